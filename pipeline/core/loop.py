@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import LabeledImages, Split
+from pipeline.core.dataset import LabeledImages, Split, sample_rows
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import check_code
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.margin import smallest_margin
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
@@ -145,6 +146,16 @@ def train_network(
         batch_size=hyperparameters.batch_size,
     )
     return state.network, [initial, *results]
+
+
+def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], float]:
+    """Measure a trained network on its training images.
+
+    Returns:
+        The `score` on all of them, and the `smallest_margin` of a sample.
+    """
+    sample = train.images[sample_rows(len(train))]
+    return score(network, train), smallest_margin(network.predict(sample).numpy())
 
 
 def score(network: Network, data: LabeledImages) -> dict[str, float]:

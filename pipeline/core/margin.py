@@ -18,5 +18,8 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
 
 def smallest_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
     """Return the margin below which a prediction is close, from training images."""
-    quantile = float(np.quantile(margin(probabilities), CLOSE_QUANTILE))
-    return max(LOWEST_MARGIN, round(quantile, 4))
+    ordered: list[float] = np.sort(margin(probabilities)).tolist()
+    # Without np.quantile, whose last bits depend on the version of NumPy.
+    row, fraction = divmod(CLOSE_QUANTILE * (len(ordered) - 1), 1)
+    low, high = ordered[int(row)], ordered[min(int(row) + 1, len(ordered) - 1)]
+    return max(LOWEST_MARGIN, round(low + fraction * (high - low), 4))

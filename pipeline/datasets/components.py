@@ -138,7 +138,7 @@ def read_components(
     """
     try:
         arrays, metadata = read_tensors(_file(data))
-    except (FileNotFoundError, UserError):
+    except UserError:
         return None
     if metadata != _metadata(arrays, data_sha256=data_sha256):
         return None

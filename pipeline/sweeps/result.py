@@ -13,7 +13,7 @@ from pipeline.sweeps.jobs import Outcome
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcomes of a sweep, and where they are."""
+    """The outcomes of a sweep in which no job failed, and where they are."""
 
     outcomes: Sequence[Outcome]
     folder: Path  # of the table and the plot
@@ -34,11 +34,10 @@ class SweepResult:
         return [
             {
                 **outcome.job.swept,
-                "val/accuracy": None if outcome.error else outcome.accuracy,
+                "val/accuracy": outcome.accuracy,
                 "parameters": outcome.job.parameter_count,
                 "seconds": round(outcome.seconds, 3),
                 "run_id": outcome.run_id,
-                "error": outcome.error,
             }
             for outcome in self.outcomes
         ]

@@ -63,7 +63,7 @@ class Search(Plan):
             raise UserError("\n  ".join(["a search needs valid values", *problems]))
         super().__init__([])
         self._grid, self._intervals = grid, intervals
-        self._trials = int(min(trials, _size(intervals)))
+        self._trials = min(trials, _size(intervals))
         self._suggestions: list[dict[str, Any]] = []
         self._accuracies: dict[str, float] = {}  # by fingerprint
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
@@ -126,14 +126,13 @@ class Search(Plan):
             self._accept(self._study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[Job]:
-        """Add a suggestion, and return its jobs; none if it is invalid or not new."""
+        """Add a suggestion, and return its jobs; none if it is not new."""
         values = {
             key: _round(value, self._intervals[key])
             for key, value in trial.params.items()
         }
         jobs = self._combine(values)
-        # A rule about two keys can refuse values although the ends are valid.
-        if values in self._suggestions or any(job.problems for job in jobs):
+        if values in self._suggestions:
             self._study.tell(trial.number, state=TrialState.FAIL)
             return []
         self._suggestions.append(values)
@@ -148,10 +147,8 @@ class Search(Plan):
         ]
 
 
-def _size(intervals: Mapping[str, Interval]) -> int | float:
-    """Return the number of different suggestions, with rounded floats."""
-    if any(isinstance(x.low, float) and x.low <= 0 for x in intervals.values()):
-        return math.inf  # near 0, there are floats of every magnitude
+def _size(intervals: Mapping[str, Interval]) -> int:
+    """Return the number of different suggestions, with rounded floats > 0."""
     return math.prod(_rank(x.high) - _rank(x.low) + 1 for x in intervals.values())
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, files, paths
-from pipeline.core.dataset import Dataset, Split, sample_rows
+from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import score, train_network
-from pipeline.core.margin import smallest_margin
+from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
@@ -58,15 +57,15 @@ class TrainingRun:
         epochs: Sequence[Epoch],
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
-        network, images = network_from(epochs[-1].tensors), split.train
-        sample = images.images[sample_rows(len(images))]
+        network = network_from(epochs[-1].tensors)
+        train_score, min_margin = measure(network, split.train)
         return cls(
             dataset=dataset.name,
             data_sha256=dataset.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
-            train_score=score(network, images),
-            min_margin=smallest_margin(network.predict(sample).numpy()),
+            train_score=train_score,
+            min_margin=min_margin,
             host=platform.node(),
             processor=processor(),
         )
