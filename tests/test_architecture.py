@@ -1,6 +1,7 @@
 """Packages import in one direction, and one package uses each large library."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_packages_only_re_export_names():
         assert isinstance(docstring, ast.Expr)
         if path.parent.name != "core":  # it has the constants and an error
             assert all(isinstance(node, ast.ImportFrom) for node in others), path
+
+
+def test_the_modules_beside_the_packages_import_one_another_without_a_cycle():
+    graph = {
+        path.stem: {name.split(".")[1] for name in imports(path) if "pipeline." in name}
+        for path in MODULES
+        if package_of(path) in SHARED
+    }
+    assert [*TopologicalSorter(graph).static_order()]  # raises an error for a cycle
 
 
 def test_only_a_stage_imports_its_implementation():
