@@ -58,7 +58,7 @@ class TrainedModel:
 
         If a pixel is 0 in all of them, training cannot change its weights.
         """
-        return np.count_nonzero(train.images, axis=0).ravel()
+        return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
 
     @property
     def epochs(self) -> int:
