@@ -144,6 +144,14 @@ def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
         assert each.returncode == 0, printed
 
 
+@pytest.mark.parametrize("changed", ["augmentation"], indirect=True)
+def test_no_weight_that_inspect_calls_untrained_was_changed_by_a_shifted_image(changed):
+    stage(changed, f"train epochs=2 tracking=none {CHANGES['augmentation'].training}")
+    stage(changed, "inspect tracking=none")
+    summary = changed.read("inspect/summary.json")
+    assert 0 < summary["untrained_weights"] <= summary["frozen_weights"]
+
+
 @pytest.mark.parametrize("changed", ["optimizer"], indirect=True)
 def test_training_with_another_optimizer_resumes_after_a_kill_with_the_same_bytes(
     changed,
