@@ -22,6 +22,7 @@ from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
@@ -30,14 +31,8 @@ from pipeline.images import reading
 from pipeline.model import OodDetector, load_trained_model, storage
 from pipeline.training.checkpoints import Checkpoint
 
-TRAINED = {
-    "min_margin": 0.25,
-    "seed": 1,
-    "split": "holdout",
-    "epochs": 1,
-    "batch_size": 32,
-    "lr": 0.001,
-}
+HYPERPARAMETERS = Hyperparameters(**config.defaults() | {"epochs": 1})
+TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"}) | {"min_margin": 0.25}
 
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ", "50")),

@@ -23,7 +23,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.margin import smallest_margin
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Network, snapshot
-from pipeline.core.optimizer import Adam
+from pipeline.core.optimizer import Optimizer, new_optimizer
 
 check_code()  # PyTorch is imported late, perhaps long after the modules were hashed
 
@@ -33,7 +33,7 @@ class TrainingState:
     """What training changes in place: a network, its optimizer, a random generator."""
 
     network: Network
-    optimizer: Adam
+    optimizer: Optimizer
     generator: torch.Generator  # draws the initial weights, and shuffles the images
 
     @classmethod
@@ -41,7 +41,8 @@ class TrainingState:
         """Return the state before the first epoch."""
         generator = torch.Generator().manual_seed(hyperparameters.seed)
         network = Network(hidden=hyperparameters.hidden, generator=generator)
-        return cls(network, Adam(network.vector, lr=hyperparameters.lr), generator)
+        optimizer = new_optimizer(network.vector, hyperparameters)
+        return cls(network, optimizer, generator)
 
 
 def shuffled_batches(

@@ -1,4 +1,7 @@
-"""The optimizer, Adam, in tensor operations; tests compare it with PyTorch's."""
+"""The optimizer, Adam, in tensor operations; tests compare it with PyTorch's.
+
+A training run creates its optimizer with `new_optimizer`.
+"""
 
 import math
 
@@ -6,6 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pipeline.core.hyperparameters import Hyperparameters
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
@@ -45,3 +50,13 @@ class Adam:
         np.sqrt(self.square.numpy(), out=self.root.numpy())
         self.root.add_(EPSILON)
         self.parameters.addcdiv_(self.mean, self.root, value=-self.lr * correction)
+
+
+Optimizer = Adam  # the type of what `new_optimizer` returns
+
+
+def new_optimizer(
+    parameters: Float[Tensor, " p"], hyperparameters: Hyperparameters
+) -> Optimizer:
+    """Return the optimizer of a training run, before its first step."""
+    return Adam(parameters, lr=hyperparameters.lr)

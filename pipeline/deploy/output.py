@@ -128,7 +128,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     return plots.rounded_weights(
         kernel.T.astype(float),
         integers.q1 * integers.scale_1[:, None],
-        always_zero=~train.images.any(axis=0).ravel(),
+        always_zero=model.trained.nonzero(train) == 0,
         bit_width=counted(integers.bits, "bit"),
     )
 

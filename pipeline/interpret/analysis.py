@@ -55,7 +55,7 @@ class ModelAnalysis:
             dataset=dataset,
             split=split,
             history=history,
-            nonzero=np.count_nonzero(split.train.images, axis=0).ravel(),
+            nonzero=trained.nonzero(split.train),
             frozen=None if history is None else measurements.frozen_weights(history),
             rates=measurements.activation_rates(network, split.train.images),
             sums=sums,

@@ -143,8 +143,7 @@ def _explain_neurons(
         origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
         about += f"\n{origin}"
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
-    train = dataset.split(trained.split).train
-    always_zero = ~train.images.any(axis=0).ravel()
+    always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
     folder = results_dir("details/neuron")
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
+from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
@@ -36,13 +37,6 @@ sys.path.append(str(TESTS / "deploy"))
 from emulators import CORES, check_core  # noqa: E402
 
 SEEDS = (1, 2, 3)
-SETTINGS = {
-    "split": "exercise",
-    "hidden": 20,
-    "epochs": 20,
-    "batch_size": 32,
-    "lr": 0.001,
-}
 WORKERS = 2
 # By bit width: the largest loss of accuracy in points, the mean of the seeds. Source:
 # the aims of the project.
@@ -58,11 +52,10 @@ def measure(setting):
     seed, bits = setting
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
-        network, _ = train_network(
-            mnist.split("exercise"), Hyperparameters(seed=seed, **SETTINGS)
-        )
+        hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
+        network, _ = train_network(mnist.split("exercise"), hyperparameters)
         path = Path(name) / "model.safetensors"
-        save_model(path, network, {**SETTINGS, "seed": seed})
+        save_model(path, network, hyperparameters.model_dump())
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline import datasets
+from pipeline.cli import defaults
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.margin import margin, smallest_margin
@@ -199,8 +200,7 @@ def shares(predictions, labels):
 
 def train(split, seed):
     """Train the network of the exercise and fit its detector."""
-    options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
-    hyperparameters = Hyperparameters(seed=seed, split="exercise", **options)
+    hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
     network, _ = loop.train_network(split, hyperparameters)
     threshold = smallest_margin(network.predict(split.train.images).numpy())
     return network, OodDetector(fit_components(split.train), threshold)

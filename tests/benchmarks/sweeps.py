@@ -103,14 +103,13 @@ def record(folder, count):
     """Record children as fast as possible; return the executor and the bytes of all."""
     os.environ["PIPELINE_OUTPUTS"] = str(folder)
     from pipeline import datasets
-    from pipeline.cli import TrainConfig
+    from pipeline.cli import TrainConfig, defaults
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
     from pipeline.training.run import train_once
 
-    values = {"split": "exercise", "hidden": 20, "batch_size": 32, "lr": 0.001}
-    chosen = Hyperparameters(**values, epochs=20, seed=1)
+    chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")
     trained = train_once(data, hyperparameters=chosen)
     executor = Arrived(trained, trained.processor)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from pipeline.cli import defaults
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, measure, score
@@ -15,8 +16,8 @@ from pipeline.core.threads import one_thread
 
 
 def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
-    options = {"epochs": epochs, "batch_size": batch_size, "lr": 0.001, "seed": seed}
-    chosen = Hyperparameters(hidden=20, split="exercise", **options)
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    chosen = Hyperparameters(**defaults() | options)
     chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
     network, (_, *history) = loop.train_network(split, chosen)
     return network, history

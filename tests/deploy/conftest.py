@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
@@ -28,8 +29,8 @@ def trained_on_few(few):
 
     @lru_cache
     def make(hidden=20, seed=1):
-        options = {"epochs": 5, "batch_size": 32, "lr": 0.003, "seed": seed}
-        chosen = Hyperparameters(hidden=hidden, split="exercise", **options)
+        options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
+        chosen = Hyperparameters(**defaults() | options)
         network, _ = train_network(few, chosen)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")

@@ -13,13 +13,14 @@ import psutil
 import pytest
 
 from pipeline import UserError, datasets, paths
+from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution.executor import MAX_TRIES, Task
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.run import train_once
 
-SETTING = {"split": "exercise", "hidden": 5, "epochs": 1, "batch_size": 32, "lr": 0.001}
+SETTINGS = defaults() | {"hidden": 5, "epochs": 1}
 # It has no `__main__` guard: the workers must not run it again.
 SCRIPT = """
 import signal, sys
@@ -58,7 +59,9 @@ def tasks(data, arguments):
 
 def test_results_are_equal_to_a_training_in_this_process(executor, data, digits):
     settings = {
-        f"seed={seed}": {"hyperparameters": Hyperparameters(seed=seed, **SETTING)}
+        f"seed={seed}": {
+            "hyperparameters": Hyperparameters(**SETTINGS | {"seed": seed})
+        }
         for seed in (1, 2, 3)
     }
     results = executor.run(train_once, tasks(data, settings))

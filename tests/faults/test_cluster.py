@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 import pipeline.execution
 from pipeline.core.hyperparameters import Hyperparameters
@@ -32,7 +33,6 @@ pytestmark = pytest.mark.fault
 
 README = Path(pipeline.execution.__file__).with_name("README.md")
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ("hidden", "epochs", "batch_size", "lr", "seed")
 HEAD, NODE = "10.0.0.1", "10.0.0.2"  # as in the README
 
 
@@ -204,9 +204,8 @@ class Sweep:
         assert len({run.data.tags["fingerprint"] for run in finished}) == count
         assert len(finished) == count
         for run in finished:
-            params = {key: float(run.data.params[key]) for key in SETTINGS}
-            settings = {key: int(x) for key, x in params.items() if key != "lr"}
-            values = Hyperparameters(split="exercise", lr=params["lr"], **settings)
+            params = {key: yaml.safe_load(x) for key, x in run.data.params.items()}
+            values = Hyperparameters(**params)
             alone, _ = train_network(split, values)
             artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
             network, _ = load_network(artifacts / "train" / MODEL_FILE)

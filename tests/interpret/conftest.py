@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
+from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.margin import smallest_margin
@@ -23,8 +24,7 @@ def clothes(mnist, tmp_path_factory):
     whole = datasets.load("fashion_mnist", folder=mnist.path.parent)
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
-    settings = {"hidden": 20, "epochs": 1, "batch_size": 32, "lr": 0.001, "seed": 1}
-    hyperparameters = Hyperparameters(split="exercise", **settings)
+    hyperparameters = Hyperparameters(**defaults() | {"epochs": 1})
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}

@@ -5,11 +5,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save
 
+from pipeline.cli import defaults
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
 
-TRAINED = {"seed": 1, "split": "holdout", "epochs": 2, "batch_size": 32, "lr": 0.001}
+HYPERPARAMETERS = Hyperparameters(**defaults() | {"split": "holdout", "epochs": 2})
+TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"})
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from pipeline import ConfigError, UserError
+from pipeline.cli import defaults
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
@@ -19,7 +21,8 @@ PLOTS = {"neurons.png", "exciting.png", "pixels.png"}
 FILES = TABLES | PLOTS | {"report.html"}
 
 
-TRAINED = {"seed": 1, "split": "holdout", "epochs": 1, "batch_size": 32, "lr": 0.1}
+HYPERPARAMETERS = Hyperparameters(**defaults() | {"split": "holdout", "epochs": 1})
+TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,172 @@
+"""CONTRIBUTING suffices for the changes in `tests/contributing/`.
+
+Each is applied to a clone, where the checks run that CONTRIBUTING asks for.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+ROOT = Path(__file__).resolve().parents[2]
+PATCHES = ROOT / "tests" / "contributing"
+RENEW = """{path} does not apply any more. In a clone, run
+  git apply --3way {path}
+resolve the conflicts, and store the output of git diff -U1 HEAD in this file.
+{error}"""
+QUICK = ["tests/test_architecture.py", "tests/cli/test_config.py", "tests/test_dvc.py"]
+QUICK += [
+    "tests/test_security.py::test_no_module_can_unpickle_data_or_run_code_from_text"
+]
+# This test trains the default network and runs `inspect`.
+QUICK += ["-k", "not metrics_and_plots"]
+TWO_LAYERS = (
+    "model.safetensors has 3 layers (784 -> 20 -> 20 -> 10); "
+    "inspect and export work with two layers only"
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What CONTRIBUTING says about a change."""
+
+    tests: tuple[str, ...]  # of the packages that it concerns
+    training: str  # settings that use it
+    refused: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
+
+
+CHANGES = {
+    "data_set": Change(("tests/datasets/test_dataset.py",), "dataset=upside_down"),
+    "metric": Change(("tests/core/test_network.py",), "dataset=digits"),
+    "optimizer": Change(
+        ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
+        "dataset=digits optimizer=sgd momentum=0.9 lr=0.01",
+        {
+            "train momentum=0.9": "momentum has no effect with optimizer=adam: add "
+            "optimizer=sgd, got 0.9 (the default is momentum=0.0)"
+        },
+    ),
+    "layer": Change(
+        ("tests/core", "tests/training/test_checkpoints.py"),
+        "dataset=digits",
+        dict.fromkeys(
+            (
+                "inspect",
+                "inspect neuron=N11",
+                "inspect against=outputs/train/model.safetensors",
+                "export",
+                "export bits=all",
+            ),
+            TWO_LAYERS,
+        ),
+    ),
+    "augmentation": Change(
+        ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
+        "dataset=digits shift=2",
+        {"train shift=3": "shift must be less than or equal to 2, got 3"},
+    ),
+}
+
+
+@pytest.fixture
+def changed(request, tmp_path, clone_project):
+    """A clone with the change that has this name; its outputs have the data."""
+    workspace = clone_project(tmp_path / "clone")
+    path = PATCHES / f"{request.param}.patch"
+    command = ["git", "apply", str(path)]
+    done = subprocess.run(
+        command, cwd=tmp_path / "clone", capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.fail(RENEW.format(path=path.relative_to(ROOT), error=done.stderr))
+    (workspace.outputs / "data").mkdir(parents=True)
+    for source in (ROOT / "outputs" / "data").glob("mnist*"):
+        (workspace.outputs / "data" / source.name).symlink_to(source)
+    return workspace
+
+
+def stage(workspace, arguments, **options):
+    """Run a stage of a clone until it ends."""
+    root = workspace.outputs.parent
+    return workspace.run(*arguments.split(), cwd=root, PYTHONPATH=str(root), **options)
+
+
+def start(root, *command):
+    """Start a check in a clone."""
+    environment = os.environ | {"PYTHONPATH": str(root), "PIPELINE_OUTPUTS": ""}
+    return subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def refused(workspace, refusals):
+    for command, message in refusals.items():
+        status = 2 if command.startswith("train") else 1
+        done = stage(workspace, command, status=status)
+        lines = done.stderr.splitlines()
+        (line,) = [line for line in lines if message in line]
+        assert line.endswith(message) and "Traceback" not in done.stderr
+
+
+def test_each_patch_is_tested():
+    assert {path.stem for path in PATCHES.glob("*.patch")} == {*CHANGES}
+
+
+@pytest.mark.parametrize("changed", CHANGES, indirect=True, ids=CHANGES)
+def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
+    changed, request
+):
+    change = CHANGES[request.node.callspec.params["changed"]]
+    root = changed.outputs.parent
+    # At the same time as the stages. mypy would take a minute in each clone.
+    pytest_command = [sys.executable, "-m", "pytest", "-q", *QUICK, *change.tests]
+    checks = [start(root, *pytest_command)]
+    if shutil.which("ruff"):  # in the extra dev
+        for command in ("format --check .", "check ."):
+            checks.append(start(root, "ruff", *command.split()))
+    stage(changed, f"train epochs=2 tracking=none {change.training}")
+    stage(changed, "evaluate tracking=none")
+    assert "%" in stage(changed, "predict images=0").stdout
+    refused(changed, change.refused)
+    for each in checks:
+        printed, _ = each.communicate()
+        assert each.returncode == 0, printed
+
+
+@pytest.mark.parametrize("changed", ["augmentation"], indirect=True)
+def test_no_weight_that_inspect_calls_untrained_was_changed_by_a_shifted_image(changed):
+    stage(changed, f"train epochs=2 tracking=none {CHANGES['augmentation'].training}")
+    stage(changed, "inspect tracking=none")
+    summary = changed.read("inspect/summary.json")
+    assert 0 < summary["untrained_weights"] <= summary["frozen_weights"]
+
+
+@pytest.mark.parametrize("changed", ["optimizer"], indirect=True)
+def test_training_with_another_optimizer_resumes_after_a_kill_with_the_same_bytes(
+    changed,
+):
+    root = changed.outputs.parent
+    training = f"train epochs=100 tracking=none {CHANGES['optimizer'].training}"
+    stage(changed, training)
+    expected = changed.hashes("train")
+    environment = {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
+    process = changed.start(*training.split(), cwd=root, **environment)
+    while not process.stdout.readline().startswith("    9 "):
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    resumed = stage(changed, training).stdout
+    assert "after epoch" in " ".join(resumed.split())
+    different = expected.items() ^ changed.hashes("train").items()
+    assert {path for path, _ in different} == {"train/run.json"}
