@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, datasets, paths
+from pipeline import ConfigError, UserError, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -173,6 +173,22 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert best.network.predict(few.val.images).shape == (len(few.val), 10)
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
     assert again.run_id == result.run_id and len(again.outcomes) == 4
+
+
+def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(project):
+    with pytest.raises(UserError, match="4 of 6 training runs failed") as error:
+        sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
+    _, *reasons, last = str(error.value).split("\n  ")
+    assert len(reasons) == 3 and last == "and 1 more"
+    assert "hidden must be greater than or equal to 1, got 0" in reasons[0]
+    result = error.value.result
+    assert result.run_id and result.load_best().network.hidden == 5
+    frame = result.to_frame()
+    trained = frame[frame["error"] == ""]
+    assert [*trained["hidden"]] == [5, 5] and all(trained["val/accuracy"] > 0)
+    failed = frame[frame["error"] != ""]
+    columns = ["val/accuracy", "parameters", "seconds"]
+    assert len(failed) == 4 and failed[columns].isna().all().all()
 
 
 def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
