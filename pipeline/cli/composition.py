@@ -17,6 +17,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,6 +27,33 @@ from pipeline.cli.config import as_text, choices
 from pipeline.cli.source import ConfFolder, one_line
 from pipeline.cli.values import Choices, parse_choices
 from pipeline.paths import displayed
+
+MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
+
+
+class _Files(CachingConfigRepository):
+    """The files that Hydra loads; it would follow a cycle of them without an end."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Look for files in these folders."""
+        repository = ConfigRepository(ConfigSearchPathImpl())
+        repository.sources = [ConfFolder("conf", f"file://{x}") for x in folders]
+        super().__init__(repository)
+        self._loaded: list[str] = []
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return the content of a file; refuse one that lists itself."""
+        name = config_path.removesuffix(".yaml")
+        self._loaded.append(name)
+        if self._loaded.count(name) > MAX_LOADS:
+            latest = self._loaded[::-1]
+            cycle = [*dict.fromkeys(latest[: latest.index(name, 1)])]
+            files = " → ".join(f"{each}.yaml" for each in [name, *cycle[::-1]])
+            raise ConfigError(
+                f"the defaults lists of these files form a cycle: {files}; remove one "
+                "of their entries"
+            )
+        return super().load_config(config_path)
 
 
 @dataclass(frozen=True)
@@ -113,9 +141,7 @@ def _ordered_files(
 ) -> Iterator[tuple[Path, str, str, DictConfig]]:
     """Yield the path, group, package and content of each file in Hydra's order."""
     version.setbase("1.3")
-    repository = ConfigRepository(ConfigSearchPathImpl())
-    repository.sources = [ConfFolder("conf", f"file://{x}") for x in flags.folders]
-    files = CachingConfigRepository(repository)
+    files = _Files(flags.folders)
     defaults = create_defaults_list(
         repo=files,
         config_name=flags.name,
