@@ -143,12 +143,16 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
         found.append([record["probabilities"] for record in records])
     assert len(found[0]) == 3 and found[0] == found[1] == found[2] == found[3]
     assert found[4] == found[0][:1]
-    with pytest.raises(ConfigError, match="a list must have the indices of test"):
-        predict(images=[pixels[0], pixels[1]], quiet=True)
+    for images in ([pixels[0], pixels[1]], [True, False]):
+        with pytest.raises(ConfigError, match="a list must have the indices of test"):
+            predict(images=images, quiet=True)
     for images, got in {
         "floats": (pixels / 255, r"float64 with \(3, 28, 28\)"),
         "none": (pixels[:0], r"uint8 with \(0, 28, 28\)"),
         "flat": (pixels.reshape(3, 784), r"uint8 with \(3, 784\)"),
+        "one": (pixels[0].ravel(), r"uint8 with \(784,\)"),
+        "tensor": (torch.from_numpy(pixels[0].ravel() / 255), r"float64 .*\(784,\)"),
+        "mask": (np.array([True, False]), r"bool with \(2,\)"),
     }.values():
         rule = r"images must be uint8 with the shape \(28, 28\) or \(n, 28, 28\)"
         with pytest.raises(ConfigError, match=f"{rule}, got {got}"):
