@@ -5,6 +5,7 @@
 
 import difflib
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -109,6 +110,17 @@ def committed_defaults() -> Mapping[str, Any]:
         return defaults()
     text = shown.stdout.decode(errors="replace")  # empty without a commit
     return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+
+
+def params_of_dvc() -> dict[str, Any]:
+    """Return the data set and the hyperparameters of conf/config.yaml, by key.
+
+    Without DVC, which runs a stage with the network of these values, there are none.
+    """
+    if not os.environ.get("DVC_STAGE"):
+        return {}
+    values = defaults()
+    return {key: values[key] for key in TRAINING_KEYS}
 
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
