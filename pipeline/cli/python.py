@@ -64,7 +64,10 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
             raise ConfigError(f"{key} has no value: give at least one")
     if not flags.is_sweep and isinstance(value, SweepValues | Interval):
         remedy = "call sweep()" if schema.has_experiments else "give only one"
-        raise ConfigError(f"{shorten(f'{key}={value}')} has several values: {remedy}")
+        rule = f"{shorten(f'{key}={value}')} has several values"
+        if isinstance(value, SweepValues) and len(value) == 1:
+            rule = f"{shorten(f'{key}=[{value}]')} is a list"
+        raise ConfigError(f"{rule}: {remedy}")
     if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
     return key, _builtin(value)

@@ -208,8 +208,11 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
     printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
     assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}
-    command = read("-m", "hidden=5,6", "--cfg=job")
-    assert command.prints and command.values["hidden"] == 5
+    swept = ["-m", "hidden=5,6", "lr=0.1", "--cfg=job"]
+    first, *others = new_project.run("train", *swept).stdout.splitlines()
+    assert first == "# the first of 2 combinations"
+    values = yaml.safe_load("\n".join(others))
+    assert (values["hidden"], values["lr"]) == (5, 0.1)
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

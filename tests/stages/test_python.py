@@ -102,6 +102,7 @@ def test_sets_can_be_text_or_any_sequence(project):
 def test_the_remedies_are_those_of_python():
     for settings, message in {
         "several": ({"hidden": [5, 6]}, "hidden=5,6 has several values: call sweep()"),
+        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep()"),
         "text": ({"seed": "range(1,3)"}, "seed=1,2 has several values: call sweep()"),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
     }.values():
