@@ -1,7 +1,7 @@
 """The result of a sweep for a caller from Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ MAX_REASONS = 3  # in the message of an error
 class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[Outcome] = field(repr=False)
     folder: Path  # of the table and the plot
     run_id: str | None  # of the MLflow run; None if it is not recorded
     # Whether the server has all of it; None without a server.

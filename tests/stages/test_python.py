@@ -130,6 +130,8 @@ def test_a_result_has_a_short_representation(project):
         train(**SETTINGS, tracking="none", quiet=True),
         evaluate(sets=["digits"], quiet=True),
         predict(images=0, quiet=True),
+        predict(images=0, quiet=True).predictions,
+        sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True),
     ):
         assert len(repr(result)) < 2000 and "array" not in repr(result)
 
