@@ -41,7 +41,7 @@ def predict(
             `images` can also be a list of indices of test images, or an array or a
             tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
             (black, the background in MNIST) to 255 (white). Pixels are not
-            preprocessed.
+            preprocessed. A flat array of indices must have another type than uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.
@@ -53,16 +53,33 @@ def predict(
     with call(folder=folder, stage="predict", quiet=quiet):
         images: Any = settings.get("images")
         array: Any = None
-        if getattr(images, "ndim", 0) > 1:
+        if _are_pixels(images):
             array = settings.pop("images")
         elif not isinstance(images, str) and hasattr(images, "__iter__"):
             settings["images"] = _indices(images)
         return run_predict(from_python(PredictConfig, settings), array)
 
 
+def _are_pixels(images: Any) -> bool:  # noqa: ANN401
+    """Return whether this is an array of pixels, which may have a wrong shape.
+
+    A flat array of integers has the indices of test images, unless they are uint8.
+    """
+    if not getattr(images, "ndim", 0):
+        return False
+    from numpy import asarray, integer, issubdtype, uint8  # which --help saves
+
+    array = asarray(images)
+    is_integer = issubdtype(array.dtype, integer) and array.dtype != uint8
+    return array.ndim > 1 or not is_integer
+
+
 def _indices(images: Iterable[Any]) -> str:
     """Return the indices of test images as they are typed."""
+    images = [*images]
     try:
+        if any(isinstance(each, bool) for each in images):
+            raise TypeError
         return ",".join(str(index(each)) for each in images)
     except TypeError:
         rule = "a list must have the indices of test images"

@@ -93,7 +93,8 @@ def sweep(
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
-        UserError: If training runs failed; the others are trained and recorded first.
+        SweepFailed: If training runs failed; the others are trained and recorded first,
+            and `error.result` has all outcomes. It is a UserError.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)

@@ -22,6 +22,7 @@ from pipeline.cli.config import (
     committed_defaults,
     defaults,
     network_name,
+    params_of_dvc,
     run_name,
     validate,
 )

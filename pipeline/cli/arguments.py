@@ -8,6 +8,7 @@ from pipeline import ConfigError
 from pipeline.cli.command import Command, Flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import (
+    WrongType,
     defaults,
     explain_unknown_key,
     validate,
@@ -40,7 +41,7 @@ def command_of(
 ) -> Command:
     """Return the command for what a user gives.
 
-    If only some combinations of a sweep are invalid, they are kept, and their jobs
+    If only some combinations of a sweep break a bound, they are kept, and their jobs
     fail.
 
     Args:
@@ -120,8 +121,9 @@ def _check(
                 for values in (*own, *grid.settings("high")):
                     with problems.collected():
                         validate(schema, values, grid.files)
-    if problems or all(errors):
-        for error in filter(None, errors):
+    is_refused = bool(problems) or all(errors)
+    for error in filter(None, errors):
+        if is_refused or isinstance(error, WrongType):
             with problems.collected():
                 raise error
     problems.raise_all()

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import UserError
 from pipeline.cli.config import as_yaml, choices, validate
 from pipeline.cli.schema import ConfigT, Schema
-from pipeline.paths import conf_dir
+from pipeline.paths import conf_dir, displayed
 from pipeline.process import run_command
 from pipeline.terminal import wrap
 
@@ -80,6 +81,8 @@ def stage(
 
         command = parse(sys.argv[1:], schema)
         if command.prints:
+            if (number := len(command.settings)) > 1:
+                print(f"# the first of {number:,} combinations")
             print(as_yaml(validate(schema, command.values)), end="")
         elif command.is_sweep and sweep:
             sweep(command)
@@ -90,10 +93,18 @@ def stage(
 
 
 def help_text(name: str, doc: str, schema: Schema) -> str:
-    """Return the docstring of a stage and the comments of its settings."""
+    """Return the docstring of a stage and the comments of its settings.
+
+    Raises:
+        UserError: If conf/config.yaml cannot be read.
+    """
     conf, folder = conf_dir(), Path(__file__).parent
+    path = conf / "config.yaml"
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
-    lines = line.findall((conf / "config.yaml").read_text("utf-8"))
+    try:
+        lines = line.findall(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {displayed(path)}: {error}") from None
     comments = {f"{k}={v}": text for k, v, text in lines if k in schema.model_fields}
     column = max(map(len, comments)) + 4
     settings = [

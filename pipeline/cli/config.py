@@ -21,6 +21,10 @@ from pipeline.paths import conf_dir, installed, project_dir
 from pipeline.text import printable
 
 
+class WrongType(ConfigError):
+    """A value of another type than that of its key, such as hidden=abc."""
+
+
 def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
@@ -34,6 +38,7 @@ def validate(
         files: The file with the value of each key that is not given, for messages.
 
     Raises:
+        WrongType: If a value has another type than that of its key.
         ConfigError: If values are invalid. Each line of the message has the key, the
             rule, the value, and where it comes from.
     """
@@ -42,8 +47,10 @@ def validate(
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        lines = (_explain(each, files or {}) for each in errors.values())
-        raise ConfigError("\n".join(lines)) from None
+        message = "\n".join(_explain(each, files or {}) for each in errors.values())
+        if any(each["type"].endswith("_type") for each in errors.values()):
+            raise WrongType(message) from None
+        raise ConfigError(message) from None
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
@@ -118,6 +125,17 @@ def committed_defaults() -> Mapping[str, Any]:
         return defaults()
     text = shown.stdout.decode(errors="replace")  # empty without a commit
     return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+
+
+def params_of_dvc() -> dict[str, Any]:
+    """Return the data set and the hyperparameters of conf/config.yaml, by key.
+
+    Without DVC, which runs a stage with the network of these values, there are none.
+    """
+    if not os.environ.get("DVC_STAGE"):
+        return {}
+    values = defaults()
+    return {key: values[key] for key in TRAINING_KEYS}
 
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:

@@ -17,6 +17,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline import ConfigError
+
+MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
 # Returns the values of a file, and the package of its header.
 Read = Callable[[Path], tuple[dict[str, Any], str | None]]
 
@@ -34,6 +37,30 @@ class _ConfFolder(FileConfigSource):
         values, package = self._read(path)
         config = OmegaConf.create(values)
         return ConfigResult(self.provider, str(path), config, {"package": package})
+
+
+class _Files(CachingConfigRepository):
+    """The files that Hydra loads; it would follow a cycle of them without an end."""
+
+    def __init__(self, folders: Sequence[Path], read: Read) -> None:
+        repository = ConfigRepository(ConfigSearchPathImpl())
+        repository.sources = [_ConfFolder(folder, read) for folder in folders]
+        super().__init__(repository)
+        self._loaded: list[str] = []
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return the content of a file; refuse one that lists itself."""
+        name = config_path.removesuffix(".yaml")
+        self._loaded.append(name)
+        if self._loaded.count(name) > MAX_LOADS:
+            latest = self._loaded[::-1]
+            cycle = [*dict.fromkeys(latest[: latest.index(name, 1)])]
+            files = " → ".join(f"{each}.yaml" for each in [name, *cycle[::-1]])
+            raise ConfigError(
+                f"the defaults lists of these files form a cycle: {files}; remove one "
+                "of their entries"
+            )
+        return super().load_config(config_path)
 
 
 def header_package(text: str) -> str | None:
@@ -58,21 +85,20 @@ def ordered_files(
         read: Reads a file.
 
     Raises:
+        ConfigError: If defaults lists form a cycle.
         HydraException: If a file is missing or the choices are invalid.
     """
     version.setbase("1.3")
-    repository = ConfigRepository(ConfigSearchPathImpl())
-    repository.sources = [_ConfFolder(folder, read) for folder in folders]
-    caching = CachingConfigRepository(repository)
+    files = _Files(folders, read)
     defaults = create_defaults_list(
-        repo=caching,
+        repo=files,
         config_name=name,
         overrides_list=OverridesParser.create().parse_overrides([*overrides]),
         prepend_hydra=False,
         skip_missing=False,
     )
     for default in defaults.defaults:
-        loaded = caching.load_config(str(default.config_path))
+        loaded = files.load_config(str(default.config_path))
         assert loaded and isinstance(loaded.config, DictConfig)
         group = str(default.config_path).rpartition("/")[0]
         yield Path(loaded.path), group, default.package or "", loaded.config

@@ -60,15 +60,31 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
     elif is_list and not is_text and hasattr(value, "__iter__"):
         value = [*map(_builtin, value)]
     elif key in schema.varied and not is_text and hasattr(value, "__iter__"):
-        value = SweepValues(map(_builtin, itertools.islice(value, MAX_VALUES + 1)))
+        items = itertools.islice(value, MAX_VALUES + 1)
+        value = SweepValues(_read_item(key, item, schema) for item in items)
         if not value:
             raise ConfigError(f"{key} has no value: give at least one")
     if not flags.is_sweep and isinstance(value, SweepValues | Interval):
         remedy = "call sweep()" if schema.has_experiments else "give only one"
-        raise ConfigError(f"{shorten(f'{key}={value}')} has several values: {remedy}")
+        rule = f"{shorten(f'{key}={value}')} has several values"
+        if isinstance(value, SweepValues) and len(value) == 1:
+            rule = f"{shorten(f'{key}=[{value}]')} is a list"
+        raise ConfigError(f"{rule}: {remedy}")
     if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
     return key, _builtin(value)
+
+
+def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
+    """Return a value of a list; text for a number is parsed as if it were alone."""
+    from pipeline.cli.values import SweepValues, parse_value
+
+    if not isinstance(item, str) or key in TEXT_KEYS:
+        return _builtin(item)
+    value = parse_value(key, item, schema)
+    if isinstance(value, SweepValues | Interval):
+        raise ConfigError(f"{key} has a list with several values in {item!r}: use one")
+    return value
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401

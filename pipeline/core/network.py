@@ -13,11 +13,27 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from pipeline.core import CLASSES, PIXELS
+from pipeline.core import CLASSES, PIXELS, SIDE, UserError
 from pipeline.core.epoch import Snapshot
 from pipeline.core.shapes import parameter_count
 
 BATCH = 250  # images in a forward pass
+GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
+
+
+def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
+    """Return gray levels, 0 to 255, as an array, or raise a `UserError`.
+
+    Pixels in [0, 1] would be scaled twice, and most predictions would be wrong.
+    """
+    array = np.asarray(images)
+    if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
+        return array
+    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
+    remedy = "one image is image[None]"
+    if array.dtype != np.uint8:
+        remedy = "for pixels in [0, 1], pass (pixels * 255).round().astype(np.uint8)"
+    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
@@ -142,23 +158,28 @@ class Network(nn.Module):
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)
 
     @torch.no_grad()
-    def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Compute the logits of gray-level images, without gradients."""
-        return torch.cat([self(to_pixels(batch)) for batch in batches(images)])
+    def logits(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
+        """Compute the logits of gray-level images, without gradients.
+
+        Raises:
+            UserError: If the images are not uint8 with the shape (n, 28, 28), also in
+                the methods below.
+        """
+        array = check_images(images)
+        return torch.cat([self(to_pixels(batch)) for batch in batches(array)])
 
     @torch.no_grad()
-    def hidden_sums(
-        self, images: UInt8[np.ndarray, "n 28 28"]
-    ) -> Float[Tensor, "n hidden"]:
+    def hidden_sums(self, images: GrayLevels) -> Float[Tensor, "n hidden"]:
         """Compute the sums of layer_1 for gray-level images, before ReLU."""
-        pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(images))
+        array = check_images(images)
+        pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(array))
         return torch.cat([self.layer_1(batch) for batch in pixels])
 
-    def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
+    def predict(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
         """Return the probability of each class for gray-level images."""
         return self.logits(images).softmax(dim=1)
 
-    def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
+    def classify(self, images: GrayLevels) -> Int[np.ndarray, " n"]:
         """Return the most probable class of gray-level images."""
         return np.asarray(self.logits(images).argmax(dim=1))
 

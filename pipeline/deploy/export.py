@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import UserError, deploy, files, tracking
 from pipeline.call import lasting_dir, results_dir, say
-from pipeline.cli import ExportConfig, network_name
+from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportedNetworks
@@ -78,7 +78,9 @@ def _select_networks(
         for _, trained in networks:
             trained.require_two_layers()
         return networks, sweep.run_id, None
-    trained = select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
+    trained = select_trained_model(
+        run=cfg.run, model=cfg.model, store=store_dir(), expected=params_of_dvc()
+    )
     trained.require_two_layers()
     return [({}, trained)], trained.run_id, trained.sha256
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import lasting_dir, results_dir, say
-from pipeline.cli import EvaluateConfig
+from pipeline.cli import EvaluateConfig, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.output import write_results
@@ -43,7 +43,9 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
     folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
-        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
+        trained = select_trained_model(
+            run=cfg.run, model=cfg.model, store=store, expected=params_of_dvc()
+        )
     dataset = load_training_data(trained, folder=data_dir())
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}

@@ -14,6 +14,7 @@ from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
+from pipeline.terminal import counted
 from pipeline.unsure import TEXTS, Reason, images_of
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
@@ -27,6 +28,10 @@ class Predictions:
     spec: DatasetSpec  # of the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all images."""
+        return f"<Predictions for {counted(len(self), 'image')}>"
 
     def __len__(self) -> int:
         """Return the number of images."""

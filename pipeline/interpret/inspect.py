@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
 from pipeline.call import lasting_dir, results_dir, said, say
-from pipeline.cli import InspectConfig, defaults, network_name
+from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.files import atomic_folder, write_csv
@@ -43,7 +43,11 @@ def inspect(cfg: InspectConfig) -> Inspection:
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store_dir(), history=True
+            run=cfg.run,
+            model=cfg.model,
+            store=store_dir(),
+            history=True,
+            expected=params_of_dvc(),
         )
         trained.require_two_layers()
     neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)

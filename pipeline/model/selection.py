@@ -4,9 +4,11 @@
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline import datasets, files
+from pipeline import UserError, datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir
@@ -14,7 +16,12 @@ from pipeline.tracking import find_training_run
 
 
 def select_trained_model(
-    *, run: str | None, model: str | None, store: Path, history: bool = False
+    *,
+    run: str | None,
+    model: str | None,
+    store: Path,
+    history: bool = False,
+    expected: Mapping[str, Any] | None = None,
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
@@ -23,10 +30,12 @@ def select_trained_model(
         model: The path of a network's file.
         store: The folder of the store.
         history: Whether its weight history and learning curves are needed.
+        expected: The params that the last training run must have, if they are recorded.
 
     Raises:
         UserError: If the store does not contain the run, or a file is missing or
             damaged; the message says what creates it.
+        UserError: If the last training run has other params than expected.
     """
     if model:
         return load_trained_model(Path(os.path.expanduser(model)))
@@ -37,7 +46,22 @@ def select_trained_model(
     # Another training must not replace one of the files while they are read.
     with files.folder_lock(last):
         trained = load_trained_model(last / MODEL_FILE)
+        _check_params(trained, expected or {})
         return trained.with_history_read() if history else trained
+
+
+def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
+    """Raise a UserError if the params of a network are not those of the settings."""
+    found = {"dataset": trained.dataset, **trained.metadata.params}
+    differ = [key for key in expected if key in found and found[key] != expected[key]]
+    if differ:
+        actual = " ".join(f"{key}={found[key]}" for key in differ)
+        wanted = " ".join(f"{key}={expected[key]}" for key in differ)
+        raise UserError(
+            f"{trained.path} was trained with {actual}, but conf/config.yaml has "
+            f"{wanted}: another command has replaced the network; run the same command "
+            "of DVC with --force"
+        )
 
 
 def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:

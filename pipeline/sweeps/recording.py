@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import UserError
 from pipeline.call import say
 from pipeline.cli import TrainConfig
 from pipeline.execution.executor import Executor
@@ -15,6 +14,7 @@ from pipeline.sweeps.jobs import OnResult, Outcome, common_values
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
+from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
 from pipeline.sweeps.text import print_report
@@ -47,7 +47,7 @@ def record_sweep(
         on_result: A function to call with each outcome.
 
     Raises:
-        UserError: If jobs are invalid or failed; the others are trained first.
+        SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
     store = store_dir()
     tracker = open_tracker(
@@ -80,16 +80,13 @@ def record_sweep(
                     children.record_best(best, store=store)
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
-        _raise_failures(plan.outcomes)
+        if any(outcome.error for outcome in plan.outcomes):
+            _print_traceback(plan.outcomes)
+            raise SweepFailed(plan.outcomes, folder, run)
     return run
 
 
-def _raise_failures(outcomes: Sequence[Outcome]) -> None:
-    """Raise a UserError with the jobs that failed, if any."""
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if not failed:
-        return
-    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
+def _print_traceback(outcomes: Sequence[Outcome]) -> None:
+    """Print the first traceback of an error in the program, if there is one."""
+    if tracebacks := [outcome.traceback for outcome in outcomes if outcome.traceback]:
         say(tracebacks[0], file=sys.stderr)
-    names = ", ".join(outcome.job.name for outcome in failed)
-    raise UserError(f"{len(failed)} of {len(outcomes)} training runs failed: {names}")

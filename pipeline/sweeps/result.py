@@ -1,7 +1,7 @@
 """The result of a sweep for a caller from Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,16 @@ from pipeline import UserError
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
+from pipeline.tracking import OpenRun
+
+MAX_REASONS = 3  # in the message of an error
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcomes of a sweep in which no job failed, and where they are."""
+    """The outcomes of a sweep, and where they are."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[Outcome] = field(repr=False)
     folder: Path  # of the table and the plot
     run_id: str | None  # of the MLflow run; None if it is not recorded
     # Whether the server has all of it; None without a server.
@@ -30,14 +33,19 @@ class SweepResult:
         return best_of(self.outcomes)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the swept values, the accuracy and the run of each training run."""
+        """Return the swept values, the accuracy and the run of each training run.
+
+        If it failed, `error` says why, and its accuracy, size and time are None.
+        """
         return [
             {
                 **outcome.job.swept,
-                "val/accuracy": outcome.accuracy,
-                "parameters": outcome.job.parameter_count,
-                "seconds": round(outcome.seconds, 3),
+                "val/accuracy": None if outcome.error else outcome.accuracy,
+                # Its settings can be invalid.
+                "parameters": None if outcome.error else outcome.job.parameter_count,
+                "seconds": None if outcome.error else round(outcome.seconds, 3),
                 "run_id": outcome.run_id,
+                "error": outcome.error,
             }
             for outcome in self.outcomes
         ]
@@ -63,3 +71,23 @@ class SweepResult:
             raise UserError("no best network: the validation images differ")
         assert best.network
         return load_trained_model(best.network)
+
+
+class SweepFailed(UserError):
+    """Training runs of a sweep failed; the `result` also has those that did not."""
+
+    def __init__(self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun) -> None:
+        """Name the first training runs that failed, with their reasons."""
+        failed = [outcome for outcome in outcomes if outcome.error]
+        lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
+        lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
+        if len(failed) > MAX_REASONS:
+            lines.append(f"and {len(failed) - MAX_REASONS:,} more")
+        super().__init__("\n  ".join(lines))
+        self._outcomes, self._folder, self._run = outcomes, folder, run
+
+    @property
+    def result(self) -> SweepResult:
+        """The result of the sweep, with all outcomes."""
+        run = self._run  # it was open when the error was raised
+        return SweepResult(self._outcomes, self._folder, run.id, run.copied)

@@ -43,7 +43,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     `on_result` is called with the outcome of each job, also of an earlier process.
 
     Raises:
-        UserError: If jobs are invalid or failed; the others are trained first.
+        SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
     cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), data_dir())

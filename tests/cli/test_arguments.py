@@ -9,6 +9,7 @@ import yaml
 from pipeline import ConfigError, cli, paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
+from pipeline.cli.python import sweep_from_python
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import combine
 
@@ -213,8 +214,11 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
     printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
     assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}
-    command = read("-m", "hidden=5,6", "--cfg=job")
-    assert command.prints and command.values["hidden"] == 5
+    swept = ["-m", "hidden=5,6", "lr=0.1", "--cfg=job"]
+    first, *others = new_project.run("train", *swept).stdout.splitlines()
+    assert first == "# the first of 2 combinations"
+    values = yaml.safe_load("\n".join(others))
+    assert (values["hidden"], values["lr"]) == (5, 0.1)
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():
@@ -250,11 +254,30 @@ def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
     assert [job.name for job in jobs("-m", arguments)] == names
 
 
-def test_an_invalid_value_of_a_sweep_is_a_problem_of_its_jobs_only():
-    swept = jobs("-m", "hidden=-1,5,x", "seed=1,2")
+def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
+    swept = jobs("-m", "hidden=-1,5", "seed=1,2")
     names = {job.name for job in swept if job.problems}
-    assert names == {f"hidden={x} seed={seed}" for x in (-1, "x") for seed in (1, 2)}
+    assert names == {f"hidden=-1 seed={seed}" for seed in (1, 2)}
     assert "got -1" in swept[0].problems[0]
+
+
+@pytest.mark.parametrize("value", ["abc", "5.5", "true"])
+def test_a_value_of_a_sweep_with_another_type_is_refused(value):
+    (problem,) = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")
+    assert problem.startswith("hidden must be a valid integer, got ")
+    settings = {"hidden": [5, value], "seed": range(1, 3)}
+    with pytest.raises(ConfigError) as error:
+        sweep_from_python(cli.TrainConfig, settings)
+    assert str(error.value) == problem
+
+
+def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
+    settings = {"lr": ["1e-2", 0.1], "hidden": "4,5"}
+    swept = combine(sweep_from_python(cli.TrainConfig, settings))
+    pairs = [(job.config.hidden, job.config.lr) for job in swept]
+    assert pairs == [*itertools.product([4, 5], [0.01, 0.1])]
+    with pytest.raises(ConfigError, match="lr has a list with several values in '1,2'"):
+        sweep_from_python(cli.TrainConfig, {"lr": ["1,2"]})
 
 
 def test_two_thousand_jobs_are_read_in_two_seconds():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, __main__, cli, paths
+from pipeline import ConfigError, UserError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import defaults, validate
 from pipeline.cli.python import from_python, sweep_from_python
@@ -51,6 +51,13 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
         assert any(option.startswith(f"{key}=") for option in options)
     assert ("hidden_sizes or learning_rates or search" in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_help_names_a_missing_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    (tmp_path / "conf").mkdir()
+    with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
+        help_text("python -m pipeline.train", "", TrainConfig)
 
 
 @pytest.mark.parametrize("stage", STAGES)

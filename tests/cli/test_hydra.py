@@ -221,6 +221,27 @@ BAD_FILES = {
         "team=x",
         "hidden=${epochs} cannot be resolved: Recursive interpolation detected",
     ),
+    "groups that list each other": (
+        {
+            "conf/team/a.yaml": GLOBAL + "defaults: [small, b]",
+            "conf/team/b.yaml": GLOBAL + "defaults: [a]",
+        },
+        "team=a",
+        "these files form a cycle: team/a.yaml → team/b.yaml → team/a.yaml; remove one",
+    ),
+    "an experiment that lists itself": (
+        {"conf/experiment/x.yaml": GLOBAL + "defaults: [x]"},
+        "experiment=x",
+        "form a cycle: experiment/x.yaml → experiment/x.yaml; remove",
+    ),
+    "two primary files": (
+        {
+            "mine/a.yaml": "defaults: [b, _self_]",
+            "mine/b.yaml": "defaults: [a, _self_]",
+        },
+        "--config-dir mine --config-name a.yaml",
+        "form a cycle: a.yaml → b.yaml → a.yaml; remove",
+    ),
     "two types": (
         {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
         "team=x",

@@ -2,10 +2,12 @@ import copy
 import math
 import pickle
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 
+from pipeline import UserError
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Dense, to_pixels
 
@@ -39,6 +41,26 @@ def test_logits_do_not_depend_on_the_number_of_images(new_network, mnist):
     net, images = new_network(20), mnist.test.images[:2500]
     logits = net(to_pixels(images)).detach()
     np.testing.assert_allclose(net.logits(images), logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["logits", "hidden_sums", "predict", "classify"])
+def test_images_that_are_not_gray_levels_are_refused(
+    new_network, few, monkeypatch, name
+):
+    # Outside tests, nothing else checks the types and shapes of arguments.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    method, images = getattr(new_network(20), name), few.val.images
+    for wrong, got in {
+        "scaled": (np.float32(images / 255), r"float32 .*pixels in \[0, 1\], pass"),
+        "one": (images[0], r"uint8 with \(28, 28\): one image is image\[None\]"),
+        "flat": (images.reshape(-1, 784), r"uint8 with \(\d+, 784\)"),
+        "signed": (images.astype(np.int64), "int64"),
+    }.values():
+        rule = r"0 to 255, as uint8 with the shape \(n, 28, 28\), got"
+        with pytest.raises(UserError, match=f"{rule} {got}"):
+            method(wrong)
+    found, expected = method(torch.from_numpy(images.copy())), method(images)
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,25 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
         assert trained.detector.components.means.shape == (10, 784)
 
 
+def test_dvc_gets_no_results_of_a_network_with_other_settings(
+    empty_project, monkeypatch
+):
+    project = empty_project("replaced", store=False)
+    keys = {"dataset": "digits", "epochs": 1, "tracking": "none"}
+    project.call("train", hidden=8, **keys)
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    rule = (
+        "was trained with hidden=8 dataset=digits epochs=1, but conf/config.yaml has "
+        "hidden=20 dataset=mnist epochs=20: another command has replaced the network"
+    )
+    for stage in ("evaluate", "inspect", "export"):
+        with pytest.raises(UserError, match=f"{rule}.* --force$"):
+            project.call(stage, tracking="none")
+        assert not (project.outputs / stage).exists()
+    model = str(project.trained(MODEL_FILE))
+    project.call("inspect", model=model, arrays=True)  # it was selected
+
+
 def test_stages_that_assume_two_layers_refuse_others(finished):
     trained = load_trained_model(finished.outputs / "train" / MODEL_FILE)
     assert trained.require_two_layers() is trained

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, datasets, paths
+from pipeline import ConfigError, UserError, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -150,6 +150,7 @@ def test_sets_can_be_text_or_any_sequence(project):
 def test_the_remedies_are_those_of_python():
     for settings, message in {
         "several": ({"hidden": [5, 6]}, "hidden=5,6 has several values: call sweep()"),
+        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep()"),
         "text": ({"seed": "range(1,3)"}, "seed=1,2 has several values: call sweep()"),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
     }.values():
@@ -177,6 +178,8 @@ def test_a_result_has_a_short_representation(project):
         train(**SETTINGS, tracking="none", quiet=True),
         evaluate(sets=["digits"], quiet=True),
         predict(images=0, quiet=True),
+        predict(images=0, quiet=True).predictions,
+        sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True),
     ):
         assert len(repr(result)) < 2000 and "array" not in repr(result)
 
@@ -191,12 +194,16 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
         found.append([record["probabilities"] for record in records])
     assert len(found[0]) == 3 and found[0] == found[1] == found[2] == found[3]
     assert found[4] == found[0][:1]
-    with pytest.raises(ConfigError, match="a list must have the indices of test"):
-        predict(images=[pixels[0], pixels[1]], quiet=True)
+    for images in ([pixels[0], pixels[1]], [True, False]):
+        with pytest.raises(ConfigError, match="a list must have the indices of test"):
+            predict(images=images, quiet=True)
     for images, got in {
         "floats": (pixels / 255, r"float64 with \(3, 28, 28\)"),
         "none": (pixels[:0], r"uint8 with \(0, 28, 28\)"),
         "flat": (pixels.reshape(3, 784), r"uint8 with \(3, 784\)"),
+        "one": (pixels[0].ravel(), r"uint8 with \(784,\)"),
+        "tensor": (torch.from_numpy(pixels[0].ravel() / 255), r"float64 .*\(784,\)"),
+        "mask": (np.array([True, False]), r"bool with \(2,\)"),
     }.values():
         rule = r"images must be uint8 with the shape \(28, 28\) or \(n, 28, 28\)"
         with pytest.raises(ConfigError, match=f"{rule}, got {got}"):
@@ -221,6 +228,22 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert best.network.predict(few.val.images).shape == (len(few.val), 10)
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
     assert again.run_id == result.run_id and len(again.outcomes) == 4
+
+
+def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(project):
+    with pytest.raises(UserError, match="4 of 6 training runs failed") as error:
+        sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
+    _, *reasons, last = str(error.value).split("\n  ")
+    assert len(reasons) == 3 and last == "and 1 more"
+    assert "hidden must be greater than or equal to 1, got 0" in reasons[0]
+    result = error.value.result
+    assert result.run_id and result.load_best().network.hidden == 5
+    frame = result.to_frame()
+    trained = frame[frame["error"] == ""]
+    assert [*trained["hidden"]] == [5, 5] and all(trained["val/accuracy"] > 0)
+    failed = frame[frame["error"] != ""]
+    columns = ["val/accuracy", "parameters", "seconds"]
+    assert len(failed) == 4 and failed[columns].isna().all().all()
 
 
 def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(

@@ -67,9 +67,11 @@ def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs)
     text = " ".join(printed.split())
     assert text.count(f"failed: {rule}") == 3
     assert f" -1 0 - - - seed=1,2 failed: {rule}" in text
-    assert error.startswith("2 of 6 training runs failed: hidden=-1 seed=1")
+    head, *reasons = error.split("\n  ")
+    assert head == "2 of 6 training runs failed" and len(reasons) == 2
+    assert reasons[0].startswith(f"hidden=-1 seed=1 dataset=digits epochs=1: {rule}")
     assert parent.info.status == "FAILED"
-    assert parent.data.tags["error"] == f"UserError: {error}"
+    assert parent.data.tags["error"] == f"SweepFailed: {error}"
 
 
 def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
@@ -282,7 +284,7 @@ def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(swe
         printed, error = sweep.run("batch_size=32,1501")
         rule = "batch_size must be <= 1500"  # the training images of digits
         assert f"batch_size=1501  failed: {rule}" in printed
-        assert error.startswith("1 of 2 training runs failed: ")
+        assert error.startswith("1 of 2 training runs failed\n  hidden=20 seed=1 ")
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])
 
 
