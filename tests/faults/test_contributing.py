@@ -39,6 +39,7 @@ class Change:
     tests: tuple[str, ...]  # of the packages that it concerns
     training: str  # settings that use it
     refused: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
+    sweep: str = ""  # arguments of a sweep that works, too
 
 
 CHANGES = {
@@ -65,11 +66,15 @@ CHANGES = {
             ),
             TWO_LAYERS,
         ),
+        sweep="dataset=digits hidden=3,4",
     ),
     "augmentation": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits shift=2",
-        {"train shift=3": "shift must be less than or equal to 2, got 3"},
+        {
+            "train shift=3": "shift must be less than or equal to 2, got 3 "
+            "(the default is shift=0)"
+        },
     ),
 }
 
@@ -139,6 +144,8 @@ def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
     stage(changed, "evaluate tracking=none")
     assert "%" in stage(changed, "predict images=0").stdout
     refused(changed, change.refused)
+    if change.sweep:
+        stage(changed, f"train -m epochs=1 tracking=none {change.sweep}")
     for each in checks:
         printed, _ = each.communicate()
         assert each.returncode == 0, printed
