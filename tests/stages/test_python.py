@@ -1,6 +1,7 @@
 """The stages as functions, which scripts and notebooks call."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, UserError, datasets, paths
+from pipeline import ConfigError, UserError, cli, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -134,6 +135,12 @@ def test_a_result_has_a_short_representation(project):
         sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True),
     ):
         assert len(repr(result)) < 2000 and "array" not in repr(result)
+
+
+def test_the_help_of_train_and_sweep_names_each_setting():
+    keywords = {*cli.TrainSettings.__annotations__}
+    named = {*re.findall(r"\w+", train.__doc__ + sweep.__doc__)}
+    assert keywords | {*cli.SweepSettings.__annotations__} <= named
 
 
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
