@@ -203,6 +203,10 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     failed = frame[frame["error"] != ""]
     columns = ["val/accuracy", "parameters", "seconds"]
     assert len(failed) == 4 and failed[columns].isna().all().all()
+    with pytest.raises(UserError, match="2 of 2 training runs failed") as error:
+        sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
+    with pytest.raises(UserError, match="no best network: the training runs failed"):
+        error.value.result.load_best()
 
 
 def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
