@@ -50,9 +50,10 @@ def train(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as hidden=20.
-            `python -m pipeline.train --help` lists them with their defaults. Values can
-            be NumPy numbers and paths.
+        settings: dataset, hidden, seed, split, epochs, batch_size, lr, tracking,
+            server, run_name, experiment_name, resume, reproduce; by default, those of
+            conf/config.yaml. `python -m pipeline.train --help` has their meanings.
+            Values can be NumPy numbers and paths.
 
     Returns:
         The training run. Without `folder`, its `folder` is the one in MLflow's store,
@@ -84,9 +85,10 @@ def sweep(
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. Its other files are kept.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml. A list, such as hidden=[10, 20], has
-            several values. hidden="interval(4,128)" together with trials=20 is a
-            search. `python -m pipeline.train --help` lists them with their defaults.
+        settings: Those of `train` without resume and reproduce, and workers, executor,
+            again, trials. A list, such as hidden=[10, 20], has several values.
+            hidden="interval(4,128)" together with trials=20 is a search.
+            `python -m pipeline.train --help` has the meanings of the settings.
 
     Returns:
         The outcome of each training run, also as a data frame of pandas.

@@ -1,5 +1,6 @@
 """The commands, numbers, paths and links in the documents are correct."""
 
+import dataclasses
 import json
 import re
 import runpy
@@ -13,8 +14,16 @@ from PIL import Image
 from pipeline import cli
 from pipeline.cli.arguments import parse
 from pipeline.core.network import snapshot
+from pipeline.datasets.data import PreparedData
+from pipeline.deploy.export import ExportResult
 from pipeline.evaluation import find_image
+from pipeline.evaluation.evaluate import Evaluation
+from pipeline.evaluation.predict import PredictResult
 from pipeline.images import prepare
+from pipeline.interpret.inspect import Inspection
+from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.result import SweepResult
+from pipeline.training.run import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent
 docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))
@@ -108,6 +117,26 @@ def test_the_stored_outputs_have_the_words_of_the_command(finished):
     printed = finished.call("inspect", neuron="N28", image=0)
     printed = printed.replace(str(finished.outputs), "outputs")
     assert words(printed.splitlines()) == words(RESULTS["worksheet"]["output"])
+
+
+def test_the_results_have_the_fields_of_the_table():
+    text = DOCUMENTS["pipeline/README.md"]
+    rows = dict(re.findall(r"^\| (?:an )?`(\w+)`.*? \| (.*) \|$", text, re.M))
+    for name, result in {
+        "data": PreparedData,
+        "train": TrainResult,
+        "evaluate": Evaluation,
+        "predict": PredictResult,
+        "inspect": Inspection,
+        "export": ExportResult,
+        "sweep": SweepResult,
+        "Outcome": Outcome,
+    }.items():
+        cells = re.sub(r"\(.*?`.*?\)(?=,| \||$)", "", rows[name])  # fields of fields
+        fields = re.findall(r"`(\w+)(?:\(\))?`", cells)
+        known = {each.name for each in dataclasses.fields(result)} | {*dir(result)}
+        assert fields and {*fields} <= known, name
+        assert ("copied" in fields) == ("copied" in known)
 
 
 def python_code(name):

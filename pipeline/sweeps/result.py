@@ -28,7 +28,8 @@ class SweepResult:
     def best(self) -> Outcome | None:
         """The most accurate training run of the best configuration.
 
-        It is None if the validation images of the configurations differ.
+        It is None if all failed, or if the validation images of the configurations
+        differ.
         """
         return best_of(self.outcomes)
 
@@ -63,12 +64,14 @@ class SweepResult:
         probabilities (n, 10).
 
         Raises:
-            UserError: If the validation images differ, so that there is none, or if its
-                files are lost or damaged.
+            UserError: If there is no `best`, or if its files are lost or damaged.
         """
         best = self.best
         if not best:
-            raise UserError("no best network: the validation images differ")
+            reason = "the training runs failed"
+            if any(outcome.network for outcome in self.outcomes):
+                reason = "the validation images differ"
+            raise UserError(f"no best network: {reason}")
         assert best.network
         return load_trained_model(best.network)
 

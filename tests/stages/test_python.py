@@ -1,6 +1,7 @@
 """The stages as functions, which scripts and notebooks call."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, UserError, datasets, paths
+from pipeline import ConfigError, UserError, cli, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -184,6 +185,12 @@ def test_a_result_has_a_short_representation(project):
         assert len(repr(result)) < 2000 and "array" not in repr(result)
 
 
+def test_the_help_of_train_and_sweep_names_each_setting():
+    keywords = {*cli.TrainSettings.__annotations__}
+    named = {*re.findall(r"\w+", train.__doc__ + sweep.__doc__)}
+    assert keywords | {*cli.SweepSettings.__annotations__} <= named
+
+
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     pixels = datasets.load("digits", folder=project.outputs / "data").test.images[:3]
     inputs = pixels, torch.from_numpy(pixels.copy()), np.arange(3), [0, 1, 2], pixels[0]
@@ -244,6 +251,10 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     failed = frame[frame["error"] != ""]
     columns = ["val/accuracy", "parameters", "seconds"]
     assert len(failed) == 4 and failed[columns].isna().all().all()
+    with pytest.raises(UserError, match="2 of 2 training runs failed") as error:
+        sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
+    with pytest.raises(UserError, match="no best network: the training runs failed"):
+        error.value.result.load_best()
 
 
 def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
