@@ -63,7 +63,8 @@ def check_code() -> None:
 
 
 def _hash_modules() -> dict[str, str]:
-    paths = sorted(Path(__file__).parent.glob("*.py"))
+    # Hidden files are those of editors.
+    paths = sorted(Path(__file__).parent.glob("[!.]*.py"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

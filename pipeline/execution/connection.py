@@ -99,7 +99,7 @@ def _no_cluster(address: str, reason: str) -> str:
 
 def copy_sources(folder: Path) -> None:
     """Copy the source files of this package to a folder."""
-    for path in PACKAGE.rglob("*.py"):
+    for path in PACKAGE.rglob("[!.]*.py"):
         target = folder / path.relative_to(PACKAGE.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

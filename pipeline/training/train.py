@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 from pipeline import ConfigError, UserError, datasets, files
@@ -117,7 +118,7 @@ def _train(
             epochs.append(epoch)
             run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
-                on_epoch(epoch)
+                on_epoch(deepcopy(epoch))  # the function may change its arrays
         training = TrainingRun.of(dataset, split, hyperparameters, epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
