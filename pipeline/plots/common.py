@@ -84,9 +84,15 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
+def weight_limits(scale: float) -> tuple[str, str]:
+    """Return what the full colors stand for, because larger weights have them too."""
+    return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
+
+
 def weight_legend(scale: float, *, gray: str) -> Image.Image:
     """Draw the legend of weights in the colors of `diverging_colors`."""
-    return color_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=gray)
+    low, high = weight_limits(scale)
+    return color_scale(f"weights: {low}", high, frozen=gray)
 
 
 @cache
