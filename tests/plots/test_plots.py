@@ -154,6 +154,17 @@ def test_more_lines_than_colors_become_a_cloud_with_the_best_trade_offs(shade):
     assert BLUE not in colors(plot)
 
 
+@pytest.mark.parametrize("accuracies", [(0.94, 0.95, 0.96), (0.6, 0.8, 0.9)])
+def test_lines_are_equally_far_apart_for_equal_steps_or_for_halved_errors(accuracies):
+    line = [AccuracyPoint(10.0 * n, [y]) for n, y in enumerate(accuracies, 1)]
+    image = accuracy_plot({"": line}, xlabel="bytes", title="a title")
+    blue = (np.asarray(image) == BLUE).all(axis=2)
+    columns = np.flatnonzero(blue.any(axis=0))
+    places = columns[9], int(columns.mean()), columns[-9]
+    rows = [np.flatnonzero(blue[:, x]).mean() for x in places]
+    assert rows[0] - rows[1] == pytest.approx(rows[1] - rows[2], abs=3)
+
+
 def test_a_perfect_and_a_useless_network_are_in_the_plot():
     line = [AccuracyPoint(10.0, [0.0]), AccuracyPoint(20.0, [1.0])]
     image = accuracy_plot({"": line}, xlabel="bytes", title="a title")
