@@ -105,12 +105,15 @@ def test_bars_are_as_long_as_the_probabilities():
 def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
-    def blue(rounded):
-        known = {"always_zero": np.zeros(784, bool), "bit_width": "1 bit"}
-        image = plots.rounded_weights(weights, rounded, **known)
+    def blue(rounded, bits):
+        known = {"always_zero": np.zeros(784, bool), "finetuned": bits < 8}
+        image = plots.rounded_weights(weights, rounded, bits=bits, **known)
         return colors(image)[BLUE]
 
-    assert blue(weights) - blue(0 * weights) == 84**2
+    for bits in (8, 4, 2, 1):
+        assert blue(weights, bits) - blue(0 * weights, bits) == 84**2
+    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1 or -1
+    assert blue(weights / 2, 8) == blue(0 * weights, 8)
 
 
 @pytest.mark.parametrize("changed", [0, 1, 3])
