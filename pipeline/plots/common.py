@@ -17,7 +17,6 @@ from pipeline.core import SIDE
 # can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
-ALWAYS_ZERO = "the pixel is 0 in all training images"  # why weights are drawn in gray
 
 
 def diverging_colors(
@@ -82,6 +81,11 @@ def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
 def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     """Return the absolute weight drawn in full color; 1% of them are larger."""
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
+
+
+def gray_pixels(always_zero: Bool[np.ndarray, "784"]) -> str:
+    """Return what gray means in a legend; empty if no pixel is always 0."""
+    return "the pixel is 0 in all training images" if always_zero.any() else ""
 
 
 def weight_limits(scale: float) -> tuple[str, str]:

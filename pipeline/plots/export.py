@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline import neuron_name
 from pipeline.plots.common import (
-    ALWAYS_ZERO,
     diverging_colors,
+    gray_pixels,
     weight_legend,
     weight_scale,
 )
@@ -75,7 +75,7 @@ def rounded_weights(
         rows,
         title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=weight_legend(scale, gray=ALWAYS_ZERO),
+        legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )
 
 

@@ -116,6 +116,14 @@ def test_rounded_weights_are_below_those_in_floats():
     assert blue(weights / 2, 8) == blue(0 * weights, 8)
 
 
+@pytest.mark.parametrize("unused", [0, 100])
+def test_the_legend_explains_gray_only_if_a_pixel_is_always_zero(unused):
+    always_zero = np.arange(784) < unused
+    gray = plots.gray_pixels(always_zero)
+    legend = plots.weight_legend(0.5, gray=gray)
+    assert (GRAY in colors(legend)) == bool(gray) == bool(unused)
+
+
 @pytest.mark.parametrize("changed", [0, 1, 3])
 def test_images_whose_prediction_changes_are_plotted(changed):
     images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
