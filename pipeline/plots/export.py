@@ -56,7 +56,7 @@ def rounded_weights(
         colored = scale * rounded / np.maximum(largest, 1e-30)
     heading += ", and the relative difference (RMS) from the floats"
     if finetuned:
-        heading += " before fine-tuning, which adapted the weights to the rounding"
+        heading += " before fine-tuning, which adapted the weights"
     rows = []
     for start in range(0, count, NEURONS_PER_ROW):
         part = slice(start, min(start + NEURONS_PER_ROW, count))
