@@ -1,4 +1,4 @@
-"""Classify single images, and report whether each prediction is sure.
+"""Classify single images, and say why a prediction is unsure.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Image files can have any size and

@@ -4,14 +4,15 @@ The network assigns a class to every image, even a digit to a shoe, usually with
 probability. A prediction is therefore unsure if one of these rules applies; the first
 one that does is the reason:
 
-- blank: the image that the network gets contains no ink.
+- blank: all pixels of the image are the same.
+- no ink: the image is not blank, but nothing in it is darker than noise can be.
 - several: the image shows several digits side by side.
 - not drawn: a pen cannot have drawn the shapes in the image.
 - unlike: the image does not look like the training images of the predicted class.
 - close: another class is almost as probable as the predicted one.
 
-`images` finds out about the first three when it preprocesses an image. The principal
-components of a data set (`datasets.components`) measure the fourth.
+`images` finds out about the first four when it preprocesses an image. The principal
+components of a data set (`datasets.components`) measure the fifth.
 """
 
 from collections.abc import Sequence
@@ -23,14 +24,15 @@ from jaxtyping import Bool, Float, Int
 from pipeline.core.margin import margin
 
 # What preprocessing can find; "" if the image shows one digit.
-Finding = Literal["", "blank", "several", "not drawn"]
-Reason = Literal["", "blank", "several", "not drawn", "unlike", "close"]
+Finding = Literal["", "blank", "no ink", "several", "not drawn"]
+Reason = Literal["", "blank", "no ink", "several", "not drawn", "unlike", "close"]
 
 # What predict, inspect and the interactive page say about each reason.
 _UNLIKE = "the image does not look like the {images} it was trained on"
 TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",
+    "no ink": "no ink was found: use a darker pen or more light",
     "several": "there is more than one {noun}",
     "not drawn": _UNLIKE,
     "unlike": _UNLIKE,

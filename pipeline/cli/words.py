@@ -41,7 +41,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `--hidden 20` in one list."""
+    """Return each word in a list, but `hidden = 20` or `hidden 20` in one list."""
     joined: list[list[str]] = []
     for word in words:
         if joined and _lacks_value(joined[-1], word, schema):
@@ -96,11 +96,11 @@ def read_words(
 
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
     """Return whether a word is the value of a key, or an equals sign, before it."""
-    begun = re.fullmatch(r"(--)?(\w+) ?(=?)", " ".join(words))
-    if not begun or begun[2] not in schema.model_fields:
+    keys = schema.model_fields
+    begun = re.fullmatch(r"(?:--)?(\w+) ?=?", " ".join(words))
+    if not begun or begun[1] not in keys or word in keys:
         return False
-    is_joined = begun[1] or begun[3] or word.startswith("=")
-    return bool(is_joined and re.fullmatch("=?[^=-]*", word))
+    return bool(re.fullmatch("=?[^=-]*", word))
 
 
 def _read_choices(word: str, key: str, names: Sequence[str], flags: Flags) -> Choices:

@@ -129,7 +129,8 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.q1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
-        bit_width=counted(integers.bits, "bit"),
+        bits=integers.bits,
+        finetuned=model.finetuning_epochs > 0,
     )
 
 

@@ -88,7 +88,10 @@ def sizes_table(results: ExportedNetworks) -> str:
 
 
 def plot(results: ExportedNetworks) -> Image:
-    """Plot accuracy against bytes, with a line for each bit width."""
+    """Plot accuracy against bytes, with a line for each bit width.
+
+    Networks of one size are on one line, and the bit widths are their captions.
+    """
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
@@ -100,19 +103,35 @@ def plot(results: ExportedNetworks) -> Image:
     front = pareto_front(
         groups, size=lambda group: group[2], accuracy=lambda group: fmean(groups[group])
     )
+    sizes = {hidden for _, hidden, _ in groups}
     lines: dict[str, list[AccuracyPoint]] = {}
     for group in sorted(groups, reverse=True):
         bits, hidden, size = group
+        name, caption = f"{counted(bits, 'bit')} per weight", f"hidden={hidden}"
+        if len(sizes) == 1:
+            name, caption = "", counted(bits, "bit")
         point = AccuracyPoint(
             x=float(size),
             accuracies=groups[group],
-            caption=f"hidden={hidden}",
+            caption=caption,
             best=group in front,
         )
-        lines.setdefault(f"{counted(bits, 'bit')} per weight", []).append(point)
+        lines.setdefault(name, []).append(point)
+    title = "Accuracy and size of exported networks"
+    title += f", hidden={min(sizes)}" * (len(sizes) == 1)
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",
         ylabel="accuracy on the test images",
-        title="Accuracy and size of exported networks",
+        title=title + _finetuning_note(results),
     )
+
+
+def _finetuning_note(results: ExportedNetworks) -> str:
+    """Return why few bits can be the most accurate, as another line of the title."""
+    tuned = {each.bits for each in results if results[each].facts["finetune"]}
+    if not tuned:
+        return ""
+    bits = f"{', '.join(map(str, sorted(tuned, reverse=True)))} bits"
+    effect = "so it can beat more bits and floats"
+    return f"\nfine-tuning ({bits}) continues the training, {effect}"

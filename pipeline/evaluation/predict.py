@@ -76,7 +76,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 def _conclusion(predictions: Predictions) -> str:
     """Return bars for a single image, or how many images are classified correctly."""
     if len(predictions) == 1:
-        if predictions.prepared.findings[0] == "blank":
+        if not predictions.prepared.images[0].any():
             return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
@@ -116,13 +116,13 @@ def _write(
 def _plotted_row(
     predictions: Predictions, row: int, detector: OodDetector | None
 ) -> plots.ImageRow:
-    """Return the steps of an image, and its probabilities unless it is blank."""
+    """Return the steps of an image, and its probabilities unless it has no ink."""
     prepared, source = predictions.prepared, predictions.source
     steps = [(source.name, prepared.images[row])]
     if prepared.steps:
         steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
-    if prepared.findings[row] == "blank":
+    if not prepared.images[row].any():
         return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)

@@ -7,14 +7,18 @@ from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.terminal import counted
+from pipeline.unsure import TEXTS
 
 MAX_DESCRIBED = 3  # classes, and confusions
 
 
 def summary(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
-    if predictions.prepared.findings[row] == "blank":
+    finding = predictions.prepared.findings[row]
+    if finding == "blank":
         return "The image is blank: there is nothing to classify."
+    if finding == "no ink":
+        return f"{TEXTS[finding].capitalize()}."
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     text = f"The network says {names[predicted]} ({predictions.confidence[row]:.1%})"
     if predictions.reasons[row]:

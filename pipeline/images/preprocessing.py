@@ -60,7 +60,9 @@ def preprocess(
         shapes, mask = find_digit(ink, is_photo=photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
-        return np.zeros((SIDE, SIDE), np.uint8), "blank", steps
+        is_blank = original.min() == original.max()
+        finding: Finding = "blank" if is_blank else "no ink"
+        return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(ink, mask), ink)  # as large as the digit
     edge = constants.EDGE * float(np.median(ink[mask]))
     strokes = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels

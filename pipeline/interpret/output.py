@@ -94,7 +94,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
         title="What the neurons of layer_1 respond to",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
-        legend=plots.weight_legend(scale, gray=plots.ALWAYS_ZERO),
+        legend=plots.weight_legend(scale, gray=plots.gray_pixels(analysis.always_zero)),
     ).save(path)
 
 
@@ -128,11 +128,12 @@ def write_terms(
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
         images = [term_images(p, always_zero) for p in hidden[:MAX_IN_IMAGE]]
+        gray = plots.gray_pixels(always_zero)
         plots.image_rows(
             images,
             title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
-            legend=color_scale("negative", "positive", frozen=plots.ALWAYS_ZERO),
+            legend=color_scale("negative", "positive", frozen=gray),
         ).save(folder / "terms.png")
 
 
@@ -194,11 +195,12 @@ def write_comparison(
     kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
     scale = plots.weight_scale(np.hstack(kernels))
     images = comparison_images(comparison, frozen_pixels, scale=scale)
+    has_frozen = any(each is not None and each.any() for each in frozen_pixels)
     plots.image_grid(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=plots.weight_legend(scale, gray="frozen weights"),
+        legend=plots.weight_legend(scale, gray="frozen weights" * has_frozen),
     ).save(folder / "matches.png")
 
 

@@ -6,9 +6,9 @@ its plots are imported from their modules: `accuracy`, `evaluation`, `inspection
 """
 
 from pipeline.plots.common import (
-    ALWAYS_ZERO,
     color_scale,
     diverging_colors,
+    gray_pixels,
     weight_legend,
     weight_scale,
 )

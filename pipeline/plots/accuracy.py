@@ -31,8 +31,9 @@ MARKERS = "os^Dv"  # lines differ in their markers too
 MAX_TICKS = 10  # values of x with a tick and a caption each
 MAX_CHARACTERS = 100  # in the labels of the ticks; more would overlap
 MAX_LARGE = 200  # dots of normal size
-# Percentages for the ticks of a wide range of accuracies.
-TICKS = (20, 50, 70, 80, 85, 90, 93, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9)
+WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
+# Accuracies at which a wide range has lines: each has half the error of the one before.
+HALVINGS = tuple(1 - 0.8 / 2**n for n in range(9))
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ def accuracy_plot(
     """
     figure = new_figure(1000, 560)
     axes = figure.subplots()
-    # The last few percent cost the most.
-    axes.set_yscale("function", functions=(_stretch, _shrink))
     points = [point for line in lines.values() for point in line]
     best = sorted((point for point in points if point.best), key=lambda p: p.x)
     is_cloud = len(lines) > len(LINES)
@@ -96,9 +95,8 @@ def accuracy_plot(
     elif not xlabel:
         axes.set_xticks([])
     axes.margins(0.06, 0.12)
-    _set_accuracy_ticks(axes)
     axes.set_xlabel(f"{xlabel}{suffix}")
-    axes.set_ylabel(f"{ylabel} (logarithmic scale of the error)")
+    axes.set_ylabel(f"{ylabel}{_scale_y(axes, points)}")
     set_title(axes, "\n".join(textwrap.fill(t, 90) for t in title.split("\n")))
     simplify_axes(axes)
     if axes.get_legend_handles_labels()[1]:
@@ -129,13 +127,19 @@ def _scale_x(axes: Axes, values: Sequence[float]) -> str:
     return " (logarithmic scale)" if is_wide else ""
 
 
-def _set_accuracy_ticks(axes: Axes) -> None:
-    """Label round percentages; Matplotlib's own ticks suit a narrow range only."""
-    low, high = axes.get_ylim()
-    if high - low > 0.1:
-        percentages = (percent / 100 for percent in TICKS)
-        axes.set_yticks([each for each in percentages if low <= each <= high])
+def _scale_y(axes: Axes, points: Sequence[AccuracyPoint]) -> str:
+    """Use a logarithmic scale of the error for a wide range; return a suffix.
+
+    There, the last few percent cost the most.
+    """
+    accuracies = [value for point in points for value in point.accuracies]
+    is_wide = max(accuracies) - min(accuracies) > WIDE
+    if is_wide:
+        axes.set_yscale("function", functions=(_stretch, _shrink))
+        low, high = axes.get_ylim()
+        axes.set_yticks([each for each in HALVINGS if low <= each <= high])
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
+    return " (each line halves the error)" if is_wide else ""
 
 
 def _draw_lines(
@@ -154,6 +158,7 @@ def _draw_lines(
         axes.plot(*_means(several), "_", color=color, markersize=14)
         axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
         if name:  # for the legend
+            dash["linestyle"] = dash["linestyle"] if len(points) > 1 else ""
             axes.plot([], [], label=name, **{**dash, **dot})
 
 

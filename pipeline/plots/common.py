@@ -17,7 +17,6 @@ from pipeline.core import SIDE
 # can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
-ALWAYS_ZERO = "the pixel is 0 in all training images"  # why weights are drawn in gray
 
 
 def diverging_colors(
@@ -84,9 +83,20 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
+def gray_pixels(always_zero: Bool[np.ndarray, "784"]) -> str:
+    """Return what gray means in a legend; empty if no pixel is always 0."""
+    return "the pixel is 0 in all training images" if always_zero.any() else ""
+
+
+def weight_limits(scale: float) -> tuple[str, str]:
+    """Return what the full colors stand for, because larger weights have them too."""
+    return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
+
+
 def weight_legend(scale: float, *, gray: str) -> Image.Image:
     """Draw the legend of weights in the colors of `diverging_colors`."""
-    return color_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=gray)
+    low, high = weight_limits(scale)
+    return color_scale(f"weights: {low}", high, frozen=gray)
 
 
 @cache

@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline import neuron_name
 from pipeline.plots.common import (
-    ALWAYS_ZERO,
     diverging_colors,
+    gray_pixels,
     weight_legend,
     weight_scale,
 )
@@ -21,6 +21,7 @@ from pipeline.terminal import counted
 
 MAX_NEURONS = 100  # in the plot of the weights
 NEURONS_PER_ROW = 10
+SATURATED_BITS = 2  # up to this bit width, no integer is larger than 1
 IMAGES_PER_ROW, MAX_ROWS = 6, 2  # of each kind of change
 
 
@@ -29,30 +30,43 @@ def rounded_weights(
     rounded: Float[np.ndarray, "hidden 784"],
     *,
     always_zero: Bool[np.ndarray, "784"],
-    bit_width: str,
+    bits: int,
+    finetuned: bool,
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
+
+    With 1 or 2 bits, no integer is larger than 1, which gets the full color.
 
     Args:
         weights: The weights of layer_1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
-        bit_width: The bit width of the integers in words, such as "8 bits".
+        bits: The bit width of the integers.
+        finetuned: Whether fine-tuning changed the weights before they were rounded.
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
-    error = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
+    change = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
+    bit_width = counted(bits, "bit")
+    heading, colored = bit_width, rounded
+    if bits <= SATURATED_BITS:
+        heading += " (full color: the integers -1 and 1)"
+        largest = np.abs(rounded).max(axis=1, keepdims=True)
+        colored = scale * rounded / np.maximum(largest, 1e-30)
+    heading += ", and the relative difference (RMS) from the floats"
+    if finetuned:
+        heading += " before fine-tuning, which adapted the weights"
     rows = []
     for start in range(0, count, NEURONS_PER_ROW):
         part = slice(start, min(start + NEURONS_PER_ROW, count))
         names = [neuron_name(1, j) for j in range(count)[part]]
         captions = [
-            f"{name}: {e:.1%}" for name, e in zip(names, error[part], strict=True)
+            f"{name}: {e:.1%}" for name, e in zip(names, change[part], strict=True)
         ]
         for texts, values, title in (
             (names, weights[part], "float"),
-            (captions, rounded[part], f"{bit_width}, and the relative error (RMS)"),
+            (captions, colored[part], heading),
         ):
             colors = diverging_colors(values, scale=scale, gray=always_zero)
             rows.append(ImageRow([*zip(texts, colors, strict=True)], title))
@@ -61,7 +75,7 @@ def rounded_weights(
         rows,
         title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=weight_legend(scale, gray=ALWAYS_ZERO),
+        legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.plots.common import (
     color_scale,
     diverging_colors,
     font,
+    weight_limits,
     weight_scale,
 )
 
@@ -52,7 +53,7 @@ def weight_images(
     size = round(TEXT * width)
     image = Image.new("RGB", (width, width), PAPER)
     draw = ImageDraw.Draw(image)
-    legend = color_scale(f"-{scale:.2f}", f"+{scale:.2f}", size=size)
+    legend = color_scale(*weight_limits(scale), size=size)
     image.paste(legend, (size // 2, size // 4))
     draw.text((width - size // 2, size // 4), title, INK, font(size), anchor="ra")
     image.paste(grid, (0, round(HEADER * width)))

@@ -220,7 +220,8 @@ def main():
     for name, images, labels in sets(mnist.test.images, mnist.test.labels):
         findings, judged = judge(models, images)
         measured = zip(*(shares(each, labels) for each in judged), strict=True)
-        blank, several = findings.count("blank"), findings.count("several")
+        blank = findings.count("blank") + findings.count("no ink")
+        several = findings.count("several")
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}

@@ -52,6 +52,7 @@ INVALID = {
     "train ~hiden": "`hiden` is not a setting; did you mean hidden?",
     "train hidden = 3": "'hidden = 3' is not of the form key=value: write hidden=3",
     "train hidden= 3": "'hidden= 3' is not of the form key=value: write hidden=3",
+    "train hidden 3": "'hidden 3' is not of the form key=value: write hidden=3",
     "train --hidden 3": "'--hidden 3' is not of the form key=value: write hidden=3",
     "train --hidden=3": "'--hidden=3' is not of the form key=value: write hidden=3",
     "train " + "x" * 300: "is not of the form key=value; did you mean dataset=xxx",

@@ -234,6 +234,14 @@ def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     assert prepared.findings == (result["doubt"],) == ("not drawn",)
 
 
+def test_a_tap_is_not_classified(page, draw_on_page):
+    draw_on_page(page, [[(0.5, 0.5)]])
+    text = page.inner_text("#prediction")
+    assert text == "This is only a dot. Draw a digit."
+    draw_on_page(page, DIGITS[3])
+    assert page.inner_text("#prediction").startswith("The network says")
+
+
 def test_the_pen_stays_on_the_board(page, draw_on_page):
     draw_on_page(page, [[(0.5, 0.5), (0.5, 1.4), (1.4, 1.4)]])
     points = np.concatenate(page.evaluate("state.strokes"))

@@ -218,6 +218,13 @@ def test_a_name_that_does_not_exist_gets_a_message(page, name, message):
     assert error.is_hidden() and page.locator("#panel").is_visible()
 
 
+def test_an_empty_name_gets_the_focus_and_no_message(page):
+    page.locator("#name").fill(" ")
+    page.locator("#find").click()
+    assert page.locator("#search-error").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "name"
+
+
 def test_weights_that_never_changed_are_marked(page, analysis):
     always_zero = page.evaluate(
         "[...Array(784).keys()].filter((pixel) => isAlwaysZero(pixel)).length"

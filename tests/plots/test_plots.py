@@ -105,12 +105,23 @@ def test_bars_are_as_long_as_the_probabilities():
 def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
-    def blue(rounded):
-        known = {"always_zero": np.zeros(784, bool), "bit_width": "1 bit"}
-        image = plots.rounded_weights(weights, rounded, **known)
+    def blue(rounded, bits):
+        known = {"always_zero": np.zeros(784, bool), "finetuned": bits < 8}
+        image = plots.rounded_weights(weights, rounded, bits=bits, **known)
         return colors(image)[BLUE]
 
-    assert blue(weights) - blue(0 * weights) == 84**2
+    for bits in (8, 4, 2, 1):
+        assert blue(weights, bits) - blue(0 * weights, bits) == 84**2
+    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1 or -1
+    assert blue(weights / 2, 8) == blue(0 * weights, 8)
+
+
+@pytest.mark.parametrize("unused", [0, 100])
+def test_the_legend_explains_gray_only_if_a_pixel_is_always_zero(unused):
+    always_zero = np.arange(784) < unused
+    gray = plots.gray_pixels(always_zero)
+    legend = plots.weight_legend(0.5, gray=gray)
+    assert (GRAY in colors(legend)) == bool(gray) == bool(unused)
 
 
 @pytest.mark.parametrize("changed", [0, 1, 3])
@@ -152,6 +163,17 @@ def test_more_lines_than_colors_become_a_cloud_with_the_best_trade_offs(shade):
     }
     plot = accuracy_plot(lines, xlabel="parameters", title="a title", shade=shade)
     assert BLUE not in colors(plot)
+
+
+@pytest.mark.parametrize("accuracies", [(0.94, 0.95, 0.96), (0.6, 0.8, 0.9)])
+def test_lines_are_equally_far_apart_for_equal_steps_or_for_halved_errors(accuracies):
+    line = [AccuracyPoint(10.0 * n, [y]) for n, y in enumerate(accuracies, 1)]
+    image = accuracy_plot({"": line}, xlabel="bytes", title="a title")
+    blue = (np.asarray(image) == BLUE).all(axis=2)
+    columns = np.flatnonzero(blue.any(axis=0))
+    places = columns[9], int(columns.mean()), columns[-9]
+    rows = [np.flatnonzero(blue[:, x]).mean() for x in places]
+    assert rows[0] - rows[1] == pytest.approx(rows[1] - rows[2], abs=3)
 
 
 def test_a_perfect_and_a_useless_network_are_in_the_plot():

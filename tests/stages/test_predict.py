@@ -67,13 +67,17 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     line[96:104, 50:250] = 0
     noise = np.random.default_rng(1).integers(0, 256, (200, 200), dtype=np.uint8)
     pair = 255 - np.hstack(mnist.test.images[:2])
+    pale = np.full((300, 300), 180, np.uint8)
+    pale[60:240, 140:160] = 165
     images = {"1 blank": blank, "2 line": line, "3 noise": noise, "4 pair": pair}
+    images["5 pale"] = pale
     for name, image in images.items():
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     records, _ = predict(workspace, tmp_path)
     assert not any(record["sure"] for record in records)
-    blank, line, noise, pair = (record["reason"] for record in records)
-    assert blank == "the image is blank" and noise
+    blank, line, noise, pair, pale = (record["reason"] for record in records)
+    assert blank == "the image is blank"
+    assert noise == pale == "no ink was found: use a darker pen or more light"
     assert pair == "there is more than one digit"
     assert "the image does not look like the " in line
 

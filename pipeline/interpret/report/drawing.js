@@ -72,6 +72,10 @@ function findingOf(lines) {
   return side <= MIN_SIDE || isWide ? "not drawn" : "";
 }
 
+// Whether a drawing is only a dot, such as that of a tap.
+export const isDot = (drawn) =>
+  drawn.length > 0 && extent(drawn.flat()).side <= MIN_SIDE;
+
 // Draw strokes as white lines on a black canvas.
 function paint(canvas, lines, width, positionOf) {
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -5,6 +5,7 @@ import {
   $, capitalized, colors, diverging, element, fillIn, integer, neuronName,
   paintPixels, percent, plural, ranked, sum,
 } from "display.js";
+import { isDot } from "drawing.js";
 import {
   announce, className, classTitle, isFrozen, isShort, model, network, quantity, select,
   show, state,
@@ -158,11 +159,14 @@ export const prediction = {
     if (!(changed.network || changed.image || changed.off)) return;
     const [first] = ranked(probabilities);
     const { text, isUnsure } = conclusion(probabilities);
-    $("prediction").replaceChildren(...(state.image.some(Boolean)
-      ? [network().says, element("strong", {}, className(first)),
-        ` (${percent(probabilities[first])})`,
-        element("span", { class: isUnsure ? "unsure" : "" }, text)]
-      : ["The image is blank: the sums of layer 1 are its biases."]));
+    const sentence = [network().says, element("strong", {}, className(first)),
+      ` (${percent(probabilities[first])})`,
+      element("span", { class: isUnsure ? "unsure" : "" }, text)];
+    $("prediction").replaceChildren(...(
+      !state.image.some(Boolean)
+        ? ["The image is blank: the sums of layer 1 are its biases."]
+        : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
+        : sentence));
     announce($("prediction").textContent);
   },
 };

@@ -15,6 +15,7 @@ import { curve, version } from "versions.js";
 const search = {
   build() {
     onEnter($("name"), $("find"), () => {
+      if (!$("name").value.trim()) { $("name").focus(); return; }
       const problem = find($("name").value);
       $("search-error").hidden = !problem;
       $("search-error").textContent = problem;

@@ -36,8 +36,15 @@ function leaveTour(focused) {
   focused.focus({ preventScroll: true });
 }
 
+// On a phone, the panel of a step would cover the board.
+function endTour() {
+  leaveTour($("start-tour"));
+  state.isOpen &&= isDocked.matches;
+  show();
+}
+
 function goToStep(next) {
-  if (next === steps.length) { leaveTour($("start-tour")); return; }
+  if (next === steps.length) { endTour(); return; }
   if (next < 0) return;
   if (stepIndex !== null) currentStep().leave?.();
   [stepIndex, feedback] = [next, null];
@@ -145,7 +152,7 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || stepIndex === null) return;
     event.preventDefault();
-    leaveTour($("start-tour"));
+    endTour();
   }, { capture: true });
   // The arrow keys change the step, unless they change something else: the focus among
   // the neurons, the selected pixel, or the value of an input.
@@ -161,7 +168,7 @@ export const tour = {
   build() {
     $("start-tour").hidden = false;
     $("start-tour").addEventListener("click", startTour);
-    $("tour-leave").addEventListener("click", () => leaveTour($("start-tour")));
+    $("tour-leave").addEventListener("click", endTour);
     $("tour-back").addEventListener("click", () => goToStep(stepIndex - 1));
     $("tour-next").addEventListener("click", () => goToStep(stepIndex + 1));
     $("guess-show").addEventListener("click", () => { feedback = null; solveStep(); });

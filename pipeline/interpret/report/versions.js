@@ -47,7 +47,6 @@ export const epochs = {
   stop(timer = null) {
     clearInterval(playing);
     playing = timer;
-    $("play").textContent = timer ? "⏸" : "▶";
     $("play").setAttribute("aria-pressed", String(Boolean(timer)));
   },
 
