@@ -88,12 +88,19 @@ def _select_networks(
 def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
+    described: dict[str | None, tuple[Run, list[str]]] = {}  # by the id of the run
     for each in progress("recording")(order):
         exported, child = results[each], run
         exported.write(folder / each.folder)
         if each.swept and each.trained.run_id:
             child = run.reopen_child(each.trained.run_id)
         _record(exported, folder / each.folder, child)
+        page = f"artifacts/export/{each.bits}bit/report.json"
+        link = child.link(exported.bit_width, page)
+        accuracy = f"{link} {exported.facts['accuracy']:.2%}"
+        described.setdefault(child.id, (child, []))[1].append(accuracy)
+    for child, accuracies in described.values():
+        child.describe_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
@@ -105,11 +112,6 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     run.log_metrics(metrics, step=0)
     for check in exported.checks:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
-    files = ("report.json", "weights.png", "changed.png")
-    links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
-    same = f"{facts['same_answers']:.2%} of the predictions are the same as in floats"
-    text = f"accuracy {facts['accuracy']:.2%}; {same}; {', '.join(links)}"
-    run.describe_results({f"Export, {exported.bit_width}": text})
 
 
 def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
@@ -140,7 +142,7 @@ def _write_page(
         path.write_text(page, "utf-8")
         run.log_files("export", [path])
         text = str(displayed(results_dir("export") / path.name))
-        link = run.link(path.name, f"artifacts/export/{path.name}")
+        link = run.link(f"export/{path.name}", f"artifacts/export/{path.name}")
     run.describe_results({"Interactive page of all bit widths": link})
     return text
 

@@ -107,7 +107,8 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         link = page = report.too_large(trained.network)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
-            link = run.link(report.PAGE_FILE, f"artifacts/inspect/{report.PAGE_FILE}")
+            name = f"inspect/{report.PAGE_FILE}"
+            link = run.link(name, f"artifacts/{name}")
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         run.log_files("inspect", sorted(partial.iterdir()))
         run.describe_results({"Interactive page": link})

@@ -22,6 +22,9 @@ from pipeline import UserError
 
 # Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
+# Its mode: model training or, without this entry, generative AI, even for a click on a
+# run in the list of a page whose URL has the mode.
+WORKFLOW_KEY = "mlflow.workflowType_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the URL of a list of runs: the key of a view
 VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
 
@@ -53,10 +56,11 @@ def saved_view(name: str, state: Mapping[str, Any]) -> str:
     return json.dumps(value)
 
 
-async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN401
-    """Serve the UI's page so that it does not open the chat panel at the first visit.
+async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
+    """Serve the UI's page in *Model training*, without the chat panel.
 
-    The panel takes a quarter of a laptop's screen. Its button remains.
+    At the first visit, MLflow would open the panel, which takes a quarter of a laptop's
+    screen. Its button remains. A mode that the user has selected remains, too.
     """
     from starlette.responses import HTMLResponse
 
@@ -64,8 +68,11 @@ async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN4
     if request.url.path != "/" or response.status_code != 200:
         return response
     page = b"".join([part async for part in response.body_iterator])
-    script = f"<script>localStorage.setItem('{ASSISTANT_KEY}', 'true')</script>"
-    page = page.replace(b"<head>", f"<head>{script}".encode(), 1)
+    script = (
+        f"localStorage.setItem('{ASSISTANT_KEY}', 'true');"
+        f"localStorage['{WORKFLOW_KEY}'] ??= '\"machine_learning\"'"
+    )
+    page = page.replace(b"<head>", f"<head><script>{script}</script>".encode(), 1)
     del response.headers["content-length"]
     # The other headers protect the page, for example from being framed elsewhere.
     return HTMLResponse(page, headers=response.headers)
@@ -93,7 +100,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
         import uvicorn
         from mlflow.server.fastapi_app import app
         from starlette.middleware.base import BaseHTTPMiddleware
-    app = BaseHTTPMiddleware(app, dispatch=_without_assistant)
+    app = BaseHTTPMiddleware(app, dispatch=_for_training)
 
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     instance = uvicorn.Server(config)

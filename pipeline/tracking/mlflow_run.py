@@ -195,24 +195,24 @@ class MlflowRun(Run):
 
     def describe(self, text: str, results: Mapping[str, str]) -> None:
         entries = {**self._entries(), **results}  # an export may have added some
-        self._set_note(f"{text}\n\n{_join(entries)}".strip(), entries)
+        self._set_note(f"{text}\n\n{_list(entries)}".strip(), entries)
 
     def describe_results(self, results: Mapping[str, str]) -> None:
-        """Update the entries, all in one paragraph: the UI shows only five lines.
+        """Update the entries, all in one list.
 
-        If a user has changed this paragraph, it is kept, and the new entries follow in
-        a paragraph of their own.
+        If a user has changed this list, it is kept, and the new entries follow in a
+        list of their own.
         """
         with write_lock(self._client.store):  # evaluate and inspect may run together
             before = self._entries()
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-            paragraph = _join(before)
-            if paragraph and paragraph in note:
+            entries = _list(before)
+            if entries and entries in note:
                 after = {**before, **results}
-                note = note.replace(paragraph, _join(after))
+                note = note.replace(entries, _list(after))
             else:
                 after = {**results}
-                note = f"{note}\n\n{_join(after)}".strip()
+                note = f"{note}\n\n{_list(after)}".strip()
             self._set_note(note, after)
 
     def _entries(self) -> dict[str, str]:
@@ -286,6 +286,7 @@ def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     return run.outputs.model_outputs if run.outputs else []
 
 
-def _join(entries: Mapping[str, str]) -> str:
-    """Return a paragraph with these entries."""
-    return " · ".join(f"**{title}**: {entry}" for title, entry in entries.items())
+def _list(entries: Mapping[str, str]) -> str:
+    """Return a Markdown list, sorted by title: this puts all accuracies together."""
+    items = sorted(entries.items())
+    return "\n".join(f"- **{title}**: {entry}" for title, entry in items)

@@ -19,7 +19,6 @@ COLUMNS = {  # of the saved view
     **NAME,
     "runDateAndNestInfo": 140,
     **ACCURACY,
-    "metrics.`train/final_accuracy`": 140,
     "params.`hidden`": 70,
     "params.`seed`": 60,
     "params.`lr`": 60,

@@ -131,7 +131,8 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     assert f"export/{PAGE_FILE}" in copy.artifacts(run, "export")
     note = run.data.tags["mlflow.note.content"]
     assert f"artifacts/export/{PAGE_FILE}?" in note
-    assert re.findall(r"Export, (\d) bit", note) == ["8", "4", "2"]
+    (line,) = re.findall(r"\*\*Accuracy of the last export\*\*: (.+)", note)
+    assert re.findall(r"\[(\d) bit", line) == ["8", "4", "2"]
 
 
 def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):

@@ -74,8 +74,9 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
         assert exported.points(run, f"with_2bit_weights/{name}") == [(0, report[name])]
     assert run.data.tags["version.onnxruntime"]
     note = run.data.tags["mlflow.note.content"]
-    assert f"**Export, 2 bits**: accuracy {report['accuracy']:.2%}; " in note
-    assert "artifacts/export/2bit/report.json" in note
+    (line,) = re.findall(r"\*\*Accuracy of the last export\*\*: (.+)", note)
+    assert "artifacts/export/2bit/report.json" in line
+    assert line.startswith("[2 bits](") and line.endswith(f"{report['accuracy']:.2%}")
 
 
 def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):

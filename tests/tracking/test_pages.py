@@ -16,18 +16,18 @@ def test_a_description_has_one_entry_per_title(store, start_run, client):
     address = f"#/experiments/1/runs/{run.id}"
     assert note == (
         "A network.\n\n"
-        f"**Page**: [report]({address}/artifacts/a%20b.html?{pages.WORKFLOW}) · "
-        f"**Metrics**: [curves]({address}/model-metrics?{pages.WORKFLOW}) · "
-        "**Evaluation**: 96%"
+        "- **Evaluation**: 96%\n"
+        f"- **Metrics**: [curves]({address}/model-metrics?{pages.WORKFLOW})\n"
+        f"- **Page**: [report]({address}/artifacts/a%20b.html?{pages.WORKFLOW})"
     )
 
 
 def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
-    old = "**Page**: none · **Evaluation**: 96%"
-    new, both = "**Evaluation**: 97%", "**Page**: none · **Evaluation**: 97%"
+    old = "- **Evaluation**: 96%\n- **Page**: none"
+    new, both = "- **Evaluation**: 97%", "- **Evaluation**: 97%\n- **Page**: none"
     for note, expected in {
         f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{both}\n\nMine!",
-        "**Evaluation**: mine": f"**Evaluation**: mine\n\n{new}",
+        "- **Evaluation**: mine": f"- **Evaluation**: mine\n\n{new}",
         "": new,
     }.items():
         with start_run(store) as run:
@@ -43,7 +43,7 @@ def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
         run.describe_results({"Accuracy and flash": "95%"})
         run.describe("Two of two.", {})
     note = client.get_run(run.id).data.tags["mlflow.note.content"]
-    assert note == "Two of two.\n\n**Accuracy and flash**: 95%"
+    assert note == "Two of two.\n\n- **Accuracy and flash**: 95%"
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
