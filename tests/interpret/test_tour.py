@@ -57,6 +57,13 @@ def guess(page, value):
     return page.inner_text("#tour-feedback")
 
 
+def test_the_tour_switches_all_neurons_on(page):
+    page.evaluate("state.off.add(3); show()")
+    page.locator("#start-tour").click()
+    assert page.evaluate("state.off.size") == 0
+    page.locator("#tour-leave").click()
+
+
 def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
     first = re.search(r"N1(\d+)[^|]*? pixel (\d+)", tour.inner_text("#tour-text"))
     neuron, pixel = int(first[1]) - 1, int(first[2])

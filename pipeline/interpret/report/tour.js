@@ -16,7 +16,9 @@ const currentStep = () => steps[stepIndex];
 
 function startTour() {
   if (stepIndex !== null) currentStep().leave?.();
-  state.version = model.last; // the steps are about the final network in floating point
+  // The steps are about the final network in floating point, with all neurons on.
+  state.version = model.last;
+  state.off.clear();
   if (!state.image.some(Boolean)) useTestImage(0);
   [steps, stepIndex, solved] = [tourSteps(), null, new Set()];
   document.body.classList.add("touring");
