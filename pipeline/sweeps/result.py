@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import UserError
 from pipeline.model import TrainedModel, load_trained_model
@@ -76,10 +76,19 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
+class _ClosedRun(NamedTuple):
+    """What a `SweepFailed` in another process knows of the run of the sweep."""
+
+    id: str | None
+    copied: bool | None
+
+
 class SweepFailed(UserError):
     """Training runs of a sweep failed; the `result` also has those that did not."""
 
-    def __init__(self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun) -> None:
+    def __init__(
+        self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun
+    ) -> None:
         """Name the first training runs that failed, with their reasons."""
         failed = [outcome for outcome in outcomes if outcome.error]
         lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
@@ -88,6 +97,11 @@ class SweepFailed(UserError):
             lines.append(f"and {len(failed) - MAX_REASONS:,} more")
         super().__init__("\n  ".join(lines))
         self._outcomes, self._folder, self._run = outcomes, folder, run
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process pool send the error to its caller."""
+        run = _ClosedRun(self._run.id, self._run.copied)
+        return SweepFailed, (self._outcomes, self._folder, run)
 
     @property
     def result(self) -> SweepResult:

@@ -1,6 +1,7 @@
 """The stages as functions, which scripts and notebooks call."""
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -243,7 +244,7 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     _, *reasons, last = str(error.value).split("\n  ")
     assert len(reasons) == 3 and last == "and 1 more"
     assert "hidden must be greater than or equal to 1, got 0" in reasons[0]
-    result = error.value.result
+    result = pickle.loads(pickle.dumps(error.value)).result  # as from a process pool
     assert result.run_id and result.load_best().network.hidden == 5
     frame = result.to_frame()
     trained = frame[frame["error"] == ""]
