@@ -68,9 +68,9 @@ class SweepResult:
         """
         best = self.best
         if not best:
-            reason = "the training runs failed"
-            if any(outcome.network for outcome in self.outcomes):
-                reason = "the validation images differ"
+            reason = "the validation images differ"
+            if all(outcome.error for outcome in self.outcomes):
+                reason = "the training runs failed"
             raise UserError(f"no best network: {reason}")
         assert best.network
         return load_trained_model(best.network)

@@ -117,7 +117,7 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
     assert from_python(TrainConfig, {"lr": array(0.5)}).lr == 0.5
     command = sweep_from_python(TrainConfig, {"hidden": array(5), "seed": array([1])})
     assert (command.values["hidden"], command.values["seed"]) == (5, 1)
-    with pytest.raises(ConfigError, match=r"hidden=.* has several values: call sweep"):
+    with pytest.raises(ConfigError, match=r"hidden=.* is a list: call sweep"):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
     with pytest.raises(ConfigError, match="hidden must be a valid integer, got"):
         sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
