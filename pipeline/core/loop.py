@@ -53,7 +53,7 @@ def shuffled_batches(
     Yields:
         The gray levels (batch, 784) and one-hot labels (10, batch) of each batch, and
         all labels in this order. The last batch may be smaller. All batches have the
-        same tensors, which are filled again: new ones would take 15% more time.
+        same tensors, which are filled again: new ones would take 8% more time.
     """
     images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
     labels = torch.from_numpy(data.labels).long()
@@ -61,7 +61,7 @@ def shuffled_batches(
     shuffled_images, shuffled_targets = torch.empty_like(images), targets.clone()
     floats = torch.empty(batch_size, PIXELS)
 
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+    def float_batches() -> Iterator[tuple[Tensor, Tensor]]:
         parts = shuffled_images.split(batch_size)
         columns = shuffled_targets.split(batch_size, dim=1)
         for part, column in zip(parts, columns, strict=True):
@@ -71,7 +71,7 @@ def shuffled_batches(
         order = torch.randperm(len(labels), generator=generator)
         torch.index_select(images, 0, order, out=shuffled_images)
         torch.index_select(targets, 1, order, out=shuffled_targets)
-        yield batches(), labels[order]
+        yield float_batches(), labels[order]
 
 
 def fit(
