@@ -3,7 +3,7 @@
 c/host.c documents the bytes that a program writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from pipeline import UserError, neuron_name
 from pipeline.core import CLASSES
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.terminal import wrap
 
 HEADER = 2  # bytes that a program writes before the results of the images
 
@@ -91,3 +92,21 @@ def compare(
     for row in np.flatnonzero(results["class"] != classes)[:1].tolist():
         return f"image {row}: the class is {results['class'][row]}, not {classes[row]}"
     return ""
+
+
+def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
+    """Return a line for each comparison of exports; those not run come last."""
+    images: dict[tuple[bool, str], list[int]] = {}  # by whether it was skipped
+    for checks in exports:
+        for check in checks:
+            text = f"{check.name}: {check.skipped or check.compared}"
+            images.setdefault((bool(check.skipped), text), []).append(check.images)
+    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
+    for (skipped, text), counts in sorted(images.items(), key=lambda item: item[0][0]):
+        start = "  not run  " if skipped else "  equal    "
+        text += "" if skipped else f" of {sum(counts):,} images"
+        if len(exports) > 1:
+            text += "" if skipped else " in all"
+            text += f" ({len(counts):,} of {len(exports):,} exports)"
+        lines.append(wrap(text, indent=len(start), start=start))
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError, deploy, files, tracking
+from pipeline import UserError, deploy, files, neuron_name, tracking
 from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.console import progress
@@ -17,6 +17,8 @@ from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
+
+MAX_SILENT = 10  # neurons in a message
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{each.bits}bit/report.json"
         link = child.link(exported.bit_width, page)
-        accuracy = f"{link} {exported.facts['accuracy']:.2%}"
+        accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
         child.describe_results({"Accuracy of the last export": ", ".join(accuracies)})
@@ -105,11 +107,11 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
-    facts, bits = exported.facts, exported.integers.bits
+    report, bits = exported.report, exported.integers.bits
     name, section = f"export/{bits}bit", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
-    metrics = {f"{section}/{key}": facts[key] for key in ("accuracy", "same_answers")}
-    run.log_metrics(metrics, step=0)
+    metrics = {"accuracy": report.accuracy, "same_answers": report.same_answers}
+    run.log_metrics({f"{section}/{key}": v for key, v in metrics.items()}, step=0)
     for check in exported.checks:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 
@@ -152,9 +154,10 @@ def _print(
 ) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
-    paragraphs = [deploy.sizes_table(results), deploy.describe_checks(exports)]
+    checks = deploy.describe_checks([exported.checks for exported in exports])
+    paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(deploy.describe_silent_neurons(exports))
+        paragraphs.append(_describe_silent_neurons(exports))
     best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
     if plot.exists():
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -171,3 +174,16 @@ def _print(
         options = ["neuron=N11", "image=0", "integers=true"]
         command = command_line("inspect", *options, **network)
         say(next_steps({command: "shows a sum in integers"}))
+
+
+def _describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
+    """Return a line for each export with neurons whose output is always 0."""
+    lines = []
+    for exported in exports:
+        names = [neuron_name(1, j) for j in exported.silent_neurons]
+        if names:
+            more = f" and {len(names) - MAX_SILENT:,} more" * (len(names) > MAX_SILENT)
+            listed = ", ".join(names[:MAX_SILENT]) + more
+            rule = f"output 0 for every training image ({exported.bit_width})"
+            lines.append(wrap(f"{listed}: {rule}"))
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ from pipeline.console import new_console, progress, progress_bar
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from, snapshot
-from pipeline.deploy.output import ExportedNetwork, export_quantized
+from pipeline.deploy.exported import ExportedNetwork, export_quantized
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
@@ -162,5 +162,5 @@ def _describe(result: Result) -> str:
     error = printable(result.error)
     if error:
         return f"failed: {error}" if result.final else f"{error}; trying again"
-    facts = result.value.facts
-    return f"accuracy {facts['accuracy']:6.2%}  {facts['table_bytes']:7,} bytes"
+    report = result.value.report
+    return f"accuracy {report.accuracy:6.2%}  {report.table_bytes:7,} bytes"

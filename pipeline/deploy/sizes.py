@@ -10,8 +10,8 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files
+from pipeline.deploy.exported import ExportedNetwork
 from pipeline.deploy.jobs import ExportedNetworks, ExportJob
-from pipeline.deploy.output import ExportedNetwork
 from pipeline.sweeps.configurations import pareto_front
 from pipeline.terminal import counted
 from pipeline.text import table
@@ -36,34 +36,34 @@ def write_sizes(results: ExportedNetworks, folder: Path) -> list[Path]:
 
 def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
     """Return a row of the table."""
-    facts = {key: exported.facts[key] for key in COLUMNS}
+    values = {key: getattr(exported.report, key) for key in COLUMNS}
     run = {"run_id": job.trained.run_id, "folder": str(job.folder)}
-    return {**job.swept, **facts, **run}
+    return {**job.swept, **values, **run}
 
 
 def smallest(results: ExportedNetworks) -> ExportJob:
     """Return the smallest network that is at most `MARGIN` worse than the best one."""
 
     def order(job: ExportJob) -> tuple[int, float]:
-        facts = results[job].facts
-        return facts["table_bytes"], -facts["accuracy"]
+        report = results[job].report
+        return report.table_bytes, -report.accuracy
 
-    limit = results[_best(results)].facts["accuracy"] - MARGIN
-    near = [each for each in results if results[each].facts["accuracy"] >= limit]
+    limit = results[_best(results)].report.accuracy - MARGIN
+    near = [each for each in results if results[each].report.accuracy >= limit]
     return min(near, key=order)
 
 
 def _best(results: ExportedNetworks) -> ExportJob:
-    return max(results, key=lambda each: results[each].facts["accuracy"])
+    return max(results, key=lambda each: results[each].report.accuracy)
 
 
 def describe_sizes(results: ExportedNetworks) -> str:
     """Name the most accurate network, and the smallest one that is nearly as good."""
     texts = []
     for each in (_best(results), smallest(results)):
-        facts = results[each].facts
-        size = f"{facts['table_bytes']:,} bytes of tables"
-        texts.append(f"{each.name}, {facts['accuracy']:.2%} with {size}")
+        report = results[each].report
+        size = f"{report.table_bytes:,} bytes of tables"
+        texts.append(f"{each.name}, {report.accuracy:.2%} with {size}")
     margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
         return f"best: {texts[0]}; no smaller network is within {margin}"
@@ -75,12 +75,12 @@ def sizes_table(results: ExportedNetworks) -> str:
     first = next(iter(results))
     columns = ("bits", "finetune", "accuracy", "float", "same predictions", "bytes")
     rows = []
-    for each in sorted(results, key=lambda c: results[c].facts["table_bytes"]):
-        facts = results[each].facts
-        keys = map(str, [*each.swept.values(), each.bits, facts["finetune"]])
-        shares = (facts[key] for key in ("accuracy", "float_accuracy", "same_answers"))
+    for each in sorted(results, key=lambda c: results[c].report.table_bytes):
+        report = results[each].report
+        keys = map(str, [*each.swept.values(), each.bits, report.finetune])
+        shares = report.accuracy, report.float_accuracy, report.same_answers
         cells = (f"{share:.2%}" for share in shares)
-        rows.append([*keys, *cells, f"{facts['table_bytes']:,}"])
+        rows.append([*keys, *cells, f"{report.table_bytes:,}"])
     text = table([*first.swept, *columns], rows[:MAX_ROWS])
     if (more := len(rows) - MAX_ROWS) > 0:
         text += f"\nand {more:,} more in {SIZES_TABLE}"
@@ -97,9 +97,9 @@ def plot(results: ExportedNetworks) -> Image:
 
     groups: dict[tuple[int, int, int], list[float]] = {}  # accuracies of equal sizes
     for each in results:
-        facts = results[each].facts
-        group = each.bits, facts["hidden"], facts["table_bytes"]
-        groups.setdefault(group, []).append(facts["accuracy"])
+        report = results[each].report
+        group = each.bits, report.hidden, report.table_bytes
+        groups.setdefault(group, []).append(report.accuracy)
     front = pareto_front(
         groups, size=lambda group: group[2], accuracy=lambda group: fmean(groups[group])
     )
@@ -129,7 +129,7 @@ def plot(results: ExportedNetworks) -> Image:
 
 def _finetuning_note(results: ExportedNetworks) -> str:
     """Return why few bits can be the most accurate, as another line of the title."""
-    tuned = {each.bits for each in results if results[each].facts["finetune"]}
+    tuned = {each.bits for each in results if results[each].report.finetune}
     if not tuned:
         return ""
     bits = f"{', '.join(map(str, sorted(tuned, reverse=True)))} bits"

@@ -5,4 +5,4 @@ These names are those that other packages use.
 
 from pipeline.evaluation.inputs import find_image, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.text import summary
+from pipeline.evaluation.sentences import summary

@@ -12,11 +12,11 @@ from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import EvaluateConfig, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for
-from pipeline.evaluation.output import write_results
 from pipeline.evaluation.predictions import Predictions, classify
+from pipeline.evaluation.result_files import write_results
 from pipeline.evaluation.scores import score
+from pipeline.evaluation.sentences import describe_result
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.evaluation.text import describe_result
 from pipeline.images import ImageSet
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import data_dir, displayed, store_dir

@@ -11,7 +11,7 @@ from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.text import count_correct, summary
+from pipeline.evaluation.sentences import count_correct, summary
 from pipeline.model import OodDetector, load_training_data, select_trained_model
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.terminal import (

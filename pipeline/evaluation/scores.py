@@ -1,7 +1,7 @@
 """How good predictions are: metrics, and the rows of the tables of evaluate.
 
-`output` writes them, and `text` describes them. `pipeline.core.metrics` has loss and
-accuracy, which training also uses.
+`result_files` writes them, and `sentences` describes them. `pipeline.core.metrics` has
+loss and accuracy, which training also uses.
 """
 
 import math

@@ -5,6 +5,8 @@ The modules compute, format and draw; `report` renders the interactive page.
 
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.analysis_files import write_analysis
+from pipeline.interpret.comparison import describe_comparison, write_comparison
 from pipeline.interpret.measurements import frozen_weights
 from pipeline.interpret.names import (
     ParameterLocation,
@@ -12,18 +14,9 @@ from pipeline.interpret.names import (
     parse_neurons,
     parse_parameter,
 )
-from pipeline.interpret.output import (
-    term_images,
-    write_analysis,
-    write_comparison,
-    write_terms,
-)
-from pipeline.interpret.text import (
-    describe_comparison,
-    describe_pixel,
-    render_tutorial,
-    weight_history,
-)
+from pipeline.interpret.terms import term_images, write_terms
+from pipeline.interpret.tutorial import render_tutorial
+from pipeline.interpret.weight_history import describe_history, describe_pixel
 from pipeline.interpret.worksheet import (
     IntegerSum,
     PreActivation,

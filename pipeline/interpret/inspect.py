@@ -183,7 +183,7 @@ def _show_weight(
             "beside the network"
         )
     values = location.values(history)
-    say(interpret.weight_history(location, values))
+    say(interpret.describe_history(location, values))
     if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
         say(interpret.describe_pixel(location.row, images))

@@ -5,6 +5,7 @@ are those that are drawn with NumPy and Pillow. Matplotlib takes 0.4 s to import
 its plots are imported from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
+from pipeline.plots.bit_widths import changed_predictions, rounded_weights
 from pipeline.plots.common import (
     color_scale,
     diverging_colors,
@@ -12,8 +13,6 @@ from pipeline.plots.common import (
     weight_legend,
     weight_scale,
 )
-from pipeline.plots.data import class_means, contact_sheet
-from pipeline.plots.export import changed_predictions, rounded_weights
 from pipeline.plots.rows import (
     Captioned,
     ImageRow,
@@ -21,4 +20,5 @@ from pipeline.plots.rows import (
     image_rows,
     stack_images,
 )
+from pipeline.plots.samples import class_means, contact_sheet
 from pipeline.plots.weights import weight_images

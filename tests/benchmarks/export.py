@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.output import check_images
+from pipeline.deploy.exported import check_images
 from pipeline.model import load_trained_model, save_model
 from pipeline.text import table
 
@@ -69,7 +70,7 @@ def measure(setting):
 
 def accuracies(exports):
     """Return a table: the accuracy of each bit width beside that of the floats."""
-    reports = [export.facts for export in exports]
+    reports = [asdict(export.report) for export in exports]
 
     def mean(reports, key):
         return f"{np.mean([report[key] for report in reports]):.2%}"
@@ -114,8 +115,8 @@ def exceeded(exports):
     """Return a line for each bit width that loses too much accuracy."""
     lines = []
     for bits, limit in LIMITS.items():
-        reports = [each.facts for each in exports if each.integers.bits == bits]
-        losses = [100 * (r["float_accuracy"] - r["accuracy"]) for r in reports]
+        reports = [each.report for each in exports if each.integers.bits == bits]
+        losses = [100 * (r.float_accuracy - r.accuracy) for r in reports]
         if (loss := np.mean(losses)) > limit:
             lines.append(f"{NAMES[bits]}: {loss:.2f} points are lost, limit {limit}")
     return lines

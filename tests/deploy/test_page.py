@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, output, render_page
+from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, exported, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
@@ -38,7 +38,9 @@ def set_bit_width(page, bits):
 
 def render(models):
     exports = [
-        ExportedNetwork(model.integers, output.facts_of(model), [], [], files={})
+        ExportedNetwork(
+            model.integers, exported.ExportReport.of(model), [], [], files={}
+        )
         for model in models.values()
     ]
     model = models[8]

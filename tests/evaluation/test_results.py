@@ -10,8 +10,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipeline import datasets
 from pipeline.evaluation import Predictions, classify, scores
-from pipeline.evaluation.output import mistakes, plot_mistakes
-from pipeline.evaluation.text import describe_result
+from pipeline.evaluation.result_files import mistakes, plot_mistakes
+from pipeline.evaluation.sentences import describe_result
 from pipeline.images import ImageSet, PreparedImages, prepare
 
 

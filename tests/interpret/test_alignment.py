@@ -4,7 +4,7 @@ from PIL.ImageColor import getrgb
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import alignment, describe_comparison
-from pipeline.interpret.output import comparison_images, comparison_rows
+from pipeline.interpret.comparison import comparison_images, comparison_rows
 from pipeline.plots.common import FROZEN
 
 ORDER = np.random.default_rng(1).permutation(20)

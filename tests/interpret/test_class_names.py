@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.datasets import spec
 from pipeline.interpret import render_tutorial, report
-from pipeline.interpret.output import neuron_images
+from pipeline.interpret.analysis_files import neuron_images
 
 NAMES = spec("fashion_mnist").class_names
 

@@ -8,7 +8,7 @@ import pytest
 from PIL.ImageColor import getrgb
 
 from pipeline.datasets import spec
-from pipeline.interpret import names, output, text, worksheet
+from pipeline.interpret import names, terms, weight_history, worksheet
 from pipeline.plots.common import FROZEN, POSITIVE
 
 MNIST = spec("mnist")
@@ -101,7 +101,7 @@ def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
 
 
 def test_always_zero_pixels_are_gray_but_their_products_are_not():
-    images = output.term_images(of_ones(1, 784), np.arange(784) == 0).images
+    images = terms.term_images(of_ones(1, 784), np.arange(784) == 0).images
     (_, weights), _, (_, products) = images
     blue, gray = getrgb(POSITIVE), getrgb(FROZEN)
     assert tuple(weights[0, 0]) == gray and tuple(products[0, 0]) == blue
@@ -128,12 +128,12 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
     location = names.parse_parameter("layer_1[300,5]")
     values = location.values(trained.history)
-    lines = text.weight_history(location, values).splitlines()
+    lines = weight_history.describe_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
     np.testing.assert_allclose(displayed, values, atol=6e-7)
     largest = int(np.abs(np.diff(values)).argmax())
     assert lines[23].endswith(f"in epoch {largest + 1}.")
-    frozen = text.weight_history(location, values[:1].repeat(21))
+    frozen = weight_history.describe_history(location, values[:1].repeat(21))
     assert "It is frozen" in frozen.splitlines()[-1]
 
 
@@ -141,10 +141,10 @@ def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
 def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
     location = names.parse_parameter("layer_1.bias[0]")
-    lines = text.weight_history(location, values).splitlines()
-    assert len(lines) <= text.MAX_EPOCHS + 6
+    lines = weight_history.describe_history(location, values).splitlines()
+    assert len(lines) <= weight_history.MAX_EPOCHS + 6
     shortened = "epochs each; life.csv has all epochs." in " ".join(lines)
-    assert shortened == (epochs > text.MAX_EPOCHS)
+    assert shortened == (epochs > weight_history.MAX_EPOCHS)
     (initial,), *rows = filter(None, (numbers(line, 6) for line in lines))
     changes = [row[1] for row in rows if len(row) == 2]  # without the largest
     assert initial + sum(changes) == rows[len(changes) - 1][0]

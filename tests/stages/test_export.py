@@ -9,7 +9,6 @@ import torch
 
 from pipeline import UserError
 from pipeline.core.dataset import Dataset
-from pipeline.deploy import output
 from pipeline.deploy.storage import load_integers
 from pipeline.model import load_trained_model, save_model
 
@@ -82,7 +81,8 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
 def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):
     copy = exported.copy(tmp_path / "outputs")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(output, "ONNX_PACKAGES", ("onnx", "not_installed"))
+    packages = "pipeline.deploy.exported.ONNX_PACKAGES"
+    monkeypatch.setattr(packages, ("onnx", "not_installed"))
     options = {"bits": 2, "finetune": 0, "tracking": "none"}
     printed = " ".join(copy.call("export", **options).split())
     for text in (

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 
 import numpy as np
 import pytest
@@ -139,7 +139,7 @@ def test_the_results_have_what_the_commands_print(project):
     assert predictions.records() == project.read("predict/predictions.json")
     assert "N11" in inspect(neuron="N11", quiet=True).text
     (exported,) = export(quiet=True).exported
-    assert exported.facts == project.read("export/report.json")
+    assert asdict(exported.report) == project.read("export/report.json")
 
 
 def test_sets_can_be_text_or_any_sequence(project):

@@ -3,8 +3,9 @@
 The page computes in the browser and sends no request, so it opens from disk and in the
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 
-`data` says what Python gives to the page. `page` selects it and fills the templates;
-`curve` computes the plots of the learning curve. A good order to read the scripts:
+`page_data` says what Python gives to the page. `page` selects it and fills the
+templates; `curve` computes the plots of the learning curve. A good order to read the
+scripts:
 
 - page.js: starts the page. It loads the model and builds the parts of the page, in the
   order in which they are updated. It also has the first parts, with versions.js: the
@@ -23,5 +24,5 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
   steps.
 """
 
-from pipeline.interpret.report.data import BitWidthData, IntegerVersion
 from pipeline.interpret.report.page import PAGE_FILE, render, too_large
+from pipeline.interpret.report.page_data import BitWidthData, IntegerVersion

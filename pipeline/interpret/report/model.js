@@ -4,7 +4,7 @@
 import { $, PIXELS, largest, neuronName, signed } from "display.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
 
-export const model = {}; // the fields of `PageData` in data.py, and those of `load`
+export const model = {}; // the fields of `PageData` in page_data.py, and those of `load`
 export const state = {
   strokes: [], // of the drawing, see `drawing.js`
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py

@@ -20,7 +20,7 @@ from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
-from pipeline.interpret.report.data import IntegerVersion, PageData, Thresholds
+from pipeline.interpret.report.page_data import IntegerVersion, PageData, Thresholds
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from

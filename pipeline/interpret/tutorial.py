@@ -1,27 +1,16 @@
-"""The texts that `inspect` prints: tutorial, comparison, and history of a weight.
-
-The sentences of the first two are in the templates tutorial.txt and comparison.txt,
-which contain nothing that a user entered; this module prepares what goes into them.
-"""
+"""The tutorial that `inspect` prints: prepares the values for tutorial.txt."""
 
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
 from pipeline import neuron_name
-from pipeline.core import PIXELS
-from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.templates import render
 from pipeline.interpret.worksheet import rounded
-from pipeline.terminal import counted, wrap
+from pipeline.terminal import counted
 from pipeline.text import table
-
-MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
-MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
 
 def percent(fraction: float) -> str:
@@ -114,79 +103,3 @@ def _responses(analysis: ModelAnalysis) -> str:
         rows.append([*row, f"{cost:z.{decimals}%}", affected])
     columns = ["neuron", "active", "highest", "lowest", "images", "cost"]
     return table([*columns, "most affected"], rows, left=["neuron"])
-
-
-def describe_comparison(comparison: NetworkComparison) -> str:
-    """Return which neurons of two networks match, and how the networks differ."""
-    by_activations, by_weights = comparison.by_activations, comparison.by_weights
-    matched = sorted({*by_activations, *by_weights})
-    partners = [
-        [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
-        for j in matched[:MAX_MATCHES]
-    ]
-    columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
-    differences = comparison.differences()
-    rows = [
-        [name, f"{largest:.6f}", f"{mean:.6f}"]
-        for name, (largest, mean) in differences.items()
-    ]
-    return render(
-        "comparison.txt",
-        comparison=comparison,
-        partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
-        more=max(0, len(matched) - MAX_MATCHES),
-        constant=any(np.isnan(match.similarity) for match in by_activations.values()),
-        differences=table(["array", "largest", "mean"], rows, left=["array"]),
-        equal=not any(largest for largest, _ in differences.values()),
-        moved=sum(a != match.b for a, match in by_weights.items()),
-    )
-
-
-def _cells(match: NeuronMatch | None) -> list[str]:
-    return [neuron_name(1, match.b), match.similarity_text] if match else ["none", ""]
-
-
-def weight_history(
-    location: ParameterLocation, values: Float[np.ndarray, " epochs"]
-) -> str:
-    """Return the value of a parameter before training and after its epochs.
-
-    A long history shows every n-th epoch, and the first and the last; its changes then
-    cover up to n epochs each.
-    """
-    numbers = [rounded(value, 6) for value in values.tolist()]
-    last = len(numbers) - 1
-    step = max(1, -(-last // MAX_EPOCHS))
-    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
-    rows = [["initial", f"{numbers[0]:,}", ""]]
-    for before, epoch in zip([0, *displayed], displayed, strict=False):
-        change = numbers[epoch] - numbers[before]
-        rows.append([f"{epoch}", f"{numbers[epoch]:,}", f"{change:+}"])
-    lines = [
-        f"{location.name}: {location.describe()}",
-        table(["epoch", "value", "change"], rows),
-    ]
-    changes = np.abs(np.diff(values.astype(float)))
-    if not changes.any():
-        lines.append("It is frozen: its gradient was 0 in every step.")
-    else:
-        k = int(changes.argmax())
-        change = numbers[k + 1] - numbers[k]
-        text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
-        if step > 1:
-            text += f" The changes in the table cover up to {step} epochs each;"
-            text += " life.csv has all epochs."
-        lines.append(wrap(text, indent=0))
-    return "\n".join(lines)
-
-
-def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
-    """Return how often a pixel is above 0 in the training images, and its mean."""
-    levels = images.reshape(-1, PIXELS)[:, pixel]
-    count = np.count_nonzero(levels)
-    return wrap(
-        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
-        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
-        "black, 1 is white).",
-        indent=0,
-    )

@@ -1,11 +1,10 @@
 """The files of a quantized network, and the comparison of its implementations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -28,11 +27,47 @@ ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
+class ExportReport:
+    """The content of report.json, which is the same on every machine.
+
+    After fine-tuning, it depends on the type of the processor, as training does.
+    Accuracies are those on the test images, in [0, 1].
+    """
+
+    bits: int  # of a weight of layer_1
+    finetune: int  # epochs of fine-tuning
+    hidden: int  # neurons
+    dataset: str
+    test_images: int
+    accuracy: float  # in integers
+    float_accuracy: float  # of the trained network
+    same_answers: float  # fraction of test images that both predict equally
+    table_bytes: int  # the size of the parameters in flash
+    weights_sha256: str  # of the trained network
+
+    @classmethod
+    def of(cls, model: QuantizedModel) -> "ExportReport":
+        """Collect the values of a quantized network."""
+        return cls(
+            bits=model.integers.bits,
+            finetune=model.finetuning_epochs,
+            hidden=model.integers.hidden,
+            dataset=model.dataset.name,
+            test_images=len(model.dataset.test),
+            accuracy=model.accuracy,
+            float_accuracy=model.float_accuracy,
+            same_answers=model.same_predictions,
+            table_bytes=model.integers.table_bytes,
+            weights_sha256=model.trained.sha256,
+        )
+
+
+@dataclass(frozen=True)
 class ExportedNetwork:
     """The result of a job, which a worker can send: no tensors, no data set."""
 
     integers: IntegerNetwork
-    facts: Mapping[str, Any]  # see `facts_of`
+    report: ExportReport
     silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
@@ -55,13 +90,13 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
-    facts = facts_of(model)
+    report = ExportReport.of(model)
     images = check_images(model)
     expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
         save_integers(folder / INTEGERS_FILE, model)
-        files.write_json(folder / REPORT_FILE, facts)
+        files.write_json(folder / REPORT_FILE, asdict(report))
         plot_weights(model).save(folder / WEIGHTS_PLOT)
         plot_changes(model).save(folder / CHANGES_PLOT)
         write_source(model, folder)
@@ -75,7 +110,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         name = f"the implementations with {counted(model.integers.bits, 'bit')} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
     return ExportedNetwork(
-        model.integers, facts, model.silent_neurons, checks, contents
+        model.integers, report, model.silent_neurons, checks, contents
     )
 
 
@@ -99,25 +134,6 @@ def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
     generator = np.random.default_rng(0)
     probes = probe_images(model.integers, generator=generator)
     return np.concatenate([model.dataset.test.images, probes])
-
-
-def facts_of(model: QuantizedModel) -> dict[str, Any]:
-    """Return the content of report.json, which is the same on every machine.
-
-    After fine-tuning, they depend on the type of the processor, as training does.
-    """
-    return {
-        "bits": model.integers.bits,
-        "finetune": model.finetuning_epochs,
-        "hidden": model.integers.hidden,
-        "dataset": model.dataset.name,
-        "test_images": len(model.dataset.test),
-        "accuracy": model.accuracy,
-        "float_accuracy": model.float_accuracy,
-        "same_answers": model.same_predictions,
-        "table_bytes": model.integers.table_bytes,
-        "weights_sha256": model.trained.sha256,
-    }
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:

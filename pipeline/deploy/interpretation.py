@@ -1,0 +1,79 @@
+"""The integers of exported networks for `interpret`: its page and its worksheets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.deploy.exported import ExportedNetwork
+from pipeline.deploy.integers import IntegerNetwork
+from pipeline.interpret import (
+    IntegerSum,
+    ModelAnalysis,
+    PreActivation,
+    Shift,
+    report,
+)
+from pipeline.interpret.report.page import ACTIVATION_IMAGES
+from pipeline.model import TrainedModel
+
+
+def render_page(
+    trained: TrainedModel,
+    dataset: Dataset,
+    exports: Sequence[ExportedNetwork],
+    *,
+    name: str,
+) -> str | None:
+    """Return the page of a network with at least one export; see `report.render`."""
+    analysis = ModelAnalysis.of(trained, dataset)
+    versions = [_version(exported, dataset.test) for exported in exports]
+    return report.render(analysis, name=name, integers=versions)
+
+
+def _version(exported: ExportedNetwork, test: LabeledImages) -> report.IntegerVersion:
+    network, measured = exported.integers, exported.report
+    tensors = asdict(network)
+    del tensors["bits"], tensors["scale_2"]
+    sums = network.sums(test.images[:ACTIVATION_IMAGES])
+    tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
+    names = ("finetune", "table_bytes", "accuracy", "same_answers")
+    numbers = {name: getattr(measured, name) for name in names}
+    return report.IntegerVersion(
+        data=report.BitWidthData(network.bits, scale_2=network.scale_2, **numbers),
+        predictions=network.classify(test.images),
+        tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
+    )
+
+
+def add_integers(
+    sums: Mapping[str, PreActivation],
+    network: IntegerNetwork,
+    image: UInt8[np.ndarray, "28 28"],
+) -> dict[str, PreActivation]:
+    """Return the sums of `pre_activations`, each with the same sum in integers."""
+    gray = image.reshape(-1).astype(np.int64)
+    hidden = network.sums(image[None])
+    (outputs,), (shifted,) = network.activations(hidden), network.shifted(hidden)
+    both = {}
+    for name, neuron in sums.items():
+        k = neuron.number - 1
+        if neuron.layer == 1:
+            weights, biases, inputs = network.q1, network.b1q, gray
+            scale = float(network.scale_1[k])
+            values = (network.shift[k], network.rounding[k], shifted[k], outputs[k])
+            shift = Shift(*map(int, values))
+        else:
+            weights, biases, inputs = network.q2, network.b2q, outputs
+            scale, shift = network.scale_2, None
+        integers = IntegerSum(
+            weights[k].astype(np.int64),
+            inputs,
+            bias=int(biases[k]),
+            scale=scale,
+            shift=shift,
+        )
+        both[name] = replace(neuron, integers=integers)
+    return both

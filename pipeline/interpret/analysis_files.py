@@ -1,0 +1,105 @@
+"""The files of an analysis: summary.json, the tables of neurons and pixels, plots.
+
+`report` renders the interactive page.
+"""
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pipeline import files, neuron_name, plots
+from pipeline.core import SIDE
+from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.plots import ImageRow, diverging_colors
+
+
+def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
+    """Write the summary, the tables and the plots of an analysis."""
+    files.write_json(folder / "summary.json", summary(analysis))
+    files.write_csv(folder / "neurons.csv", neuron_rows(analysis), exact=False)
+    files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
+    _write_plots(analysis, folder)
+
+
+def summary(analysis: ModelAnalysis) -> dict[str, Any]:
+    """Return everything except the tables of neurons and pixels, ready for JSON."""
+    return {
+        **analysis.counts,
+        "dataset": analysis.dataset.name,
+        "split": analysis.trained.split,
+        "training_images": len(analysis.split.train),
+        "accuracy": analysis.accuracy,
+        "arrays": analysis.arrays,
+    }
+
+
+def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
+    """Return activation rate, means, extreme test images and costs per neuron."""
+    rows = []
+    for j in range(analysis.hidden):
+        most, least = (" ".join(map(str, each)) for each in analysis.extremes(j))
+        costs = analysis.costs[j]
+        rows.append(
+            {"neuron": neuron_name(1, j), "activation_rate": float(analysis.rates[j])}
+            | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
+            | {"most": most, "least": least, "cost": float(costs[0])}
+            | {f"cost_{d}": float(cost) for d, cost in enumerate(costs[1:])}
+        )
+    return rows
+
+
+def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
+    """Return how often each pixel is not 0, and its number of frozen weights."""
+    frozen = analysis.frozen
+    return [
+        {"pixel": k, "row": k // SIDE, "column": k % SIDE, "nonzero": int(count)}
+        | ({} if frozen is None else {"frozen": int(frozen[k].sum())})
+        for k, count in enumerate(analysis.nonzero)
+    ]
+
+
+def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
+    # Matplotlib takes 0.4 s to import, which the worksheet of a neuron saves.
+    from pipeline.plots.inspection import neuron_responses, pixel_usage
+
+    displayed = analysis.displayed
+    neuron_responses(
+        analysis.means[displayed],
+        analysis.costs[displayed],
+        [neuron_name(1, j) for j in displayed],
+        analysis.spec.class_names,
+        noun=analysis.spec.noun,
+    ).save(folder / "neurons.png")
+    _write_extremes(analysis, folder / "exciting.png")
+    usage = pixel_usage(analysis.nonzero / len(analysis.split.train))
+    usage.save(folder / "pixels.png")
+
+
+def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
+    """Draw each neuron's weights and the test images with its most extreme sums."""
+    kernel = analysis.trained.network.layer_1.get_weights()[0]
+    scale = plots.weight_scale(kernel[:, analysis.displayed])
+    highest, _ = analysis.extremes(0)  # fewer than four if there are fewer images
+    headings = {0: "weights", 1: "test images with the highest sums"}
+    plots.image_rows(
+        [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
+        title="What the neurons of layer_1 respond to",
+        headings=headings | {1 + len(highest): "test images with the lowest sums"},
+        legend=plots.weight_legend(scale, gray=plots.gray_pixels(analysis.always_zero)),
+    ).save(path)
+
+
+def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> ImageRow:
+    """Return a neuron's weights and the test images with its most extreme sums."""
+    weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
+    colors = diverging_colors(weights, scale=scale, gray=analysis.always_zero)
+    images, test = [("", colors)], analysis.dataset.test
+    for row in chain.from_iterable(analysis.extremes(neuron)):
+        name = analysis.spec.title(int(test.labels[row]))
+        caption = f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"
+        images.append((caption, test.images[row]))
+    title = (
+        f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
+        f"training images, ablation cost {analysis.costs[neuron, 0]:z.2%}"
+    )
+    return ImageRow(images, title)

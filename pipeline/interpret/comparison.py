@@ -1,0 +1,106 @@
+"""What `inspect against=` prints and writes about two networks.
+
+`alignment` computes it; the sentences are in comparison.txt.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from pipeline import files, neuron_name, plots
+from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
+from pipeline.interpret.templates import render
+from pipeline.plots import diverging_colors
+from pipeline.text import table
+
+MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv has all
+IMAGES_PER_ROW = 8  # in matches.png: four pairs
+
+
+def describe_comparison(comparison: NetworkComparison) -> str:
+    """Return which neurons of two networks match, and how the networks differ."""
+    by_activations, by_weights = comparison.by_activations, comparison.by_weights
+    matched = sorted({*by_activations, *by_weights})
+    partners = [
+        [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
+        for j in matched[:MAX_MATCHES]
+    ]
+    columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
+    differences = comparison.differences()
+    rows = [
+        [name, f"{largest:.6f}", f"{mean:.6f}"]
+        for name, (largest, mean) in differences.items()
+    ]
+    return render(
+        "comparison.txt",
+        comparison=comparison,
+        partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
+        more=max(0, len(matched) - MAX_MATCHES),
+        constant=any(np.isnan(match.similarity) for match in by_activations.values()),
+        differences=table(["array", "largest", "mean"], rows, left=["array"]),
+        equal=not any(largest for largest, _ in differences.values()),
+        moved=sum(a != match.b for a, match in by_weights.items()),
+    )
+
+
+def _cells(match: NeuronMatch | None) -> list[str]:
+    return [neuron_name(1, match.b), match.similarity_text] if match else ["none", ""]
+
+
+def write_comparison(
+    comparison: NetworkComparison,
+    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
+    folder: Path,
+) -> None:
+    """Write matched neurons as the table matches.csv and as the images matches.png.
+
+    In the images, the frozen weights of A and of B are gray.
+    """
+    files.write_csv(folder / "matches.csv", comparison_rows(comparison))
+    kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
+    scale = plots.weight_scale(np.hstack(kernels))
+    images = comparison_images(comparison, frozen_pixels, scale=scale)
+    has_frozen = any(each is not None and each.any() for each in frozen_pixels)
+    plots.image_grid(
+        images,
+        title="Matched neurons of A and B, with the correlation of their outputs",
+        columns=IMAGES_PER_ROW,
+        legend=plots.weight_legend(scale, gray="frozen weights" * has_frozen),
+    ).save(folder / "matches.png")
+
+
+def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
+    """Return the partners of each neuron of A; a cell is empty if it has none."""
+    rows = []
+    for j in range(comparison.a.hidden):
+        row: dict[str, Any] = {"neuron": neuron_name(1, j)}
+        for method in ("activations", "weights"):
+            match = getattr(comparison, f"by_{method}").get(j)
+            row[f"by_{method}"] = neuron_name(1, match.b) if match else ""
+            row[f"similarity_by_{method}"] = match.similarity if match else ""
+        rows.append(row)
+    return rows
+
+
+def comparison_images(
+    comparison: NetworkComparison,
+    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
+    *,
+    scale: float,
+) -> list[plots.Captioned]:
+    """Return the weights of neurons matched by activations, most similar first."""
+    kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
+    matches = comparison.by_activations
+    order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
+    images = []
+    for a in order[:MAX_MATCHES]:
+        b, similarity = matches[a].b, matches[a].similarity_text
+        captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
+        weights = kernels[0][a], kernels[1][b]
+        for caption, w, gray in zip(captions, weights, frozen_pixels, strict=True):
+            colors = diverging_colors(w, scale=scale, gray=gray)
+            images.append((caption, colors))
+    return images

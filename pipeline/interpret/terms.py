@@ -1,0 +1,83 @@
+"""The files of `inspect neuron=`: all terms of sums, as a table and as images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from pipeline import files, plots
+from pipeline.core import SIDE
+from pipeline.interpret.worksheet import PreActivation
+from pipeline.plots import ImageRow, color_scale, diverging_colors
+
+MAX_IMAGES = 100  # neurons in terms.png
+
+
+def write_terms(
+    pre_activations: Sequence[PreActivation],
+    always_zero: Bool[np.ndarray, "784"],
+    folder: Path,
+) -> None:
+    """Write all terms of sums to terms.csv, and those of layer_1 to terms.png.
+
+    Weights of pixels that are 0 in all training images (`always_zero`) are gray.
+    """
+    rows = [row for p in pre_activations for row in term_rows(p)]
+    files.write_csv(folder / "terms.csv", rows)
+    hidden = [p for p in pre_activations if p.layer == 1]
+    if hidden:
+        images = [term_images(p, always_zero) for p in hidden[:MAX_IMAGES]]
+        gray = plots.gray_pixels(always_zero)
+        plots.image_rows(
+            images,
+            title="The weights of a neuron, the pixels, and their products",
+            side=8 * SIDE,
+            legend=color_scale("negative", "positive", frozen=gray),
+        ).save(folder / "terms.png")
+
+
+def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
+    """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
+    weights = [*pre_activation.weights.tolist(), pre_activation.bias]
+    inputs = [*pre_activation.inputs.tolist(), 1.0]
+    names = [*pre_activation.input_names, "bias"]
+    rows = [
+        {"neuron": pre_activation.neuron, "input": name, "weight": weight}
+        | {"value": value, "product": weight * value}
+        for name, weight, value in zip(names, weights, inputs, strict=True)
+    ]
+    if integers := pre_activation.integers:
+        whole = [*integers.weights.tolist(), integers.bias]
+        levels, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
+        for row, q, x in zip(rows, whole, levels, strict=True):
+            row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
+            row["stands_for"] = q * x * unit
+    return rows
+
+
+def term_images(
+    pre_activation: PreActivation, always_zero: Bool[np.ndarray, "784"]
+) -> ImageRow:
+    """Return the weights, pixels and products of a neuron of layer_1.
+
+    Products are never gray, because a pixel that is 0 in all training images can be
+    above 0 in other images.
+    """
+    weights, terms = pre_activation.weights, pre_activation.terms
+    levels = np.round(pre_activation.inputs * 255).astype(np.uint8)
+    scales = [float(np.abs(values).max()) for values in (weights, terms)]
+    weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
+    weight_colors = diverging_colors(weights, scale=scales[0], gray=always_zero)
+    images = [
+        (f"weights, {weight_range}", weight_colors),
+        ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
+        (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
+    ]
+    z, bias = pre_activation.z, pre_activation.bias
+    title = (
+        f"{pre_activation.neuron}: sum of the products {z - bias:+z.4f}, bias C "
+        f"{bias:+z.4f}, sum y {z:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
+    )
+    return ImageRow(images, title)

@@ -1,0 +1,58 @@
+"""What `inspect weight=` prints about a parameter and its pixel."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from pipeline.core import PIXELS
+from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.worksheet import rounded
+from pipeline.terminal import wrap
+from pipeline.text import table
+
+MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
+
+
+def describe_history(
+    location: ParameterLocation, values: Float[np.ndarray, " epochs"]
+) -> str:
+    """Return the value of a parameter before training and after its epochs.
+
+    A long history shows every n-th epoch, and the first and the last; its changes then
+    cover up to n epochs each.
+    """
+    numbers = [rounded(value, 6) for value in values.tolist()]
+    last = len(numbers) - 1
+    step = max(1, -(-last // MAX_EPOCHS))
+    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
+    rows = [["initial", f"{numbers[0]:,}", ""]]
+    for before, epoch in zip([0, *displayed], displayed, strict=False):
+        change = numbers[epoch] - numbers[before]
+        rows.append([f"{epoch}", f"{numbers[epoch]:,}", f"{change:+}"])
+    lines = [
+        f"{location.name}: {location.describe()}",
+        table(["epoch", "value", "change"], rows),
+    ]
+    changes = np.abs(np.diff(values.astype(float)))
+    if not changes.any():
+        lines.append("It is frozen: its gradient was 0 in every step.")
+    else:
+        k = int(changes.argmax())
+        change = numbers[k + 1] - numbers[k]
+        text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
+        if step > 1:
+            text += f" The changes in the table cover up to {step} epochs each;"
+            text += " life.csv has all epochs."
+        lines.append(wrap(text, indent=0))
+    return "\n".join(lines)
+
+
+def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
+    """Return how often a pixel is above 0 in the training images, and its mean."""
+    levels = images.reshape(-1, PIXELS)[:, pixel]
+    count = np.count_nonzero(levels)
+    return wrap(
+        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
+        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
+        "black, 1 is white).",
+        indent=0,
+    )
