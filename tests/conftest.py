@@ -509,7 +509,7 @@ def open_page(chromium, tmp_path_factory):
         page.requests = []
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(path.as_uri())
-        page.frames[-1].locator("#prediction strong").wait_for()
+        page.frames[-1].locator("#prediction:not(:empty)").wait_for()
         page.frames[-1].evaluate(EXPOSE_MODULES)
         return page
 

@@ -16,7 +16,8 @@ from pipeline.deploy.checks import Check, Outputs, compare, result_type
 from pipeline.text import printable
 
 PROGRAM = Path(__file__).parent / "c" / "host.c"
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
+# Without -Werror, which the tests add: a later compiler may have other warnings.
+FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
 # Seconds, and seconds for each image and hidden neuron; measured: 0.3 us.
 RUN_TIMEOUT = 30.0, 0.0001
@@ -98,7 +99,7 @@ def run_compiled(
     options: Sequence[str] = ("-O2",),
 ) -> str:
     """Compile the C code and run it; return the first difference, "" for none."""
-    flags = [*STRICT, *options, "-I.", "-o", PROGRAM.stem]
+    flags = [*FLAGS, *options, "-I.", "-o", PROGRAM.stem]
     # Without example.c, which has its own `main`.
     command: list[str | Path] = [compiler, *flags, PROGRAM, "digits.c", "selftest.c"]
     execute(command, folder=folder, timeout=COMPILE_TIMEOUT)

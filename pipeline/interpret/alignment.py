@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
@@ -52,6 +51,18 @@ def match_neurons(
     }
 
 
+def cosine_similarity(
+    a: Float[np.ndarray, "rows a"], b: Float[np.ndarray, "rows b"]
+) -> Float[np.ndarray, "a b"]:
+    """Return the cosine of each pair of columns; nan if all values of one are 0.
+
+    The last digits of a matrix product depend on the processor, so they are rounded.
+    """
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        a, b = (columns / np.linalg.norm(columns, axis=0) for columns in (a, b))
+    return np.asarray((a.T @ b).round(12))
+
+
 def neuron_weights(network: Network) -> Float[np.ndarray, "795 hidden"]:
     """Return the parameters of each hidden neuron: 784 weights, bias, 10 outgoing."""
     kernel, bias = network.layer_1.get_weights()
@@ -77,11 +88,11 @@ class NetworkComparison:
         predictions = [n.classify(test.images) for n in (a, b)]
         accuracy = [float((each == test.labels).mean()) for each in predictions]
         # The similarity is nan if all weights are 0, or if an output never varies.
-        cosines = 1 - cdist(neuron_weights(a).T, neuron_weights(b).T, "cosine")
-        cosines = np.nan_to_num(cosines)
-        vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in outputs))
-        correlations = 1 - cdist(outputs[0].T, outputs[1].T, "correlation")
-        correlations = np.where(vary, correlations, np.nan)
+        cosines = np.nan_to_num(cosine_similarity(*map(neuron_weights, (a, b))))
+        centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
+        for values, differences in zip(outputs, centered, strict=True):
+            differences[:, np.ptp(values, axis=0) == 0] = 0  # and no rounding error
+        correlations = cosine_similarity(*centered)
         return cls(
             a,
             b,

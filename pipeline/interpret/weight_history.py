@@ -34,7 +34,7 @@ def describe_history(
     ]
     changes = np.abs(np.diff(values.astype(float)))
     if not changes.any():
-        lines.append("It is frozen: its gradient was 0 in every step.")
+        lines.append("It is frozen: it has its initial value after every epoch.")
     else:
         k = int(changes.argmax())
         change = numbers[k + 1] - numbers[k]

@@ -15,7 +15,7 @@ from pipeline.core import PIXELS
 from pipeline.deploy.checks import HEADER, Check, compare, result_type
 from pipeline.deploy.compilers import (
     COMPILE_TIMEOUT,
-    STRICT,
+    FLAGS,
     Tool,
     execute,
     missing,
@@ -174,7 +174,7 @@ def check_core(core, folder, network, images, expected, *, measured=None):
 def _compile(core, folder, source):
     """Compile a file; return the bytes of flash and of static RAM that it takes."""
     compiler = core.compiler.program
-    command = [compiler, *core.flags.split(), "-Os", *STRICT, "-c", source]
+    command = [compiler, *core.flags.split(), "-Os", *FLAGS, "-Werror", "-c", source]
     execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
     path = (folder / source).with_suffix(".o")
     return memory(path, constants_in_ram=core is AVR)

@@ -13,10 +13,11 @@ from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.compilers import COMPILERS, STRICT, Tool, missing
+from pipeline.deploy.compilers import COMPILERS, FLAGS, Tool, missing
 
 problem = missing([*COMPILERS, Tool("g++", "g++")])
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
+STRICT = (*FLAGS, "-Werror")
 WHITE = np.full((1, 28, 28), 255, np.uint8)
 # Names that end comments and strings, start comments, trigraphs and formats, continue
 # a line, or are not ASCII.

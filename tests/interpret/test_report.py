@@ -10,7 +10,8 @@ import torch
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.interpret import pre_activations, report
-from pipeline.interpret.report.page import select_epochs
+from pipeline.interpret.report.page import select_data, select_epochs
+from pipeline.model import Metadata
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")
@@ -58,6 +59,30 @@ def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_netw
     history = {name: np.stack([state[name] for state in states]) for name in states[0]}
     large = replace(untrained(200), history=history)
     assert 3_000_000 < len(report.render(large, name=NAME).encode()) <= 5_000_000
+
+
+def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
+    analysis, new_network
+):
+    trained = replace(analysis.trained, network=new_network(2000))
+    assert report.render(replace(analysis, trained=trained), name=NAME) is None
+
+
+def test_without_metadata_the_history_gives_the_last_epoch(analysis):
+    trained = replace(analysis.trained, metadata=Metadata())
+    trained.__dict__["curves"] = {}  # the table is refused without metadata
+    _, data = select_data(replace(analysis, trained=trained))
+    assert data.epochs == [*range(20), 20]
+
+
+def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
+    history = {name: tensor.copy() for name, tensor in analysis.history.items()}
+    history["layer_2.bias"][0] = 1e6
+    tensors, _ = select_data(replace(analysis, history=history))
+    bytes_ = tensors["epochs.layer_2.bias"].tobytes()  # the low bytes, then the high
+    low, high = np.frombuffer(bytes_, np.uint8).reshape(2, 10, 20)
+    halves = np.stack([low, high], axis=-1).copy().view(np.float16)[..., 0]
+    assert (halves[:, 0] == 65504).all() and np.abs(halves[:, 1:]).max() < 10
 
 
 def test_epochs_are_evenly_spaced_from_the_first():
@@ -240,7 +265,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
-    assert "It is frozen: its gradient was 0 in every step" in parameter
+    assert "frozen: it has its initial random value after every epoch" in parameter
     count = analysis.nonzero[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(

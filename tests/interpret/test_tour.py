@@ -1,6 +1,7 @@
 """The tour of the page, and the parts that it points at: sizes, curve, connections."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,6 +185,19 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     expected = 784 * hidden, hidden, 10 * hidden, 10, 795 * hidden + 10
     assert sizes == [f"{size:,}" for size in expected]
     assert page.locator("#curve").is_hidden()
+    page.close()
+
+
+def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained):
+    analysis = untrained(3)
+    images = analysis.dataset.test.images.copy()
+    images[0] = 0
+    test = replace(analysis.dataset.test, images=images)
+    dataset = replace(analysis.dataset, test=test)
+    page = open_page(report.render(replace(analysis, dataset=dataset), name="blank"))
+    page.locator("#start-tour").click()
+    assert page.inner_text("#tour-count") == "Step 1 of 7"
+    assert page.inner_text("#source").startswith("test image 1: ")
     page.close()
 
 

@@ -47,6 +47,10 @@ def render(
     Returns:
         The page; None if it has more than `MAX_BYTES` or `MAX_INTEGER_BYTES`.
     """
+    limit = MAX_INTEGER_BYTES if integers else MAX_BYTES
+    # Weights hardly get smaller than 4 bytes: building a larger page takes seconds.
+    if 4 * analysis.trained.network.parameter_count > limit:
+        return None
     tensors, page_data = select_data(analysis, integers)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
@@ -58,7 +62,6 @@ def render(
         curve_plots=curve_plots(page_data.curves),
         scripts=scripts(),
     )
-    limit = MAX_INTEGER_BYTES if integers else MAX_BYTES
     return page if len(page.encode()) <= limit else None
 
 
@@ -120,7 +123,7 @@ def select_data(
         tensors |= version.tensors
     data = _page_data(
         analysis,
-        epochs=[*epochs, trained.epochs],
+        epochs=[*epochs, max(trained.epochs, recorded - 1)],
         rows=rows.tolist(),
         integers=integers,
     )
@@ -171,10 +174,12 @@ def _page_data(
 def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "..."]:
     """Return weights as float16 with the epochs of a weight side by side.
 
+    Larger weights become the largest number, 65,504.
     All low bytes are first, then all high bytes. Both make the page 150 kB smaller,
     because similar bytes compress better together.
     """
-    halves = np.moveaxis(weights, 0, -1).astype(np.float16)
+    largest = float(np.finfo(np.float16).max)
+    halves = np.moveaxis(weights, 0, -1).clip(-largest, largest).astype(np.float16)
     planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T.ravel()
     return planes.view(np.float16).reshape(halves.shape)
 

@@ -5,7 +5,7 @@
 
 import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
-import { model, network, show, state } from "model.js";
+import { model, network, show, state, testImage } from "model.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
@@ -13,13 +13,15 @@ let steps = [], stepIndex = null; // the steps of this network; null: no tour is
 let solved = new Set(); // the answered steps
 let feedback = null; // on the last guess
 const currentStep = () => steps[stepIndex];
+const isBlank = (image) => !image.some(Boolean);
 
 function startTour() {
   if (stepIndex !== null) currentStep().leave?.();
   // The steps are about the final network in floating point, with all neurons on.
   state.version = model.last;
   state.off.clear();
-  if (!state.image.some(Boolean)) useTestImage(0);
+  if (isBlank(state.image))
+    useTestImage(Math.max(0, model.rows.findIndex((_, row) => !isBlank(testImage(row)))));
   [steps, stepIndex, solved] = [tourSteps(), null, new Set()];
   document.body.classList.add("touring");
   $("search-error").hidden = true;

@@ -75,8 +75,8 @@ export const epochs = {
     if (isPixel && isAlwaysZero(input)) return `${start} It is frozen: its pixel ` +
       "is 0 in all training images, so it still has its initial random value, bit for " +
       "bit.";
-    if (isConstant) return `${start} It is frozen: its gradient was 0 in every ` +
-      "step, so it still has its initial random value.";
+    if (isConstant) return `${start} It is frozen: it has its initial random ` +
+      "value after every epoch.";
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
       `ended at ${number(end, 6)}.`;
   },
