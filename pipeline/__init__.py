@@ -2,6 +2,8 @@
 
 from pipeline.core import UserError
 
+WHITE = 255  # the highest gray level; in integers, also the highest output of a neuron
+
 
 class ConfigError(UserError):
     """Invalid settings; the message has one line for each problem."""

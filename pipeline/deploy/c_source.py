@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline import WHITE
 from pipeline.core import CLASSES
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.integers import WHITE, IntegerNetwork
+from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.text import printable
 

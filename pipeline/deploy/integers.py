@@ -11,16 +11,23 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
+from pipeline import WHITE
 from pipeline.core import PIXELS
 from pipeline.core.network import BATCH, batches
 
-WHITE = 255  # the highest gray level, and the highest output of a hidden neuron
 LIMIT = 2**31  # the sums of the C code have 32 bits
 
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """A quantized network; c/number_format.txt documents its number format."""
+    """A quantized network; c/number_format.txt documents its number format.
+
+    What an integer of 1 stands for follows from w ≈ scale_1 · q1 and from
+    pixel = gray / 255: for a sum and a bias of layer_1, `sum_unit` = scale_1 / 255; for
+    an output, `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift;
+    for a logit and a bias of layer_2, scale_2; and for a weight of layer_2, which
+    multiplies an output, scale_2 / output_unit.
+    """
 
     bits: int  # of a weight of layer_1: 8, 4, 2 or 1
     q1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1
@@ -42,6 +49,16 @@ class IntegerNetwork:
         packed = (self.q1.size * self.bits + 7) // 8
         others = (self.b1q, self.shift, self.q2, self.b2q)
         return packed + sum(array.nbytes for array in others)
+
+    @property
+    def sum_unit(self) -> Float[np.ndarray, " hidden"]:
+        """The real number that a sum of 1 of each neuron of layer_1 stands for."""
+        return self.scale_1 / WHITE
+
+    @property
+    def output_unit(self) -> Float[np.ndarray, " hidden"]:
+        """The real number that an output of 1 of each neuron stands for."""
+        return np.asarray(np.ldexp(self.sum_unit, self.shift.astype(np.int32)))
 
     @cached_property
     def rounding(self) -> Int64[np.ndarray, " hidden"]:

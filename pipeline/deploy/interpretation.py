@@ -29,19 +29,22 @@ def render_page(
 ) -> str | None:
     """Return the page of a network with at least one export; see `report.render`."""
     analysis = ModelAnalysis.of(trained, dataset)
-    versions = [_version(exported, dataset.test) for exported in exports]
-    return report.render(analysis, name=name, integers=versions)
+    integers = [_page_integers(exported, dataset.test) for exported in exports]
+    return report.render(analysis, name=name, integers=integers)
 
 
-def _version(exported: ExportedNetwork, test: LabeledImages) -> report.IntegerVersion:
+def _page_integers(
+    exported: ExportedNetwork, test: LabeledImages
+) -> report.PageIntegers:
     network, measured = exported.integers, exported.report
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
+    tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
     names = ("finetune", "table_bytes", "accuracy", "same_answers")
     numbers = {name: getattr(measured, name) for name in names}
-    return report.IntegerVersion(
+    return report.PageIntegers(
         data=report.BitWidthData(network.bits, scale_2=network.scale_2, **numbers),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},

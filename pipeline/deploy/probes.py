@@ -7,8 +7,9 @@ after its shift. The 10,000 test images cannot detect an error in these cases.
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline import WHITE
 from pipeline.core import PIXELS, SIDE
-from pipeline.deploy.integers import WHITE, IntegerNetwork
+from pipeline.deploy.integers import IntegerNetwork
 
 NOISE_IMAGES = 1000
 MAX_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB

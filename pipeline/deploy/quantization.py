@@ -7,10 +7,10 @@ computes them.
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt8
 
-from pipeline import UserError, neuron_name
+from pipeline import WHITE, UserError, neuron_name
 from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
-from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
+from pipeline.deploy.integers import LIMIT, IntegerNetwork
 
 BIT_WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
@@ -35,7 +35,7 @@ def quantize(
     q1, scale_1 = quantize_weights(w1, bits=bits)
     b1q = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
     shift = shifts(largest_sums(q1, b1q, images))
-    # h_j = 1 stands for a sum of 2^n, and a sum of 1 for scale_1 / 255.
+    # The weights of the outputs in integers; `IntegerNetwork` derives the units.
     v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
     q2 = round_half_up(v / scale_2).astype(np.int8)

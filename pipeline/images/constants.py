@@ -1,14 +1,12 @@
 """The constants of the preprocessing, in the order of its steps.
 
-LUMINANCE is from a standard, and BOX is the size of MNIST's digits. The others were
-chosen by hand; STROKE_WIDTHS take MNIST's strokes into account. `python
+LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
+MNIST's strokes into account. `python
 tests/benchmarks/images.py` measures the accuracy that all of them reach together on
 images of eleven kinds, and the README has the results.
 """
 
 import numpy as np
-
-from pipeline.unsure import BOX as BOX  # pixels; the longer side of a digit in MNIST
 
 # Gray levels
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601

@@ -27,7 +27,7 @@ from pipeline.images.digit import (
     undo_stretching,
 )
 from pipeline.images.ink import Ink, Levels, find_ink, is_photo, reduce_to
-from pipeline.unsure import Finding
+from pipeline.unsure import BOX, Finding
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
@@ -138,7 +138,7 @@ def center_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
 
 def scale_to_box(digit: Ink) -> OtherInk:
     """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
-    scale = constants.BOX * constants.FINE / max(digit.shape)
+    scale = BOX * constants.FINE / max(digit.shape)
     height, width = (max(1, round(side * scale)) for side in digit.shape)
     size, triangle = (width, height), Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(digit).resize(size, triangle))

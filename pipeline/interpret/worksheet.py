@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int64, UInt8
 from scipy.special import softmax
 
-from pipeline import neuron_name
+from pipeline import WHITE, neuron_name
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network
 from pipeline.datasets import DatasetSpec
@@ -23,7 +23,6 @@ from pipeline.terminal import wrap
 from pipeline.text import table
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
-WHITE = 255  # in integers, the highest gray level and output of a neuron
 
 
 def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:

@@ -18,7 +18,7 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 # What the page computes for images: sums, outputs, logits and the prediction, as rows.
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
-  const result = model.versions.find((each) => each.bits === bits).classify(levels);
+  const result = model.networks.find((each) => each.bits === bits).classify(levels);
   const [prediction] = ranked(result.probabilities);
   return [...result.hiddenSums, ...result.hidden, ...result.logits, prediction];
 })"""
@@ -33,7 +33,7 @@ def models(quantized, small_dataset, mnist):
 def set_bit_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
     place = [0, *BIT_WIDTHS].index(bits)
-    page.evaluate("setVersion", place)
+    page.evaluate("selectNetwork", place)
 
 
 def render(models):

@@ -75,7 +75,7 @@ DRAW = """(strokes) => {
   const prepared = prepare(strokes), { image, finding } = prepared;
   const { probabilities } = network().classify(image);
   return { image: [...image], finding, label: ranked(probabilities)[0],
-    doubt: doubt(model, prepared, probabilities),
+    reason: reasonOf(model, prepared, probabilities),
     png: $("board").toDataURL().split(",")[1] };
 }"""
 
@@ -231,7 +231,7 @@ def test_the_gap_between_two_strokes_is_no_ink(page):
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)
     assert all(classify(prepared, trained).reasons)
-    assert prepared.findings == (result["doubt"],) == ("not drawn",)
+    assert prepared.findings == (result["reason"],) == ("not drawn",)
 
 
 def test_a_tap_is_not_classified(page, draw_on_page):

@@ -27,7 +27,10 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        "state.off.clear(); state.version = model.last; find('N11'); useTestImage(0)"
+        """state.off.clear();
+        Object.assign(state, { networkIndex: model.last });
+        find('N11');
+        useTestImage(0);"""
     )
     return shared
 
@@ -103,8 +106,8 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     page, trained, mnist
 ):
     parameters = page.evaluate(
-        "model.float.kernels.flatMap((kernel, i) => "
-        "[...kernel, ...model.float.biases[i]])"
+        "model.float.weights.flatMap((weights, i) => "
+        "[...weights, ...model.float.biases[i]])"
     )
     exact = [tensor.ravel() for tensor in trained.network.state_dict().values()]
     np.testing.assert_array_equal(np.float32(parameters), torch.cat(exact).numpy())
@@ -127,7 +130,7 @@ def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
     frozen = (history == final).all(axis=0)  # stored exactly
     assert frozen.sum() == len(page.evaluate("model.tensors.frozen.filter(Boolean)"))
     for epoch in (0, 19):
-        weights = page.evaluate(f"[...model.versions[{epoch}].kernels[0]]")
+        weights = page.evaluate(f"[...model.networks[{epoch}].weights[0]]")
         rounded = history[epoch].astype(np.float16).astype(np.float64)
         np.testing.assert_array_equal(weights, np.where(frozen, final, rounded).ravel())
 
@@ -139,13 +142,13 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     findings = [*[""] * (len(images) - 1), "blank"]
     logits = trained.network.logits(images)
     reasons = trained.detector.reasons(images, logits, findings)
-    doubts = page.evaluate(
-        """([images, findings]) => images.map((image, i) => doubt(model,
+    found = page.evaluate(
+        """([images, findings]) => images.map((image, i) => reasonOf(model,
           { image, finding: findings[i] },
           model.float.classify(image).probabilities))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
-    assert doubts == reasons and {*doubts} == {"", "blank", "close", "unlike"}
+    assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
 
 
 def test_the_sums_add_up_as_displayed(page, trained, mnist):
@@ -433,7 +436,7 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
 def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(page):
     conclusions = page.evaluate(
         """model.rows.map((_, place) => {
-          Object.assign(state, { image: testImage(place), version: 0 });
+          Object.assign(state, { image: testImage(place), networkIndex: 0 });
           return conclusion(network().classify(state.image).probabilities).text;
         })"""
     )

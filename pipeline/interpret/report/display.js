@@ -1,6 +1,7 @@
 // Helpers for the other scripts: elements, numbers and names as text, colors.
 
 export const SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10;
+export const WHITE = 255; // the highest gray level
 
 export const $ = (id) => document.getElementById(id);
 

@@ -7,9 +7,9 @@ import {
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
 
-// MNIST's digits fill a box of 20 pixels and have their center of mass at pixel
+// MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
 // (14, 14); their strokes are about 3 pixels wide.
-const BOX = 20, PEN = 3;
+const PEN = 3;
 const BOARD_PEN = 1 / 16; // of the side of the board
 const MIN_SIDE = 2 * BOARD_PEN; // of a digit; what is smaller is a dot
 
@@ -112,7 +112,8 @@ export function prepare(drawn) {
   const lines = withoutStray(drawn);
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
-  const scale = (BOX - PEN) / Math.max(width, height, BOARD_PEN); // a tap stays a dot
+  // A tap stays a dot.
+  const scale = (model.thresholds.box - PEN) / Math.max(width, height, BOARD_PEN);
   const corner = { scale, left: PEN / 2 - scale * left, top: PEN / 2 - scale * top };
   const image = smallImage(lines, corner), mass = sum(image);
   const shift = (coordinate, size) => {

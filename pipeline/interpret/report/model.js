@@ -10,14 +10,14 @@ export const state = {
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
   transform: null, // from the board to the image, of a drawing; null: a test image
   row: 0, // of the image in the gallery; null: a drawing
-  version: 0, // the index of the network: an epoch, or a bit width
+  networkIndex: 0, // in `model.networks`: an epoch, or a bit width
   layer: 1, neuron: 0,
   input: undefined, // of the selected parameter; null: the bias; undefined: none
   isOpen: false, // the panel of the selected neuron
   off: new Set(), // the hidden neurons that are switched off
 };
 
-export const network = () => model.versions[state.version];
+export const network = () => model.networks[state.networkIndex];
 export const currentResult = () => network().classify(state.image, state.off);
 
 let parts = [], displayed = {};
@@ -113,8 +113,8 @@ export async function load(text) {
   for (const each of [float, ...epochs]) each.final = float;
   for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
-    versions: [...epochs, float, ...integers], hasHistory: last > 0 });
-  state.version = last;
+    networks: [...epochs, float, ...integers], hasHistory: last > 0 });
+  state.networkIndex = last;
 }
 
 function networkOfEpoch(tensors, epoch, float) {
@@ -122,16 +122,16 @@ function networkOfEpoch(tensors, epoch, float) {
     const all = tensors[`epochs.${name}`], count = all.length / length;
     return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
   };
-  const kernels = float.kernels.map((kernel, i) =>
-    part(`layer_${i + 1}.weight`, kernel));
+  const weights = float.weights.map((last, i) =>
+    part(`layer_${i + 1}.weight`, last));
   const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
   tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
-    if (mark) kernels[0][i] = float.kernels[0][i];
+    if (mark) weights[0][i] = float.weights[0][i];
   });
-  return new FloatNetwork(kernels, biases, {});
+  return new FloatNetwork(weights, biases, {});
 }
 
-// Whether a weight of layer 1 is frozen, as training never changed it: a row of `frozen` is a neuron.
+// Whether training never changed a weight of layer 1: a row of `frozen` is a neuron.
 export const isFrozen = (pixel, neuron) =>
   model.tensors.frozen[neuron * PIXELS + pixel] === 1;
 export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;

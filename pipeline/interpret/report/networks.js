@@ -6,20 +6,19 @@
 // an output; `explain`, `format` and `legend` say what the numbers mean.
 
 import {
-  CLASSES, MINUS, PIXELS, integer, neuronName, number, plural, ranked, significant, sum,
+  CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
+  significant, sum,
 } from "display.js";
-
-const WHITE = 255; // the highest gray level, and the highest output in integers
 
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
-  constructor(kernels, biases, fields) {
-    Object.assign(this, { kernels, biases, hidden: biases[0].length, ...fields });
+  constructor(weights, biases, fields) {
+    Object.assign(this, { weights, biases, hidden: biases[0].length, ...fields });
   }
 
   // The size that 1% of the weights of layer 1 exceed: the full color of a template.
   get largeWeight() {
-    this.sizes ??= this.kernels[0].map(Math.abs).sort();
+    this.sizes ??= this.weights[0].map(Math.abs).sort();
     return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
   }
 
@@ -30,7 +29,7 @@ class TwoLayers {
   // The weight from an input to a neuron, or the bias of the neuron if input is null.
   parameter(layer, input, neuron) {
     if (input === null) return this.biases[layer - 1][neuron];
-    return this.kernels[layer - 1][neuron * this.inputs(layer) + input];
+    return this.weights[layer - 1][neuron * this.inputs(layer) + input];
   }
 
   // The weighted sum of each neuron of a layer, bias included.
@@ -115,13 +114,13 @@ export class FloatNetwork extends TwoLayers {
 // at most 32 bits; `>>` and sums of them are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
-  maxOutput = WHITE;
+  maxOutput = WHITE; // the clamp
 
   constructor(tensors, { bits, ...rest }) {
     const part = (name) => tensors[`${bits}bit.${name}`];
     super([part("q1"), part("q2")], [part("b1q"), part("b2q")], { bits, ...rest,
-      shift: part("shift"), scale1: part("scale_1"),
-      activations: part("activations") });
+      shift: part("shift"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
+      output_unit: part("output_unit"), activations: part("activations") });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network at ${this.bitWidth}`;
     this.says = `At ${this.bitWidth}, the network says `;
@@ -180,10 +179,10 @@ export class IntegerNetwork extends TwoLayers {
       `z = ${number(scores[neuron])}. In floating point, z is ` +
       `${number(exact.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
-    return `A weight of 1 stands for ${significant(this.scale1[neuron], 4)}, the ` +
+    return `A weight of 1 stands for ${significant(this.scale_1[neuron], 4)}, the ` +
       `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
-      `${number(total * this.sumUnit(neuron))}, and the output ${integer(output)} ` +
-      `for ${number(output * this.outputUnit(neuron))}. In floating point, the sum ` +
+      `${number(total * this.sum_unit[neuron])}, and the output ${integer(output)} ` +
+      `for ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
       `is ${number(exact.hiddenSums[neuron])}.`;
   }
 
@@ -204,16 +203,12 @@ export class IntegerNetwork extends TwoLayers {
       number(this.realParameter(...location), 6)];
   }
 
-  // The real numbers that a sum, an output and a parameter of 1 stand for.
-  sumUnit(neuron) { return this.scale1[neuron] / WHITE; }
-
-  outputUnit(neuron) { return this.sumUnit(neuron) * 2 ** this.shift[neuron]; }
-
+  // The real number of a parameter; `IntegerNetwork` in Python derives the units.
   realParameter(layer, input, neuron) {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
-      return value * (input === null ? this.sumUnit(neuron) : this.scale1[neuron]);
-    return value * this.scale_2 / (input === null ? 1 : this.outputUnit(input));
+      return value * (input === null ? this.sum_unit[neuron] : this.scale_1[neuron]);
+    return value * this.scale_2 / (input === null ? 1 : this.output_unit[input]);
   }
 }
 
@@ -226,7 +221,7 @@ function softmax(scores) {
 
 // The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
 // `exact` is the output of the network that the detector belongs to.
-export function doubt(model, { image, finding }, exact, probabilities = exact) {
+export function reasonOf(model, { image, finding }, exact, probabilities = exact) {
   if (finding) return finding;
   const error = reconstructionError(model.tensors, image, ranked(exact)[0]);
   if (error > model.max_error) return "unlike";
@@ -240,7 +235,7 @@ function reconstructionError(tensors, image, label) {
   const means = tensors["detector.means"], components = tensors["detector.components"];
   const squared = (values) => values.reduce((total, value) => total + value * value, 0);
   const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
-  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
+  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / WHITE);
   const rest = centered.slice();
   for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
     const axis = components.subarray(row, row + PIXELS);
@@ -248,5 +243,5 @@ function reconstructionError(tensors, image, label) {
     const factor = along / Math.max(squared(axis), 1);
     axis.forEach((value, i) => { rest[i] -= factor * value; });
   }
-  return squared(rest) / Math.sqrt(squared(Float64Array.from(image, (v) => v / 255)));
+  return squared(rest) / Math.sqrt(squared(Float64Array.from(image, (v) => v / WHITE)));
 }

@@ -10,7 +10,7 @@ import {
   announce, className, classTitle, isFrozen, isShort, model, network, quantity, select,
   show, state,
 } from "model.js";
-import { doubt } from "networks.js";
+import { reasonOf } from "networks.js";
 
 // A button that selects a neuron; from the keyboard, the focus moves on to the panel.
 const neuronButton = (layer, neuron, attributes, ...children) => element("button", {
@@ -125,8 +125,8 @@ export function conclusion(probabilities) {
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
-  const reason = doubt(model, state, exact, probabilities);
-  const isRandom = hasHistory && epochs[state.version] === 0;
+  const reason = reasonOf(model, state, exact, probabilities);
+  const isRandom = hasHistory && epochs[state.networkIndex] === 0;
   if (isRandom && (!reason || reason === "close")) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   if (reason) return { isUnsure: true, text: `, but ${inWords(reason, { noun: model.noun,

@@ -9,7 +9,7 @@ import { effect, neurons, prediction } from "neurons.js";
 import { panel } from "panel.js";
 import { images, parameter } from "parameter.js";
 import { tour } from "tour.js";
-import { curve, version } from "versions.js";
+import { curve, selector } from "selectors.js";
 
 // The message appears below the box and does not move the page.
 const search = {
@@ -36,7 +36,7 @@ requestAnimationFrame(() => setTimeout(async () => {
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
   // The order in which the parts are updated: the last of their announcements is heard.
-  build([version(), search, drawing, neurons, panel, images, parameter, curve, effect,
+  build([selector(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

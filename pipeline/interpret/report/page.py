@@ -20,7 +20,7 @@ from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
-from pipeline.interpret.report.page_data import IntegerVersion, PageData, Thresholds
+from pipeline.interpret.report.page_data import PageData, PageIntegers, Thresholds
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
@@ -34,15 +34,15 @@ MAX_INTEGER_BYTES = 2_000_000  # of the page with integers
 
 
 def render(
-    analysis: ModelAnalysis, *, name: str, integers: Sequence[IntegerVersion] = ()
+    analysis: ModelAnalysis, *, name: str, integers: Sequence[PageIntegers] = ()
 ) -> str | None:
     """Return the page of a network with this name; equal arguments give equal bytes.
 
     Args:
         analysis: Of the trained network.
         name: Of the network.
-        integers: Versions of the network in integers. If there are any, the page has a
-            switch between them in place of the epochs.
+        integers: The network in integers. If there are any, the page has a switch
+            between the bit widths in place of the epochs.
 
     Returns:
         The page; None if it has more than `MAX_BYTES` or `MAX_INTEGER_BYTES`.
@@ -88,7 +88,7 @@ def scripts() -> dict[str, str]:
 
 
 def select_data(
-    analysis: ModelAnalysis, integers: Sequence[IntegerVersion] = ()
+    analysis: ModelAnalysis, integers: Sequence[PageIntegers] = ()
 ) -> tuple[dict[str, np.ndarray], PageData]:
     """Return the tensors of the page by name, and its other data.
 
@@ -104,7 +104,7 @@ def select_data(
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
-    different = [version.predictions != predicted for version in integers]
+    different = [each.predictions != predicted for each in integers]
     rows = select_test_images(predicted != test.labels, different)
     tensors = {
         **snapshot(network),
@@ -119,8 +119,8 @@ def select_data(
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
         tensors["detector.components"] = detector.components.components
-    for version in integers:
-        tensors |= version.tensors
+    for each in integers:
+        tensors |= each.tensors
     data = _page_data(
         analysis,
         epochs=[*epochs, max(trained.epochs, recorded - 1)],
@@ -135,7 +135,7 @@ def _page_data(
     *,
     epochs: Sequence[int],
     rows: Sequence[int],
-    integers: Sequence[IntegerVersion],
+    integers: Sequence[PageIntegers],
 ) -> PageData:
     trained, spec, split = analysis.trained, analysis.spec, analysis.split
     rarest, detector = int(analysis.nonzero.argmin()), trained.detector
@@ -161,7 +161,7 @@ def _page_data(
         validation_accuracy=analysis.validation_accuracy(epochs),
         curves={} if integers else trained.curves,
         rows=rows,
-        bit_widths=[version.data for version in integers],
+        bit_widths=[each.data for each in integers],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,

@@ -15,6 +15,7 @@ from pipeline.interpret.names import NameForm
 class Thresholds:
     """The thresholds with which `images` judges strokes; `drawing.js` uses them too."""
 
+    box: int = unsure.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
     near: float = constants.NEAR  # of the largest stroke's longer side
@@ -36,15 +37,14 @@ class BitWidthData:
 
 
 @dataclass(frozen=True)
-class IntegerVersion:
-    """What the page needs of a network in integers, which `deploy` computes.
-
-    `deploy/integers.py` documents the number format.
-    """
+class PageIntegers:
+    """What the page needs of a network in integers, which `deploy` computes."""
 
     data: BitWidthData
     predictions: Int[np.ndarray, " m"]  # for all test images
-    tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
+    # The arrays of `IntegerNetwork` in deploy/integers.py, its units, and the hidden
+    # outputs for test images, by a name such as 8bit.q1.
+    tensors: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

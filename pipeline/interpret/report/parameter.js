@@ -2,15 +2,15 @@
 // parameter: what its name means, its value, and how it became what it is.
 
 import {
-  $, PIXELS, SIDE, colors, coordinates, element, gray, inputName, integer, neuronName,
-  parameterName, plural, positionOn, rowAndColumn, svg,
+  $, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName, integer,
+  neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
 import {
   announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select,
   state,
 } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
-import { version } from "versions.js";
+import { selector } from "selectors.js";
 
 const canvases = []; // of the weights, the image, and their products
 
@@ -63,7 +63,7 @@ export const images = {
     if (changed.final) $("images-legend").replaceChildren(weightLegend());
     if (layer === 2) return;
     const product = (pixel) =>
-      image[pixel] / 255 * network().parameter(1, pixel, neuron);
+      image[pixel] / WHITE * network().parameter(1, pixel, neuron);
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]),
       (pixel) => weightColor(product(pixel))];
     canvases.forEach((canvas, i) => paintSquares(canvas, colorings[i], i === 0));
@@ -106,11 +106,11 @@ export const parameter = {
     const usage = layer === 1 && input !== null && !isAlwaysZero(input)
       ? ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
         `${plural(model.training_images, "training image")}.` : "";
-    const text = version().describe(layer, input, neuron) + usage;
+    const text = selector().describe(layer, input, neuron) + usage;
     $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
     $("parameter-text").textContent = text;
     $("address").replaceChildren(addressDiagram(layer, input, neuron));
-    $("history").replaceChildren(version().diagram(layer, input, neuron));
+    $("history").replaceChildren(selector().diagram(layer, input, neuron));
     if (changed.selection) announce(`${name}${count}. ${text}`);
   },
 };

@@ -18,7 +18,7 @@ const isBlank = (image) => !image.some(Boolean);
 function startTour() {
   if (stepIndex !== null) currentStep().leave?.();
   // The steps are about the final network in floating point, with all neurons on.
-  state.version = model.last;
+  state.networkIndex = model.last;
   state.off.clear();
   if (isBlank(state.image))
     useTestImage(Math.max(0, model.rows.findIndex((_, row) => !isBlank(testImage(row)))));

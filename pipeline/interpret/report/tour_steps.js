@@ -10,7 +10,7 @@ import {
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
 import { termsOf } from "panel.js";
-import { epochs, setVersion } from "versions.js";
+import { epochs, selectNetwork } from "selectors.js";
 
 // The neuron of the first steps: among the five most active ones for the current image,
 // the one with the largest bias. Its pixel: among those that contribute most, the one
@@ -98,12 +98,12 @@ function trainingStep() {
   let before;
   return { id: "training", targets: () => [document.querySelector(".epochs")],
     scene: () => $("neurons"), // which show what changes
-    enter: () => { before = state.version; },
+    enter: () => { before = state.networkIndex; },
     leave: () => {
       epochs.stop();
-      setVersion(before);
+      selectNetwork(before);
     },
-    solved: () => setVersion(0),
+    solved: () => selectNetwork(0),
     values: () => ({}) };
 }
 

@@ -1,5 +1,5 @@
-// The bar selects a version of the network: that of an epoch or, on a page with
-// integers, that of a bit width. Both selectors have the same methods. Below them, the
+// The bar selects a network: that of an epoch or, on a page with integers, that of a
+// bit width. Both selectors have the same methods. Below them, the
 // learning curve.
 
 import {
@@ -12,10 +12,10 @@ import {
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
-export const version = () => (model.bit_widths.length ? bitWidths : epochs);
+export const selector = () => (model.bit_widths.length ? bitWidths : epochs);
 
-export function setVersion(index) {
-  state.version = index;
+export function selectNetwork(index) {
+  state.networkIndex = index;
   show();
 }
 
@@ -31,14 +31,14 @@ export const epochs = {
     $("epoch").disabled = $("play").disabled = !hasHistory;
     $("epoch").addEventListener("input", () => {
       epochs.stop();
-      setVersion(Number($("epoch").value));
+      selectNetwork(Number($("epoch").value));
     });
     $("play").addEventListener("click", () => {
       if (playing) { epochs.stop(); return; }
-      setVersion(state.version === last ? 0 : state.version);
+      selectNetwork(state.networkIndex === last ? 0 : state.networkIndex);
       epochs.stop(setInterval(() => {
-        setVersion(Math.min(state.version + 1, last));
-        if (state.version === last) epochs.stop();
+        selectNetwork(Math.min(state.networkIndex + 1, last));
+        if (state.networkIndex === last) epochs.stop();
       }, EPOCH_MS));
     });
   },
@@ -51,24 +51,24 @@ export const epochs = {
   },
 
   update() {
-    const { last, hasHistory } = model, epoch = model.epochs[state.version];
+    const { last, hasHistory } = model, epoch = model.epochs[state.networkIndex];
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
     $("epoch-text").textContent = `${name}: validation accuracy ` +
-      `${percent(model.validation_accuracy[state.version], 2)} ` +
+      `${percent(model.validation_accuracy[state.networkIndex], 2)} ` +
       `(${plural(model.validation_images, "image")})`;
-    $("epoch").value = state.version;
+    $("epoch").value = state.networkIndex;
     $("epoch").setAttribute("aria-valuetext", `epoch ${epoch}`);
   },
 
   // A parameter in words.
   describe(layer, input, neuron) {
-    const { hasHistory, last, versions } = model;
+    const { hasHistory, last, networks } = model;
     const isPixel = layer === 1 && input !== null;
     const isConstant = isPixel && isFrozen(input, neuron);
-    const [initial, now, end] = [0, state.version, last].map((index) =>
-      versions[index].parameter(layer, input, neuron));
-    const isExact = state.version === last || isConstant;
+    const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
+      networks[index].parameter(layer, input, neuron));
+    const isExact = state.networkIndex === last || isConstant;
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
@@ -83,42 +83,43 @@ export const epochs = {
 
   // A plot of the value of a parameter in each epoch.
   diagram(layer, input, neuron) {
-    const { hasHistory, last, versions } = model;
+    const { hasHistory, last, networks } = model;
     if (!hasHistory) return "";
-    const values = versions.map((each) => each.parameter(layer, input, neuron));
+    const values = networks.map((each) => each.parameter(layer, input, neuron));
     const isConstant = layer === 1 && input !== null && isFrozen(input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
     const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
     const x = (index) => left + (width - left - right) * index / last;
     const y = (value) =>
       top + (height - top - bottom) * (high - value) / (high - low || 1);
-    const now = values[state.version];
+    const now = values[state.networkIndex];
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
       "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
     svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
       stroke: "var(--pale)", "stroke-dasharray": "2 3" }),
-    label(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
-    label(left, 12, `value ${number(now, 3)}`, "start"),
-    label(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
-    label(width - right, height - 6, model.epochs[last], "end"),
+    plotText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
+    plotText(left, 12, `value ${number(now, 3)}`, "start"),
+    plotText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
+    plotText(width - right, height - 6, model.epochs[last], "end"),
     svg("polyline", { fill: "none", "stroke-width": 2,
       points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
       stroke: isConstant ? "var(--pale)" : "var(--positive)",
       "stroke-dasharray": isConstant ? "6 5" : "none" }),
-    svg("circle", { cx: x(state.version), cy: y(now), r: 4, fill: "var(--selected)" }));
+    svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4,
+      fill: "var(--selected)" }));
   },
 };
 
-const label = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
+const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
-const switches = []; // of each bit width: the label, the input and the place of the prediction
+const switches = []; // of each bit width: a label, with an input and the prediction
 
 export const bitWidths = {
   build() {
-    model.versions.forEach(({ bitWidth }, index) => {
+    model.networks.forEach(({ bitWidth }, index) => {
       const prediction = element("span");
       const input = element("input", { type: "radio", name: "bit-width", value: bitWidth,
-        onchange: () => setVersion(index) });
+        onchange: () => selectNetwork(index) });
       const label = element("label", {}, input, bold(bitWidth), prediction);
       switches.push({ label, input, prediction });
       $("bit-widths").append(label);
@@ -126,17 +127,17 @@ export const bitWidths = {
   },
 
   update(_, changed) {
-    const results = model.versions.map((each) => {
+    const results = model.networks.map((each) => {
       const { probabilities } = each.classify(state.image, state.off);
       const [first] = ranked(probabilities);
       return { first, share: percent(probabilities[first]) };
     });
     switches.forEach(({ label, input, prediction }, index) => {
       const { first, share } = results[index], name = className(first);
-      input.checked = index === state.version;
+      input.checked = index === state.networkIndex;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");
-      label.title = `${model.versions[index].bitWidth}: ${name}, ${share}`;
+      label.title = `${model.networks[index].bitWidth}: ${name}, ${share}`;
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
@@ -150,9 +151,9 @@ export const bitWidths = {
   diagram(...location) {
     const table = element("table", { id: "values" },
       tableRow(["", "stored", "stands for"], "", "th"));
-    model.versions.forEach((each, index) => {
+    model.networks.forEach((each, index) => {
       const row = tableRow([each.bitWidth, ...each.stored(...location)]);
-      row.setAttribute("aria-current", index === state.version);
+      row.setAttribute("aria-current", index === state.networkIndex);
       table.append(row);
     });
     return table;
@@ -162,7 +163,7 @@ export const bitWidths = {
 // Mark the bit width in the table, and count how many predictions it changes.
 function showTable() {
   [...$("bit-widths-table").rows].forEach((row, index) =>
-    row.setAttribute("aria-current", index - 1 === state.version));
+    row.setAttribute("aria-current", index - 1 === state.networkIndex));
   const [now, expected] = [network(), model.float].map((each) =>
     each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
@@ -182,14 +183,14 @@ export const curve = {
         const [first] = plot.querySelector("polyline").points; // of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;
         epochs.stop();
-        setVersion(ranked(model.epochs.map((each) => -Math.abs(each - epoch)))[0]);
+        selectNetwork(ranked(model.epochs.map((each) => -Math.abs(each - epoch)))[0]);
       });
   },
 
   update(_, changed) {
     if (!changed.network || !$("curve")) return;
     const { curves, validation_images: images } = model;
-    const epoch = model.epochs[state.version];
+    const epoch = model.epochs[state.networkIndex];
     for (const plot of $("curves").children) moveCursor(plot, epoch);
     const at = (name) => curves[name][epoch - 1];
     const [best] = ranked(curves["val/accuracy"]);
