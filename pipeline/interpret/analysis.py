@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import Dataset, Split
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
@@ -33,7 +33,8 @@ class ModelAnalysis:
 
     trained: TrainedModel
     dataset: Dataset
-    split: Split  # training and validation images
+    train: LabeledImages
+    validation: LabeledImages
     history: Snapshot | None  # the tensors of all epochs; None if not recorded
     nonzero: Int[np.ndarray, "784"]  # training images in which each pixel is not 0
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
@@ -48,19 +49,21 @@ class ModelAnalysis:
         """Analyze a network with the data set that it was trained on."""
         network, test = trained.network, dataset.test
         split, history = dataset.split(trained.split), trained.history
+        train = split.train
         sums = network.hidden_sums(test.images).numpy()
         activations = np.maximum(sums, 0)  # ReLU
         return cls(
             trained=trained,
             dataset=dataset,
-            split=split,
+            train=train,
+            validation=split.val,
             history=history,
-            nonzero=trained.nonzero(split.train),
+            nonzero=trained.nonzero(train),
             frozen=None if history is None else measurements.frozen_weights(history),
-            rates=measurements.activation_rates(network, split.train.images),
+            rates=measurements.activation_rates(network, train.images),
             sums=sums,
             means=measurements.means_by_label(activations, test.labels),
-            accuracy=float((network.classify(test.images) == test.labels).mean()),
+            accuracy=measurements.accuracy(network, test),
             costs=measurements.ablation_costs(network, activations, test.labels),
         )
 
@@ -133,8 +136,7 @@ class ModelAnalysis:
 
         history.csv records it, except for epoch 0, which is before the training.
         """
-        recorded, validation = self.trained.curves.get("val/accuracy"), self.split.val
-        accuracies = []
+        recorded, accuracies = self.trained.curves.get("val/accuracy"), []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])
@@ -143,8 +145,7 @@ class ModelAnalysis:
             if self.history is not None:
                 tensors = {name: t[epoch] for name, t in self.history.items()}
                 network = network_from(tensors)
-            correct = network.classify(validation.images) == validation.labels
-            accuracies.append(float(correct.mean()))
+            accuracies.append(measurements.accuracy(network, self.validation))
         return accuracies
 
     @property

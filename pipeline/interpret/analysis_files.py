@@ -27,7 +27,7 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         **analysis.counts,
         "dataset": analysis.dataset.name,
         "split": analysis.trained.split,
-        "training_images": len(analysis.split.train),
+        "training_images": len(analysis.train),
         "accuracy": analysis.accuracy,
         "arrays": analysis.arrays,
     }
@@ -71,7 +71,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         noun=analysis.spec.noun,
     ).save(folder / "neurons.png")
     _write_extremes(analysis, folder / "exciting.png")
-    usage = pixel_usage(analysis.nonzero / len(analysis.split.train))
+    usage = pixel_usage(analysis.nonzero / len(analysis.train))
     usage.save(folder / "pixels.png")
 
 

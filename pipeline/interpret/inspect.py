@@ -184,9 +184,9 @@ def _show_weight(
         )
     values = location.values(history)
     say(interpret.describe_history(location, values))
-    if location.layer == 1 and location.row is not None:
+    if location.layer == 1 and location.input is not None:
         images = dataset.split(trained.split).train.images
-        say(interpret.describe_pixel(location.row, images))
+        say(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]

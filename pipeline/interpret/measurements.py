@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
 from pipeline.core import CLASSES
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network, batches
+
+
+def accuracy(network: Network, images: LabeledImages) -> float:
+    """Return the fraction of images that a network classifies correctly."""
+    return float((network.classify(images.images) == images.labels).mean())
 
 
 def frozen_weights(

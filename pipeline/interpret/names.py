@@ -89,18 +89,18 @@ def find_neurons(names: list[str], *, hidden: int) -> list[str]:
 
 @dataclass(frozen=True)
 class ParameterLocation:
-    """The position of a parameter in the arrays of a layer, as Keras orders them."""
+    """Which parameter it is: the row and the column of Keras's array of a layer."""
 
     layer: int
-    row: int | None  # the input (pixel or neuron) of a weight; None for a bias
-    column: int  # the neuron that adds it to its sum, from 0
+    input: int | None  # the pixel or neuron of a weight, from 0; None for a bias
+    neuron: int  # that adds it to its sum, from 0
 
     @property
     def name(self) -> str:
         """The name that `parse_parameter` reads."""
-        if self.row is None:
-            return f"layer_{self.layer}.bias[{self.column}]"
-        return f"layer_{self.layer}[{self.row},{self.column}]"
+        if self.input is None:
+            return f"layer_{self.layer}.bias[{self.neuron}]"
+        return f"layer_{self.layer}[{self.input},{self.neuron}]"
 
     def check(self, *, hidden: int) -> None:
         """Check that a network with this many hidden neurons has the parameter.
@@ -109,33 +109,33 @@ class ParameterLocation:
             ConfigError: If it does not.
         """
         layer = f"layer_{self.layer}"
-        rows, columns = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
-        if self.column >= columns or (self.row is not None and self.row >= rows):
+        inputs, neurons = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
+        if self.neuron >= neurons or (self.input or 0) >= inputs:
             raise ConfigError(
-                f"weight must be {layer}[0,0] to {layer}[{rows - 1},{columns - 1}] or "
-                f"{layer}.bias[0] to {layer}.bias[{columns - 1}] in this network, "
+                f"weight must be {layer}[0,0] to {layer}[{inputs - 1},{neurons - 1}] "
+                f"or {layer}.bias[0] to {layer}.bias[{neurons - 1}] in this network, "
                 f"got {self.name!r}"
             )
 
     def describe(self) -> str:
         """Describe the parameter in words."""
-        neuron = f"neuron {neuron_name(self.layer, self.column)}"
-        if self.row is None:
+        neuron = f"neuron {neuron_name(self.layer, self.neuron)}"
+        if self.input is None:
             return f"the bias of {neuron}"
-        source = f"neuron {neuron_name(1, self.row)}"
+        source = f"neuron {neuron_name(1, self.input)}"
         if self.layer == 1:
-            row, column = divmod(self.row, SIDE)
-            source = f"pixel {self.row} (row {row}, column {column})"
+            row, column = divmod(self.input, SIDE)
+            source = f"pixel {self.input} (row {row}, column {column})"
         return f"the weight from {source} to {neuron}"
 
     def values(
         self, history: Mapping[str, Float[np.ndarray, "..."]]
     ) -> Float[np.ndarray, " epochs"]:
         """Return the value of the parameter before training and after each epoch."""
-        if self.row is None:
-            return np.asarray(history[f"layer_{self.layer}.bias"][:, self.column])
+        if self.input is None:
+            return np.asarray(history[f"layer_{self.layer}.bias"][:, self.neuron])
         weights = history[f"layer_{self.layer}.weight"]  # PyTorch: (epoch, to, from)
-        return np.asarray(weights[:, self.column, self.row])
+        return np.asarray(weights[:, self.neuron, self.input])
 
 
 def parse_parameter(text: str) -> ParameterLocation:

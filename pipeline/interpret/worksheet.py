@@ -205,10 +205,10 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
 def _explain_names(p: PreActivation) -> str:
     """Say how the names of a weight in its sum and in the array are related."""
     location = p.main_weight
-    assert location.row is not None  # it is not a bias
-    weight, _ = p.term_names[location.row].split("·")
+    assert location.input is not None  # it is not a bias
+    weight, _ = p.term_names[location.input].split("·")
     return (
-        f"{weight} is {location.name}, the weight of {p.input_names[location.row]}: "
+        f"{weight} is {location.name}, the weight of {p.input_names[location.input]}: "
         "array indices start at 0."
     )
 

@@ -114,7 +114,7 @@ def select_data(
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
         "frozen": frozen.T.astype(np.uint8),
-        "nonzero_rate": np.float32(analysis.nonzero / len(analysis.split.train)),
+        "nonzero_rate": np.float32(analysis.nonzero / len(analysis.train)),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
@@ -137,7 +137,7 @@ def _page_data(
     rows: Sequence[int],
     integers: Sequence[PageIntegers],
 ) -> PageData:
-    trained, spec, split = analysis.trained, analysis.spec, analysis.split
+    trained, spec = analysis.trained, analysis.spec
     rarest, detector = int(analysis.nonzero.argmin()), trained.detector
     return PageData(
         dataset=analysis.dataset.name,
@@ -146,8 +146,8 @@ def _page_data(
         class_names=spec.class_names,
         images_of=[*map(unsure.images_of, spec.class_names)],
         drawable=spec.prepared_as_mnist,
-        training_images=len(split.train),
-        validation_images=len(split.val),
+        training_images=len(analysis.train),
+        validation_images=len(analysis.validation),
         test_images=len(analysis.dataset.test),
         always_zero=int(analysis.always_zero.sum()),
         frozen_others=int(analysis.frozen_others.sum()),
