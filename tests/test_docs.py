@@ -48,7 +48,7 @@ def test_the_readme_begins_with_training_and_contains_the_test_command():
 
 @ALL
 def test_documents_are_short(name):
-    longer = {".github/DESIGN.md": 220, "conf/README.md": 170}
+    longer = {".github/DESIGN.md": 310, "conf/README.md": 170}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 
@@ -76,7 +76,7 @@ def test_the_diagrams_are_short_and_name_functions_that_exist():
     text = DOCUMENTS[".github/DESIGN.md"]
     diagrams = re.findall("```mermaid\n(.*?)```", text, re.DOTALL)
     assert diagrams and all(len(each.splitlines()) <= 20 for each in diagrams)
-    for path, name in re.findall(r"(\w+/\w+\.py) (\w+)", "".join(diagrams)):
+    for path, name in re.findall(r"((?:\w+/)+\w+\.py) (\w+)", "".join(diagrams)):
         code = (ROOT / "pipeline" / path).read_text()
         assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), (path, name)
 

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.exported import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.quantization import LARGEST_WEIGHTS
 from pipeline.interpret import (
     IntegerSum,
     ModelAnalysis,
@@ -45,7 +46,12 @@ def _page_integers(
     names = ("finetune", "table_bytes", "accuracy", "same_answers")
     numbers = {name: getattr(measured, name) for name in names}
     return report.PageIntegers(
-        data=report.BitWidthData(network.bits, scale_2=network.scale_2, **numbers),
+        data=report.BitWidthData(
+            network.bits,
+            largest_weight=LARGEST_WEIGHTS[network.bits],
+            scale_2=network.scale_2,
+            **numbers,
+        ),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
     )

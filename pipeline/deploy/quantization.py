@@ -12,7 +12,9 @@ from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.integers import LIMIT, IntegerNetwork
 
-BIT_WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
+# By the bits of a weight of layer_1: -n to n. With 1 bit, there is no 0.
+LARGEST_WEIGHTS = {8: 127, 4: 7, 2: 1, 1: 1}
+BIT_WIDTHS = tuple(LARGEST_WEIGHTS)
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
 CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 
@@ -79,12 +81,12 @@ def quantize_weights(
         q, int8 of shape (hidden, 784), and the scales. A neuron whose weights are all 0
         has the scale 1.
     """
-    sizes = np.abs(weights)
+    sizes, largest = np.abs(weights), LARGEST_WEIGHTS[bits]
     mean = _row_sums(sizes) / PIXELS  # (hidden, 1)
     if bits == 8:
-        scale = sizes.max(axis=1, keepdims=True) / 127
+        scale = sizes.max(axis=1, keepdims=True) / largest
     elif bits == 4:
-        scale = CLIP_4_BITS * mean / 7
+        scale = CLIP_4_BITS * mean / largest
     elif bits == 2:
         large = sizes > TERNARY_THRESHOLD * mean
         count = np.maximum(large.sum(axis=1, keepdims=True), 1)
@@ -97,7 +99,6 @@ def quantize_weights(
     elif bits == 2:
         q = np.copysign(large, weights)
     else:
-        largest = 127 if bits == 8 else 7
         q = round_half_up(weights / scale).clip(-largest, largest)
     return q.astype(np.int8), scale[:, 0]
 

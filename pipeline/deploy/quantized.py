@@ -15,7 +15,7 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedModel
 
-FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by bit width, for finetune=null
+FINETUNING_EPOCHS = 10  # for finetune=null with fewer than 8 bits; otherwise 0
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class QuantizedModel:
                 images of fine-tuning.
             dataset: Its data set.
             bits: The bit width of the weights of layer_1, one of `BIT_WIDTHS`.
-            finetuning_epochs: None: those in `FINETUNING_EPOCHS`.
+            finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 
         Raises:
             UserError: If integers cannot represent the network.
         """
-        epochs = FINETUNING_EPOCHS[bits]
-        if finetuning_epochs is not None:
-            epochs = finetuning_epochs
+        epochs = finetuning_epochs
+        if epochs is None:
+            epochs = FINETUNING_EPOCHS if bits < 8 else 0
         network, train = trained.network, dataset.split(trained.split).train
         known = trained.metadata.hyperparameters
         seed = known.seed if known else 0

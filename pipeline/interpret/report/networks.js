@@ -128,7 +128,7 @@ export class IntegerNetwork extends TwoLayers {
 
   // With few bits, the largest weight.
   get largeWeight() {
-    return this.bits < 8 ? Math.max(2 ** (this.bits - 1) - 1, 1) : super.largeWeight;
+    return this.bits < 8 ? this.largest_weight : super.largeWeight;
   }
 
   pixel(level) { return level; }

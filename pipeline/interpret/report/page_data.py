@@ -29,6 +29,7 @@ class BitWidthData:
     """The numbers of a network in integers; accuracy and share on all test images."""
 
     bits: int  # of a weight of layer 1
+    largest_weight: int  # of layer 1
     finetune: int  # epochs of fine-tuning before the weights were rounded
     scale_2: float  # the real number that a logit of 1 stands for
     table_bytes: int  # the size of the parameters in flash
