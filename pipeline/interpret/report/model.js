@@ -4,7 +4,36 @@
 import { $, PIXELS, largest, neuronName, signed } from "display.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
 
-export const model = {}; // the fields of `PageData` in page_data.py, and those of `load`
+/**
+ * What was loaded: the fields of `PageData` in page_data.py, and
+ * @property {Object<string, TypedArray>} tensors  see `Tensors`
+ * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
+ * @property {FloatNetwork} float  the final network in floating point
+ * @property {number} last  its index in `networks`
+ * @property {boolean} hasHistory  whether `networks` has earlier epochs
+ *
+ * @typedef {object} Tensors  each row by row; select_data in page.py makes them
+ * @property layer_1.weight  (hidden, 784), the final network
+ * @property layer_1.bias  (hidden)
+ * @property layer_2.weight  (10, hidden)
+ * @property layer_2.bias  (10)
+ * @property epochs.layer_1.weight  (hidden, 784, epochs) and so on, in 16 bits
+ * @property images  (n, 784), gray levels, with image_labels (n)
+ * @property activations  (m, hidden) for test images, with labels (m)
+ * @property frozen  (hidden, 784), 1: training never changed the weight
+ * @property nonzero  (784), the training images in which the pixel is above 0
+ * @property detector.means  (10, 784), with detector.components (10, k, 784)
+ * @property 8bit.q1  and so on: the arrays of IntegerNetwork in deploy/integers.py
+ *
+ * @typedef {object} Result  what `classify` of a network returns
+ * @property pixels  (784), in [0, 1] or gray levels
+ * @property hiddenSums  (hidden), biases included
+ * @property hidden  (hidden), the outputs
+ * @property logits  (10), sums of layer 2
+ * @property scores  (10), the real numbers that the logits stand for
+ * @property probabilities  (10), in [0, 1]
+ */
+export const model = {};
 export const state = {
   strokes: [], // of the drawing, see `drawing.js`
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
@@ -131,12 +160,9 @@ function networkOfEpoch(tensors, epoch, float) {
   return new FloatNetwork(weights, biases, {});
 }
 
-// Whether training never changed a weight of layer 1: a row of `frozen` is a neuron.
-export const isFrozen = (pixel, neuron) =>
-  model.tensors.frozen[neuron * PIXELS + pixel] === 1;
-export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;
-export const nonzeroImages = (pixel) => // in which the pixel is above 0
-  Math.round(model.tensors.nonzero_rate[pixel] * model.training_images);
+// Whether training never changed a parameter; this is measured for weights of layer 1.
+export const isFrozen = (layer, input, neuron) => layer === 1 && input !== null &&
+  model.tensors.frozen[neuron * PIXELS + input] === 1;
 export const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
 

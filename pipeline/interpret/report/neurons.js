@@ -20,7 +20,7 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
   } }, ...children);
 
 export const weightColor = (value) => diverging(value / network().final.largeWeight);
-export const templateColors = (neuron) => (pixel) => (isFrozen(pixel, neuron)
+export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
 export const tiles = [], outputs = [];

@@ -114,7 +114,7 @@ def select_data(
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
         "frozen": frozen.T.astype(np.uint8),
-        "nonzero_rate": np.float32(analysis.nonzero / len(analysis.train)),
+        "nonzero": analysis.nonzero.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means

@@ -6,8 +6,7 @@ import {
   neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
 import {
-  announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select,
-  state,
+  announce, isFrozen, model, network, quantity, select, state,
 } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
@@ -49,7 +48,7 @@ function pixelText(pixel) {
   const value = network().pixel(state.image[pixel]);
   return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
     `${quantity(weight)} × pixel ${quantity(value)} = ${quantity(weight * value)}` +
-    (isFrozen(pixel, state.neuron) ? "; this weight is frozen" : "");
+    (isFrozen(1, pixel, state.neuron) ? "; this weight is frozen" : "");
 }
 const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
 
@@ -79,7 +78,7 @@ function paintSquares(canvas, colorOf, isHatched) {
     const [y, x] = coordinates(pixel).map((index) => index * size);
     context.fillStyle = `rgb(${colorOf(pixel)})`;
     context.fillRect(x, y, size, size);
-    if (isHatched && isFrozen(pixel, state.neuron)) {
+    if (isHatched && isFrozen(1, pixel, state.neuron)) {
       context.strokeStyle = `rgb(${colors.muted})`;
       context.beginPath();
       context.moveTo(x + 2, y + size - 2);
@@ -103,8 +102,8 @@ export const parameter = {
     if (input === undefined) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const usage = layer === 1 && input !== null && !isAlwaysZero(input)
-      ? ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
+    const used = layer === 1 && input !== null ? model.tensors.nonzero[input] : 0;
+    const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const text = selector().describe(layer, input, neuron) + usage;
     $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));

@@ -7,7 +7,7 @@ import {
   svg, tableRow,
 } from "display.js";
 import {
-  className, isAlwaysZero, isFrozen, isShort, model, network, show, state,
+  className, isFrozen, isShort, model, network, show, state,
 } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
@@ -64,19 +64,19 @@ export const epochs = {
   // A parameter in words.
   describe(layer, input, neuron) {
     const { hasHistory, last, networks } = model;
-    const isPixel = layer === 1 && input !== null;
-    const isConstant = isPixel && isFrozen(input, neuron);
+    const isConstant = isFrozen(layer, input, neuron);
     const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
       networks[index].parameter(layer, input, neuron));
     const isExact = state.networkIndex === last || isConstant;
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
-    if (isPixel && isAlwaysZero(input)) return `${start} It is frozen: its pixel ` +
-      "is 0 in all training images, so it still has its initial random value, bit for " +
-      "bit.";
-    if (isConstant) return `${start} It is frozen: it has its initial random ` +
-      "value after every epoch.";
+    if (isConstant) {
+      const reason = model.tensors.nonzero[input] ? ""
+        : "its pixel is 0 in all training images, so ";
+      return `${start} It is frozen: ${reason}it has its initial random value ` +
+        "after every epoch.";
+    }
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
       `ended at ${number(end, 6)}.`;
   },
@@ -86,7 +86,7 @@ export const epochs = {
     const { hasHistory, last, networks } = model;
     if (!hasHistory) return "";
     const values = networks.map((each) => each.parameter(layer, input, neuron));
-    const isConstant = layer === 1 && input !== null && isFrozen(input, neuron);
+    const isConstant = isFrozen(layer, input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
     const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
     const x = (index) => left + (width - left - right) * index / last;
