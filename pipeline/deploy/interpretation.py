@@ -43,14 +43,15 @@ def _page_integers(
     tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    names = ("finetune", "table_bytes", "accuracy", "same_answers")
-    numbers = {name: getattr(measured, name) for name in names}
     return report.PageIntegers(
         data=report.BitWidthData(
-            network.bits,
+            bits=network.bits,
             largest_weight=LARGEST_WEIGHTS[network.bits],
+            finetune=measured.finetune,
             scale_2=network.scale_2,
-            **numbers,
+            table_bytes=measured.table_bytes,
+            accuracy=measured.accuracy,
+            same_answers=measured.same_answers,
         ),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},

@@ -20,7 +20,7 @@ def find_ink(levels: Levels, *, is_photo: bool) -> Float[np.ndarray, "rows colum
 
     Args:
         levels: The gray levels of the image, or of a part of it.
-        is_photo: Whether light and noise can vary in the image; see `is_photo`.
+        is_photo: Whether light and noise can vary in the image; see `has_photo_size`.
     """
     if not is_dark_on_light(levels, is_photo=is_photo):
         levels = 255 - levels
@@ -35,7 +35,7 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
     return np.asarray(image)
 
 
-def is_photo(image: Shaped[np.ndarray, "_ _"]) -> bool:
+def has_photo_size(image: Shaped[np.ndarray, "_ _"]) -> bool:
     """Return whether an image is so large that light and noise can vary in it.
 
     A small part of a photograph is still a photograph: ask for the whole image.

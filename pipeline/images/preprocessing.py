@@ -26,7 +26,7 @@ from pipeline.images.digit import (
     longer_side,
     undo_stretching,
 )
-from pipeline.images.ink import Ink, Levels, find_ink, is_photo, reduce_to
+from pipeline.images.ink import Ink, Levels, find_ink, has_photo_size, reduce_to
 from pipeline.unsure import BOX, Finding
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
@@ -46,18 +46,18 @@ def preprocess(
         The input of the network, white on black; what the image shows that is not one
         digit; and the image after each step. Without a digit, the input is blank.
     """
-    photo = is_photo(original)  # also if a step looks at a small part of it
+    is_photo = has_photo_size(original)  # also if a step looks at a small part of it
     levels = reduce_to(original, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
     # (rows, columns), fewer if paper was straightened
-    ink = find_ink(levels, is_photo=photo)
-    shapes, mask = find_digit(ink, is_photo=photo)  # of the same shape as the ink
+    ink = find_ink(levels, is_photo=is_photo)
+    shapes, mask = find_digit(ink, is_photo=is_photo)  # of the same shape as the ink
     if levels.shape != original.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), constants.SEARCH_SIDE)
         steps["surroundings"] = levels
-        ink = find_ink(levels, is_photo=photo)
-        shapes, mask = find_digit(ink, is_photo=photo)
+        ink = find_ink(levels, is_photo=is_photo)
+        shapes, mask = find_digit(ink, is_photo=is_photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
         is_blank = original.min() == original.max()
@@ -74,7 +74,7 @@ def preprocess(
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    return centered, judge(shapes, mask, strokes, is_photo=photo), steps
+    return centered, judge(shapes, mask, strokes, is_photo=is_photo), steps
 
 
 def resize(
