@@ -4,15 +4,16 @@ A good order to read the modules: `integers` is the reference; `quantization` an
 `finetuning` compute its numbers from a network, and `quantized` joins the two.
 `c_source` renders the C code from the templates in c/. `probes`, `checks`, `compilers`
 and `onnx_file` compare the implementations. `exported` makes all files of an
-export, `jobs` runs one export or several, `sizes` compares them, and `export` is the
-command. `storage` reads the integers again, and `interpretation` prepares them for the
-page and the worksheets of `interpret`.
+export, `export_jobs` runs one export or several, `sizes` compares them, and `export` is
+the command. `integers_file` has the integers, and `interpretation` prepares them for
+the page and the worksheets of `interpret`.
 """
 
 from pipeline.deploy.checks import describe_checks
+from pipeline.deploy.export_jobs import ExportedNetworks, ExportJob, list_jobs, run_jobs
 from pipeline.deploy.exported import ExportedNetwork, export_quantized
+from pipeline.deploy.integers_file import find_export
 from pipeline.deploy.interpretation import add_integers, render_page
-from pipeline.deploy.jobs import ExportedNetworks, ExportJob, list_jobs, run_jobs
 from pipeline.deploy.quantization import BIT_WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.sizes import (
@@ -22,4 +23,3 @@ from pipeline.deploy.sizes import (
     smallest,
     write_sizes,
 )
-from pipeline.deploy.storage import find_export

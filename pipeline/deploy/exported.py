@@ -15,9 +15,9 @@ from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.deploy.storage import INTEGERS_FILE, save_integers
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
 

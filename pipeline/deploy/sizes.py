@@ -10,8 +10,8 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files
+from pipeline.deploy.export_jobs import ExportedNetworks, ExportJob
 from pipeline.deploy.exported import ExportedNetwork
-from pipeline.deploy.jobs import ExportedNetworks, ExportJob
 from pipeline.sweeps.configurations import pareto_front
 from pipeline.terminal import counted
 from pipeline.text import table

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.deploy import list_jobs
-from pipeline.deploy.jobs import arguments_of, run_job
+from pipeline.deploy.export_jobs import arguments_of, run_job
 from pipeline.interpret.report import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE

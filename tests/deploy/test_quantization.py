@@ -13,6 +13,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 from pipeline import UserError
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel
+from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
     quantize,
@@ -20,7 +21,6 @@ from pipeline.deploy.quantization import (
     round_half_up,
     shifts,
 )
-from pipeline.deploy.storage import load_integers, save_integers
 from pipeline.tensors import read_tensors, write_tensors
 
 ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)

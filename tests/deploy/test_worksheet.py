@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import UserError, deploy
 from pipeline.datasets import spec
-from pipeline.deploy.storage import INTEGERS_FILE, save_integers
+from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.interpret import pre_activations, worksheet
 from pipeline.model import save_model
 
