@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import ConfigError, UserError, datasets, files
+from pipeline import ConfigError, datasets, files
 from pipeline.cli import (
     TRAINING_KEYS,
     Command,
@@ -170,33 +170,24 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
         folder: The folder of all data sets.
 
     Returns:
-        The jobs with their data. Those whose data set is not available have a problem.
-        Data sets with the same images are one, under the first of their names, which
-        can make jobs equal; these are one, too.
+        The jobs with their data. Data sets with the same images are one, under the
+        first of their names, which can make jobs equal; these are one, too.
 
     Raises:
-        UserError, OSError: If none of the data sets is available.
+        UserError, OSError: If a data set is not available. Without its hash, the sweep
+            would have another key than with it.
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
-    errors: dict[str, UserError | OSError] = {}
     for value in sorted({job.config.dataset for job in jobs if not job.problems}):
-        try:
-            path, _ = datasets.prepare(value, folder=folder)
-            data = DataFile(path, datasets.summary(path)["sha256"])
-            prepared[value] = images.setdefault(data.sha256, data)
-        except (UserError, OSError) as error:
-            errors[value] = error
-    if errors and not prepared:
-        raise next(iter(errors.values()))
+        path, _ = datasets.prepare(value, folder=folder)
+        data = DataFile(path, datasets.summary(path)["sha256"])
+        prepared[value] = images.setdefault(data.sha256, data)
 
     def add_data(job: Job) -> Job:
-        value = job.config.dataset
         if job.problems:
             return job
-        if value in errors:
-            return replace(job, problems=[str(errors[value])])
-        data = prepared[value]
+        data = prepared[job.config.dataset]
         config = job.config.model_copy(update={"dataset": data.path.stem})
         return replace(job, config=config, data=data)
 

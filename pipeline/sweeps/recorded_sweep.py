@@ -36,7 +36,7 @@ class RecordedSweep:
         Children from any processor are included; their tags name the processor.
         """
         runs = tagged_runs(store, SWEEP_TAG, [key])
-        run = next((run for run in runs if run.tags[KIND_TAG] == Kind.SWEEP), None)
+        run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls()
         ended = [
@@ -53,10 +53,11 @@ class RecordedSweep:
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
+        # A run that a user has put below the sweep has no fingerprint, or no accuracy.
         finished = {
-            child.tags[FINGERPRINT_TAG]: child
+            child.tags.get(FINGERPRINT_TAG): child
             for child in self.children
-            if child.status == Status.FINISHED
+            if child.status == Status.FINISHED and child.run_id in self.results
         }
         found = []
         for job in jobs:

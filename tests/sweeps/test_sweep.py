@@ -10,6 +10,7 @@ import pytest
 from pipeline.cli import committed_defaults, config
 from pipeline.execution import local
 from pipeline.sweeps import sweep as command
+from pipeline.sweeps.networks import read_networks
 
 NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
@@ -253,6 +254,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     (parent,), (child, _) = sweep.runs()
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
     client.create_run("1", tags=tags)  # by a user; it stays open
+    tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
     shutil.rmtree(sweep.folder)
     assert sweep.run("seed=1,2")[0].endswith(table)
@@ -288,12 +290,24 @@ def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(swe
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])
 
 
-def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
+def test_a_sweep_is_refused_if_one_of_its_data_sets_is_not_available(sweep, tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
-    printed, error = sweep.run("seed=1,2", f"dataset={tmp_path}")
+    printed, error = sweep.run("seed=1,2", f"dataset=digits,{tmp_path}")
     assert not printed
     assert str(tmp_path) in error and "\n" not in error
     assert sweep.runs() == ([], [])
+
+
+def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
+    sweep.run("hidden=5", "seed=1,2")
+    (parent,), (child, _) = sweep.runs()
+    sweep.workspace.client.delete_run(child.info.run_id)
+    sweep.run("hidden=choice(5)", "seed=1,2")
+    store = sweep.workspace.outputs
+    run, networks = read_networks(parent.info.run_id, store=store)
+    assert run.run_id == parent.info.run_id
+    swept = [keys for keys, _ in networks]
+    assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 
 
 def test_a_folder_of_images_can_be_moved_while_its_sweep_runs(
