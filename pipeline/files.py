@@ -47,13 +47,18 @@ class Level(IntEnum):
 
 
 class _Held(threading.local):
-    """The locks that a thread holds in a block."""
+    """The levels of the locks that a thread holds in a block, in their order."""
 
     def __init__(self) -> None:
-        self.levels: dict[Path, Level] = {}
+        self.levels: list[Level] = []
 
 
 _held = _Held()
+
+
+def holds(level: Level) -> bool:
+    """Return whether this thread holds a lock of a level, with `lock`."""
+    return level in _held.levels
 
 
 @contextmanager
@@ -62,7 +67,7 @@ def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
 
     The operating system releases the lock when the process ends, even if it is killed.
     """
-    _check_order(path, level)
+    _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -71,20 +76,22 @@ def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
         say(waiting, file=sys.stderr)
         acquired = file_lock.acquire()
     with acquired:
-        _held.levels[path] = level
+        _held.levels.append(level)
         try:
             yield
         finally:
-            del _held.levels[path]
+            _held.levels.pop()
 
 
 def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
+    Unlike that of `lock`, its level does not count later; see `tracking.locks`.
+
     Raises:
         UserError: If another process holds it, and does not release it in `seconds`.
     """
-    _check_order(path, Level.RUN)
+    _check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -105,11 +112,9 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _check_order(path: Path, level: Level) -> None:
-    """Check that this thread holds no later lock, and not this one."""
-    held = _held.levels
-    assert path not in held, f"{path} would wait for itself"
-    assert level >= max(held.values(), default=level), (path, held)
+def _check_order(level: Level) -> None:
+    """Check that all locks that this thread holds come before this level."""
+    assert not _held.levels or _held.levels[-1] < level, (_held.levels, level)
 
 
 @contextmanager

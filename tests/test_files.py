@@ -128,15 +128,16 @@ def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_
 
     with files.lock(tmp_path / "store", Level.STORE, waiting=""):
         acquire("database", Level.DATABASE)
-        files.hold(tmp_path / "run").release()
-        for name, level in (("sweep", Level.SWEEP), ("store", Level.STORE)):
+        run = files.hold(tmp_path / "run")
+        for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
             with pytest.raises(AssertionError):
                 acquire(name, level)
         thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
         thread.start()
         thread.join(60)
     assert (tmp_path / "sweep").exists()  # another thread has its own order
-    acquire("sweep", Level.SWEEP)
+    acquire("sweep", Level.SWEEP)  # the lock of the run is still held
+    run.release()
 
 
 def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tmp_path):

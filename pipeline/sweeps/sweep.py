@@ -7,7 +7,7 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<ke
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.call import own_folder, say
 from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
@@ -44,7 +44,11 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
 
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
+        UserError: If `on_result` of another sweep calls it.
     """
+    if files.holds(files.Level.SWEEP):  # two such processes could wait for each other
+        rule = "on_result must not call sweep()"
+        raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None

@@ -4,10 +4,10 @@ The process that records a run holds the run's lock until the run is closed, and
 operating system releases the lock when this process ends. So a run that is RUNNING and
 whose lock is free was killed.
 
-A thread waits only for a lock that comes after those that it holds, in the order of
-`files.Level`, so processes cannot wait for each other in a circle. This does not apply
-to the locks of runs and checkpoints: a callback may call a stage, which acquires the
-lock of the store, while they are held. They cause no deadlock for these reasons:
+A thread waits only for a lock of a later level than those that it holds, in the order
+of `files.Level`, so processes cannot wait for each other in a circle. The locks of runs
+and checkpoints do not count when they are held: `on_epoch` may call a stage, which
+acquires the lock of the store. They cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.

@@ -267,6 +267,8 @@ def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
     assert again.run_id == first.run_id and again.folder == folder
     for name in ("sweep.csv", "sweep.png"):
         assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
+    with pytest.raises(UserError, match=r"^on_result must not call sweep\(\): "):
+        sweep(**SETTINGS | {"seed": [1, 3]}, on_result=lambda _: sweep(hidden=[2, 3]))
 
 
 def test_a_search_and_invalid_settings_of_a_sweep(project):
