@@ -13,7 +13,7 @@ from pipeline.tracking.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
-    ORIGIN_TAG,
+    REUSED_TAG,
     SWEEP_TAG,
     Kind,
     Status,
@@ -69,7 +69,7 @@ class RecordedSweep:
                     seconds=seconds,
                     run_id=child.run_id,
                     network=child.network_path,
-                    reused=ORIGIN_TAG in child.tags,
+                    reused=REUSED_TAG in child.tags,
                 )
                 found.append(outcome)
         return found

@@ -25,7 +25,7 @@ def train_missing(
     executor: Executor,
     on_outcome: OnResult,
 ) -> None:
-    """Train the missing jobs of a plan, or copy runs of the store.
+    """Train the missing jobs of a plan, or reuse runs of the store.
 
     `on_outcome` is called with each new outcome, which is then in the plan.
 

@@ -44,7 +44,7 @@ def log_inputs(
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        source: The run of which this one is a copy, with its packages.
+        source: The recorded run that is reused, with its packages.
     """
     summary = datasets.summary(data)
     run.log_dataset(
