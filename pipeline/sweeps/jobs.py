@@ -233,11 +233,11 @@ def sweep_name(
     for key, interval in (intervals or {}).items():
         swept[key] = f"{interval.low}..{interval.high}"
     default_values = committed_defaults()
-    others = {k: v for k, v in common_values(jobs).items() if v != default_values[k]}
+    others = {k: v for k, v in common_params(jobs).items() if v != default_values[k]}
     return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
 
 
-def common_values(jobs: Iterable[Job]) -> dict[str, Any]:
-    """Return the data set and the hyperparameters that all jobs have in common."""
-    job = next(job for job in jobs if not job.problems)
+def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return the params that the sweep does not vary; at least one job is valid."""
+    job = next(job for job in jobs if not job.problems)  # its data set has a name
     return {key: x for key, x in job.params.items() if key not in job.varied}
