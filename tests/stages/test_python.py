@@ -175,6 +175,11 @@ def test_all_problems_of_a_call_are_reported_at_once():
         assert empty.startswith("hidden has no value") and rule in last
 
 
+def test_a_number_that_cannot_be_printed_is_refused():
+    with pytest.raises(ConfigError, match="a number must have at most 1,000 bits"):
+        train(hidden=10**5000)
+
+
 def test_a_result_has_a_short_representation(project):
     for result in (
         train(**SETTINGS, tracking="none", quiet=True),
