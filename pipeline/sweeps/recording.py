@@ -17,7 +17,7 @@ from pipeline.sweeps.report import Report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.sweeps.text import print_report
+from pipeline.sweeps.summary import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind

@@ -26,7 +26,7 @@ from pipeline.sweeps.jobs import (
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.text import print_report, written_files
+from pipeline.sweeps.summary import print_report, written_files
 from pipeline.terminal import status, wrap
 from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.model import export, save_model
-from pipeline.model.export import export_network, prepare_export
+from pipeline.model.program import export_network, prepare_export
 
 
 def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_network):
