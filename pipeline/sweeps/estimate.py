@@ -59,7 +59,7 @@ class TimeLeft:
 
     def _work(self, job: Job) -> float:
         """Return the expected time of a training run, in any unit; 0 if invalid."""
-        if job.problems or not job.data:
+        if not job.data:
             return 0.0
         step = STEP + job.parameter_count
         image: float = IMAGE + step / job.config.batch_size

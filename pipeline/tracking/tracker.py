@@ -53,14 +53,11 @@ class Tracker(ABC, Generic[RunType]):
             with self._recorded(run, mirror, partial(self.close_run, run)):
                 yield run
 
-    @contextmanager
-    def _mirror(self) -> Iterator[Mirror | None]:
-        """Yield the copy of a run on the server, if there is one; then end it."""
+    def _mirror(self) -> AbstractContextManager[Mirror | None]:
+        """Return the copy of a run on the server, if there is one, as a context."""
         if self.server is None:
-            yield None
-            return
-        with closing(Mirror(self.store, self.server)) as mirror:
-            yield mirror
+            return nullcontext()
+        return closing(Mirror(self.store, self.server))
 
     @contextmanager
     def _recorded(
