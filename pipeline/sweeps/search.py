@@ -120,6 +120,8 @@ class Search(Plan):
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it has."""
+        if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
+            return
         values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
         if values not in self._suggestions:
             self._study.enqueue_trial(values)  # the next `ask` returns these

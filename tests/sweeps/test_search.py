@@ -25,7 +25,8 @@ def jobs_with(*seeds):
 
 def open_search(trials, recorded=()):
     """Open a search, as each new process does, after jobs that are recorded."""
-    return Search(jobs_with(3, 4), SPACE, trials, [job.tags for job in recorded])
+    tags = [{"of": "a user's run"}, *(job.tags for job in recorded)]
+    return Search(jobs_with(3, 4), SPACE, trials, tags)
 
 
 def outcome(job, error=""):
