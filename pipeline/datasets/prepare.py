@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files, plots
+from pipeline import UserError, files, locking, plots
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
@@ -124,7 +124,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     path = folder / f"{_name(dataset, origin)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
-    with files.lock(lock, files.Level.DATASET, waiting=waiting):
+    with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")

@@ -7,11 +7,12 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<ke
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import UserError, files
+from pipeline import UserError, locking
 from pipeline.call import own_folder, say
 from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
+from pipeline.locking import Level
 from pipeline.paths import data_dir, store_dir
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.estimate import training_bytes
@@ -46,7 +47,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
         UserError: If `on_result` of another sweep calls it.
     """
-    if files.holds(files.Level.SWEEP):  # two such processes could wait for each other
+    if locking.holds(Level.SWEEP):  # two such processes could wait for each other
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg, store = validate(TrainConfig, command.values), store_dir()
@@ -56,7 +57,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     lock = store / "sweeps" / f".{key}.lock"
-    with files.lock(lock, files.Level.SWEEP, waiting=waiting):
+    with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it was named when it started

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from mlflow import entities
 
-from pipeline import UserError, files
+from pipeline import UserError, locking
 from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
@@ -66,7 +66,7 @@ class MlflowTracker(LocalTracker):
             else:
                 run = self._create_run(name, tags, start=start)
             path = run_lock(store, run.info.run_id)
-            lock = files.hold(path, seconds=OPEN_SECONDS)
+            lock = locking.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock=lock)
         try:
             with translate_errors(store):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import UserError, files
+from pipeline import UserError, locking
 from pipeline.tracking import find_run, mirror
 from pipeline.tracking.copying import copy_runs
 from pipeline.tracking.mirror_copy import CopiedRuns
@@ -368,7 +368,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
     source.set_terminated(source.create_run(other).info.run_id)
-    with files.hold(lock, seconds=1.0):
+    with locking.hold(lock, seconds=1.0):
         text = synced.call("sync", server=server.url)
         assert text.splitlines() == [
             f"copies on {server.url}",
