@@ -10,7 +10,7 @@ from pipeline import UserError
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.tracking.tags import (
@@ -36,14 +36,13 @@ class Children:
     recorded: RecordedSweep  # before this process
 
     def record(
-        self, job: Job, training: TrainingRun, source: RecordedRun | None = None
+        self, job: ValidJob, training: TrainingRun, source: RecordedRun | None = None
     ) -> Outcome:
         """Record a trained job, or the recorded run `source`, which is reused.
 
         Raises:
             UserError: If the data changed while the sweep was running.
         """
-        assert job.data
         if training.data_sha256 != job.data.sha256:
             raise UserError(f"{job.data.path} changed while the sweep was running")
         # Its data set has the name of this sweep, and it names the machine and the code

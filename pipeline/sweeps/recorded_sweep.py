@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
 from pipeline.tracking.tags import (
     ERROR_TAG,
@@ -61,7 +61,7 @@ class RecordedSweep:
         }
         found = []
         for job in jobs:
-            if not job.problems and (child := finished.get(job.fingerprint)):
+            if isinstance(job, ValidJob) and (child := finished.get(job.fingerprint)):
                 accuracy, seconds = self.results[child.run_id]
                 outcome = Outcome(
                     job,

@@ -74,7 +74,8 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
             copied = _show_finished(plan, recorded.run, folder, cfg)
         else:
             # The workers import PyTorch while this process imports it and MLflow.
-            with _new_executor(cfg, plan.untrained) as executor:
+            jobs = [*plan.untrained, *plan.expected()]
+            with _new_executor(cfg, jobs) as executor:
                 with status("loading PyTorch and MLflow"):
                     from pipeline.sweeps.recording import record_sweep
                 run = record_sweep(
