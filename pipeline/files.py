@@ -1,4 +1,4 @@
-"""Atomic writes, locks, hashes, JSON and CSV files for all packages.
+"""Atomic writes, hashes, JSON and CSV files for all packages.
 
 What `atomic_file` and `atomic_folder` write is complete or absent, even if the process
 is killed.
@@ -11,19 +11,15 @@ import json
 import os
 import secrets
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from pipeline import UserError
-from pipeline.call import prepare_replacement, say
+from pipeline.call import prepare_replacement
+from pipeline.locking import Level, lock
 from pipeline.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
@@ -32,84 +28,6 @@ TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
-
-
-class Level(IntEnum):
-    """The order in which a thread acquires locks; `tracking.locks` says why."""
-
-    SWEEP = 1
-    STORE = 2
-    RUN = 3
-    FOLDER = 4  # with the results of a stage
-    SERVER = 5
-    DATABASE = 6
-    DATASET = 7
-
-
-class _Held(threading.local):
-    """The locks that a thread holds in a block."""
-
-    def __init__(self) -> None:
-        self.levels: dict[Path, Level] = {}
-
-
-_held = _Held()
-
-
-@contextmanager
-def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
-    """Hold the lock file at `path`; if another process holds it, print why, and wait.
-
-    The operating system releases the lock when the process ends, even if it is killed.
-    """
-    _check_order(path, level)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file_lock = FileLock(path)
-    try:
-        acquired = file_lock.acquire(timeout=0.2)
-    except Timeout:
-        say(waiting, file=sys.stderr)
-        acquired = file_lock.acquire()
-    with acquired:
-        _held.levels[path] = level
-        try:
-            yield
-        finally:
-            del _held.levels[path]
-
-
-def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
-    """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
-
-    Raises:
-        UserError: If another process holds it, and does not release it in `seconds`.
-    """
-    _check_order(path, Level.RUN)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file_lock = FileLock(path)
-    try:
-        file_lock.acquire(timeout=seconds)
-    except Timeout:
-        raise UserError(f"another process holds {path}: wait until it ends") from None
-    return file_lock
-
-
-def is_held(path: Path) -> bool:
-    """Return whether a running process holds the lock file at `path`."""
-    if not path.exists():
-        return False
-    try:
-        FileLock(path).acquire(timeout=0).lock.release()
-    except Timeout:
-        return True
-    return False
-
-
-def _check_order(path: Path, level: Level) -> None:
-    """Check that this thread holds no later lock, and not this one."""
-    held = _held.levels
-    assert path not in held, f"{path} would wait for itself"
-    assert level >= max(held.values(), default=level), (path, held)
 
 
 @contextmanager

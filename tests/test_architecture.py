@@ -39,8 +39,8 @@ IMPLEMENTATIONS = {
     "sync": "tracking",
 }
 # Modules that every package may use; they import nothing but one another.
-SHARED = ["__init__", "call", "console", "files", "paths", "process", "tensors"]
-SHARED += ["terminal", "text", "unsure", "urls"]
+SHARED = ["__init__", "call", "console", "files", "locking", "paths", "process"]
+SHARED += ["tensors", "terminal", "text", "unsure", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",

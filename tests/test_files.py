@@ -2,14 +2,12 @@ import csv
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from pipeline import files
-from pipeline.files import Level
 from pipeline.text import printable
 
 
@@ -99,62 +97,6 @@ def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
     of_user = {".train.20261101", ".train.csv.20261101"}
     others = {*young, *of_user, ".train.lock"}
     assert names(tmp_path) == {"train", "train.csv", *others}
-
-
-def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
-    entered = threading.Event()
-
-    def second():
-        waiting = "waiting for the first"
-        with files.lock(tmp_path / "lock", Level.STORE, waiting=waiting):
-            entered.set()
-
-    with files.lock(tmp_path / "lock", Level.STORE, waiting=""):
-        thread = threading.Thread(target=second)
-        thread.start()
-        printed = ""
-        while not printed:
-            printed = capfd.readouterr().err
-            time.sleep(0.01)
-        assert not entered.is_set()
-    thread.join(60)
-    assert entered.is_set() and printed == "waiting for the first\n"
-
-
-def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_path):
-    def acquire(name, level):
-        with files.lock(tmp_path / name, level, waiting=""):
-            pass
-
-    with files.lock(tmp_path / "store", Level.STORE, waiting=""):
-        acquire("database", Level.DATABASE)
-        files.hold(tmp_path / "run").release()
-        for name, level in (("sweep", Level.SWEEP), ("store", Level.STORE)):
-            with pytest.raises(AssertionError):
-                acquire(name, level)
-        thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
-        thread.start()
-        thread.join(60)
-    assert (tmp_path / "sweep").exists()  # another thread has its own order
-    acquire("sweep", Level.SWEEP)
-
-
-def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tmp_path):
-    path, results = tmp_path / "run", []
-
-    def second():
-        lock = files.hold(path, seconds=60.0)
-        results.append(files.is_held(path))
-        lock.release()
-
-    first = files.hold(path)
-    thread = threading.Thread(target=second)
-    thread.start()
-    time.sleep(0.3)  # it waits
-    path.unlink()
-    first.release()
-    thread.join(60)
-    assert results == [True]
 
 
 STORED = {text: text for text in ("a.png", "b\rc.png", 'd"\ne.png', "f,g", "h;=1;.x")}

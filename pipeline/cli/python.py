@@ -10,6 +10,8 @@ from pipeline.cli.command import Command, Flags, Interval
 from pipeline.cli.config import explain_unknown_key, validate
 from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema, contains
 
+MAX_BITS = 1000  # of a number; Python cannot print one of more than 4,300 digits
+
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     """Check settings that were passed as keywords; all others have their defaults.
@@ -91,6 +93,8 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
     """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ConfigError(f"a number must have at most {MAX_BITS:,} bits")
     if getattr(value, "ndim", None) != 0:
         return value
     number = value.item()

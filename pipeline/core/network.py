@@ -157,7 +157,6 @@ class Network(nn.Module):
         torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=a, out=d_w_1)
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)
 
-    @torch.no_grad()
     def logits(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
         """Compute the logits of gray-level images, without gradients.
 
@@ -165,8 +164,14 @@ class Network(nn.Module):
             UserError: If the images are not uint8 with the shape (n, 28, 28), also in
                 the methods below.
         """
-        array = check_images(images)
-        return torch.cat([self(to_pixels(batch)) for batch in batches(array)])
+        return self.unchecked_logits(check_images(images))
+
+    @torch.no_grad()
+    def unchecked_logits(
+        self, images: UInt8[np.ndarray, "n 28 28"]
+    ) -> Float[Tensor, "n 10"]:
+        """Compute the logits of images in batches, without gradients."""
+        return torch.cat([self(to_pixels(batch)) for batch in batches(images)])
 
     @torch.no_grad()
     def hidden_sums(self, images: GrayLevels) -> Float[Tensor, "n hidden"]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files, plots
+from pipeline import UserError, files, locking, plots
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
@@ -124,7 +124,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     path = folder / f"{_name(dataset, origin)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
-    with files.lock(lock, files.Level.DATASET, waiting=waiting):
+    with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")
@@ -134,7 +134,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
             with status(f"writing {path.name}"):
                 sha256 = _write(path, train, test)
         assert sha256
-        _write_companions(path, sha256, is_new=is_new)
+        _write_others(path, sha256, is_new=is_new)
         if is_new:
             described = describe(Dataset.read(path)) | {"origin": origin}
             with files.atomic_file(summary_path) as written:
@@ -142,7 +142,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         return path, is_new
 
 
-def companion_files(path: Path) -> list[Path]:
+def files_beside(path: Path) -> list[Path]:
     """Return the summary and the plots that belong to the file of a data set."""
     endings = (".json", "-means.png", "-samples.png")
     return [path.with_name(f"{path.stem}{ending}") for ending in endings]
@@ -227,9 +227,9 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write_companions(path: Path, sha256: str, *, is_new: bool) -> None:
+def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     """Write the components and the plots that are missing or belong to other data."""
-    _, means_path, samples_path = companion_files(path)
+    _, means_path, samples_path = files_beside(path)
     has_components = read_components(path, data_sha256=sha256) is not None
     has_plots = not is_new and means_path.exists() and samples_path.exists()
     if has_components and has_plots:

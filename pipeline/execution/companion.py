@@ -81,7 +81,7 @@ class Companion:
                 raise UserError(f"{name} cannot be started: {error}") from None
         self._ending, self._ended = threading.RLock(), False
         self._is_closed = False
-        self._calls = SimpleQueue[tuple[Future[Any], Any] | None]()
+        self._calls = SimpleQueue[tuple[Future[Any], bytes] | None]()
         # A daemon, because a call that nobody waits for must not delay the exit.
         self._thread = threading.Thread(target=self._exchange, daemon=True)
         self._thread.start()
@@ -94,17 +94,22 @@ class Companion:
     ) -> "Future[Value]":
         """Let the process call a function of a module, and return the future result.
 
-        A thread exchanges the messages, so an interrupt of the caller cannot separate a
-        request from its answer. If the function raises an error, the future raises the
-        same error with the traceback of the process as its last note; if the process
-        ends meanwhile, it raises `CompanionKilled`. After `close`, this method raises
-        it.
+        The arguments are copied now, so the caller may change them. A thread exchanges
+        the messages, so an interrupt of the caller cannot separate a request from its
+        answer. If the function raises an error, the future raises the same error with
+        the traceback of the process as its last note; if the process ends meanwhile, it
+        raises `CompanionKilled`.
+
+        Raises:
+            CompanionKilled: After `close`.
+            TypeError, AttributeError, PicklingError: If arguments cannot be sent.
         """
+        request = pickle.dumps((function, arguments, options))
         future: Future[Value] = Future()
         with self._ending:  # a call after the None of `close` would get no answer
             if self._is_closed:
                 raise CompanionKilled(f"{self._name} has ended")
-            self._calls.put((future, (function, arguments, options)))
+            self._calls.put((future, request))
         return future
 
     @property
@@ -127,12 +132,12 @@ class Companion:
         """Send each request and receive its answer, until the companion is closed."""
         with self._connection:
             while item := self._calls.get():
-                future, call = item
+                future, request = item
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
-                    result, error = self._answer(pickle.dumps(call))
-                except Exception as failed:  # arguments or results that are not sent
+                    result, error = self._answer(request)
+                except Exception as failed:  # a result that cannot be unpickled
                     failed.add_note(_traceback(failed))
                     result, error = None, failed
                 if error:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,38 +43,55 @@ class _Attempt:
     """An attempt to run a task."""
 
     task: Task
-    counted: int = 0  # how many attempts count; see `Executor.run`
-    is_repetition: bool = False  # the worker of an earlier attempt was lost
-    ran_alone: bool = True  # no other task has run beside it
+    earlier: int = 0  # attempts that count
+    is_repetition: bool = False
+    ran_alone: bool = True  # no other attempt has run beside it
 
 
-@dataclass
 class _Attempts:
-    """What a call of `Executor.run` has to do."""
+    """The attempts to run tasks, and the rule for those whose worker was lost.
 
-    tasks: Iterator[Task]  # that were not started yet
-    repeated: deque[_Attempt] = field(default_factory=deque)  # started before those
-    running: dict[Any, _Attempt] = field(default_factory=dict)  # by handle
+    Such a task is tried again, before new tasks, until `MAX_TRIES` attempts count. If
+    tasks are repeated alone, no task runs beside a repetition, and only attempts that
+    ran alone count: a task beside them may have used all memory.
+    """
 
-    @property
-    def are_repeating(self) -> bool:
-        """Whether a task whose worker was lost is waiting or running."""
-        attempts = (*self.repeated, *self.running.values())
-        return any(each.is_repetition for each in attempts)
+    def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
+        """Take each task when it can be started."""
+        self._tasks, self._repeat_alone = iter(tasks), repeat_alone
+        self._waiting = deque[_Attempt]()  # repetitions
+        self.running: dict[Any, _Attempt] = {}  # by the handle of the call
 
-    def next(self) -> _Attempt | None:
-        """Return the next attempt to start; None if there is none."""
-        if self.repeated:
-            return self.repeated.popleft()
-        task = next(self.tasks, None)
+    def next(self, workers: int) -> _Attempt | None:
+        """Return the attempt to start now; None if there is none."""
+        attempts = *self._waiting, *self.running.values()
+        is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
+        if len(self.running) >= (1 if is_alone else workers):
+            return None
+        if self._waiting:
+            return self._waiting.popleft()
+        task = next(self._tasks, None)
         return _Attempt(task) if task else None
 
-    def add(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
+    def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
         self.running[call] = attempt
         if len(self.running) > 1:
             for each in self.running.values():
                 each.ran_alone = False
+
+    def end(self, call: Any) -> tuple[_Attempt, bool]:  # noqa: ANN401
+        """Remove the attempt of a call; also return whether it is the last one."""
+        attempt = self.running.pop(call)
+        return attempt, self._counted(attempt) == MAX_TRIES
+
+    def repeat(self, attempt: _Attempt) -> None:
+        """Try the task of an attempt again."""
+        counted = self._counted(attempt)
+        self._waiting.append(_Attempt(attempt.task, counted, is_repetition=True))
+
+    def _counted(self, attempt: _Attempt) -> int:
+        return attempt.earlier + (attempt.ran_alone or not self._repeat_alone)
 
 
 class Executor(AbstractContextManager["Executor"]):
@@ -95,9 +112,7 @@ class Executor(AbstractContextManager["Executor"]):
     ) -> Iterator[Result]:
         """Run a function for each task, and yield each result when its task ends.
 
-        An attempt whose worker is lost is yielded, too, and its task is tried again, up
-        to `MAX_TRIES` times. If the executor `repeats_alone`, an attempt beside other
-        tasks does not count: another task may have used all memory.
+        An attempt whose worker is lost is yielded, too, and its task is tried again.
 
         Args:
             function: A function of a module; it returns plain values and arrays.
@@ -107,7 +122,7 @@ class Executor(AbstractContextManager["Executor"]):
         Raises:
             UserError: If no worker can be started.
         """
-        attempts = _Attempts(iter(tasks))
+        attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         self._fill(function, attempts)
         while attempts.running and not self._is_stopped:
             results = []
@@ -124,25 +139,15 @@ class Executor(AbstractContextManager["Executor"]):
 
     def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
         """Start attempts until all workers are busy or no task is left."""
-        while True:
-            is_alone = self.repeats_alone and attempts.are_repeating
-            if len(attempts.running) >= (1 if is_alone else self.workers):
-                return
-            attempt = attempts.next()
-            if attempt is None:
-                return
-            attempts.add(self._start(function, attempt.task), attempt)
+        while attempt := attempts.next(self.workers):
+            attempts.start(self._start(function, attempt.task), attempt)
 
     def _end(self, call: Any, attempts: _Attempts) -> Result:  # noqa: ANN401
         """Return the result of a call that has ended; repeat it if needed."""
-        attempt = attempts.running.pop(call)
-        if attempt.ran_alone or not self.repeats_alone:
-            attempt.counted += 1
-        is_last = attempt.counted == MAX_TRIES
+        attempt, is_last = attempts.end(call)
         result = self._result(call, attempt.task, final=is_last)
         if not result.final:
-            again = _Attempt(attempt.task, attempt.counted, is_repetition=True)
-            attempts.repeated.append(again)
+            attempts.repeat(attempt)
         return result
 
     def _valid(self, results: Iterable[Result]) -> Iterator[Result]:

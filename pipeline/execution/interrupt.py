@@ -43,7 +43,10 @@ def _announce() -> None:
 def delayed_interrupt(
     first: Callable[[], None] = _announce, *, message: str = f"stopped; {RESUME}"
 ) -> Iterator[Interrupt]:
-    """Handle Ctrl-C, except in threads and in processes that ignore it, as with nohup.
+    """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
+
+    Those ignore it, as with nohup, or have a handler of another language, which Python
+    could not restore.
 
     Args:
         first: What the first one does, in addition to setting `Interrupt.requested`.
@@ -58,7 +61,7 @@ def delayed_interrupt(
 
     previous = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if previous == signal.SIG_IGN or not in_main_thread:
+    if previous in (signal.SIG_IGN, None) or not in_main_thread:
         yield interrupt
         return
     signal.signal(signal.SIGINT, handle)

@@ -75,13 +75,12 @@ def _free_of_groups(groups: Path, root: Path) -> Iterator[int]:
         for folder in (group, *group.parents):
             if not folder.is_relative_to(root / mount):
                 break
-            limit = _read(folder / maximum)
-            if limit.isdecimal():
-                used = int(_read(folder / current))
+            limit, used = _read(folder / maximum), _read(folder / current)
+            if limit.isdecimal() and used.isdecimal():
                 stat = dict(map(str.split, _read(folder / "memory.stat").splitlines()))
                 cached = ("inactive_file", "active_file")
                 freed = sum(int(stat.get(prefix + name, 0)) for name in cached)
-                yield int(limit) - used + freed
+                yield int(limit) - int(used) + freed
 
 
 def _read(path: Path) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pipeline import UserError
 from pipeline.execution.connection import set_defaults
 from pipeline.execution.executor import Executor
+from pipeline.execution.local import LocalExecutor
+from pipeline.execution.memory import choose_workers, free_memory
 
 # What this process will still need: PyTorch, MLflow and the data; measured: 0.38 GB.
 DRIVER_BYTES = 400_000_000
@@ -30,10 +32,6 @@ def new_executor(
     Raises:
         UserError: If the memory is too small for that many, or Ray is not installed.
     """
-    # They import NumPy and joblib, for which --help should not wait.
-    from pipeline.execution.local import LocalExecutor
-    from pipeline.execution.memory import choose_workers, free_memory
-
     if not tasks:
         return LocalExecutor(1)  # it starts no process
     if kind == "ray":

@@ -10,14 +10,14 @@ from pipeline import UserError
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.tracking.tags import (
     HOST_TAG,
     KIND_TAG,
-    ORIGIN_TAG,
     PROCESSOR_TAG,
+    REUSED_TAG,
     SWEEP_TAG,
     Kind,
 )
@@ -36,24 +36,23 @@ class Children:
     recorded: RecordedSweep  # before this process
 
     def record(
-        self, job: Job, training: TrainingRun, source: RecordedRun | None = None
+        self, job: ValidJob, training: TrainingRun, source: RecordedRun | None = None
     ) -> Outcome:
-        """Record a trained job, or a copy of the recorded run `source`.
+        """Record a trained job, or the recorded run `source`, which is reused.
 
         Raises:
             UserError: If the data changed while the sweep was running.
         """
-        assert job.data
         if training.data_sha256 != job.data.sha256:
             raise UserError(f"{job.data.path} changed while the sweep was running")
-        # A copy of a run names the machine and the code that trained it, but its data
-        # set has the name of this sweep.
+        # Its data set has the name of this sweep, and it names the machine and the code
+        # that trained it.
         training = replace(training, dataset=job.data.path.stem)
-        origin = provenance.tags_of(source.tags) if source else provenance.tags()
-        tags = origin | training_tags(training.hyperparameters, training.data_sha256)
+        tags = training_tags(training.hyperparameters, training.data_sha256)
+        tags |= provenance.tags_of(source.tags) if source else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if source:
-            tags[ORIGIN_TAG] = source.tags.get(ORIGIN_TAG, source.run_id)
+            tags[REUSED_TAG] = source.tags.get(REUSED_TAG, source.run_id)
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name,

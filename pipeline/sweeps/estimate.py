@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import UserError, datasets
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 
 COPIES = 4  # of the weight history: in both processes, each also serialized
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
@@ -26,7 +26,7 @@ class TimeLeft:
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         """Start an estimate for jobs of which `workers` are trained at a time."""
-        paths = {job.data.path for job in jobs if job.data}
+        paths = {job.data.path for job in jobs if isinstance(job, ValidJob)}
         self._images: dict[Path, int] = {
             path: datasets.summary(path)["train"]["images"] for path in paths
         }
@@ -59,7 +59,7 @@ class TimeLeft:
 
     def _work(self, job: Job) -> float:
         """Return the expected time of a training run, in any unit; 0 if invalid."""
-        if job.problems or not job.data:
+        if not isinstance(job, ValidJob):
             return 0.0
         step = STEP + job.parameter_count
         image: float = IMAGE + step / job.config.batch_size

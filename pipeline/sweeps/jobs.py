@@ -7,12 +7,12 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import ConfigError, UserError, datasets, files
+from pipeline import ConfigError, datasets, files
 from pipeline.cli import (
     TRAINING_KEYS,
     Command,
@@ -40,27 +40,26 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Job:
-    """One training run of a sweep."""
+    """One training run of a sweep, which can be invalid; see `ValidJob`."""
 
     config: TrainConfig  # not validated if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
-    data: DataFile | None = None  # the data set, when it is prepared
 
     @classmethod
-    def of(
-        cls,
-        values: Mapping[str, Any],
-        varied: Sequence[str],
-        data: DataFile | None = None,
-    ) -> "Job":
+    def of(cls, values: Mapping[str, Any], varied: Sequence[str]) -> "Job":
         """Validate the values of a job."""
         try:
             config = validate(TrainConfig, values)
         except ConfigError as error:
             invalid = TrainConfig.model_construct(**values)
             return cls(invalid, varied, str(error).split("\n"))
-        return cls(config, varied, data=data)
+        return cls(config, varied)
+
+    def with_data(self, data: DataFile) -> "ValidJob":
+        """Return this job, without problems, with the name of its data set."""
+        config = self.config.model_copy(update={"dataset": data.path.stem})
+        return ValidJob(config, self.varied, data=data)
 
     @property
     def swept(self) -> dict[str, Any]:
@@ -83,20 +82,9 @@ class Job:
         return folder_name(self.swept)
 
     @property
-    def hyperparameters(self) -> Hyperparameters:
-        """What determines its weights, besides the data."""
-        return self.config.hyperparameters()
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of its training run; it must be valid, with its data."""
-        assert self.data
-        return fingerprint(self.hyperparameters, self.data.sha256)
-
-    @property
     def key(self) -> str:
         """What distinguishes the jobs of a sweep."""
-        return self.folder_name if self.problems else self.fingerprint
+        return self.folder_name
 
     @property
     def params(self) -> dict[str, Any]:
@@ -115,6 +103,28 @@ class Job:
     def tags(self) -> dict[str, str]:
         """The keys that the sweep varies, as tags of its run."""
         return {key: str(value) for key, value in self.swept.items()}
+
+
+@dataclass(frozen=True, repr=False)  # it has that of `Job`
+class ValidJob(Job):
+    """A job that can be trained, because its data set is prepared."""
+
+    data: DataFile = field(kw_only=True)
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """What determines its weights, besides the data."""
+        return self.config.hyperparameters()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of its training run."""
+        return fingerprint(self.hyperparameters, self.data.sha256)
+
+    @property
+    def key(self) -> str:
+        """The fingerprint, which does not depend on the name of the data set."""
+        return self.fingerprint
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,7 @@ def combine(command: Command) -> list[Job]:
     return list({job.folder_name: job for job in jobs}.values())
 
 
-def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
+def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     """Import folders with images, and download other data sets if necessary.
 
     Args:
@@ -170,37 +180,25 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
         folder: The folder of all data sets.
 
     Returns:
-        The jobs with their data. Those whose data set is not available have a problem.
-        Data sets with the same images are one, under the first of their names, which
-        can make jobs equal; these are one, too.
+        The jobs; those without problems are a `ValidJob`. Data sets with the same
+        images are one, under the first of their names, which can make jobs equal; these
+        are one, too.
 
     Raises:
-        UserError, OSError: If none of the data sets is available.
+        UserError, OSError: If a data set is not available. Without its hash, the sweep
+            would have another key than with it.
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
-    errors: dict[str, UserError | OSError] = {}
     for value in sorted({job.config.dataset for job in jobs if not job.problems}):
-        try:
-            path, _ = datasets.prepare(value, folder=folder)
-            data = DataFile(path, datasets.summary(path)["sha256"])
-            prepared[value] = images.setdefault(data.sha256, data)
-        except (UserError, OSError) as error:
-            errors[value] = error
-    if errors and not prepared:
-        raise next(iter(errors.values()))
-
-    def add_data(job: Job) -> Job:
-        value = job.config.dataset
-        if job.problems:
-            return job
-        if value in errors:
-            return replace(job, problems=[str(errors[value])])
-        data = prepared[value]
-        config = job.config.model_copy(update={"dataset": data.path.stem})
-        return replace(job, config=config, data=data)
-
-    return list({job.key: job for job in map(add_data, jobs)}.values())
+        path, _ = datasets.prepare(value, folder=folder)
+        data = DataFile(path, datasets.summary(path)["sha256"])
+        prepared[value] = images.setdefault(data.sha256, data)
+    checked = [
+        job if job.problems else job.with_data(prepared[job.config.dataset])
+        for job in jobs
+    ]
+    return list({job.key: job for job in checked}.values())
 
 
 def sweep_key(
@@ -242,11 +240,11 @@ def sweep_name(
     for key, interval in (intervals or {}).items():
         swept[key] = f"{interval.low}..{interval.high}"
     default_values = committed_defaults()
-    others = {k: v for k, v in common_values(jobs).items() if v != default_values[k]}
+    others = {k: v for k, v in common_params(jobs).items() if v != default_values[k]}
     return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
 
 
-def common_values(jobs: Iterable[Job]) -> dict[str, Any]:
-    """Return the data set and the hyperparameters that all jobs have in common."""
-    job = next(job for job in jobs if not job.problems)
+def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return the params that the sweep does not vary; at least one job is valid."""
+    job = next(job for job in jobs if not job.problems)  # its data set has a name
     return {key: x for key, x in job.params.items() if key not in job.varied}

@@ -28,16 +28,18 @@ def read_networks(
             trained on different data sets, so that they have no test images in common.
     """
     sweep, children = find_sweep(text, store=store)
+    # A command can vary a key that an earlier one did not: hidden=20, then hidden=[20].
+    tags = {tag for child in children for tag in child.tags}
+    keys = [key for key in TRAINING_KEYS if key in tags]
     networks = []
     for child in children:
         trained = load_trained_model(child.network_path)
-        keys = [key for key in TRAINING_KEYS if key in child.tags]
-        swept = {key: trained.metadata.params[key] for key in keys}
-        networks.append((swept, trained))
-    names = {trained.metadata.data_sha256 for _, trained in networks}
-    if len(names) > 1:
+        params = trained.metadata.params
+        networks.append(({key: params[key] for key in keys}, trained))
+    hashes = {trained.metadata.data_sha256 for _, trained in networks}
+    if len(hashes) > 1:
         raise UserError(
-            f"the networks of sweep {text} were trained on {len(names)} data sets, so "
+            f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "
             "they cannot be compared: select a sweep with a single data set"
         )
     return sweep, sorted(networks, key=lambda each: order(each[0].values()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 
 
 class Plan:
@@ -29,21 +29,20 @@ class Plan:
         return [job for key, job in self._jobs.items() if key not in ended]
 
     @property
-    def untrained(self) -> list[Job]:
-        """The valid jobs without an outcome, and those that are expected."""
-        valid = [job for job in self.missing if not job.problems]
-        return [*valid, *self.expected()]
+    def untrained(self) -> list[ValidJob]:
+        """The jobs without an outcome that can be trained."""
+        return [job for job in self.missing if isinstance(job, ValidJob)]
 
     @property
     def is_complete(self) -> bool:
         """Whether all jobs have an outcome, and no more are expected."""
         return not (self.missing or self.expected())
 
-    def expected(self) -> list[Job]:
+    def expected(self) -> list[ValidJob]:
         """Return jobs that resemble those that `suggest` will yield, for estimates."""
         return []
 
-    def suggest(self) -> Iterator[Job]:
+    def suggest(self) -> Iterator[ValidJob]:
         """Yield more jobs, which depend on the outcomes, when they are needed."""
         return iter(())
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
 from pipeline.tracking.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
-    ORIGIN_TAG,
+    REUSED_TAG,
     SWEEP_TAG,
     Kind,
     Status,
@@ -36,7 +36,7 @@ class RecordedSweep:
         Children from any processor are included; their tags name the processor.
         """
         runs = tagged_runs(store, SWEEP_TAG, [key])
-        run = next((run for run in runs if run.tags[KIND_TAG] == Kind.SWEEP), None)
+        run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls()
         ended = [
@@ -53,14 +53,15 @@ class RecordedSweep:
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
+        # A run that a user has put below the sweep has no fingerprint, or no accuracy.
         finished = {
-            child.tags[FINGERPRINT_TAG]: child
+            child.tags.get(FINGERPRINT_TAG): child
             for child in self.children
-            if child.status == Status.FINISHED
+            if child.status == Status.FINISHED and child.run_id in self.results
         }
         found = []
         for job in jobs:
-            if not job.problems and (child := finished.get(job.fingerprint)):
+            if isinstance(job, ValidJob) and (child := finished.get(job.fingerprint)):
                 accuracy, seconds = self.results[child.run_id]
                 outcome = Outcome(
                     job,
@@ -68,7 +69,7 @@ class RecordedSweep:
                     seconds=seconds,
                     run_id=child.run_id,
                     network=child.network_path,
-                    reused=ORIGIN_TAG in child.tags,
+                    reused=REUSED_TAG in child.tags,
                 )
                 found.append(outcome)
         return found

@@ -10,14 +10,14 @@ from pipeline.execution.executor import Executor
 from pipeline.paths import store_dir
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import OnResult, Outcome, common_values
+from pipeline.sweeps.jobs import OnResult, Outcome, common_params
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.sweeps.text import print_report
+from pipeline.sweeps.summary import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind
@@ -56,7 +56,7 @@ def record_sweep(
     with tracker.start_run(
         name=name,
         # Without swept values: as text (5,10), MLflow could not plot them.
-        params=common_values([*plan.jobs, *plan.expected()]),
+        params=common_params([*plan.jobs, *plan.expected()]),
         tags={KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:

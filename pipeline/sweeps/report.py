@@ -20,7 +20,7 @@ from pipeline.sweeps.configurations import (
     order,
 )
 from pipeline.sweeps.jobs import Outcome, short_name
-from pipeline.sweeps.text import describe, written_files
+from pipeline.sweeps.summary import describe, written_files
 from pipeline.tracking import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs

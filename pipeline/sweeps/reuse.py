@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.jobs import ValidJob
 from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG, Status
 from pipeline.training.run import TrainingRun
@@ -19,8 +19,8 @@ class ReusableRuns:
         self._store, self._processors = store, processors
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
-    def find(self, jobs: Iterable[Job]) -> None:
-        """Find the runs of valid jobs; all at once takes less time than one by one."""
+    def find(self, jobs: Iterable[ValidJob]) -> None:
+        """Find the runs of jobs; all at once takes less time than one by one."""
         if not self._processors:
             return
         fingerprints = [job.fingerprint for job in jobs]
@@ -29,11 +29,11 @@ class ReusableRuns:
             if run.status == Status.FINISHED and has_processor:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
-    def has(self, job: Job) -> bool:
+    def has(self, job: ValidJob) -> bool:
         """Return whether a run was found; its files can be lost or damaged."""
         return job.fingerprint in self._runs
 
-    def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
+    def read(self, job: ValidJob) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
         for run in self._runs.get(job.fingerprint, ()):
             with suppress(OSError, UserError):

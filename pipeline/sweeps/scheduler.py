@@ -11,7 +11,7 @@ from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.process import RESUME
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
-from pipeline.sweeps.jobs import Job, OnResult, Outcome
+from pipeline.sweeps.jobs import OnResult, Outcome, ValidJob
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import ReusableRuns
@@ -25,7 +25,7 @@ def train_missing(
     executor: Executor,
     on_outcome: OnResult,
 ) -> None:
-    """Train the missing jobs of a plan, or copy runs of the store.
+    """Train the missing jobs of a plan, or reuse runs of the store.
 
     `on_outcome` is called with each new outcome, which is then in the plan.
 
@@ -51,10 +51,9 @@ def _announce(
     plan: Plan, reusable: ReusableRuns, folder: Path, *, workers: int
 ) -> None:
     """Print how much is to be trained; check that the disk has space for it."""
-    valid = [job for job in plan.missing if not job.problems]
-    reusable.find(valid)
-    to_train = [job for job in valid if not reusable.has(job)]
-    size = recorded_bytes(valid) + recorded_bytes(plan.expected())
+    reusable.find(plan.untrained)
+    to_train = [job for job in plan.untrained if not reusable.has(job)]
+    size = recorded_bytes(plan.untrained) + recorded_bytes(plan.expected())
     if count := len(to_train) + len(plan.expected()):
         say(describe_work(count, workers, size))
     check_space(size, folder)
@@ -79,28 +78,23 @@ class Scheduler:
         for job in itertools.chain(self.plan.missing, self._suggested()):
             if interrupt.requested:
                 return
-            if outcome := self._outcome_without_training(job):
-                self._add(outcome)
+            if not isinstance(job, ValidJob):
+                self._add(self.children.fail(job, "; ".join(job.problems)))
+            elif reused := self.reusable.read(job):
+                self._add(self.children.record(job, *reused))
             else:
-                assert job.data
                 arguments = {"hyperparameters": job.hyperparameters}
                 yield Task(job.key, job.data.path, arguments)
 
-    def _suggested(self) -> Iterator[Job]:
+    def _suggested(self) -> Iterator[ValidJob]:
         for job in self.plan.suggest():
             self.reusable.find([job])
             yield job
 
-    def _outcome_without_training(self, job: Job) -> Outcome | None:
-        """Record an invalid job, or one for which there is a run, as a child."""
-        if job.problems:
-            return self.children.fail(job, "; ".join(job.problems))
-        reused = self.reusable.read(job)
-        return self.children.record(job, *reused) if reused else None
-
     def record(self, result: Result) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
         job, children = self.plan.job(result.task.key), self.children
+        assert isinstance(job, ValidJob)
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:

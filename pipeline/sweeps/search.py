@@ -6,6 +6,7 @@ children of the sweep's run.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -20,8 +21,8 @@ from optuna.trial import Trial, TrialState
 
 from pipeline import UserError
 from pipeline.call import say
-from pipeline.cli import Interval
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.cli import Interval, TrainConfig, validate
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
@@ -62,10 +63,11 @@ class Search(Plan):
         if problems := [problem for job in grid for problem in job.problems]:
             raise UserError("\n  ".join(["a search needs valid values", *problems]))
         super().__init__([])
-        self._grid, self._intervals = grid, intervals
+        self._grid = [job for job in grid if isinstance(job, ValidJob)]
+        self._intervals = intervals
         self._trials = min(trials, _size(intervals))
         self._suggestions: list[dict[str, Any]] = []
-        self._accuracies: dict[str, float] = {}  # by fingerprint
+        self._accuracies: dict[str, float] = {}  # by `Job.key`
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -77,7 +79,7 @@ class Search(Plan):
         # The second one rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
-    def expected(self) -> list[Job]:
+    def expected(self) -> list[ValidJob]:
         """Return jobs like those that will be suggested, for estimates.
 
         They use the ends of the intervals, which gives a rough mean and the exact
@@ -90,7 +92,7 @@ class Search(Plan):
         rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]
 
-    def suggest(self) -> Iterator[Job]:
+    def suggest(self) -> Iterator[ValidJob]:
         """Yield the jobs of new suggestions, each when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
@@ -112,7 +114,7 @@ class Search(Plan):
         super().add(outcome)
         if outcome.error:
             return
-        self._accuracies[outcome.job.fingerprint] = outcome.accuracy
+        self._accuracies[outcome.job.key] = outcome.accuracy
         for number, keys in [*self._open.items()]:
             if self._accuracies.keys() >= {*keys}:
                 self._study.tell(number, fmean(self._accuracies[key] for key in keys))
@@ -120,12 +122,14 @@ class Search(Plan):
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it has."""
+        if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
+            return
         values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
         if values not in self._suggestions:
             self._study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self._study.ask(self._space))
 
-    def _accept(self, trial: Trial) -> list[Job]:
+    def _accept(self, trial: Trial) -> list[ValidJob]:
         """Add a suggestion, and return its jobs; none if it is not new."""
         values = {
             key: _round(value, self._intervals[key])
@@ -137,12 +141,12 @@ class Search(Plan):
             return []
         self._suggestions.append(values)
         self._jobs.update({job.key: job for job in jobs})
-        self._open[trial.number] = [job.fingerprint for job in jobs]
+        self._open[trial.number] = [job.key for job in jobs]
         return jobs
 
-    def _combine(self, values: Mapping[str, Any]) -> list[Job]:
+    def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
         return [
-            Job.of({**dict(job.config), **values}, job.varied, job.data)
+            replace(job, config=validate(TrainConfig, {**dict(job.config), **values}))
             for job in self._grid
         ]
 

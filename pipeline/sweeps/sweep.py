@@ -7,11 +7,12 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<ke
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files
+from pipeline import UserError, locking
 from pipeline.call import own_folder, say
 from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
+from pipeline.locking import Level
 from pipeline.paths import data_dir, store_dir
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.estimate import training_bytes
@@ -26,7 +27,7 @@ from pipeline.sweeps.jobs import (
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.text import print_report, written_files
+from pipeline.sweeps.summary import print_report, written_files
 from pipeline.terminal import status, wrap
 from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
 
@@ -44,7 +45,11 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
 
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
+        UserError: If `on_result` of another sweep calls it.
     """
+    if locking.holds(Level.SWEEP):  # two such processes could wait for each other
+        rule = "on_result must not call sweep()"
+        raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
@@ -52,7 +57,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     lock = store / "sweeps" / f".{key}.lock"
-    with files.lock(lock, files.Level.SWEEP, waiting=waiting):
+    with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it was named when it started
@@ -69,7 +74,8 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
             copied = _show_finished(plan, recorded.run, folder, cfg)
         else:
             # The workers import PyTorch while this process imports it and MLflow.
-            with _new_executor(cfg, plan.untrained) as executor:
+            jobs = [*plan.untrained, *plan.expected()]
+            with _new_executor(cfg, jobs) as executor:
                 with status("loading PyTorch and MLflow"):
                     from pipeline.sweeps.recording import record_sweep
                 run = record_sweep(

@@ -10,15 +10,10 @@ from pipeline.tracking.database import (
     tagged_runs,
     training_results,
 )
-from pipeline.tracking.interface import (
-    OpenRun,
-    Points,
-    Run,
-    Tracker,
-    viewing_hint,
-)
+from pipeline.tracking.interface import OpenRun, Points, Run, viewing_hint
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror import mirror_run
 from pipeline.tracking.remote import prepared_tracker
 from pipeline.tracking.runs import find_run, find_sweep, find_training_run
-from pipeline.tracking.tracker import experiment_of, open_tracker
+from pipeline.tracking.selection import experiment_of, open_tracker
+from pipeline.tracking.tracker import Tracker

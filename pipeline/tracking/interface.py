@@ -1,24 +1,20 @@
-"""The tracking interface: runs, and trackers that open and close them.
+"""What other packages can record: the methods of an open run.
 
-The classes are abstract: those in `mlflow_run` and `mlflow_tracker` record in MLflow,
-those in `remote` in a companion process, and those in `null` nowhere. All other
-packages use only the methods that are documented here, so they do not depend on MLflow.
+The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a companion
+process, and `NullRun` nowhere. Other packages use only the methods that are documented
+here, so they do not depend on MLflow. `tracker` opens and closes runs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import time_ns
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec
 
 from PIL import Image
 
 from pipeline.terminal import wrap
-from pipeline.tracking.mirror import Mirror
-from pipeline.tracking.provenance import process_tags
-from pipeline.tracking.tags import Status
 
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
@@ -193,130 +189,3 @@ class Run(OpenRun):
         plots the validation accuracy against the first of `params`; the other shows all
         of them as parallel coordinates.
         """
-
-
-RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
-
-
-def final_status(error: BaseException) -> tuple[Status, str]:
-    """Return the status of a run that an error ended, and its text; "" if KILLED."""
-    if isinstance(error, Exception):
-        return Status.FAILED, f"{type(error).__name__}: {error}"
-    return Status.KILLED, ""
-
-
-class Tracker(ABC, Generic[RunType]):
-    """Opens and closes runs in a store; a server, if any, receives copies."""
-
-    store: Path
-    server: str | None = None
-
-    @contextmanager
-    def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[RunType]:
-        """Open a run, or resume the run with this id; close it when the block ends.
-
-        Its final status is FINISHED, FAILED after an exception, or KILLED after an
-        interrupt. Tags with its provenance are added. A server gets a copy while the
-        run is open and when it is closed.
-
-        Raises:
-            UserError, OSError: If the store cannot be written to.
-        """
-        with self._mirror() as mirror:
-            tags = process_tags() | dict(tags)
-            run = self.open_run(name, params, tags, resume=resume)
-            if mirror:
-                mirror.follow(lambda: run.id)
-            with self._recorded(run, mirror, partial(self.close_run, run)):
-                yield run
-
-    @contextmanager
-    def _mirror(self) -> Iterator[Mirror | None]:
-        """Yield the copy of a run on the server, if there is one; then end it."""
-        if self.server is None:
-            yield None
-            return
-        with closing(Mirror(self.store, self.server)) as mirror:
-            yield mirror
-
-    @contextmanager
-    def _recorded(
-        self,
-        run: OpenRun,
-        mirror: Mirror | None,
-        close: Callable[[Status, str], str | None],
-    ) -> Iterator[None]:
-        """Record a run in the block, then close it and complete its copy.
-
-        `close` gets the status and the error, as `close_run`. The copy is completed
-        after an error, too, so that the server has what the store has.
-        """
-        status, error = Status.FINISHED, ""
-        try:
-            with self.recording():
-                yield
-                run.wait()
-        except BaseException as exception:
-            status, error = final_status(exception)
-            raise
-        finally:
-            closed_id = close(status, error)
-            if mirror and closed_id:
-                run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
-
-    def recording(self) -> AbstractContextManager[object]:
-        """Return the context in which a run is recorded."""
-        return nullcontext()
-
-    @abstractmethod
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-    ) -> RunType:
-        """Open a new run, or the one with the id `resume`; `close_run` closes it.
-
-        `tags` contains the `process_tags` of the process that trains. `start` is when a
-        new run started, in milliseconds since 1970; None is now.
-        """
-
-    @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
-        """Close a run and record its error, if any; return the id if it has one.
-
-        Raises:
-            UserError, OSError: If a run cannot be marked FINISHED. For another status,
-                a message is printed.
-        """
-
-
-class LocalTracker(Tracker[Run]):
-    """Opens runs of this process."""
-
-    @contextmanager
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
-        """Open the run that trained a network, to add results; its status and end stay.
-
-        The run is found by the hash of its weights. If there are several such runs,
-        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
-        run is created and a message is printed. A sweep has no weights: it is found by
-        its id. A server gets a copy when the block ends.
-        """
-        with self._mirror() as mirror:
-            if mirror:
-                mirror.start()  # it imports MLflow meanwhile
-            run = self.find_or_create_run(run_id, weights_sha256)
-            with self._recorded(run, mirror, lambda *_: run.id):
-                yield run
-
-    @abstractmethod
-    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
-        """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -24,7 +24,7 @@ from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
-from pipeline.tracking.run_copy import RunCopy, recorded_state
+from pipeline.tracking.run_copy import RunCopy, recorded_content
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
 
@@ -122,9 +122,9 @@ class CopiedRuns:
         Nothing is done if the run is running, unless `is_open`, or if its copy was
         deleted; the result is None if the run itself was deleted.
         """
-        run_id, now = recorded.run_id, recorded_state(recorded)
+        run_id, now = recorded.run_id, recorded_content(recorded)
         known = self._copies.get(run_id)
-        if known and known.copied_state == now and not is_open:
+        if known and known.copied_content == now and not is_open:
             return CopyStatus("complete", self._url(known))
         original = self.source.get_run(run_id)
         copy = self._find(original)
@@ -145,7 +145,7 @@ class CopiedRuns:
         is_sent = True
         if is_closed:
             is_sent = run_copy.send_closed(original, copy, tags)
-            run_copy.copied_state = now
+            run_copy.copied_content = now
         else:
             run_copy.send_open(original, copy, tags)
         return CopyStatus("copied" if is_sent else "complete", self._url(run_copy))

@@ -15,7 +15,7 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import UserError, files
+from pipeline import UserError, files, locking
 from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.database import open_runs
 from pipeline.tracking.locks import run_lock, write_lock
@@ -77,7 +77,7 @@ class StoreClient(MlflowClient):
             for run in open_runs(self.store):
                 # A sweep records its children.
                 lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
-                if PROJECT_TAG not in run.tags or files.is_held(lock):
+                if PROJECT_TAG not in run.tags or locking.is_held(lock):
                     continue
                 # Read again: its process may have closed it before it freed the lock.
                 if self.get_run(run.run_id).info.status == Status.RUNNING:

@@ -1,4 +1,4 @@
-"""Everything that depends on internals of MLflow: classes, names, its server.
+"""What depends on internals of MLflow: classes, names; `mlflow_server` has its server.
 
 MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
 if it does.
@@ -6,25 +6,12 @@ if it does.
 
 import base64
 import json
-import os
-import socket
-import threading
-import time
-import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from pipeline import UserError
-
-# Key in the browser's storage: whether the UI has opened the chat panel before.
-ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
-# Its mode: model training or, without this entry, generative AI, even for a click on a
-# run in the list of a page whose URL has the mode.
-WORKFLOW_KEY = "mlflow.workflowType_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the URL of a list of runs: the key of a view
 VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
 
@@ -54,64 +41,3 @@ def saved_view(name: str, state: Mapping[str, Any]) -> str:
     text = f"deflate;{base64.b64encode(compressed).decode()}"
     value = {"name": name, "createdAt": 0, "updatedAt": 0, "state": text}
     return json.dumps(value)
-
-
-async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
-    """Serve the UI's page in *Model training*, without the chat panel.
-
-    At the first visit, MLflow would open the panel, which takes a quarter of a laptop's
-    screen. Its button remains. A mode that the user has selected remains, too.
-    """
-    from starlette.responses import HTMLResponse
-
-    response = await call_next(request)
-    if request.url.path != "/" or response.status_code != 200:
-        return response
-    page = b"".join([part async for part in response.body_iterator])
-    script = (
-        f"localStorage.setItem('{ASSISTANT_KEY}', 'true');"
-        f"localStorage['{WORKFLOW_KEY}'] ??= '\"machine_learning\"'"
-    )
-    page = page.replace(b"<head>", f"<head><script>{script}</script>".encode(), 1)
-    del response.headers["content-length"]
-    # The other headers protect the page, for example from being framed elsewhere.
-    return HTMLResponse(page, headers=response.headers)
-
-
-@contextmanager
-def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
-    """Run MLflow's server in a thread until the block ends; wait until it answers.
-
-    `mlflow ui` would start two more processes. That takes twice as long, and they
-    would remain if this one is killed. `uri` is that of the database,
-    `artifacts` that of the artifacts of new experiments.
-
-    Raises:
-        UserError: If the server does not start.
-    """
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    from mlflow import server
-
-    os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
-    os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
-    os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about MLflow's own imports
-        import uvicorn
-        from mlflow.server.fastapi_app import app
-        from starlette.middleware.base import BaseHTTPMiddleware
-    app = BaseHTTPMiddleware(app, dispatch=_for_training)
-
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
-    instance = uvicorn.Server(config)
-    run = threading.Thread(target=instance.run, args=[[listener]], daemon=True)
-    run.start()
-    while run.is_alive() and not instance.started:
-        time.sleep(0.02)
-    if not instance.started:
-        raise UserError("MLflow's server did not start")
-    try:
-        yield
-    finally:
-        instance.should_exit = True
-        run.join()

@@ -11,22 +11,17 @@ from contextlib import contextmanager
 
 from mlflow import entities
 
-from pipeline import UserError, files
+from pipeline import UserError, locking
 from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.database import new_name, tagged_runs
-from pipeline.tracking.interface import (
-    LocalTracker,
-    OpenRun,
-    Params,
-    Tags,
-    final_status,
-)
+from pipeline.tracking.interface import OpenRun, Params, Tags
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
+from pipeline.tracking.tracker import LocalTracker, final_status
 
 OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `locks`
 
@@ -71,7 +66,7 @@ class MlflowTracker(LocalTracker):
             else:
                 run = self._create_run(name, tags, start=start)
             path = run_lock(store, run.info.run_id)
-            lock = files.hold(path, seconds=OPEN_SECONDS)
+            lock = locking.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock=lock)
         try:
             with translate_errors(store):

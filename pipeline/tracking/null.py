@@ -3,7 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import LocalTracker, Run
+from pipeline.tracking.interface import Run
+from pipeline.tracking.tracker import LocalTracker
 
 
 def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401

@@ -6,7 +6,6 @@ It describes this process; the data and the settings of a run are recorded by it
 import functools
 import getpass
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -81,11 +80,11 @@ def packages() -> str:
         # `package.metadata` parses the whole file, which takes ten times as long.
         text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
         fields = dict(re.findall("^(Name|Version): (.+)$", text, re.MULTILINE)[:2])
-        origin = json.loads(package.read_text("direct_url.json") or "{}")
-        name = fields.get("Name")
-        if name and name != PROJECT and "dir_info" not in origin:
+        is_folder = '"dir_info"' in (package.read_text("direct_url.json") or "")
+        # An installation that was interrupted can lack fields.
+        if len(fields) == 2 and fields["Name"] != PROJECT and not is_folder:
             # Of two versions on the path, Python imports the first.
-            versions.setdefault(name, fields["Version"].partition("+")[0])
+            versions.setdefault(fields["Name"], fields["Version"].partition("+")[0])
     lines = [f"{name}=={version}" for name, version in versions.items()]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 

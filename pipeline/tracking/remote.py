@@ -20,18 +20,11 @@ from pipeline.call import is_quiet
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
-from pipeline.tracking.interface import (
-    Arguments,
-    LocalTracker,
-    OpenRun,
-    Params,
-    Run,
-    Tags,
-    Tracker,
-)
+from pipeline.tracking.interface import Arguments, OpenRun, Params, Run, Tags
 from pipeline.tracking.null import NullRun, NullTracker
+from pipeline.tracking.selection import experiment_of, open_tracker
 from pipeline.tracking.tags import Status
-from pipeline.tracking.tracker import experiment_of, open_tracker
+from pipeline.tracking.tracker import LocalTracker, Tracker
 
 RECORDER = "the process that records the run"
 

@@ -24,7 +24,7 @@ from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # for files
 WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
-STATE_TAG = "copy.state"  # a hash of the original as it was copied
+HASH_TAG = "copy.sha256"  # a hash of the original as it was copied
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
@@ -55,7 +55,7 @@ class RunCopy:
         self._source, self._server = source, server
         self.run_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
-        self.copied_state: object = None  # `recorded_state` of the closed original
+        self.copied_content: object = None  # `recorded_content` of the closed original
         self._sent = Sent()
 
     def send_closed(
@@ -66,8 +66,8 @@ class RunCopy:
         Sending it again is safe. Tags that users added to the copy remain.
         """
         points = self._read_points(original)
-        state = _state_hash(original, points)
-        if copy.data.tags.get(STATE_TAG) == state:
+        sha256 = _content_sha256(original, points)
+        if copy.data.tags.get(HASH_TAG) == sha256:
             return False
         self._send(original, copy, tags, points, is_open=False)
         self._send_models(original, copy)
@@ -77,7 +77,7 @@ class RunCopy:
             tag = VIEW_TAG + self.run_id, view.replace(info.run_id, self.run_id)
             server.set_experiment_tag(self.experiment_id, *tag)
         server.set_terminated(self.run_id, info.status, info.end_time)
-        server.set_tag(self.run_id, STATE_TAG, state)
+        server.set_tag(self.run_id, HASH_TAG, sha256)
         return True
 
     def send_open(
@@ -197,19 +197,19 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def recorded_state(run: RecordedRun) -> object:
+def recorded_content(run: RecordedRun) -> object:
     """Return a value that changes when a closed run changes.
 
     It takes no request to MLflow, so the process that copies an open sweep compares it
-    every second. Another process knows only the hash in the tag `copy.state`.
+    every second. Another process knows only the hash in the tag `copy.sha256`.
     """
     return run.status, dict(run.tags), _files(run.artifacts)
 
 
-def _state_hash(run: entities.Run, points: list[Metric]) -> str:
+def _content_sha256(run: entities.Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes.
 
-    Unlike `recorded_state`, it is the same in another process and in a moved store.
+    Unlike `recorded_content`, it is the same in another process and in a moved store.
     """
     entries = run.to_dictionary()
     # The project may move.
@@ -217,5 +217,5 @@ def _state_hash(run: entities.Run, points: list[Metric]) -> str:
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
     stats = _files(artifacts).items()
     sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in stats]
-    state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
-    return hashlib.sha256(state.encode()).hexdigest()
+    content = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()

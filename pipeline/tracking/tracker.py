@@ -1,46 +1,140 @@
-"""Opens the tracker that the configuration names.
+"""The life of a run: opened or resumed, copied to a server meanwhile, and closed.
 
-MLflow is imported when a tracker is opened, because it takes a second.
+The classes are abstract: `MlflowTracker` opens the runs of MLflow, `RemoteTracker` one
+in a companion process, and `NullTracker` those that record nothing.
 """
 
-import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from pipeline.call import say
-from pipeline.process import disable_telemetry
-from pipeline.terminal import status, wrap
-from pipeline.tracking.interface import LocalTracker
-from pipeline.tracking.null import NullTracker
-from pipeline.urls import database_path, names_another_store
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.mirror import Mirror
+from pipeline.tracking.provenance import process_tags
+from pipeline.tracking.tags import Status
 
-DEFAULT_EXPERIMENT = "digits"
-
-
-def experiment_of(name: str | None) -> str:
-    """Return the experiment of new runs, for the value of the key experiment_name."""
-    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
-def open_tracker(
-    kind: str, store: Path, *, server: str | None, experiment: str | None = None
-) -> LocalTracker:
-    """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
+def final_status(error: BaseException) -> tuple[Status, str]:
+    """Return the status of a run that an error ended, and its text; "" if KILLED."""
+    if isinstance(error, Exception):
+        return Status.FAILED, f"{type(error).__name__}: {error}"
+    return Status.KILLED, ""
 
-    The folder `store` is created if necessary, and a server receives copies of the
-    runs. New runs belong to `experiment`; None is the default.
 
-    Raises:
-        UserError, OSError: If the store cannot be opened.
-    """
-    if kind == "none":
-        return NullTracker()
-    disable_telemetry()
-    with status("opening MLflow's store"):
-        from pipeline.tracking.mlflow_client import open_store
-        from pipeline.tracking.mlflow_tracker import MlflowTracker
+class Tracker(ABC, Generic[RunType]):
+    """Opens and closes runs in a store; a server, if any, receives copies."""
 
-        client = open_store(store)
-    if names_another_store(store):
-        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(client, server, experiment_of(experiment))
+    store: Path
+    server: str | None = None
+
+    @contextmanager
+    def start_run(
+        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
+    ) -> Iterator[RunType]:
+        """Open a run, or resume the run with this id; close it when the block ends.
+
+        Its final status is FINISHED, FAILED after an exception, or KILLED after an
+        interrupt. Tags with its provenance are added. A server gets a copy while the
+        run is open and when it is closed.
+
+        Raises:
+            UserError, OSError: If the store cannot be written to.
+        """
+        with self._mirror() as mirror:
+            tags = process_tags() | dict(tags)
+            run = self.open_run(name, params, tags, resume=resume)
+            if mirror:
+                mirror.follow(lambda: run.id)
+            with self._recorded(run, mirror, partial(self.close_run, run)):
+                yield run
+
+    def _mirror(self) -> AbstractContextManager[Mirror | None]:
+        """Return the copy of a run on the server, if there is one, as a context."""
+        if self.server is None:
+            return nullcontext()
+        return closing(Mirror(self.store, self.server))
+
+    @contextmanager
+    def _recorded(
+        self,
+        run: OpenRun,
+        mirror: Mirror | None,
+        close: Callable[[Status, str], str | None],
+    ) -> Iterator[None]:
+        """Record a run in the block, then close it and complete its copy.
+
+        `close` gets the status and the error, as `close_run`. The copy is completed
+        after an error, too, so that the server has what the store has.
+        """
+        status, error = Status.FINISHED, ""
+        try:
+            with self.recording():
+                yield
+                run.wait()
+        except BaseException as exception:
+            status, error = final_status(exception)
+            raise
+        finally:
+            closed_id = close(status, error)
+            if mirror and closed_id:
+                run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
+
+    def recording(self) -> AbstractContextManager[object]:
+        """Return the context in which a run is recorded."""
+        return nullcontext()
+
+    @abstractmethod
+    def open_run(
+        self,
+        name: str,
+        params: Params,
+        tags: Tags,
+        *,
+        resume: str | None,
+        start: int | None = None,
+    ) -> RunType:
+        """Open a new run, or the one with the id `resume`; `close_run` closes it.
+
+        `tags` contains the `process_tags` of the process that trains. `start` is when a
+        new run started, in milliseconds since 1970; None is now.
+        """
+
+    @abstractmethod
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+        """Close a run and record its error, if any; return the id if it has one.
+
+        Raises:
+            UserError, OSError: If a run cannot be marked FINISHED. For another status,
+                a message is printed.
+        """
+
+
+class LocalTracker(Tracker[Run]):
+    """Opens runs of this process."""
+
+    @contextmanager
+    def reopen_run(
+        self, *, run_id: str | None, weights_sha256: str | None
+    ) -> Iterator[Run]:
+        """Open the run that trained a network, to add results; its status and end stay.
+
+        The run is found by the hash of its weights. If there are several such runs,
+        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
+        run is created and a message is printed. A sweep has no weights: it is found by
+        its id. A server gets a copy when the block ends.
+        """
+        with self._mirror() as mirror:
+            if mirror:
+                mirror.start()  # it imports MLflow meanwhile
+            run = self.find_or_create_run(run_id, weights_sha256)
+            with self._recorded(run, mirror, lambda *_: run.id):
+                yield run
+
+    @abstractmethod
+    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+        """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline.paths import store_dir
 from pipeline.terminal import status
-from pipeline.tracking import mlflow_internals, pages
+from pipeline.tracking import mlflow_server, pages
 from pipeline.tracking.mlflow_client import StoreClient, open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import artifact_root, require_store
-from pipeline.tracking.tracker import experiment_of
 from pipeline.urls import database_path, sqlite_uri
 
 PORT = 5000  # unless another program uses it
@@ -55,7 +55,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     with quiet(), _listen() as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(store))
-        with mlflow_internals.serving(database, artifact_root(store), listener):
+        with mlflow_server.serving(database, artifact_root(store), listener):
             yield address
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files
+from pipeline import UserError, files, locking
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import snapshot
@@ -149,7 +149,7 @@ def open_checkpoint(
     with store_lock(store):
         killed = []
         for folder in parent.glob("*"):
-            if not files.is_held(folder / "lock"):
+            if not locking.is_held(folder / "lock"):
                 place_file = folder / "place.json"
                 if not place_file.exists():  # killed while it was created
                     _remove(folder)
@@ -159,7 +159,7 @@ def open_checkpoint(
             while killed:
                 _remove(killed.pop())
         folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
-        lock = files.hold(folder / "lock")
+        lock = locking.hold(folder / "lock")
     try:
         with files.atomic_file(folder / "place.json") as path:
             path.write_bytes(content)

@@ -44,7 +44,7 @@ def log_inputs(
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        source: The run of which this one is a copy, with its packages.
+        source: The recorded run that is reused, with its packages.
     """
     summary = datasets.summary(data)
     run.log_dataset(
@@ -54,8 +54,8 @@ def log_inputs(
         counts={part: summary[part]["images"] for part in ("train", "test")},
         use="training",
     )
-    companions = datasets.companion_files(data)
-    run.log_files("data", companions if plots else companions[:1])
+    beside = datasets.files_beside(data)
+    run.log_files("data", beside if plots else beside[:1])
     run.log_text("config.yaml", settings)
     run.log_text("code.json", json.dumps(code, indent=1))
     if source is None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.model.export import export_network
+from pipeline.model.program import export_network
 from pipeline.tracking import OpenRun
 from pipeline.training.log import log_details, log_result, ordered, tensor_statistics
 from pipeline.training.run import TrainingRun

@@ -14,7 +14,7 @@ from pipeline.core.fingerprint import code_hashes, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.model.export import prepare_export
+from pipeline.model.program import prepare_export
 from pipeline.model.storage import params_of
 from pipeline.paths import (
     MODEL_FILE,
@@ -39,10 +39,10 @@ from pipeline.training.log import (
     log_files,
     log_inputs,
 )
+from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.results import add_details, add_result
 from pipeline.training.run import TrainingRun, TrainResult, training_tags
-from pipeline.training.terminal import print_epochs, print_summary
 
 NEXT = {
     command_line("evaluate"): "evaluates the network",

@@ -80,6 +80,8 @@ def test_the_limit_of_a_group_counts_with_those_of_its_parents(groups, tmp_path)
     assert free_memory(groups("0::/a/b/c"), root) == 1
     (root / "a/b/c/memory.current").write_text("1000\n")
     assert free_memory(groups("0::/a/b/c"), root) == 0
+    (root / "a/b/c/memory.current").write_text("")  # unknown: its parents count
+    assert free_memory(groups("0::/a/b/c"), root) == 623
 
 
 def test_a_container_with_version_1_sees_its_group_as_the_root(groups, tmp_path):

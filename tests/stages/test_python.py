@@ -175,6 +175,11 @@ def test_all_problems_of_a_call_are_reported_at_once():
         assert empty.startswith("hidden has no value") and rule in last
 
 
+def test_a_number_that_cannot_be_printed_is_refused():
+    with pytest.raises(ConfigError, match="a number must have at most 1,000 bits"):
+        train(hidden=10**5000)
+
+
 def test_a_result_has_a_short_representation(project):
     for result in (
         train(**SETTINGS, tracking="none", quiet=True),
@@ -267,6 +272,8 @@ def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
     assert again.run_id == first.run_id and again.folder == folder
     for name in ("sweep.csv", "sweep.png"):
         assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
+    with pytest.raises(UserError, match=r"^on_result must not call sweep\(\): "):
+        sweep(**SETTINGS | {"seed": [1, 3]}, on_result=lambda _: sweep(hidden=[2, 3]))
 
 
 def test_a_search_and_invalid_settings_of_a_sweep(project):

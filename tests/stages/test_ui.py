@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pipeline import UserError
-from pipeline.tracking import mlflow_internals
+from pipeline.tracking import mlflow_server
 
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
@@ -68,7 +68,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     assert positions == sorted(positions) and positions[-1] < 1366
     page.get_by_role("link", name="Show the runs").wait_for()
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
-    key = f"localStorage.getItem('{mlflow_internals.ASSISTANT_KEY}')"
+    key = f"localStorage.getItem('{mlflow_server.ASSISTANT_KEY}')"
     assert page.evaluate(key) == "true"
 
 

@@ -12,7 +12,7 @@ from pipeline.sweeps.configurations import best_trade_offs, group_by_configurati
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.text import describe, select_rows, summarize
+from pipeline.sweeps.summary import describe, select_rows, summarize
 
 
 def outcome(accuracy, error="", **keys):

@@ -20,12 +20,14 @@ SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=T
 def jobs_with(*seeds):
     data, keys = DataFile(Path("mnist.safetensors"), "0" * 64), ["hidden", "seed", "lr"]
     values = [defaults() | {"run_name": None, "seed": seed} for seed in seeds]
-    return [Job.of(each, keys, data) for each in values]
+    jobs = [Job.of(each, keys) for each in values]
+    return [job if job.problems else job.with_data(data) for job in jobs]
 
 
 def open_search(trials, recorded=()):
     """Open a search, as each new process does, after jobs that are recorded."""
-    return Search(jobs_with(3, 4), SPACE, trials, [job.tags for job in recorded])
+    tags = [{"of": "a user's run"}, *(job.tags for job in recorded)]
+    return Search(jobs_with(3, 4), SPACE, trials, tags)
 
 
 def outcome(job, error=""):

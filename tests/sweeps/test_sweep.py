@@ -10,6 +10,7 @@ import pytest
 from pipeline.cli import committed_defaults, config
 from pipeline.execution import local
 from pipeline.sweeps import sweep as command
+from pipeline.sweeps.networks import read_networks
 
 NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
@@ -158,8 +159,8 @@ def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
     printed, _ = sweep.run("hidden=5", "seed=1,2,3", "tracking=mlflow")
     _, children = sweep.runs()
     tags = [child.data.tags for child in children]
-    assert sorted(t["seed"] for t in tags if "taken_from" not in t) == ["2", "3"]
-    originals = {t["seed"]: t["taken_from"] for t in tags if "taken_from" in t}
+    assert sorted(t["seed"] for t in tags if "reused_from" not in t) == ["2", "3"]
+    originals = {t["seed"]: t["reused_from"] for t in tags if "reused_from" in t}
     assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
     assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
@@ -181,7 +182,7 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
     printed, error = sweep.run("hidden=5", "seed=1")
     (child,) = sweep.runs()[1]
     assert "reused" in printed and not error
-    assert child.data.tags["taken_from"] == older.info.run_id
+    assert child.data.tags["reused_from"] == older.info.run_id
     assert child.data.tags["version.python"] == "3.99"
     assert not sweep.workspace.artifact(child, "packages.txt").exists()
     assert child.data.metrics["train/final_top3"] == 0.5
@@ -208,10 +209,10 @@ def test_a_sweep_is_continued_with_the_same_images_under_another_name(
     assert parent.info.status == "FAILED"
     printed, error = sweep.run("seed=1,2", f"dataset={tmp_path / 'a copy'}")
     assert "1 of 2 training runs were reused" in printed and not error
-    (copy,) = (run for run in sweep.runs()[1] if "taken_from" in run.data.tags)
+    (copy,) = (run for run in sweep.runs()[1] if "reused_from" in run.data.tags)
     assert copy.data.params["dataset"].startswith("a_copy-")
     for name in ("config.yaml", "packages.txt", "train/history.csv"):
-        original = sweep.workspace.client.get_run(copy.data.tags["taken_from"])
+        original = sweep.workspace.client.get_run(copy.data.tags["reused_from"])
         texts = [
             sweep.workspace.artifact(run, name).read_text() for run in (copy, original)
         ]
@@ -242,7 +243,7 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
         assert printed.count("val/accuracy") == 3 and not error
     parents, children = sweep.runs()
     assert (len(parents), len(children)) == (3, 2 + 3 + 3)
-    assert not any("taken_from" in child.data.tags for child in children)
+    assert not any("reused_from" in child.data.tags for child in children)
     assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
 
 
@@ -253,6 +254,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     (parent,), (child, _) = sweep.runs()
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
     client.create_run("1", tags=tags)  # by a user; it stays open
+    tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
     shutil.rmtree(sweep.folder)
     assert sweep.run("seed=1,2")[0].endswith(table)
@@ -288,12 +290,24 @@ def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(swe
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])
 
 
-def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
+def test_a_sweep_is_refused_if_one_of_its_data_sets_is_not_available(sweep, tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
-    printed, error = sweep.run("seed=1,2", f"dataset={tmp_path}")
+    printed, error = sweep.run("seed=1,2", f"dataset=digits,{tmp_path}")
     assert not printed
     assert str(tmp_path) in error and "\n" not in error
     assert sweep.runs() == ([], [])
+
+
+def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
+    sweep.run("hidden=5", "seed=1,2")
+    (parent,), (child, _) = sweep.runs()
+    sweep.workspace.client.delete_run(child.info.run_id)
+    sweep.run("hidden=choice(5)", "seed=1,2")
+    store = sweep.workspace.outputs
+    run, networks = read_networks(parent.info.run_id, store=store)
+    assert run.run_id == parent.info.run_id
+    swept = [keys for keys, _ in networks]
+    assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 
 
 def test_a_folder_of_images_can_be_moved_while_its_sweep_runs(

@@ -5,7 +5,7 @@ from PIL import Image
 
 from pipeline import tracking
 from pipeline.model import storage
-from pipeline.model.export import export_network
+from pipeline.model.program import export_network
 from pipeline.tracking.mlflow_client import open_store
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import UserError, files
+from pipeline import UserError, locking
 from pipeline.tracking import find_run, mirror
 from pipeline.tracking.copying import copy_runs
 from pipeline.tracking.mirror_copy import CopiedRuns
@@ -119,7 +119,7 @@ def assert_equal(folder, server, tmp_path, *, count):
     for run in originals:
         copy = copies[run.info.run_id]
         tags = dict(copy.data.tags)
-        assert tags.pop("copy.of") == run.info.run_id and tags.pop("copy.state")
+        assert tags.pop("copy.of") == run.info.run_id and tags.pop("copy.sha256")
         assert tags == expected_tags(run, copies)
         expected = content(source, run, tmp_path)
         assert content(target, copy, tmp_path) == expected
@@ -225,7 +225,7 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
             time.sleep(0.1)
         assert copies[child.id].info.status == "FINISHED"
         assert copies[child.id].data.metrics == {"val/accuracy": 0.5}
-        assert copied.info.status == "RUNNING" and "copy.state" not in copied.data.tags
+        assert copied.info.status == "RUNNING" and "copy.sha256" not in copied.data.tags
     assert_equal(store, server, tmp_path, count=2)
 
 
@@ -368,7 +368,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
     source.set_terminated(source.create_run(other).info.run_id)
-    with files.hold(lock, seconds=1.0):
+    with locking.hold(lock, seconds=1.0):
         text = synced.call("sync", server=server.url)
         assert text.splitlines() == [
             f"copies on {server.url}",

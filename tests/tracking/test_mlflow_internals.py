@@ -10,7 +10,7 @@ import pytest
 from mlflow import server
 from PIL import Image
 
-from pipeline.tracking import database, mlflow_internals, pages
+from pipeline.tracking import database, mlflow_internals, mlflow_server, pages
 from pipeline.tracking.store import (
     ARTIFACT_COLUMNS,
     artifact_root,
@@ -73,7 +73,7 @@ def test_the_images_of_a_slider_have_the_names_that_mlflow_writes(client, run):
 def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     folder = Path(server.__file__).parent / "js" / "build"
     code = "".join(path.read_text() for path in folder.rglob("*.js"))
-    key, version = mlflow_internals.ASSISTANT_KEY.rsplit("_v", 1)
+    key, version = mlflow_server.ASSISTANT_KEY.rsplit("_v", 1)
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
     compression = json.loads(view)["state"].partition(";")[0]
     _, charts = pages.children_tag("r", ["hidden"])

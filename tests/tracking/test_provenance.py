@@ -1,5 +1,6 @@
 import re
 import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -15,6 +16,24 @@ def test_packages_can_be_installed_in_another_environment():
     assert len({*names}) == len(names) and provenance.PROJECT not in names
     # No local versions, and no project in a folder.
     assert not [line for line in lines if {*"+@/ "} & {*line}]
+
+
+def test_packages_that_are_damaged_or_in_a_folder_are_left_out(tmp_path, monkeypatch):
+    files = {
+        "whole": ("Name: whole\nVersion: 1.0+cpu\n", '{"archive_info": {}}'),
+        "in_a_folder": ("Name: in_a_folder\nVersion: 1\n", '{"dir_info": {}}'),
+        "half_a_url": ("Name: half_a_url\nVersion: 2\n", '{"url": '),
+        "no_version": ("Name: no_version\n", "{}"),
+        "empty": ("", ""),
+    }
+    for name, (metadata, url) in files.items():
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(metadata)
+        (folder / "direct_url.json").write_text(url)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    packages = provenance.packages.__wrapped__()
+    assert packages.splitlines() == ["half_a_url==2", "whole==1.0"]
 
 
 def test_code_that_is_not_committed_is_recorded_as_a_patch(

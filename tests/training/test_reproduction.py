@@ -123,9 +123,9 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
     edit("# of the sweep\n")
     project.sweep("train", "seed=1,2", "workers=1", *sweep)
     runs = {run.info.run_id: run.data.tags for run in project.runs()}
-    (copy,) = (run for run, tags in runs.items() if "taken_from" in tags)
+    (copy,) = (run for run, tags in runs.items() if "reused_from" in tags)
     (child,) = (run for run, tags in runs.items() if tags.get("seed") == "2")
-    single = runs[copy]["taken_from"]
+    single = runs[copy]["reused_from"]
     comments = {single: "# of the single run\n", child: "# of the sweep\n"}
     comments[copy] = comments[single]
     for comment in ("", *comments.values()):

@@ -4,8 +4,8 @@ import threading
 import pytest
 import torch
 
-from pipeline.model import export, save_model
-from pipeline.model.export import export_network, prepare_export
+from pipeline.model import program, save_model
+from pipeline.model.program import export_network, prepare_export
 
 
 def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_network):
@@ -15,11 +15,11 @@ def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_netwo
         network = new_network(hidden)
         save_model(path, network, {})
         export_network(path, exported, hidden=hidden)
-        program = torch.export.load(exported).module()
+        loaded = torch.export.load(exported).module()
         for count in (0, 1, 5):
             pixels = torch.rand(count, 28, 28)
             expected = network(pixels).softmax(dim=1)
-            torch.testing.assert_close(program(pixels), expected)
+            torch.testing.assert_close(loaded(pixels), expected)
 
 
 def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
@@ -50,9 +50,9 @@ def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
     save_model(path, new_network(2), {})
     prepare_export(2)
-    killed = export._exporter
+    killed = program._exporter
     killed._process.kill()
     killed._process.wait()
     export_network(path, exported, hidden=2)
-    assert exported.exists() and export._exporter is not killed
+    assert exported.exists() and program._exporter is not killed
     assert not killed._thread.is_alive() and killed._connection.closed

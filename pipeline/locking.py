@@ -1,0 +1,110 @@
+"""Locks between processes, and why there is no deadlock.
+
+A lock is a file. The operating system releases it when its process ends, even if it is
+killed.
+
+A thread waits only for a lock of a later level than those that it holds, in the order
+of `Level`, so processes cannot wait for each other in a circle. The locks of runs and
+checkpoints do not count when they are held: `on_epoch` may call a stage, which acquires
+the lock of the store. They cause no deadlock for these reasons:
+
+- No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
+  another training run.
+- Only `open_run` waits for the lock of a run, while it holds that of the store. It
+  resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
+  process that trained the run has ended. The process that recorded it may still be
+  closing it, which needs the lock of the store. Therefore, `close_run` releases the
+  lock of the run first.
+"""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline import UserError
+from pipeline.call import say
+
+
+class Level(IntEnum):
+    """The order in which a thread acquires locks."""
+
+    SWEEP = 1
+    STORE = 2
+    RUN = 3
+    FOLDER = 4  # with the results of a stage
+    SERVER = 5
+    DATABASE = 6
+    DATASET = 7
+
+
+class _Held(threading.local):
+    """The levels of the locks that a thread holds in a block, in their order."""
+
+    def __init__(self) -> None:
+        self.levels: list[Level] = []
+
+
+_held = _Held()
+
+
+def holds(level: Level) -> bool:
+    """Return whether this thread holds a lock of this level in a block of `lock`."""
+    return level in _held.levels
+
+
+@contextmanager
+def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
+    """Hold the lock file at `path`; print `waiting` if another process holds it."""
+    _check_order(level)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file_lock = FileLock(path)
+    try:
+        acquired = file_lock.acquire(timeout=0.2)
+    except Timeout:
+        say(waiting, file=sys.stderr)
+        acquired = file_lock.acquire()
+    with acquired:
+        _held.levels.append(level)
+        try:
+            yield
+        finally:
+            _held.levels.pop()
+
+
+def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
+    """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
+
+    Unlike that of `lock`, its level does not count while it is held.
+
+    Raises:
+        UserError: If another process holds it, and does not release it in `seconds`.
+    """
+    _check_order(Level.RUN)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file_lock = FileLock(path)
+    try:
+        file_lock.acquire(timeout=seconds)
+    except Timeout:
+        raise UserError(f"another process holds {path}: wait until it ends") from None
+    return file_lock
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a running process holds the lock file at `path`."""
+    if not path.exists():
+        return False
+    try:
+        FileLock(path).acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    return False
+
+
+def _check_order(level: Level) -> None:
+    """Check that all locks that this thread holds come before this level."""
+    assert not _held.levels or _held.levels[-1] < level, (_held.levels, level)

@@ -1,0 +1,82 @@
+"""MLflow's server in a thread of this process; `mlflow_internals` has other internals.
+
+`tests/stages/test_ui.py` fails if a new release of MLflow changes them.
+"""
+
+import os
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import HTMLResponse
+
+from pipeline import UserError
+
+# Key in the browser's storage: whether the UI has opened the chat panel before.
+ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
+# Its mode: model training or, without this entry, generative AI, even for a click on a
+# run in the list of a page whose URL has the mode.
+WORKFLOW_KEY = "mlflow.workflowType_v1"
+
+
+async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
+    """Serve the UI's page in *Model training*, without the chat panel.
+
+    At the first visit, MLflow would open the panel, which takes a quarter of a laptop's
+    screen. Its button remains. A mode that the user has selected remains, too.
+    """
+    response = await call_next(request)
+    if request.url.path != "/" or response.status_code != 200:
+        return response
+    page = b"".join([part async for part in response.body_iterator])
+    script = (
+        f"localStorage.setItem('{ASSISTANT_KEY}', 'true');"
+        f"localStorage['{WORKFLOW_KEY}'] ??= '\"machine_learning\"'"
+    )
+    page = page.replace(b"<head>", f"<head><script>{script}</script>".encode(), 1)
+    del response.headers["content-length"]
+    # The other headers protect the page, for example from being framed elsewhere.
+    return HTMLResponse(page, headers=response.headers)
+
+
+@contextmanager
+def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
+    """Run MLflow's server in a thread until the block ends; wait until it answers.
+
+    `mlflow ui` would start two more processes. That takes twice as long, and they
+    would remain if this one is killed. `uri` is that of the database,
+    `artifacts` that of the artifacts of new experiments.
+
+    Raises:
+        UserError: If the server does not start.
+    """
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    from mlflow import server
+
+    os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
+    os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
+    os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about MLflow's own imports
+        from mlflow.server.fastapi_app import app
+    app = BaseHTTPMiddleware(app, dispatch=_for_training)
+
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+    instance = uvicorn.Server(config)
+    run = threading.Thread(target=instance.run, args=[[listener]], daemon=True)
+    run.start()
+    while run.is_alive() and not instance.started:
+        time.sleep(0.02)
+    if not instance.started:
+        raise UserError("MLflow's server did not start")
+    try:
+        yield
+    finally:
+        instance.should_exit = True
+        run.join()

@@ -1,0 +1,64 @@
+import threading
+import time
+
+import pytest
+
+from pipeline import locking
+from pipeline.locking import Level
+
+
+def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
+    entered = threading.Event()
+
+    def second():
+        waiting = "waiting for the first"
+        with locking.lock(tmp_path / "lock", Level.STORE, waiting=waiting):
+            entered.set()
+
+    with locking.lock(tmp_path / "lock", Level.STORE, waiting=""):
+        thread = threading.Thread(target=second)
+        thread.start()
+        printed = ""
+        while not printed:
+            printed = capfd.readouterr().err
+            time.sleep(0.01)
+        assert not entered.is_set()
+    thread.join(60)
+    assert entered.is_set() and printed == "waiting for the first\n"
+
+
+def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_path):
+    def acquire(name, level):
+        with locking.lock(tmp_path / name, level, waiting=""):
+            pass
+
+    with locking.lock(tmp_path / "store", Level.STORE, waiting=""):
+        acquire("database", Level.DATABASE)
+        run = locking.hold(tmp_path / "run")
+        for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
+            with pytest.raises(AssertionError):
+                acquire(name, level)
+        thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
+        thread.start()
+        thread.join(60)
+    assert (tmp_path / "sweep").exists()  # another thread has its own order
+    acquire("sweep", Level.SWEEP)  # the lock of the run is still held
+    run.release()
+
+
+def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tmp_path):
+    path, results = tmp_path / "run", []
+
+    def second():
+        lock = locking.hold(path, seconds=60.0)
+        results.append(locking.is_held(path))
+        lock.release()
+
+    first = locking.hold(path)
+    thread = threading.Thread(target=second)
+    thread.start()
+    time.sleep(0.3)  # it waits
+    path.unlink()
+    first.release()
+    thread.join(60)
+    assert results == [True]
