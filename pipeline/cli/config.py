@@ -6,6 +6,7 @@
 import difflib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -83,7 +84,7 @@ def explain_unknown_key(
     key: str, schema: type[StageConfig], path: Path | None = None
 ) -> str:
     """Explain why a key, which may be in a file, is not a setting of the stage."""
-    if path and path.parent.name == key:  # Hydra's default for the files of a group
+    if path and key in path.parent.parts:  # Hydra's default for the files of a group
         line = "# @package _global_"
         return located(f"`{key}` is not a setting: add the line {line!r}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
@@ -139,12 +140,17 @@ def params_of_dvc() -> dict[str, Any]:
 
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
-    """Return the names of the files of a group; None if there is no such folder."""
+    """Return the names of the files of a group, such as sub/deep.
+
+    It is None if there is no folder of this name in `folders`.
+    """
+    if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # it could leave the folders
+        return None
     # Unlike the method of a path, `isdir` raises no error if the name is too long.
     paths = [folder / group for folder in folders if os.path.isdir(folder / group)]
-    if not group or not paths:
-        return None
-    return sorted({file.stem for path in paths for file in path.glob("*.yaml")})
+    files = {file.relative_to(path) for path in paths for file in path.rglob("*.yaml")}
+    names = sorted(file.with_suffix("").as_posix() for file in files)
+    return names if paths else None
 
 
 def as_yaml(config: BaseModel) -> str:

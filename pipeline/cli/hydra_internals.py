@@ -4,6 +4,7 @@ Hydra can change these in any release. `tests/cli/test_hydra_internals.py` fails
 does.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline import ConfigError
+from pipeline.paths import displayed
 
 MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
 # Returns the values of a file, and the package of its header.
@@ -28,12 +30,20 @@ class _ConfFolder(FileConfigSource):
     """A folder of YAML files, which are read by a function of ours."""
 
     def __init__(self, folder: Path, read: Read) -> None:
-        super().__init__("conf", f"file://{folder}")
+        super().__init__("conf", f"file://{os.path.normpath(folder)}")
         self._read = read
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read a file; the result has its path."""
-        path = Path(self.path, self._normalize_file_name(config_path))
+        """Read a file; the result has its path.
+
+        Raises:
+            ConfigError: If it is outside of the folder.
+        """
+        folder, name = Path(self.path), self._normalize_file_name(config_path)
+        path = Path(os.path.normpath(folder / name))
+        if not path.is_relative_to(folder):
+            place = f"outside of {displayed(folder)}, the folder of settings"
+            raise ConfigError(f"{name} is {place}: remove it")
         values, package = self._read(path)
         config = OmegaConf.create(values)
         return ConfigResult(self.provider, str(path), config, {"package": package})

@@ -20,6 +20,8 @@ FILES = {
     "conf/team/large.yaml": "# @package _global_\nhidden: 100\nserver: http://large",
     "conf/team/wide.yaml": "# @package _global_\nhidden: 100\nepochs: ${hidden}",
     "conf/team/nopackage.yaml": "hidden: 10",
+    "conf/team/sub/deep.yaml": "# @package _global_\nhidden: 11\nserver: http://deep",
+    "conf/team/sub/nopackage.yaml": "hidden: 10",
     "conf/other/seed.yaml": "# @package _global_\nseed: 9",
     "mine/two.yaml": "defaults: [config, team: large, override team: small, _self_]",
     "mine/own.yaml": "defaults: [config, /other/seed, _self_]\nepochs: 2",
@@ -85,6 +87,8 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("team=small", 10, 20, 1),
         ("team=small hidden=7", 7, 20, 1),
         ("team=small ~team", 20, 20, 1),
+        ("team=sub/deep", 11, 20, 1),
+        ("+team/sub=deep", 11, 20, 1),
         ("+other=seed", 20, 20, 9),
         ("team=wide", 100, 100, 1),
         ("team=wide hidden=30", 30, 30, 1),
@@ -123,6 +127,8 @@ def names(*arguments):
 def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     team = ["-m", "team=small,large", "server=http://x"]
     assert names(*team) == ["hidden=10 seed=1", "hidden=100 seed=1"]
+    nested = ["-m", "team=small,sub/deep", "server=http://x"]
+    assert names(*nested) == ["hidden=10 seed=1", "hidden=11 seed=1"]
     assert len(names(*team, "seed=1,2,3")) == 6
     assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
     assert "server differs between the parts of a sweep" in problem(*team[:2])
@@ -200,6 +206,11 @@ BAD_FILES = {
         {"conf/config.yaml": "hidden: ${epochs}"},
         "seed=1",
         "config.yaml: hidden: ${epochs} refers to another key, which DVC does not",
+    ),
+    "a file outside of the folder": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: [../../x]", "x.yaml": "hidden: 9"},
+        "team=x",
+        "team/../../x.yaml is outside of conf, the folder of settings: remove it",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
@@ -284,6 +295,23 @@ BAD_FILES = {
         "--config-name ../conf/hydra",
         "must be the name of a file in conf/",
     ),
+    "no package in a subfolder": (
+        {},
+        "team=sub/nopackage",
+        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+    ),
+    "a choice outside of the folder": (
+        {"x.yaml": "hidden: 9"},
+        "team=../../x",
+        "team must be large or nopackage or small or sub/deep or sub/nopackage or wide",
+    ),
+    "a listed choice outside of the folder": (
+        {"x.yaml": "hidden: 9"},
+        "team=[../../x]",
+        "team/../../x.yaml is outside of conf",
+    ),
+    "an absolute choice": ({}, "team=/etc/x", "team must be large or nopackage"),
+    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
     "an unknown choice": ({}, "team=tiny", "team must be large or nopackage or small"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
     "text with commas": (
