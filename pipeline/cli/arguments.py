@@ -60,9 +60,8 @@ def command_of(
     groups: dict[str, Choices] = {}
     for item in items:
         with problems.collected():
+            # As in Hydra, the last one counts if a key is given several times.
             key, value = read(item, schema, flags)
-            if key in values or key in groups:
-                raise ConfigError(f"{key} is given more than once: give it once")
             if isinstance(value, Choices):
                 groups[key] = value
             else:
