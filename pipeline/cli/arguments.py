@@ -72,9 +72,9 @@ def command_of(
             _check_stage(composed, schema, flags)
             saved: dict[str, object] = {}
             unread = {k: x for k, x in composed.saved.items() if k not in values}
-            for key, text in unread.items():
+            for key, word in unread.items():
                 with problems.collected(composed.files[key]):
-                    saved[key] = parse_value(key, text, schema)
+                    saved[key] = parse_value(key, word.partition("=")[2], schema)
             grids.append(merge(composed, saved, values, schema))
     is_complete = not problems
     with problems.collected():

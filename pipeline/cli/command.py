@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.cli.config import as_yaml, choices, validate
+from pipeline.cli.config import as_yaml, choices, list_groups, validate
 from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir, displayed
 from pipeline.process import run_command
@@ -111,8 +111,10 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
         wrap(text, indent=column, start=f"  {setting}".ljust(column))
         for setting, text in comments.items()
     ]
-    groups = [path.name for path in sorted(conf.iterdir()) if path.is_dir()]
-    names = {group: " or ".join(choices(group, [conf]) or ()) for group in groups}
+    names = {
+        group: " or ".join(choices(group, [conf]) or ())
+        for group in list_groups([conf])
+    }
     experiments = names.pop("experiment", "")
     others = [wrap(f"{group}={each}") for group, each in names.items() if each]
     template = (folder / "help.txt").read_text("utf-8")

@@ -81,14 +81,26 @@ def as_text(value: object) -> str:
 
 
 def explain_unknown_key(
-    key: str, schema: type[StageConfig], path: Path | None = None
+    key: str,
+    schema: type[StageConfig],
+    path: Path | None = None,
+    *,
+    groups: Iterable[str] = (),
 ) -> str:
-    """Explain why a key, which may be in a file, is not a setting of the stage."""
+    """Explain why a key is not a setting of the stage.
+
+    Args:
+        key: What was given.
+        schema: That of the stage.
+        path: The file with the key, if it is in one.
+        groups: What else could be meant.
+    """
     if path and key in path.parent.parts:  # Hydra's default for the files of a group
         line = "# @package _global_"
         return located(f"`{key}` is not a setting: add the line {line!r}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
-    matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
+    names = [*schema.model_fields, *groups]
+    matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting; did you mean {matches[0]}?", path)
     settings = ", ".join(schema.model_fields)
@@ -137,6 +149,12 @@ def params_of_dvc() -> dict[str, Any]:
         return {}
     values = defaults()
     return {key: values[key] for key in TRAINING_KEYS}
+
+
+def list_groups(folders: Iterable[Path]) -> list[str]:
+    """Return the names of all groups in folders with settings."""
+    paths = [path for folder in folders for path in folder.iterdir() if path.is_dir()]
+    return sorted({path.name for path in paths})
 
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
-from pipeline.cli.config import choices, describe_default
+from pipeline.cli.config import (
+    choices,
+    describe_default,
+    explain_unknown_key,
+    list_groups,
+)
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
@@ -23,6 +28,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--config-name", "-cn", default=Flags.name)
     try:
@@ -91,6 +97,9 @@ def read_words(
     if not equals and name == key:
         hint = f"did you mean {schema.main_key}={shorten(word)}?"
         raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
+    if key not in schema.model_fields:
+        groups = list_groups(flags.folders)
+        raise ConfigError(explain_unknown_key(key, schema, groups=groups))
     return key, parse_value(key, text, schema)
 
 

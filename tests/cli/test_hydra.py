@@ -23,6 +23,8 @@ FILES = {
     "conf/team/sub/deep.yaml": "# @package _global_\nhidden: 11\nserver: http://deep",
     "conf/team/sub/nopackage.yaml": "hidden: 10",
     "conf/other/seed.yaml": "# @package _global_\nseed: 9",
+    "conf/team/empty.yaml": "",
+    "conf/team/mark.yaml": "\ufeff# @package _global_\nhidden: 12\nserver: http://x",
     "mine/two.yaml": "defaults: [config, team: large, override team: small, _self_]",
     "mine/own.yaml": "defaults: [config, /other/seed, _self_]\nepochs: 2",
     "mine/more.yaml": "defaults: [hydra, _self_]\nepochs: 3",
@@ -88,6 +90,8 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("team=small hidden=7", 7, 20, 1),
         ("team=small ~team", 20, 20, 1),
         ("team=large team=small", 10, 20, 1),
+        ("team=empty", 20, 20, 1),
+        ("team=mark", 12, 20, 1),
         ("team=sub/deep", 11, 20, 1),
         ("+team/sub=deep", 11, 20, 1),
         ("+other=seed", 20, 20, 9),
@@ -161,6 +165,13 @@ def test_a_saved_sweep_can_vary_a_group(conf):
         "hidden=10 seed=1 epochs=3",
         "hidden=100 seed=1 epochs=3",
     ]
+    sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {+other: 'seed', ++lr: '1,2'}}}"
+    conf({"conf/experiment/x.yaml": f"# @package _global_\n{sweep}"})
+    assert names("experiment=x") == [
+        "hidden=20 seed=9 lr=1.0",
+        "hidden=20 seed=9 lr=2.0",
+    ]
+    assert names("experiment=x", "lr=3", "seed=2") == ["hidden=20 seed=2 lr=3.0"]
 
 
 GLOBAL = "# @package _global_\n"
@@ -266,6 +277,13 @@ BAD_FILES = {
         "team=x",
         "cannot read conf/team/x.yaml: it must contain key: value",
     ),
+    "a number": (
+        {"conf/team/x.yaml": "3"},
+        "team=x",
+        "cannot read conf/team/x.yaml: it must contain key: value",
+    ),
+    "a mistyped group": ({}, "tem=x", "`tem` is not a setting; did you mean team?"),
+    "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
@@ -301,16 +319,16 @@ BAD_FILES = {
     "a choice outside of the folder": (
         {"x.yaml": "hidden: 9"},
         "team=../../x",
-        "team must be large or nopackage or small or sub/deep or sub/nopackage or wide",
+        "or nopackage or small or sub/deep or sub/nopackage or wide, got '../../x'",
     ),
     "a listed choice outside of the folder": (
         {"x.yaml": "hidden: 9"},
         "team=[../../x]",
         "team/../../x.yaml is outside of conf",
     ),
-    "an absolute choice": ({}, "team=/etc/x", "team must be large or nopackage"),
+    "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
-    "an unknown choice": ({}, "team=tiny", "team must be large or nopackage or small"),
+    "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
     "text with commas": (
         {},
