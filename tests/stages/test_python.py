@@ -85,10 +85,28 @@ def test_a_folder_with_files_of_the_user_or_of_another_call_is_refused(
     assert [*os.walk(folder)] == before and (tmp_path / "link").is_symlink()
     shutil.rmtree(folder / "notes")
     other = evaluate if function is not evaluate else predict
-    with pytest.raises(ConfigError, match="written by an earlier call of"):
+    written = rf"mine, which {function.__name__}\(\) has written: use another folder"
+    with pytest.raises(ConfigError, match=written):
         other(**CALLS[other], folder=folder)
-    with pytest.raises(ConfigError, match="folder must not be a file, got"):
-        function(**CALLS[function], folder=paths.ROOT / "README.md")
+
+
+WRITING = [function for function in CALLS if function is not data]
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
+    function, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
+    (tmp_path / "file").touch()
+    for folder, rule in {
+        tmp_path / "file": "must not be a file or in one",
+        tmp_path / "file" / "a" / "b": "must not be a file or in one",
+        "": "must not be empty",
+    }.items():
+        with pytest.raises(ConfigError, match=f"^folder {rule}"):
+            function(**CALLS[function], folder=folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
