@@ -1,5 +1,6 @@
 """The stages as functions, which scripts and notebooks call."""
 
+import copy
 import os
 import pickle
 import re
@@ -19,6 +20,7 @@ from pipeline.export import export
 from pipeline.inspect import inspect
 from pipeline.predict import predict
 from pipeline.sync import sync
+from pipeline.tracking import find_run
 from pipeline.train import sweep, train
 from pipeline.ui import ui
 
@@ -200,8 +202,12 @@ def test_a_result_has_a_short_representation(project):
         predict(images=0, quiet=True),
         predict(images=0, quiet=True).predictions,
         sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True),
+        sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True).outcomes[0],
+        train(**SETTINGS, tracking="none", quiet=True).epochs[1],
+        export(tracking="none", quiet=True),
     ):
-        assert len(repr(result)) < 2000 and "array" not in repr(result)
+        assert len(repr(result)) < 500 and "array" not in repr(result)
+        assert result in (copy.deepcopy(result), result)  # compares both
 
 
 def test_the_help_of_train_and_sweep_names_each_setting():
@@ -270,6 +276,14 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     failed = frame[frame["error"] != ""]
     columns = ["val/accuracy", "parameters", "seconds"]
     assert len(failed) == 4 and failed[columns].isna().all().all()
+    for outcome in result.outcomes:
+        numbers = [outcome.accuracy, outcome.seconds]
+        assert np.isnan(numbers).all() == bool(outcome.error)
+    ids = {outcome.run_id for outcome in result.outcomes}
+    assert all(find_run(each, store=project.outputs).status for each in ids)
+    with pytest.raises(UserError) as again:  # an invalid job is recorded once
+        sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
+    assert {outcome.run_id for outcome in again.value.result.outcomes} == ids
     with pytest.raises(UserError, match="2 of 2 training runs failed") as error:
         sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
     with pytest.raises(UserError, match="no best network: the training runs failed"):
