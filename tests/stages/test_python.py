@@ -320,6 +320,24 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
             sweep(**settings, quiet=True)
 
 
+SEEDED = """
+import random
+random.seed(1)
+state = random.getstate()
+from pipeline.data import data
+data(dataset="digits", quiet=True)
+assert random.getstate() == state
+"""
+
+
+def test_a_call_leaves_the_random_generator_of_its_caller_alone(empty_project):
+    # In a new process, because an import draws a random number.
+    places = {"PIPELINE_OUTPUTS": str(empty_project("seeded").outputs)}
+    places["PYTHONPATH"] = str(paths.ROOT)
+    command = [sys.executable, "-c", SEEDED]
+    subprocess.run(command, env=os.environ | places, check=True)
+
+
 SCRIPT = """
 from pipeline.train import sweep
 result = sweep(dataset="digits", epochs=1, hidden=[2, 3], workers=2, quiet=True)
