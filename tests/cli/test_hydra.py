@@ -423,12 +423,13 @@ def test_compositions_in_several_threads_do_not_disturb_each_other(conf):
 
 
 def test_a_program_that_uses_hydra_itself_is_not_disturbed(conf, tmp_path):
-    from hydra import compose, initialize_config_dir
+    from hydra import compose, initialize_config_dir, version
 
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.yaml").write_text("x: 1")
-    with initialize_config_dir(str(tmp_path / "app"), version_base="1.3"):
+    with initialize_config_dir(str(tmp_path / "app"), version_base="1.2"):
         assert values("team=small")["hidden"] == 10
+        assert str(version.getbase()) == "1.2"
         config = compose("main", return_hydra_config=True)
     sources = yaml.safe_dump([dict(s) for s in config.hydra.runtime.config_sources])
     assert config.x == 1 and "conf://" not in sources
