@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
 from pipeline.call import call
-from pipeline.cli import Array, PredictConfig, PredictSettings, from_python, stage
+from pipeline.cli import (
+    Array,
+    PredictConfig,
+    PredictSettings,
+    documented,
+    from_python,
+    stage,
+)
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.evaluation.predict import PredictResult
 
 
+@documented(PredictSettings)
 def predict(
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -35,12 +43,11 @@ def predict(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml; `python -m pipeline.predict --help`
-            lists them with their defaults.
-            `images` can also be a list of indices of test images, or an array or a
-            tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
-            (black, the background in MNIST) to 255 (white). Pixels are not
-            preprocessed. A flat array of indices must have another type than uint8.
+        settings: See the list below. `images` can also be a list of indices of test
+            images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
+            (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
+            are not preprocessed. A flat array of indices must have another type than
+            uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import pydoc
 import re
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from pipeline.tracking import find_run
 from pipeline.train import sweep, train
 from pipeline.ui import ui
 
+CONFIG = paths.conf_dir() / "config.yaml"
 SETTINGS = {"dataset": "digits", "epochs": 1, "hidden": 5}
 FUNCTIONS = (data, evaluate, export, inspect, predict, sweep, sync, train, ui)
 
@@ -164,10 +166,11 @@ def test_the_results_have_what_the_commands_print(project):
 
 
 def test_sets_can_be_text_or_any_sequence(project):
-    for sets in ("digits", ["digits"], ("digits",)):
+    for sets in ("digits", ["digits"], (name for name in ["digits"])):
         assert [*evaluate(sets=sets, quiet=True).metrics] == ["digits"]
-    with pytest.raises(ConfigError, match=r"sets must be .* folder"):
-        evaluate(sets=[paths.ROOT / "nosuch"], quiet=True)
+    for folder in (paths.ROOT / "nosuch", [paths.ROOT / "nosuch"]):
+        with pytest.raises(ConfigError, match=r"sets must be .* folder, got"):
+            evaluate(sets=folder, quiet=True)
 
 
 def test_the_remedies_are_those_of_python():
@@ -211,10 +214,14 @@ def test_a_result_has_a_short_representation(project):
         assert result in (copy.deepcopy(result), result)  # compares both
 
 
-def test_the_help_of_train_and_sweep_names_each_setting():
-    keywords = {*cli.TrainSettings.__annotations__}
-    named = {*re.findall(r"\w+", train.__doc__ + sweep.__doc__)}
-    assert keywords | {*cli.SweepSettings.__annotations__} <= named
+@pytest.mark.parametrize("function", [*CALLS, sync], ids=lambda each: each.__name__)
+def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function):
+    keywords = getattr(cli, f"{function.__name__.title()}Settings").__annotations__
+    text = pydoc.plain(pydoc.render_doc(function))
+    listed = dict(re.findall(r"^ {6}(\w+)=\S+ +(\w.*)$", text, re.M))
+    assert {*listed} == {*keywords}
+    comments = re.findall(r"^(\w+): .* # (.*)", CONFIG.read_text(), re.M)
+    assert all(text.startswith(listed.get(key, "")) for key, text in comments)
 
 
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
