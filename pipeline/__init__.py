@@ -6,6 +6,11 @@ from pipeline.core import UserError
 class ConfigError(UserError):
     """Invalid settings; the message has one line for each problem."""
 
+    @property
+    def problems(self) -> list[str]:
+        """The lines of the message."""
+        return str(self).split("\n")
+
 
 def neuron_name(layer: int, index: int) -> str:
     """Return the name of a neuron of layer 1 or 2, counted from 0."""

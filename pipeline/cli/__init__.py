@@ -13,7 +13,8 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
 
 `arguments` calls these steps and makes a `Command`, with which `entry` runs a stage or
 a sweep. The types of flags, intervals and commands are in `command`. Each step raises a
-`ConfigError`; `problems` collects them, so that a user sees all problems at once.
+`ConfigError`; `arguments` collects their lines, and `problems` raises one error with
+all of them.
 """
 
 from pipeline.cli.command import Command, Interval

@@ -60,7 +60,7 @@ class Job:
             config = validate(TrainConfig, values)
         except ConfigError as error:
             invalid = TrainConfig.model_construct(**values)
-            return cls(invalid, varied, str(error).split("\n"))
+            return cls(invalid, varied, error.problems)
         return cls(config, varied, data=data)
 
     def __repr__(self) -> str:
