@@ -47,7 +47,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `hidden 20` in one list."""
+    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
     joined: list[list[str]] = []
     for word in words:
         if joined and _lacks_value(joined[-1], word, schema):
@@ -71,11 +71,12 @@ def read_words(
         ConfigError: If it is neither.
     """
     word = " ".join(words)
-    spaced = re.fullmatch(r"(?:--)?(\w+) ?=? ?(.*)", word, re.DOTALL)
-    is_spaced = len(words) > 1 or word.startswith("--")
+    spaced = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
+    is_spaced = len(words) > 1 or re.match(r"--|\w+:", word)
     if is_spaced and spaced and spaced[1] in schema.model_fields:
         rule = f"{word!r} is not of the form key=value"
-        raise ConfigError(f"{rule}: write {spaced[1]}={spaced[2] or 'value'}")
+        value = spaced[2].replace(", ", ",") or "value"
+        raise ConfigError(f"{rule}: write {spaced[1]}={value}")
     if word.startswith("-"):
         remedy = "--help lists the settings"
         if re.match("--config-path|-cp", word):
@@ -104,9 +105,9 @@ def read_words(
 
 
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is the value of a key, or an equals sign, before it."""
+    """Return whether a word is a value, or an equals sign, of the key before it."""
     keys = schema.model_fields
-    begun = re.fullmatch(r"(?:--)?(\w+) ?=?", " ".join(words))
+    begun = re.fullmatch(r"(?:--)?(\w+) ?(=?|=.*,)", " ".join(words))
     if not begun or begun[1] not in keys or word in keys:
         return False
     return bool(re.fullmatch("=?[^=-]*", word))
