@@ -13,8 +13,7 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
 
 `arguments` calls these steps and makes a `Command`, with which `entry` runs a stage or
 a sweep. The types of flags, intervals and commands are in `command`. Each step raises a
-`ConfigError`; `arguments` collects their lines, and `problems` raises one error with
-all of them.
+`ConfigError`; `arguments` collects their lines, and raises one error with all of them.
 """
 
 from pipeline.cli.command import Command, Interval

@@ -11,10 +11,11 @@ from pipeline.cli.config import (
     WrongType,
     defaults,
     explain_unknown_key,
+    located,
+    refuse,
     validate,
 )
 from pipeline.cli.grid import Grid, merge
-from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value

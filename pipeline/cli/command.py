@@ -1,5 +1,7 @@
 """What the steps make of a command line: its flags, intervals, and a valid command."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,28 @@ class Flags:
     def folders(self) -> list[Path]:
         """The folders with settings."""
         return [conf_dir(), *([self.folder] if self.folder else [])]
+
+    @property
+    def groups(self) -> list[str]:
+        """The names of all groups, which are folders in these folders."""
+        paths = [path for folder in self.folders for path in folder.iterdir()]
+        return sorted({path.name for path in paths if path.is_dir()})
+
+    def choices(self, group: str) -> list[str] | None:
+        """Return the names of the files of a group, such as sub/deep.
+
+        It is None if there is no folder of this name.
+        """
+        if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # it could leave the folders
+            return None
+        # Unlike the method of a path, `isdir` raises no error if the name is too long.
+        paths = [each / group for each in self.folders if os.path.isdir(each / group)]
+        names = {
+            file.relative_to(path).with_suffix("").as_posix()
+            for path in paths
+            for file in path.rglob("*.yaml")
+        }
+        return sorted(names) if paths else None
 
 
 @dataclass(frozen=True)

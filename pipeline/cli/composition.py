@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
-from pipeline.cli.config import as_text, choices
+from pipeline.cli.config import as_text
 from pipeline.cli.hydra_internals import ordered_files
 from pipeline.cli.source import one_line, read
 from pipeline.cli.values import Choices, parse_choices
@@ -51,7 +51,7 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
         varied = {
             key: parse_choices(word)
             for key, word in saved.items()
-            if choices(key, flags.folders) is not None
+            if flags.choices(key) is not None
         }
         if varied:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}

@@ -6,7 +6,6 @@
 import difflib
 import json
 import os
-import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -16,9 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
-from pipeline.paths import conf_dir, installed, project_dir
+from pipeline.paths import conf_dir, displayed, installed, project_dir
 from pipeline.text import printable
 
 
@@ -108,6 +106,17 @@ def explain_unknown_key(
     return located(rule, path)
 
 
+def located(message: str, path: Path | None) -> str:
+    """Return the message of a problem, with the file that it is in, if any."""
+    return f"{displayed(path)}: {message}" if path else message
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raise a ConfigError with a line for each problem, if there is one."""
+    if lines := [*dict.fromkeys(problems)]:
+        raise ConfigError("\n".join(lines))
+
+
 def defaults() -> dict[str, Any]:
     """Return the values of conf/config.yaml.
 
@@ -149,26 +158,6 @@ def params_of_dvc() -> dict[str, Any]:
         return {}
     values = defaults()
     return {key: values[key] for key in TRAINING_KEYS}
-
-
-def list_groups(folders: Iterable[Path]) -> list[str]:
-    """Return the names of all groups in folders with settings."""
-    paths = [path for folder in folders for path in folder.iterdir() if path.is_dir()]
-    return sorted({path.name for path in paths})
-
-
-def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
-    """Return the names of the files of a group, such as sub/deep.
-
-    It is None if there is no folder of this name in `folders`.
-    """
-    if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # it could leave the folders
-        return None
-    # Unlike the method of a path, `isdir` raises no error if the name is too long.
-    paths = [folder / group for folder in folders if os.path.isdir(folder / group)]
-    files = {file.relative_to(path) for path in paths for file in path.rglob("*.yaml")}
-    names = sorted(file.with_suffix("").as_posix() for file in files)
-    return names if paths else None
 
 
 def as_yaml(config: BaseModel) -> str:

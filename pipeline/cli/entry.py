@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline import UserError
-from pipeline.cli.command import Command
-from pipeline.cli.config import as_yaml, choices, list_groups, validate
+from pipeline.cli.command import Command, Flags
+from pipeline.cli.config import as_yaml, validate
 from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir, displayed
 from pipeline.process import run_command
@@ -61,11 +61,8 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
-    conf, folder = conf_dir(), Path(__file__).parent
-    names = {
-        group: " or ".join(choices(group, [conf]) or ())
-        for group in list_groups([conf])
-    }
+    folder, flags = Path(__file__).parent, Flags()
+    names = {each: " or ".join(flags.choices(each) or ()) for each in flags.groups}
     experiments = names.pop("experiment", "")
     others = [wrap(f"{group}={each}") for group, each in names.items() if each]
     template = (folder / "help.txt").read_text("utf-8")

@@ -6,7 +6,6 @@ does.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -24,7 +23,7 @@ from pipeline import ConfigError
 from pipeline.paths import displayed
 
 MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
-_RULES_LOCK = Lock()  # Hydra has one version base for all threads
+_BASE_LOCK = Lock()  # Hydra has one version base for all threads
 # Returns the values of a file, and the package of its header.
 Read = Callable[[Path], tuple[dict[str, Any], str | None]]
 
@@ -86,19 +85,6 @@ def header_package(text: str) -> str | None:
     return package
 
 
-@contextmanager
-def _rules_of_hydra() -> Iterator[None]:
-    """Use the rules of Hydra 1.3; then restore those of a program that uses Hydra."""
-    base = version.VersionBase.instance()
-    with _RULES_LOCK:
-        before = base.version_base
-        version.setbase("1.3")
-        try:
-            yield
-        finally:
-            base.version_base = before
-
-
 def ordered_files(
     overrides: Sequence[str], *, name: str, folders: Sequence[Path], read: Read
 ) -> Iterator[tuple[Path, str, str, DictConfig]]:
@@ -115,14 +101,21 @@ def ordered_files(
         HydraException: If a file is missing or the choices are invalid.
     """
     files = _Files(folders, read)
-    with _rules_of_hydra():
-        defaults = create_defaults_list(
-            repo=files,
-            config_name=name,
-            overrides_list=OverridesParser.create().parse_overrides([*overrides]),
-            prepend_hydra=False,
-            skip_missing=False,
-        )
+    choices = OverridesParser.create().parse_overrides([*overrides])
+    base = version.VersionBase.instance()
+    with _BASE_LOCK:  # the version whose rules count; a caller can use other ones
+        before = base.version_base
+        version.setbase("1.3")
+        try:
+            defaults = create_defaults_list(
+                repo=files,
+                config_name=name,
+                overrides_list=choices,
+                prepend_hydra=False,
+                skip_missing=False,
+            )
+        finally:
+            base.version_base = before
     for default in defaults.defaults:
         loaded = files.load_config(str(default.config_path))
         assert loaded and isinstance(loaded.config, DictConfig)

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
-from pipeline.cli.config import (
-    choices,
-    describe_default,
-    explain_unknown_key,
-    list_groups,
-)
+from pipeline.cli.config import describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
@@ -87,7 +82,7 @@ def read_words(
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
         raise ConfigError(describe_hydra(key))
-    names = choices(group, flags.folders)
+    names = flags.choices(group)
     if names is not None:
         return key, _read_choices(word, key, names, flags)
     if name.startswith("~") and key in KEYS:
@@ -99,8 +94,7 @@ def read_words(
         hint = f"did you mean {schema.main_key}={shorten(word)}?"
         raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
     if key not in schema.model_fields:
-        groups = list_groups(flags.folders)
-        raise ConfigError(explain_unknown_key(key, schema, groups=groups))
+        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
 
 
