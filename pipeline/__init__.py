@@ -8,6 +8,11 @@ WHITE = 255  # the highest gray level; in integers, also the highest output of a
 class ConfigError(UserError):
     """Invalid settings; the message has one line for each problem."""
 
+    @property
+    def problems(self) -> list[str]:
+        """The lines of the message."""
+        return str(self).split("\n")
+
 
 def neuron_name(layer: int, index: int) -> str:
     """Return the name of a neuron of layer 1 or 2, counted from 0."""

@@ -39,12 +39,18 @@ def call(
         quiet: Whether nothing is printed.
 
     Raises:
-        ConfigError: If the folder contains more than what `stage` wrote.
+        ConfigError: If `folder` cannot be a folder, or contains more than what `stage`
+            wrote.
     """
     path = None
     if folder is not None:
+        if not os.fspath(folder):  # it would be the working directory
+            raise ConfigError("folder must not be empty: give a path, or leave it out")
         # A link remains, and the folder that it leads to is replaced.
         path = Path(os.path.realpath(Path(folder).expanduser()))
+        existing = next(each for each in (path, *path.parents) if each.exists())
+        if not existing.is_dir():
+            raise ConfigError(f"folder must not be a file or in one, got {path}")
         if stage:
             _check_folder(path, stage)
     tokens = _folder.set(path), _stage.set(stage), _is_quiet.set(quiet), _said.set([])
@@ -59,17 +65,16 @@ def call(
 
 def _check_folder(folder: Path, stage: str) -> None:
     """Raise a ConfigError if a folder contains more than what `stage` wrote."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"folder must not be a file, got {folder}")
-    recorded: set[str] = set()
+    writer, recorded = stage, set[str]()
     with suppress(OSError, ValueError, TypeError, KeyError):  # it may be another file
         record = json.loads((folder / RECORD).read_bytes())
-        if record["stage"] == stage:
-            recorded = {RECORD, *record["files"]}
-    if others := sorted(_content(folder) - recorded):
+        writer, recorded = record["stage"], {RECORD, *record["files"]}
+    others = sorted(_content(folder) - recorded)
+    if others or writer != stage:
+        found = f"contains {others[0]!r}" if others else f"{writer}() has written"
         raise ConfigError(
             f"folder must be new, empty or written by an earlier call of {stage}(), "
-            f"got {folder}, which contains {others[0]!r}: use another folder"
+            f"got {folder}, which {found}: use another folder"
         )
 
 

@@ -1,21 +1,26 @@
 """The console of Rich, and its progress bars, which appear only on a terminal."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from http.client import HTTPResponse
 from typing import Any, BinaryIO, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    MofNCompleteColumn,
-    Progress,
-    TimeRemainingColumn,
-    wrap_file,
-)
-
 from pipeline.call import is_quiet
 from pipeline.text import printable
+
+_state = random.getstate()
+try:  # Rich draws random numbers, but a caller may have seeded the generator
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        MofNCompleteColumn,
+        Progress,
+        TimeRemainingColumn,
+        wrap_file,
+    )
+finally:
+    random.setstate(_state)
 
 Item = TypeVar("Item")
 

@@ -11,12 +11,13 @@ images; the mean of the training pixels is 0.1307, and 67 of the 784 are always 
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
-from pipeline.cli import DataConfig, DataSettings, from_python, stage
+from pipeline.cli import DataConfig, DataSettings, documented, from_python, stage
 
 if TYPE_CHECKING:
     from pipeline.datasets.data import PreparedData
 
 
+@documented(DataSettings)
 def data(
     *,
     quiet: bool = False,
@@ -26,8 +27,7 @@ def data(
 
     Args:
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as dataset="digits".
-            `python -m pipeline.data --help` lists them with their defaults.
+        settings: See the list below, such as dataset="digits".
 
     Returns:
         The data set, and the path of its file.

@@ -22,13 +22,20 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
-from pipeline.cli import EvaluateConfig, EvaluateSettings, from_python, stage
+from pipeline.cli import (
+    EvaluateConfig,
+    EvaluateSettings,
+    documented,
+    from_python,
+    stage,
+)
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
 
 
+@documented(EvaluateSettings)
 def evaluate(
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -42,8 +49,7 @@ def evaluate(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as sets=["digits"].
-            `python -m pipeline.evaluate --help` lists them with their defaults.
+        settings: See the list below, such as sets=["digits"].
 
     Returns:
         The metrics, predictions and files of the evaluation.

@@ -41,6 +41,7 @@ from pipeline.cli import (
     Command,
     ExportConfig,
     ExportSettings,
+    documented,
     from_python,
     stage,
     validate,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.export import ExportResult
 
 
+@documented(ExportSettings)
 def export(
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -64,8 +66,7 @@ def export(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as bits=4.
-            `python -m pipeline.export --help` lists them with their defaults.
+        settings: See the list below, such as bits=4.
 
     Returns:
         The exports, each with its report.

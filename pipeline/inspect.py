@@ -26,13 +26,14 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
-from pipeline.cli import InspectConfig, InspectSettings, from_python, stage
+from pipeline.cli import InspectConfig, InspectSettings, documented, from_python, stage
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.interpret.inspect import Inspection
 
 
+@documented(InspectSettings)
 def inspect(
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -46,8 +47,7 @@ def inspect(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as neuron="N11".
-            `python -m pipeline.inspect --help` lists them with their defaults.
+        settings: See the list below, such as neuron="N11".
 
     Returns:
         The text that the command prints, and the folder of the files.

@@ -10,19 +10,26 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 """
 
 import os
-from collections.abc import Iterable
 from operator import index
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
 from pipeline.call import call
-from pipeline.cli import Array, PredictConfig, PredictSettings, from_python, stage
+from pipeline.cli import (
+    Array,
+    PredictConfig,
+    PredictSettings,
+    documented,
+    from_python,
+    stage,
+)
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.evaluation.predict import PredictResult
 
 
+@documented(PredictSettings)
 def predict(
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -36,12 +43,11 @@ def predict(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml; `python -m pipeline.predict --help`
-            lists them with their defaults.
-            `images` can also be a list of indices of test images, or an array or a
-            tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
-            (black, the background in MNIST) to 255 (white). Pixels are not
-            preprocessed. A flat array of indices must have another type than uint8.
+        settings: See the list below. `images` can also be a list of indices of test
+            images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
+            (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
+            are not preprocessed. A flat array of indices must have another type than
+            uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.
@@ -51,11 +57,11 @@ def predict(
         UserError, OSError: If a file, the store or the network cannot be used.
     """
     with call(folder=folder, stage="predict", quiet=quiet):
-        images: Any = settings.get("images")
+        images: Any = settings.get("images", 0)
         array: Any = None
         if _are_pixels(images):
             array = settings.pop("images")
-        elif not isinstance(images, str) and hasattr(images, "__iter__"):
+        elif not isinstance(images, int | str | os.PathLike):
             settings["images"] = _indices(images)
         return run_predict(from_python(PredictConfig, settings), array)
 
@@ -65,26 +71,23 @@ def _are_pixels(images: Any) -> bool:  # noqa: ANN401
 
     A flat array of integers has the indices of test images, unless they are uint8.
     """
-    if not getattr(images, "ndim", 0):
-        return False
-    from numpy import asarray, integer, issubdtype, uint8  # which --help saves
-
-    array = asarray(images)
-    is_integer = issubdtype(array.dtype, integer) and array.dtype != uint8
-    return array.ndim > 1 or not is_integer
+    axes, kind = getattr(images, "ndim", 0), str(getattr(images, "dtype", ""))
+    return axes > 1 or (axes == 1 and ("int" not in kind or "uint8" in kind))
 
 
-def _indices(images: Iterable[Any]) -> str:
-    """Return the indices of test images as they are typed."""
-    images = [*images]
+def _indices(images: Any) -> str:  # noqa: ANN401
+    """Return the indices of test images, or a single one, as they are typed."""
     try:
-        if any(isinstance(each, bool) for each in images):
+        several = [images] if getattr(images, "ndim", None) == 0 else [*images]
+        if any(isinstance(each, bool) for each in several):
             raise TypeError
-        return ",".join(str(index(each)) for each in images)
+        return ",".join(str(index(each)) for each in several)
     except TypeError:
-        rule = "a list must have the indices of test images"
-        remedy = "pass files as a folder, and pixels as one array"
-        raise ConfigError(f"images is invalid: {rule}; {remedy}") from None
+        raise ConfigError(
+            "images must be indices of test images, the path of a file or a folder, or "
+            f"gray levels as one array, got {type(images).__name__}: np.stack joins "
+            "arrays, and np.asarray converts an image of Pillow"
+        ) from None
 
 
 def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResult":

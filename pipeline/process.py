@@ -55,7 +55,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         statuses.append(0)
     except ConfigError as error:
         title = "error: invalid arguments; nothing was run"
-        print_error("\n  ".join([title, *str(error).split("\n"), f"see {name} --help"]))
+        print_error("\n  ".join([title, *error.problems, f"see {name} --help"]))
         sys.exit(2)
     except (UserError, FloatingPointError, OSError) as error:
         if print_traceback or not is_user_error(error):

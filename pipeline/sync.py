@@ -13,16 +13,16 @@ from typing import Unpack
 
 from pipeline import ConfigError
 from pipeline.call import call
-from pipeline.cli import SyncConfig, SyncSettings, from_python, stage
+from pipeline.cli import SyncConfig, SyncSettings, documented, from_python, stage
 
 
+@documented(SyncSettings)
 def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, str]:
     """Copy recorded runs to an MLflow server, like `python -m pipeline.sync`.
 
     Args:
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as server="http://...".
-            `python -m pipeline.sync --help` lists them with their defaults.
+        settings: See the list below, such as server="http://...".
 
     Returns:
         The URL of each copy by the id of the original.

@@ -17,6 +17,7 @@ from pipeline.cli import (
     SweepSettings,
     TrainConfig,
     TrainSettings,
+    documented,
     from_python,
     stage,
     sweep_from_python,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.training.run import TrainResult
 
 
+@documented(TrainSettings)
 def train(
     *,
     on_epoch: "Callable[[Epoch], object] | None" = None,
@@ -50,10 +52,8 @@ def train(
             new, empty or written by an earlier call of this function, which is
             replaced.
         quiet: If True, nothing is printed.
-        settings: dataset, hidden, seed, split, epochs, batch_size, lr, tracking,
-            server, run_name, experiment_name, resume, reproduce; by default, those of
-            conf/config.yaml. `python -m pipeline.train --help` has their meanings.
-            Values can be NumPy numbers and paths.
+        settings: See the list below. Values can be numbers of NumPy or PyTorch, and
+            paths.
 
     Returns:
         The training run. Without `folder`, its `folder` is the one in MLflow's store,
@@ -69,6 +69,7 @@ def train(
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
 
+@documented(SweepSettings)
 def sweep(
     *,
     on_result: "Callable[[Outcome], object] | None" = None,
@@ -87,16 +88,18 @@ def sweep(
         quiet: If True, nothing is printed.
         settings: Those of `train` without resume and reproduce, and workers, executor,
             again, trials. A list, such as hidden=[10, 20], has several values.
-            hidden="interval(4,128)" together with trials=20 is a search.
-            `python -m pipeline.train --help` has the meanings of the settings.
+            hidden="interval(4,128)" together with trials=20 is a search. See the list
+            below.
 
     Returns:
         The outcome of each training run, also as a data frame of pandas.
 
     Raises:
-        ConfigError: If settings are invalid; the message has one line per problem.
+        ConfigError: If settings or all combinations are invalid, so that there is no
+            result; the message has one line per problem.
         SweepFailed: If training runs failed; the others are trained and recorded first,
-            and `error.result` has all outcomes. It is a UserError.
+            and `error.result` has all outcomes. It is a UserError
+            of pipeline.sweeps.result.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)

@@ -160,6 +160,15 @@ def test_the_ten_python_lines_of_the_readme_work(project):
     assert "tensor([[" in printed  # the probabilities
 
 
+def test_the_python_lines_about_errors_get_the_result_of_a_failed_sweep(project):
+    with project.captured():
+        exec(python_code("pipeline/README.md"), scope := {})
+    failed, trained = sorted(scope["result"].outcomes, key=lambda o: not o.error)
+    assert "hidden must be" in failed.error and trained.accuracy > 0
+    assert issubclass(scope["ConfigError"], scope["UserError"])
+    assert issubclass(scope["SweepFailed"], scope["UserError"])
+
+
 def test_the_python_lines_train_the_same_network_as_the_command(trained):
     code = python_code("pipeline/training/README.md")
     exec(code.replace("outputs/data", str(DATA)), scope := {})

@@ -11,12 +11,12 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
 4. `grid` replaces the values of files by those that are given, and lists the settings.
 5. `config` checks each value with the `schema` of the stage, `rules` those together.
 
-`arguments` calls these steps and makes a `Command`, with which `command` runs a stage
-or a sweep. Each step raises a `ConfigError`; `problems` collects them, so that a user
-sees all problems at once.
+`arguments` calls these steps and makes a `Command`, with which `entry` runs a stage or
+a sweep. The types of flags, intervals and commands are in `command`. Each step raises a
+`ConfigError`; `arguments` collects their lines, and raises one error with all of them.
 """
 
-from pipeline.cli.command import Command, Interval, stage
+from pipeline.cli.command import Command, Interval
 from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
@@ -26,6 +26,7 @@ from pipeline.cli.config import (
     run_name,
     validate,
 )
+from pipeline.cli.entry import documented, stage
 from pipeline.cli.keywords import (
     Array,
     DataSettings,

@@ -1,7 +1,7 @@
 """Makes a valid command of a command line, or of the keywords of a call from Python."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
@@ -11,10 +11,11 @@ from pipeline.cli.config import (
     WrongType,
     defaults,
     explain_unknown_key,
+    located,
+    refuse,
     validate,
 )
 from pipeline.cli.grid import Grid, merge
-from pipeline.cli.problems import Problems, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
@@ -55,35 +56,33 @@ def command_of(
         ConfigError: If something is invalid. If it cannot be read, rules about several
             settings are not checked, because some of them may be missing.
     """
-    problems = Problems()
+    problems: list[str] = []
     values: dict[str, object] = {}
     groups: dict[str, Choices] = {}
     for item in items:
-        with problems.collected():
+        try:
             key, value = read(item, schema, flags)
-            if key in values or key in groups:
-                raise ConfigError(f"{key} is given more than once: give it once")
-            if isinstance(value, Choices):
-                groups[key] = value
-            else:
-                values[key] = value
-    grids: list[Grid] = []
-    with problems.collected():
-        for composed in compositions(groups, flags):
-            _check_stage(composed, schema, flags)
-            saved: dict[str, object] = {}
-            unread = {k: x for k, x in composed.saved.items() if k not in values}
-            for key, text in unread.items():
-                with problems.collected(composed.files[key]):
-                    saved[key] = parse_value(key, text, schema)
-            grids.append(merge(composed, saved, values, schema))
-    is_complete = not problems
-    with problems.collected():
-        if not grids:  # then the defaults replace the values of files
-            grids.append(merge(Composition(defaults(), {}), {}, values, schema))
-        command = _check(grids, schema, flags, is_complete=is_complete)
-    problems.raise_all()
-    return command
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        # As in Hydra, the last one counts if a key is given several times.
+        if isinstance(value, Choices):
+            groups[key] = value
+        else:
+            values[key] = value
+    try:
+        composed = [*compositions(groups, flags)]
+        for each in composed:
+            _check_stage(each, schema, flags)
+    except ConfigError as error:
+        problems += error.problems
+        composed = [Composition(defaults(), {})]  # in place of the values of files
+    grids = []
+    for each in composed:
+        saved, unreadable = _read_saved(each, values, schema)
+        problems += unreadable
+        grids.append(merge(each, saved, values, schema))
+    return _check(grids, schema, flags, problems)
 
 
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
@@ -94,39 +93,54 @@ def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
+def _read_saved(
+    composed: Composition, given: Container[str], schema: Schema
+) -> tuple[dict[str, object], list[str]]:
+    """Return the values of a saved sweep that are not given, and a line per problem."""
+    saved: dict[str, object] = {}
+    problems: list[str] = []
+    for key, word in composed.saved.items():
+        if key not in given:
+            try:
+                saved[key] = parse_value(key, word.partition("=")[2], schema)
+            except ConfigError as error:
+                problems += (located(x, composed.files[key]) for x in error.problems)
+    return saved, problems
+
+
 def _check(
-    grids: Sequence[Grid], schema: Schema, flags: Flags, *, is_complete: bool
+    grids: Sequence[Grid], schema: Schema, flags: Flags, unreadable: Sequence[str]
 ) -> Command:
     """Return the command if all rules hold, and if a combination is valid.
 
-    With `is_complete` False, rules about several settings are not checked.
+    If something is `unreadable`, rules about several settings are not checked.
     """
-    problems = Problems()
-    for grid in grids:
-        with problems.collected():
-            refuse(_unknown_keys(grid, schema))
-        with problems.collected():
-            refuse(broken_rules(grid, schema) if is_complete else ())
-    with problems.collected():
-        refuse(broken_rules_of_sweeps(grids) if is_complete else ())
+    problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
-    errors: list[ConfigError | None] = []
-    with problems.collected():
+    errors: list[ConfigError | None] = []  # of each combination
+    try:
+        for grid in grids:
+            problems += _unknown_keys(grid, schema)
+        if not unreadable:
+            for grid in grids:
+                problems += broken_rules(grid, schema)
+            problems += broken_rules_of_sweeps(grids)
         _check_number(grids)
         for grid in grids:
             own = [*grid.settings()]
             settings += own
             errors += [_error(values, schema, grid) for values in own]
             if grid.intervals:  # both ends of each interval must be valid
-                for values in (*own, *grid.settings("high")):
-                    with problems.collected():
-                        validate(schema, values, grid.files)
+                ends = (*own, *grid.settings("high"))
+                found = [_error(values, schema, grid) for values in ends]
+                problems += (x for error in found if error for x in error.problems)
+    except ConfigError as error:  # there are no combinations
+        problems += error.problems
     is_refused = bool(problems) or all(errors)
-    for error in filter(None, errors):
-        if is_refused or isinstance(error, WrongType):
-            with problems.collected():
-                raise error
-    problems.raise_all()
+    for each in errors:
+        if each and (is_refused or isinstance(each, WrongType)):
+            problems += each.problems
+    refuse(problems)
     return Command(
         values=settings[errors.index(None)],
         settings=settings,

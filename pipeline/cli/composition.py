@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
-from pipeline.cli.config import as_text, choices
+from pipeline.cli.config import as_text
 from pipeline.cli.hydra_internals import ordered_files
 from pipeline.cli.source import one_line, read
 from pipeline.cli.values import Choices, parse_choices
@@ -31,7 +31,8 @@ class Composition:
     values: Mapping[str, Any]  # by key; references to other keys are not resolved
     files: Mapping[str, Path]  # by key: the file that sets it
     chosen: frozenset[str] = frozenset()  # the keys in the files of chosen groups
-    saved: Mapping[str, str] = field(default_factory=dict)  # those of a saved sweep
+    # The overrides of a saved sweep by key, such as +seed=1,2.
+    saved: Mapping[str, str] = field(default_factory=dict)
     starts_sweep: bool = False  # hydra.mode: MULTIRUN
     is_sweep: bool = False  # the same, or -m
 
@@ -46,11 +47,11 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
     """
     for combination in itertools.product(*groups.values()):
         composed = compose(combination, flags)
-        saved = {k: text for k, text in composed.saved.items() if k not in groups}
+        saved = {k: word for k, word in composed.saved.items() if k not in groups}
         varied = {
-            key: parse_choices(f"{key}={text}")
-            for key, text in saved.items()
-            if choices(key, flags.folders) is not None
+            key: parse_choices(word)
+            for key, word in saved.items()
+            if flags.choices(key) is not None
         }
         if varied:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}
@@ -78,7 +79,9 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
             if group in groups:
                 chosen |= {*keys}
             params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-            saving |= dict.fromkeys(map(str, params), path)
+            saving |= dict.fromkeys((str(key).lstrip("+") for key in params), path)
+            if not config:
+                continue  # its package would be a key
             if package:
                 OmegaConf.update(merged, package, config)
             else:
@@ -94,7 +97,9 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     is_sweep = flags.is_sweep or starts_sweep
     params = (hydra.get("sweeper") or {}).get("params") or {} if is_sweep else {}
-    saved = {str(key): as_text(value) for key, value in params.items()}
+    saved = {
+        str(key).lstrip("+"): f"{key}={as_text(value)}" for key, value in params.items()
+    }
     return Composition(
         values={str(key): value for key, value in values.items()},
         files=setting | {key: saving[key] for key in saved},

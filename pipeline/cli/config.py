@@ -15,9 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
-from pipeline.paths import conf_dir, installed, project_dir
+from pipeline.paths import conf_dir, displayed, installed, project_dir
 from pipeline.text import printable
 
 
@@ -80,19 +79,42 @@ def as_text(value: object) -> str:
 
 
 def explain_unknown_key(
-    key: str, schema: type[StageConfig], path: Path | None = None
+    key: str,
+    schema: type[StageConfig],
+    path: Path | None = None,
+    *,
+    groups: Iterable[str] = (),
 ) -> str:
-    """Explain why a key, which may be in a file, is not a setting of the stage."""
-    if path and path.parent.name == key:  # Hydra's default for the files of a group
+    """Explain why a key is not a setting of the stage.
+
+    Args:
+        key: What was given.
+        schema: That of the stage.
+        path: The file with the key, if it is in one.
+        groups: What else could be meant.
+    """
+    if path and key in path.parent.parts:  # Hydra's default for the files of a group
         line = "# @package _global_"
         return located(f"`{key}` is not a setting: add the line {line!r}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
-    matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
+    names = [*schema.model_fields, *groups]
+    matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting; did you mean {matches[0]}?", path)
     settings = ", ".join(schema.model_fields)
     rule = f"`{key}` is not a setting of this stage; its settings: {settings}"
     return located(rule, path)
+
+
+def located(message: str, path: Path | None) -> str:
+    """Return the message of a problem, with the file that it is in, if any."""
+    return f"{displayed(path)}: {message}" if path else message
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raise a ConfigError with a line for each problem, if there is one."""
+    if lines := [*dict.fromkeys(problems)]:
+        raise ConfigError("\n".join(lines))
 
 
 def defaults() -> dict[str, Any]:
@@ -136,15 +158,6 @@ def params_of_dvc() -> dict[str, Any]:
         return {}
     values = defaults()
     return {key: values[key] for key in TRAINING_KEYS}
-
-
-def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
-    """Return the names of the files of a group; None if there is no such folder."""
-    # Unlike the method of a path, `isdir` raises no error if the name is too long.
-    paths = [folder / group for folder in folders if os.path.isdir(folder / group)]
-    if not group or not paths:
-        return None
-    return sorted({file.stem for path in paths for file in path.glob("*.yaml")})
 
 
 def as_yaml(config: BaseModel) -> str:

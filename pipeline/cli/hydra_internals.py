@@ -4,8 +4,10 @@ Hydra can change these in any release. `tests/cli/test_hydra_internals.py` fails
 does.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from hydra import version
@@ -18,8 +20,10 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline import ConfigError
+from pipeline.paths import displayed
 
 MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
+_BASE_LOCK = Lock()  # Hydra has one version base for all threads
 # Returns the values of a file, and the package of its header.
 Read = Callable[[Path], tuple[dict[str, Any], str | None]]
 
@@ -28,12 +32,20 @@ class _ConfFolder(FileConfigSource):
     """A folder of YAML files, which are read by a function of ours."""
 
     def __init__(self, folder: Path, read: Read) -> None:
-        super().__init__("conf", f"file://{folder}")
+        super().__init__("conf", f"file://{os.path.normpath(folder)}")
         self._read = read
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read a file; the result has its path."""
-        path = Path(self.path, self._normalize_file_name(config_path))
+        """Read a file; the result has its path.
+
+        Raises:
+            ConfigError: If it is outside of the folder.
+        """
+        folder, name = Path(self.path), self._normalize_file_name(config_path)
+        path = Path(os.path.normpath(folder / name))
+        if not path.is_relative_to(folder):
+            place = f"outside of {displayed(folder)}, the folder of settings"
+            raise ConfigError(f"{name} is {place}: remove it")
         values, package = self._read(path)
         config = OmegaConf.create(values)
         return ConfigResult(self.provider, str(path), config, {"package": package})
@@ -88,15 +100,22 @@ def ordered_files(
         ConfigError: If defaults lists form a cycle.
         HydraException: If a file is missing or the choices are invalid.
     """
-    version.setbase("1.3")
     files = _Files(folders, read)
-    defaults = create_defaults_list(
-        repo=files,
-        config_name=name,
-        overrides_list=OverridesParser.create().parse_overrides([*overrides]),
-        prepend_hydra=False,
-        skip_missing=False,
-    )
+    choices = OverridesParser.create().parse_overrides([*overrides])
+    base = version.VersionBase.instance()
+    with _BASE_LOCK:  # the version whose rules count; a caller can use other ones
+        before = base.version_base
+        version.setbase("1.3")
+        try:
+            defaults = create_defaults_list(
+                repo=files,
+                config_name=name,
+                overrides_list=choices,
+                prepend_hydra=False,
+                skip_missing=False,
+            )
+        finally:
+            base.version_base = before
     for default in defaults.defaults:
         loaded = files.load_config(str(default.config_path))
         assert loaded and isinstance(loaded.config, DictConfig)

@@ -8,10 +8,21 @@ The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 # too: a call accepts paths, arrays and, in a sweep, several values.
 
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
+from collections.abc import Iterable
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypedDict,
+    runtime_checkable,
+)
 
 PathText = str | os.PathLike[str]
+# Numbers of Python, NumPy and PyTorch.
+Integer = int | SupportsIndex
+Number = float | SupportsFloat
 
 
 @runtime_checkable
@@ -44,12 +55,12 @@ class NewRunSettings(RecordedSettings, total=False):
 class TrainSettings(DataSettings, NewRunSettings, total=False):
     """Settings of `train`."""
 
-    hidden: int
-    seed: int
+    hidden: Integer
+    seed: Integer
     split: Literal["exercise", "holdout"]
-    epochs: int
-    batch_size: int
-    lr: float
+    epochs: Integer
+    batch_size: Integer
+    lr: Number
     resume: bool
     reproduce: str | None
 
@@ -57,17 +68,17 @@ class TrainSettings(DataSettings, NewRunSettings, total=False):
 class SweepSettings(NewRunSettings, total=False):
     """Settings of `sweep`: a value, several, or "interval(4,128)"."""
 
-    dataset: PathText | Sequence[PathText]
-    hidden: int | Sequence[int] | str
-    seed: int | Sequence[int] | str
-    split: str | Sequence[str]
-    epochs: int | Sequence[int] | str
-    batch_size: int | Sequence[int] | str
-    lr: float | Sequence[float] | str
-    workers: int | None
+    dataset: PathText | Iterable[PathText]
+    hidden: Integer | Iterable[Integer] | str
+    seed: Integer | Iterable[Integer] | str
+    split: str | Iterable[str]
+    epochs: Integer | Iterable[Integer] | str
+    batch_size: Integer | Iterable[Integer] | str
+    lr: Number | Iterable[Number] | str
+    workers: Integer | None
     executor: Literal["local", "ray"]
     again: bool
-    trials: int | None
+    trials: Integer | None
 
 
 class NetworkSettings(TypedDict, total=False):
@@ -80,21 +91,21 @@ class NetworkSettings(TypedDict, total=False):
 class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
     """Settings of `evaluate`."""
 
-    sets: str | Sequence[PathText] | None
+    sets: PathText | Iterable[PathText] | None
     prepare: bool | None
 
 
 class PredictSettings(NetworkSettings, total=False):
     """Settings of `predict`."""
 
-    images: int | PathText | Sequence[int] | Array
+    images: Integer | PathText | Iterable[Integer] | Array
 
 
 class InspectSettings(NetworkSettings, RecordedSettings, total=False):
     """Settings of `inspect`."""
 
     neuron: str | None
-    image: int | PathText | None
+    image: Integer | PathText | None
     integers: bool
     weight: str | None
     arrays: bool
@@ -105,9 +116,9 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
     """Settings of `export`."""
 
     bits: Literal[8, 4, 2, 1, "all"]
-    finetune: int | None
+    finetune: Integer | None
     sweep: str | None
-    workers: int | None
+    workers: Integer | None
 
 
 class SyncSettings(TypedDict, total=False):

@@ -53,9 +53,8 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
     key, value = item
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    if getattr(value, "ndim", None) == 0:  # it cannot be iterated
-        value = _builtin(value)
-    is_text = isinstance(value, str | bytes | os.PathLike)
+    value = _builtin(value)  # an array without axes cannot be iterated
+    is_text = isinstance(value, str | bytes)
     is_list = contains(schema.model_fields[key].annotation, list)
     if isinstance(value, str) and (is_list or key not in TEXT_KEYS):
         value = parse_value(key, value, schema)
@@ -74,7 +73,7 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
         raise ConfigError(f"{rule}: {remedy}")
     if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
-    return key, _builtin(value)
+    return key, value
 
 
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401

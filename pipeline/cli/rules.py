@@ -83,8 +83,7 @@ def _without_effect(
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if is_sweep:
-        refused = {k for k in schema.no_sweep if values[k] not in (None, True)}
-        found |= {key: schema.no_sweep[key] for key in refused}
+        found |= schema.no_sweep
     elif values.get("bits") != "all" and not values.get("sweep"):
         found |= dict.fromkeys(schema.only_sweeps, "is a setting of sweeps: add -m")
     return found

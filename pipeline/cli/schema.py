@@ -74,7 +74,7 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     varied = TRAINING_KEYS
     only_sweeps = ("workers", "executor", "again", "trials")
     no_sweep = {
-        "reproduce": "takes one run: leave out -m or experiment",
+        "reproduce": "takes one run: leave out -m or experiment, or call train()",
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     has_experiments = True

@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline import ConfigError
+from pipeline.cli.config import located, refuse
 from pipeline.cli.hydra_internals import header_package
-from pipeline.cli.problems import located, refuse
 from pipeline.paths import displayed
 
 HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in a defaults list or a package
@@ -50,7 +50,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
             message has a line, which names the file, for each problem.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
         package = header_package(text)
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
@@ -68,17 +68,15 @@ _parse_yaml = cache(OmegaConf.create)  # takes 4 ms for conf/config.yaml
 def parse(text: str, path: Path) -> dict[str, Any]:
     """Return the content of a YAML file; a ConfigError names it if it is invalid."""
     try:
-        content = _parse_yaml(text)
-        if not isinstance(content, DictConfig):
-            raise ConfigError(
-                f"cannot read {displayed(path)}: it must contain key: value"
-            )
-        values = OmegaConf.to_container(content)
+        content: object = OmegaConf.to_container(_parse_yaml(text))
+    except AssertionError:  # OmegaConf's, for a file that is a number
+        content = None
     except (OmegaConfBaseException, YAMLError) as error:
         message = f"cannot read {displayed(path)}: {one_line(error)}"
         raise ConfigError(message) from None
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
+    if not isinstance(content, dict):
+        raise ConfigError(f"cannot read {displayed(path)}: it must contain key: value")
+    return {str(key): value for key, value in content.items()}
 
 
 def one_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
-from pipeline.cli.config import choices, describe_default
+from pipeline.cli.config import describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
@@ -23,6 +23,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--config-name", "-cn", default=Flags.name)
     try:
@@ -41,7 +42,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `hidden 20` in one list."""
+    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
     joined: list[list[str]] = []
     for word in words:
         if joined and _lacks_value(joined[-1], word, schema):
@@ -65,11 +66,12 @@ def read_words(
         ConfigError: If it is neither.
     """
     word = " ".join(words)
-    spaced = re.fullmatch(r"(?:--)?(\w+) ?=? ?(.*)", word, re.DOTALL)
-    is_spaced = len(words) > 1 or word.startswith("--")
+    spaced = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
+    is_spaced = len(words) > 1 or re.match(r"--|\w+:", word)
     if is_spaced and spaced and spaced[1] in schema.model_fields:
         rule = f"{word!r} is not of the form key=value"
-        raise ConfigError(f"{rule}: write {spaced[1]}={spaced[2] or 'value'}")
+        value = spaced[2].replace(", ", ",") or "value"
+        raise ConfigError(f"{rule}: write {spaced[1]}={value}")
     if word.startswith("-"):
         remedy = "--help lists the settings"
         if re.match("--config-path|-cp", word):
@@ -80,7 +82,7 @@ def read_words(
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
         raise ConfigError(describe_hydra(key))
-    names = choices(group, flags.folders)
+    names = flags.choices(group)
     if names is not None:
         return key, _read_choices(word, key, names, flags)
     if name.startswith("~") and key in KEYS:
@@ -91,13 +93,15 @@ def read_words(
     if not equals and name == key:
         hint = f"did you mean {schema.main_key}={shorten(word)}?"
         raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
 
 
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is the value of a key, or an equals sign, before it."""
+    """Return whether a word is a value, or an equals sign, of the key before it."""
     keys = schema.model_fields
-    begun = re.fullmatch(r"(?:--)?(\w+) ?=?", " ".join(words))
+    begun = re.fullmatch(r"(?:--)?(\w+) ?(=?|=.*,)", " ".join(words))
     if not begun or begun[1] not in keys or word in keys:
         return False
     return bool(re.fullmatch("=?[^=-]*", word))

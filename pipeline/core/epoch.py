@@ -13,11 +13,11 @@ from jaxtyping import Float
 Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Epoch:
     """The network at the end of an epoch, and its scores."""
 
-    tensors: Snapshot
+    tensors: Snapshot = field(repr=False)
     number: int = 0  # 0 is before the training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
     seconds: float = 0.0  # duration, validation included

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -26,14 +26,27 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
 
     Pixels in [0, 1] would be scaled twice, and most predictions would be wrong.
     """
-    array = np.asarray(images)
+    array = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
-        return array
+        return np.require(array, requirements=["C", "W"])  # as PyTorch needs them
     rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
-    remedy = "one image is image[None]"
-    if array.dtype != np.uint8:
-        remedy = "for pixels in [0, 1], pass (pixels * 255).round().astype(np.uint8)"
-    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")
+    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {_remedy(array)}")
+
+
+def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
+    """Return what to pass instead of images that are refused."""
+    if not array.size:
+        return "there is no image"
+    kind, shape, instead = array.dtype.kind, array.shape, "images"
+    if kind not in "buif":  # bool, integers and floats
+        return "pass an array of numbers"
+    if shape[1:] != (SIDE, SIDE):
+        if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
+            return "python -m pipeline.predict images=photo.png resizes an image"
+        instead += ".reshape(-1, 28, 28)"
+    if kind in "bf" and array.max() <= 1:
+        instead = f"({instead} * 255).round()"
+    return f"pass {instead}" + (".astype(np.uint8)" if kind != "u" else "")
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
@@ -48,7 +61,8 @@ def batches(
 
     For 60,000 images, the network is then five times as fast as with one batch.
     """
-    return [images[row : row + BATCH] for row in range(0, len(images), BATCH)]
+    starts = range(0, max(1, len(images)), BATCH)  # a batch without images, if none
+    return [images[row : row + BATCH] for row in starts]
 
 
 class Dense(nn.Linear):

@@ -141,6 +141,6 @@ def name_or_folder(value: str) -> str:
     except (OSError, RuntimeError):  # the name is too long, or its ~user does not exist
         pass
     names = ", ".join([*REGISTRY, "an imported data set"])
-    matches = difflib.get_close_matches(value, REGISTRY, n=1)
+    matches = difflib.get_close_matches(value.lower(), REGISTRY, n=1)
     hint = f" (did you mean {matches[0]}?)" if matches else ""
     raise ValueError(f"must be {names} or an existing folder{hint}")

@@ -62,7 +62,7 @@ class ExportReport:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ExportedNetwork:
     """The result of a job, which a worker can send: no tensors, no data set."""
 
@@ -71,6 +71,10 @@ class ExportedNetwork:
     silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all files."""
+        return f"<ExportedNetwork with {self.bit_width}>"
 
     @property
     def bit_width(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline import ConfigError, UserError, images
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
+from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.text import printable
@@ -73,17 +74,17 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
     """Return one or more images from Python, which have the form of MNIST's images.
 
     Args:
-        array: What NumPy can convert to an array, such as a PyTorch tensor.
+        array: An array of NumPy, a tensor of PyTorch, or one that is similar.
 
     Raises:
         ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).
     """
-    pixels = np.asarray(array)
-    valid_shape = pixels.ndim in (2, 3) and pixels.shape[-2:] == (SIDE, SIDE)
-    if not (valid_shape and pixels.size and pixels.dtype == np.uint8):
-        rule = "images must be uint8 with the shape (28, 28) or (n, 28, 28)"
-        raise ConfigError(f"{rule}, got {pixels.dtype} with {pixels.shape}")
-    pixels = pixels.reshape(-1, SIDE, SIDE)
+    try:
+        pixels = check_images(array[None] if array.shape == (SIDE, SIDE) else array)
+    except UserError as error:
+        raise ConfigError(str(error)) from None
+    if not len(pixels):
+        raise ConfigError("images must contain at least one image, got none")
     return ImageSet(
         name="image",
         description="images from Python",

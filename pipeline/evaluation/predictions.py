@@ -20,7 +20,7 @@ from pipeline.unsure import TEXTS, Reason, images_of
 NO_DETECTOR = "the out-of-distribution detector is missing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Predictions:
     """What was predicted: the output of a network for each image of a set."""
 

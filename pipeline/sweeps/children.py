@@ -103,12 +103,12 @@ class Children:
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
-        if not (job.problems and self.recorded.has_failed(job, error)):
-            self.fail_attempt(job, error, traceback)
-        return Outcome(job, error, traceback=traceback)
+        earlier = self.recorded.failed_run(job, error) if job.problems else None
+        run_id = earlier or self.fail_attempt(job, error, traceback)
+        return Outcome(job, error, run_id=run_id, traceback=traceback)
 
-    def fail_attempt(self, job: Job, error: str, traceback: str = "") -> None:
-        """Record a failed attempt to train a job."""
+    def fail_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
+        """Record a failed attempt to train a job; return the id of its run, if any."""
         with self.run.child(
             name=job.name,
             params=job.params,
@@ -117,6 +117,7 @@ class Children:
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)
+        return child.id
 
     def _tags(self, job: Job) -> dict[str, str]:
         return {KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key, **job.tags}

@@ -4,6 +4,7 @@ Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,13 +54,17 @@ class Job:
             config = validate(TrainConfig, values)
         except ConfigError as error:
             invalid = TrainConfig.model_construct(**values)
-            return cls(invalid, varied, str(error).split("\n"))
+            return cls(invalid, varied, error.problems)
         return cls(config, varied)
 
     def with_data(self, data: DataFile) -> "ValidJob":
         """Return this job, without problems, with the name of its data set."""
         config = self.config.model_copy(update={"dataset": data.path.stem})
         return ValidJob(config, self.varied, data=data)
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all settings."""
+        return f"<Job {self.short_name}>"
 
     @property
     def swept(self) -> dict[str, Any]:
@@ -133,12 +138,12 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    accuracy: float = 0.0  # on the validation images, in [0, 1]
-    seconds: float = 0.0  # of all epochs together
-    run_id: str | None = None  # of its run in MLflow
+    accuracy: float = math.nan  # on the validation images, in [0, 1]; NaN if it failed
+    seconds: float = math.nan  # of all epochs together; NaN if it failed
+    run_id: str | None = None  # of its run in MLflow, also if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
-    traceback: str = ""  # of an error in the program
+    traceback: str = field(default="", repr=False)  # of an error in the program
 
 
 OnResult = Callable[[Outcome], object]

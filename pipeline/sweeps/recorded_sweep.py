@@ -74,7 +74,8 @@ class RecordedSweep:
                 found.append(outcome)
         return found
 
-    def has_failed(self, job: Job, error: str) -> bool:
-        """Return whether a child is a failure of this job with this error."""
+    def failed_run(self, job: Job, error: str) -> str | None:
+        """Return the id of a child that is a failure of this job with this error."""
         expected = {**job.tags, ERROR_TAG: error}.items()
-        return any(expected <= child.tags.items() for child in self.children)
+        found = (c.run_id for c in self.children if expected <= c.tags.items())
+        return next(found, None)

@@ -43,6 +43,7 @@ INVALID = {
     "train lr=${oc.env:HOME}": "lr=${oc.env:HOME} calls a resolver, which can read",
     "train hidden=${epochs} epochs=${hidden}": "cannot be resolved: Recursive interpo",
     "train dataset=minst": "did you mean mnist?",
+    "train dataset=MNIST": "did you mean mnist?",
     "train dataset=~nosuchuser/x": DATASET,
     "train dataset=" + "x" * 5000: DATASET,
     "train dataset=mnist,digits": "has several values: add -m to run all of them",
@@ -54,6 +55,8 @@ INVALID = {
     "train hidden= 3": "'hidden= 3' is not of the form key=value: write hidden=3",
     "train hidden 3": "'hidden 3' is not of the form key=value: write hidden=3",
     "train --hidden 3": "'--hidden 3' is not of the form key=value: write hidden=3",
+    "train hidden:3": "'hidden:3' is not of the form key=value: write hidden=3",
+    "train -m hidden=5, 10, 20": "not of the form key=value: write hidden=5,10,20",
     "train --hidden=3": "'--hidden=3' is not of the form key=value: write hidden=3",
     "train " + "x" * 300: "is not of the form key=value; did you mean dataset=xxx",
     "predict " + "how-are-you-" * 300: "is not of the form key=value; did you mean",
@@ -64,7 +67,6 @@ INVALID = {
     "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
     "train -m reproduce=a": "reproduce takes one run: leave out -m",
-    "train -m hidden=5,6 hidden=7": "is given more than once: give it once",
     "train -m lr=interval(0.1,1)": "trials, the number of suggestions, has no value:",
     "train -m lr=interval(0.1,1) trials=0": "trials must be greater than or equal to 1",
     "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
@@ -84,6 +86,7 @@ INVALID = {
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
+    "train -m resume=true": "has no effect in a sweep: use again=true",
     "train server=127.0.0.1:5000": "server must be a URL such",
     "train server=file:///etc": "server must be a URL such",
     "train server=http://": "server must be a URL such",
@@ -103,7 +106,6 @@ INVALID = {
     "export bits=all workers=0": "workers must be greater than or equal to 1, got 0",
     "export experiment=hidden_sizes": TRAIN_ONLY,
     "predict photo.png": "did you mean images=photo.png?",
-    "predict run=a run=b": "run is given more than once: give it once",
     "predict images=": "images must not be empty, got ''",
     "evaluate folder": "did you mean sets=folder?",
     "export bits=3": "bits must be 8, 4, 2, 1 or 'all', got 3 (the default is bits=8)",
@@ -183,6 +185,15 @@ def test_a_valid_value_is_accepted(command):
     parsed = read(argument, stage=stage)
     assert parsed.values[argument.strip("+").partition("=")[0]] == VALID[command]
     assert not (parsed.is_sweep or parsed.prints or parsed.varied)
+
+
+def test_the_last_one_of_repeated_settings_counts_as_in_hydra():
+    assert read("hidden=5", "seed=2", "++hidden=7").values["hidden"] == 7
+    assert [job.name for job in jobs("-m", "hidden=5,6", "hidden=7")] == [
+        "hidden=7 seed=1"
+    ]
+    first, second = problems("hidden=[", "hidden=7", "seed=x")
+    assert "hidden has an invalid value" in first and "seed must be" in second
 
 
 @pytest.mark.parametrize(

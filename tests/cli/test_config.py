@@ -4,17 +4,25 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from types import NoneType, UnionType
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Literal,
+    SupportsFloat,
+    SupportsIndex,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 import pytest
 import torch
 
 from pipeline import ConfigError, UserError, __main__, cli, paths
-from pipeline.cli.command import help_text
 from pipeline.cli.config import defaults, validate
+from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import TrainConfig, UiConfig, text_keys
 from pipeline.cli.source import read
@@ -69,6 +77,11 @@ def test_every_setting_is_read_by_its_stage(stage):
     assert read >= {*STAGES[stage].model_fields}
 
 
+INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
+# What a call accepts besides the type of a setting.
+WIDER = {str: [os.PathLike[str]], int: [SupportsIndex], float: [SupportsFloat]}
+
+
 def types_of(annotations, keys):
     """Return the members of the union that each key accepts, without bounds."""
     hints = get_type_hints(annotations)
@@ -89,11 +102,12 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
         assert {*keywords.__annotations__} == keys
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
         for key in keys:
-            others = {Sequence[int], cli.Array} if key == "images" else set()
+            others = {Iterable[INTEGER], cli.Array} if key == "images" else set()
             if key == "sets":  # a list, or text as on the command line
-                types[key] = {str, Sequence[str | os.PathLike[str]], NoneType}
-            text = {os.PathLike[str]} if str in types[key] else set()
-            assert types[key] <= accepted[key] <= types[key] | text | others
+                types[key] = {str, Iterable[str | os.PathLike[str]], NoneType}
+            wider = {each for kind in types[key] for each in WIDER.get(kind, ())}
+            assert types[key] <= accepted[key] <= types[key] | wider | others
+            assert accepted[key] >= wider - {os.PathLike[str]}
 
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
@@ -102,13 +116,16 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
     types = types_of(cli.TrainConfig, keys)
     accepted = types_of(cli.SweepSettings, keys)
     for key in keys - {*cli.TrainConfig.varied}:
-        assert accepted[key] == types[key]
+        wider = {SupportsIndex} if int in types[key] else set()
+        assert accepted[key] == types[key] | wider
     path = str | os.PathLike[str]
-    assert accepted.pop("dataset") == {*get_args(path), Sequence[path]}
+    assert accepted.pop("dataset") == {*get_args(path), Iterable[path]}
     for key in accepted.keys() & {*cli.TrainConfig.varied}:
         (kind,) = types[key]
         kind = str if get_origin(kind) is Literal else kind
-        assert accepted[key] == {kind, Sequence[kind], str}
+        wider = {int: INTEGER, float: NUMBER}.get(kind, kind)
+        expected = {*get_args(wider)} if wider != kind else {kind}
+        assert accepted[key] == expected | {Iterable[wider], str}
 
 
 @pytest.mark.parametrize("array", [np.array, torch.tensor])

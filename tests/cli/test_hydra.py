@@ -20,7 +20,11 @@ FILES = {
     "conf/team/large.yaml": "# @package _global_\nhidden: 100\nserver: http://large",
     "conf/team/wide.yaml": "# @package _global_\nhidden: 100\nepochs: ${hidden}",
     "conf/team/nopackage.yaml": "hidden: 10",
+    "conf/team/sub/deep.yaml": "# @package _global_\nhidden: 11\nserver: http://deep",
+    "conf/team/sub/nopackage.yaml": "hidden: 10",
     "conf/other/seed.yaml": "# @package _global_\nseed: 9",
+    "conf/team/empty.yaml": "",
+    "conf/team/mark.yaml": "\ufeff# @package _global_\nhidden: 12\nserver: http://x",
     "mine/two.yaml": "defaults: [config, team: large, override team: small, _self_]",
     "mine/own.yaml": "defaults: [config, /other/seed, _self_]\nepochs: 2",
     "mine/more.yaml": "defaults: [hydra, _self_]\nepochs: 3",
@@ -85,6 +89,11 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("team=small", 10, 20, 1),
         ("team=small hidden=7", 7, 20, 1),
         ("team=small ~team", 20, 20, 1),
+        ("team=large team=small", 10, 20, 1),
+        ("team=empty", 20, 20, 1),
+        ("team=mark", 12, 20, 1),
+        ("team=sub/deep", 11, 20, 1),
+        ("+team/sub=deep", 11, 20, 1),
         ("+other=seed", 20, 20, 9),
         ("team=wide", 100, 100, 1),
         ("team=wide hidden=30", 30, 30, 1),
@@ -96,9 +105,6 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
     ],
 )
 def test_files_are_composed_as_hydra_documents(conf, arguments, hidden, epochs, seed):
-    if arguments == "team=small ~team":
-        assert "team is given more than once" in problem(*arguments.split())
-        arguments = "~team"
     expected = {"hidden": hidden, "epochs": epochs, "seed": seed}
     assert values(*shlex.split(arguments)) == expected
 
@@ -123,6 +129,8 @@ def names(*arguments):
 def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     team = ["-m", "team=small,large", "server=http://x"]
     assert names(*team) == ["hidden=10 seed=1", "hidden=100 seed=1"]
+    nested = ["-m", "team=small,sub/deep", "server=http://x"]
+    assert names(*nested) == ["hidden=10 seed=1", "hidden=11 seed=1"]
     assert len(names(*team, "seed=1,2,3")) == 6
     assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
     assert "server differs between the parts of a sweep" in problem(*team[:2])
@@ -157,6 +165,13 @@ def test_a_saved_sweep_can_vary_a_group(conf):
         "hidden=10 seed=1 epochs=3",
         "hidden=100 seed=1 epochs=3",
     ]
+    sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {+other: 'seed', ++lr: '1,2'}}}"
+    conf({"conf/experiment/x.yaml": f"# @package _global_\n{sweep}"})
+    assert names("experiment=x") == [
+        "hidden=20 seed=9 lr=1.0",
+        "hidden=20 seed=9 lr=2.0",
+    ]
+    assert names("experiment=x", "lr=3", "seed=2") == ["hidden=20 seed=2 lr=3.0"]
 
 
 GLOBAL = "# @package _global_\n"
@@ -200,6 +215,11 @@ BAD_FILES = {
         {"conf/config.yaml": "hidden: ${epochs}"},
         "seed=1",
         "config.yaml: hidden: ${epochs} refers to another key, which DVC does not",
+    ),
+    "a file outside of the folder": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: [../../x]", "x.yaml": "hidden: 9"},
+        "team=x",
+        "team/../../x.yaml is outside of conf, the folder of settings: remove it",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
@@ -257,6 +277,13 @@ BAD_FILES = {
         "team=x",
         "cannot read conf/team/x.yaml: it must contain key: value",
     ),
+    "a number": (
+        {"conf/team/x.yaml": "3"},
+        "team=x",
+        "cannot read conf/team/x.yaml: it must contain key: value",
+    ),
+    "a mistyped group": ({}, "tem=x", "`tem` is not a setting; did you mean team?"),
+    "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
@@ -284,7 +311,24 @@ BAD_FILES = {
         "--config-name ../conf/hydra",
         "must be the name of a file in conf/",
     ),
-    "an unknown choice": ({}, "team=tiny", "team must be large or nopackage or small"),
+    "no package in a subfolder": (
+        {},
+        "team=sub/nopackage",
+        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+    ),
+    "a choice outside of the folder": (
+        {"x.yaml": "hidden: 9"},
+        "team=../../x",
+        "or nopackage or small or sub/deep or sub/nopackage or wide, got '../../x'",
+    ),
+    "a listed choice outside of the folder": (
+        {"x.yaml": "hidden: 9"},
+        "team=[../../x]",
+        "team/../../x.yaml is outside of conf",
+    ),
+    "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
+    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
+    "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
     "text with commas": (
         {},
@@ -379,12 +423,13 @@ def test_compositions_in_several_threads_do_not_disturb_each_other(conf):
 
 
 def test_a_program_that_uses_hydra_itself_is_not_disturbed(conf, tmp_path):
-    from hydra import compose, initialize_config_dir
+    from hydra import compose, initialize_config_dir, version
 
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.yaml").write_text("x: 1")
-    with initialize_config_dir(str(tmp_path / "app"), version_base="1.3"):
+    with initialize_config_dir(str(tmp_path / "app"), version_base="1.2"):
         assert values("team=small")["hidden"] == 10
+        assert str(version.getbase()) == "1.2"
         config = compose("main", return_hydra_config=True)
     sources = yaml.safe_dump([dict(s) for s in config.hydra.runtime.config_sources])
     assert config.x == 1 and "conf://" not in sources

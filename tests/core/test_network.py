@@ -50,17 +50,38 @@ def test_images_that_are_not_gray_levels_are_refused(
     # Outside tests, nothing else checks the types and shapes of arguments.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     method, images = getattr(new_network(20), name), few.val.images
+    expected = method(images)
+    tensor = torch.from_numpy(images / 255).requires_grad_()
     for wrong, got in {
-        "scaled": (np.float32(images / 255), r"float32 .*pixels in \[0, 1\], pass"),
-        "one": (images[0], r"uint8 with \(28, 28\): one image is image\[None\]"),
+        "scaled": (np.float32(images / 255), r"float32 with \(\d+, 28, 28\)"),
+        "floats": (np.float64(images), "float64 with"),
+        "signed": (images.astype(np.int64), "int64 with"),
         "flat": (images.reshape(-1, 784), r"uint8 with \(\d+, 784\)"),
-        "signed": (images.astype(np.int64), "int64"),
+        "channel": (images[:, None] / 255, r"float64 with \(\d+, 1, 28, 28\)"),
+        "one": (images[0], r"uint8 with \(28, 28\)"),
+        "gradients": (tensor, "float64 with"),
     }.values():
-        rule = r"0 to 255, as uint8 with the shape \(n, 28, 28\), got"
-        with pytest.raises(UserError, match=f"{rule} {got}"):
+        rule = rf"^images must be .* with the shape \(n, 28, 28\), got {got}.*: pass "
+        with pytest.raises(UserError, match=rule) as error:
             method(wrong)
-    found, expected = method(torch.from_numpy(images.copy())), method(images)
-    assert np.array_equal(found, expected)
+        remedy = str(error.value).partition(": pass ")[2]
+        scope = {"images": np.asarray(torch.as_tensor(wrong).detach()), "np": np}
+        found = method(eval(remedy, scope))
+        np.testing.assert_allclose(found, expected[: len(found)], atol=1e-5)
+    for wrong, remedy in {
+        "empty": ([], "there is no image"),
+        "photograph": (np.zeros((300, 200, 3), np.uint8), "images=photo.png resizes"),
+        "none": (None, "pass an array of numbers"),
+    }.values():
+        with pytest.raises(UserError, match=f"got .*: .*{remedy}"):
+            method(wrong)
+    assert np.array_equal(method(torch.from_numpy(images.copy())), expected)
+    assert np.array_equal(method(images[:9][::-1]), method(images[:9][::-1].copy()))
+
+
+def test_no_images_have_no_predictions(new_network):
+    none = np.zeros((0, 28, 28), np.uint8)
+    assert new_network(20).predict(none).shape == (0, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The stages as functions, which scripts and notebooks call."""
 
+import copy
 import os
 import pickle
+import pydoc
 import re
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from dataclasses import FrozenInstanceError, asdict
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pipeline import ConfigError, UserError, cli, datasets, paths
 from pipeline.data import data
@@ -19,9 +22,11 @@ from pipeline.export import export
 from pipeline.inspect import inspect
 from pipeline.predict import predict
 from pipeline.sync import sync
+from pipeline.tracking import find_run
 from pipeline.train import sweep, train
 from pipeline.ui import ui
 
+CONFIG = paths.conf_dir() / "config.yaml"
 SETTINGS = {"dataset": "digits", "epochs": 1, "hidden": 5}
 FUNCTIONS = (data, evaluate, export, inspect, predict, sweep, sync, train, ui)
 
@@ -85,10 +90,28 @@ def test_a_folder_with_files_of_the_user_or_of_another_call_is_refused(
     assert [*os.walk(folder)] == before and (tmp_path / "link").is_symlink()
     shutil.rmtree(folder / "notes")
     other = evaluate if function is not evaluate else predict
-    with pytest.raises(ConfigError, match="written by an earlier call of"):
+    written = rf"mine, which {function.__name__}\(\) has written: use another folder"
+    with pytest.raises(ConfigError, match=written):
         other(**CALLS[other], folder=folder)
-    with pytest.raises(ConfigError, match="folder must not be a file, got"):
-        function(**CALLS[function], folder=paths.ROOT / "README.md")
+
+
+WRITING = [function for function in CALLS if function is not data]
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
+    function, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
+    (tmp_path / "file").touch()
+    for folder, rule in {
+        tmp_path / "file": "must not be a file or in one",
+        tmp_path / "file" / "a" / "b": "must not be a file or in one",
+        "": "must not be empty",
+    }.items():
+        with pytest.raises(ConfigError, match=f"^folder {rule}"):
+            function(**CALLS[function], folder=folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
@@ -143,10 +166,11 @@ def test_the_results_have_what_the_commands_print(project):
 
 
 def test_sets_can_be_text_or_any_sequence(project):
-    for sets in ("digits", ["digits"], ("digits",)):
+    for sets in ("digits", ["digits"], (name for name in ["digits"])):
         assert [*evaluate(sets=sets, quiet=True).metrics] == ["digits"]
-    with pytest.raises(ConfigError, match=r"sets must be .* folder"):
-        evaluate(sets=[paths.ROOT / "nosuch"], quiet=True)
+    for folder in (paths.ROOT / "nosuch", [paths.ROOT / "nosuch"]):
+        with pytest.raises(ConfigError, match=r"sets must be .* folder, got"):
+            evaluate(sets=folder, quiet=True)
 
 
 def test_the_remedies_are_those_of_python():
@@ -187,14 +211,22 @@ def test_a_result_has_a_short_representation(project):
         predict(images=0, quiet=True),
         predict(images=0, quiet=True).predictions,
         sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True),
+        sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True).outcomes[0],
+        train(**SETTINGS, tracking="none", quiet=True).epochs[1],
+        export(tracking="none", quiet=True),
     ):
-        assert len(repr(result)) < 2000 and "array" not in repr(result)
+        assert len(repr(result)) < 500 and "array" not in repr(result)
+        assert result in (copy.deepcopy(result), result)  # compares both
 
 
-def test_the_help_of_train_and_sweep_names_each_setting():
-    keywords = {*cli.TrainSettings.__annotations__}
-    named = {*re.findall(r"\w+", train.__doc__ + sweep.__doc__)}
-    assert keywords | {*cli.SweepSettings.__annotations__} <= named
+@pytest.mark.parametrize("function", [*CALLS, sync], ids=lambda each: each.__name__)
+def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function):
+    keywords = getattr(cli, f"{function.__name__.title()}Settings").__annotations__
+    text = pydoc.plain(pydoc.render_doc(function))
+    listed = dict(re.findall(r"^ {6}(\w+)=\S+ +(\w.*)$", text, re.M))
+    assert {*listed} == {*keywords}
+    comments = re.findall(r"^(\w+): .* # (.*)", CONFIG.read_text(), re.M)
+    assert all(text.startswith(listed.get(key, "")) for key, text in comments)
 
 
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
@@ -207,19 +239,23 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
         found.append([record["probabilities"] for record in records])
     assert len(found[0]) == 3 and found[0] == found[1] == found[2] == found[3]
     assert found[4] == found[0][:1]
-    for images in ([pixels[0], pixels[1]], [True, False]):
-        with pytest.raises(ConfigError, match="a list must have the indices of test"):
+    assert len(predict(images=np.array(1), quiet=True).predictions) == 1
+    lists = [pixels[0], pixels[1]], [True, False]
+    for images in (*lists, None, 0.5, np.array(0.5)):
+        with pytest.raises(ConfigError, match="images must be indices of test images"):
             predict(images=images, quiet=True)
+    with pytest.raises(ConfigError, match=r"got Image: .* np\.asarray converts"):
+        predict(images=Image.fromarray(pixels[0]), quiet=True)
+    with pytest.raises(ConfigError, match="at least one image, got none"):
+        predict(images=pixels[:0], quiet=True)
     for images, got in {
         "floats": (pixels / 255, r"float64 with \(3, 28, 28\)"),
-        "none": (pixels[:0], r"uint8 with \(0, 28, 28\)"),
         "flat": (pixels.reshape(3, 784), r"uint8 with \(3, 784\)"),
         "one": (pixels[0].ravel(), r"uint8 with \(784,\)"),
-        "tensor": (torch.from_numpy(pixels[0].ravel() / 255), r"float64 .*\(784,\)"),
+        "tensor": (torch.from_numpy(pixels[0] / 255).requires_grad_(), "float64 with"),
         "mask": (np.array([True, False]), r"bool with \(2,\)"),
     }.values():
-        rule = r"images must be uint8 with the shape \(28, 28\) or \(n, 28, 28\)"
-        with pytest.raises(ConfigError, match=f"{rule}, got {got}"):
+        with pytest.raises(ConfigError, match=rf"shape \(n, 28, 28\), got {got}.*: "):
             predict(images=images, quiet=True)
 
 
@@ -257,6 +293,14 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     failed = frame[frame["error"] != ""]
     columns = ["val/accuracy", "parameters", "seconds"]
     assert len(failed) == 4 and failed[columns].isna().all().all()
+    for outcome in result.outcomes:
+        numbers = [outcome.accuracy, outcome.seconds]
+        assert np.isnan(numbers).all() == bool(outcome.error)
+    ids = {outcome.run_id for outcome in result.outcomes}
+    assert all(find_run(each, store=project.outputs).status for each in ids)
+    with pytest.raises(UserError) as again:  # an invalid job is recorded once
+        sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
+    assert {outcome.run_id for outcome in again.value.result.outcomes} == ids
     with pytest.raises(UserError, match="2 of 2 training runs failed") as error:
         sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
     with pytest.raises(UserError, match="no best network: the training runs failed"):
@@ -284,10 +328,28 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
         "key": ({"hiden": [1, 2]}, "`hiden` is not a setting; did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
-        "resume": ({"resume": False}, "resume has no effect in a sweep"),
+        "resume": ({"resume": True}, "resume has no effect in a sweep: use again="),
     }.values():
         with pytest.raises(ConfigError, match=message):
             sweep(**settings, quiet=True)
+
+
+SEEDED = """
+import random
+random.seed(1)
+state = random.getstate()
+from pipeline.data import data
+data(dataset="digits", quiet=True)
+assert random.getstate() == state
+"""
+
+
+def test_a_call_leaves_the_random_generator_of_its_caller_alone(empty_project):
+    # In a new process, because an import draws a random number.
+    places = {"PIPELINE_OUTPUTS": str(empty_project("seeded").outputs)}
+    places["PYTHONPATH"] = str(paths.ROOT)
+    command = [sys.executable, "-c", SEEDED]
+    subprocess.run(command, env=os.environ | places, check=True)
 
 
 SCRIPT = """

@@ -1,0 +1,119 @@
+"""How a stage, a function of its configuration, becomes a command with a help text.
+
+The whole command line is validated before the function runs; --help imports no heavy
+package.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from inspect import cleandoc
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline import UserError
+from pipeline.cli.command import Command, Flags
+from pipeline.cli.config import as_yaml, validate
+from pipeline.cli.schema import ConfigT, Schema
+from pipeline.paths import conf_dir, displayed
+from pipeline.process import run_command
+from pipeline.terminal import wrap
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def stage(
+    function: Callable[[ConfigT], object],
+    schema: type[ConfigT],
+    *,
+    sweep: Callable[[Command], object] | None = None,
+) -> None:
+    """Run a function of a configuration as a command, named like its schema.
+
+    If the stage supports sweeps, `sweep` runs one.
+    """
+    name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
+    doc = sys.modules[function.__module__].__doc__ or ""
+
+    def run() -> None:
+        if {"-h", "--help"} & {*sys.argv[1:]}:
+            print(help_text(name, doc, schema), end="")
+            return
+        from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
+
+        command = parse(sys.argv[1:], schema)
+        if command.prints:
+            if (number := len(command.settings)) > 1:
+                print(f"# the first of {number:,} combinations")
+            print(as_yaml(validate(schema, command.values)), end="")
+        elif command.is_sweep and sweep:
+            sweep(command)
+        else:
+            function(validate(schema, command.values))
+
+    run_command(run, name=name)
+
+
+def help_text(name: str, doc: str, schema: Schema) -> str:
+    """Return the docstring of a stage and the comments of its settings.
+
+    Raises:
+        UserError: If conf/config.yaml cannot be read.
+    """
+    folder, flags = Path(__file__).parent, Flags()
+    names = {each: " or ".join(flags.choices(each) or ()) for each in flags.groups}
+    experiments = names.pop("experiment", "")
+    others = [wrap(f"{group}={each}") for group, each in names.items() if each]
+    template = (folder / "help.txt").read_text("utf-8")
+    sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
+    sweeps = sweeps.format(name=name, experiments=experiments)
+    paragraphs = [
+        text if text.startswith(" ") else wrap(text, indent=0)  # the former is a list
+        for text in doc.strip().split("\n\n")
+    ]
+    return template.format(
+        name=name,
+        doc="\n\n".join(paragraphs),
+        settings=describe(schema.model_fields),
+        groups="".join(f"Group of settings: {each}\n\n" for each in others),
+        sweeps=sweeps if schema.has_experiments else "",
+    )
+
+
+def describe(keys: Iterable[str]) -> str:
+    """Return lines with settings, their defaults and comments in conf/config.yaml.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    path, keys = conf_dir() / "config.yaml", {*keys}
+    line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
+    try:
+        lines = line.findall(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {displayed(path)}: {error}") from None
+    comments = {f"{key}={value}": text for key, value, text in lines if key in keys}
+    column = max(map(len, comments), default=0) + 4
+    return "\n".join(
+        wrap(text, indent=column, start=f"  {setting}".ljust(column))
+        for setting, text in comments.items()
+    )
+
+
+def documented(settings: type) -> Callable[[Function], Function]:
+    """Return a decorator that adds the `settings`, keywords, to a docstring.
+
+    Only `help()` shows it, so it does nothing in a command.
+    """
+
+    def add(function: Function) -> Function:
+        if function.__module__ != "__main__" and function.__doc__:
+            title = "Settings, with their defaults in conf/config.yaml (null is None):"
+            with suppress(UserError):  # the call reports it
+                listed = describe(settings.__annotations__)
+                doc = cleandoc(function.__doc__)
+                function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"
+        return function
+
+    return add
