@@ -170,6 +170,11 @@ def check_core(core, folder, network, images, expected, *, measured=None):
     )
 
 
+def flash_of(core, folder):
+    """Return the bytes of flash that digits.c in a folder takes."""
+    return _compile(core, folder, "digits.c")[0]
+
+
 def straighten_on(core, folder, source, images):
     """Run the function `straighten` of a C file on an emulated core with gcc.
 
