@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
-from pipeline.datasets import scikit_learn
+from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (
     RawFiles,
     gzipped_files,
@@ -21,6 +22,14 @@ from pipeline.datasets.download import (
     torchvision_mirrors,
 )
 from pipeline.paths import data_dir
+
+
+@dataclass(frozen=True)
+class FinalStep:
+    """A change of images of 28x28 pixels that all images of a data set have."""
+
+    result: str  # what the images are after it, such as upright
+    apply: Callable[[UInt8[np.ndarray, "n 28 28"]], UInt8[np.ndarray, "n 28 28"]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,8 @@ class DatasetSpec:
     # Returns all images in their original size, and their labels; `evaluate` then
     # preprocesses them for other networks, instead of using the test images unchanged.
     originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
+    # Other images get this step, after they were preprocessed or resized.
+    final_step: FinalStep | None = None
 
     def __post_init__(self) -> None:
         """Check the number of classes."""
@@ -80,6 +91,11 @@ REGISTRY = {
     spec.name: spec
     for spec in (
         DatasetSpec("mnist", read=MNIST_FILES.read),
+        DatasetSpec(
+            "mnist_upright",
+            read=upright.reader(MNIST_FILES.read),
+            final_step=FinalStep("upright", upright.straighten),
+        ),
         DatasetSpec(
             "fashion_mnist",
             read=FASHION_MNIST_FILES.read,

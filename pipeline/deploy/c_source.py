@@ -43,13 +43,15 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         environment.filters[function.__name__] = function
     environment.filters["percent"] = "{:.2%}".format
     settings = model.trained.metadata.hyperparameters or ()
-    names = spec(model.trained.dataset).class_names
+    dataset = spec(model.trained.dataset)
+    names = dataset.class_names
     values = {
         "model": model,
         "network": network,
         "packed": pack_weights(network),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
+        "final_step": dataset.final_step,
         "named": [*names] != [*map(str, range(CLASSES))],
         **_selftest(model),
     }

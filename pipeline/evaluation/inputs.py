@@ -6,6 +6,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,22 @@ def prepare_for(
     """Prepare images for a network that was trained on a data set; see `prepare`.
 
     Raw images are preprocessed as in MNIST if the data set was, unless `as_mnist` says
-    otherwise.
+    otherwise. All images that are not from this data set get its final step, if any.
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.is_raw
-    return images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
+    prepared = images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
+    final_step = spec.final_step
+    if final_step is None or source.is_final:
+        return prepared
+    changed = final_step.apply(prepared.images)
+    pairs = zip(prepared.steps, changed[: len(prepared.steps)], strict=True)
+    return replace(
+        prepared,
+        images=changed,
+        steps=[{**steps, final_step.result: image} for steps, image in pairs],
+        how=f"{prepared.how}, made {final_step.result}",
+    )
 
 
 def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
@@ -114,4 +126,5 @@ def _test_images(
         labels=chosen.labels.tolist(),
         images=chosen.images,
         is_raw=False,
+        is_final=True,
     )

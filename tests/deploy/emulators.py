@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core import PIXELS
+from pipeline.core import PIXELS, SIDE
 from pipeline.deploy.checks import HEADER, Check, compare, result_type
 from pipeline.deploy.compilers import (
     COMPILE_TIMEOUT,
@@ -22,7 +22,6 @@ from pipeline.deploy.compilers import (
 )
 
 BOARDS = Path(__file__).parent / "boards"
-OBJECTS = ("digits.o", "selftest.o")
 CALLS = PIXELS + 3  # calls of functions of digits.h for an image
 # Seconds, and seconds for each image and hidden neuron. With 20 neurons, an image takes
 # 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
@@ -171,6 +170,36 @@ def check_core(core, folder, network, images, expected, *, measured=None):
     )
 
 
+def flash_of(core, folder):
+    """Return the bytes of flash that digits.c in a folder takes."""
+    return _compile(core, folder, "digits.c")[0]
+
+
+def straighten_on(core, folder, source, images):
+    """Run the function `straighten` of a C file on an emulated core with gcc.
+
+    `folder` has a digits.h. Returns the images and the figures: flash (with the
+    functions of the compiler's library that it needs) and stack in bytes, and the mean
+    instructions or cycles for an image.
+    """
+    sizes = []
+    libgcc = [core.compiler.program, *core.flags.split(), "-print-libgcc-file-name"]
+    library = execute(libgcc, folder=folder, timeout=COMPILE_TIMEOUT).decode().strip()
+    for code in ("void straighten(unsigned char *image) { (void)image; }\n", source):
+        (folder / "straighten.c").write_text(code)
+        _compile(core, folder, "straighten.c")
+        _link(core, folder, "measure_straighten.c", ("straighten.o", library))
+        sizes.append(memory(folder / "program.elf", constants_in_ram=core is AVR)[0])
+    output = _run(core, folder, images, hidden=20, name=f"the emulated {core.name}")
+    record = [("image", "u1", (SIDE, SIDE)), ("ticks", "<u4"), ("stack", "<u4")]
+    results = np.frombuffer(output, record)
+    return results["image"], {
+        "flash": sizes[1] - sizes[0],
+        "stack": int(results["stack"].max()),
+        core.unit: round(float(results["ticks"].mean()) * core.per_tick),
+    }
+
+
 def _compile(core, folder, source):
     """Compile a file; return the bytes of flash and of static RAM that it takes."""
     compiler = core.compiler.program
@@ -192,9 +221,9 @@ def _too_large(core, *, flash, ram):
     return ""
 
 
-def _link(core, folder):
-    """Compile the program around digits.o, and link it into program.elf."""
-    sources = [BOARDS / "measure.c", BOARDS / f"{core.board}.c"]
+def _link(core, folder, program="measure.c", objects=("digits.o", "selftest.o")):
+    """Compile a program around object files, and link it into program.elf."""
+    sources = [BOARDS / program, BOARDS / f"{core.board}.c"]
     options = ["-Os", "-I.", f"-I{BOARDS}"]
 
     def call(*command):
@@ -202,17 +231,17 @@ def _link(core, folder):
 
     if core is AVR:
         # Arduino compiles a sketch as C++, and digits.c as C.
-        inputs = ["-x", "c++", *sources, "-x", "none", *OBJECTS]
+        inputs = ["-x", "c++", *sources, "-x", "none", *objects]
         flags = core.flags.split()
         call(core.compiler.program, *flags, *options, *inputs, "-o", "program.elf")
         call("clang", "-O2", BOARDS / "simavr.c", "-lsimavr", "-o", "simavr")
     else:
         sources.append(BOARDS / "semihosting.c")
-        objects = [f"{source.stem}.o" for source in sources]
+        compiled = [f"{source.stem}.o" for source in sources]
         script = BOARDS / f"{core.board}.ld"
         flags = CLANG_FLAGS[core.board].split()
         call("clang", *flags, *options, "-std=gnu99", "-c", *sources)
-        call("ld.lld", "-T", script, *objects, *OBJECTS, "-o", "program.elf")
+        call("ld.lld", "-T", script, *compiled, *objects, "-o", "program.elf")
 
 
 def _run(core, folder, images, *, hidden, name):

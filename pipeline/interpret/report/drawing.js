@@ -104,8 +104,32 @@ function smallImage(lines, { scale, left, top }) {
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
 
+// Shear an image so that its slant is the mean slant, with the integers of upright.py.
+export function straighten(image) {
+  if (model.mean_slant === null) return image;
+  const moment = (weight) => image.reduce((total, level, i) =>
+    total + level * weight(i % SIDE, Math.floor(i / SIDE)), 0);
+  const [mass, sumX, sumY] = [moment(() => 1), moment((x) => x), moment((_, y) => y)];
+  const xy = mass * moment((x, y) => x * y) - sumX * sumY;
+  const yy = mass * moment((_, y) => y * y) - sumY * sumY;
+  if (!yy) return image; // blank, or a single row
+  const limited = Math.min(Math.max(xy, -yy), yy); // a slant of at most 45 degrees
+  const slant = Math.floor(1024 * (limited + yy) / yy) - 1024;
+  const center = Math.floor(16 * sumY / mass); // in 1/16 of a row
+  return image.map((_, i) => {
+    const row = Math.floor(i / SIDE);
+    // How far the row moves, in columns and in 1/256 of a column.
+    const shift = (slant - model.mean_slant) * (16 * row - center) / (16 * 1024);
+    const share = Math.floor(256 * (shift - Math.floor(shift)));
+    const from = i % SIDE + Math.floor(shift);
+    const level = (x) => x >= 0 && x < SIDE ? image[row * SIDE + x] : 0;
+    return (level(from) * (256 - share) + level(from + 1) * share + 128) >> 8;
+  });
+}
+
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the transform: pixel = offset + scale * share of a side.
+// out, what was found, and the transform: pixel = offset + scale * share of a side. The
+// transform does not include the shear, which moves a pixel by a few columns.
 export function prepare(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
@@ -123,7 +147,7 @@ export function prepare(drawn) {
   };
   const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: smallImage(lines, transform), stray: drawn.length - lines.length,
+  return { image: straighten(smallImage(lines, transform)), stray: drawn.length - lines.length,
     finding: findingOf(lines), transform };
 }
 

@@ -61,6 +61,8 @@ class PageData:
     class_names: Sequence[str]
     images_of: Sequence[str]  # for each class, a phrase for its images: 7s
     drawable: bool  # whether the user can draw images of the data set
+    # To which drawings are sheared, in 1 / `upright.ONE`; None if they are not.
+    mean_slant: int | None
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set

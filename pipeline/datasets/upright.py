@@ -1,0 +1,86 @@
+"""Straighten digits: shear each image so that its slant is the mean slant of MNIST.
+
+The slant is how far the digit's center moves to the right from one row to the next. It
+follows from the moments of the gray levels I about the center of mass:
+
+    slant = Σ I·dx·dy / Σ I·dy²
+
+A shear moves each row to the left or to the right. It changes the slant by a constant,
+so the straightened image has the wanted slant exactly, apart from rounding. The method
+is the deskewing that LeCun et al., Gradient-based learning applied to document
+recognition (1998), section III.C, describe.
+
+All numbers are integers and no division has a negative operand, so that the result is
+the same on every processor, and in the C code of `pipeline/deploy/README.md`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline.core import SIDE
+from pipeline.core.dataset import LabeledImages
+from pipeline.terminal import status
+
+Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
+
+ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
+MEAN_SLANT = -113  # of MNIST's 60,000 training images: -0.111; digits lean to the right
+MAX_SLANT = ONE  # a larger slant, in either direction, is treated as this one
+PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
+MARGIN = 32  # columns; more than a row can move, so that no position is negative
+CHUNK = 2000  # images that are straightened at a time, to save memory
+
+
+def reader(read: Read) -> Read:
+    """Return a function that reads a data set with another one, and straightens it."""
+
+    def read_upright(folder: Path) -> tuple[LabeledImages, LabeledImages]:
+        parts = read(folder)
+        with status("straightening the images"):
+            train, test = (replace(p, images=straighten(p.images)) for p in parts)
+        return train, test
+
+    return read_upright
+
+
+def straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28 28"]:
+    """Shear images so that their slant is `MEAN_SLANT`; blank ones do not change.
+
+    An image whose ink is in a single row has no slant, and does not change either.
+    """
+    chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    straightened = [_straighten(chunk) for chunk in chunks]
+    return np.concatenate(straightened) if straightened else images
+
+
+def _straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28 28"]:
+    y, x = np.indices((SIDE, SIDE)).reshape(2, -1)
+    weights = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=1)
+    # The sums are integers below 2**53, which floating-point numbers represent exactly.
+    sums = images.reshape(len(images), -1).astype(float) @ weights.astype(float)
+    mass, sum_x, sum_y, sum_xy, sum_yy = sums.T.astype(np.int64)
+    # The sums over dx·dy and dy², multiplied by the mass.
+    xy = mass * sum_xy - sum_x * sum_y
+    yy = mass * sum_yy - sum_y * sum_y
+    # The slant plus 1, in units of 1 / ONE; it is not negative.
+    slant = ONE * (xy.clip(-yy, yy) + yy) // np.maximum(yy, 1)
+    shear = np.where(yy > 0, slant - ONE - MEAN_SLANT, 0)
+    center = PARTS * sum_y // np.maximum(mass, 1)
+    # Where each row of the result begins in the image, in units of 1 / (ONE * PARTS).
+    distance = PARTS * np.arange(SIDE) - center[:, None]
+    start = MARGIN * ONE * PARTS + shear[:, None] * distance
+    columns = start // (ONE * PARTS) - MARGIN  # (n, 28)
+    fraction = start % (ONE * PARTS) * 256 // (ONE * PARTS)  # in 1/256 of a column
+    # Between two pixels, the gray level is interpolated; outside of the image, it is 0.
+    margins = ((0, 0), (0, 0), (MARGIN, MARGIN + 1))
+    wide = np.pad(images, margins).astype(np.int32)
+    first = columns[:, :, None] + MARGIN + np.arange(SIDE)
+    left = np.take_along_axis(wide, first, axis=2)
+    right = np.take_along_axis(wide, first + 1, axis=2)
+    share = fraction[:, :, None].astype(np.int32)
+    levels = (left * (256 - share) + right * share + 128) // 256
+    return np.asarray(levels, np.uint8)

@@ -1,0 +1,107 @@
+"""Measures what straightening is worth: accuracy against flash, with and without it.
+
+    python tests/benchmarks/upright.py [plot.png]
+
+Trains networks of five sizes with five seeds on mnist and on mnist_upright, exports
+them with 8 bits, and compiles them for a Cortex-M0. The flash of an upright network
+includes the function that straightens an image. It takes eight minutes on an idle core.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import datasets
+from pipeline.cli import defaults
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.threads import one_thread
+from pipeline.deploy import QuantizedModel
+from pipeline.deploy.c_source import write_source
+from pipeline.evaluation import prepare_for
+from pipeline.evaluation.test_sets import find_test_set
+from pipeline.model import load_trained_model, save_model
+from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
+from pipeline.text import table
+
+TESTS = Path(__file__).resolve().parent.parent
+DATA = TESTS.parent / "outputs" / "data"
+sys.path.append(str(TESTS / "deploy"))
+from emulators import CORTEX_M0_GCC, flash_of, straighten_on  # noqa: E402
+from test_straighten import CODE  # noqa: E402
+
+SIZES = (10, 15, 20, 30, 40)
+SEEDS = (1, 2, 3, 4, 5)
+OTHER = "digits"  # a set of other people's digits
+
+
+def measure(dataset, other, hyperparameters):
+    """Train and export a network; return its accuracies and its flash in bytes."""
+    network, _ = train_network(dataset.split("exercise"), hyperparameters)
+    predicted = network.classify(other.images)
+    labels = np.array(other.source.labels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        metadata = hyperparameters.model_dump() | {"dataset": dataset.name}
+        save_model(path, network, metadata)
+        model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
+        write_source(model, Path(folder))
+        flash = flash_of(CORTEX_M0_GCC, Path(folder))
+    exported = model.integers.classify(dataset.test.images)
+    accuracy = float((exported == dataset.test.labels).mean())
+    return accuracy, float((predicted == labels).mean()), flash
+
+
+def straightening_flash(images):
+    """Return the bytes of flash that the function of the README takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = datasets.load("mnist", folder=DATA)
+        hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})
+        network, _ = train_network(dataset.split("exercise"), hyperparameters)
+        path = Path(folder) / "model.safetensors"
+        save_model(path, network, hyperparameters.model_dump())
+        model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
+        write_source(model, Path(folder))
+        return straighten_on(CORTEX_M0_GCC, Path(folder), CODE, images)[1]["flash"]
+
+
+def main():
+    rows, lines = [], {}
+    for name in ("mnist", "mnist_upright"):
+        dataset = datasets.load(name, folder=DATA)
+        source = find_test_set(OTHER, dataset=dataset, split="exercise")
+        other = prepare_for(datasets.spec(name), source)
+        is_upright = datasets.spec(name).final_step is not None
+        more = straightening_flash(dataset.test.images[:10]) if is_upright else 0
+        for hidden in SIZES:
+            results = []
+            for seed in SEEDS:
+                chosen = {"hidden": hidden, "seed": seed}
+                with one_thread():
+                    hyperparameters = Hyperparameters(**defaults() | chosen)
+                    results.append(measure(dataset, other, hyperparameters))
+            accuracies, others, sizes = zip(*results, strict=True)
+            flash = max(sizes) + more
+            point = AccuracyPoint(flash, accuracies, f"{hidden} neurons")
+            lines.setdefault(name, []).append(point)
+            values = [np.mean(accuracies), min(accuracies), max(accuracies)]
+            texts = [f"{value:.1%}" for value in (*values, np.mean(others))]
+            rows.append([name, f"{hidden}", f"{flash:,}", *texts])
+            print(*rows[-1], file=sys.stderr, flush=True)
+    columns = ("data set", "hidden", "flash", "accuracy", "lowest", "highest", OTHER)
+    print(table(columns, rows, left=("data set",)))
+    if sys.argv[1:]:
+        title = "Accuracy against flash: 8 bits, Cortex-M0, straightening included"
+        plot = accuracy_plot(
+            lines,
+            xlabel="bytes of flash",
+            ylabel="accuracy on the test images",
+            title=title,
+        )
+        plot.save(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

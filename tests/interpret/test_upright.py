@@ -1,0 +1,59 @@
+"""The page of a network for upright digits, in a real Chromium."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.datasets.upright import straighten
+from pipeline.interpret import ModelAnalysis, report
+from pipeline.model import load_trained_model, save_model
+
+SLANTED_7 = [[(0.35, 0.2), (0.8, 0.2), (0.3, 0.85)]]
+
+
+@pytest.fixture(scope="module")
+def page(open_page, new_network, mnist, tmp_path_factory):
+    """The page of an untrained network."""
+    path = tmp_path_factory.mktemp("upright") / "model.safetensors"
+    save_model(path, new_network(5), {"dataset": "mnist_upright"})
+    parts = (mnist.train.pick(slice(2000)), mnist.test.pick(slice(500)))
+    train, test = (replace(part, images=straighten(part.images)) for part in parts)
+    name = mnist.path.with_name("mnist_upright.safetensors")
+    dataset = replace(mnist, path=name, train=train, test=test)
+    analysis = ModelAnalysis.of(load_trained_model(path), dataset)
+    return open_page(report.render(analysis, name="upright"))
+
+
+def test_the_page_straightens_images_as_python_does(page, mnist):
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (20, 28, 28), np.uint8)
+    shapes = np.stack([np.zeros((28, 28)), np.eye(28), np.tri(28), np.ones((28, 28))])
+    extremes = (255 * shapes).astype(np.uint8)
+    images = np.concatenate([mnist.test.images[:200], noise, extremes])
+    made = page.evaluate(
+        "(images) => images.map((image) => [...straighten(new Uint8Array(image))])",
+        images.reshape(len(images), -1).tolist(),
+    )
+    np.testing.assert_array_equal(made, straighten(images).reshape(len(images), -1))
+
+
+def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_page):
+    draw_on_page(page, SLANTED_7)
+    drawn = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
+    ordinary = page.evaluate(
+        """() => {
+          const slant = model.mean_slant;
+          model.mean_slant = null;
+          const { image } = prepare(state.strokes);
+          model.mean_slant = slant;
+          return [...image];
+        }"""
+    )
+    ordinary = np.reshape(ordinary, (1, 28, 28)).astype(np.uint8)
+    assert (drawn != ordinary).sum() > 50
+    np.testing.assert_array_equal(drawn, straighten(ordinary))
+    assert "sheared to the mean slant" in page.inner_text("#prepared")
+    page.evaluate("useTestImage(0)")
+    stored = page.evaluate("[...model.tensors.images.slice(0, 784)]")
+    assert page.evaluate("[...state.image]") == stored
