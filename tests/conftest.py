@@ -52,6 +52,7 @@ def pytest_collection():
 
     For the same reason, this file does not import the package and large libraries.
     """
+    gc.disable()  # it would take a third of the time of the imports
     # While jaxtyping imports the package, it hides the cached bytecode of all others.
     for name in ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server"):
         importlib.import_module(name)
@@ -65,6 +66,7 @@ def pytest_collection():
 
 def pytest_collection_finish():
     gc.freeze()  # Python need not search the many objects of libraries again and again
+    gc.enable()
 
 
 def command_line(process):
