@@ -27,7 +27,7 @@ FUNCTIONS = (data, evaluate, export, inspect, predict, sweep, sync, train, ui)
 
 
 @pytest.fixture(scope="module")
-def project(empty_project):
+def project(empty_project, worker):
     """A workspace that the functions of this process use, with a trained network."""
     project = empty_project("functions")
     with pytest.MonkeyPatch.context() as environment:
@@ -285,7 +285,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
 
 SCRIPT = """
 from pipeline.train import sweep
-result = sweep(dataset="digits", epochs=1, hidden=[2, 3], workers=2, quiet=True)
+result = sweep(dataset="digits", epochs=1, hidden=[2, 3], workers=1, quiet=True)
 print(len(result.to_frame()))
 """
 
