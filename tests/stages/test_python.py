@@ -112,15 +112,6 @@ def test_a_sweep_keeps_other_files_in_its_folder(project, tmp_path):
     }
 
 
-def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(
-    project, server, capfd
-):
-    copies = sync(server=server.url, run=project.run_id(), quiet=True)
-    assert capfd.readouterr() == ("", "")
-    assert [*copies] == [project.run_id()]
-    assert copies[project.run_id()].startswith(server.url)
-
-
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
     for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
         folder = tmp_path / function.__name__

@@ -1,12 +1,40 @@
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.export import export_network
+from pipeline.tracking import mirror, sync
 from pipeline.tracking.mlflow_client import open_store
+
+
+@pytest.fixture(scope="module")
+def lasting_companion():
+    """One companion for several tests, because each new one would import MLflow.
+
+    It can import the modules of these tests.
+    """
+
+    class Lasting(Companion):
+        def close(self):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        companion = Lasting("the lasting companion", quiet=True)
+    yield companion
+    Companion.close(companion)
+
+
+@pytest.fixture
+def same_companion(lasting_companion, monkeypatch):
+    """Let one process make all copies, except those of commands."""
+    for module in (mirror, sync):
+        monkeypatch.setattr(module, "Companion", lambda *_, **__: lasting_companion)
 
 
 @pytest.fixture

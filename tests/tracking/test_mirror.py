@@ -92,7 +92,9 @@ def test_a_closed_copy_starts_no_process(recorded):
         copy.start()
 
 
-def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(empty_project, recorded):
+def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
+    empty_project, recorded, same_companion
+):
     project, url = empty_project("refused", store=False), broken_server("refuses")
     with pytest.raises(ValueError, match="no run is recorded yet"):
         project.call("sync", server=url)
@@ -116,7 +118,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 
 
-def test_results_that_an_error_ended_are_copied_too(recorded, capsys):
+def test_results_that_an_error_ended_are_copied_too(recorded, same_companion, capsys):
     url = broken_server("refuses")
     tracker = open_tracker("mlflow", recorded, server=url)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
