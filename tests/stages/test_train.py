@@ -296,6 +296,7 @@ def edited(clone_project, prepared_digits, tmp_path_factory):
     settings = ["dataset=digits", "epochs=1", "hidden=2"]
     process = subprocess.Popen(
         [sys.executable, "-c", EDIT_A_MODULE, *settings],
+        cwd=root,
         env=os.environ | places | {"TERM": "xterm"},
         stdout=end,
         stderr=end,
