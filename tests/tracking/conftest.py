@@ -9,6 +9,7 @@ from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.export import export_network
 from pipeline.tracking import mirror, sync
+from pipeline.tracking.mirror_copy import _copied_runs
 from pipeline.tracking.mlflow_client import open_store
 
 
@@ -33,8 +34,14 @@ def lasting_companion():
 @pytest.fixture
 def same_companion(lasting_companion, monkeypatch):
     """Let one process make all copies, except those of commands."""
+
+    def start(*_, **__):
+        # A new process would not remember what was sent.
+        lasting_companion.submit(_copied_runs.cache_clear)
+        return lasting_companion
+
     for module in (mirror, sync):
-        monkeypatch.setattr(module, "Companion", lambda *_, **__: lasting_companion)
+        monkeypatch.setattr(module, "Companion", start)
 
 
 @pytest.fixture
