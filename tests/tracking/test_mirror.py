@@ -48,7 +48,8 @@ def kill_copying_process():
     (process,) = (
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and child.nice() == mirror.NICENESS
+        if child.status() != psutil.STATUS_ZOMBIE
+        and child.nice() == os.nice(0) + mirror.NICENESS
     )
     process.kill()
 
