@@ -145,7 +145,7 @@ def python_code(name):
     return re.sub(r"epochs=\d+", "epochs=1", code)
 
 
-def test_the_ten_python_lines_of_the_readme_work(project):
+def test_the_ten_python_lines_of_the_readme_work(project, worker):
     code = python_code("README.md")
     assert len([line for line in code.splitlines() if line]) == 10
     with project.captured() as text:

@@ -11,7 +11,7 @@ is the deskewing that LeCun et al., Gradient-based learning applied to document
 recognition (1998), section III.C, describe.
 
 All numbers are integers and no division has a negative operand, so that the result is
-the same on every processor, and in the C code of `pipeline/deploy/README.md`.
+the same on every processor, and in the C code of `pipeline/deploy/straighten.md`.
 """
 
 from collections.abc import Callable

@@ -55,7 +55,7 @@ def measure(dataset, other, hyperparameters):
 
 
 def straightening_flash(images):
-    """Return the bytes of flash that the function of the README takes."""
+    """Return the bytes of flash that the function `straighten` takes."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = datasets.load("mnist", folder=DATA)
         hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})

@@ -24,7 +24,7 @@ def export(workspace, *arguments):
 
 
 @pytest.fixture(scope="module")
-def sweep(empty_project):
+def sweep(empty_project, worker):
     """A workspace with a sweep of four small networks."""
     workspace = empty_project("exports")
     workspace.sweep("train", "workers=1", *SETTINGS)

@@ -171,9 +171,11 @@ def test_each_call_is_answered_or_refused_while_another_thread_closes(functions)
             while True:
                 calls.append(companion.submit(functions.call, 1))
 
+    companion.submit(functions.call, 0).result()
     thread = threading.Thread(target=submit)
     thread.start()
-    companion.submit(functions.call, 0).result()
+    while not calls:
+        pass
     companion.close()
     thread.join()
     assert not wait(calls, timeout=60).not_done

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import UserError, datasets, paths
+from pipeline import UserError, paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -37,9 +37,8 @@ with LocalExecutor(2) as executor:
 
 
 @pytest.fixture(scope="module")
-def digits(mnist):
-    path, _ = datasets.prepare("digits", folder=mnist.path.parent)
-    return Dataset.read(path)
+def digits(prepared_digits):
+    return Dataset.read(prepared_digits / "digits.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def data(digits):
 
 @pytest.fixture(scope="module")
 def executor(functions):
-    with LocalExecutor(2, modules=["pipeline.training.run"]) as executor:
+    with LocalExecutor(2) as executor:
         yield executor
 
 
@@ -80,7 +79,7 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
 ):
     deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
-    with LocalExecutor(1, modules=["pipeline.core.network"]) as executor:
+    with LocalExecutor(1, modules=["json"]) as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
     errors = [(r.task.key, r.error, r.final) for r in results if r.error]
     lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
@@ -178,6 +177,7 @@ def test_ctrl_c_is_for_the_driver_only(data, functions):
         assert driver.poll() is None
         children = psutil.Process(driver.pid).children()
         workers = [each for each in children if "companion" in str(each.cmdline())]
+        time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
 

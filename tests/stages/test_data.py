@@ -1,5 +1,5 @@
 def test_data_creates_the_files_once_and_prints_their_summary(empty_project):
-    workspace = empty_project("data", store=False)
+    workspace = empty_project("data", store=False, digits=False)
     assert "digits.safetensors created" in workspace.call("data", dataset="digits")
     before = {path: path.stat().st_mtime_ns for path in workspace.files()}
     names = ["digits-components.safetensors", "digits-means.png", "digits-samples.png"]

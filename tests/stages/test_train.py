@@ -263,29 +263,63 @@ def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monke
 # Imports the modules of the command and edits one of them, before the process that
 # records the run is started.
 EDIT_A_MODULE = """
+import runpy
 from pathlib import Path
 import pipeline.training.train
 from pipeline.core import loop
 with Path(loop.__file__).open("a") as module:
     module.write("# edited\\n")
+runpy.run_module("pipeline.train", run_name="__main__")
 """
 
 
-def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprint(
-    clone_project, tmp_path
-):
-    root = tmp_path / "clone"
+@pytest.fixture(scope="module")
+def edited(clone_project, prepared_digits, tmp_path_factory):
+    """A clone with a training run on a terminal, after whose start a module was edited.
+
+    The workspace, the hashes of the modules before, and what the terminal displayed.
+    """
+    root = tmp_path_factory.mktemp("edited") / "clone"
     clone, core = clone_project(root), root / "pipeline" / "core"
+    shutil.copytree(prepared_digits, clone.outputs / "data", dirs_exist_ok=True)
     before = {path.name: file_sha256(path) for path in core.glob("*.py")}
-    command = ["train", "dataset=digits", "epochs=1", "hidden=2"]
-    clone.run(*command, before=EDIT_A_MODULE, cwd=root, PYTHONPATH=str(root))
+    terminal, end = os.openpty()
+    places = {"PIPELINE_OUTPUTS": str(clone.outputs), "PYTHONPATH": str(root)}
+    settings = ["dataset=digits", "epochs=1", "hidden=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", EDIT_A_MODULE, *settings],
+        cwd=root,
+        env=os.environ | places | {"TERM": "xterm"},
+        stdout=end,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    with suppress(OSError):  # when the process has ended
+        while part := os.read(terminal, 10_000):
+            shown += part
+    os.close(terminal)
+    assert process.wait() == 0, shown
     assert file_sha256(core / "loop.py") != before["loop.py"]
+    return clone, before, shown
+
+
+def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprint(
+    edited,
+):
+    clone, before, _ = edited
     (run,) = clone.runs()
     assert json.loads(clone.artifact(run, "code.json").read_text()) == before
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
     training = TrainingRun.read(recorded)
     expected = fingerprint(training.hyperparameters, training.data_sha256)
     assert recorded.tags["fingerprint"] == expected
+
+
+def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(edited):
+    _, _, shown = edited
+    assert b"loading PyTorch" in shown and b"epochs" in shown
+    assert b"opening MLflow" not in shown
 
 
 # Edits a module after the command `train` was imported, but before a call imports
@@ -375,20 +409,3 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="0, with which the network was trained"):
             project.call(stage)
-
-
-def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(project):
-    terminal, end = os.openpty()
-    command = [sys.executable, "-m", "pipeline.train", "dataset=digits", "epochs=1"]
-    environment = os.environ | {"PIPELINE_OUTPUTS": str(project.outputs)}
-    environment |= {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    process = subprocess.Popen(command, env=environment, stdout=end, stderr=end)
-    os.close(end)
-    shown = b""
-    with suppress(OSError):  # when the process has ended
-        while part := os.read(terminal, 10_000):
-            shown += part
-    os.close(terminal)
-    assert process.wait() == 0, shown
-    assert b"loading PyTorch" in shown and b"epochs" in shown
-    assert b"opening MLflow" not in shown

@@ -1,12 +1,8 @@
 """Sweeps whose driver is the process of the tests, and the runs that they record."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
-
-from pipeline.execution.local import LocalExecutor
-from pipeline.sweeps import sweep as command
 
 
 @dataclass(frozen=True)
@@ -49,14 +45,6 @@ class Sweep:
     def statuses(self):
         """Return the statuses of the parents, and those of the children, sorted."""
         return tuple(sorted(run.info.status for run in runs) for runs in self.runs())
-
-
-@pytest.fixture(scope="module")
-def worker():
-    """One worker for all sweeps of a file, because each one would start another."""
-    with LocalExecutor(1) as executor, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "_new_executor", lambda *_: nullcontext(executor))
-        yield
 
 
 @pytest.fixture

@@ -1,12 +1,47 @@
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.program import export_network
+from pipeline.tracking import mirror, sync
+from pipeline.tracking.mirror_copy import _copied_runs
 from pipeline.tracking.mlflow_client import open_store
+
+
+@pytest.fixture(scope="module")
+def lasting_companion():
+    """One companion for several tests, because each new one would import MLflow.
+
+    It can import the modules of these tests.
+    """
+
+    class Lasting(Companion):
+        def close(self):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        companion = Lasting("the lasting companion", quiet=True)
+    yield companion
+    Companion.close(companion)
+
+
+@pytest.fixture
+def same_companion(lasting_companion, monkeypatch):
+    """Let one process make all copies, except those of commands."""
+
+    def start(*_, **__):
+        # A new process would not remember what was sent.
+        lasting_companion.submit(_copied_runs.cache_clear)
+        return lasting_companion
+
+    for module in (mirror, sync):
+        monkeypatch.setattr(module, "Companion", start)
 
 
 @pytest.fixture

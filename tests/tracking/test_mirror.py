@@ -48,7 +48,8 @@ def kill_copying_process():
     (process,) = (
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and child.nice() == mirror.NICENESS
+        if child.status() != psutil.STATUS_ZOMBIE
+        and child.nice() == os.nice(0) + mirror.NICENESS
     )
     process.kill()
 
@@ -92,8 +93,8 @@ def test_a_closed_copy_starts_no_process(recorded):
         copy.start()
 
 
-def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
-    empty_project, recorded
+def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
+    empty_project, recorded, same_companion
 ):
     project, url = empty_project("refused", store=False), broken_server("refuses")
     with pytest.raises(ValueError, match="no run is recorded yet"):
@@ -103,10 +104,6 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
         ValueError, match=f"^{url} did not accept the copy: Connection ref"
     ):
         project.call("sync", server=url)
-    url = broken_server("drips")
-    limit = "import pipeline.tracking.sync as sync; sync.RUN_SECONDS = 1"
-    process = project.run("sync", f"server={url}", status=1, before=limit)
-    assert process.stderr == "error: the server did not answer within 1 s\n"
 
 
 def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
@@ -122,7 +119,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 
 
-def test_results_that_an_error_ended_are_copied_too(recorded, capsys):
+def test_results_that_an_error_ended_are_copied_too(recorded, same_companion, capsys):
     url = broken_server("refuses")
     tracker = open_tracker("mlflow", recorded, server=url)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])

@@ -16,13 +16,15 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import UserError, locking
-from pipeline.tracking import find_run, mirror
+from pipeline.sync import sync
+from pipeline.tracking import find_run, mirror, tagged_runs
 from pipeline.tracking.copying import copy_runs
 from pipeline.tracking.mirror_copy import CopiedRuns
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
 
+pytestmark = pytest.mark.usefixtures("same_companion")
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
 
@@ -388,6 +390,17 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
             synced.call("sync", server=server.url, run=unwanted.data.tags["copy.of"])
 
 
+def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(
+    recorded, server, capfd, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
+    (run,) = tagged_runs(recorded, "kind", ["training"])
+    copies = sync(server=server.url, run=run.run_id, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    assert [*copies] == [run.run_id]
+    assert copies[run.run_id].startswith(server.url)
+
+
 def test_the_id_of_a_copy_is_refused_with_the_id_of_its_original(
     recorded, server, copy, store
 ):
@@ -399,6 +412,15 @@ def test_the_id_of_a_copy_is_refused_with_the_id_of_its_original(
     assert str(error.value) == f"{text}, which is in the local store: enter that id"
     with pytest.raises(UserError, match=f"on {server.url} only: this command reads"):
         find_run(copied.info.run_id, store=store, server=server.url)
+
+
+def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monkeypatch):
+    remote = MlflowClient(server.url).create_run("0").info.run_id
+    with pytest.raises(UserError, match="has no run"):
+        find_run(remote, store=store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
+        find_run(remote, store=store)
 
 
 ALL_FOUR = r"digits: (4 copied|\d copied, \d already complete|4 already complete)"

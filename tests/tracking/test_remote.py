@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.companion import CompanionKilled
-from pipeline.tracking import provenance
+from pipeline.tracking import provenance, remote
 from pipeline.tracking.locks import run_lock
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.remote import RemoteTracker
@@ -33,6 +33,10 @@ def fail(run):
     raise KeyError("a mistake")
 
 
+def imported_modules():
+    return {*sys.modules}
+
+
 @pytest.fixture
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
@@ -40,6 +44,13 @@ def tracker(store, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", folder)  # where it finds the functions above
     with closing(RemoteTracker(store, None, "mine")) as tracker:
         yield tracker
+
+
+@pytest.fixture
+def shared_tracker(store, lasting_companion, monkeypatch):
+    """The same, in a process that other tests use, too."""
+    monkeypatch.setattr(remote, "Companion", lambda *_, **__: lasting_companion)
+    return RemoteTracker(store, None, "mine")
 
 
 @pytest.fixture
@@ -53,9 +64,11 @@ def runs(client):
     return runs
 
 
-def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client, runs):
+def test_a_run_is_recorded_by_the_other_process_while_it_is_open(
+    shared_tracker, client, runs
+):
     before = time.time() * 1000 - 1
-    with suppress(FloatingPointError), tracker.start_run(**RUN) as run:
+    with suppress(FloatingPointError), shared_tracker.start_run(**RUN) as run:
         started = time.time() * 1000
         run.submit(log, "a", "b")
         run.wait()
@@ -73,6 +86,14 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client
     assert f"({run.id})" in run.viewing_hint().replace("\n       ", " ")
 
 
+def test_the_process_that_records_does_not_import_pytorch(
+    shared_tracker, lasting_companion
+):
+    modules = lasting_companion.submit(imported_modules).result()
+    assert {"pipeline.training.log", "pipeline.tracking.mlflow_tracker"} <= modules
+    assert "torch" not in modules
+
+
 def test_what_the_other_process_cannot_record_is_an_error_of_the_run(store, tracker):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
@@ -82,8 +103,10 @@ def test_what_the_other_process_cannot_record_is_an_error_of_the_run(store, trac
         run.submit(log, "a", "b")
 
 
-def test_an_error_of_a_function_has_the_traceback_of_the_other_process(tracker, runs):
-    with pytest.raises(KeyError) as error, tracker.start_run(**RUN) as run:
+def test_an_error_of_a_function_has_the_traceback_of_the_other_process(
+    shared_tracker, runs
+):
+    with pytest.raises(KeyError) as error, shared_tracker.start_run(**RUN) as run:
         run.submit(fail)
         run.wait()
     assert 'raise KeyError("a mistake")' in error.value.__notes__[-1]
@@ -121,8 +144,8 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
 
-def test_a_run_that_is_interrupted_before_it_is_open_is_killed(tracker, runs):
-    with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN) as run:
+def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, runs):
+    with pytest.raises(KeyboardInterrupt), shared_tracker.start_run(**RUN) as run:
         run.submit(log, "a", "b")
         raise KeyboardInterrupt
     (killed,) = runs()

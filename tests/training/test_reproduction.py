@@ -107,7 +107,7 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
 
 
 def test_the_report_compares_the_patch_of_the_run_that_was_trained(
-    empty_project, clone_project, use_repository, tmp_path
+    empty_project, clone_project, use_repository, worker, tmp_path
 ):
     settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
     committed = settings.read_text()

@@ -1,4 +1,4 @@
-/* Straightens images on a board, and measures the function of the README.
+/* Straightens images on a board, and measures the function.
  *
  * For each image, it writes the result, the ticks and the bytes of stack, 32 bits each.
  */
