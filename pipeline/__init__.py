@@ -1,4 +1,4 @@
-"""An experiment-tracked pipeline around a small dense network for MNIST."""
+"""An experiment-tracked pipeline around a small fully connected network for MNIST."""
 
 from pipeline.core import UserError
 

@@ -8,7 +8,7 @@ their name, or a pair of IDX files. The label is the first number in the name if
 one digit: 7_a.png and scan7.png have the label 7, and IMG_2026.png has none. Writes
 metrics.json, answers.csv, classes.csv, confusion.csv, calibration.csv, scores.png and
 mistakes.png (the most confident mistakes) to outputs/evaluate/, and records them in the
-MLflow run that trained the network. Takes 4 s.
+MLflow run that trained the network. Takes about 4 s.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 is how much the accuracy may vary by chance; the loss in nats; and the confidence, which

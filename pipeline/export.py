@@ -1,10 +1,10 @@
 """Export a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
-integers. The weights of layer_1 get bits=8, 4, 2 or 1 bits; those of layer_2 get 8
+integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; those of layer 2 get 8
 bits. With fewer than 8 bits, the network is first trained for ten more epochs with
-rounded weights (fine-tuning). Takes 5 s, or 8 s with fine-tuning. Writes these files to
-outputs/export/ and records them in the MLflow run that trained the network:
+rounded weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
+files to outputs/export/ and records them in the MLflow run that trained the network:
 
   digits.c, digits.h       the network in C99
   selftest.c, selftest.h   a self-test for a board
@@ -26,10 +26,10 @@ also writes report.html, the interactive page with a switch between the bit widt
 sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
 accuracy with the bytes of the tables. These exports run on all cores of this machine.
 
-In the output, finetune is the number of epochs of fine-tuning; float is the accuracy of
-the network in floats; same predictions is the fraction of test images for which the
-network predicts the same class in floats and in integers, even if it is wrong; bytes is
-the size of all weights and biases, which take 4 bytes each in floats.
+In the output, finetune is the number of epochs of fine-tuning; float is the accuracy in
+floating point; same predictions is the fraction of test images for which the network
+predicts the same class in floating point and in integers, even if it is wrong; bytes is
+the size of all weights and biases, which take 4 bytes each in floating point.
 """
 
 import os

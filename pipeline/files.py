@@ -23,7 +23,7 @@ from pipeline.locking import Level, lock
 from pipeline.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
-# In the names of hidden files beside a result: no user's file has such a name.
+# In the names of hidden files next to a result: no user's file has such a name.
 TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
@@ -90,7 +90,7 @@ def folder_lock(path: Path) -> Iterator[None]:
 
 
 def _temporary(path: Path) -> Path:
-    """Return a new path beside `path`, whose folder is created if necessary.
+    """Return a new path next to `path`, whose folder is created if necessary.
 
     The module tempfile would ignore the umask: only the user could read its files.
     """

@@ -5,14 +5,15 @@ or model=<file>) with its data. It prints a tutorial: how many parameters there 
 why, how y = m·x + c leads to the whole network, which weights are frozen (training
 never changed them), and what each neuron responds to. It writes a summary, tables,
 plots and an interactive page, report.html, to outputs/inspect/ and to the network's
-MLflow run. This takes 7 s.
+MLflow run. This takes about 7 s.
 
 These settings print one result instead: neuron= shows how a neuron computes its sum for
 an image, weight= the history of a parameter, against= a comparison with another
 network, and arrays=true the four arrays as NumPy summarizes them, with the path of the
 file with all values. The results of the first three are also written to
 outputs/details/. After python -m pipeline.export, integers=true together with neuron=
-shows the sum in integers, as a microcontroller computes it, beside the sum in floats.
+shows the sum in integers, as a microcontroller computes it, together with the sum in
+floating point.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.

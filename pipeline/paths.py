@@ -60,7 +60,7 @@ def displayed(path: Path) -> Path:
 
 
 def store_dir() -> Path:
-    """Return the folder of MLflow's store, the checkpoints and the sweeps.
+    """Return the folder of the store, the checkpoints and the sweeps.
 
     It is `outputs_dir()`, except in a temporary copy that DVC makes: there it is
     outputs/ of the clone, so that these files remain.

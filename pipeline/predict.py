@@ -6,7 +6,8 @@ any colors of pen and paper; they are preprocessed in the same way as MNIST. For
 network trained on Fashion-MNIST, they are only resized to 28x28 pixels. If the first
 number in a file name has one digit, it is the label: draw0.png is labeled 0. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
-step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8%.
+step, to outputs/predict/. Takes about 3 s; test image 0 is a 7 with a probability of
+99.8%.
 """
 
 import os

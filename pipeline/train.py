@@ -56,7 +56,7 @@ def train(
             paths.
 
     Returns:
-        The training run. Without `folder`, its `folder` is the one in MLflow's store,
+        The training run. Without `folder`, its `folder` is the one in the store,
         because outputs/train/ contains only the last network.
 
     Raises:

@@ -22,7 +22,7 @@ def server_url(value: str | None) -> str | None:
 
     Raises:
         ValueError: If it is another URL, or contains a password; or if the variable is
-            neither such a URL nor the URI of the project's own store.
+            neither such a URL nor that of the store.
     """
     if value is not None:
         return _checked(value)
@@ -31,12 +31,12 @@ def server_url(value: str | None) -> str | None:
         # The message is without its value: it may have a password.
         return _checked(value, source="MLFLOW_TRACKING_URI ")
     # In a script that selects another store, MLflow itself sets the variable; then the
-    # run goes to the project's store, and a message says so.
+    # run goes to the store, and a message says so.
     if names_another_store(store_dir()) and "mlflow" not in sys.modules:
         own = sqlite_uri(database_path(store_dir()))
         raise ValueError(
             "MLFLOW_TRACKING_URI must be a URL such as "
-            f"http://127.0.0.1:5000 or that of the project's store, {own}"
+            f"http://127.0.0.1:5000 or that of the store, {own}"
         )
     return None
 

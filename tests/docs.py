@@ -52,7 +52,7 @@ COMMANDS = {
 }
 OPTIONAL = {"sweep": "--long", "seeds": "--long", "images": "--long"}
 OPTIONAL |= {"speed": "--keras", "sweeps": "--sweeps", "exports": "--export"}
-VALUES = {  # JSON files of a command whose values are stored beside its output
+VALUES = {  # JSON files of a command whose values are stored together with its output
     "train": "train/metrics.json",
     "unprepared": "evaluate/metrics.json",
     "inspect": "inspect/summary.json",

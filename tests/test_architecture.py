@@ -64,7 +64,7 @@ def imports(path):
 
 
 def package_of(path):
-    """Return the package of a module, or the name of a module beside the packages.
+    """Return the package of a module, or the name of a module next to the packages.
 
     The implementation of a stage counts as the stage: it can use all packages.
     """

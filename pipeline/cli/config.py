@@ -184,9 +184,9 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
     """Name a network on a page, which is shared: the name contains no path.
 
     Args:
-        params: Of its training run; {} if they are not recorded.
+        params: The params of its training run; {} if they are not recorded.
         dataset: The name of its data set.
-        sha256: Of its weights.
+        sha256: The sha256 of its weights.
 
     Returns:
         The name that `train` gave its run, or the start of the hash.

@@ -122,8 +122,8 @@ def _problems(
         if "_target_" in name:
             yield "_target_ names a class to call: remove it"
         if is_read_by_dvc and "${" in str(value):
-            rule = "refers to another key, which DVC does not resolve: write a value"
-            yield f"{name}: {value} {rule}"
+            rule = "refers to another setting, which DVC does not resolve"
+            yield f"{name}: {value} {rule}: write a value"
         elif calls_resolver(str(value)):
             yield f"{value} {NO_RESOLVER}"
 

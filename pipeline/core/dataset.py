@@ -79,7 +79,7 @@ class Dataset:
 
         Raises:
             UserError: If a class has too few images for `holdout`.
-            ValueError: If `how` is neither of them.
+            ValueError: If `how` is neither of these.
         """
         if how not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {how!r}")

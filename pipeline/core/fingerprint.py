@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
 
-# Of /proc/cpuinfo: the first three on x86, the others on ARM.
+# Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
 CODE_CHANGED = (
     f"the code in {Path(__file__).parent} changed while this program was running: "
@@ -53,7 +53,7 @@ def code_hashes() -> dict[str, str]:
 
 
 def check_code() -> None:
-    """Check that the files of the modules still are those that this process has hashed.
+    """Check that the modules have not changed since this process hashed them.
 
     Raises:
         CodeChanged: If one was edited in between.
@@ -63,7 +63,7 @@ def check_code() -> None:
 
 
 def _hash_modules() -> dict[str, str]:
-    # Hidden files are those of editors.
+    # Editors create hidden files.
     paths = sorted(Path(__file__).parent.glob("[!.]*.py"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 

@@ -6,8 +6,8 @@ The smallest margin is stored with the network when it is trained.
 import numpy as np
 from jaxtyping import Float
 
-CLOSE_QUANTILE = 0.06  # of the training images, the fraction that is close
-LOWEST_MARGIN = 0.2  # of the threshold, for networks with a low accuracy
+CLOSE_QUANTILE = 0.06  # fraction of training images whose prediction is close
+LOWEST_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:

@@ -18,7 +18,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
-    The parameters are one long vector, `Network.vector`. So a step takes six operations
+    The parameters are one long vector, `Network.vector`, so a step takes six operations
     for any number of layers.
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
@@ -31,8 +31,8 @@ class Adam:
         self.lr = lr
         self.steps = 0
         self.mean = torch.zeros_like(parameters)  # moving average of gradients
-        self.square = torch.zeros_like(parameters)  # and of their squares
-        self.root = torch.zeros_like(parameters)  # space for the roots of the squares
+        self.square = torch.zeros_like(parameters)  # moving average of their squares
+        self.root = torch.zeros_like(parameters)  # buffer for the roots of `square`
 
     @property
     def state(self) -> dict[str, Float[Tensor, " p"]]:
@@ -52,7 +52,7 @@ class Adam:
         self.parameters.addcdiv_(self.mean, self.root, value=-self.lr * correction)
 
 
-Optimizer = Adam  # the type of what `new_optimizer` returns
+Optimizer = Adam  # the return type of `new_optimizer`
 
 
 def new_optimizer(

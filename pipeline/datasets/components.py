@@ -1,4 +1,4 @@
-"""The principal components of the images of each class, in a file beside the data.
+"""The principal components of the images of each class, in a file next to the data.
 
 They depend on the training images alone, so all networks that were trained with these
 images share them. The detector of a network compares images with them.
@@ -130,7 +130,7 @@ def write_components(dataset: Dataset) -> None:
 def read_components(
     data: Path, *, data_sha256: str
 ) -> dict[str, ClassComponents] | None:
-    """Read the components beside the file of a data set, by split.
+    """Read the components next to the file of a data set, by split.
 
     Returns:
         None if they are missing or damaged, or were computed from other data or by

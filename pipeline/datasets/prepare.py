@@ -40,8 +40,8 @@ def load(
     Args:
         name: A name in `REGISTRY`, or that of an imported data set.
         folder: The folder of all data sets.
-        sha256: Of the file that a network was trained with; its file counts, even if
-            the data set had another name where the network was trained.
+        sha256: The sha256 of the data with which a network was trained. It selects the
+            file, even if the data set had another name where the network was trained.
         origin: The sha256 of each imported file by its name, for the message if an
             imported data set is not available.
 
@@ -61,7 +61,7 @@ def load(
     if sha256 and data.sha256 != sha256:
         raise UserError(
             f"{data.path} must have sha256 {sha256}, with which the network was "
-            f"trained, got {data.sha256}: restore that data, or train it again"
+            f"trained, got {data.sha256}: restore that data, or train the network again"
         )
     return data
 

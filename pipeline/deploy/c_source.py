@@ -101,7 +101,7 @@ def pack_weights(network: IntegerNetwork) -> UInt8[np.ndarray, " bytes"]:
 
 
 def selftest_rows(model: QuantizedModel) -> list[int]:
-    """Select test images so that each hidden neuron fires in one of them, if possible.
+    """Select test images that together activate each hidden neuron, if possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
     output is 2 to 254: then a wrong shift, or a wrong weight of layer_2, changes a

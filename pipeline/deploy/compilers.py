@@ -134,7 +134,7 @@ def execute(
         stdin: Its standard input.
 
     Raises:
-        UserError: If it fails, takes longer, or may not run; its first error is quoted.
+        UserError: If it fails, takes longer, or cannot run; its first error is quoted.
     """
     words = [str(word) for word in command]
     name = name or words[0]
@@ -146,8 +146,8 @@ def execute(
         raise UserError(f"{name} did not end within {timeout:g} s") from error
     except PermissionError as error:
         raise UserError(
-            f"{name} may not run in {folder}: set TMPDIR to a folder where programs "
-            "may run, because this one is mounted with noexec"
+            f"{name} cannot run in {folder}: set TMPDIR to a folder where programs "
+            "can run, because this one is mounted with noexec"
         ) from error
     except OSError as error:
         raise UserError(f"{name} cannot be started: {error.strerror}") from error

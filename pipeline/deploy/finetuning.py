@@ -1,7 +1,7 @@
 """Quantization-aware training: adapts a trained network to few bits.
 
 The forward and backward passes use the quantized weights of layer_1. Adam updates the
-weights in floats, as if the derivative of rounding were 1.
+weights in floating point, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
 """

@@ -1,4 +1,4 @@
-"""network.onnx: the trained network in floats, for tools that read ONNX.
+"""network.onnx: the trained network in floating point, for tools that read ONNX.
 
 It takes any number of images, with pixels in [0, 1], and returns logits and
 probabilities. The integers have no ONNX file, because the C code computes them.

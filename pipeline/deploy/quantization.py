@@ -57,7 +57,9 @@ def check_weights(network: Network, *, bits: int) -> None:
     """
     w1, bias, w2, b2 = _tensors(network)
     if not all(np.isfinite(tensor).all() for tensor in (w1, bias, w2, b2)):
-        raise UserError("the weights of the network must be finite: train it again")
+        raise UserError(
+            "the weights of the network must be finite: train the network again"
+        )
     if np.ptp(w1) == 0 or np.ptp(w2) == 0:
         layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
         raise UserError(f"all weights of {layer} are equal: train the network first")
@@ -163,4 +165,4 @@ def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
 
 def _too_large(rule: str) -> UserError:
     text = f"the network does not fit in 32-bit integers: {rule}"
-    return UserError(f"{text}; train it again with a smaller lr")
+    return UserError(f"{text}; train the network again with a smaller lr")

@@ -133,5 +133,5 @@ def _finetuning_note(results: ExportedNetworks) -> str:
     if not tuned:
         return ""
     bits = f"{', '.join(map(str, sorted(tuned, reverse=True)))} bits"
-    effect = "so it can beat more bits and floats"
+    effect = "so few bits can be the most accurate"
     return f"\nfine-tuning ({bits}) continues the training, {effect}"

@@ -45,15 +45,15 @@ class _Attempt:
     task: Task
     earlier: int = 0  # attempts that count
     is_repetition: bool = False
-    ran_alone: bool = True  # no other attempt has run beside it
+    ran_alone: bool = True  # no other attempt has run alongside it
 
 
 class _Attempts:
     """The attempts to run tasks, and the rule for those whose worker was lost.
 
     Such a task is tried again, before new tasks, until `MAX_TRIES` attempts count. If
-    tasks are repeated alone, no task runs beside a repetition, and only attempts that
-    ran alone count: a task beside them may have used all memory.
+    tasks are repeated alone, no task runs alongside a repetition, and only attempts that
+    ran alone count: a task alongside them may have used all memory.
     """
 
     def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:

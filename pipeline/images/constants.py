@@ -1,63 +1,64 @@
 """The constants of the preprocessing, in the order of its steps.
 
 LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
-MNIST's strokes into account. `python
-tests/benchmarks/images.py` measures the accuracy that all of them reach together on
-images of eleven kinds, and the README has the results.
+MNIST's strokes into account. `python tests/benchmarks/images.py` measures the accuracy
+with all of them on images of eleven kinds, and the README shows the results.
 """
 
 import numpy as np
 
 # Gray levels
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-COLOR_CONTRAST = 1.5  # times that of the luminance; a channel with more replaces it
+# A color channel whose contrast is more than this many times that of the luminance
+# replaces it.
+COLOR_CONTRAST = 1.5
 ONE_TONE = 32  # gray levels; opaque pixels with a smaller deviation are ink alone
 
 # Size
 MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
 SEARCH_SIDE = 400  # pixels to which an image is reduced to find the digit
-DETAIL_SIDE = 133  # of these pixels; the surroundings of a smaller digit are enlarged
+DETAIL_SIDE = 133  # the same pixels; the surroundings of a smaller digit are enlarged
 SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
 
 # Ink
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
-POLARITY_WINDOW = 17  # of these pixels; the median in it is the paper of a photograph
+POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
 BLUR = 1  # pixels; standard deviation of the filter that removes noise
-WINDOW_PARTS = 3  # of a photograph's longer side; one is wider than strokes
+WINDOW_PARTS = 3  # parts of a photograph's longer side; each is wider than a stroke
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
-TREND_FITS = 5  # each without the outliers of the one before
+TREND_FITS = 5  # number of fits; each ignores the outliers of the one before
 TREND_RANGE = (-1.5, 2.5)  # standard deviations from the trend; the rest is not paper
-TREND_PARTS = 5  # of the median light; the trend is at least one of them
+TREND_PARTS = 5  # the trend is at least the median light, divided by this
 MAD_TO_STD = 1.48  # median absolute deviation to standard deviation, if normal
 NOISE_DISTANCE = 3  # columns between two pixels whose difference is noise
 DIFFERENCE_TO_STD = 1.05  # median of these differences to the noise, if normal
 NOISE = 3  # standard deviations of the noise; paper hardly exceeds them
 LINES_SIDE = 200  # pixels to which an image is reduced to find the tilt of its lines
 TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
-STROKE_QUANTILE = 0.97  # of the ink; more is a stroke, not a line of the paper
-MIN_LINE_LENGTH = 0.5  # of the longest line, for lines that are compared
-LINE_PARTS = 4  # of a row; a line of the paper is in all of them
+STROKE_QUANTILE = 0.97  # quantile of the ink; more is a stroke, not a line of the paper
+MIN_LINE_LENGTH = 0.5  # fraction of the longest line; shorter lines are not compared
+LINE_PARTS = 4  # parts of a row; a line of the paper is in all of them
 MIN_LINE_INK = 0.03  # a line from border to border has more ink than this
-MIN_LINES = 3  # from border to border; the paper is squared or ruled
+MIN_LINES = 3  # lines from border to border with which paper is squared or ruled
 MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 
 # Digit
 MIN_INK = 0.08  # pixels with less ink are paper
-MIN_CONTRAST = 2  # times the ink that noise can cause; less ink is no stroke
-THRESHOLD_STEPS = 10  # after which the threshold for strokes hardly changes
-INK_QUANTILE = 0.95  # of the ink of candidates for strokes; stands for their maximum
-MIN_AREA = 0.05  # of the largest blob; smaller blobs are specks
+MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
+THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes
+INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum
+MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
-NEAR = 0.25  # of the largest blob's longer side; blobs within this distance are near
+NEAR = 0.25  # distance of near blobs, as a fraction of the largest blob's longer side
 GRAIN = 50  # the side of an image, divided by that of the smallest possible digit
 INSIDE = 5  # the same, for a digit inside of a photograph that has blobs at the border
-TOUCHING_INK = 0.1  # of the most ink; a digit with less at a border does not touch it
-ENLARGED = 2  # times, before a digit is made narrower, so that it keeps its details
+TOUCHING_INK = 0.1  # fraction of the most ink; with less, a digit touches no border
+ENLARGED = 2  # factor before a digit is made narrower, so that it keeps its details
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
-MAX_EDGE = 0.9  # of the most ink; a stroke does not end above it
+MAX_EDGE = 0.9  # fraction of the most ink; a stroke does not end above it
 # Pixels. Of MNIST's first 3,000 training images, 34% have thinner strokes, 20% thicker.
 STROKE_WIDTHS = (2.6, 3.3)

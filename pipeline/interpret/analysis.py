@@ -97,7 +97,7 @@ class ModelAnalysis:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts in summary.json; weights of always-zero pixels are untrained."""
+        """The counts in summary.json; always-zero pixels have untrained weights."""
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,

@@ -160,13 +160,13 @@ def _explain_neurons(
 
 
 def _describe_integers(path: Path, width: str, *, finetune: int) -> str:
-    """Say where integers come from, and why they differ from the floats."""
-    text = f"Integers: {displayed(path)}, {width} per weight of layer_1."
+    """Say where integers come from, and why they differ from the weights."""
+    text = f"Integers: {displayed(path)}, {width} per weight of layer 1."
     if finetune:
         epochs = counted(finetune, "epoch")
         text += (
             f" The network was fine-tuned for {epochs} before its "
-            "weights were rounded. The floats are those of the network before "
+            "weights were rounded. The floating-point values are those before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )
     return wrap(text, indent=0)
@@ -180,7 +180,7 @@ def _show_weight(
     if history is None:
         raise UserError(
             f"{trained.history_path} is missing; python -m pipeline.train writes it "
-            "beside the network"
+            "next to the network"
         )
     values = location.values(history)
     say(interpret.describe_history(location, values))

@@ -81,7 +81,7 @@ def _arrays(analysis: ModelAnalysis) -> str:
     ]
     total = analysis.trained.network.parameter_count
     rows.append(["total", "", "", f"{total:,}", ""])
-    columns = ["array", "in Keras", "in PyTorch", "numbers", "why"]
+    columns = ["array", "in Keras", "in PyTorch", "parameters", "why"]
     return table(columns, rows, left=["array", "why"])
 
 

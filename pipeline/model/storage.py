@@ -92,8 +92,8 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if not hidden or shapes != expected:
         raise UserError(
-            f"{path} must contain the arrays of a network, with 20 hidden neurons "
-            f"{tensor_shapes(20)}, got {shapes!s:.300}"
+            f"{path} must contain the arrays of a network (with 20 hidden neurons: "
+            f"{tensor_shapes(20)}), got {shapes!s:.300}"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():

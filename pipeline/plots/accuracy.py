@@ -199,7 +199,7 @@ def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) ->
 
 
 def _label_points(axes: Axes, points: Sequence[AccuracyPoint]) -> None:
-    """Write captions beside points, from the largest; omit those that would overlap.
+    """Write captions next to points, from the largest; omit those that would overlap.
 
     No point is more accurate and smaller than one on the Pareto front, so there is room
     above and to the left of it.

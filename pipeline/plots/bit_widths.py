@@ -73,7 +73,7 @@ def rounded_weights(
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
-        title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
+        title=f"The weights of layer 1 in floats, and below with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )
@@ -88,11 +88,10 @@ def changed_predictions(
     class_names: Sequence[str],
     bit_width: str,
 ) -> Image.Image:
-    """Draw the images whose predictions in floats and in integers differ.
+    """Draw the images whose predictions in floating point and in integers differ.
 
-    `before` and `after` are the predictions in floats and in integers.
-
-    `bit_width` is that of the integers in words, such as "8 bits".
+    `before` and `after` are the predictions in floating point and in integers.
+    `bit_width` is the bit width of the integers in words, such as "8 bits".
     """
     changed = before != after
     kinds = {

@@ -44,8 +44,8 @@ def color_scale(
     """Draw the legend of `diverging_colors`: a bar from red to blue.
 
     Args:
-        low: The text beside red, such as the smallest value.
-        high: The text beside blue.
+        low: The text next to red, such as the smallest value.
+        high: The text next to blue.
         size: The size of the text, in pixels.
         frozen: The meaning of gray; empty if the image contains no gray.
     """

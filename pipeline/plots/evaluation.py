@@ -29,7 +29,7 @@ def evaluation_scores(
     class_names: Sequence[str],
     title: str,
 ) -> Image.Image:
-    """Plot a confusion matrix beside a reliability diagram.
+    """Plot a confusion matrix next to a reliability diagram.
 
     Args:
         counts: The number of images for each label (row) and prediction (column).
@@ -59,7 +59,7 @@ def _confusion_matrix(
 ) -> None:
     """Plot a confusion matrix; only the mistakes are colored.
 
-    Otherwise 30 mistakes would hardly be visible beside a thousand correct predictions.
+    Otherwise 30 mistakes would hardly be visible next to a thousand correct predictions.
     """
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, np.nan, counts)

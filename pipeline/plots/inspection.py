@@ -29,7 +29,7 @@ def neuron_responses(
     *,
     noun: str,
 ) -> Image.Image:
-    """Plot the mean output of neurons for each class, beside their ablation costs.
+    """Plot the mean output of neurons for each class, next to their ablation costs.
 
     Args:
         means: The mean output of each neuron (row) for each class (column).
@@ -68,7 +68,7 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     colors = color_map(PAPER, POSITIVE).with_extremes(bad=FROZEN)
     heatmap = axes.imshow(np.where(unused, np.nan, grid), cmap=colors, vmin=0)
     if unused.any():
-        label = f"always 0: {unused.sum()} of 784 pixels, whose weights never change"
+        label = f"always zero: {unused.sum()} of 784 pixels, whose weights never change"
         patch = Patch(facecolor=FROZEN, label=label)
         figure.legend(handles=[patch], loc="outside lower center", frameon=False)
     figure.colorbar(heatmap, shrink=0.8, format="{x:.0%}", label="training images")

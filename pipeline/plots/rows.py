@@ -12,7 +12,7 @@ from pipeline.plots.common import INK, LINE, MUTED, PAPER, POSITIVE, font
 GAP = 10  # pixels between images
 TITLE, HEADING, CAPTION, BAR = 16, 13, 12, 11  # sizes of text, in pixels
 MIN_WIDTH = 560  # pixels, so that titles fit
-BARS_WIDTH = 260  # pixels at least, with the text beside the bars
+BARS_WIDTH = 260  # pixels at least, with the text next to the bars
 
 
 # An image below which its caption stands; several images may have the same caption.
@@ -44,7 +44,7 @@ def image_rows(
         title: The title of all rows.
         side: The size of each image, in pixels.
         headings: Texts above the first row, by the index of their column.
-        columns: The number of images that fit beside each other; 0 for the longest row.
+        columns: The number of images that fit next to each other; 0 for the longest row.
         legend: An image below the title.
     """
     columns = columns or max(len(row.images) for row in rows)
@@ -82,7 +82,7 @@ def stack_images(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def _row(row: ImageRow, width: int, side: int) -> Image.Image:
-    """Draw a row: its title, then its images with captions beside the bars."""
+    """Draw a row: its title, then its images with captions next to the bars."""
     captions = 1 + max((caption.count("\n") for caption, _ in row.images), default=0)
     height = side + captions * (CAPTION + 4) + GAP
     if row.bars:

@@ -18,7 +18,7 @@ def read_networks(
 
     Args:
         text: The id of its run, the first characters of its id, or its name.
-        store: The folder of the embedded store.
+        store: The folder of the store.
 
     Returns:
         The run, and for each network the values of the keys that the sweep varies.

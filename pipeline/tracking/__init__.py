@@ -1,6 +1,7 @@
-"""Records runs: MLflow's embedded store, its mirror on a server, and provenance.
+"""Records runs: the store, copies on a server, and provenance.
 
-Only this package uses MLflow; most of its modules do not import it.
+The store is MLflow's database and artifacts, in `outputs/`. Only this package uses
+MLflow; most of its modules do not import it.
 """
 
 from pipeline.tracking import provenance

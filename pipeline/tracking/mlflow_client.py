@@ -1,4 +1,4 @@
-"""MLflow's client for the embedded store, which is created here.
+"""MLflow's client for the store, which is created here.
 
 The store needs no server and no network, and several processes can write to it at once.
 """

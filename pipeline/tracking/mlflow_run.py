@@ -44,7 +44,7 @@ class Batch:
 
 
 class MlflowRun(Run):
-    """A run in the embedded store."""
+    """A run in the store."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Opens, resumes, closes and reopens runs in MLflow's embedded store.
+"""Opens, resumes, closes and reopens runs in the store.
 
 `mlflow_run` records the data of a run. For `train`, both run in the companion that
 `remote` starts, otherwise in the process of the command.
@@ -27,7 +27,7 @@ OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `
 
 
 class MlflowTracker(LocalTracker):
-    """Records runs in an embedded store; a server, if any, receives copies."""
+    """Records runs in the store; a server, if any, receives copies."""
 
     def __init__(
         self, client: StoreClient, server: str | None, experiment: str

@@ -61,9 +61,12 @@ class RunCopy:
     def send_closed(
         self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
     ) -> bool:
-        """Send everything in a closed run, unless the copy has it; return whether.
+        """Send everything in a closed run, unless the copy is complete.
 
         Sending it again is safe. Tags that users added to the copy remain.
+
+        Returns:
+            Whether anything was sent.
         """
         points = self._read_points(original)
         sha256 = _content_sha256(original, points)
@@ -200,7 +203,7 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
 def recorded_content(run: RecordedRun) -> object:
     """Return a value that changes when a closed run changes.
 
-    It takes no request to MLflow, so the process that copies an open sweep compares it
+    It needs no request to MLflow, so the process that copies an open sweep compares it
     every second. Another process knows only the hash in the tag `copy.sha256`.
     """
     return run.status, dict(run.tags), _files(run.artifacts)

@@ -52,9 +52,9 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         original = tags.get(COPY_TAG, "")
         if original and named_runs(store, original):
             rule = f"run {text} on {server} is the copy of run {original}"
-            raise UserError(f"{rule}, which is in the local store: enter that id")
-        rule = f"run {text} is on {server} only: this command reads the local store"
-        raise UserError(f"{rule}; run it where the network was trained")
+            raise UserError(f"{rule}, which is in the store: enter that id")
+        rule = f"run {text} is on {server} only, not in the store"
+        raise UserError(f"{rule}: run this command where the network was trained")
     raise UserError(
         f"{database_path(store)} has no run {text!r}: enter the id that "
         "python -m pipeline.train printed, its first characters, or the run's name"

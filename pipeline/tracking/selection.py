@@ -35,7 +35,7 @@ def open_tracker(
     if kind == "none":
         return NullTracker()
     disable_telemetry()
-    with status("opening MLflow's store"):
+    with status("opening the store"):
         from pipeline.tracking.mlflow_client import open_store
         from pipeline.tracking.mlflow_tracker import MlflowTracker
 

@@ -1,4 +1,4 @@
-"""The files of the embedded store: mlflow.db, and artifacts in mlflow-artifacts/.
+"""The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
 
 `database.py` reads the runs, and `mlflow_client.py` writes. A store that was moved or
 copied is updated when its database is opened. MLflow is not imported.

@@ -66,7 +66,7 @@ def compare(original: Original, again: TrainingRun) -> str:
     lines = "".join(f"\n  {line}" for line in differences)
     if again.sha256 != before.sha256:
         raise UserError(f"not reproduced:{hashes}{lines}")
-    note = f"\nin spite of these differences:{lines}" if lines else ""
+    note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"
 
 

@@ -69,7 +69,7 @@ def measure(setting):
 
 
 def accuracies(exports):
-    """Return a table: the accuracy of each bit width beside that of the floats."""
+    """Return a table: the accuracy with each bit width and in floating point."""
     reports = [asdict(export.report) for export in exports]
 
     def mean(reports, key):

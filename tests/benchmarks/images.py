@@ -236,7 +236,7 @@ def main():
     close = [margin(output) < d.min_margin for (_, d), output in pairs]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
-    row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))
+    row("close: misclassified", percent([near[wrong].mean() for near, wrong in pairs]))
     print("\nPreprocessed; unsure for any reason")
     without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
     for name, images in ({"clothes": clothes} | without_digits).items():

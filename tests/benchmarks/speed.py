@@ -1,11 +1,11 @@
-"""Measure how long the commands take, each beside something to compare it with.
+"""Measure how long the commands take, each compared with something.
 
     python tests/benchmarks/speed.py [rounds]
 
-- A training run and one of its epochs: beside the exercise's Keras code on TensorFlow.
-  An epoch includes validation and, here, logging to MLflow and the image of the
-  templates; the whole command is the time from the start of the process to its end.
-- predict and inspect: beside a process that only imports PyTorch and MLflow.
+- A training run and one of its epochs: compared with the exercise's Keras code on
+  TensorFlow. An epoch includes validation and, here, logging to MLflow and the image of
+  the templates; the whole command is the time from the start of the process to its end.
+- predict and inspect: compared with a process that only imports PyTorch and MLflow.
 
 The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). The
 programs run in alternation; the medians, and the medians of the ratios of each round,
@@ -84,7 +84,7 @@ def measure_keras(python):
 
 def measure_training(outputs):
     """Return the seconds of the default training run, and the median of its epochs."""
-    from mlflow import MlflowClient  # not installed beside Keras
+    from mlflow import MlflowClient  # not installed together with Keras
 
     seconds = measure_stage("train", outputs)
     run_id = json.loads((outputs / "train/run.json").read_text())["run_id"]

@@ -1,4 +1,4 @@
-"""Measure sweeps: their time beside that of their training, and their size on disk.
+"""Measure sweeps: their time, compared with that of their training, and their size on disk.
 
     python tests/benchmarks/sweeps.py
 
@@ -152,11 +152,12 @@ def measure():
     with new_outputs() as folder:
         count = 100
         executor, size = record(folder, count)
-        yield "recording a child of 20 epochs", executor.seconds / count, "s", 0.25
+        yield "recording a run of 20 epochs", executor.seconds / count, "s", 0.25
         share = 100 * executor.cpu / executor.seconds
-        yield "  of this, one core computes", share, "%", None
+        yield "  of this, CPU time on one core", share, "%", None
         yield "  its size, 20 neurons", size / count / 1e6, "MB", 1.6
-        yield "cores that one driver feeds", single * count / executor.seconds, "", None
+        cores = single * count / executor.seconds
+        yield "cores that one driver keeps busy", cores, "", None
 
 
 def main():

@@ -34,7 +34,7 @@ FILES = {
 
 @pytest.fixture
 def conf(tmp_path, monkeypatch):
-    """A function that writes files in a copy of conf/, and beside it; {} adds none."""
+    """A function that writes files in a copy of conf/, and next to it; {} adds none."""
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -214,7 +214,7 @@ BAD_FILES = {
     "a reference in config.yaml": (
         {"conf/config.yaml": "hidden: ${epochs}"},
         "seed=1",
-        "config.yaml: hidden: ${epochs} refers to another key, which DVC does not",
+        "config.yaml: hidden: ${epochs} refers to another setting, which DVC does not",
     ),
     "a file outside of the folder": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [../../x]", "x.yaml": "hidden: 9"},

@@ -148,5 +148,5 @@ def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
 
 def test_a_program_that_may_not_run_is_an_error_with_the_remedy(tmp_path):
     (tmp_path / "program").touch()  # as with noexec, the system refuses to run it
-    with pytest.raises(UserError, match=f"may not run in {tmp_path}: set TMPDIR to"):
+    with pytest.raises(UserError, match=f"cannot run in {tmp_path}: set TMPDIR to"):
         execute([tmp_path / "program"], folder=tmp_path, timeout=1.0)

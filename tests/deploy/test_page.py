@@ -186,7 +186,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     without = replace(network, q2=network.q2 * (np.arange(network.hidden) != 0))
     correct = int((without.classify(test.images) == test.labels).sum())
     effect = page.inner_text("#effect")
-    assert f"at 4 bits classifies {correct} of 300 test images correctly" in effect
+    assert f"with 4 bits classifies {correct} of 300 test images correctly" in effect
     page.locator("#reset").click()
     assert toggle.get_attribute("aria-checked") == "true"
 

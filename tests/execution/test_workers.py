@@ -126,7 +126,7 @@ def limit_group():
     ("size", "printed"),
     [
         (300_000_000, "memory for a worker: each needs 0.6 GB, and 0.0 GB are free"),
-        # A worker would fit, but not beside the process that starts it.
+        # A worker would fit, but not together with the process that starts it.
         (WORKER_BYTES + DRIVER_BYTES // 2, "each needs 0.6 GB, and 0."),
         (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # with what it uses so far
     ],

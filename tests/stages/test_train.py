@@ -319,7 +319,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
 def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(edited):
     _, _, shown = edited
     assert b"loading PyTorch" in shown and b"epochs" in shown
-    assert b"opening MLflow" not in shown
+    assert b"opening the store" not in shown
 
 
 # Edits a module after the command `train` was imported, but before a call imports

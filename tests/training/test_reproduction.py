@@ -34,7 +34,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     report, _, step = report.partition("\nnext   ")
     assert step.startswith(f"python -m pipeline.inspect run={workspace.run_id()[:8]} ")
     assert report.split() == ["recorded", trained.sha256, "now", trained.sha256]
-    assert "in spite of these differences" not in printed
+    assert "despite these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
     assert hashes(workspace.trained("")) == before
@@ -145,6 +145,6 @@ def test_the_report_names_another_processor_and_another_patch(workspace):
     training = TrainingRun.read(recorded)
     report = compare(Original(recorded, training), training)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
-    assert "\nin spite of these differences:\n  " in report
+    assert "\ndespite these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
     assert "\n  uncommitted code (sha256 of code.diff): another patch, now " in report

@@ -122,8 +122,8 @@ export class IntegerNetwork extends TwoLayers {
       shift: part("shift"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
       output_unit: part("output_unit"), activations: part("activations") });
     this.bitWidth = plural(bits, "bit");
-    this.title = `the network at ${this.bitWidth}`;
-    this.says = `At ${this.bitWidth}, the network says `;
+    this.title = `the network with ${this.bitWidth}`;
+    this.says = `With ${this.bitWidth}, the network says `;
   }
 
   // With few bits, the largest weight.

@@ -140,7 +140,7 @@ export function conclusion(probabilities) {
 
 // The text of a reason in unsure.py, with what the page knows in addition.
 function inWords(reason, values) {
-  const details = { several: " on the board",
+  const details = { several: " in the drawing",
     close: `: the difference is below ${percent(model.min_margin)}` };
   return fillIn(model.texts[reason], values) + (details[reason] ?? "");
 }

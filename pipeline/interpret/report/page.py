@@ -1,6 +1,6 @@
 """The report page: selects its data and fills the HTML template.
 
-The HTML, CSS and JavaScript files beside this module define what the page displays.
+The HTML, CSS and JavaScript files next to this module define what the page displays.
 """
 
 import base64
@@ -40,8 +40,8 @@ def render(
     """Return the page of a network with this name; equal arguments give equal bytes.
 
     Args:
-        analysis: Of the trained network.
-        name: Of the network.
+        analysis: The analysis of the trained network.
+        name: The name of the network.
         integers: The network in integers. If there are any, the page has a switch
             between the bit widths in place of the epochs.
 

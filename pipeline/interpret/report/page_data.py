@@ -34,7 +34,7 @@ class BitWidthData:
     scale_2: float  # the real number that a logit of 1 stands for
     table_bytes: int  # the size of the parameters in flash
     accuracy: float  # in [0, 1]
-    same_answers: float  # the share of predictions as in floating point, in [0, 1]
+    same_answers: float  # fraction of predictions as in floating point
 
 
 @dataclass(frozen=True)

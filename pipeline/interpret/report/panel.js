@@ -1,4 +1,4 @@
-// The panel of the selected neuron, beside the page or as a sheet on a phone: how its
+// The panel of the selected neuron, next to the page or as a sheet on a phone: how its
 // sum is computed, and the softmax.
 
 import {
@@ -11,7 +11,7 @@ import {
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
 
-export const isDocked = matchMedia("(min-width: 760px)"); // beside the page
+export const isDocked = matchMedia("(min-width: 760px)"); // next to the page
 
 const selectedButton = () => (state.layer === 1 ? tiles : outputs)[state.neuron].button;
 

@@ -169,7 +169,7 @@ function showTable() {
   const changed = now.filter((label, row) => label !== expected[row]).length;
   $("bit-widths-text").textContent = network() === model.float ? "" :
     `Of the ${integer(now.length)} test images on this page, ${integer(changed)} ` +
-    `${changed === 1 ? "gets" : "get"} a different prediction at ${network().bitWidth} ` +
+    `${changed === 1 ? "gets" : "get"} a different prediction with ${network().bitWidth} ` +
     "than in floating point.";
 }
 

@@ -1,7 +1,7 @@
 // The tour: a card that points at the elements of the page, one step at a time, and
 // asks for a guess before it shows an answer. `tour_steps.js` has the steps. The style
 // sheet places the card: on a wide page over the panel or, while it points at the
-// panel, beside it; otherwise at the lower edge.
+// panel, next to it; otherwise at the lower edge.
 
 import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
