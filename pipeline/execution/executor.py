@@ -52,8 +52,8 @@ class _Attempts:
     """The attempts to run tasks, and the rule for those whose worker was lost.
 
     Such a task is tried again, before new tasks, until `MAX_TRIES` attempts count. If
-    tasks are repeated alone, no task runs alongside a repetition, and only attempts that
-    ran alone count: a task alongside them may have used all memory.
+    tasks are repeated alone, no task runs alongside a repetition. Then only attempts
+    that ran alone count, because another task may have used all memory.
     """
 
     def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:

@@ -59,7 +59,7 @@ def _confusion_matrix(
 ) -> None:
     """Plot a confusion matrix; only the mistakes are colored.
 
-    Otherwise 30 mistakes would hardly be visible next to a thousand correct predictions.
+    Otherwise, 30 mistakes would hardly be visible next to 1,000 correct predictions.
     """
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, np.nan, counts)

@@ -44,7 +44,7 @@ def image_rows(
         title: The title of all rows.
         side: The size of each image, in pixels.
         headings: Texts above the first row, by the index of their column.
-        columns: The number of images that fit next to each other; 0 for the longest row.
+        columns: The number of images in a row; 0 for the longest row.
         legend: An image below the title.
     """
     columns = columns or max(len(row.images) for row in rows)
