@@ -96,7 +96,7 @@ def _content(folder: Path) -> set[str]:
 def prepare_replacement(folder: Path, new: Path) -> None:
     """Before `new` replaces the folder of this call, check it, and record the content.
 
-    Other folders are those of the project, and need no record.
+    Other folders belong to the project and need no record.
 
     Raises:
         ConfigError: If the folder contains other files, which are newer than the check

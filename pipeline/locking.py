@@ -10,7 +10,7 @@ the lock of the store. They cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `open_run` waits for the lock of a run, while it holds that of the store. It
+- Only `open_run` waits for the lock of a run, while it holds the store's. It
   resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
   process that trained the run has ended. The process that recorded it may still be
   closing it, which needs the lock of the store. Therefore, `close_run` releases the
@@ -79,7 +79,7 @@ def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
 def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
-    Unlike that of `lock`, its level does not count while it is held.
+    Unlike with `lock`, its level does not count while it is held.
 
     Raises:
         UserError: If another process holds it, and does not release it in `seconds`.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
-# The folder of a training run: in outputs/, in the artifacts of its run and, with
-# tracking=none, in the folder of its job in that of a sweep.
+# The folder of a training run: in outputs/ and in the artifacts of its run. In a sweep
+# with tracking=none, it is in the job's folder, which is in the sweep's folder.
 TRAINING_FOLDER = "train"
 # Its files.
 MODEL_FILE = "model.safetensors"

@@ -1,7 +1,7 @@
 """Runs a command as a process: error messages, signals and exit status.
 
-It depends neither on `cli` nor on the stages. Of the arguments of the process, it only
-looks for the names of files, to tell errors of users from those of the program.
+It depends neither on `cli` nor on the stages. It looks for file names in the arguments
+of the process, to distinguish users' errors from errors in the program.
 """
 
 import atexit

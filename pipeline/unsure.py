@@ -48,9 +48,9 @@ TEXTS: dict[Reason, str] = {
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.6, 0.25
 # not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
 # horizontal line is too wide. Coarse outlines of few pixels have fewer corners. The
-# percentages are those of the images that each threshold rejects: of the first 3,000
-# training images of MNIST, of the first 1,500 test images of Fashion-MNIST, and of 250
-# images of gray, faint and black-and-white noise with 28x28 pixels.
+# columns show the percentage of images that each threshold rejects: the first 3,000
+# training images of MNIST, the first 1,500 test images of Fashion-MNIST, and 250 images
+# of gray, faint and black-and-white noise with 28x28 pixels.
 #                                                         digits  clothes  noise
 MIN_SIDE_PER_PIECE = 8  # pixels for each separate stroke   0.4%     7.9%  50.4%
 MAX_OUTLINE = 8  # length, in sides of the digit            0.2%    16.2%  81.6%

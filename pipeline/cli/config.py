@@ -21,7 +21,7 @@ from pipeline.text import printable
 
 
 class WrongType(ConfigError):
-    """A value of another type than that of its key, such as hidden=abc."""
+    """A value whose type is wrong for its key, such as hidden=abc."""
 
 
 def validate(
@@ -37,14 +37,14 @@ def validate(
         files: The file with the value of each key that is not given, for messages.
 
     Raises:
-        WrongType: If a value has another type than that of its key.
-        ConfigError: If values are invalid. Each line of the message has the key, the
-            rule, the value, and where it comes from.
+        WrongType: If the type of a value is wrong for its key.
+        ConfigError: If values are invalid. Each line of the message states the key, the
+            rule, the value, and where the value comes from.
     """
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
-        # The last error for each value: those of int | Text begin with one for int.
+        # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
         message = "\n".join(_explain(each, files or {}) for each in errors.values())
         if any(each["type"].endswith("_type") for each in errors.values()):

@@ -56,7 +56,7 @@ def merge(
     given: Mapping[str, object],
     schema: Schema,
 ) -> Grid:
-    """Replace values of files by those of their saved sweep, then by given ones.
+    """Replace the values of files by those of a saved sweep, then by given values.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """

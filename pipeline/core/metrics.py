@@ -29,5 +29,5 @@ def cross_entropy(
 def accuracy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    """Return the fraction of rows whose largest logit is that of the label."""
+    """Return the fraction of rows whose largest logit belongs to the label."""
     return (logits.max(dim=1).indices == labels).double().mean()

@@ -43,7 +43,7 @@ class ClassComponents:
 
         The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
         would reject thick strokes, and |r| / |x| thin ones. The error of an exact
-        reconstruction is 0, that of a blank image is infinite.
+        reconstruction is 0, and the error of a blank image is infinite.
 
         Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
         for residuals associated with principal component analysis (1979).

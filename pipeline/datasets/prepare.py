@@ -38,7 +38,7 @@ def load(
     """Return a data set from `folder`; create its file if necessary.
 
     Args:
-        name: A name in `REGISTRY`, or that of an imported data set.
+        name: A name in `REGISTRY`, or the name of an imported data set.
         folder: The folder of all data sets.
         sha256: The sha256 of the data with which a network was trained. It selects the
             file, even if the data set had another name where the network was trained.
@@ -108,8 +108,8 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     created again. If another file is missing, only this one is created again.
 
     Args:
-        dataset: A name in `REGISTRY`, that of an imported data set, or a folder with
-            IDX files to import.
+        dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
+            with IDX files to import.
         folder: The folder of all data sets.
 
     Returns:

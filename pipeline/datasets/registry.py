@@ -134,7 +134,7 @@ def is_name(value: str) -> bool:
 
 
 def spec(name: str) -> DatasetSpec:
-    """Return the entry of a data set; an imported one has that of digits."""
+    """Return the entry of a data set; imported data sets show digits."""
     return REGISTRY.get(name) or DatasetSpec(name)
 
 

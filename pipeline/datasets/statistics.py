@@ -19,7 +19,7 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
 def describe(dataset: Dataset) -> dict[str, object]:
     """Summarize the images: counts, statistics of the pixels, always-zero pixels.
 
-    The pixels are those of the training images, scaled to [0, 1]; never_lit are the
+    The statistics are of the training images, scaled to [0, 1]; never_lit are the
     pixels (0..783, row by row) that are 0 in all of them.
     """
     counts = {

@@ -1,6 +1,7 @@
 """Compares exported networks: their accuracy on the test images, and their size.
 
-The size is that of the tables, which is the same for every compiler and processor.
+The size is the bytes of the tables, because it is the same for every compiler and
+processor.
 """
 
 from pathlib import Path

@@ -151,7 +151,7 @@ class Executor(AbstractContextManager["Executor"]):
         return result
 
     def _valid(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Yield results; after `stop`, not those of tasks that are to be repeated."""
+        """Yield results; after `stop`, skip tasks that would be repeated."""
         for result in results:
             if result.final or not self._is_stopped:
                 yield result

@@ -95,7 +95,7 @@ class Job:
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key, in the order of its name.
 
-        They can be invalid, so they are not those of `hyperparameters`.
+        They can be invalid, unlike `hyperparameters`.
         """
         return {key: getattr(self.config, key) for key in TRAINING_KEYS}
 
@@ -170,7 +170,7 @@ def combine(command: Command) -> list[Job]:
     """
     keys = command.varied or ["seed"]
     jobs = [
-        # A name is that of the sweep.
+        # `run_name` names the sweep.
         Job.of({**values, "run_name": None}, keys)
         for values in command.settings
     ]

@@ -26,7 +26,7 @@ HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     """Print the table, the best configuration and the files.
 
-    `folder` is that of the sweep, and `hint` says how to view its run.
+    `folder` is the folder of the sweep, and `hint` says how to view its run.
     """
     configurations = group_by_configuration(outcomes)
     columns, rows = _cells(select_rows(configurations))

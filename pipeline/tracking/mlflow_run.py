@@ -56,8 +56,8 @@ class MlflowRun(Run):
     ) -> None:
         """Wrap a run of the store.
 
-        With a batch, metrics and tags are added to it. `lock` is that of the run, if
-        this process holds it.
+        With a batch, metrics and tags are added to it. `lock` is the lock of the run,
+        if this process holds it.
         """
         self._batch, self._lock = batch, lock
         self._client, self._info = client, run.info

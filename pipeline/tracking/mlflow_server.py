@@ -50,8 +50,8 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     """Run MLflow's server in a thread until the block ends; wait until it answers.
 
     `mlflow ui` would start two more processes. That takes twice as long, and they
-    would remain if this one is killed. `uri` is that of the database,
-    `artifacts` that of the artifacts of new experiments.
+    would remain if this one is killed. `uri` locates the database, and `artifacts` the
+    artifacts of new experiments.
 
     Raises:
         UserError: If the server does not start.

@@ -26,7 +26,7 @@ SERVER_SECONDS = 3  # for the answer of a server
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
     """Return the run with this id, start of an id, or name.
 
-    If there is none, the message says whether a server has it, by default that of
+    If there is none, the message says whether it is on a server, by default the one at
     MLFLOW_TRACKING_URI.
 
     Raises:

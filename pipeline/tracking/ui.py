@@ -62,7 +62,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 def list_page(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
-    It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
+    It is MLFLOW_EXPERIMENT_NAME or, by default, the experiment of the newest run.
     """
     is_named = bool(os.environ.get("MLFLOW_EXPERIMENT_NAME"))
     newest = None if is_named else client.newest_experiment()

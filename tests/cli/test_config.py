@@ -180,7 +180,7 @@ def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
 def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(
     empty_project, monkeypatch
 ):
-    project = empty_project("uri", store=False)
+    project = empty_project("uri", store=False, digits=False)
     missing = "server is missing: set server=http://... or MLFLOW_TRACKING_URI"
     for url, rule in {
         "": missing,
@@ -194,7 +194,7 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(
     # A process, because MLflow is not imported there.
     url = "postgresql://me:secret@host/x"
     done = project.run("sync", status=2, MLFLOW_TRACKING_URI=url)
-    first, problem, *_ = done.stderr.splitlines()
+    first, problem, _ = done.stderr.splitlines()
     assert first == "error: invalid arguments; nothing was run"
     assert problem.startswith("  MLFLOW_TRACKING_URI must be a URL such as")
     assert "secret" not in problem and not done.stdout and not project.files()
