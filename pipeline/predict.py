@@ -70,7 +70,7 @@ def predict(
 def _are_pixels(images: Any) -> bool:  # noqa: ANN401
     """Return whether this is an array of pixels, which may have a wrong shape.
 
-    A flat array of integers has the indices of test images, unless they are uint8.
+    A flat array of integers contains indices of test images, unless they are uint8.
     """
     axes, kind = getattr(images, "ndim", 0), str(getattr(images, "dtype", ""))
     return axes > 1 or (axes == 1 and ("int" not in kind or "uint8" in kind))

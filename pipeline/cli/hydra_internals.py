@@ -92,7 +92,7 @@ def ordered_files(
 
     Args:
         overrides: Choices of groups, such as team=small or ~team.
-        name: That of the primary file.
+        name: The name of the primary file.
         folders: Where the files are; the first one that has a file is used.
         read: Reads a file.
 

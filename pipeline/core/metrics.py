@@ -1,6 +1,6 @@
 """Metrics of a training run, as functions of logits and labels.
 
-Losses are in nats, accuracies in [0, 1]. `evaluation` has the statistics of a test set.
+Losses are in nats, accuracies in [0, 1]. `evaluation` computes statistics of test sets.
 """
 
 from jaxtyping import Float, Int

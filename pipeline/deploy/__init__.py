@@ -5,8 +5,8 @@ A good order to read the modules: `integers` is the reference; `quantization` an
 `c_source` renders the C code from the templates in c/. `probes`, `checks`, `compilers`
 and `onnx_file` compare the implementations. `exported` makes all files of an
 export, `export_jobs` runs one export or several, `sizes` compares them, and `export` is
-the command. `integers_file` has the integers, and `interpretation` prepares them for
-the page and the worksheets of `interpret`.
+the command. `integers_file` writes and reads the integers, and `interpretation`
+prepares them for the page and the worksheets of `interpret`.
 """
 
 from pipeline.deploy.checks import describe_checks

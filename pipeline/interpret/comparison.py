@@ -16,7 +16,7 @@ from pipeline.interpret.templates import render
 from pipeline.plots import diverging_colors
 from pipeline.text import table
 
-MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv has all
+MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
 IMAGES_PER_ROW = 8  # in matches.png: four pairs
 
 

@@ -9,7 +9,7 @@ from pipeline.interpret.worksheet import rounded
 from pipeline.terminal import wrap
 from pipeline.text import table
 
-MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
+MAX_EPOCHS = 24  # in the table of a weight's history; life.csv contains all
 
 
 def describe_history(
@@ -41,7 +41,7 @@ def describe_history(
         text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each;"
-            text += " life.csv has all epochs."
+            text += " life.csv contains all epochs."
         lines.append(wrap(text, indent=0))
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
-"""Out-of-distribution detection: what judges the predictions of a network.
+"""Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.unsure` has the rules and their thresholds.
+`pipeline.unsure` contains the rules and their thresholds.
 """
 
 from collections.abc import Sequence

@@ -73,7 +73,7 @@ def rounded_weights(
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
-        title=f"The weights of layer 1 in floats, and below with {bit_width}{first}",
+        title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )

@@ -131,7 +131,7 @@ class Run(OpenRun):
     ) -> None:
         """Record a data set that the run reads from `source`.
 
-        `counts` has the number of images in each part; `use` is "training" or
+        `counts` is the number of images in each part; `use` is "training" or
         "evaluation".
         """
 

@@ -1,4 +1,4 @@
-"""The locks of a store and of its open runs; `pipeline.locking` has their order.
+"""The locks of a store and of its open runs; `pipeline.locking` sets their order.
 
 The process that records a run holds the run's lock until the run is closed, and the
 operating system releases the lock when this process ends. So a run that is RUNNING and

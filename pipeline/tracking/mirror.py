@@ -1,6 +1,6 @@
 """The copy of a run on a server, which a companion makes while the run is open.
 
-The process of the command has the `Mirror`. `import_copies`, `call_copies` and
+The process of the command holds the `Mirror`. `import_copies`, `call_copies` and
 `mirror_copy` run in the companion.
 """
 
@@ -124,7 +124,7 @@ def mirror_run(store: Path, server: str, run_id: str) -> bool:
 
 
 def import_copies() -> None:
-    """Import `mirror_copy` and thereby MLflow, in the copying process."""
+    """Import `mirror_copy`, which imports MLflow, in the copying process."""
     import_module(COPIES)
 
 

@@ -1,4 +1,4 @@
 """Training: checkpoints, what a run logs, its files, and reproduction.
 
-`pipeline/core/` has the training loop.
+`pipeline/core/` contains the training loop.
 """

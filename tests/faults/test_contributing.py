@@ -1,4 +1,4 @@
-"""CONTRIBUTING suffices for the changes in `tests/contributing/`.
+"""CONTRIBUTING is sufficient to make the changes in `tests/contributing/`.
 
 Each is applied to a clone, where the checks run that CONTRIBUTING asks for.
 """

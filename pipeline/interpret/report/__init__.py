@@ -8,20 +8,20 @@ templates; `curve` computes the plots of the learning curve. A good order to rea
 scripts:
 
 - page.js: starts the page. It loads the model and builds the parts of the page, in the
-  order in which they are updated. It also has the first parts, with selectors.js: the
-  selection of an epoch or a bit width, and the search.
+  order in which they are updated. It also contains the first parts, with selectors.js:
+  the selection of an epoch or a bit width, and the search.
 - model.js: `model`, what was loaded, and `state`, what the user selected. What changes
   `state` then calls `show`, which updates all parts.
 - networks.js: computes as Python does. display.js: elements, numbers, colors.
-- drawing.js: the drawing board and the test images, which set the image in `state`.
+- drawing.js: the drawing area and the test images, which set the image in `state`.
 - neurons.js: the tiles of layer 1 and the bars of layer 2; also, updated later, the
   prediction and the effect of neurons that are switched off.
 - panel.js: the sum of the selected neuron, and the softmax.
 - parameter.js: the weights of the neuron as an image, and the selected parameter.
 - selectors.js: the epochs or the bit widths, and the learning curve.
 - connections.js: the lines between neurons, after the elements that they connect.
-- tour.js: the tour, last, because it points at all other parts; tour_steps.js has its
-  steps.
+- tour.js: the tour, last, because it points at all other parts; tour_steps.js defines
+  its steps.
 """
 
 from pipeline.interpret.report.page import PAGE_FILE, render, too_large

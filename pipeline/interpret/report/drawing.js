@@ -1,5 +1,5 @@
-// The drawing board and the gallery of test images: they set the image in `state`. If
-// the images of the data set cannot be drawn, the board only shows the selected image.
+// The drawing area and the gallery of test images: they set the image in `state`. If the
+// images of the data set cannot be drawn, the area only shows the selected image.
 
 import {
   $, PIXELS, SIDE, element, gray, imageCanvas, largest, paintPixels, plural, positionOn,
