@@ -37,8 +37,8 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     It depends on the sha256 of the data file, not on the name of the data set. Of a
     subclass of `Hyperparameters`, such as a configuration, other fields do not count.
 
-    The version of NumPy does not count either: this package uses it only where the
-    result is exact or rounded correctly, as sorting, differences and roots are.
+    It does not depend on the version of NumPy, which this package uses only for exact
+    or correctly rounded results, such as sorting, subtraction and square roots.
     """
     values = hyperparameters.model_dump(include={*Hyperparameters.model_fields})
     content = [values, data_sha256, code(), torch_version()]
