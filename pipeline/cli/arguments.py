@@ -134,6 +134,7 @@ def _check(
                 ends = (*own, *grid.settings("high"))
                 found = [_error(values, schema, grid) for values in ends]
                 problems += (x for error in found if error for x in error.problems)
+                problems += _linked_to_interval(grid)
     except ConfigError as error:  # there are no combinations
         problems += error.problems
     is_refused = bool(problems) or all(errors)
@@ -141,10 +142,12 @@ def _check(
         if each and (is_refused or isinstance(each, WrongType)):
             problems += each.problems
     refuse(problems)
+    varied, problems = _varied(grids, settings, schema)
+    refuse(problems)
     return Command(
         values=settings[errors.index(None)],
         settings=settings,
-        varied=_varied(grids, settings, schema),
+        varied=varied,
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),
         prints=flags.prints,
@@ -180,21 +183,28 @@ def _check_number(grids: Sequence[Grid]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
+def _linked_to_interval(grid: Grid) -> Iterator[str]:
+    """Yield a problem for each key that refers to a key with an interval."""
+    pairs = zip(grid.settings(), grid.settings("high"), strict=True)
+    for key in {key for low, high in pairs for key in low if low[key] != high[key]}:
+        if key not in grid.intervals:
+            problem = f"{key} must not refer to a setting with an interval"
+            yield located(f"{problem}: give it a value", grid.files.get(key))
+
+
 def _varied(
     grids: Sequence[Grid], settings: Sequence[Mapping[str, Any]], schema: Schema
-) -> list[str]:
-    """Return the keys that a sweep varies, or that differ between its parts.
+) -> tuple[list[str], list[str]]:
+    """Return the keys that a sweep varies, and a problem for each that it must not.
 
-    Raises:
-        ConfigError: If other keys differ, because they apply to the whole sweep.
+    Besides the keys with several values, these are the keys that refer to them, and
+    those whose values differ between the parts of the sweep.
     """
+    first, problems = settings[0], list[str]()
     varied = {key for grid in grids for key in (*grid.swept, *grid.intervals)}
-    if len(grids) > 1:
-        first = settings[0]
-        differ = [k for k in first if any(each[k] != first[k] for each in settings)]
-        for key in differ:
-            if key in schema.model_fields and key not in schema.varied:
-                rule = "differs between the parts of a sweep"
-                raise ConfigError(f"{key} {rule}: give it on the command line")
-        varied |= {*differ}
-    return [key for key in schema.varied if key in varied]
+    varied |= {key for each in settings for key in first if each[key] != first[key]}
+    for key in sorted(varied & {*schema.model_fields} - {*schema.varied}):
+        problem = f"{key} must have one value in a sweep: give it on the command line"
+        paths = [grid.files[key] for grid in grids if key in grid.files]
+        problems.append(located(problem, paths[-1] if paths else None))
+    return [key for key in schema.varied if key in varied], problems

@@ -23,6 +23,12 @@ class Plan:
         return self._jobs[key]
 
     @property
+    def ordered_outcomes(self) -> list[Outcome]:
+        """The outcomes in the order of their jobs, not in that in which they ended."""
+        position = {key: number for number, key in enumerate(self._jobs)}
+        return sorted(self.outcomes, key=lambda outcome: position[outcome.job.key])
+
+    @property
     def missing(self) -> list[Job]:
         """The jobs without an outcome."""
         ended = {outcome.job.key for outcome in self.outcomes}

@@ -82,7 +82,7 @@ def record_sweep(
             print_report(plan.outcomes, folder, run.viewing_hint())
         if any(outcome.error for outcome in plan.outcomes):
             _print_traceback(plan.outcomes)
-            raise SweepFailed(plan.outcomes, folder, run)
+            raise SweepFailed(plan.ordered_outcomes, folder, run)
     return run
 
 

@@ -18,7 +18,7 @@ MAX_REASONS = 3  # in the message of an error
 class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
-    outcomes: Sequence[Outcome] = field(repr=False)
+    outcomes: Sequence[Outcome] = field(repr=False)  # in the order of their values
     folder: Path  # of the table and the plot
     run_id: str | None  # of the MLflow run; None if it is not recorded
     # Whether the server has all of it; None without a server.

@@ -89,7 +89,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
                     on_result=on_result,
                 )
             run_id, copied = run.id, run.copied
-    return SweepResult(plan.outcomes, folder, run_id, copied)
+    return SweepResult(plan.ordered_outcomes, folder, run_id, copied)
 
 
 def _show_finished(

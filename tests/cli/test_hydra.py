@@ -133,7 +133,15 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     assert names(*nested) == ["hidden=10 seed=1", "hidden=11 seed=1"]
     assert len(names(*team, "seed=1,2,3")) == 6
     assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
-    assert "server differs between the parts of a sweep" in problem(*team[:2])
+    assert "server must have one value in a sweep" in problem(*team[:2])
+
+
+def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
+    assert read("-m", "hidden=5,6", "epochs=${hidden}").varied == ["hidden", "epochs"]
+    linked = problem("-m", "hidden=5,6", "workers=${hidden}")
+    assert "workers must have one value in a sweep: give it on the" in linked
+    search = problem("-m", "hidden=interval(5,6)", "epochs=${hidden}", "trials=2")
+    assert "epochs must not refer to a setting with an interval" in search
 
 
 def test_references_are_resolved_for_each_setting_of_a_sweep(conf):

@@ -11,6 +11,7 @@ from pipeline.cli import defaults
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
+from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.summary import describe, select_rows, summarize
 
@@ -65,6 +66,14 @@ def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
         "best: hidden=9, validation accuracy 91.00% ± 1.41; "
         "the smallest within one standard deviation: hidden=8 (6,370 parameters)"
     )
+
+
+def test_a_result_has_the_order_of_the_values_not_of_the_ends():
+    outcomes = [outcome(0.9, hidden=hidden) for hidden in (6, 3, 9)]
+    plan = Plan(each.job for each in outcomes)
+    for each in reversed(outcomes):
+        plan.add(each)
+    assert plan.ordered_outcomes == outcomes
 
 
 def test_only_several_seeds_have_a_mean():
