@@ -84,7 +84,7 @@ def main():
                     results.append(measure(dataset, other, hyperparameters))
             accuracies, others, sizes = zip(*results, strict=True)
             flash = max(sizes) + more
-            point = AccuracyPoint(flash, accuracies, f"{hidden} neurons")
+            point = AccuracyPoint(round(flash / 1000, 1), accuracies, f"{hidden}")
             lines.setdefault(name, []).append(point)
             values = [np.mean(accuracies), min(accuracies), max(accuracies)]
             texts = [f"{value:.1%}" for value in (*values, np.mean(others))]
@@ -96,7 +96,7 @@ def main():
         title = "Accuracy against flash: 8 bits, Cortex-M0, straightening included"
         plot = accuracy_plot(
             lines,
-            xlabel="bytes of flash",
+            xlabel="kB of flash; below it, the number of hidden neurons",
             ylabel="accuracy on the test images",
             title=title,
         )
