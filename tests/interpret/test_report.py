@@ -125,6 +125,19 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
+def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untrained):
+    analysis = untrained(3)
+    test = analysis.dataset.test
+    few = test.pick(np.flatnonzero(test.labels != 7)[:300])
+    dataset = replace(analysis.dataset, test=few)
+    page = open_page(report.render(replace(analysis, dataset=dataset), name="no 7"))
+    figures = page.locator("#class-accuracies figure")
+    labels = [each.get_attribute("aria-label") for each in figures.all()]
+    assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
+    assert "NaN" not in page.content()
+    page.close()
+
+
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
     *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly

@@ -211,7 +211,7 @@ export const effect = {
 // The accuracy for one class: a hollow bar before the change, a solid one after it.
 function accuracyBars(label, before, after) {
   const images = model.tensors.labels.filter((each) => each === label).length;
-  const share = (count) => count / images;
+  const share = (count) => count / Math.max(images, 1); // 0 for a class without images
   const bar = (kind, count) =>
     element("span", { class: kind, style: `height:${100 * share(count)}%` });
   const text = `${classTitle(label)}: ${percent(share(before))} of ` +
