@@ -6,6 +6,7 @@ import {
   ranked, sum,
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
+import { isBlank } from "networks.js";
 
 // MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
 // (14, 14); their strokes are about 3 pixels wide.
@@ -179,8 +180,9 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
-  Object.assign(state, { image: testImage(row), row, strokes: [], finding: "",
-    transform: null });
+  const image = testImage(row);
+  Object.assign(state, { image, row, strokes: [],
+    finding: isBlank(image) ? "blank" : "", transform: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;

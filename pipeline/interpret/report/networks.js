@@ -219,6 +219,9 @@ function softmax(scores) {
   return powers.map((power) => power / total);
 }
 
+// Whether all pixels of an image are the same, as in pipeline/unsure.py.
+export const isBlank = (image) => image.every((level) => level === image[0]);
+
 // The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
 // `exact` is the output of the network that the detector belongs to.
 export function reasonOf(model, { image, finding }, exact, probabilities = exact) {

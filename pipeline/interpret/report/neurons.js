@@ -163,8 +163,9 @@ export const prediction = {
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
     $("prediction").replaceChildren(...(
-      !state.image.some(Boolean)
-        ? ["The image is blank: the sums of layer 1 are its biases."]
+      state.finding === "blank"
+        ? [`The image is blank${state.image[0] ? "."
+          : ": the sums of layer 1 are its biases."}`]
         : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
         : sentence));
     announce($("prediction").textContent);
