@@ -1,8 +1,9 @@
 """A user's images of any size and kind -> 28x28 pixels, preprocessed as in MNIST.
 
-An image takes this way: `listing` finds it, `reading` turns its file into gray levels,
-`ink` separates ink from paper, and `preprocessing` finds the digit and puts it in
-MNIST's form. All constants are in `constants`.
+An image passes through these steps: `listing` finds it, `reading` turns its file into
+gray levels, `ink` separates ink from paper, `digit` finds and judges the digit, and
+`preprocessing` puts it in MNIST's form. `preparing` does all of them for a set of
+images. The constants of the steps are in `constants`.
 """
 
 from pipeline.images.listing import ImageSet, list_images

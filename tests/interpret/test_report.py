@@ -201,6 +201,9 @@ def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
     assert "layer_1[329,5]" in page.inner_text("#t-parameter")
     for words in ("row 11", "column 21", "11·28 + 21 = 329", "N16", "index 5"):
         assert words in page.inner_text("#address")
+    page.evaluate("select(1, 5, 335)")  # row 11, column 27
+    canvas.press("ArrowRight")
+    assert "layer_1[335,5]" in page.inner_text("#t-parameter")
     page.locator("#terms button", has_text="bias").click()
     assert "layer_1.bias[5]" in page.inner_text("#t-parameter")
 

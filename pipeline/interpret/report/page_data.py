@@ -71,7 +71,7 @@ class PageData:
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
 
-    sha256: str  # of the network's file
+    sha256: str  # of the network's tensors: weights.sha256
     hidden: int  # neurons in layer 1
     size: int  # parameters
     float_accuracy: float  # of the final network on the test images, in [0, 1]

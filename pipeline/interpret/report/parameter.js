@@ -11,6 +11,7 @@ import {
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
 
+const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
 const canvases = []; // of the weights, the image, and their products
 
 function buildCanvas(name, index) {
@@ -29,11 +30,14 @@ function buildCanvas(name, index) {
   canvas.addEventListener("pointerleave", () => showPixel(state.input));
   canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
   canvas.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
-    if (!(event.key in steps)) return;
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0],
+      ArrowDown: [1, 0] }[event.key];
+    if (!step) return;
     event.preventDefault();
-    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the center
-    if (pixel < 0 || pixel >= PIXELS) return;
+    const position = coordinates(state.input ?? CENTER);
+    const [row, column] = position.map((index, axis) => index + step[axis]);
+    if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
+    const pixel = SIDE * row + column;
     select(1, state.neuron, pixel);
     announce(pixelText(pixel));
   });

@@ -114,7 +114,7 @@ const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align
 
 const switches = []; // of each bit width: a label, with an input and the prediction
 
-export const bitWidths = {
+const bitWidths = {
   build() {
     model.networks.forEach(({ bitWidth }, index) => {
       const prediction = element("span");
