@@ -51,7 +51,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         "packed": pack_weights(network),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
-        "final_step": dataset.final_step,
+        "is_upright": dataset.is_upright,
         "named": [*names] != [*map(str, range(CLASSES))],
         **_selftest(model),
     }
