@@ -10,13 +10,8 @@ from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.exported import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import LARGEST_WEIGHTS
-from pipeline.interpret import (
-    IntegerSum,
-    ModelAnalysis,
-    PreActivation,
-    Shift,
-    report,
-)
+from pipeline.interpret import IntegerSum, ModelAnalysis, PreActivation, Shift
+from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
 
@@ -28,23 +23,21 @@ def render_page(
     *,
     name: str,
 ) -> str | None:
-    """Return the page of a network with at least one export; see `report.render`."""
+    """Return the page of a network with at least one export; see `render`."""
     analysis = ModelAnalysis.of(trained, dataset)
     integers = [_page_integers(exported, dataset.test) for exported in exports]
-    return report.render(analysis, name=name, integers=integers)
+    return render(analysis, name=name, integers=integers)
 
 
-def _page_integers(
-    exported: ExportedNetwork, test: LabeledImages
-) -> report.PageIntegers:
+def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntegers:
     network, measured = exported.integers, exported.report
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
     tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    return report.PageIntegers(
-        data=report.BitWidthData(
+    return PageIntegers(
+        data=BitWidthData(
             bits=network.bits,
             largest_weight=LARGEST_WEIGHTS[network.bits],
             finetune=measured.finetune,

@@ -104,12 +104,13 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        link = page = report.too_large(trained.network)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
             name = f"inspect/{report.PAGE_FILE}"
             link = run.link(name, f"artifacts/{name}")
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
+        else:
+            link = page = report.reason_for_no_page(trained.network)
         run.log_files("inspect", sorted(partial.iterdir()))
         run.describe_results({"Interactive page": link})
         counts = analysis.counts

@@ -24,5 +24,5 @@ scripts:
   steps.
 """
 
-from pipeline.interpret.report.page import PAGE_FILE, render, too_large
+from pipeline.interpret.report.page import PAGE_FILE, reason_for_no_page, render
 from pipeline.interpret.report.page_data import BitWidthData, PageIntegers

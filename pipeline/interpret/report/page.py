@@ -70,7 +70,7 @@ def render(
     return page if len(page.encode()) <= limit else None
 
 
-def too_large(network: Network) -> str:
+def reason_for_no_page(network: Network) -> str:
     """Return why `render` returned no page for a network, for commands and MLflow."""
     return f"{network.parameter_count:,} parameters are too many for a page"
 
