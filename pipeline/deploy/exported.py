@@ -147,7 +147,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     train = model.dataset.split(model.trained.split).train
     return plots.rounded_weights(
         kernel.T.astype(float),
-        integers.q1 * integers.scale_1[:, None],
+        integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
         bits=integers.bits,
         finetuned=model.finetuning_epochs > 0,

@@ -64,12 +64,12 @@ def add_integers(
     for name, neuron in sums.items():
         k = neuron.number - 1
         if neuron.layer == 1:
-            weights, biases, inputs = network.q1, network.b1q, gray
+            weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
-            values = (network.shift[k], network.rounding[k], shifted[k], outputs[k])
+            values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
             shift = Shift(*map(int, values))
         else:
-            weights, biases, inputs = network.q2, network.b2q, outputs
+            weights, biases, inputs = network.weights_2, network.biases_2, outputs
             scale, shift = network.scale_2, None
         integers = IntegerSum(
             weights[k].astype(np.int64),
