@@ -1,7 +1,7 @@
 """The integers of exported networks for `interpret`: its page and its worksheets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,7 +10,13 @@ from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.exported import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import LARGEST_WEIGHTS
-from pipeline.interpret import IntegerSum, ModelAnalysis, PreActivation, Shift
+from pipeline.interpret import (
+    IntegerSum,
+    ModelAnalysis,
+    PreActivation,
+    QuantizedPreActivation,
+    Shift,
+)
 from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
@@ -55,7 +61,7 @@ def add_integers(
     sums: Mapping[str, PreActivation],
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
-) -> dict[str, PreActivation]:
+) -> dict[str, QuantizedPreActivation]:
     """Return the sums of `pre_activations`, each with the same sum in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
@@ -78,5 +84,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = replace(neuron, integers=integers)
+        both[name] = QuantizedPreActivation(**vars(neuron), integers=integers)
     return both

@@ -1,6 +1,7 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,7 @@ def _explain_neurons(
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
+    sums: Mapping[str, interpret.PreActivation]
     sums = interpret.pre_activations(trained.network, pixels)
     name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
