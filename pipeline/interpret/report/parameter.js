@@ -35,7 +35,7 @@ function buildCanvas(name, index) {
     if (!step) return;
     event.preventDefault();
     const position = coordinates(state.input ?? CENTER);
-    const [row, column] = position.map((index, axis) => index + step[axis]);
+    const [row, column] = position.map((place, axis) => place + step[axis]);
     if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
     const pixel = SIDE * row + column;
     select(1, state.neuron, pixel);
