@@ -65,7 +65,10 @@ function countDigits(kept) {
     areas[i] >= thresholds.min_digit_area * largest(areas)).length;
 }
 
-// What makes lines unsure, as in predict; a dot and a horizontal line are not drawn.
+// What makes lines unsure, as in predict. Of the four limits of `is_drawn` in unsure.py,
+// this compares the aspect. For the thickness stands the size of a dot. The outline is
+// known only from the pixels, and the number of pieces does not count in an image of the
+// size of the board.
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom, side } = extent(lines.flat());
