@@ -113,10 +113,9 @@ export const neurons = {
 };
 
 // The second class, after the name of the first one.
-function runnerUp(probabilities, second) {
-  if (probabilities[second] < 0.0005) return "."; // it would be 0.0%
-  const text = `${className(second)} is second (${percent(probabilities[second])})`;
-  return `. ${capitalized(text)}.`;
+function runnerUp(second, probability) {
+  if (probability < 0.0005) return "."; // it would be 0.0%
+  return `. ${capitalized(className(second))} is second (${percent(probability)}).`;
 }
 
 // What follows the predicted class: the second class, and whether the prediction is
@@ -125,7 +124,7 @@ function runnerUp(probabilities, second) {
 // point.
 export function conclusion(probabilities) {
   const { float } = model, [first, second] = ranked(probabilities);
-  const next = runnerUp(probabilities, second);
+  const next = runnerUp(second, probabilities[second]);
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
@@ -138,9 +137,9 @@ export function conclusion(probabilities) {
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== expected) return otherPrediction(next, expected, exact);
   const isFinal = !state.off.size && network() === float;
-  const isSure = " The prediction is sure: the image looks like the " +
+  const sure = " The prediction is sure: the image looks like the " +
     `${images} the network was trained on.`;
-  return { text: next + (isFinal ? isSure : "") };
+  return { text: next + (isFinal ? sure : "") };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.

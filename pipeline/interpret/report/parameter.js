@@ -5,9 +5,7 @@ import {
   $, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName, integer,
   neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
-import {
-  announce, isFrozen, model, network, quantity, select, state,
-} from "model.js";
+import { announce, isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
 
@@ -37,9 +35,8 @@ function buildCanvas(name, index) {
     const position = coordinates(state.input ?? CENTER);
     const [row, column] = position.map((place, axis) => place + step[axis]);
     if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
-    const pixel = SIDE * row + column;
-    select(1, state.neuron, pixel);
-    announce(pixelText(pixel));
+    select(1, state.neuron, SIDE * row + column);
+    announce(pixelText(state.input));
   });
 }
 
