@@ -11,7 +11,7 @@ files to outputs/export/ and records them in the MLflow run that trained the net
   example.c, image0.bin    a program that classifies an image, and test image 0
   integers.safetensors     all integers of the network
   network.onnx             the network in floats
-  report.json              the accuracy, the sizes and the comparisons
+  report.json              the accuracy and the sizes
   weights.png              the weights in floats and with this bit width
   changed.png              the test images whose prediction changes
 

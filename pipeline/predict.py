@@ -47,8 +47,8 @@ def predict(
         settings: See the list below. `images` can also be a list of indices of test
             images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
             (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
-            are not preprocessed. A flat array of indices must have another type than
-            uint8.
+            are not preprocessed; if the network was trained on mnist_upright, they are
+            straightened. A flat array of indices must have another type than uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

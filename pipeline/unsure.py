@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from pipeline.core.margin import margin
 
@@ -67,6 +67,13 @@ BOX = 20  # pixels of the longer side of a digit in MNIST
 OOD_QUANTILE = 0.025  # of these images, the fraction that is rejected
 # close: `core.margin` has the threshold, a quantile of the training images, because it
 # is a result of the training run.
+
+
+def is_blank(
+    images: UInt8[np.ndarray, "*n height width"],
+) -> Bool[np.ndarray, "*n"]:
+    """Return whether all pixels of an image, or of each of several, are the same."""
+    return np.asarray(np.ptp(images, axis=(-2, -1)) == 0)
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:

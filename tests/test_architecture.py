@@ -38,7 +38,7 @@ IMPLEMENTATIONS = {
     "ui": "tracking",
     "sync": "tracking",
 }
-# Modules that every package may use; they import nothing but one another.
+# Modules that every package may use; they import only one another and core.
 SHARED = ["__init__", "call", "console", "files", "locking", "paths", "process"]
 SHARED += ["tensors", "terminal", "text", "unsure", "urls"]
 LIBRARIES = {

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
@@ -22,14 +21,6 @@ from pipeline.datasets.download import (
     torchvision_mirrors,
 )
 from pipeline.paths import data_dir
-
-
-@dataclass(frozen=True)
-class FinalStep:
-    """A change of images of 28x28 pixels that all images of a data set have."""
-
-    result: str  # what the images are after it, such as upright
-    apply: Callable[[UInt8[np.ndarray, "n 28 28"]], UInt8[np.ndarray, "n 28 28"]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,8 @@ class DatasetSpec:
     # Returns all images in their original size, and their labels; `evaluate` then
     # preprocesses them for other networks, instead of using the test images unchanged.
     originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
-    # Other images get this step, after they were preprocessed or resized.
-    final_step: FinalStep | None = None
+    # Whether its images are straightened; images from elsewhere then are, too.
+    is_upright: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of classes."""
@@ -94,7 +85,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            final_step=FinalStep("upright", upright.straighten),
+            is_upright=True,
         ),
         DatasetSpec(
             "fashion_mnist",

@@ -31,6 +31,7 @@ ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
 MEAN_SLANT = -113  # of MNIST's 60,000 training images: -0.111; digits lean to the right
 MAX_SLANT = ONE  # a larger slant, in either direction, is treated as this one
 PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
+FRACTIONS = 256  # a position between two columns is measured in parts of a column
 MARGIN = 32  # columns; more than a row can move, so that no position is negative
 CHUNK = 2000  # images that are straightened at a time, to save memory
 
@@ -74,7 +75,7 @@ def _straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28
     distance = PARTS * np.arange(SIDE) - center[:, None]
     start = MARGIN * ONE * PARTS + shear[:, None] * distance
     columns = start // (ONE * PARTS) - MARGIN  # (n, 28)
-    fraction = start % (ONE * PARTS) * 256 // (ONE * PARTS)  # in 1/256 of a column
+    fraction = start % (ONE * PARTS) * FRACTIONS // (ONE * PARTS)
     # Between two pixels, the gray level is interpolated; outside of the image, it is 0.
     margins = ((0, 0), (0, 0), (MARGIN, MARGIN + 1))
     wide = np.pad(images, margins).astype(np.int32)
@@ -82,5 +83,5 @@ def _straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28
     left = np.take_along_axis(wide, first, axis=2)
     right = np.take_along_axis(wide, first + 1, axis=2)
     share = fraction[:, :, None].astype(np.int32)
-    levels = (left * (256 - share) + right * share + 128) // 256
+    levels = (left * (FRACTIONS - share) + right * share + FRACTIONS // 2) // FRACTIONS
     return np.asarray(levels, np.uint8)

@@ -31,7 +31,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c."""
     network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
-    assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
+    assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
     environment = Environment(
         loader=PackageLoader("pipeline.deploy", "c"),
         undefined=StrictUndefined,
@@ -51,7 +51,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         "packed": pack_weights(network),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
-        "final_step": dataset.final_step,
+        "is_upright": dataset.is_upright,
         "named": [*names] != [*map(str, range(CLASSES))],
         **_selftest(model),
     }
@@ -83,7 +83,7 @@ def pack_weights(network: IntegerNetwork) -> UInt8[np.ndarray, " bytes"]:
     There are no gaps between pixels. The first weight of a byte is in its lowest bits,
     and unused bits of the last byte are 0.
     """
-    weights = network.q1.T.ravel()  # (784 * hidden)
+    weights = network.weights_1.T.ravel()  # (784 * hidden)
     if network.bits == 8:
         return weights.view(np.uint8)
     if network.bits == 4:

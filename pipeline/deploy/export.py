@@ -11,7 +11,7 @@ from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportedNetworks
-from pipeline.interpret import report
+from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.sweeps.networks import read_networks
@@ -136,15 +136,16 @@ def _write_page(
     name = network_name(
         trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
     )
-    path = folder / report.PAGE_FILE
+    path = folder / PAGE_FILE
     with status("drawing the page"):
         page = deploy.render_page(trained, dataset, exports, name=name)
-    text = link = report.too_large(trained.network)
     if page:
         path.write_text(page, "utf-8")
         run.log_files("export", [path])
         text = str(displayed(results_dir("export") / path.name))
         link = run.link(f"export/{path.name}", f"artifacts/export/{path.name}")
+    else:
+        text = link = reason_for_no_page(trained.network)
     run.describe_results({"Interactive page of all bit widths": link})
     return text
 

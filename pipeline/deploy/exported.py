@@ -95,7 +95,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
     report = ExportReport.of(model)
-    images = check_images(model)
+    images = compared_images(model)
     expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
@@ -133,7 +133,7 @@ def export_onnx(
     return check_onnx(trained, folder, images)
 
 
-def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
+def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
     """Return the images with which implementations are compared: test and probes."""
     generator = np.random.default_rng(0)
     probes = probe_images(model.integers, generator=generator)
@@ -147,7 +147,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     train = model.dataset.split(model.trained.split).train
     return plots.rounded_weights(
         kernel.T.astype(float),
-        integers.q1 * integers.scale_1[:, None],
+        integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
         bits=integers.bits,
         finetuned=model.finetuning_epochs > 0,

@@ -22,7 +22,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 class IntegerNetwork:
     """A quantized network; c/number_format.txt documents its number format.
 
-    What an integer of 1 stands for follows from w ≈ scale_1 · q1 and from
+    What an integer of 1 stands for follows from weight ≈ scale_1 · weights_1 and from
     pixel = gray / 255: for a sum and a bias of layer_1, `sum_unit` = scale_1 / 255; for
     an output, `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift;
     for a logit and a bias of layer_2, scale_2; and for a weight of layer_2, which
@@ -30,24 +30,24 @@ class IntegerNetwork:
     """
 
     bits: int  # of a weight of layer_1: 8, 4, 2 or 1
-    q1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1
-    b1q: Int32[np.ndarray, " hidden"]  # biases of layer_1
-    shift: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
-    q2: Int8[np.ndarray, "10 hidden"]  # weights of layer_2
-    b2q: Int32[np.ndarray, "10"]  # biases of layer_2
-    scale_1: Float[np.ndarray, " hidden"]  # of a weight of layer_1: w ≈ scale_1 · q1
-    scale_2: float  # of a logit: the real logit ≈ scale_2 · logit
+    weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1
+    biases_1: Int32[np.ndarray, " hidden"]  # biases of layer_1
+    shifts: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
+    weights_2: Int8[np.ndarray, "10 hidden"]  # weights of layer_2
+    biases_2: Int32[np.ndarray, "10"]  # biases of layer_2
+    scale_1: Float[np.ndarray, " hidden"]  # of a weight of layer_1
+    scale_2: float  # of a logit
 
     @property
     def hidden(self) -> int:
         """The number of neurons in layer_1."""
-        return len(self.b1q)
+        return len(self.biases_1)
 
     @property
     def table_bytes(self) -> int:
         """The bytes of all arrays, the weights of layer_1 packed, without scales."""
-        packed = (self.q1.size * self.bits + 7) // 8
-        others = (self.b1q, self.shift, self.q2, self.b2q)
+        packed = (self.weights_1.size * self.bits + 7) // 8
+        others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)
 
     @property
@@ -58,18 +58,19 @@ class IntegerNetwork:
     @property
     def output_unit(self) -> Float[np.ndarray, " hidden"]:
         """The real number that an output of 1 of each neuron stands for."""
-        return np.asarray(np.ldexp(self.sum_unit, self.shift.astype(np.int32)))
+        return np.asarray(np.ldexp(self.sum_unit, self.shifts.astype(np.int32)))
 
     @cached_property
     def rounding(self) -> Int64[np.ndarray, " hidden"]:
         """Half of 2^shift, which is added to a sum so that the shift rounds it."""
-        return np.asarray((1 << self.shift.astype(np.int64)) >> 1)
+        return np.asarray((1 << self.shifts.astype(np.int64)) >> 1)
 
     def sums(
         self, images: UInt8[np.ndarray, "n 28 28"]
     ) -> Int64[np.ndarray, "n hidden"]:
         """Compute the sums of layer_1, biases included."""
-        weights, biases = self.q1.T.astype(np.int64), self.b1q.astype(np.int64)
+        weights = self.weights_1.T.astype(np.int64)
+        biases = self.biases_1.astype(np.int64)
         pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
         return np.concatenate([batch @ weights + biases for batch in pixels])
 
@@ -78,7 +79,7 @@ class IntegerNetwork:
     ) -> Int64[np.ndarray, "n hidden"]:
         """Compute the sums of layer_1 after ReLU and shift."""
         positive = np.maximum(sums, 0)
-        return np.asarray((positive + self.rounding) >> self.shift.astype(np.int64))
+        return np.asarray((positive + self.rounding) >> self.shifts.astype(np.int64))
 
     def activations(
         self, sums: Int64[np.ndarray, "n hidden"]
@@ -88,7 +89,8 @@ class IntegerNetwork:
 
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
         """Compute the logits from the sums of layer_1."""
-        weights, biases = self.q2.T.astype(np.int64), self.b2q.astype(np.int64)
+        weights = self.weights_2.T.astype(np.int64)
+        biases = self.biases_2.astype(np.int64)
         parts = (sums[row : row + BATCH] for row in range(0, len(sums), BATCH))
         return np.concatenate([self.activations(s) @ weights + biases for s in parts])
 
@@ -105,11 +107,15 @@ class IntegerNetwork:
         They also hold for partial sums, in any order of the pixels: a partial sum is
         the sum of an image whose other pixels are 0.
         """
-        q1, q2 = self.q1.astype(np.int64), self.q2.astype(np.int64)
+        layers = {
+            "sum": (self.weights_1, self.biases_1),
+            "logit": (self.weights_2, self.biases_2),
+        }
         bounds = {}
-        for name, weights, biases in (("sum", q1, self.b1q), ("logit", q2, self.b2q)):
-            positive = biases + WHITE * np.maximum(weights, 0).sum(axis=1)
-            negative = biases + WHITE * np.minimum(weights, 0).sum(axis=1)
+        for name, (weights, biases) in layers.items():
+            wide = weights.astype(np.int64)
+            positive = biases + WHITE * np.maximum(wide, 0).sum(axis=1)
+            negative = biases + WHITE * np.minimum(wide, 0).sum(axis=1)
             bounds[name] = int(max(positive.max(), -negative.min()))
             if name == "sum":
                 rounded = np.maximum(positive, 0) + self.rounding

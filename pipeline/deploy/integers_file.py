@@ -14,6 +14,14 @@ from pipeline.deploy.quantized import QuantizedModel
 from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
 
+# The names of `IntegerNetwork` and of the C code, and those in the file.
+STORED_NAMES = {
+    "weights_1": "q1",
+    "biases_1": "b1q",
+    "shifts": "shift",
+    "weights_2": "q2",
+    "biases_2": "b2q",
+}
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
 RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
 
@@ -27,7 +35,10 @@ def save_integers(path: Path, model: QuantizedModel) -> None:
         "weights_sha256": model.trained.sha256,
     }
     # safetensors writes the memory of an array, so a transposed one must be copied.
-    arrays = {name: np.asarray(t, order="C") for name, t in tensors.items()}
+    arrays = {
+        STORED_NAMES.get(name, name): np.asarray(tensor, order="C")
+        for name, tensor in tensors.items()
+    }
     write_tensors(path, arrays, metadata)
 
 
@@ -60,9 +71,14 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         )
     ):
         raise UserError(f"{path} is damaged")
-    scale_2 = float(tensors.pop("scale_2"))
-    bits = int(metadata["bits"])
-    return IntegerNetwork(bits=bits, scale_2=scale_2, **tensors), metadata
+    arrays = {name: tensors[stored] for name, stored in STORED_NAMES.items()}
+    network = IntegerNetwork(
+        bits=int(metadata["bits"]),
+        scale_1=tensors["scale_1"],
+        scale_2=float(tensors["scale_2"]),
+        **arrays,
+    )
+    return network, metadata
 
 
 def find_export(

@@ -1,7 +1,7 @@
 """The integers of exported networks for `interpret`: its page and its worksheets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,9 +14,10 @@ from pipeline.interpret import (
     IntegerSum,
     ModelAnalysis,
     PreActivation,
+    QuantizedPreActivation,
     Shift,
-    report,
 )
+from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
 
@@ -28,23 +29,21 @@ def render_page(
     *,
     name: str,
 ) -> str | None:
-    """Return the page of a network with at least one export; see `report.render`."""
+    """Return the page of a network with at least one export; see `render`."""
     analysis = ModelAnalysis.of(trained, dataset)
     integers = [_page_integers(exported, dataset.test) for exported in exports]
-    return report.render(analysis, name=name, integers=integers)
+    return render(analysis, name=name, integers=integers)
 
 
-def _page_integers(
-    exported: ExportedNetwork, test: LabeledImages
-) -> report.PageIntegers:
+def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntegers:
     network, measured = exported.integers, exported.report
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
     tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    return report.PageIntegers(
-        data=report.BitWidthData(
+    return PageIntegers(
+        data=BitWidthData(
             bits=network.bits,
             largest_weight=LARGEST_WEIGHTS[network.bits],
             finetune=measured.finetune,
@@ -62,7 +61,7 @@ def add_integers(
     sums: Mapping[str, PreActivation],
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
-) -> dict[str, PreActivation]:
+) -> dict[str, QuantizedPreActivation]:
     """Return the sums of `pre_activations`, each with the same sum in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
@@ -71,12 +70,12 @@ def add_integers(
     for name, neuron in sums.items():
         k = neuron.number - 1
         if neuron.layer == 1:
-            weights, biases, inputs = network.q1, network.b1q, gray
+            weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
-            values = (network.shift[k], network.rounding[k], shifted[k], outputs[k])
+            values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
             shift = Shift(*map(int, values))
         else:
-            weights, biases, inputs = network.q2, network.b2q, outputs
+            weights, biases, inputs = network.weights_2, network.biases_2, outputs
             scale, shift = network.scale_2, None
         integers = IntegerSum(
             weights[k].astype(np.int64),
@@ -85,5 +84,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = replace(neuron, integers=integers)
+        both[name] = QuantizedPreActivation(**vars(neuron), integers=integers)
     return both

@@ -27,8 +27,8 @@ def probe_images(
     blank = np.zeros((1, PIXELS), np.uint8)
     white = np.full((1, PIXELS), WHITE, np.uint8)
     single = np.eye(PIXELS, dtype=np.uint8) * WHITE
-    highest = np.where(network.q1[:MAX_NEURONS] > 0, WHITE, 0)
-    lowest = np.where(network.q1[:MAX_NEURONS] < 0, WHITE, 0)
+    highest = np.where(network.weights_1[:MAX_NEURONS] > 0, WHITE, 0)
+    lowest = np.where(network.weights_1[:MAX_NEURONS] < 0, WHITE, 0)
     noise = generator.integers(0, 256, (NOISE_IMAGES, PIXELS))
     density = np.linspace(0, 1, NOISE_IMAGES)[:, None]
     noise = np.where(generator.random(noise.shape) < density, noise, 0)

@@ -34,15 +34,17 @@ def quantize(
     """
     check_weights(network, bits=bits)
     w1, bias, w2, b2 = _tensors(network)
-    q1, scale_1 = quantize_weights(w1, bits=bits)
-    b1q = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
-    shift = shifts(largest_sums(q1, b1q, images))
+    weights_1, scale_1 = quantize_weights(w1, bits=bits)
+    biases_1 = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
+    shifts = fitting_shifts(largest_sums(weights_1, biases_1, images))
     # The weights of the outputs in integers; `IntegerNetwork` derives the units.
-    v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
+    v = np.ldexp(w2 * scale_1, shifts.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
-    q2 = round_half_up(v / scale_2).astype(np.int8)
-    b2q = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
-    result = IntegerNetwork(bits, q1, b1q, shift, q2, b2q, scale_1, scale_2)
+    weights_2 = round_half_up(v / scale_2).astype(np.int8)
+    biases_2 = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
+    result = IntegerNetwork(
+        bits, weights_1, biases_1, shifts, weights_2, biases_2, scale_1, scale_2
+    )
     for name, value in result.largest_values().items():
         if value >= LIMIT:
             raise _too_large(f"the largest {name} must be < 2^31, got {value:,}")
@@ -122,8 +124,8 @@ def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
 
 def largest_sums(
-    q1: Int8[np.ndarray, "hidden 784"],
-    b1q: Int32[np.ndarray, " hidden"],
+    weights_1: Int8[np.ndarray, "hidden 784"],
+    biases_1: Int32[np.ndarray, " hidden"],
     images: UInt8[np.ndarray, "n 28 28"],
 ) -> Int64[np.ndarray, " hidden"]:
     """Return the largest sum of each neuron over many images.
@@ -131,23 +133,25 @@ def largest_sums(
     The products are added as float64, which is five times as fast as int64 and exact in
     any order: all partial sums are integers below 784 · 127 · 255 < 2^53.
     """
-    weights = q1.T.astype(np.float64)
+    weights = weights_1.T.astype(np.float64)
     largest = [
         (batch.reshape(-1, PIXELS).astype(np.float64) @ weights).max(axis=0)
         for batch in batches(images)
     ]
-    return np.asarray(np.max(largest, axis=0).astype(np.int64) + b1q)
+    return np.asarray(np.max(largest, axis=0).astype(np.int64) + biases_1)
 
 
-def shifts(largest: Int64[np.ndarray, " hidden"]) -> UInt8[np.ndarray, " hidden"]:
+def fitting_shifts(
+    largest: Int64[np.ndarray, " hidden"],
+) -> UInt8[np.ndarray, " hidden"]:
     """Return the smallest shifts with which the largest sums are at most 255."""
-    shift = []
+    shifts = []
     for value in largest.tolist():
         n = 0
         while (value + (1 << n >> 1)) >> n > WHITE:
             n += 1
-        shift.append(n)
-    return np.array(shift, np.uint8)
+        shifts.append(n)
+    return np.array(shifts, np.uint8)
 
 
 def _tensors(network: Network) -> list[Float[np.ndarray, "..."]]:

@@ -94,8 +94,8 @@ class QuantizedModel:
     @cached_property
     def silent_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
-        if self.integers.shift.all():  # a shift is 0 unless a sum is above 255
+        if self.integers.shifts.all():  # a shift is 0 unless a sum is above 255
             return []
         train = self.dataset.split(self.trained.split).train.images
-        q1, b1q = self.integers.q1, self.integers.b1q
-        return np.flatnonzero(largest_sums(q1, b1q, train) <= 0).tolist()
+        weights_1, biases_1 = self.integers.weights_1, self.integers.biases_1
+        return np.flatnonzero(largest_sums(weights_1, biases_1, train) <= 0).tolist()

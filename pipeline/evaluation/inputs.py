@@ -17,6 +17,7 @@ from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
+from pipeline.datasets.upright import straighten
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.text import printable
 
@@ -64,21 +65,21 @@ def prepare_for(
     """Prepare images for a network that was trained on a data set; see `prepare`.
 
     Raw images are preprocessed as in MNIST if the data set was, unless `as_mnist` says
-    otherwise. All images that are not from this data set get its final step, if any.
+    otherwise. For a network trained on upright images, all images that are not from its
+    data set are then straightened.
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.is_raw
     prepared = images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
-    final_step = spec.final_step
-    if final_step is None or source.is_final:
+    if source.is_own or not spec.is_upright:
         return prepared
-    changed = final_step.apply(prepared.images)
-    pairs = zip(prepared.steps, changed[: len(prepared.steps)], strict=True)
+    straightened = straighten(prepared.images)
+    pairs = zip(prepared.steps, straightened[: len(prepared.steps)], strict=True)
     return replace(
         prepared,
-        images=changed,
-        steps=[{**steps, final_step.result: image} for steps, image in pairs],
-        how=f"{prepared.how}, made {final_step.result}",
+        images=straightened,
+        steps=[{**steps, "upright": image} for steps, image in pairs],
+        how=f"{prepared.how}, made upright",
     )
 
 
@@ -126,5 +127,5 @@ def _test_images(
         labels=chosen.labels.tolist(),
         images=chosen.images,
         is_raw=False,
-        is_final=True,
+        is_own=True,
     )

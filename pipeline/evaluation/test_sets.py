@@ -36,13 +36,13 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
         found = _from_arrays(set_name, val.images, val.labels, text)
-        return replace(found, is_final=True)
+        return replace(found, is_own=True)
     is_own, spec = datasets.file_name(name) == dataset.name, datasets.spec(name)
     if is_own or (datasets.is_name(name) and not spec.originals):
         data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
         arrays = data.test.images, data.test.labels
         found = _from_arrays(data.name, *arrays, "the test images")
-        return replace(found, is_final=is_own)
+        return replace(found, is_own=is_own)
     if spec.originals:
         pixels, labels = spec.originals()
         text = f"all original images, {_size(pixels)}"

@@ -44,7 +44,7 @@ class ImageSet:
     labels: Sequence[int | None]  # None if it is unknown
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
     is_raw: bool  # whether they have to be preprocessed, unlike those of MNIST
-    is_final: bool = False  # whether they are images of the network's data set
+    is_own: bool = False  # whether they are images of the network's data set
     class_names: Sequence[str] | None = None  # None for those of the network
     problems: Sequence[str] = ()  # a line for each unusable image
 

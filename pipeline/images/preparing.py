@@ -14,7 +14,7 @@ from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
 from pipeline.terminal import counted
-from pipeline.unsure import Finding
+from pipeline.unsure import Finding, is_blank
 
 SHAPE = (SIDE, SIDE)
 
@@ -85,11 +85,10 @@ def _unchanged(
     source: ImageSet, images: UInt8[np.ndarray, "n 28 28"]
 ) -> PreparedImages:
     """Return images that already have the size of the network's input."""
-    have_ink = np.asarray(images.any(axis=(1, 2)))
     return PreparedImages(
         source=source,
         images=images.copy(),  # PyTorch warns about read-only arrays
-        findings=["" if has_ink else "blank" for has_ink in have_ink],
+        findings=["blank" if blank else "" for blank in is_blank(images)],
         steps=(),
         how="not preprocessed",
     )

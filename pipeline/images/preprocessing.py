@@ -27,7 +27,7 @@ from pipeline.images.digit import (
     undo_stretching,
 )
 from pipeline.images.ink import Ink, Levels, find_ink, has_photo_size, reduce_to
-from pipeline.unsure import BOX, Finding
+from pipeline.unsure import BOX, Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
@@ -60,8 +60,7 @@ def preprocess(
         shapes, mask = find_digit(ink, is_photo=is_photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
-        is_blank = original.min() == original.max()
-        finding: Finding = "blank" if is_blank else "no ink"
+        finding: Finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(ink, mask), ink)  # as large as the digit
     edge = constants.EDGE * float(np.median(ink[mask]))
@@ -85,7 +84,7 @@ def resize(
     if image.size != (SIDE, SIDE):
         image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     resized = np.asarray(image)
-    return resized, "" if resized.any() else "blank", {"resized": resized}
+    return resized, "blank" if is_blank(resized) else "", {"resized": resized}
 
 
 def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:

@@ -14,13 +14,13 @@ from pipeline.interpret.names import (
     parse_neurons,
     parse_parameter,
 )
+from pipeline.interpret.pre_activation import PreActivation, pre_activations
+from pipeline.interpret.quantized_sum import (
+    IntegerSum,
+    QuantizedPreActivation,
+    Shift,
+)
 from pipeline.interpret.terms import term_images, write_terms
 from pipeline.interpret.tutorial import render_tutorial
 from pipeline.interpret.weight_history import describe_history, describe_pixel
-from pipeline.interpret.worksheet import (
-    IntegerSum,
-    PreActivation,
-    Shift,
-    pre_activations,
-    worksheets,
-)
+from pipeline.interpret.worksheet import worksheets

@@ -1,6 +1,7 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,12 +105,13 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        link = page = report.too_large(trained.network)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
             name = f"inspect/{report.PAGE_FILE}"
             link = run.link(name, f"artifacts/{name}")
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
+        else:
+            link = page = report.reason_for_no_page(trained.network)
         run.log_files("inspect", sorted(partial.iterdir()))
         run.describe_results({"Interactive page": link})
         counts = analysis.counts
@@ -133,6 +135,7 @@ def _explain_neurons(
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
+    sums: Mapping[str, interpret.PreActivation]
     sums = interpret.pre_activations(trained.network, pixels)
     name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")

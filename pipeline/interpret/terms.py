@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from pipeline import files, plots
 from pipeline.core import SIDE
-from pipeline.interpret.worksheet import PreActivation
+from pipeline.interpret.pre_activation import PreActivation
 from pipeline.plots import ImageRow, color_scale, diverging_colors
 
 MAX_IMAGES = 100  # neurons in terms.png
@@ -24,7 +23,7 @@ def write_terms(
 
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
-    rows = [row for p in pre_activations for row in term_rows(p)]
+    rows = [row for p in pre_activations for row in p.term_rows()]
     files.write_csv(folder / "terms.csv", rows)
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
@@ -36,25 +35,6 @@ def write_terms(
             side=8 * SIDE,
             legend=color_scale("negative", "positive", frozen=gray),
         ).save(folder / "terms.png")
-
-
-def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
-    """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
-    weights = [*pre_activation.weights.tolist(), pre_activation.bias]
-    inputs = [*pre_activation.inputs.tolist(), 1.0]
-    names = [*pre_activation.input_names, "bias"]
-    rows = [
-        {"neuron": pre_activation.neuron, "input": name, "weight": weight}
-        | {"value": value, "product": weight * value}
-        for name, weight, value in zip(names, weights, inputs, strict=True)
-    ]
-    if integers := pre_activation.integers:
-        whole = [*integers.weights.tolist(), integers.bias]
-        levels, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
-        for row, q, x in zip(rows, whole, levels, strict=True):
-            row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
-            row["stands_for"] = q * x * unit
-    return rows
 
 
 def term_images(

@@ -7,8 +7,8 @@ from scipy.special import softmax
 
 from pipeline import neuron_name
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
+from pipeline.interpret.pre_activation import rounded
 from pipeline.interpret.templates import render
-from pipeline.interpret.worksheet import rounded
 from pipeline.terminal import counted
 from pipeline.text import table
 

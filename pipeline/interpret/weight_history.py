@@ -5,7 +5,7 @@ from jaxtyping import Float, UInt8
 
 from pipeline.core import PIXELS
 from pipeline.interpret.names import ParameterLocation
-from pipeline.interpret.worksheet import rounded
+from pipeline.interpret.pre_activation import rounded
 from pipeline.terminal import wrap
 from pipeline.text import table
 

@@ -28,7 +28,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.exported import check_images
+from pipeline.deploy.exported import compared_images
 from pipeline.model import load_trained_model, save_model
 from pipeline.text import table
 
@@ -60,7 +60,7 @@ def measure(setting):
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))
-        images = check_images(model)
+        images = compared_images(model)
         expected = Outputs.of(model.integers, images)
         measured = len(mnist.test)
         options = Path(name), model.integers, images, expected

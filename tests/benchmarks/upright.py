@@ -73,7 +73,7 @@ def main():
         dataset = datasets.load(name, folder=DATA)
         source = find_test_set(OTHER, dataset=dataset, split="exercise")
         other = prepare_for(datasets.spec(name), source)
-        is_upright = datasets.spec(name).final_step is not None
+        is_upright = datasets.spec(name).is_upright
         more = straightening_flash(dataset.test.images[:10]) if is_upright else 0
         for hidden in SIZES:
             results = []

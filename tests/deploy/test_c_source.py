@@ -124,7 +124,10 @@ def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quant
     expected = Outputs.of(network, images)
     for j in np.flatnonzero(~silent):
         assert ((outputs[:, j] > 1) & (outputs[:, j] < 255)).any()
-        for name, place in (("shift", j), *(("q2", (k, j)) for k in range(CLASSES))):
+        for name, place in (
+            ("shifts", j),
+            *(("weights_2", (k, j)) for k in range(CLASSES)),
+        ):
             array = getattr(network, name).copy()
             array[place] += 1 if array[place] < 127 else -1
             changed = replace(network, **{name: array})
@@ -141,11 +144,13 @@ def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mn
     assert selftest(tmp_path, model) == 0
     expected = (tmp_path / "selftest.c").read_text()
     assert not mnist.test.images[:, 0, 0].any()
-    q1 = model.integers.q1.copy()
-    q1[0, 0] *= -1
+    weights_1 = model.integers.weights_1.copy()
+    weights_1[0, 0] *= -1
     changed = tmp_path / "changed"
     changed.mkdir()
-    write_source(replace(model, integers=replace(model.integers, q1=q1)), changed)
+    write_source(
+        replace(model, integers=replace(model.integers, weights_1=weights_1)), changed
+    )
     (changed / "selftest.c").write_text(expected)
     assert selftest(changed, model) == len(selftest_rows(model)) + 1
 
@@ -219,10 +224,10 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
         zeros = np.zeros(hidden)
         network = replace(
             model.integers,
-            q1=np.ones((hidden, PIXELS), np.int8),
-            b1q=zeros.astype(np.int32),
-            shift=zeros.astype(np.uint8),
-            q2=np.ones((CLASSES, hidden), np.int8),
+            weights_1=np.ones((hidden, PIXELS), np.int8),
+            biases_1=zeros.astype(np.int32),
+            shifts=zeros.astype(np.uint8),
+            weights_2=np.ones((CLASSES, hidden), np.int8),
             scale_1=zeros,
         )
         write_source(replace(model, integers=network), tmp_path)

@@ -119,12 +119,15 @@ def test_an_error_in_the_code_is_detected(mutant, written, tmp_path):
     assert difference(tmp_path, network)
 
 
-@pytest.mark.parametrize("constant", ["q1", "b1q", "shift", "q2", "b2q"])
+@pytest.mark.parametrize(
+    "constant", ["weights_1", "biases_1", "shifts", "weights_2", "biases_2"]
+)
 def test_a_wrong_constant_is_detected(constant, written, mnist, tmp_path):
     model = written(8)
     array = getattr(model.integers, constant).copy()
     array.flat[0] += 1 if array.flat[0] < 127 else -1
-    assert not mnist.test.images[:, 0, 0].any()  # only a probe image uses q1[0, 0]
+    # Only a probe image uses weights_1[0, 0].
+    assert not mnist.test.images[:, 0, 0].any()
     changed = replace(model.integers, **{constant: array})
     write_source(replace(model, integers=changed), tmp_path)
     assert difference(tmp_path, model.integers)

@@ -56,9 +56,9 @@ def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
     quantized, mnist, test_and_probe_images, tmp_path
 ):
     model = quantized(8)
-    corner = np.array(model.integers.q1)
+    corner = np.array(model.integers.weights_1)
     corner[3, 0] += 1  # pixel 0 is black in all test images
-    wrong = replace(model, integers=replace(model.integers, q1=corner))
+    wrong = replace(model, integers=replace(model.integers, weights_1=corner))
     write_source(wrong, tmp_path)
     assert not check(RV32, model, tmp_path, mnist.test.images[:100]).difference
     images = test_and_probe_images(model.integers)

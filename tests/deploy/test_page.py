@@ -169,7 +169,7 @@ def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
     page.evaluate("(neuron) => { useTestImage(0); select(1, neuron); }", neuron)
     text = Path(deploy.__file__).with_name("c") / "number_format.txt"
     (formula,) = re.findall(r"min\(255, .* >> \S+\)", text.read_text())
-    values = {"sum[j]": sums, "half": network.rounding, "shifts[j]": network.shift}
+    values = {"sum[j]": sums, "half": network.rounding, "shifts[j]": network.shifts}
     for name, value in values.items():
         formula = formula.replace(name, str(value[neuron]))
     displayed = page.inner_text("#result").replace(",", "")
@@ -183,7 +183,9 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     page.evaluate("select(1, 0)")
     toggle = page.locator("#neurons [role=switch]").first
     toggle.click()
-    without = replace(network, q2=network.q2 * (np.arange(network.hidden) != 0))
+    without = replace(
+        network, weights_2=network.weights_2 * (np.arange(network.hidden) != 0)
+    )
     correct = int((without.classify(test.images) == test.labels).sum())
     effect = page.inner_text("#effect")
     assert f"with 4 bits classifies {correct} of 300 test images correctly" in effect

@@ -16,10 +16,10 @@ from pipeline.deploy import BIT_WIDTHS, QuantizedModel
 from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
+    fitting_shifts,
     quantize,
     quantize_weights,
     round_half_up,
-    shifts,
 )
 from pipeline.tensors import read_tensors, write_tensors
 
@@ -64,7 +64,8 @@ def test_the_integers_follow_the_formulas(bits, quantized):
     s2 = max(abs(x) for row in v for x in row) / 127
     q2 = [[half_up(x / s2) for x in row] for row in v]
     b2q = [half_up(b / s2) for b in b_2]
-    expected = {"q1": q1, "b1q": b1q, "shift": n, "q2": q2, "b2q": b2q}
+    expected = {"weights_1": q1, "biases_1": b1q, "shifts": n}
+    expected |= {"weights_2": q2, "biases_2": b2q}
     for name, values in expected.items():
         np.testing.assert_array_equal(getattr(model.integers, name), values)
     np.testing.assert_allclose(model.integers.scale_1, s, rtol=1e-12)
@@ -117,7 +118,7 @@ def test_halves_are_rounded_up():
 def test_a_shift_is_the_smallest_that_fits_a_sum_into_8_bits():
     # 511 rounded to a multiple of 2 is 512, which a shift by 1 leaves at 256.
     largest = np.array([-7, 0, 255, 256, 510, 511, 1021, 1022, 2**31 - 1])
-    assert shifts(largest).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 24]
+    assert fitting_shifts(largest).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 24]
 
 
 @ALL_BIT_WIDTHS
@@ -130,7 +131,8 @@ def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
     rounded = np.maximum(sums, 0) + network.rounding
     assert rounded.max() == bounds["sum before its shift"]
     # Neurons that are 255 where a class has a weight above 0, and 0 elsewhere.
-    extremes = np.concatenate([network.q2 > 0, network.q2 < 0]) * np.int64(2**31)
+    weights = network.weights_2
+    extremes = np.concatenate([weights > 0, weights < 0]) * np.int64(2**31)
     assert np.abs(network.logits(extremes)).max() == bounds["logit"]
     assert np.abs(network.logits(sums)).max() <= bounds["logit"]
     assert (network.activations(sums) == 255).any()
@@ -180,7 +182,7 @@ def test_a_neuron_with_zero_weights_has_the_scale_1(bits, trained_on_few, few):
     network = changed(trained_on_few().network, "layer_1.weight", 0, 7)
     integers = quantize(network, few.train.images, bits=bits)
     assert integers.scale_1[7] == 1
-    assert not integers.q1[7].any()
+    assert not integers.weights_1[7].any()
 
 
 @ALL_BIT_WIDTHS

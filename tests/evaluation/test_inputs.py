@@ -54,6 +54,16 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
     assert len(prepared.steps[0]) == steps
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_an_image_of_one_color_is_blank_however_it_is_prepared(tmp_path, mnist, level):
+    pixels, path = np.full((28, 28), level, np.uint8), tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    file, array = find_image(str(path), mnist), images_from_array(pixels)
+    for source in (file, array):
+        for as_mnist in (False, True):
+            assert [*prepare(source, as_mnist=as_mnist).findings] == ["blank"]
+
+
 def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
     path = tmp_path / "7_a.png"
     Image.fromarray(255 - mnist.test.images[0]).save(path)

@@ -4,7 +4,7 @@ import torch
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import measurements
-from pipeline.interpret.worksheet import pre_activations
+from pipeline.interpret.pre_activation import pre_activations
 
 
 @pytest.fixture(scope="module")

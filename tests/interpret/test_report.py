@@ -125,6 +125,19 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
+def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untrained):
+    analysis = untrained(3)
+    test = analysis.dataset.test
+    few = test.pick(np.flatnonzero(test.labels != 7)[:300])
+    dataset = replace(analysis.dataset, test=few)
+    page = open_page(report.render(replace(analysis, dataset=dataset), name="no 7"))
+    figures = page.locator("#class-accuracies figure")
+    labels = [each.get_attribute("aria-label") for each in figures.all()]
+    assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
+    assert "NaN" not in page.content()
+    page.close()
+
+
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
     *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly
@@ -188,6 +201,9 @@ def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
     assert "layer_1[329,5]" in page.inner_text("#t-parameter")
     for words in ("row 11", "column 21", "11·28 + 21 = 329", "N16", "index 5"):
         assert words in page.inner_text("#address")
+    page.evaluate("select(1, 5, 335)")  # row 11, column 27
+    canvas.press("ArrowRight")
+    assert "layer_1[335,5]" in page.inner_text("#t-parameter")
     page.locator("#terms button", has_text="bias").click()
     assert "layer_1.bias[5]" in page.inner_text("#t-parameter")
 

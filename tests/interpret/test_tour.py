@@ -188,13 +188,15 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     page.close()
 
 
-def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained):
+@pytest.mark.parametrize("level", [0, 255])
+def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained, level):
     analysis = untrained(3)
     images = analysis.dataset.test.images.copy()
-    images[0] = 0
+    images[0] = level
     test = replace(analysis.dataset.test, images=images)
     dataset = replace(analysis.dataset, test=test)
     page = open_page(report.render(replace(analysis, dataset=dataset), name="blank"))
+    assert page.inner_text("#prediction").startswith("The image is blank")
     page.locator("#start-tour").click()
     assert page.inner_text("#tour-count") == "Step 1 of 7"
     assert page.inner_text("#source").startswith("test image 1: ")

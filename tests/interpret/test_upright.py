@@ -43,10 +43,10 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
     drawn = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
     ordinary = page.evaluate(
         """() => {
-          const slant = model.mean_slant;
-          model.mean_slant = null;
+          const { straightening } = model;
+          model.straightening = null;
           const { image } = prepare(state.strokes);
-          model.mean_slant = slant;
+          model.straightening = straightening;
           return [...image];
         }"""
     )

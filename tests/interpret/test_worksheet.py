@@ -8,7 +8,14 @@ import pytest
 from PIL.ImageColor import getrgb
 
 from pipeline.datasets import spec
-from pipeline.interpret import names, terms, weight_history, worksheet
+from pipeline.interpret import (
+    PreActivation,
+    names,
+    pre_activations,
+    terms,
+    weight_history,
+    worksheet,
+)
 from pipeline.plots.common import FROZEN, POSITIVE
 
 MNIST = spec("mnist")
@@ -17,10 +24,7 @@ MNIST = spec("mnist")
 @pytest.fixture(scope="module")
 def images_sums(trained, mnist):
     """The sums of all neurons for 20 test images."""
-    return [
-        worksheet.pre_activations(trained.network, image)
-        for image in mnist.test.images[:20]
-    ]
+    return [pre_activations(trained.network, image) for image in mnist.test.images[:20]]
 
 
 def numbers(line, decimals=4):
@@ -78,7 +82,7 @@ def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_s
 
 def of_ones(layer, inputs):
     ones = np.ones(inputs)
-    return worksheet.PreActivation(layer, 1, ones / 3, ones, 0.5)
+    return PreActivation(layer, 1, ones / 3, ones, 0.5)
 
 
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])

@@ -6,6 +6,7 @@ import {
   ranked, sum,
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
+import { isBlank } from "networks.js";
 
 // MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
 // (14, 14); their strokes are about 3 pixels wide.
@@ -64,7 +65,10 @@ function countDigits(kept) {
     areas[i] >= thresholds.min_digit_area * largest(areas)).length;
 }
 
-// What makes lines unsure, as in predict; a dot and a horizontal line are not drawn.
+// What makes lines unsure, as in predict. Of the four limits of `is_drawn` in unsure.py,
+// this compares the aspect. For the thickness stands the size of a dot. The outline is
+// known only from the pixels, and the number of pieces does not count in an image of the
+// size of the board.
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom, side } = extent(lines.flat());
@@ -106,7 +110,8 @@ function smallImage(lines, { scale, left, top }) {
 
 // Shear an image so that its slant is the mean slant, with the integers of upright.py.
 export function straighten(image) {
-  if (model.mean_slant === null) return image;
+  if (!model.straightening) return image;
+  const { one, mean_slant: meanSlant, parts, fractions } = model.straightening;
   const moment = (weight) => image.reduce((total, level, i) =>
     total + level * weight(i % SIDE, Math.floor(i / SIDE)), 0);
   const [mass, sumX, sumY] = [moment(() => 1), moment((x) => x), moment((_, y) => y)];
@@ -114,16 +119,17 @@ export function straighten(image) {
   const yy = mass * moment((_, y) => y * y) - sumY * sumY;
   if (!yy) return image; // blank, or a single row
   const limited = Math.min(Math.max(xy, -yy), yy); // a slant of at most 45 degrees
-  const slant = Math.floor(1024 * (limited + yy) / yy) - 1024;
-  const center = Math.floor(16 * sumY / mass); // in 1/16 of a row
+  const slant = Math.floor(one * (limited + yy) / yy) - one;
+  const center = Math.floor(parts * sumY / mass); // in parts of a row
   return image.map((_, i) => {
     const row = Math.floor(i / SIDE);
-    // How far the row moves, in columns and in 1/256 of a column.
-    const shift = (slant - model.mean_slant) * (16 * row - center) / (16 * 1024);
-    const share = Math.floor(256 * (shift - Math.floor(shift)));
+    // How far the row moves, in columns and in fractions of a column.
+    const shift = (slant - meanSlant) * (parts * row - center) / (parts * one);
+    const share = Math.floor(fractions * (shift - Math.floor(shift)));
     const from = i % SIDE + Math.floor(shift);
     const level = (x) => x >= 0 && x < SIDE ? image[row * SIDE + x] : 0;
-    return (level(from) * (256 - share) + level(from + 1) * share + 128) >> 8;
+    const total = level(from) * (fractions - share) + level(from + 1) * share;
+    return Math.floor((total + fractions / 2) / fractions);
   });
 }
 
@@ -147,8 +153,8 @@ export function prepare(drawn) {
   };
   const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: straighten(smallImage(lines, transform)), stray: drawn.length - lines.length,
-    finding: findingOf(lines), transform };
+  return { image: straighten(smallImage(lines, transform)),
+    stray: drawn.length - lines.length, finding: findingOf(lines), transform };
 }
 
 export function paintBoard(drawn) {
@@ -179,8 +185,9 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
-  Object.assign(state, { image: testImage(row), row, strokes: [], finding: "",
-    transform: null });
+  const image = testImage(row);
+  Object.assign(state, { image, row, strokes: [],
+    finding: isBlank(image) ? "blank" : "", transform: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;

@@ -1,7 +1,7 @@
 // The loaded model and the user's selection. Everything on the page follows from
 // `model` and `state`; code that changes `state` then calls `show`.
 
-import { $, PIXELS, largest, neuronName, signed } from "display.js";
+import { $, PIXELS, largest, signed } from "display.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
 
 /**
@@ -23,7 +23,7 @@ import { FloatNetwork, IntegerNetwork } from "networks.js";
  * @property frozen  (hidden, 784), 1: training never changed the weight
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
- * @property 8bit.q1  and so on: the arrays of IntegerNetwork in deploy/integers.py
+ * @property 8bit.weights_1  and so on: the arrays of deploy/integers.py
  *
  * @typedef {object} Result  what `classify` of a network returns
  * @property pixels  (784), in [0, 1] or gray levels
@@ -90,45 +90,10 @@ export function announce(text) {
   announcement = setTimeout(() => { $("announcement").textContent = text; }, 700);
 }
 
-// Read the data of the page, a compressed safetensors file: the length of its header,
-// the header as JSON, the tensors.
-async function unpack(text) {
-  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
-  const gzip = new DecompressionStream("gzip");
-  return new Response(new Blob([packed]).stream().pipeThrough(gzip)).arrayBuffer();
-}
-function readTensors(buffer) {
-  const length = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
-  const { __metadata__: metadata, ...entries } = JSON.parse(header);
-  const types = { F64: Float64Array, F32: Float32Array, F16: Uint8Array,
-    I32: Int32Array, U8: Uint8Array, I8: Int8Array };
-  const tensors = {};
-  for (const [name, entry] of Object.entries(entries)) {
-    const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
-    const data = new types[entry.dtype](buffer.slice(start, end));
-    tensors[name] = entry.dtype === "F16" ? fromHalves(data) : data;
-  }
-  return { tensors, metadata: JSON.parse(metadata.page) };
-}
-
-// Read numbers with a sign bit, 5 bits of exponent and 10 bits of fraction. Python
-// stores all low bytes, then all high bytes, which compresses better.
-function fromHalves(bytes) {
-  const count = bytes.length / 2;
-  return Float32Array.from({ length: count }, (_, i) => {
-    const high = bytes[count + i], fraction = (high & 3) << 8 | bytes[i];
-    const sign = high >> 7 ? -1 : 1, exponent = (high >> 2) & 31;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
-}
-
 // The page has the networks of the epochs, or the last one in floating point (`float`)
 // followed by those in integers. The `final` network of each classifies test images: it
 // computes with the same numbers, after the last epoch.
-export async function load(text) {
-  const { tensors, metadata } = readTensors(await unpack(text));
+export function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1;
   const float = new FloatNetwork(
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
@@ -176,43 +141,3 @@ export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) =>
   (isShort(label) ? `${model.noun} ` : "") + className(label);
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);
-
-// What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
-// for a neuron. The forms of names are those of `NameForm` in names.py; classes and
-// pixels have names on the page only.
-function locate(name) {
-  const label = model.class_names.findIndex((_, each) =>
-    classTitle(each).toLowerCase() === name.toLowerCase());
-  if (label >= 0) return [2, label];
-  const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
-  if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
-  const lists = [[model.neuron_names, undefined], [model.parameter_names, null]];
-  for (const [forms, withoutInput] of lists) {
-    for (const { pattern, groups, first } of forms) {
-      const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
-      if (!match) continue;
-      const read = (group, start) => match[1 + groups.indexOf(group)] - start;
-      return [read("layer", 0), read("neuron", first),
-        groups.includes("input") ? read("input", first) : withoutInput];
-    }
-  }
-  return null;
-}
-
-// Select what a name refers to; return what is wrong with the name, or "".
-export function find(text) {
-  const name = text.trim();
-  const found = locate(name);
-  if (!found) return `“${name}” is not a name on this page. Names are ` +
-    "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
-    `${classTitle(7)}.`;
-  const [layer, neuron, input] = found;
-  const neurons = network().neurons(layer), inputs = network().inputs(layer);
-  if (neuron < 0 || neuron >= neurons)
-    return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
-      `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
-  if (input != null && (input < 0 || input >= inputs))
-    return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
-  select(layer, neuron, input);
-  return "";
-}

@@ -118,8 +118,9 @@ export class IntegerNetwork extends TwoLayers {
 
   constructor(tensors, { bits, ...rest }) {
     const part = (name) => tensors[`${bits}bit.${name}`];
-    super([part("q1"), part("q2")], [part("b1q"), part("b2q")], { bits, ...rest,
-      shift: part("shift"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
+    const weights = [part("weights_1"), part("weights_2")];
+    super(weights, [part("biases_1"), part("biases_2")], { bits, ...rest,
+      shifts: part("shifts"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
       output_unit: part("output_unit"), activations: part("activations") });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
@@ -134,11 +135,11 @@ export class IntegerNetwork extends TwoLayers {
   pixel(level) { return level; }
 
   // Half of 2^shift, which is added to a sum so that the shift rounds it.
-  rounding(neuron) { return (1 << this.shift[neuron]) >> 1; }
+  rounding(neuron) { return (1 << this.shifts[neuron]) >> 1; }
 
   // The output of a hidden neuron before the clamp.
   shifted(total, neuron) {
-    return (Math.max(total, 0) + this.rounding(neuron)) >> this.shift[neuron];
+    return (Math.max(total, 0) + this.rounding(neuron)) >> this.shifts[neuron];
   }
 
   activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
@@ -149,7 +150,7 @@ export class IntegerNetwork extends TwoLayers {
 
   steps(total, neuron) {
     if (total <= 0) return [["ReLU sets it to 0", 0]];
-    const shift = this.shift[neuron], half = this.rounding(neuron);
+    const shift = this.shifts[neuron], half = this.rounding(neuron);
     const shifted = this.shifted(total, neuron);
     return [
       ["ReLU keeps a positive sum", total],
@@ -166,7 +167,7 @@ export class IntegerNetwork extends TwoLayers {
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
     return [[`output = min(${WHITE}, (${integer(total)} + ${this.rounding(neuron)}) ` +
-      `>> ${this.shift[neuron]}) = `, output]];
+      `>> ${this.shifts[neuron]}) = `, output]];
   }
 
   // `exact` is what the network in floating point returns for the same image.
@@ -218,6 +219,9 @@ function softmax(scores) {
   const total = sum(powers);
   return powers.map((power) => power / total);
 }
+
+// Whether all pixels of an image are the same, as in pipeline/unsure.py.
+export const isBlank = (image) => image.every((level) => level === image[0]);
 
 // The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
 // `exact` is the output of the network that the detector belongs to.

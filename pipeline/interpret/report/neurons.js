@@ -112,37 +112,42 @@ export const neurons = {
   },
 };
 
+// The second class, after the name of the first one.
+function runnerUp(second, probability) {
+  if (probability < 0.0005) return "."; // it would be 0.0%
+  return `. ${capitalized(className(second))} is second (${percent(probability)}).`;
+}
+
 // What follows the predicted class: the second class, and whether the prediction is
-// sure. Whether an image looks like the training images depends neither on the epoch nor
-// on switches: the detector judges the prediction of the final network in floating
+// sure. Whether an image looks like the training images depends neither on the epoch
+// nor on switches: the detector judges the prediction of the final network in floating
 // point.
 export function conclusion(probabilities) {
-  const { epochs, float, hasHistory, images_of: imagesOf } = model;
-  const [first, second] = ranked(probabilities);
-  const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
-  const next = probabilities[second] < 0.0005 ? "." // it would be 0.0%
-    : `. ${capitalized(runnerUp)}.`;
+  const { float } = model, [first, second] = ranked(probabilities);
+  const next = runnerUp(second, probabilities[second]);
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
   const reason = reasonOf(model, state, exact, probabilities);
-  const isRandom = hasHistory && epochs[state.networkIndex] === 0;
-  if (isRandom && (!reason || reason === "close")) return { text:
+  const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
+  if (isRandom && ["", "close"].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  if (reason) return { isUnsure: true, text: `, but ${inWords(reason, { noun: model.noun,
-    images: first === expected ? imagesOf[first] : model.plural,
-    name: className(second), percent: percent(probabilities[second]) })}.` };
+  const images = first === expected ? model.images_of[first] : model.plural;
+  if (reason) return { isUnsure: true,
+    text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== expected) return otherPrediction(next, expected, exact);
-  if (state.off.size || network() !== float) return { text: next };
-  return { text: `${next} The prediction is sure: the image looks like the ` +
-    `${imagesOf[first]} the network was trained on.` };
+  const isFinal = !state.off.size && network() === float;
+  const sure = " The prediction is sure: the image looks like the " +
+    `${images} the network was trained on.`;
+  return { text: next + (isFinal ? sure : "") };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.
-function inWords(reason, values) {
+function inWords(reason, images, second, probability) {
   const details = { several: " in the drawing",
     close: `: the difference is below ${percent(model.min_margin)}` };
-  return fillIn(model.texts[reason], values) + (details[reason] ?? "");
+  return fillIn(model.texts[reason], { noun: model.noun, images,
+    name: className(second), percent: percent(probability) }) + (details[reason] ?? "");
 }
 
 // What the final network in floating point says, if the selected one differs.
@@ -163,8 +168,9 @@ export const prediction = {
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
     $("prediction").replaceChildren(...(
-      !state.image.some(Boolean)
-        ? ["The image is blank: the sums of layer 1 are its biases."]
+      state.finding === "blank"
+        ? [`The image is blank${state.image[0] ? "."
+          : ": the sums of layer 1 are its biases."}`]
         : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
         : sentence));
     announce($("prediction").textContent);
@@ -211,7 +217,7 @@ export const effect = {
 // The accuracy for one class: a hollow bar before the change, a solid one after it.
 function accuracyBars(label, before, after) {
   const images = model.tensors.labels.filter((each) => each === label).length;
-  const share = (count) => count / images;
+  const share = (count) => count / Math.max(images, 1); // 0 for a class without images
   const bar = (kind, count) =>
     element("span", { class: kind, style: `height:${100 * share(count)}%` });
   const text = `${classTitle(label)}: ${percent(share(before))} of ` +

@@ -17,11 +17,15 @@ from safetensors import numpy as safetensors
 
 from pipeline import unsure
 from pipeline.core.network import Network, snapshot
-from pipeline.datasets import upright
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
-from pipeline.interpret.report.page_data import PageData, PageIntegers, Thresholds
+from pipeline.interpret.report.page_data import (
+    PageData,
+    PageIntegers,
+    Straightening,
+    Thresholds,
+)
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
@@ -66,7 +70,7 @@ def render(
     return page if len(page.encode()) <= limit else None
 
 
-def too_large(network: Network) -> str:
+def reason_for_no_page(network: Network) -> str:
     """Return why `render` returned no page for a network, for commands and MLflow."""
     return f"{network.parameter_count:,} parameters are too many for a page"
 
@@ -147,7 +151,7 @@ def _page_data(
         class_names=spec.class_names,
         images_of=[*map(unsure.images_of, spec.class_names)],
         drawable=spec.prepared_as_mnist,
-        mean_slant=upright.MEAN_SLANT if spec.final_step else None,
+        straightening=Straightening() if spec.is_upright else None,
         training_images=len(analysis.train),
         validation_images=len(analysis.validation),
         test_images=len(analysis.dataset.test),

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from pipeline import unsure
+from pipeline.datasets import upright
 from pipeline.images import constants
 from pipeline.interpret.names import NameForm
 
@@ -22,6 +23,16 @@ class Thresholds:
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
     max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
+
+
+@dataclass(frozen=True)
+class Straightening:
+    """The integers of `datasets.upright`, which explains them, for `drawing.js`."""
+
+    one: int = upright.ONE
+    mean_slant: int = upright.MEAN_SLANT
+    parts: int = upright.PARTS
+    fractions: int = upright.FRACTIONS
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class PageIntegers:
     data: BitWidthData
     predictions: Int[np.ndarray, " m"]  # for all test images
     # The arrays of `IntegerNetwork` in deploy/integers.py, its units, and the hidden
-    # outputs for test images, by a name such as 8bit.q1.
+    # outputs for test images, by a name such as 8bit.weights_1.
     tensors: dict[str, np.ndarray]
 
 
@@ -61,8 +72,7 @@ class PageData:
     class_names: Sequence[str]
     images_of: Sequence[str]  # for each class, a phrase for its images: 7s
     drawable: bool  # whether the user can draw images of the data set
-    # To which drawings are sheared, in 1 / `upright.ONE`; None if they are not.
-    mean_slant: int | None
+    straightening: Straightening | None  # None if drawings are not straightened
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set
@@ -71,7 +81,7 @@ class PageData:
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
 
-    sha256: str  # of the network's file
+    sha256: str  # of the network's tensors: weights.sha256
     hidden: int  # neurons in layer 1
     size: int  # parameters
     float_accuracy: float  # of the final network on the test images, in [0, 1]

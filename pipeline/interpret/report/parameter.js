@@ -5,12 +5,11 @@ import {
   $, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName, integer,
   neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
-import {
-  announce, isFrozen, model, network, quantity, select, state,
-} from "model.js";
+import { announce, isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
 
+const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
 const canvases = []; // of the weights, the image, and their products
 
 function buildCanvas(name, index) {
@@ -29,13 +28,15 @@ function buildCanvas(name, index) {
   canvas.addEventListener("pointerleave", () => showPixel(state.input));
   canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
   canvas.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
-    if (!(event.key in steps)) return;
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0],
+      ArrowDown: [1, 0] }[event.key];
+    if (!step) return;
     event.preventDefault();
-    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the center
-    if (pixel < 0 || pixel >= PIXELS) return;
-    select(1, state.neuron, pixel);
-    announce(pixelText(pixel));
+    const position = coordinates(state.input ?? CENTER);
+    const [row, column] = position.map((place, axis) => place + step[axis]);
+    if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
+    select(1, state.neuron, SIDE * row + column);
+    announce(pixelText(state.input));
   });
 }
 

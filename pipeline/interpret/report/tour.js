@@ -6,6 +6,7 @@
 import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
 import { model, network, show, state, testImage } from "model.js";
+import { isBlank } from "networks.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
@@ -13,7 +14,6 @@ let steps = [], stepIndex = null; // the steps of this network; null: no tour is
 let solved = new Set(); // the answered steps
 let feedback = null; // on the last guess
 const currentStep = () => steps[stepIndex];
-const isBlank = (image) => !image.some(Boolean);
 
 function startTour() {
   if (stepIndex !== null) currentStep().leave?.();

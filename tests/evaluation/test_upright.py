@@ -1,4 +1,4 @@
-"""The final step of a data set: once for other images, never for its own."""
+"""Images for a network of upright digits are straightened once; its own never."""
 
 from dataclasses import replace
 
@@ -67,5 +67,5 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
 
 def test_an_ordinary_network_gets_upright_images_as_they_are_stored(upright):
     source = find_test_set("mnist_upright", dataset=upright, split="exercise")
-    prepared = prepare_for(MNIST, replace(source, is_final=False))
+    prepared = prepare_for(MNIST, replace(source, is_own=False))
     np.testing.assert_array_equal(prepared.images, upright.test.images)
