@@ -10,9 +10,9 @@ files to outputs/export/ and records them in the MLflow run that trained the net
   selftest.c, selftest.h   a self-test for a board
   example.c, image0.bin    a program that classifies an image, and test image 0
   integers.safetensors     all integers of the network
-  network.onnx             the network in floats
+  network.onnx             the network in floating point
   report.json              the accuracy and the sizes
-  weights.png              the weights in floats and with this bit width
+  weights.png              the weights in floating point and with this bit width
   changed.png              the test images whose prediction changes
 
 The C code must compute the same integers as NumPy for all test images and for probe

@@ -121,7 +121,7 @@ class Search(Plan):
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it has."""
+        """Let Optuna suggest the values of a recorded child, unless it already has."""
         if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
             return
         values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}

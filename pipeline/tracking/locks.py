@@ -23,7 +23,7 @@ def store_lock(store: Path) -> AbstractContextManager[None]:
 
 
 def server_lock(store: Path) -> AbstractContextManager[None]:
-    """Lock the copies of a store; two processes at once would create two of a run."""
+    """Lock the copies of a store; two processes could create two copies of a run."""
     waiting = "waiting for another process that copies runs to a server"
     return locking.lock(store / ".server.lock", Level.SERVER, waiting=waiting)
 
