@@ -29,7 +29,13 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.summary import print_report, written_files
 from pipeline.terminal import status, wrap
-from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
+from pipeline.tracking import (
+    RecordedRun,
+    experiment_of,
+    mirror_run,
+    provenance,
+    viewing_hint,
+)
 
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
@@ -51,6 +57,8 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg, store = validate(TrainConfig, command.values), store_dir()
+    if cfg.is_tracked:
+        provenance.code_state()  # now, not when the run is opened
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
     key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
