@@ -3,7 +3,6 @@
 `pipeline/model/trained_model.py` reads the files themselves.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from pipeline import UserError, datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
 from pipeline.tracking import find_training_run
 
 
@@ -38,7 +37,7 @@ def select_trained_model(
         UserError: If the last training run has other params than expected.
     """
     if model:
-        return load_trained_model(Path(os.path.expanduser(model)))
+        return load_trained_model(user_path(model, key="model"))
     if run is not None:
         recorded = find_training_run(run, store=store)
         return load_trained_model(recorded.network_path)

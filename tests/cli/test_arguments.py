@@ -61,6 +61,7 @@ INVALID = {
     "train " + "x" * 300: "is not of the form key=value; did you mean dataset=xxx",
     "predict " + "how-are-you-" * 300: "is not of the form key=value; did you mean",
     "train --config-dir " + "x" * 300: "--config-dir must be an existing folder",
+    "train --config-dir ~nosuchuser/x": "--config-dir must have the name of a user",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",
