@@ -28,6 +28,16 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     assert summary(mnist.path) == {**described, "origin": {}}
 
 
+def test_data_sets_are_equal_only_to_themselves(mnist):
+    split = mnist.split("exercise")
+    for data, other in (
+        (mnist, Dataset.read(mnist.path)),
+        (mnist.train, mnist.train.pick(slice(None))),
+        (split, mnist.split("exercise")),
+    ):
+        assert data == data and data != other and len({data, other}) == 2
+
+
 def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
     exercise, holdout = mnist.split("exercise"), mnist.split("holdout")
     assert exercise.train is mnist.train and exercise.val is mnist.test
