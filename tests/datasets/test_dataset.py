@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
-    for damage in ("{", "{}", "[]", ""):
+    incomplete = json.dumps({"sha256": file_sha256(path)})
+    for damage in ("{", "{}", "[]", "", incomplete):
         path.with_suffix(".json").write_text(damage)
         assert datasets.prepare("digits", folder=tmp_path) == (path, True)
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
