@@ -124,7 +124,12 @@ class Search(Plan):
         """Let Optuna suggest the values of a recorded child, unless it has."""
         if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
             return
-        values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
+        try:
+            values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
+        except ValueError:  # a user has edited a tag, here or below
+            return
+        if not all(x.low <= values[key] <= x.high for key, x in self._intervals.items()):
+            return
         if values not in self._suggestions:
             self._study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self._study.ask(self._space))
