@@ -121,16 +121,18 @@ class Search(Plan):
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it has."""
-        if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
-            return
+        """Let Optuna suggest the values of a recorded child, unless it has.
+
+        A child without valid values is skipped: a user can edit its tags, and put other
+        runs below the sweep.
+        """
+        intervals = self._intervals.items()
         try:
-            values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
-        except ValueError:  # a user has edited a tag, here or below
+            values = {key: type(x.low)(tags[key]) for key, x in intervals}
+        except (KeyError, ValueError):
             return
-        if not all(x.low <= values[key] <= x.high for key, x in self._intervals.items()):
-            return
-        if values not in self._suggestions:
+        is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
+        if is_valid and values not in self._suggestions:
             self._study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self._study.ask(self._space))
 

@@ -181,7 +181,11 @@ def test_gzipped_files_in_the_folder_are_used_and_a_damaged_one_is_renamed(
     assert (raw / NAME).read_bytes() == labels and NAME not in str(missing.value)
 
 
-def test_an_error_in_the_program_keeps_its_traceback():
-    with pytest.raises(AttributeError) as error:
-        download._download(None)  # no URL
-    assert "_receive" in [entry.name for entry in error.traceback]
+def test_an_error_in_the_program_keeps_its_traceback(monkeypatch):
+    def fail(url):
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(download, "_receive", fail)
+    with pytest.raises(KeyError, match="a mistake") as error:
+        download._download("http://127.0.0.1:1/file")
+    assert error.traceback[-1].name == "fail"
