@@ -61,8 +61,14 @@ def holds(level: Level) -> bool:
 
 
 @contextmanager
-def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
-    """Hold the lock file at `path`; print `waiting` if another process holds it."""
+def lock(
+    path: Path, level: Level, *, waiting: str, seconds: float | None = None
+) -> Iterator[None]:
+    """Hold the lock file at `path`; print `waiting` if another process holds it.
+
+    Raises:
+        UserError: If it is not released in `seconds`; None waits as long as necessary.
+    """
     _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
@@ -70,7 +76,10 @@ def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
         acquired = file_lock.acquire(timeout=0.2)
     except Timeout:
         say(waiting, file=sys.stderr)
-        acquired = file_lock.acquire()
+        try:
+            acquired = file_lock.acquire(timeout=-1 if seconds is None else seconds)
+        except Timeout:
+            raise _held_by_another(path) from None
     with acquired:
         _held.levels.append(level)
         try:
@@ -93,8 +102,12 @@ def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     try:
         file_lock.acquire(timeout=seconds)
     except Timeout:
-        raise UserError(f"another process holds {path}: wait until it ends") from None
+        raise _held_by_another(path) from None
     return file_lock
+
+
+def _held_by_another(path: Path) -> UserError:
+    return UserError(f"another process holds {path}: wait until it ends")
 
 
 def is_held(path: Path) -> bool:
