@@ -122,5 +122,11 @@ def is_held(path: Path) -> bool:
 
 
 def _check_order(level: Level) -> None:
-    """Check that all locks that this thread holds come before this level."""
-    assert not _held.levels or _held.levels[-1] < level, (_held.levels, level)
+    """Check that all locks that this thread holds come before this level.
+
+    Raises:
+        RuntimeError: If one does not, which is an error in the program.
+    """
+    if _held.levels and _held.levels[-1] >= level:
+        rule = f"{level.name} must be acquired before {_held.levels[-1].name}"
+        raise RuntimeError(f"locks are in the wrong order: {rule}")

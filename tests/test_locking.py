@@ -37,7 +37,7 @@ def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_
         acquire("database", Level.DATABASE)
         run = locking.hold(tmp_path / "run")
         for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
-            with pytest.raises(AssertionError):
+            with pytest.raises(RuntimeError, match="must be acquired before"):
                 acquire(name, level)
         thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
         thread.start()

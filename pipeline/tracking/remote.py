@@ -3,7 +3,8 @@
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
 
-`_open`, `_call` and `_close` run in the companion, all else in the process of `train`.
+`_open`, `_record` and `_close` run in the companion, all else in the process of
+`train`.
 """
 
 import sys
@@ -60,7 +61,7 @@ class RemoteRun(OpenRun):
     ) -> None:
         """Call function(run, ...) in the companion, and do not wait for it."""
         self._check(wait=False)
-        call = self._companion.submit(_call, function, *arguments, **options)
+        call = self._companion.submit(_record, function, *arguments, **options)
         self._calls.append(call)
 
     def wait(self) -> None:
@@ -176,7 +177,7 @@ def _open(
     return _run.id, _run.label, _run.artifacts
 
 
-def _call(
+def _record(
     function: Callable[Concatenate[Run, Arguments], None],
     /,
     *arguments: Arguments.args,
