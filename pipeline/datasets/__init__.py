@@ -18,4 +18,3 @@ from pipeline.datasets.registry import (
     name_or_folder,
     spec,
 )
-from pipeline.datasets.statistics import nonzero_counts

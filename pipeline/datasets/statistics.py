@@ -1,11 +1,11 @@
 """What describes the images of a data set: counts, pixels, the mean of each class."""
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import Dataset
 
 
 class Counts(BaseModel):
@@ -44,14 +44,6 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
     }
 
 
-def nonzero_counts(train: LabeledImages) -> Int[np.ndarray, "784"]:
-    """Return in how many training images each pixel is not 0.
-
-    If a pixel is 0 in all of them, training cannot change its weights.
-    """
-    return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
-
-
 def describe(dataset: Dataset) -> dict[str, object]:
     """Summarize the images: counts, statistics of the pixels, unused pixels.
 
@@ -79,5 +71,5 @@ def describe(dataset: Dataset) -> dict[str, object]:
             "std": round(std, 6),
             "zero": round(float(fractions[0]), 6),
         },
-        "never_lit": np.flatnonzero(nonzero_counts(dataset.train) == 0).tolist(),
+        "never_lit": np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
     }

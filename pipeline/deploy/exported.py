@@ -148,7 +148,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     return plots.rounded_weights(
         kernel.T.astype(float),
         integers.q1 * integers.scale_1[:, None],
-        always_zero=datasets.nonzero_counts(train) == 0,
+        always_zero=model.trained.nonzero(train) == 0,
         bits=integers.bits,
         finetuned=model.finetuning_epochs > 0,
     )

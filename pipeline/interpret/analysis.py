@@ -15,7 +15,7 @@ from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
-from pipeline.datasets import DatasetSpec, nonzero_counts, spec
+from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
@@ -58,7 +58,7 @@ class ModelAnalysis:
             train=train,
             validation=split.val,
             history=history,
-            nonzero=nonzero_counts(train),
+            nonzero=trained.nonzero(train),
             frozen=None if history is None else measurements.frozen_weights(history),
             rates=measurements.activation_rates(network, train.images),
             sums=sums,

@@ -150,7 +150,7 @@ def _explain_neurons(
         origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
         about += f"\n{origin}"
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
-    always_zero = datasets.nonzero_counts(dataset.split(trained.split).train) == 0
+    always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
     folder = results_dir("details/neuron")
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

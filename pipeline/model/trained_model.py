@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int
+
 from pipeline import UserError, datasets
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
@@ -48,6 +52,14 @@ class TrainedModel:
         """How the data set was split in the training."""
         known = self.metadata.hyperparameters
         return known.split if known else "exercise"
+
+    # A method, because it depends on the hyperparameters if an augmentation is added.
+    def nonzero(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
+        """Return in how many of its training images each pixel is not 0.
+
+        If a pixel is 0 in all of them, training cannot change its weights.
+        """
+        return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
 
     @property
     def epochs(self) -> int:
