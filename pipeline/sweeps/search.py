@@ -75,7 +75,7 @@ class Search(Plan):
         for tags in recorded:
             self._repeat(tags)
         # With the same seed, a process would repeat the suggestions of the one before.
-        seed = (grid[0].config.seed + len(self._suggestions)) % SEEDS
+        seed = (self._grid[0].config.seed + len(self._suggestions)) % SEEDS
         # The second one rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
@@ -153,7 +153,7 @@ class Search(Plan):
 
     def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
         return [
-            replace(job, config=validate(TrainConfig, {**dict(job.config), **values}))
+            replace(job, values=dict(validate(TrainConfig, {**job.values, **values})))
             for job in self._grid
         ]
 

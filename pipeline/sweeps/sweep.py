@@ -19,6 +19,7 @@ from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
     OnResult,
+    ValidJob,
     combine,
     prepare_data,
     sweep_key,
@@ -147,7 +148,7 @@ def _plan(command: Command, grid: Sequence[Job], recorded: RecordedSweep) -> Pla
     return plan
 
 
-def _new_executor(cfg: TrainConfig, jobs: Sequence[Job]) -> Executor:
+def _new_executor(cfg: TrainConfig, jobs: Sequence[ValidJob]) -> Executor:
     """Return the executor that the key `executor` names."""
     return new_executor(
         cfg.executor,
