@@ -77,6 +77,12 @@ def test_every_setting_is_read_by_its_stage(stage):
     assert read >= {*STAGES[stage].model_fields}
 
 
+def test_the_common_settings_of_a_sweep_have_no_value_that_it_varies():
+    common = {*cli.SweepConfig.model_fields}
+    assert common.isdisjoint(TrainConfig.varied)
+    assert common >= {*TrainConfig.only_sweeps}
+
+
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
 # What a call accepts besides the type of a setting.
 WIDER = {str: [os.PathLike[str]], int: [SupportsIndex], float: [SupportsFloat]}
