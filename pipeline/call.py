@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.paths import outputs_dir
+from pipeline.paths import outputs_dir, user_path
 
 # In a folder of a call: the stage that wrote it, and what it contains.
 RECORD = ".files.json"
@@ -47,7 +47,7 @@ def call(
         if not os.fspath(folder):  # it would be the working directory
             raise ConfigError("folder must not be empty: give a path, or leave it out")
         # A link remains, and the folder that it leads to is replaced.
-        path = Path(os.path.realpath(Path(folder).expanduser()))
+        path = Path(os.path.realpath(user_path(folder, key="folder")))
         existing = next(each for each in (path, *path.parents) if each.exists())
         if not existing.is_dir():
             raise ConfigError(f"folder must not be a file or in one, got {path}")

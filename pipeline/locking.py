@@ -1,7 +1,10 @@
 """Locks between processes, and why there is no deadlock.
 
 A lock is a file. The operating system releases it when its process ends, even if it is
-killed.
+killed. The lock files of runs and checkpoints are removed. `FileLock` opens the file
+before it locks it, so the file can be removed in between; another process could then
+create and lock a new one. Since filelock 3.21, it does not lock a file without a name,
+but opens the new one.
 
 A thread waits only for a lock of a later level than those that it holds, in the order
 of `Level`, so processes cannot wait for each other in a circle. The locks of runs and
@@ -58,8 +61,14 @@ def holds(level: Level) -> bool:
 
 
 @contextmanager
-def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
-    """Hold the lock file at `path`; print `waiting` if another process holds it."""
+def lock(
+    path: Path, level: Level, *, waiting: str, seconds: float | None = None
+) -> Iterator[None]:
+    """Hold the lock file at `path`; print `waiting` if another process holds it.
+
+    Raises:
+        UserError: If it is not released in `seconds`; None waits as long as necessary.
+    """
     _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
@@ -67,7 +76,10 @@ def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
         acquired = file_lock.acquire(timeout=0.2)
     except Timeout:
         say(waiting, file=sys.stderr)
-        acquired = file_lock.acquire()
+        try:
+            acquired = file_lock.acquire(timeout=-1 if seconds is None else seconds)
+        except Timeout:
+            raise _held_by_another(path) from None
     with acquired:
         _held.levels.append(level)
         try:
@@ -90,8 +102,12 @@ def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     try:
         file_lock.acquire(timeout=seconds)
     except Timeout:
-        raise UserError(f"another process holds {path}: wait until it ends") from None
+        raise _held_by_another(path) from None
     return file_lock
+
+
+def _held_by_another(path: Path) -> UserError:
+    return UserError(f"another process holds {path}: wait until it ends")
 
 
 def is_held(path: Path) -> bool:
@@ -106,5 +122,11 @@ def is_held(path: Path) -> bool:
 
 
 def _check_order(level: Level) -> None:
-    """Check that all locks that this thread holds come before this level."""
-    assert not _held.levels or _held.levels[-1] < level, (_held.levels, level)
+    """Check that all locks that this thread holds come before this level.
+
+    Raises:
+        RuntimeError: If one does not, which is an error in the program.
+    """
+    if _held.levels and _held.levels[-1] >= level:
+        rule = f"{level.name} must be acquired before {_held.levels[-1].name}"
+        raise RuntimeError(f"locks are in the wrong order: {rule}")

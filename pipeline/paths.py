@@ -6,6 +6,8 @@ No file is read or created here.
 import os
 from pathlib import Path
 
+from pipeline import ConfigError
+
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
 # The folder of a training run: in outputs/ and in the artifacts of its run. In a sweep
@@ -68,6 +70,21 @@ def store_dir() -> Path:
     return _outputs_of(project_dir())
 
 
+def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
+    """Return a path that a user gave; `~` and `~name` are the home folders of users.
+
+    Raises:
+        ConfigError: If there is no such user; the message begins with `key`.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        rule = "must have the name of a user, or /, after ~"
+        raise ConfigError(f"{key} {rule}, got {path}") from None
+
+
 def _outputs_of(project: Path) -> Path:
     outputs = os.environ.get("PIPELINE_OUTPUTS")
-    return Path(outputs).expanduser().resolve() if outputs else project / "outputs"
+    if not outputs:
+        return project / "outputs"
+    return user_path(outputs, key="PIPELINE_OUTPUTS").resolve()

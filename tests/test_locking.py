@@ -1,3 +1,4 @@
+import fcntl
 import threading
 import time
 
@@ -36,7 +37,7 @@ def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_
         acquire("database", Level.DATABASE)
         run = locking.hold(tmp_path / "run")
         for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
-            with pytest.raises(AssertionError):
+            with pytest.raises(RuntimeError, match="must be acquired before"):
                 acquire(name, level)
         thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
         thread.start()
@@ -62,3 +63,20 @@ def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tm
     first.release()
     thread.join(60)
     assert results == [True]
+
+
+def test_a_lock_file_that_is_removed_before_it_is_locked_has_one_holder(
+    tmp_path, monkeypatch
+):
+    path, flock, removed = tmp_path / "run", fcntl.flock, []
+
+    def remove_first(descriptor, operation):
+        if not removed:
+            path.unlink()  # as a process that closes its run at this moment
+            removed.append(path)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    lock = locking.hold(path, seconds=60.0)
+    assert removed and locking.is_held(path)
+    lock.release()

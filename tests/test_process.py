@@ -124,3 +124,14 @@ def test_a_message_wraps_at_words_on_a_terminal():
     os.close(terminal), os.close(inside)
     assert len(lines) > 2 and max(map(len, lines)) <= 80
     assert " ".join(" ".join(lines).split()) == f"error: {words}"
+
+
+def test_outputs_of_an_unknown_user_are_refused_in_one_message():
+    code = "from pipeline.process import run_command\n"
+    code += "from pipeline.paths import outputs_dir\n"
+    code += "run_command(outputs_dir, name='python -m pipeline.train')"
+    places = {"PYTHONPATH": str(paths.ROOT), "PIPELINE_OUTPUTS": "~nosuchuser/x"}
+    command, environment = [sys.executable, "-c", code], os.environ | places
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "PIPELINE_OUTPUTS must have the name of a user" in done.stderr

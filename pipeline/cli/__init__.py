@@ -46,6 +46,7 @@ from pipeline.cli.schema import (
     ExportConfig,
     InspectConfig,
     PredictConfig,
+    SweepConfig,
     SyncConfig,
     TrainConfig,
     UiConfig,

@@ -146,7 +146,10 @@ def committed_defaults() -> Mapping[str, Any]:
     except OSError:  # there is no git
         return defaults()
     text = shown.stdout.decode(errors="replace")  # empty without a commit
-    return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+    try:
+        return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+    except ConfigError:  # a broken file was committed, and names do not need it
+        return defaults()
 
 
 def params_of_dvc() -> dict[str, Any]:

@@ -68,7 +68,18 @@ class RecordedConfig(StageConfig):
         return self.tracking != "none"
 
 
-class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
+class SweepConfig(RecordedConfig):
+    """The settings that all training runs of a sweep have in common."""
+
+    run_name: Name | None
+    experiment_name: Name | None
+    workers: int | None = Field(ge=1)
+    executor: Literal["local", "ray"]
+    again: bool
+    trials: int | None = Field(ge=1)
+
+
+class TrainConfig(SweepConfig, DataConfig, Hyperparameters):
     """Settings of the train stage."""
 
     varied = TRAINING_KEYS
@@ -78,14 +89,8 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     has_experiments = True
-    run_name: Name | None
-    experiment_name: Name | None
     resume: bool
     reproduce: Text | None
-    workers: int | None = Field(ge=1)
-    executor: Literal["local", "ray"]
-    again: bool
-    trials: int | None = Field(ge=1)
 
     def hyperparameters(self) -> Hyperparameters:
         """Return the settings that, together with the data, determine the weights."""

@@ -4,7 +4,6 @@ import os
 import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
@@ -12,6 +11,7 @@ from pipeline.cli.config import describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
+from pipeline.paths import user_path
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -32,7 +32,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         raise ConfigError(str(error)) from None
     folder, text = None, found.config_dir
     if text:
-        folder = Path(text).expanduser().absolute()
+        folder = user_path(text, key="--config-dir").absolute()
         if "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):

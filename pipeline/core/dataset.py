@@ -18,7 +18,7 @@ HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 MIN_SAMPLE = 20_000  # images in a sample of more; see `sample_rows`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class LabeledImages:
     """Images as gray levels (0 is the background), and their classes."""
 
@@ -34,7 +34,7 @@ class LabeledImages:
         return LabeledImages(self.images[rows], self.labels[rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """The images for training, and those for validation after each epoch."""
 
@@ -42,7 +42,7 @@ class Split:
     val: LabeledImages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set with its original division into training and test images."""
 

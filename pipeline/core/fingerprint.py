@@ -34,14 +34,12 @@ class CodeChanged(UserError):
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """Return the fingerprint of a training run, 32 hexadecimal digits.
 
-    It depends on the sha256 of the data file, not on the name of the data set. Of a
-    subclass of `Hyperparameters`, such as a configuration, other fields do not count.
+    It depends on the sha256 of the data file, not on the name of the data set.
 
     It does not depend on the version of NumPy, which this package uses only for exact
     or correctly rounded results, such as sorting, subtraction and square roots.
     """
-    values = hyperparameters.model_dump(include={*Hyperparameters.model_fields})
-    content = [values, data_sha256, code(), torch_version()]
+    content = [hyperparameters.model_dump(), data_sha256, code(), torch_version()]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -28,7 +28,7 @@ CODE = files.json_sha256(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ClassComponents:
     """The mean and the principal components of the images of each class."""
 

@@ -226,7 +226,7 @@ def _download(url: str) -> bytes:
     def receive() -> None:
         try:
             content.set_result(_receive(url))
-        except UNUSABLE as error:
+        except BaseException as error:  # `result` raises it below, with its traceback
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it has an open connection
             content.set_exception(error)

@@ -24,7 +24,7 @@ from pipeline.datasets.components import (
 )
 from pipeline.datasets.download import keep_intact
 from pipeline.datasets.registry import REGISTRY, is_name, spec
-from pipeline.datasets.statistics import class_means, describe
+from pipeline.datasets.statistics import Summary, class_means, describe
 from pipeline.terminal import print_error, status
 
 
@@ -149,9 +149,13 @@ def files_beside(path: Path) -> list[Path]:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Return the stored summary of a data set: `describe` and the origin."""
-    stored: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
-    return stored
+    """Return the stored summary of a data set as a dict; see `Summary`.
+
+    Raises:
+        OSError, ValueError: If it cannot be read, or is damaged.
+    """
+    content = path.with_suffix(".json").read_bytes()
+    return Summary.model_validate_json(content).model_dump()
 
 
 def file_name(dataset: str) -> str:
@@ -186,7 +190,7 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
         return read(path.parent)
     try:
         origin = summary(path)["origin"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError):
         raise UserError(_unknown(dataset)) from None
     raise UserError(_how_to_import(path, origin))
 
@@ -249,8 +253,8 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
 
 
 def _recorded_sha256(path: Path) -> str | None:
-    """Return the sha256 of a data set's file in its summary; None without a summary."""
+    """Return the sha256 of a data set's file; None without an intact summary."""
     try:
         return str(summary(path)["sha256"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError):
         return None

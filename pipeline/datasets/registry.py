@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core import CLASSES
+from pipeline.core import CLASSES, UserError
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (
@@ -20,7 +20,7 @@ from pipeline.datasets.download import (
     mnist_package,
     torchvision_mirrors,
 )
-from pipeline.paths import data_dir
+from pipeline.paths import data_dir, user_path
 
 
 @dataclass(frozen=True)
@@ -135,17 +135,18 @@ def name_or_folder(value: str) -> str:
     Raises:
         ValueError: If it is neither.
     """
-    summary = data_dir() / f"{value}.json"
-    if value in REGISTRY or (is_name(value) and summary.is_file()):
+    if value in REGISTRY:
+        return value
+    if is_name(value) and (data_dir() / f"{value}.json").is_file():
         return value
     try:
-        folder = Path(value).expanduser()
+        folder = user_path(value, key="dataset")
         if value and folder.is_dir():
             value = str(folder.resolve())
             if not re.search("[\ud800-\udfff]", value):
                 return value
             raise ValueError("must be a folder whose name is valid UTF-8")
-    except (OSError, RuntimeError):  # the name is too long, or its ~user does not exist
+    except (OSError, UserError):  # the name is too long, or its ~user does not exist
         pass
     names = ", ".join([*REGISTRY, "an imported data set"])
     matches = difflib.get_close_matches(value.lower(), REGISTRY, n=1)

@@ -2,9 +2,37 @@
 
 import numpy as np
 from jaxtyping import UInt8
+from pydantic import BaseModel, Field
 
 from pipeline.core import CLASSES
 from pipeline.core.dataset import Dataset
+
+
+class Counts(BaseModel):
+    """The number of images, and of those of each class."""
+
+    images: int
+    per_class: list[int] = Field(min_length=CLASSES, max_length=CLASSES)
+
+
+class Pixels(BaseModel):
+    """Mean, standard deviation and fraction of zeros of the training images."""
+
+    mean: float
+    std: float
+    zero: float
+
+
+class Summary(BaseModel):
+    """The content of `<name>.json`: what `describe` returns, and the origin."""
+
+    name: str
+    sha256: str
+    train: Counts
+    test: Counts
+    pixels: Pixels
+    never_lit: list[int]
+    origin: dict[str, str]  # the sha256 of each imported file by its name
 
 
 def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:

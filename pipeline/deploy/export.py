@@ -12,7 +12,12 @@ from pipeline.console import progress
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportedNetworks
 from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
-from pipeline.model import TrainedModel, load_training_data, select_trained_model
+from pipeline.model import (
+    TrainedModel,
+    last_trained_model,
+    load_training_data,
+    select_trained_model,
+)
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
@@ -81,8 +86,8 @@ def _select_networks(
             trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, store=store_dir(), expected=params_of_dvc()
-    )
+        run=cfg.run, model=cfg.model, store=store_dir()
+    ) or last_trained_model(expected=params_of_dvc())
     trained.require_two_layers()
     return [({}, trained)], trained.run_id, trained.sha256
 

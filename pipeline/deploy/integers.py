@@ -18,7 +18,7 @@ from pipeline.core.network import BATCH, batches
 LIMIT = 2**31  # the sums of the C code have 32 bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class IntegerNetwork:
     """A quantized network; c/number_format.txt documents its number format.
 

@@ -18,7 +18,12 @@ from pipeline.evaluation.scores import score
 from pipeline.evaluation.sentences import describe_result
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet
-from pipeline.model import TrainedModel, load_training_data, select_trained_model
+from pipeline.model import (
+    TrainedModel,
+    last_trained_model,
+    load_training_data,
+    select_trained_model,
+)
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
@@ -44,8 +49,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store, expected=params_of_dvc()
-        )
+            run=cfg.run, model=cfg.model, store=store
+        ) or last_trained_model(expected=params_of_dvc())
     dataset = load_training_data(trained, folder=data_dir())
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}

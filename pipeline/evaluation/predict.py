@@ -12,7 +12,12 @@ from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.sentences import count_correct, summary
-from pipeline.model import OodDetector, load_training_data, select_trained_model
+from pipeline.model import (
+    OodDetector,
+    last_trained_model,
+    load_training_data,
+    select_trained_model,
+)
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.terminal import (
     command_line,
@@ -45,7 +50,10 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
-        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
+        trained = (
+            select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
+            or last_trained_model()
+        )
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )

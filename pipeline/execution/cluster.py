@@ -1,8 +1,8 @@
 """Runs tasks on a Ray cluster.
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
-no MLflow store: the code and the data are sent to them. `_call`, `_load` and `_check`
-run on the nodes.
+no MLflow store: the code and the data are sent to them. `_run_on_node`, `_load` and
+`_check` run on the nodes.
 """
 
 import copy
@@ -69,7 +69,7 @@ class RayExecutor(Executor):
                 produce the same results.
         """
         address = find_cluster()
-        self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
+        self._remote_task = ray.remote(num_cpus=1, max_retries=0)(_run_on_node)
         self._stored = functools.cache(_put_dataset)  # by the path of its file
         with status("checking the nodes of the Ray cluster"):
             _connect(address)
@@ -94,7 +94,7 @@ class RayExecutor(Executor):
 
     def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
         dataset = self._stored(task.data)
-        return self._call.remote(function, dataset, task.arguments, self._needs)
+        return self._remote_task.remote(function, dataset, task.arguments, self._needs)
 
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         refs = [*calls]
@@ -206,7 +206,7 @@ def _check_nodes(needs: _Requirements) -> frozenset[str]:
 # The functions below run on the nodes.
 
 
-def _call(
+def _run_on_node(
     function: Callable[..., Any],
     stored: Stored,
     arguments: Mapping[str, Any],

@@ -4,6 +4,7 @@ It does not import Ray, which reads its settings when it is imported.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -54,14 +55,15 @@ def find_cluster() -> str:
         UserError: If no cluster can be used at the address.
     """
     address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdigit()) or "/" in host:
+    found = re.fullmatch(r"([^/]+):([0-9]{1,5})", address)
+    if not found:
         raise UserError(
             "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
             f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+        host, port = found[1].strip("[]"), int(found[2])
+        socket.create_connection((host, port), timeout=3).close()
     except (OSError, UnicodeError) as error:
         raise UserError(_no_cluster(address, str(error))) from None
     with status(f"connecting to the Ray cluster at {address}"):

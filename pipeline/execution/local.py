@@ -1,6 +1,6 @@
 """Runs tasks in processes of this machine, each of which is a `Companion`.
 
-`_import`, `_call` and `_load` run in these workers.
+`_import`, `_run_task` and `_load` run in these workers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,7 +66,7 @@ class LocalExecutor(Executor):
         # After a `run` that was not finished, all of them may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         worker = self._running_worker(index := next(free, 0))
-        call = worker.submit(_call, self._code, function, task.data, task.arguments)
+        call = worker.submit(_run_task, self._code, function, task.data, task.arguments)
         self._calls[index] = call
         return call
 
@@ -95,7 +95,7 @@ def _import(modules: Sequence[str]) -> None:
         import_module(module)
 
 
-def _call(
+def _run_task(
     driver_code: str,
     function: Callable[..., Any],
     path: Path,

@@ -1,6 +1,5 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,15 @@ from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.files import atomic_folder, write_csv
 from pipeline.interpret import ParameterLocation, report
-from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import data_dir, displayed, outputs_dir, store_dir
+from pipeline.model import (
+    TrainedModel,
+    last_trained_model,
+    load_recorded_model,
+    load_trained_model,
+    load_training_data,
+    select_trained_model,
+)
+from pipeline.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.text import printable
 from pipeline.tracking import Run
@@ -44,12 +50,8 @@ def inspect(cfg: InspectConfig) -> Inspection:
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
-            run=cfg.run,
-            model=cfg.model,
-            store=store_dir(),
-            history=True,
-            expected=params_of_dvc(),
-        )
+            run=cfg.run, model=cfg.model, store=store_dir()
+        ) or last_trained_model(history=True, expected=params_of_dvc())
         trained.require_two_layers()
     neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)
     if location:
@@ -78,12 +80,12 @@ def inspect(cfg: InspectConfig) -> Inspection:
 
 def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
-    path, store = Path(os.path.expanduser(against)), store_dir()
+    path = user_path(against, key="against")
     with status("loading the other network"):
         if path.exists() or path.suffix == ".safetensors":
-            return select_trained_model(run=None, model=against, store=store)
+            return load_trained_model(path)
         try:
-            return select_trained_model(run=against, model=None, store=store)
+            return load_recorded_model(against, store=store_dir())
         except UserError as error:
             message = f"against: there is no file {against!r}, and {error}"
             raise UserError(message) from None

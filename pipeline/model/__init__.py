@@ -1,6 +1,11 @@
 """A trained network: its files, its metadata, the out-of-distribution detector."""
 
 from pipeline.model.ood import OodDetector
-from pipeline.model.selection import load_training_data, select_trained_model
+from pipeline.model.selection import (
+    last_trained_model,
+    load_recorded_model,
+    load_training_data,
+    select_trained_model,
+)
 from pipeline.model.storage import Metadata, load_network, save_history, save_model
 from pipeline.model.trained_model import TrainedModel, load_trained_model

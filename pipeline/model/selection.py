@@ -3,7 +3,6 @@
 `pipeline/model/trained_model.py` reads the files themselves.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,37 +10,47 @@ from typing import Any
 from pipeline import UserError, datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
 from pipeline.tracking import find_training_run
 
 
 def select_trained_model(
-    *,
-    run: str | None,
-    model: str | None,
-    store: Path,
-    history: bool = False,
-    expected: Mapping[str, Any] | None = None,
-) -> TrainedModel:
-    """Read the network of a run, of a file or, by default, of the last training run.
+    *, run: str | None, model: str | None, store: Path
+) -> TrainedModel | None:
+    """Read the network that a command names; None if it names none.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
         store: The folder of the store.
-        history: Whether its weight history and learning curves are needed.
-        expected: The params that the last training run must have, if they are recorded.
 
     Raises:
         UserError: If the store does not contain the run, or a file is missing or
-            damaged; the message says what creates it.
-        UserError: If the last training run has other params than expected.
+            damaged.
     """
     if model:
-        return load_trained_model(Path(os.path.expanduser(model)))
-    if run is not None:
-        recorded = find_training_run(run, store=store)
-        return load_trained_model(recorded.network_path)
+        return load_trained_model(user_path(model, key="model"))
+    return load_recorded_model(run, store=store) if run is not None else None
+
+
+def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
+    """Read the network of a run; see `find_training_run`."""
+    return load_trained_model(find_training_run(run, store=store).network_path)
+
+
+def last_trained_model(
+    *, history: bool = False, expected: Mapping[str, Any] | None = None
+) -> TrainedModel:
+    """Read the network of the last training run.
+
+    Args:
+        history: Whether its weight history and learning curves are needed.
+        expected: The params that it must have, if they are recorded.
+
+    Raises:
+        UserError: If a file is missing or damaged; the message says what creates it.
+        UserError: If it has other params than expected.
+    """
     last = outputs_dir() / TRAINING_FOLDER
     # Another training must not replace one of the files while they are read.
     with files.folder_lock(last):

@@ -19,7 +19,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import tensor_shapes
 from pipeline.paths import TRAINING_FOLDER, outputs_dir
-from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
+from pipeline.tensors import read_tensors, write_tensors
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 
@@ -49,11 +49,9 @@ def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
     return {"dataset": dataset, **hyperparameters.model_dump()}
 
 
-def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
-    """Write a network, and its metadata with `hidden`; return its `tensors_sha256`."""
-    tensors, hidden = snapshot(network), network.hidden
-    write_tensors(path, tensors, {**metadata, "hidden": hidden})
-    return tensors_sha256(tensors)
+def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
+    """Write a network, and its metadata with `hidden`."""
+    write_tensors(path, snapshot(network), {**metadata, "hidden": network.hidden})
 
 
 def save_history(

@@ -53,6 +53,7 @@ class TrainedModel:
         known = self.metadata.hyperparameters
         return known.split if known else "exercise"
 
+    # A method, because it depends on the hyperparameters if an augmentation is added.
     def nonzero(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
         """Return in how many of its training images each pixel is not 0.
 

@@ -35,6 +35,11 @@ class Children:
     folder: Path  # of the sweep; without tracking, it gets the networks
     recorded: RecordedSweep  # before this process
 
+    @property
+    def networks_folder(self) -> Path:
+        """The folder on whose disk the networks are written."""
+        return self.run.artifacts or self.folder
+
     def record(
         self, job: ValidJob, training: TrainingRun, source: RecordedRun | None = None
     ) -> Outcome:

@@ -57,7 +57,7 @@ class Configuration:
         """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
         seeds: dict[str, list[str]] = {}  # by error
         for outcome in self.failed:
-            seed = str(outcome.job.config.seed)
+            seed = str(outcome.job.values["seed"])
             seeds.setdefault(outcome.error, []).append(seed)
         return "; ".join(f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
 

@@ -66,18 +66,18 @@ class TimeLeft:
         return job.config.epochs * self._images[job.data.path] * image
 
 
-def training_bytes(jobs: Sequence[Job]) -> int:
+def training_bytes(jobs: Sequence[ValidJob]) -> int:
     """Return the memory of the largest training run: copies of its history."""
     return COPIES * max(map(_history_bytes, jobs), default=0)
 
 
-def recorded_bytes(jobs: Sequence[Job]) -> int:
+def recorded_bytes(jobs: Sequence[ValidJob]) -> int:
     """Return the disk space of recorded training runs, with the files of each."""
     sizes = (_history_bytes(job) + 4 * job.parameter_count + RUN_BYTES for job in jobs)
     return sum(sizes) + (BEST_BYTES if jobs else 0)
 
 
-def _history_bytes(job: Job) -> int:
+def _history_bytes(job: ValidJob) -> int:
     """Return the size of the tensors before training and after each epoch."""
     return 4 * job.parameter_count * (job.config.epochs + 1)
 

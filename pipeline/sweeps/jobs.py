@@ -43,7 +43,7 @@ class DataFile:
 class Job:
     """One training run of a sweep, which can be invalid; see `ValidJob`."""
 
-    config: TrainConfig  # not validated if there are problems
+    values: Mapping[str, Any]  # of all keys; some are invalid if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
 
@@ -51,16 +51,14 @@ class Job:
     def of(cls, values: Mapping[str, Any], varied: Sequence[str]) -> "Job":
         """Validate the values of a job."""
         try:
-            config = validate(TrainConfig, values)
+            return cls(dict(validate(TrainConfig, values)), varied)
         except ConfigError as error:
-            invalid = TrainConfig.model_construct(**values)
-            return cls(invalid, varied, error.problems)
-        return cls(config, varied)
+            return cls(values, varied, error.problems)
 
     def with_data(self, data: DataFile) -> "ValidJob":
         """Return this job, without problems, with the name of its data set."""
-        config = self.config.model_copy(update={"dataset": data.path.stem})
-        return ValidJob(config, self.varied, data=data)
+        values = {**self.values, "dataset": data.path.stem}
+        return ValidJob(values, self.varied, data=data)
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -69,12 +67,12 @@ class Job:
     @property
     def swept(self) -> dict[str, Any]:
         """The values of the keys that the sweep varies."""
-        return {key: getattr(self.config, key) for key in self.varied}
+        return {key: self.values[key] for key in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        return run_name(dict(self.config), named=self.varied)
+        return run_name(self.values, named=self.varied)
 
     @property
     def short_name(self) -> str:
@@ -93,16 +91,13 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters, by key, in the order of its name.
-
-        They can be invalid, unlike `hyperparameters`.
-        """
-        return {key: getattr(self.config, key) for key in TRAINING_KEYS}
+        """The data set and the hyperparameters, by key, in the order of its name."""
+        return {key: self.values[key] for key in TRAINING_KEYS}
 
     @property
     def parameter_count(self) -> int:
-        """The number of parameters of its network."""
-        return parameter_count(self.config.hidden)
+        """The number of parameters of its network; `hidden` must be valid."""
+        return parameter_count(self.values["hidden"])
 
     @property
     def tags(self) -> dict[str, str]:
@@ -115,6 +110,11 @@ class ValidJob(Job):
     """A job that can be trained, because its data set is prepared."""
 
     data: DataFile = field(kw_only=True)
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """Its values, which `Job.of` has validated, with the name of its data set."""
+        return TrainConfig.model_construct(**self.values)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -181,7 +181,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     """Import folders with images, and download other data sets if necessary.
 
     Args:
-        jobs: The jobs; the data set of their configuration can be a folder.
+        jobs: The jobs; the data set in their values can be a folder.
         folder: The folder of all data sets.
 
     Returns:
@@ -195,12 +195,12 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
-    for value in sorted({job.config.dataset for job in jobs if not job.problems}):
+    for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
         path, _ = datasets.prepare(value, folder=folder)
         data = DataFile(path, datasets.summary(path)["sha256"])
         prepared[value] = images.setdefault(data.sha256, data)
     checked = [
-        job if job.problems else job.with_data(prepared[job.config.dataset])
+        job if job.problems else job.with_data(prepared[job.values["dataset"]])
         for job in jobs
     ]
     return list({job.key: job for job in checked}.values())

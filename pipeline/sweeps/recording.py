@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.call import say
-from pipeline.cli import TrainConfig
+from pipeline.cli import SweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.paths import store_dir
 from pipeline.sweeps.children import Children
@@ -27,7 +27,7 @@ def record_sweep(
     plan: Plan,
     recorded: RecordedSweep,
     executor: Executor,
-    cfg: TrainConfig,
+    cfg: SweepConfig,
     *,
     name: str,
     key: str,

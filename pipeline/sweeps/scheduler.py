@@ -35,7 +35,7 @@ def train_missing(
     """
     jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
     workers = executor.workers
-    _announce(plan, reusable, children.folder, workers=workers)
+    _announce(plan, reusable, children.networks_folder, workers=workers)
     with (
         show_progress(jobs, ended=ended, workers=workers) as progress,
         delayed_interrupt(executor.stop) as interrupt,

@@ -75,7 +75,7 @@ class Search(Plan):
         for tags in recorded:
             self._repeat(tags)
         # With the same seed, a process would repeat the suggestions of the one before.
-        seed = (grid[0].config.seed + len(self._suggestions)) % SEEDS
+        seed = (self._grid[0].config.seed + len(self._suggestions)) % SEEDS
         # The second one rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
@@ -121,11 +121,18 @@ class Search(Plan):
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it already has."""
-        if not self._intervals.keys() <= tags.keys():  # a user's run below the sweep
+        """Let Optuna suggest the values of a recorded child, unless it already has.
+
+        A child without valid values is skipped: a user can edit its tags, and put other
+        runs below the sweep.
+        """
+        intervals = self._intervals.items()
+        try:
+            values = {key: type(x.low)(tags[key]) for key, x in intervals}
+        except (KeyError, ValueError):
             return
-        values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
-        if values not in self._suggestions:
+        is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
+        if is_valid and values not in self._suggestions:
             self._study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self._study.ask(self._space))
 
@@ -146,7 +153,7 @@ class Search(Plan):
 
     def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
         return [
-            replace(job, config=validate(TrainConfig, {**dict(job.config), **values}))
+            replace(job, values=dict(validate(TrainConfig, {**job.values, **values})))
             for job in self._grid
         ]
 

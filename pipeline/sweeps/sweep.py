@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import UserError, locking
 from pipeline.call import own_folder, say
-from pipeline.cli import Command, TrainConfig, validate
+from pipeline.cli import Command, SweepConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.locking import Level
@@ -19,6 +19,7 @@ from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
     OnResult,
+    ValidJob,
     combine,
     prepare_data,
     sweep_key,
@@ -29,7 +30,13 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.summary import print_report, written_files
 from pipeline.terminal import status, wrap
-from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
+from pipeline.tracking import (
+    RecordedRun,
+    experiment_of,
+    mirror_run,
+    provenance,
+    viewing_hint,
+)
 
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
@@ -50,7 +57,9 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     if locking.holds(Level.SWEEP):  # two such processes could wait for each other
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    cfg, store = validate(TrainConfig, command.values), store_dir()
+    cfg, store = validate(SweepConfig, command.values), store_dir()
+    if cfg.is_tracked:
+        provenance.code_state()  # now, not when the run is opened
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
     key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
@@ -93,7 +102,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
 
 
 def _show_finished(
-    plan: Plan, run: RecordedRun, folder: Path, cfg: TrainConfig
+    plan: Plan, run: RecordedRun, folder: Path, cfg: SweepConfig
 ) -> bool | None:
     """Print the report of a sweep that is finished, and complete its copy.
 
@@ -113,7 +122,7 @@ def _show_finished(
     return copied
 
 
-def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:
+def _read_recorded(cfg: SweepConfig, key: str) -> RecordedSweep:
     """Return what earlier processes have recorded of this sweep.
 
     With again=true, a finished sweep is not continued.
@@ -139,7 +148,7 @@ def _plan(command: Command, grid: Sequence[Job], recorded: RecordedSweep) -> Pla
     return plan
 
 
-def _new_executor(cfg: TrainConfig, jobs: Sequence[Job]) -> Executor:
+def _new_executor(cfg: SweepConfig, jobs: Sequence[ValidJob]) -> Executor:
     """Return the executor that the key `executor` names."""
     return new_executor(
         cfg.executor,

@@ -171,5 +171,6 @@ def _select(
                 own, path = tags.setdefault(run_id, {}), path_from_uri(uri)
                 run = RecordedRun(run_id, name, experiment, status, own, path, start)
                 runs[run_id] = run
-            tags[run_id][key] = value
+            if key is not None:  # of a run without tags
+                tags[run_id][key] = value
     return [*runs.values()]

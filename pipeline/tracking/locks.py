@@ -22,10 +22,16 @@ def store_lock(store: Path) -> AbstractContextManager[None]:
     return locking.lock(store / ".locks" / "store", Level.STORE, waiting=waiting)
 
 
-def server_lock(store: Path) -> AbstractContextManager[None]:
-    """Lock the copies of a store; two processes could create two copies of a run."""
+def server_lock(
+    store: Path, *, seconds: float | None = None
+) -> AbstractContextManager[None]:
+    """Lock the copies of a store; two processes could create two copies of a run.
+
+    For `seconds`, see `locking.lock`.
+    """
     waiting = "waiting for another process that copies runs to a server"
-    return locking.lock(store / ".server.lock", Level.SERVER, waiting=waiting)
+    path = store / ".server.lock"
+    return locking.lock(path, Level.SERVER, waiting=waiting, seconds=seconds)
 
 
 def write_lock(store: Path) -> AbstractContextManager[None]:

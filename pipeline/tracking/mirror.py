@@ -6,6 +6,7 @@ The process of the command holds the `Mirror`. `import_copies`, `call_copies` an
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
@@ -21,6 +22,7 @@ from pipeline.terminal import command_line, status, wrap
 from pipeline.text import printable
 
 FINISH_SECONDS = 15  # by which a server may delay the end of a command
+ANSWER_SECONDS = 1  # before that, it stops waiting for another process that copies
 COPY_SECONDS = 1  # between two copies of an open run
 START_SECONDS = 2  # until the process starts: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
@@ -84,7 +86,10 @@ class Mirror:
             return False
         try:
             with status(f"copying the run to {self._server}"):
-                url = self._submit("copy_closed_run", run_id).result(FINISH_SECONDS)
+                # The process must answer in time if it waits for a lock.
+                end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
+                call = self._submit("copy_closed_run", run_id, end)
+                url = call.result(FINISH_SECONDS)
             say(f"copy   {url}")
             return True
         except TooLate:
@@ -110,10 +115,10 @@ class Mirror:
         if self._companion:
             self._companion.close()
 
-    def _submit(self, function: str, run_id: str) -> "Future[str]":
+    def _submit(self, function: str, *arguments: object) -> "Future[str]":
         companion = self.start()
         return companion.submit(
-            call_copies, function, self._store, self._server, run_id
+            call_copies, function, self._store, self._server, *arguments
         )
 
 

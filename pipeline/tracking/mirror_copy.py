@@ -7,6 +7,7 @@ the data of each run.
 
 import os
 import re
+import time
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -29,6 +30,7 @@ from pipeline.tracking.runs import find_run
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
+WAIT_SECONDS = 2.0  # for another process that copies, while a run is open
 
 
 @cache
@@ -46,22 +48,23 @@ def copy_open_run(store: Path, server: str, run_id: str) -> None:
         copies = _copied_runs(store, server)
         for run in runs_to_copy(store, run_id):
             if run.run_id != run_id:
-                with server_lock(store):
+                with server_lock(store, seconds=WAIT_SECONDS):
                     copies.update(run)
-        with server_lock(store):
+        with server_lock(store, seconds=WAIT_SECONDS):
             copies.update(find_run(run_id, store=store), is_open=True)
 
 
-def copy_closed_run(store: Path, server: str, run_id: str) -> str:
+def copy_closed_run(store: Path, server: str, run_id: str, end: float) -> str:
     """Copy a closed run and its children; return the URL of the copy.
 
     Raises:
-        UserError: If not all runs were copied; the message says why.
+        UserError: If not all runs were copied, or another process holds the lock of the
+            copies until `end`, in seconds since 1970; the message says why.
     """
     copies = _copied_runs(store, server)
 
     def copy(run: RecordedRun) -> CopyStatus | None:
-        with server_lock(store):
+        with server_lock(store, seconds=max(0.0, end - time.time())):
             return copies.try_update(run)
 
     with quiet():

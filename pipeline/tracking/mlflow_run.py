@@ -91,14 +91,14 @@ class MlflowRun(Run):
         with translate_errors(self._client.store):  # in a companion, the only one
             function(self, *arguments, **options)
 
-    def log_start(self, params: Params, tags: Tags) -> None:
-        """Record what is known when the run starts."""
+    def log_start(self, params: Params, tags: Tags, diff: str) -> None:
+        """Record what is known when the run starts; `diff` is the `code_diff`."""
         self._client.log_batch(
             self.id,
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(*tag) for tag in tags.items()],
         )
-        if diff := provenance.code_diff():
+        if diff:
             self.log_text("code.diff", diff)
         else:  # a resumed run may have one of its first start
             (self.artifacts / "code.diff").unlink(missing_ok=True)

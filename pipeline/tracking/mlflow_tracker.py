@@ -56,9 +56,11 @@ class MlflowTracker(LocalTracker):
         *,
         resume: str | None,
         start: int | None = None,
+        code: provenance.CodeState | None = None,
     ) -> MlflowRun:
         client, store = self.client, self.store
-        tags = provenance.code_tags() | dict(tags)
+        code = code or provenance.code_state()
+        tags = {**code.tags, **tags}
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
             if resume:
@@ -76,7 +78,7 @@ class MlflowTracker(LocalTracker):
                         client.delete_tag(resume, ERROR_TAG)
                 # Those of a resumed run stay: MLflow refuses another name of the data.
                 new = {k: v for k, v in params.items() if k not in run.data.params}
-                opened.log_start(new, tags if resume else {})
+                opened.log_start(new, tags if resume else {}, code.diff)
         except BaseException as error:
             self.close_run(opened, *final_status(error))
             raise

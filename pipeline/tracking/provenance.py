@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import NamedTuple
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
@@ -29,6 +30,13 @@ TAGS = (
     *("git.", "version.", "mlflow.source.", "mlflow.user"),
     *("command", "dvc.experiment", HOST_TAG, PROCESSOR_TAG),
 )
+
+
+class CodeState(NamedTuple):
+    """The code of a process, as it was when the process first asked."""
+
+    tags: Mapping[str, str]  # see `code_tags`
+    diff: str  # see `code_diff`
 
 
 def tags() -> dict[str, str]:
@@ -58,7 +66,7 @@ def process_tags() -> dict[str, str]:
 def code_tags() -> dict[str, str]:
     """Return the commit and the versions of the installed code as MLflow tags.
 
-    In a process that has not called it before, it takes 0.2 s.
+    In a process that has not called it before, it takes 0.1 s.
     """
     return {
         **_commit(),
@@ -66,6 +74,14 @@ def code_tags() -> dict[str, str]:
         "version.torch": torch_version(),
         PROJECT_TAG: version(PROJECT),
     }
+
+
+def code_state() -> CodeState:
+    """Return the code of this process, without later edits.
+
+    A process that trains calls this when it starts, as it hashes its modules then.
+    """
+    return CodeState(code_tags(), code_diff())
 
 
 @functools.cache

@@ -3,7 +3,8 @@
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
 
-`_open`, `_call` and `_close` run in the companion, all else in the process of `train`.
+`_open`, `_record` and `_close` run in the companion, all else in the process of
+`train`.
 """
 
 import sys
@@ -20,6 +21,7 @@ from pipeline.call import is_quiet
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
+from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Params, Run, Tags
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.selection import experiment_of, open_tracker
@@ -59,7 +61,7 @@ class RemoteRun(OpenRun):
     ) -> None:
         """Call function(run, ...) in the companion, and do not wait for it."""
         self._check(wait=False)
-        call = self._companion.submit(_call, function, *arguments, **options)
+        call = self._companion.submit(_record, function, *arguments, **options)
         self._calls.append(call)
 
     def wait(self) -> None:
@@ -80,6 +82,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         disable_telemetry()
         self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
+        self._code = provenance.code_state()  # now, not when the run is opened
 
     def open_run(
         self,
@@ -89,6 +92,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         *,
         resume: str | None,
         start: int | None = None,
+        code: provenance.CodeState | None = None,
     ) -> RemoteRun:
         """Open or resume a run without waiting.
 
@@ -103,6 +107,7 @@ class RemoteTracker(Tracker[RemoteRun]):
             tags,
             resume=resume,
             start=start or time_ns() // 1_000_000,
+            code=code or self._code,
         )
         return RemoteRun(self._companion, opened)
 
@@ -139,6 +144,8 @@ def prepared_tracker(
         before, so that a refused setting creates no store.
     """
     if kind == "none" or "mlflow" in sys.modules:
+        if kind != "none":
+            provenance.code_state()  # now, not when the run is opened
         yield partial(open_tracker, kind, store, server=server, experiment=experiment)
         return
     with closing(RemoteTracker(store, server, experiment_of(experiment))) as tracker:
@@ -159,17 +166,18 @@ def _open(
     tags: Tags,
     *,
     resume: str | None,
-    start: int | None,
+    start: int,
+    code: provenance.CodeState,
 ) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
     _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
-    _run = _tracker.open_run(name, params, tags, resume=resume, start=start)
+    _run = _tracker.open_run(name, params, tags, resume=resume, start=start, code=code)
     assert _run.id and _run.artifacts
     return _run.id, _run.label, _run.artifacts
 
 
-def _call(
+def _record(
     function: Callable[Concatenate[Run, Arguments], None],
     /,
     *arguments: Arguments.args,

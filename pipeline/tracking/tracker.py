@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from pipeline.tracking.interface import OpenRun, Params, Run, Tags
 from pipeline.tracking.mirror import Mirror
-from pipeline.tracking.provenance import process_tags
+from pipeline.tracking.provenance import CodeState, process_tags
 from pipeline.tracking.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -97,11 +97,13 @@ class Tracker(ABC, Generic[RunType]):
         *,
         resume: str | None,
         start: int | None = None,
+        code: CodeState | None = None,
     ) -> RunType:
         """Open a new run, or the one with the id `resume`; `close_run` closes it.
 
-        `tags` contains the `process_tags` of the process that trains. `start` is when a
-        new run started, in milliseconds since 1970; None is now.
+        `tags` contains the `process_tags` of the process that trains, and `code` is its
+        `code_state`; None is that of this process. `start` is when a new run started,
+        in milliseconds since 1970; None is now.
         """
 
     @abstractmethod

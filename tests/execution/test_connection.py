@@ -13,6 +13,8 @@ pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
     [
         ("", "set RAY_ADDRESS to host:port of its head, such as .*, got ''"),
         ("auto", "set RAY_ADDRESS to host:port .*, got 'auto'"),
+        ("127.0.0.1:²", "set RAY_ADDRESS to host:port .*, got '127.0.0.1:²'"),
+        ("127.0.0.1:" + "1" * 30, "set RAY_ADDRESS to host:port .*, got "),
         ("127.0.0.1:1", "can be used at RAY_ADDRESS=127.0.0.1:1: .*refused"),
         ("nowhere.invalid:6379", "can be used at RAY_ADDRESS=nowhere.invalid:6379: "),
     ],

@@ -142,7 +142,7 @@ class Cluster:
         found = []
         for process in itertools.chain(*map(self.processes, addresses)):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if process.cmdline()[:1] == ["ray::_call"]:
+                if process.cmdline()[:1] == ["ray::_run_on_node"]:
                     found.append(process)
         return found
 

@@ -107,6 +107,7 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
     for folder, rule in {
         tmp_path / "file": "must not be a file or in one",
         tmp_path / "file" / "a" / "b": "must not be a file or in one",
+        "~nosuchuser/x": "must have the name of a user",
         "": "must not be empty",
     }.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):

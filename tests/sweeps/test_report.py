@@ -10,7 +10,7 @@ from pipeline import UserError
 from pipeline.cli import defaults
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
+from pipeline.sweeps.jobs import DataFile, Job, Outcome, prepare_data, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.summary import describe, select_rows, summarize
@@ -141,5 +141,13 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="needs about 1,000,000,000") as refused:
         check_space(10**18, tmp_path / "sweeps")
     assert "\n" not in str(refused.value)
-    assert recorded_bytes([outcome(0.9, hidden=5).job]) > BEST_BYTES
+    data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
+    job = outcome(0.9, hidden=5).job.with_data(data)
+    assert recorded_bytes([job]) > BEST_BYTES
     assert recorded_bytes([]) == 0
+
+
+def test_an_invalid_job_has_values_but_no_configuration():
+    job = Job.of(defaults() | {"hidden": "two", "lr": -1.0}, ["hidden"])
+    assert len(job.problems) == 2 and job.swept == {"hidden": "two"}
+    assert not hasattr(job, "config")

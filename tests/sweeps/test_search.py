@@ -99,6 +99,17 @@ def test_a_suggestion_whose_children_were_deleted_is_forgotten():
     assert len([*search.suggest()]) == 2
 
 
+@pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", ""])
+def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
+    jobs = [*open_search(2).suggest()]
+    tags = [job.tags for job in jobs]
+    search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
+    assert [job.fingerprint for job in search.jobs] == [
+        job.fingerprint for job in jobs[2:]
+    ]
+    assert len([*search.suggest()]) == 2
+
+
 @pytest.mark.parametrize(
     ("key", "values"),
     # The learning rates are rounded to four digits on both sides of 0.001.

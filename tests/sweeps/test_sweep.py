@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import UserError, train
 from pipeline.cli import committed_defaults, config
 from pipeline.execution import local
 from pipeline.sweeps import sweep as command
@@ -334,3 +335,15 @@ def test_a_sweep_without_mlflow_starts_again_and_says_so(new_sweep):
         assert "all seeds: validation accuracy" in printed
     assert (sweep.folder / "seed=2" / "train" / "model.safetensors").exists()
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
+
+
+def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
+    # The networks would take 32 TB; `folder` gets only the table and the plot.
+    settings = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
+    with (
+        sweep.workspace.captured(),
+        pytest.raises(UserError, match="the sweep needs about") as error,
+    ):
+        train.sweep(seed=range(100), folder=tmp_path / "own", **settings)
+    (parent,) = sweep.runs()[0]
+    assert f" {sweep.workspace.artifact(parent, '')} has " in str(error.value)

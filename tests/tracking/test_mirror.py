@@ -12,6 +12,7 @@ from socketserver import ThreadingTCPServer
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from pipeline.execution.companion import CompanionKilled
 from pipeline.sync import sync
@@ -128,3 +129,16 @@ def test_results_that_an_error_ended_are_copied_too(recorded, same_companion, ca
         raise OSError("no image")
     assert run.copied is False
     assert f"the copy of run {sweep.run_id}" in capsys.readouterr().err
+
+
+def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(
+    recorded, same_companion, capfd, monkeypatch
+):
+    monkeypatch.setattr(mirror, "FINISH_SECONDS", 60)
+    monkeypatch.setattr(mirror, "ANSWER_SECONDS", 57)
+    (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
+    with FileLock(recorded / ".server.lock"):  # as a process that copies
+        assert not mirror.mirror_run(recorded, "http://127.0.0.1:1", sweep.run_id)
+    message = " ".join(capfd.readouterr().err.split())
+    assert f"another process holds {recorded / '.server.lock'}: wait" in message
+    assert "127.0.0.1:1 took" not in message and "python -m pipeline.sync" in message

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 from mlflow.artifacts import load_text
 
-from pipeline.tracking import provenance
+from pipeline import paths
+from pipeline.tracking import prepared_tracker, provenance, tagged_runs
 
 
 def test_packages_can_be_installed_in_another_environment():
@@ -90,6 +91,27 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         patch = run.artifacts / "code.diff"
         added = patch.read_text().splitlines()[-1] if patch.exists() else ""
         assert added.removeprefix("+") == comment.strip()
+
+
+@pytest.mark.parametrize("in_companion", [True, False])
+def test_an_edit_after_a_training_has_started_is_not_recorded(
+    clone_project, use_repository, store, tmp_path, monkeypatch, in_companion
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    use_repository(tmp_path / "clone")
+    # The other process reads the same clone, as it does for a user.
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "clone" / "pipeline")
+    if in_companion:
+        monkeypatch.delitem(sys.modules, "mlflow")
+    prepared = prepared_tracker("mlflow", store, server=None, experiment=None)
+    with prepared as open_tracker:
+        with settings.open("a") as stream:
+            stream.write("# an edit\n")
+        with open_tracker().start_run(name="a name", params={}, tags={}) as run:
+            run.wait()
+            assert not (run.artifacts / "code.diff").exists()
+    (recorded,) = tagged_runs(store, "mlflow.runName", ["a name"])
+    assert recorded.tags["git.diff"] == "none"
 
 
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(

@@ -11,7 +11,7 @@ import pytest
 from mlflow.cli import cli as mlflow_cli
 
 from pipeline import UserError, tracking
-from pipeline.tracking.database import runs_to_copy
+from pipeline.tracking.database import open_runs, runs_to_copy
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.ui import list_page, serve_ui
@@ -230,3 +230,11 @@ def test_a_run_without_a_network_is_refused_with_the_reason(
         pass
     with pytest.raises(UserError, match=message):
         tracking.find_training_run(run.id, store=store)
+
+
+def test_a_run_without_tags_is_read_with_none(store, client):
+    run = client.create_run("1")
+    for key in client.get_run(run.info.run_id).data.tags:
+        client.delete_tag(run.info.run_id, key)
+    (recorded,) = open_runs(store)
+    assert recorded.run_id == run.info.run_id and recorded.tags == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cli import TrainConfig, defaults, validate
+from pipeline.cli import defaults
 from pipeline.core import fingerprint as fingerprints
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
@@ -146,12 +146,6 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     assert code() != unchanged and len({first, *different}) == 1 + len(different)
     monkeypatch.undo()
     assert code() == unchanged
-
-
-def test_a_configuration_has_the_fingerprint_of_its_hyperparameters():
-    cfg = validate(TrainConfig, defaults())
-    expected = fingerprints.fingerprint(cfg.hyperparameters(), "0" * 64)
-    assert fingerprints.fingerprint(cfg, "0" * 64) == expected
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
