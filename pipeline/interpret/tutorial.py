@@ -30,6 +30,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
+    is_inactive = analysis.rates == 0
     return render(
         "tutorial.txt",
         analysis=analysis,
@@ -49,8 +50,9 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         responses=_responses(analysis),
         counted=counted,
         frozen_others=int(analysis.frozen_others.sum()),
-        # How often the pixels of these weights are above 0.
-        nonzero=analysis.nonzero[analysis.frozen_others.any(axis=1)],
+        frozen_inactive=int(analysis.frozen_others[:, is_inactive].sum()),
+        # How often the pixels of the other ones are above 0.
+        nonzero=analysis.nonzero[analysis.frozen_others[:, ~is_inactive].any(axis=1)],
     )
 
 

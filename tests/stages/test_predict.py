@@ -82,6 +82,14 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert "the image does not look like the " in line
 
 
+def test_a_blank_image_is_not_classified_correctly(workspace, tmp_path):
+    for label in range(10):  # the biases alone predict one of them
+        Image.new("L", (60, 60), 255).save(tmp_path / f"{label}.png")
+    _, output = predict(workspace, tmp_path)
+    assert "0 of 10 images are classified correctly" in output
+    assert "model.safetensors, trained on mnist" in output
+
+
 def test_a_network_predicts_without_its_data_and_without_its_detector(
     empty_project, few, write_idx, draw, tmp_path
 ):
