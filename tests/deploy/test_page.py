@@ -110,7 +110,8 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         network, name = model.integers, "1 bit" if bits == 1 else f"{bits} bits"
         sums = network.sums(image)[0]
         (outputs,), predicted = network.activations(sums[None]), model.predictions[0]
-        assert page.inner_text("#prediction").startswith(f"At {name}, the network says")
+        text = page.inner_text("#prediction")
+        assert text.startswith(f"With {name}, the network says")
         assert page.inner_text("#prediction strong") == str(predicted)
         label = page.locator("#bit-widths input:checked").get_attribute("aria-label")
         assert label.startswith(f"{name}: {predicted}, ")

@@ -362,7 +362,7 @@ def test_help_shows_the_keys_and_imports_nothing_heavy():
         text=True,
         check=True,
     )
-    assert "hidden=20" in done.stdout and "neurons in layer_1" in done.stdout
+    assert "hidden=20" in done.stdout and "neurons in layer 1" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "mlflow", "hydra", "numpy", "matplotlib"}
 
