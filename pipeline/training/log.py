@@ -138,7 +138,7 @@ def log_details(
     """
     run.log_model(network, exported, metrics, dataset)
     run.log_points(statistics)
-    slider = run.link("images, in the section "weights"", "model-metrics")
+    slider = run.link("images, in the section weights", "model-metrics")
     run.describe_results({"Weights of layer 1": slider})
 
 
