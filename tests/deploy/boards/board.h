@@ -1,5 +1,5 @@
-/* The interface of a board for measure.c: input, output, a clock, empty functions, and
- * the end of the stack. */
+/* The interface of a board: input, output, a clock, empty functions, and how much of the
+ * stack a call uses. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -48,6 +48,38 @@ uint8_t empty_argmax(const int32_t logits[DIGITS_CLASSES]);
 #define BOARD_STACK(end) __asm__ volatile("mv %0, sp" : "=r"(end))
 #define BOARD_TICKS_MASK 0xFFFFFFFFu
 #endif
+
+#define BOARD_PAINTED 256 /* bytes of stack that are checked */
+#define BOARD_PAINT 0xA5
+
+/* Paints the free stack below the caller, into which it is inlined, and returns where
+ * the paint begins. */
+static inline __attribute__((always_inline)) volatile uint8_t *board_paint_stack(void)
+{
+    uintptr_t end;
+    volatile uint8_t *painted;
+    uint16_t i;
+
+    BOARD_STACK(end);
+    painted = (volatile uint8_t *)(end - BOARD_PAINTED);
+    for (i = 0; i < BOARD_PAINTED; i++) {
+        painted[i] = BOARD_PAINT;
+    }
+    return painted;
+}
+
+/* Returns how many bytes of the painted stack were used since. */
+static inline uint32_t board_used_stack(const volatile uint8_t *painted)
+{
+    uint16_t i;
+
+    for (i = 0; i < BOARD_PAINTED; i++) {
+        if (painted[i] != BOARD_PAINT) {
+            break;
+        }
+    }
+    return (uint32_t)BOARD_PAINTED - i;
+}
 
 #ifdef __cplusplus
 }

@@ -10,9 +10,6 @@
 #include "board.h"
 #include "selftest.h"
 
-#define PAINTED 256 /* bytes of stack that are checked */
-#define PAINT 0xA5
-
 struct functions {
     void (*begin)(digits_t *d);
     void (*pixel)(digits_t *d, uint8_t gray);
@@ -29,17 +26,10 @@ static uint8_t prediction;
 static uint32_t __attribute__((noinline)) classify(const struct functions *call,
                                                    uint32_t *depth)
 {
-    uintptr_t end;
-    volatile uint8_t *painted;
-    uint32_t ticks;
+    const volatile uint8_t *painted = board_paint_stack();
+    uint32_t ticks = board_ticks();
     uint16_t i;
 
-    BOARD_STACK(end);
-    painted = (volatile uint8_t *)(end - PAINTED);
-    for (i = 0; i < PAINTED; i++) {
-        painted[i] = PAINT;
-    }
-    ticks = board_ticks();
     call->begin(&d);
     for (i = 0; i < DIGITS_PIXELS; i++) {
         call->pixel(&d, image[i]);
@@ -47,12 +37,7 @@ static uint32_t __attribute__((noinline)) classify(const struct functions *call,
     call->logits(&d, logits);
     prediction = call->argmax(logits);
     ticks = (board_ticks() - ticks) & BOARD_TICKS_MASK;
-    for (i = 0; i < PAINTED; i++) {
-        if (painted[i] != PAINT) {
-            break;
-        }
-    }
-    *depth = (uint32_t)PAINTED - i;
+    *depth = board_used_stack(painted);
     return ticks;
 }
 

@@ -4,9 +4,6 @@
  */
 #include "board.h"
 
-#define PAINTED 256 /* bytes of stack that are checked */
-#define PAINT 0xA5
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -20,25 +17,12 @@ static uint8_t image[DIGITS_PIXELS];
 /* Returns the ticks; stores how many bytes of the stack were used. */
 static uint32_t __attribute__((noinline)) measure(uint32_t *depth)
 {
-    uintptr_t end;
-    volatile uint8_t *painted;
-    uint32_t ticks;
-    uint16_t i;
+    const volatile uint8_t *painted = board_paint_stack();
+    uint32_t ticks = board_ticks();
 
-    BOARD_STACK(end);
-    painted = (volatile uint8_t *)(end - PAINTED);
-    for (i = 0; i < PAINTED; i++) {
-        painted[i] = PAINT;
-    }
-    ticks = board_ticks();
     straighten(image);
     ticks = (board_ticks() - ticks) & BOARD_TICKS_MASK;
-    for (i = 0; i < PAINTED; i++) {
-        if (painted[i] != PAINT) {
-            break;
-        }
-    }
-    *depth = (uint32_t)PAINTED - i;
+    *depth = board_used_stack(painted);
     return ticks;
 }
 
