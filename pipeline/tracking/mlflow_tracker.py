@@ -16,12 +16,12 @@ from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.database import new_name, tagged_runs
-from pipeline.tracking.interface import OpenRun, Params, Tags
+from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
-from pipeline.tracking.tracker import LocalTracker, final_status
+from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
 OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `locks`
 
@@ -48,37 +48,28 @@ class MlflowTracker(LocalTracker):
             gc.collect()
             raise
 
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-        code: provenance.CodeState | None = None,
-    ) -> MlflowRun:
+    def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
-        code = code or provenance.code_state()
-        tags = {**code.tags, **tags}
+        tags = {**start.code.tags, **start.tags}
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
-            if resume:
-                run = client.get_run(resume)
+            if start.resume:
+                run = client.get_run(start.resume)
             else:
-                run = self._create_run(name, tags, start=start)
+                run = self._create_run(start.name, tags, time=start.time)
             path = run_lock(store, run.info.run_id)
             lock = locking.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock=lock)
         try:
             with translate_errors(store):
-                if resume:
+                if start.resume:
                     client.update_run(opened.id, status=Status.RUNNING)
                     if ERROR_TAG in run.data.tags:  # of an earlier attempt
-                        client.delete_tag(resume, ERROR_TAG)
+                        client.delete_tag(opened.id, ERROR_TAG)
                 # Those of a resumed run stay: MLflow refuses another name of the data.
-                new = {k: v for k, v in params.items() if k not in run.data.params}
-                opened.log_start(new, tags if resume else {}, code.diff)
+                known = run.data.params
+                new = {k: v for k, v in start.params.items() if k not in known}
+                opened.log_start(new, tags if start.resume else {}, start.code.diff)
         except BaseException as error:
             self.close_run(opened, *final_status(error))
             raise
@@ -138,13 +129,13 @@ class MlflowTracker(LocalTracker):
         return run
 
     def _create_run(
-        self, name: str, tags: Tags, *, start: int | None = None
+        self, name: str, tags: Tags, *, time: int | None = None
     ) -> entities.Run:
         experiment = self.client.find_or_create_experiment(self._experiment)
         experiment_id = experiment.experiment_id
         return self.client.create_run(
             experiment_id,
-            start_time=start,
+            start_time=time,
             tags=dict(tags),
             run_name=new_name(self.client.store, name, experiment_id),
         )

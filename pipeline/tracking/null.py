@@ -4,7 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pipeline.tracking.interface import Run
-from pipeline.tracking.tracker import LocalTracker
+from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.tracker import LocalTracker, RunStart
 
 
 def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
@@ -37,7 +38,9 @@ class NullRun(Run):
 class NullTracker(LocalTracker):
     """Opens runs that record nothing."""
 
-    def open_run(self, *arguments: Any, **options: Any) -> Run:  # noqa: ANN401
+    code = CodeState({}, "")  # so that git is not called
+
+    def open_run(self, start: RunStart) -> Run:
         return NullRun()
 
     def close_run(self, *arguments: object) -> None:

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from time import time_ns
 from typing import Any, Concatenate
 
 from pipeline.call import is_quiet
@@ -22,11 +21,11 @@ from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import Arguments, OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.selection import experiment_of, open_tracker
 from pipeline.tracking.tags import Status
-from pipeline.tracking.tracker import LocalTracker, Tracker
+from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"
 
@@ -82,33 +81,14 @@ class RemoteTracker(Tracker[RemoteRun]):
         disable_telemetry()
         self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        self._code = provenance.code_state()  # now, not when the run is opened
+        provenance.code_state()  # now, not when the run is opened
 
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-        code: provenance.CodeState | None = None,
-    ) -> RemoteRun:
+    def open_run(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
 
         If the store cannot be opened, the first call that waits raises the error.
         """
-        opened = self._companion.submit(
-            _open,
-            self.store,
-            self._experiment,
-            name,
-            params,
-            tags,
-            resume=resume,
-            start=start or time_ns() // 1_000_000,
-            code=code or self._code,
-        )
+        opened = self._companion.submit(_open, self.store, self._experiment, start)
         return RemoteRun(self._companion, opened)
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
@@ -158,21 +138,11 @@ _tracker: LocalTracker = NullTracker()
 _run: Run = NullRun()
 
 
-def _open(
-    store: Path,
-    experiment: str,
-    name: str,
-    params: Params,
-    tags: Tags,
-    *,
-    resume: str | None,
-    start: int,
-    code: provenance.CodeState,
-) -> tuple[str, str, Path]:
+def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
     _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
-    _run = _tracker.open_run(name, params, tags, resume=resume, start=start, code=code)
+    _run = _tracker.open_run(start)
     assert _run.id and _run.artifacts
     return _run.id, _run.label, _run.artifacts
 

@@ -7,13 +7,15 @@ in a companion process, and `NullTracker` those that record nothing.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import time_ns
 from typing import Generic, TypeVar
 
+from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Params, Run, Tags
 from pipeline.tracking.mirror import Mirror
-from pipeline.tracking.provenance import CodeState, process_tags
 from pipeline.tracking.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -24,6 +26,18 @@ def final_status(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
     return Status.KILLED, ""
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What is recorded when a run is opened."""
+
+    name: str
+    params: Params
+    tags: Tags  # with the `process_tags` of the process that trains
+    code: provenance.CodeState  # of this process
+    time: int  # in milliseconds since 1970
+    resume: str | None  # the id of the run that is opened again; None for a new one
 
 
 class Tracker(ABC, Generic[RunType]):
@@ -46,8 +60,11 @@ class Tracker(ABC, Generic[RunType]):
             UserError, OSError: If the store cannot be written to.
         """
         with self._mirror() as mirror:
-            tags = process_tags() | dict(tags)
-            run = self.open_run(name, params, tags, resume=resume)
+            all_tags = provenance.process_tags() | dict(tags)
+            now = time_ns() // 1_000_000
+            run = self.open_run(
+                RunStart(name, params, all_tags, self.code, now, resume)
+            )
             if mirror:
                 mirror.follow(lambda: run.id)
             with self._recorded(run, mirror, partial(self.close_run, run)):
@@ -88,23 +105,14 @@ class Tracker(ABC, Generic[RunType]):
         """Return the context in which a run is recorded."""
         return nullcontext()
 
-    @abstractmethod
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-        code: CodeState | None = None,
-    ) -> RunType:
-        """Open a new run, or the one with the id `resume`; `close_run` closes it.
+    @property
+    def code(self) -> provenance.CodeState:
+        """The code of this process, which a run records."""
+        return provenance.code_state()
 
-        `tags` contains the `process_tags` of the process that trains, and `code` is its
-        `code_state`; None is that of this process. `start` is when a new run started,
-        in milliseconds since 1970; None is now.
-        """
+    @abstractmethod
+    def open_run(self, start: RunStart) -> RunType:
+        """Open a new run, or one again; `close_run` closes it."""
 
     @abstractmethod
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
