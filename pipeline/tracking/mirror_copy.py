@@ -23,11 +23,16 @@ from pipeline.tracking.copying import CopyStatus, copy_runs
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
 from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
-from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, recorded_content
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
+from pipeline.tracking.tags import (
+    COPY_TAG,
+    NOTE_TAG,
+    PARENT_TAG,
+    RESULTS_TAG,
+    Status,
+)
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 WAIT_SECONDS = 2.0  # for another process that copies, while a run is open

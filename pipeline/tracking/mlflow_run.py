@@ -27,11 +27,16 @@ from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.tracking.tags import (
+    ERROR_TAG,
+    NOTE_TAG,
+    PARENT_TAG,
+    PROJECT_TAG,
+    RESULTS_TAG,
+    Status,
+)
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
-NOTE_TAG = "mlflow.note.content"
-RESULTS_TAG = "description.results"  # the entries of the description, as JSON
 
 
 @dataclass
@@ -194,8 +199,9 @@ class MlflowRun(Run):
             self._client.log_batch(self.id, tags=entries)
 
     def describe(self, text: str, results: Mapping[str, str]) -> None:
-        entries = {**self._entries(), **results}  # an export may have added some
-        self._set_note(f"{text}\n\n{_list(entries)}".strip(), entries)
+        with write_lock(self._client.store):  # an export may add entries meanwhile
+            entries = {**self._entries(), **results}
+            self._set_note(f"{text}\n\n{_list(entries)}".strip(), entries)
 
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Update the entries, all in one list.

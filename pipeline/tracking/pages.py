@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pipeline.tracking import mlflow_internals
+from pipeline.tracking.tags import NOTE_TAG, PARENT_TAG
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
@@ -67,7 +68,7 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
     axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
     view = {
-        "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
+        "searchFilter": f"tags.`{PARENT_TAG}` = '{run_id}'",
         **BEST_FIRST,
         **_columns({**NAME, **swept, **ACCURACY, **DURATION}),
         "runsHiddenMode": "SHOW_ALL",
@@ -118,4 +119,4 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     # The UI shows one line; its start page shows the first words, without the link.
     hint = "If *GenAI* is selected on the left, select *Model training*."
     note = f"Trained networks, best first: {link}. {hint}"
-    return {**tags, "mlflow.note.content": note}
+    return {**tags, NOTE_TAG: note}

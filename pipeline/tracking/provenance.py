@@ -19,7 +19,17 @@ from typing import NamedTuple
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
-from pipeline.tracking.tags import HOST_TAG, PROCESSOR_TAG, PROJECT_TAG
+from pipeline.tracking.tags import (
+    COMMAND_TAG,
+    COMMIT_TAG,
+    DIFF_TAG,
+    DVC_TAG,
+    HOST_TAG,
+    PROCESSOR_TAG,
+    PROJECT_TAG,
+    PYTHON_TAG,
+    TORCH_TAG,
+)
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result
@@ -28,7 +38,7 @@ MAX_DIFF = 1_000_000  # characters
 # The start of the names of the tags below.
 TAGS = (
     *("git.", "version.", "mlflow.source.", "mlflow.user"),
-    *("command", "dvc.experiment", HOST_TAG, PROCESSOR_TAG),
+    *(COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG),
 )
 
 
@@ -44,19 +54,19 @@ def tags() -> dict[str, str]:
     return process_tags() | code_tags()
 
 
-def tags_of(tags: Mapping[str, str]) -> dict[str, str]:
+def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
     """Return those tags of a recorded run that name its provenance."""
-    return {key: value for key, value in tags.items() if key.startswith(TAGS)}
+    return {key: value for key, value in recorded.items() if key.startswith(TAGS)}
 
 
 def process_tags() -> dict[str, str]:
     """Return command, user and machine of this process as MLflow tags."""
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
-        **({"dvc.experiment": experiment} if experiment else {}),
+        **({DVC_TAG: experiment} if experiment else {}),
         HOST_TAG: platform.node(),
         PROCESSOR_TAG: processor(),
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        COMMAND_TAG: shlex.join(["python", *sys.orig_argv[1:]]),
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
@@ -70,8 +80,8 @@ def code_tags() -> dict[str, str]:
     """
     return {
         **_commit(),
-        "version.python": platform.python_version(),
-        "version.torch": torch_version(),
+        PYTHON_TAG: platform.python_version(),
+        TORCH_TAG: torch_version(),
         PROJECT_TAG: version(PROJECT),
     }
 
@@ -153,11 +163,11 @@ def _commit() -> dict[str, str]:
     """Return the commit, and the hash of the changes that are not committed."""
     commit = _git("rev-parse", "HEAD") if _is_tracked() else None
     if commit is None:
-        return {"git.commit": "none"}
+        return {COMMIT_TAG: "none"}
     commit, diff = commit.strip(), code_diff()
     return {
-        "git.commit": commit,
-        "git.diff": sha256(diff.encode()).hexdigest() if diff else "none",
+        COMMIT_TAG: commit,
+        DIFF_TAG: sha256(diff.encode()).hexdigest() if diff else "none",
         "mlflow.source.git.commit": commit,
     }
 

@@ -20,11 +20,10 @@ from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
+from pipeline.tracking.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # for files
 WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
-HASH_TAG = "copy.sha256"  # a hash of the original as it was copied
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
@@ -70,7 +69,7 @@ class RunCopy:
         """
         points = self._read_points(original)
         sha256 = _content_sha256(original, points)
-        if copy.data.tags.get(HASH_TAG) == sha256:
+        if copy.data.tags.get(COPIED_TAG) == sha256:
             return False
         self._send(original, copy, tags, points, is_open=False)
         self._send_models(original, copy)
@@ -80,7 +79,7 @@ class RunCopy:
             tag = VIEW_TAG + self.run_id, view.replace(info.run_id, self.run_id)
             server.set_experiment_tag(self.experiment_id, *tag)
         server.set_terminated(self.run_id, info.status, info.end_time)
-        server.set_tag(self.run_id, HASH_TAG, sha256)
+        server.set_tag(self.run_id, COPIED_TAG, sha256)
         return True
 
     def send_open(

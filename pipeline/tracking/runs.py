@@ -24,7 +24,7 @@ SERVER_SECONDS = 3  # for the answer of a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
-    """Return the run with this id, start of an id, or name.
+    """Return the run with this id or name or, if there is none, start of an id.
 
     If there is none, the message says whether it is on a server, by default the one at
     MLFLOW_TRACKING_URI.
@@ -32,7 +32,8 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
     Raises:
         UserError: If there is not exactly one such run, or it was deleted.
     """
-    runs = named_runs(store, text)
+    matching = named_runs(store, text)
+    runs = [run for run in matching if text in (run.name, run.run_id)] or matching
     if len(runs) == 1:
         return runs[0]
     if runs:

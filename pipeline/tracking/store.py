@@ -70,7 +70,8 @@ def _relocate(store: Path, connection: sqlite3.Connection) -> None:
     have their artifacts elsewhere; these stay as they are.
     """
     first = "SELECT artifact_location FROM experiments ORDER BY experiment_id LIMIT 1"
-    before = "".join(*connection.execute(first)).rpartition("/")[0]
+    row = connection.execute(first).fetchone()  # None if `mlflow gc` removed all
+    before = str(row[0]).rpartition("/")[0] if row else ""
     after = artifact_root(store)
     if before == after or not ARTIFACT_ROOT.fullmatch(before):
         return

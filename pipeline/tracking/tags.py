@@ -1,4 +1,4 @@
-"""The names of the tags by which this project finds its runs; their kind and status."""
+"""The names of the tags of runs, and the values of kind and status."""
 
 from enum import StrEnum
 
@@ -16,7 +16,16 @@ CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
 REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
 REPRODUCED_TAG = "reproduced"  # whether that gave the same bytes: "true" or "false"
 COPY_TAG = "copy.of"  # of a run or model on a server: the id of its original
+COPIED_TAG = "copy.sha256"  # a hash of the original when its copy was complete
 ERROR_TAG = "error"  # of a failed run
+NOTE_TAG = "mlflow.note.content"  # the description, also of an experiment
+RESULTS_TAG = "description.results"  # the entries of the description, as JSON
+COMMIT_TAG = "git.commit"
+DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
+PYTHON_TAG = "version.python"
+TORCH_TAG = "version.torch"
+COMMAND_TAG = "command"
+DVC_TAG = "dvc.experiment"  # the name of the experiment of DVC
 
 
 class Kind(StrEnum):

@@ -15,14 +15,20 @@ from pipeline import UserError, datasets
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
 from pipeline.tracking import RecordedRun, provenance
-from pipeline.tracking.tags import PROCESSOR_TAG
+from pipeline.tracking.tags import (
+    COMMIT_TAG,
+    DIFF_TAG,
+    PROCESSOR_TAG,
+    PYTHON_TAG,
+    TORCH_TAG,
+)
 from pipeline.training.run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
-    "git.commit": "commit",
-    "git.diff": "uncommitted code (sha256 of code.diff)",
-    "version.torch": "PyTorch",
-    "version.python": "Python",
+    COMMIT_TAG: "commit",
+    DIFF_TAG: "uncommitted code (sha256 of code.diff)",
+    TORCH_TAG: "PyTorch",
+    PYTHON_TAG: "Python",
     PROCESSOR_TAG: "processor",
 }
 

@@ -189,6 +189,21 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             tracking.find_training_run(text, store=store)
 
 
+def test_a_name_is_preferred_to_the_start_of_an_id(store, start_run):
+    with start_run(store) as other:
+        pass
+    with start_run(store, name=other.id[:3]) as named:
+        pass
+    assert tracking.find_run(other.id[:3], store=store).run_id == named.id
+
+
+def test_a_store_without_an_experiment_has_no_runs(store):
+    with sqlite3.connect(store / "mlflow.db") as connection:
+        connection.execute("DELETE FROM experiments")
+    with pytest.raises(UserError, match="has no run 'a'"):
+        tracking.find_run("a", store=store)
+
+
 def test_a_run_of_a_deleted_experiment_has_its_own_message(
     store, start_run, monkeypatch
 ):
