@@ -1,7 +1,7 @@
 """The copy of a run on a server, which a companion makes while the run is open.
 
 The process of the command holds the `Mirror`. `import_copies`, `call_copies` and
-`mirror_copy` run in the companion.
+`copies` run in the companion.
 """
 
 import sys
@@ -28,7 +28,7 @@ START_SECONDS = 2  # until the process starts: PyTorch and MLflow are imported f
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 COPIER = "the process that copies it"
-COPIES = "pipeline.tracking.mirror_copy"  # which imports MLflow
+COPIES = "pipeline.tracking.copies"  # which imports MLflow
 
 
 class Mirror:
@@ -129,10 +129,10 @@ def mirror_run(store: Path, server: str, run_id: str) -> bool:
 
 
 def import_copies() -> None:
-    """Import `mirror_copy`, which imports MLflow, in the copying process."""
+    """Import `copies`, which imports MLflow, in the copying process."""
     import_module(COPIES)
 
 
 def call_copies(function: str, *arguments: object) -> Any:  # noqa: ANN401
-    """Call a function of `mirror_copy`, in the copying process."""
+    """Call a function of `copies`, in the copying process."""
     return getattr(import_module(COPIES), function)(*arguments)

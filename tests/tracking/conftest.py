@@ -9,7 +9,7 @@ from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking import mirror, sync
-from pipeline.tracking.mirror_copy import _copied_runs
+from pipeline.tracking.copies import _copied_runs
 from pipeline.tracking.mlflow_client import open_store
 
 

@@ -1,7 +1,7 @@
 """Makes exact copies of runs on an MLflow server, once or while they are open.
 
 All of this runs in a companion, which `mirror` or `sync` starts. It can be killed at
-any point: the next one continues, and nothing is lost or stored twice. `run_copy` sends
+any point: the next one continues, and nothing is lost or stored twice. `sender` sends
 the data of each run.
 """
 
@@ -24,8 +24,8 @@ from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
 from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.quiet import quiet
-from pipeline.tracking.run_copy import RunCopy, recorded_content
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.sender import Sender, recorded_content
 from pipeline.tracking.tags import (
     COPY_TAG,
     NOTE_TAG,
@@ -39,12 +39,12 @@ WAIT_SECONDS = 2.0  # for another process that copies, while a run is open
 
 
 @cache
-def _copied_runs(store: Path, server: str) -> "CopiedRuns":
+def _copied_runs(store: Path, server: str) -> "Copies":
     """Return the copies on a server; they remember what this process has sent."""
     # A retry would create twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    return CopiedRuns(open_store(store), server)
+    return Copies(open_store(store), server)
 
 
 def copy_open_run(store: Path, server: str, run_id: str) -> None:
@@ -93,14 +93,14 @@ def mark_killed_runs(store: Path) -> None:
         open_store(store).mark_killed_runs()
 
 
-class CopiedRuns:
+class Copies:
     """The copies of the runs of a store on a server."""
 
     def __init__(self, source: StoreClient, url: str) -> None:
         """Connect to a server."""
-        self.source, self.url = source, url
+        self._source, self.url = source, url
         self._server = MlflowClient(url)
-        self._copies: dict[str, RunCopy] = {}  # by the id of the original
+        self._senders: dict[str, Sender] = {}  # by the id of the run
         self._experiments: dict[str, str] = {}  # their ids by those of the originals
 
     def try_update(self, recorded: RecordedRun) -> CopyStatus | None:
@@ -130,43 +130,41 @@ class CopiedRuns:
         Nothing is done if the run is running, unless `is_open`, or if its copy was
         deleted; the result is None if the run itself was deleted.
         """
-        run_id, now = recorded.run_id, recorded_content(recorded)
-        known = self._copies.get(run_id)
-        if known and known.copied_content == now and not is_open:
-            return CopyStatus("complete", self._url(known))
-        original = self.source.get_run(run_id)
-        copy = self._find(original)
-        is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
-        if original.info.lifecycle_stage != "active":
-            # An attempt that failed was replaced by another one.
-            is_kept = original.info.status == Status.FINISHED or is_deleted
-            if copy and not is_kept:
+        content = recorded_content(recorded)
+        sender = self._senders.get(recorded.run_id)
+        if sender and sender.copied_content == content and not is_open:
+            return CopyStatus("complete", self._url(sender))
+        run = self._source.get_run(recorded.run_id)
+        copy = self._find(run)
+        if _is_deleted(run):
+            # If it failed, another attempt has replaced it.
+            if copy and not _is_deleted(copy) and run.info.status != Status.FINISHED:
                 self._server.delete_run(copy.info.run_id)
             return None
-        if is_deleted:
+        if copy and _is_deleted(copy):
             return CopyStatus("deleted")
-        is_closed = original.info.status not in (Status.RUNNING, "SCHEDULED")
+        is_closed = run.info.status not in (Status.RUNNING, "SCHEDULED")
         if not (is_open or is_closed):
             return CopyStatus("running")
-        copy = copy or self._create(original)
-        run_copy, tags = self._remember(run_id, copy), self._tags(original)
-        is_sent = True
-        if is_closed:
-            is_sent = run_copy.send_closed(original, copy, tags)
-            run_copy.copied_content = now
-        else:
-            run_copy.send_open(original, copy, tags)
-        return CopyStatus("copied" if is_sent else "complete", self._url(run_copy))
+        copy = copy or self._create(run)
+        sender, tags = self._sender(run, copy), self._tags(run)
+        if not is_closed:
+            sender.send_open(run, copy, tags)
+            return CopyStatus("copied", self._url(sender))
+        is_sent = sender.send_closed(run, copy, tags)
+        sender.copied_content = content
+        return CopyStatus("copied" if is_sent else "complete", self._url(sender))
 
-    def _url(self, copy: RunCopy) -> str:
-        page = pages.run_page(copy.experiment_id, copy.run_id)
+    def _url(self, sender: Sender) -> str:
+        page = pages.run_page(sender.experiment_id, sender.copy_id)
         return printable(f"{self.url.rstrip('/')}/{page}")
 
-    def _remember(self, run_id: str, copy: entities.Run) -> RunCopy:
-        """Return the copy of a run, with what was sent to it before."""
-        known = self._copies.get(run_id)
-        if known is None or known.run_id != copy.info.run_id:
-            known = self._copies[run_id] = RunCopy(self.source, self._server, copy)
+    def _sender(self, run: entities.Run, copy: entities.Run) -> Sender:
+        """Return what sends a run to its copy, and knows what was sent before."""
+        run_id = run.info.run_id
+        known = self._senders.get(run_id)
+        if known is None or known.copy_id != copy.info.run_id:
+            known = self._senders[run_id] = Sender(self._source, self._server, copy)
         return known
 
     def _experiment_of(self, run: entities.Run) -> str:
@@ -178,7 +176,7 @@ class CopiedRuns:
         original_id = run.info.experiment_id
         if original_id in self._experiments:
             return self._experiments[original_id]
-        name = self.source.get_experiment(original_id).name
+        name = self._source.get_experiment(original_id).name
         server = self._server
         experiment = server.get_experiment_by_name(name)
         if experiment is None:
@@ -212,17 +210,21 @@ class CopiedRuns:
         """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
         parent = tags.get(PARENT_TAG, "")
-        is_new = parent and parent not in self._copies
-        if is_new and named_runs(self.source.store, parent):  # it was not deleted
+        is_new = parent and parent not in self._senders
+        if is_new and named_runs(self._source.store, parent):  # it was not deleted
             # Create its copy, which stays open until the parent itself is copied.
-            original = self.source.get_run(parent)
-            self._remember(parent, self._find(original) or self._create(original))
+            original = self._source.get_run(parent)
+            self._sender(original, self._find(original) or self._create(original))
         for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
-            for original_id, copy in self._copies.items():
-                tags[tag] = tags[tag].replace(original_id, copy.run_id)
+            for run_id, sender in self._senders.items():
+                tags[tag] = tags[tag].replace(run_id, sender.copy_id)
         return {**tags, COPY_TAG: run.info.run_id}
+
+
+def _is_deleted(run: entities.Run) -> bool:
+    return str(run.info.lifecycle_stage) != "active"
 
 
 def _describe(error: Exception) -> str:

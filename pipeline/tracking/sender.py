@@ -1,6 +1,6 @@
-"""The copy of one run on a server: what this process sends to it, and has sent.
+"""Sends one run to its copy on a server, and remembers what this process has sent.
 
-It is used by `mirror_copy`, in the companion that copies runs.
+`copies` uses it, in the companion that copies runs.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ class Sent:
     files: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
 
-class RunCopy:
-    """The copy of one run; what this process has sent is not sent again.
+class Sender:
+    """Sends one run to its copy; what this process has sent is not sent again.
 
-    Of the arguments of its methods, `original` and `copy` are the two runs as MLflow
-    describes them now, and `tags` those that the copy gets.
+    In the arguments of its methods, `original` and `copy` are the two runs as MLflow
+    describes them now, and `tags` are the tags for the copy.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class RunCopy:
     ) -> None:
         """Start without knowing what the copy has."""
         self._source, self._server = source, server
-        self.run_id: str = copy.info.run_id
+        self.copy_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
         self.copied_content: object = None  # `recorded_content` of the closed original
         self._sent = Sent()
@@ -76,10 +76,10 @@ class RunCopy:
         info, server = original.info, self._server
         views = self._source.get_experiment(info.experiment_id).tags
         if view := views.get(VIEW_TAG + info.run_id):  # of the children of a sweep
-            tag = VIEW_TAG + self.run_id, view.replace(info.run_id, self.run_id)
+            tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
             server.set_experiment_tag(self.experiment_id, *tag)
-        server.set_terminated(self.run_id, info.status, info.end_time)
-        server.set_tag(self.run_id, COPIED_TAG, sha256)
+        server.set_terminated(self.copy_id, info.status, info.end_time)
+        server.set_tag(self.copy_id, COPIED_TAG, sha256)
         return True
 
     def send_open(
@@ -87,7 +87,7 @@ class RunCopy:
     ) -> None:
         """Send what is new in an open run."""
         if copy.info.status != Status.RUNNING:  # it was resumed
-            self._server.update_run(self.run_id, status=Status.RUNNING)
+            self._server.update_run(self.copy_id, status=Status.RUNNING)
         points = self._read_points(original)
         self._send(original, copy, tags, points, is_open=True)
 
@@ -103,14 +103,14 @@ class RunCopy:
         """Send the params, points, tags, data sets and files that are new."""
         server, sent = self._server, self._sent
         if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
-            server.delete_tag(self.run_id, ERROR_TAG)
+            server.delete_tag(self.copy_id, ERROR_TAG)
         new_params = _changed(original.data.params, sent.params)
         new_tags = _changed(tags, sent.tags)
         new_points = {_point(each): each for each in points}
         for known in sent.points & new_points.keys():
             del new_points[known]
         server.log_batch(
-            self.run_id,
+            self.copy_id,
             metrics=[*new_points.values()],
             params=[entities.Param(*param) for param in new_params.items()],
             tags=[entities.RunTag(*tag) for tag in new_tags.items()],
@@ -123,7 +123,7 @@ class RunCopy:
         for known_input in sent.inputs & new_inputs.keys():
             del new_inputs[known_input]
         if new_inputs:
-            server.log_inputs(self.run_id, datasets=[*new_inputs.values()])
+            server.log_inputs(self.copy_id, datasets=[*new_inputs.values()])
             sent.inputs.update(new_inputs)
         self._send_files(path_from_uri(original.info.artifact_uri), is_open=is_open)
 
@@ -139,7 +139,7 @@ class RunCopy:
         def send(path: Path) -> None:
             parent = path.parent.relative_to(artifacts)
             place = parent.as_posix() if parent.name else None
-            self._server.log_artifact(self.run_id, str(path), place)
+            self._server.log_artifact(self.copy_id, str(path), place)
 
         with ThreadPoolExecutor(CONNECTIONS) as threads:
             for path, _ in zip(new, threads.map(send, new), strict=True):
@@ -151,7 +151,7 @@ class RunCopy:
             return
         server = self._server
         linked = {output.model_id for output in model_outputs(copy)}
-        condition = f"source_run_id = '{self.run_id}'"
+        condition = f"source_run_id = '{self.copy_id}'"
         models = server.search_logged_models([self.experiment_id], condition)
         copies = {model.tags.get(COPY_TAG): model for model in models}
         for output in model_outputs(original):
@@ -159,7 +159,7 @@ class RunCopy:
             model = copies.get(source.model_id) or server.create_logged_model(
                 self.experiment_id,
                 name=source.name,
-                source_run_id=self.run_id,
+                source_run_id=self.copy_id,
                 tags={**source.tags, COPY_TAG: source.model_id},
                 params=source.params,
             )
@@ -169,10 +169,10 @@ class RunCopy:
                 server.finalize_logged_model(model.model_id, source.status)
             if model.model_id not in linked:
                 copied = entities.LoggedModelOutput(model.model_id, output.step)
-                server.log_outputs(self.run_id, [copied])
-            ids = {"model_id": model.model_id, "run_id": self.run_id}
+                server.log_outputs(self.copy_id, [copied])
+            ids = {"model_id": model.model_id, "run_id": self.copy_id}
             metrics = [dict(metric) | ids for metric in source.metrics or ()]
-            server.log_batch(self.run_id, [Metric(**each) for each in metrics])
+            server.log_batch(self.copy_id, [Metric(**each) for each in metrics])
 
     def _read_points(self, run: entities.Run) -> list[Metric]:
         """Return the metrics of a run at all steps."""

@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from pipeline import UserError, locking
 from pipeline.sync import sync
 from pipeline.tracking import find_run, mirror, tagged_runs
+from pipeline.tracking.copies import Copies
 from pipeline.tracking.copying import copy_runs
-from pipeline.tracking.mirror_copy import CopiedRuns
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
@@ -48,7 +48,7 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        copies = CopiedRuns(open_store(folder), server.url)
+        copies = Copies(open_store(folder), server.url)
         done = copy_runs(folder, server.url, run_id, copies.try_update)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
@@ -250,7 +250,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
 
 
 def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
-    copies, stored = CopiedRuns(open_store(store), server.url), {}
+    copies, stored = Copies(open_store(store), server.url), {}
 
     def files():
         copies.update(find_run(run.id, store=store), is_open=True)
@@ -290,7 +290,7 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
 
 
 def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
-    copies = CopiedRuns(open_store(store), server.url)
+    copies = Copies(open_store(store), server.url)
 
     def update(**options):
         copies.update(find_run(run.id, store=store), **options)
@@ -312,7 +312,7 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
         raise ValueError("disk is full")
     copy(store)
     with start_run(store, resume=run.id):
-        copies = CopiedRuns(open_store(store), server.url)
+        copies = Copies(open_store(store), server.url)
         copies.update(find_run(run.id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
