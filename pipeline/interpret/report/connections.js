@@ -36,7 +36,8 @@ function tileBox(neuron) {
 }
 
 // The box of the 28x28 pixels over the board: a test image fills the board; that of a
-// drawing is moved and scaled so that its pixels cover the drawn strokes.
+// drawing is moved and scaled so that its pixels cover the drawn strokes. `pixelBox`
+// undoes its shear.
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
   const transform = state.transform ?? { scale: SIDE, left: 0, top: 0 };
@@ -48,7 +49,9 @@ function inputBox() {
 
 function pixelBox({ left, top, width, height }, pixel) {
   const [row, column] = coordinates(pixel);
-  const x = left + (column + 0.5) / SIDE * width, y = top + (row + 0.5) / SIDE * height;
+  const sheared = column + (state.transform?.shear(row) ?? 0);
+  const x = left + (sheared + 0.5) / SIDE * width;
+  const y = top + (row + 0.5) / SIDE * height;
   return { left: x, right: x, top: y, bottom: y };
 }
 

@@ -108,23 +108,29 @@ function smallImage(lines, { scale, left, top }) {
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
 
-// Shear an image so that its slant is the mean slant, with the integers of upright.py.
-export function straighten(image) {
-  if (!model.straightening) return image;
-  const { one, mean_slant: meanSlant, parts, fractions } = model.straightening;
+// The shear that gives an image the mean slant: how far to the left each row moves, in
+// columns. These are the integers of upright.py.
+function shearOf(image) {
+  const none = () => 0;
+  if (!model.straightening) return none;
+  const { one, mean_slant: meanSlant, parts } = model.straightening;
   const moment = (weight) => image.reduce((total, level, i) =>
     total + level * weight(i % SIDE, Math.floor(i / SIDE)), 0);
   const [mass, sumX, sumY] = [moment(() => 1), moment((x) => x), moment((_, y) => y)];
   const xy = mass * moment((x, y) => x * y) - sumX * sumY;
   const yy = mass * moment((_, y) => y * y) - sumY * sumY;
-  if (!yy) return image; // blank, or a single row
+  if (!yy) return none; // blank, or a single row
   const limited = Math.min(Math.max(xy, -yy), yy); // a slant of at most 45 degrees
   const slant = Math.floor(one * (limited + yy) / yy) - one;
   const center = Math.floor(parts * sumY / mass); // in parts of a row
+  return (row) => (slant - meanSlant) * (parts * row - center) / (parts * one);
+}
+
+export function straighten(image, shear = shearOf(image)) {
+  if (!model.straightening) return image;
+  const { fractions } = model.straightening;
   return image.map((_, i) => {
-    const row = Math.floor(i / SIDE);
-    // How far the row moves, in columns and in fractions of a column.
-    const shift = (slant - meanSlant) * (parts * row - center) / (parts * one);
+    const row = Math.floor(i / SIDE), shift = shear(row);
     const share = Math.floor(fractions * (shift - Math.floor(shift)));
     const from = i % SIDE + Math.floor(shift);
     const level = (x) => x >= 0 && x < SIDE ? image[row * SIDE + x] : 0;
@@ -134,8 +140,8 @@ export function straighten(image) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the transform: pixel = offset + scale * share of a side. The
-// transform does not include the shear, which moves a pixel by a few columns.
+// out, what was found, and the transform: pixel = offset + scale * share of a side, after
+// which `shear(row)` moves a row to the left.
 export function prepare(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
@@ -153,8 +159,9 @@ export function prepare(drawn) {
   };
   const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: straighten(smallImage(lines, transform)),
-    stray: drawn.length - lines.length, finding: findingOf(lines), transform };
+  const centered = smallImage(lines, transform), shear = shearOf(centered);
+  return { image: straighten(centered, shear), stray: drawn.length - lines.length,
+    finding: findingOf(lines), transform: { ...transform, shear } };
 }
 
 export function paintBoard(drawn) {
