@@ -2,13 +2,13 @@
 // layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
-  $, capitalized, colors, diverging, element, fillIn, integer, neuronName,
+  $, announce, capitalized, colors, diverging, element, fillIn, integer, neuronName,
   paintPixels, percent, plural, ranked, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
 import {
-  announce, className, classTitle, isFrozen, isShort, model, network, quantity, select,
-  show, state,
+  className, classTitle, isFrozen, isShort, model, network, quantity, select, show,
+  state,
 } from "model.js";
 import { reasonOf } from "networks.js";
 

@@ -45,6 +45,7 @@ function endTour() {
   leaveTour($("start-tour"));
   state.isOpen &&= isDocked.matches;
   show();
+  $("board").scrollIntoView({ block: "center" }); // where the user continues
 }
 
 function goToStep(next) {
@@ -138,7 +139,7 @@ function scrollToTarget() {
   else if (!panel.contains(target)) target.scrollIntoView({ block: "center" });
   else {
     const head = panel.firstElementChild.getBoundingClientRect().bottom;
-    panel.scrollBy(0, target.getBoundingClientRect().top - head - 16);
+    panel.scrollBy(0, target.getBoundingClientRect().top - head - 10);
   }
 }
 
