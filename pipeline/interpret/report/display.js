@@ -95,8 +95,7 @@ export const colors = {}; // by name, each as red, green and blue
 export function readColors() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["positive", "negative", "zero", "frozen", "muted", "selected"]) {
-    const digits = style.getPropertyValue(`--${name}`).trim().slice(1)
-      .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3");
+    const digits = style.getPropertyValue(`--${name}`).trim().slice(1); // six
     colors[name] = digits.match(/../g).map((two) => parseInt(two, 16));
   }
 }

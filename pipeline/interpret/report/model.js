@@ -34,14 +34,14 @@ import { PIXELS, signed } from "display.js";
  */
 export const model = {};
 export const state = {
-  strokes: [], // of the drawing, see `drawing.js`
+  strokes: [], // the drawing, see `drawing.js`
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
-  transform: null, // from the board to the image, of a drawing; null: a test image
-  row: 0, // of the image in the gallery; null: a drawing
-  networkIndex: 0, // in `model.networks`: an epoch, or a bit width
-  layer: 1, neuron: 0,
-  input: null, // of the selected parameter, a number or "bias"; null: none
-  isOpen: false, // the panel of the selected neuron
+  transform: null, // how the board became the image; null: it is a test image
+  row: 0, // the place of the image in the gallery; null: it is a drawing
+  networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
+  layer: 1, neuron: 0, // the selected neuron
+  input: null, // the selected parameter: an input's number, or "bias"; null: none
+  isOpen: false, // whether the panel of the selected neuron is open
   off: new Set(), // the hidden neurons that are switched off
 };
 
@@ -63,10 +63,7 @@ export function show() {
   for (const part of parts) part.update?.(result, changed);
 }
 
-export function repaint() {
-  displayed = {};
-  show();
-}
+export const repaint = () => { displayed = {}; show(); };
 
 // Build the parts in their order.
 export function build(list) {

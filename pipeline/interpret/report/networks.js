@@ -66,7 +66,7 @@ class TwoLayers {
 export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
   says = "The network says ";
-  sumNames = ["y", "z"]; // of the sums of each layer
+  sumNames = ["y", "z"]; // the letter of a sum in each layer
 
   pixel(level) { return level / WHITE; }
 
@@ -114,14 +114,14 @@ export class FloatNetwork extends TwoLayers {
 // at most 32 bits; `>>` and sums of them are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
-  maxOutput = WHITE; // the clamp
+  maxOutput = WHITE; // because of the clamp
 
   constructor(tensors, { bits, ...rest }) {
-    const part = (name) => tensors[`${bits}bit.${name}`];
-    const weights = [part("weights_1"), part("weights_2")];
-    super(weights, [part("biases_1"), part("biases_2")], { bits, ...rest,
-      shifts: part("shifts"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
-      output_unit: part("output_unit"), activations: part("activations") });
+    const [start, own] = [`${bits}bit.`, {}];
+    for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
+      own[name.slice(start.length)] = tensors[name];
+    const { weights_1, weights_2, biases_1, biases_2, ...others } = own;
+    super([weights_1, weights_2], [biases_1, biases_2], { bits, ...rest, ...others });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network says `;

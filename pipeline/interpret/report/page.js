@@ -73,8 +73,7 @@ function networkOfEpoch(tensors, epoch, float) {
     const all = tensors[`epochs.${name}`], count = all.length / length;
     return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
   };
-  const weights = float.weights.map((last, i) =>
-    part(`layer_${i + 1}.weight`, last));
+  const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
   const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
   tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
     if (mark) weights[0][i] = float.weights[0][i];

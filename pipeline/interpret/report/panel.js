@@ -152,8 +152,7 @@ function termButton(input) {
   const { layer, neuron } = state, cell = document.createDocumentFragment();
   cell.append(element("button", { type: "button", "data-input": input,
     title: parameterName(layer, input, neuron),
-    onclick: () => select(layer, neuron, input) },
-  inputName(layer, input)));
+    onclick: () => select(layer, neuron, input) }, inputName(layer, input)));
   if (layer === 1 && input !== "bias")
     cell.append(element("span", { class: "aside" },
       `(${coordinates(input).join(", ")})`));

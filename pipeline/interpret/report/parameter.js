@@ -10,7 +10,7 @@ import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
-const canvases = []; // of the weights, the image, and their products
+const canvases = []; // they show the weights, the image, and their products
 
 function buildCanvas(name, index) {
   const canvas = element("canvas", { tabindex: "0", role: "application",

@@ -112,7 +112,8 @@ export const epochs = {
 
 const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
-const switches = []; // of each bit width: a label, with an input and the prediction
+// For each bit width, a label with an input and the prediction.
+const switches = [];
 
 const bitWidths = {
   build() {

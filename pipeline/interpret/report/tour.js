@@ -10,9 +10,9 @@ import { isBlank } from "networks.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
-let steps = [], stepIndex = null; // the steps of this network; null: no tour is open
+let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let solved = new Set(); // the answered steps
-let feedback = null; // on the last guess
+let feedback = null; // what the card says about the last guess
 const currentStep = () => steps[stepIndex];
 
 function startTour() {
@@ -101,8 +101,7 @@ const RIGHT = "That is right.";
 // Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
-  feedback = guess === null ? "Please enter a number."
-    : question.check(guess) || RIGHT;
+  feedback = guess === null ? "Please enter a number." : question.check(guess) || RIGHT;
   if (feedback === RIGHT) { solveStep(); return; }
   show();
   scrollToTarget(); // the card is higher now

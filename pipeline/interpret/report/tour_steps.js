@@ -36,12 +36,10 @@ export function tourSteps() {
         nonzero: String(state.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
-    layerStep(),
-    classesStep(label),
-    softmaxStep(label),
+    layerStep(), classesStep(label), softmaxStep(label),
     ...(model.hasHistory ? [trainingStep()] : []),
     { id: "frozen", targets: () => [$("images").querySelector("canvas")],
-      enter: () => select(1, neuron, model.rarest), values: () => ({}) },
+      enter: () => select(1, neuron, model.rarest) },
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
 }
 
@@ -103,12 +101,11 @@ function trainingStep() {
       epochs.stop();
       selectNetwork(before);
     },
-    solved: () => selectNetwork(0),
-    values: () => ({}) };
+    solved: () => selectNetwork(0) };
 }
 
 // Fill the text of a step: a value that is a number has two decimals.
-function contentOf({ id, values: valuesOf }) {
+function contentOf({ id, values: valuesOf = () => ({}) }) {
   const values = valuesOf(), all = (kind) =>
     [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
