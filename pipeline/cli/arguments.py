@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command, Flags
+from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import (
     WrongType,
@@ -19,7 +19,7 @@ from pipeline.cli.grid import Grid, merge
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
-from pipeline.cli.words import join_spaced, read_flags, read_words
+from pipeline.cli.words import join_spaced, read_words
 
 Item = TypeVar("Item")
 

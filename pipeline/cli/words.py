@@ -1,8 +1,6 @@
-"""Reads the words of a command line: flags, choices of groups, and values of keys."""
+"""Reads the words of a command line: choices of groups, and values of keys."""
 
-import os
 import re
-from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Sequence
 
 from pipeline import ConfigError
@@ -11,34 +9,6 @@ from pipeline.cli.config import describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
-from pipeline.paths import user_path
-
-
-def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
-    """Split a command line into its flags and all other words.
-
-    Raises:
-        ConfigError: If a flag is invalid.
-    """
-    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--cfg", "-c", choices=["job"])
-    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--config-name", "-cn", default=Flags.name)
-    try:
-        found, words = parser.parse_known_args(arguments)
-    except ArgumentError as error:
-        raise ConfigError(str(error)) from None
-    folder, text = None, found.config_dir
-    if text:
-        folder = user_path(text, key="--config-dir").absolute()
-        if "://" in text or not os.path.isdir(folder):
-            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
-        rule = "must be the name of a file in conf/ or --config-dir, not a path"
-        raise ConfigError(f"--config-name {rule}, got {found.config_name!r}")
-    return Flags(found.multirun, found.cfg == "job", found.config_name, folder), words
 
 
 def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:

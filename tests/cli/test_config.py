@@ -21,6 +21,7 @@ import pytest
 import torch
 
 from pipeline import ConfigError, UserError, __main__, cli, paths
+from pipeline.cli.command import Flags
 from pipeline.cli.config import committed_defaults, defaults, validate
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
@@ -50,14 +51,15 @@ def test_a_default_that_cannot_be_read_is_named(text, tmp_path):
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage])
+    text = help_text(name, module.__doc__, STAGES[stage], Flags())
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
     for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
-    assert ("hidden_sizes or learning_rates or search" in text) == (stage == "train")
+    experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
+    assert (experiments in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -65,7 +67,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "conf").mkdir()
     with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
-        help_text("python -m pipeline.train", "", TrainConfig)
+        help_text("python -m pipeline.train", "", TrainConfig, Flags())
 
 
 @pytest.mark.parametrize("stage", STAGES)

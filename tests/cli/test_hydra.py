@@ -4,6 +4,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +13,8 @@ import yaml
 
 from pipeline import ConfigError, cli, paths
 from pipeline.cli.arguments import parse
+from pipeline.cli.command import read_flags
+from pipeline.cli.entry import help_text
 from pipeline.sweeps.jobs import combine
 from pipeline.train import train
 
@@ -124,6 +128,26 @@ def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
 
 def names(*arguments):
     return [job.name for job in combine(read(*arguments))]
+
+
+def test_help_lists_the_choices_of_all_groups(conf):
+    flags, _ = read_flags(["--help", "--config-dir", "mine"])
+    lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
+    start = lines.index("Groups of settings; group=choice selects a file of a group:")
+    assert lines[start + 1] == "  other: late, seed"
+    team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"
+    assert lines[start + 2] == team and not lines[start + 3]
+
+
+def test_help_with_a_folder_of_settings_does_not_import_hydra(conf):
+    command = "-X importtime -m pipeline.predict --config-dir mine --help"
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "\n  other: late\n" in done.stdout and "hydra" not in done.stderr
 
 
 def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
