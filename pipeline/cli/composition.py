@@ -46,12 +46,12 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
         ConfigError: If a file cannot be read, or contains more than settings.
     """
     for combination in itertools.product(*groups.values()):
-        composed = compose(combination, flags)
+        composed = compose([*filter(None, combination)], flags)
         saved = {k: word for k, word in composed.saved.items() if k not in groups}
         varied = {
-            key: parse_choices(word)
+            key: parse_choices(word, names)
             for key, word in saved.items()
-            if flags.choices(key) is not None
+            if (names := flags.choices(key)) is not None
         }
         if varied:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}

@@ -15,6 +15,7 @@ from pipeline import ConfigError, cli, paths
 from pipeline.cli.arguments import parse
 from pipeline.cli.command import read_flags
 from pipeline.cli.entry import help_text
+from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.sweeps.jobs import combine
 from pipeline.train import train
 
@@ -158,6 +159,41 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     assert len(names(*team, "seed=1,2,3")) == 6
     assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
     assert "server must have one value in a sweep" in problem(*team[:2])
+
+
+def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
+    conf({"conf/hydra.yaml": "defaults: [config, team: small, experiment: null]"})
+    assert values("team=null", "experiment=null", "+other=null")["hidden"] == 20
+    assert names("-m", "team=small,null", "server=null") == [
+        "hidden=10 seed=1",
+        "hidden=20 seed=1",
+    ]
+    assert names("-m", "experiment=glob(*s,exclude=h*)") == names(
+        "experiment=learning_rates"
+    )
+    assert "must be hidden_sizes or" in problem("-m", "experiment=glob(x*)")
+    assert "several values: add -m" in problem("experiment=glob(*)")
+
+
+def test_a_group_has_the_same_choices_in_python(conf):
+    assert from_python(cli.TrainConfig, {"team": "small"}).hidden == 10
+    settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
+    swept = combine(sweep_from_python(cli.TrainConfig, settings))
+    assert [job.values["hidden"] for job in swept] == [10, 100, 20]
+    saved = combine(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
+    assert saved == combine(read("experiment=hidden_sizes"))
+    for settings, message in {
+        "file": ({"team": "tiny"}, "team must be empty or large or"),
+        "type": ({"team": 3}, "team must be empty or large or .*, got '3'"),
+        "name": ({"tem": "small"}, "`tem` is not a setting; did you mean team?"),
+        "several": ({"team": ["small", "wide"]}, r"has several values: call sweep\(\)"),
+        "sweep": (
+            {"experiment": "search"},
+            r"^experiment=search starts a sweep: call sweep\(\)$",
+        ),
+    }.values():
+        with pytest.raises(ConfigError, match=message):
+            from_python(cli.TrainConfig, settings)
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
