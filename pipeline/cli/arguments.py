@@ -117,6 +117,7 @@ def _check(
     """
     problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
+    choices: list[Mapping[str, str]] = []
     errors: list[ConfigError | None] = []  # of each combination
     try:
         for grid in grids:
@@ -129,6 +130,7 @@ def _check(
         for grid in grids:
             own = [*grid.settings()]
             settings += own
+            choices += [grid.choices] * len(own)
             errors += [_error(values, schema, grid) for values in own]
             if grid.intervals:  # both ends of each interval must be valid
                 ends = (*own, *grid.settings("high"))
@@ -147,6 +149,7 @@ def _check(
     return Command(
         values=settings[errors.index(None)],
         settings=settings,
+        choices=choices,
         varied=varied,
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),

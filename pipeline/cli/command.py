@@ -99,6 +99,7 @@ class Command:
 
     values: Mapping[str, Any]  # of all keys; in a sweep, of a valid combination
     settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
+    choices: Sequence[Mapping[str, str]]  # of groups, for each combination
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # of a search
     is_sweep: bool = False

@@ -51,7 +51,8 @@ def stage(
         elif command.is_sweep and sweep:
             sweep(command)
         else:
-            function(validate(schema, command.values))
+            cfg = validate(schema, command.values, choices=command.choices[0])
+            function(cfg)
 
     run_command(run, name=name)
 

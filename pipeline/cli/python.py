@@ -26,7 +26,7 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
         raise ConfigError(f"{starts} starts a sweep: call sweep()")
-    return validate(schema, command.values)
+    return validate(schema, command.values, choices=command.choices[0])
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:

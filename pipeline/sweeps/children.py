@@ -125,4 +125,4 @@ class Children:
         return child.id
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key, **job.tags}
+        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key}

@@ -46,7 +46,7 @@ class Tracker(ABC, Generic[RunType]):
             UserError, OSError: If the store cannot be written to.
         """
         with self._mirror() as mirror:
-            tags = process_tags() | dict(tags)
+            tags = dict(tags) | process_tags()
             run = self.open_run(name, params, tags, resume=resume)
             if mirror:
                 mirror.follow(lambda: run.id)

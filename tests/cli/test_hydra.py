@@ -1,6 +1,7 @@
 """What Hydra's documentation promises, tried with groups that a user could add."""
 
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -17,7 +18,7 @@ from pipeline.cli.command import read_flags
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.sweeps.jobs import combine
-from pipeline.train import train
+from pipeline.train import sweep, train
 
 FILES = {
     "conf/hydra.yaml": "defaults: [config, team: null, experiment: null, _self_]",
@@ -194,6 +195,47 @@ def test_a_group_has_the_same_choices_in_python(conf):
     }.values():
         with pytest.raises(ConfigError, match=message):
             from_python(cli.TrainConfig, settings)
+
+
+def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
+    extended = f"{GLOBAL}defaults: [hidden_sizes, override /team: small]"
+    conf({"conf/experiment/x.yaml": extended})
+    for arguments, choices in {
+        "seed=1": [{}],
+        "team=small": [{"team": "small"}],
+        "team=small ~team": [{}],
+        "+team@_global_=sub/deep": [{"team": "sub/deep"}],
+        "--config-dir mine --config-name two": [{"team": "small"}],
+        "-m team=small,null server=null": [{"team": "small"}, {}],
+        "experiment=x seed=1 hidden=5 server=null": [
+            {"experiment": "x", "team": "small"}
+        ],
+    }.items():
+        assert read(*shlex.split(arguments)).choices == choices
+
+
+def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker):
+    # A group can have the name of another tag, which stays what it is.
+    listed = "defaults: [config, team: null, kind: small, host: small, _self_]"
+    groups = {f"conf/{name}/small.yaml": GLOBAL for name in ("kind", "host")}
+    conf(groups | {"conf/hydra.yaml": listed})
+    project = empty_project("groups")
+    settings = {"dataset": "digits", "epochs": 1, "server": None, "quiet": True}
+    with project.captured():
+        trained = train(team="small", **settings)
+        swept = sweep(team=["small", "wide", None], **settings)
+    tags = project.client.get_run(trained.run_id).data.tags
+    assert tags["team"] == "small" and tags["kind"] == "training"
+    assert tags["host"] == platform.node()
+    parent = project.client.get_run(swept.run_id).data
+    assert parent.tags["team"] == "small,wide" and parent.tags["kind"] == "sweep"
+    children = [project.client.get_run(each.run_id) for each in swept.outcomes]
+    assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
+        ("small", "10"),
+        ("wide", "100"),
+        (None, "20"),
+    ]
+    assert all(child.data.tags["kind"] == "training" for child in children)
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
