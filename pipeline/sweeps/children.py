@@ -76,7 +76,7 @@ class Children:
             add_result(child, training)
         return Outcome(
             job,
-            accuracy=training.metrics["val/accuracy"],
+            metrics=training.metrics,
             seconds=training.seconds,
             run_id=child.id,
             network=network,

@@ -26,7 +26,7 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.text import printable
+from pipeline.text import printable, short_repr
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -146,12 +146,25 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    accuracy: float = math.nan  # on the validation images, in [0, 1]; NaN if it failed
+    # The content of metrics.json; empty if it failed.
+    metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # of all epochs together; NaN if it failed
     run_id: str | None = None  # of its run in MLflow, also if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
-    traceback: str = field(default="", repr=False)  # of an error in the program
+    traceback: str = ""  # of an error in the program
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all settings."""
+        result: dict[str, Any] = {"val_accuracy": self.accuracy}
+        if self.error:
+            result = {"error": self.error}
+        return short_repr(self, **self.job.swept, **result, run_id=self.run_id)
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy on the validation images, in [0, 1]; NaN if it failed."""
+        return self.metrics.get("val/accuracy", math.nan)
 
 
 OnResult = Callable[[Outcome], object]

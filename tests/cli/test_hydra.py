@@ -236,6 +236,9 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
         (None, "20"),
     ]
     assert all(child.data.tags["kind"] == "training" for child in children)
+    rows = [(row["team"], row["hidden"]) for row in swept.rows()]
+    assert rows == [("small", 10), ("wide", 100), (None, 20)]
+    assert "kind" not in swept.rows()[0]  # the same choice in each training run
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
