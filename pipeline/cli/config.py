@@ -66,7 +66,10 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
-    message = f"{key} {rule}, got {error['input']!r}"
+    value = error["input"]
+    message = f"{key} {rule}, got {value!r}"
+    if value is None:  # in a file or a command, it is null
+        message = f"{key} must have a value"
     if key in files:
         return located(message, files[key])
     return f"{message} ({describe_default(key)})"

@@ -59,13 +59,13 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
     )
 
     key, value = item
-    call = "call sweep()" if schema.has_experiments else "give only one"
+    given = value
     names = flags.choices(key)
     if names is not None:
         is_one = isinstance(value, str) or not hasattr(value, "__iter__")
         text = ",".join(map(as_text, [value] if is_one else value))
-        remedy = None if flags.is_sweep else call
-        return key, parse_choices(f"{key}={text}", names, remedy=remedy)
+        instead = None if flags.is_sweep else _remedy(key, value, schema)
+        return key, parse_choices(f"{key}={text}", names, remedy=instead)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     value = _builtin(value)  # an array without axes cannot be iterated
@@ -84,10 +84,19 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
         rule = f"{shorten(f'{key}={value}')} has several values"
         if isinstance(value, SweepValues) and len(value) == 1:
             rule = f"{shorten(f'{key}=[{value}]')} is a list"
-        raise ConfigError(f"{rule}: {call}")
+        raise ConfigError(f"{rule}: {_remedy(key, given, schema)}")
     if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
     return key, value
+
+
+def _remedy(key: str, value: object, schema: Schema) -> str:
+    """Return what to do instead of giving several values to a single run."""
+    from pipeline.cli.values import shorten
+
+    if not schema.has_experiments:
+        return "give only one"
+    return f"call sweep({shorten(f'{key}={value!r}')})"
 
 
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401

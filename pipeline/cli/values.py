@@ -55,6 +55,9 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     if contains(annotation, str):
         return _parse_texts(text) if is_varied else _unquote(text)
     value = _parse_number(key, text, integer=contains(annotation, int))
+    if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
+        rule = f"{shorten(f'{key}={text}')} is a list"
+        raise ConfigError(f"{rule}: for a sweep, write -m {key}={SweepValues(value)}")
     if isinstance(value, SweepValues | Interval) and not is_varied:
         raise ConfigError(f"{key}={shorten(text)} has several values: give only one")
     return value

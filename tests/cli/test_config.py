@@ -1,7 +1,6 @@
 import importlib
 import os
 import re
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -159,8 +158,22 @@ def test_text_keys_of_all_generations_of_a_schema_are_found():
     assert text_keys(UiConfig) == {"run", "color", "shape"}
 
 
-def test_the_stages_are_listed_in_80_columns(capsys):
-    runpy.run_path(str(paths.PACKAGE / "__main__.py"), run_name="__main__")
+def test_a_stage_without_its_dot_is_refused_with_what_to_type(capsys):
+    for words, message in {
+        "train hidden=5": "error: each stage is a module: write python -m "
+        "pipeline.train hidden=5\n",
+        "trian": "write python -m pipeline.train\n",
+        "xyz": "error: 'xyz' is not a stage; the stages:\npython -m pipeline.data ",
+    }.items():
+        with pytest.raises(SystemExit) as ending:
+            __main__.main(words.split())
+        printed = capsys.readouterr()
+        assert ending.value.code == 2 and message in printed.err and not printed.out
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_the_stages_are_listed_in_80_columns(words, capsys):
+    __main__.main(words)
     lines = capsys.readouterr().out.splitlines()
     stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
     assert stages == [*STAGES]

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from pipeline import ConfigError, UserError, cli, datasets, paths
+from pipeline.core.network import check_images
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -168,14 +169,15 @@ def test_sets_can_be_text_or_any_sequence(project):
 
 def test_the_remedies_are_those_of_python():
     for settings, message in {
-        "several": ({"hidden": [5, 6]}, "hidden=5,6 has several values: call sweep()"),
-        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep()"),
-        "text": ({"seed": "range(1,3)"}, "seed=1,2 has several values: call sweep()"),
+        "several": ({"hidden": [5, 6]}, "several values: call sweep(hidden=[5, 6])"),
+        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep(lr=[1])"),
+        "text": ({"seed": "range(1,3)"}, "call sweep(seed='range(1,3)')"),
+        "none": ({"epochs": None}, "epochs must have a value (the default is epochs="),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
     }.values():
         with pytest.raises(ConfigError) as error:
             train(**settings, quiet=True)
-        assert str(error.value) == message
+        assert message in str(error.value)
     with pytest.raises(ConfigError, match="bits=8,4 has several values: give only one"):
         export(bits=[8, 4], quiet=True)
 
@@ -260,6 +262,15 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     }.values():
         with pytest.raises(ConfigError, match=rf"shape \(n, 28, 28\), got {got}.*: "):
             predict(images=images, quiet=True)
+
+
+def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
+    pixels = np.full((28, 28), 0.5)
+    for refuse in (lambda: predict(images=pixels), lambda: check_images(pixels)):
+        with pytest.raises(UserError) as error:
+            refuse()
+        remedy = "pass (images.reshape(-1, 28, 28) * 255).round().astype(np.uint8)"
+        assert str(error.value).endswith(f"got float64 with (28, 28): {remedy}")
 
 
 def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):

@@ -128,7 +128,7 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
         (pixels - 1, "-1 to 0"),
         (holed, "nan to nan"),
     ):
-        with pytest.raises(MlflowException, match=rf"in \[0, 1\], .*, got {got}: divid"):
+        with pytest.raises(MlflowException, match=rf"in \[0, 1\], .* got {got}: divi"):
             model.predict(wrong)
     program = mlflow.pytorch.load_model(f"runs:/{recorded.info.run_id}/model")
     torch.testing.assert_close(program(torch.from_numpy(pixels)), expected)
