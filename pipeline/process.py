@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline import ConfigError, UserError
+from pipeline.call import warnings_last
 from pipeline.paths import outputs_dir, store_dir
 from pipeline.terminal import check_output, print_error
 
@@ -50,7 +51,8 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     atexit.register(_skip_finalization, statuses)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        function()
+        with warnings_last():
+            function()
         sys.stdout.flush()
         statuses.append(0)
     except ConfigError as error:

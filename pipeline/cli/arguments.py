@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command, Flags
+from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import (
     WrongType,
@@ -19,7 +19,7 @@ from pipeline.cli.grid import Grid, merge
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
-from pipeline.cli.words import join_spaced, read_flags, read_words
+from pipeline.cli.words import join_spaced, read_words
 
 Item = TypeVar("Item")
 
@@ -117,6 +117,7 @@ def _check(
     """
     problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
+    choices: list[Mapping[str, str]] = []
     errors: list[ConfigError | None] = []  # of each combination
     try:
         for grid in grids:
@@ -129,6 +130,7 @@ def _check(
         for grid in grids:
             own = [*grid.settings()]
             settings += own
+            choices += [grid.choices] * len(own)
             errors += [_error(values, schema, grid) for values in own]
             if grid.intervals:  # both ends of each interval must be valid
                 ends = (*own, *grid.settings("high"))
@@ -147,6 +149,7 @@ def _check(
     return Command(
         values=settings[errors.index(None)],
         settings=settings,
+        choices=choices,
         varied=varied,
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),

@@ -24,6 +24,7 @@ class Grid:
 
     values: Mapping[str, Any]  # by key: a value, `SweepValues` or an `Interval`
     files: Mapping[str, Path]  # by key: the file with the value, unless it is given
+    choices: Mapping[str, str]  # by group
     given: Set[str]  # the keys that must have an effect
     is_sweep: bool
 
@@ -65,6 +66,7 @@ def merge(
     return Grid(
         values={key: values[key] for key in order if key in values},
         files={k: path for k, path in composed.files.items() if k not in given},
+        choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
         is_sweep=composed.is_sweep,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
 from pipeline.cli.config import located, refuse
@@ -81,9 +81,12 @@ def parse(text: str, path: Path) -> dict[str, Any]:
 
 def one_line(error: Exception) -> str:
     """Return the message of an error of Hydra or YAML without line breaks."""
+    if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark):
+        what = ", ".join(filter(None, [error.context, error.problem]))
+        return f"line {mark.line + 1}, column {mark.column + 1}: {what}"
     text = str(error) or str(error.__cause__ or type(error).__name__)
     message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
-    return " ".join(message.replace('"<unicode string>", ', "").split())
+    return " ".join(message.split())
 
 
 def calls_resolver(text: str) -> bool:

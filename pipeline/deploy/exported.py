@@ -20,6 +20,7 @@ from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
+from pipeline.text import short_repr
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
@@ -74,7 +75,8 @@ class ExportedNetwork:
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all files."""
-        return f"<ExportedNetwork with {self.bit_width}>"
+        report = self.report
+        return short_repr(self, bits=report.bits, accuracy=report.accuracy)
 
     @property
     def bit_width(self) -> str:

@@ -1,6 +1,6 @@
 """The command `predict`: classifies single images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ MAX_PLOTTED = 60  # images in preparation.png
 class PredictResult:
     """The predictions for several images."""
 
-    predictions: Predictions = field(repr=False)
+    predictions: Predictions
     folder: Path  # with its files
 
 

@@ -14,7 +14,7 @@ from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
-from pipeline.terminal import counted
+from pipeline.text import short_repr
 from pipeline.unsure import TEXTS, Reason, images_of
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
@@ -31,7 +31,8 @@ class Predictions:
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
-        return f"<Predictions for {counted(len(self), 'image')}>"
+        first = [*map(int, self.classes[:10])]
+        return short_repr(self, images=len(self), first_classes=first)
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -1,7 +1,7 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
@@ -36,7 +36,7 @@ LOGGED = {
 class Inspection:
     """The explanation of a network, or the answer to one question."""
 
-    text: str  # what the command prints
+    text: str = field(repr=False)  # what the command prints
     folder: Path | None  # of its own with its files, if it has some
     run_id: str | None = None  # of the MLflow run of the network, if it is recorded
     # Whether the server has all of it; None without a server.

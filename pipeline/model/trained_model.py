@@ -25,6 +25,7 @@ from pipeline.paths import (
     data_dir,
 )
 from pipeline.tensors import tensors_sha256
+from pipeline.text import short_repr
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class TrainedModel:
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
     run_file: RunFile | None  # None if there is no file
+
+    def __repr__(self) -> str:
+        """Return a short description, for a notebook."""
+        known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
+        return short_repr(self, network=self.network.sizes, **known)
 
     @property
     def run_id(self) -> str | None:

@@ -76,7 +76,7 @@ class Children:
             add_result(child, training)
         return Outcome(
             job,
-            accuracy=training.metrics["val/accuracy"],
+            metrics=training.metrics,
             seconds=training.seconds,
             run_id=child.id,
             network=network,
@@ -125,4 +125,4 @@ class Children:
         return child.id
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key, **job.tags}
+        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key}

@@ -3,6 +3,7 @@
 Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,8 @@ class RecordedSweep:
 
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # that ended, oldest first
-    # Accuracy and seconds of each child, by its id.
-    results: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # The `training_results` of each child, by its id.
+    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, store: Path, key: str) -> "RecordedSweep":
@@ -62,10 +63,11 @@ class RecordedSweep:
         found = []
         for job in jobs:
             if isinstance(job, ValidJob) and (child := finished.get(job.fingerprint)):
-                accuracy, seconds = self.results[child.run_id]
+                metrics = dict(self.results[child.run_id])
+                seconds = metrics.pop("train/seconds", math.nan)
                 outcome = Outcome(
                     job,
-                    accuracy=accuracy,
+                    metrics=metrics,
                     seconds=seconds,
                     run_id=child.run_id,
                     network=child.network_path,

@@ -31,12 +31,13 @@ TAGGED = """run_uuid IN (
 )"""
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = """
-    SELECT run_uuid, value, (
-        SELECT total(value) FROM metrics
-        WHERE metrics.run_uuid = latest_metrics.run_uuid AND key = 'train/seconds'
-    )
-    FROM latest_metrics
-    WHERE key = 'val/accuracy' AND run_uuid IN (SELECT value FROM json_each(?))
+    SELECT run_uuid, key, value FROM latest_metrics
+    WHERE (key LIKE 'train/%' OR key LIKE 'val/%') AND key != 'train/seconds'
+        AND run_uuid IN (SELECT value FROM json_each(?))
+    UNION ALL
+    SELECT run_uuid, key, total(value) FROM metrics
+    WHERE key = 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
+    GROUP BY run_uuid
 """
 LIKE_NAMED = f"""
     SELECT name FROM runs
@@ -107,15 +108,18 @@ def children(store: Path, run_id: str) -> list[RecordedRun]:
 
 def training_results(
     store: Path, runs: Iterable[RecordedRun]
-) -> dict[str, tuple[float, float]]:
-    """Return validation accuracy and seconds of training of each run, by its id.
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of the training of each run, by its id.
 
-    Runs without an accuracy are left out.
+    These are the last values of the metrics, and train/seconds of all epochs together.
+    Runs without a validation accuracy are left out.
     """
     ids = json.dumps([run.run_id for run in runs])
+    found: dict[str, dict[str, float]] = {}
     with open_database(store) as connection:
-        rows = connection.execute(RESULTS, (ids,)).fetchall()
-    return {run_id: (accuracy, seconds) for run_id, accuracy, seconds in rows}
+        for run_id, name, value in connection.execute(RESULTS, (ids, ids)):
+            found.setdefault(run_id, {})[name] = value
+    return {run_id: each for run_id, each in found.items() if "val/accuracy" in each}
 
 
 def metric_points(store: Path, run_id: str) -> list[tuple[str, float, int, int]]:

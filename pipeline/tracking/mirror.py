@@ -4,7 +4,6 @@ The process of the command holds the `Mirror`. `import_copies`, `call_copies` an
 `copies` run in the companion.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.call import say, warn
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.terminal import command_line, status, wrap
 from pipeline.text import printable
@@ -100,11 +99,9 @@ class Mirror:
             reason = "stopped"
         except UserError as error:
             reason = printable(str(error))
-        message = wrap(
-            f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
-        )
+        message = f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         remedy = command_line("sync", server=self._server, run=run_id)
-        say(f"{message}\n  {remedy}", file=sys.stderr)
+        warn(f"{wrap(f'warning: {message}')}\n  {remedy}")
         return False
 
     def close(self) -> None:

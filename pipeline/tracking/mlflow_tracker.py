@@ -50,7 +50,7 @@ class MlflowTracker(LocalTracker):
 
     def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
-        tags = {**start.code.tags, **start.tags}
+        tags = {**start.tags, **start.code.tags}
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
             if start.resume:

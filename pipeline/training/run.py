@@ -21,6 +21,7 @@ from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
+from pipeline.text import short_repr
 from pipeline.tracking import RecordedRun
 from pipeline.tracking.tags import (
     DATA_TAG,
@@ -150,6 +151,11 @@ class TrainingRun:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
         return ordered(self.epochs[-1].metrics) | self.summary
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The content of history.csv: the metrics after each epoch."""
+        return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
+
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.
 
@@ -160,8 +166,7 @@ class TrainingRun:
         storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
         tensors = [epoch.tensors for epoch in self.epochs]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
-        table = [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
-        files.write_csv(folder / paths.CURVES_FILE, table)
+        files.write_csv(folder / paths.CURVES_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run = {
             "run_id": run_id,
@@ -178,6 +183,25 @@ class TrainResult(TrainingRun):
     folder: Path  # of its own with its files, if it is recorded
     run_id: str | None  # of the MLflow run; None if it is not recorded
     copied: bool | None  # whether the server has all of it; None without a server
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all epochs."""
+        return short_repr(
+            self,
+            val_accuracy=self.metrics["val/accuracy"],
+            train_accuracy=self.train_score["accuracy"],
+            run_id=self.run_id,
+            folder=self.folder,
+        )
+
+    def to_frame(self) -> Any:  # noqa: ANN401
+        """Return the metrics after each epoch, the content of history.csv.
+
+        It is a data frame of pandas, which has no types.
+        """
+        from pandas import DataFrame  # takes 0.3 s
+
+        return DataFrame(self.history)
 
 
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:

@@ -164,7 +164,7 @@ def _open_run(
         with open_tracker().start_run(
             name=name,
             params=params_of(dataset.name, hyperparameters),
-            tags=tags | {CHECKPOINT_TAG: checkpoint.id},
+            tags=cfg.choices | tags | {CHECKPOINT_TAG: checkpoint.id},
             resume=killed[0].run_id if killed else None,
         ) as run:
             inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()

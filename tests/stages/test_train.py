@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from mlflow.exceptions import MlflowException
 from safetensors.numpy import load_file
 
 from pipeline import cli
@@ -121,6 +122,15 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)
     assert model.metadata.metadata["input"].endswith("prepared as in mnist")
+    assert model.predict(pixels[:0]).shape == (0, 10)
+    holed = np.where(pixels == 0, np.float32("nan"), pixels)
+    for wrong, got in (
+        (pixels * 255, "0 to 255"),
+        (pixels - 1, "-1 to 0"),
+        (holed, "nan to nan"),
+    ):
+        with pytest.raises(MlflowException, match=rf"in \[0, 1\], .* got {got}: divi"):
+            model.predict(wrong)
     program = mlflow.pytorch.load_model(f"runs:/{recorded.info.run_id}/model")
     torch.testing.assert_close(program(torch.from_numpy(pixels)), expected)
 
