@@ -107,7 +107,7 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
-        child.describe_results({"Accuracy of the last export": ", ".join(accuracies)})
+        child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
@@ -127,7 +127,7 @@ def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy and bytes of the tables": text})
+    run.add_results({"Exports": text})
 
 
 def _write_page(
@@ -148,10 +148,11 @@ def _write_page(
         path.write_text(page, "utf-8")
         run.log_files("export", [path])
         text = str(displayed(results_dir("export") / path.name))
-        link = run.link(f"export/{path.name}", f"artifacts/export/{path.name}")
+        title = "interactive page of all bit widths"
+        link = run.link(title, f"artifacts/export/{path.name}")
+        run.add_links({"page of exports": link})
     else:
-        text = link = reason_for_no_page(trained.network)
-    run.describe_results({"Interactive page of all bit widths": link})
+        text = reason_for_no_page(trained.network)
     return text
 
 

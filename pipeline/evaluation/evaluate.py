@@ -63,7 +63,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     ):
         write_results(results, metrics, partial)
         run.log_files("evaluate", sorted(partial.iterdir()))
-        run.describe_results(_description(metrics, run))
+        run.add_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
     say(f"\n{_summary(metrics)}\n")

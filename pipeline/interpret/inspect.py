@@ -109,13 +109,14 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         interpret.write_analysis(analysis, partial)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
-            name = f"inspect/{report.PAGE_FILE}"
-            link = run.link(name, f"artifacts/{name}")
+            artifact = f"artifacts/inspect/{report.PAGE_FILE}"
+            link = run.link("interactive page", artifact)
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         else:
-            link = page = report.reason_for_no_page(trained.network)
+            page = report.reason_for_no_page(trained.network)
+            link = f"no interactive page: {page}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        run.describe_results({"Interactive page": link})
+        run.add_links({"page": link})
         counts = analysis.counts
         metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
         run.log_metrics(metrics, step=0)  # where MLflow draws bars

@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
     except ValueError:
         metrics = {}
-    if not metrics.keys() >= {"train/final_accuracy", "val/accuracy"}:
+    if not metrics.keys() >= {"with_final_weights/train_accuracy", "val/accuracy"}:
         raise UserError(f"{path} is damaged: it has no valid accuracies")
     return metrics
 

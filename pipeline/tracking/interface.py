@@ -140,12 +140,20 @@ class Run(OpenRun):
         """Set tags, by which runs can be searched."""
 
     @abstractmethod
-    def describe(self, text: str, results: Mapping[str, str]) -> None:
-        """Set the description on the run's page: Markdown, then entries by title."""
+    def describe(self, text: str, links: Mapping[str, str]) -> None:
+        """Set the text and links of the description, which is Markdown.
+
+        The description is a line of links, the text, and a list of results. The run's
+        page shows four lines of it and the rest on demand. See `add_links`.
+        """
 
     @abstractmethod
-    def describe_results(self, results: Mapping[str, str]) -> None:
-        """Add entries to the description, or replace those with the same titles."""
+    def add_links(self, links: Mapping[str, str]) -> None:
+        """Add links to the description, or replace the links with the same keys."""
+
+    @abstractmethod
+    def add_results(self, results: Mapping[str, str]) -> None:
+        """Add results to the description, or replace those with the same titles."""
 
     @abstractmethod
     def link(self, text: str, page: str) -> str:

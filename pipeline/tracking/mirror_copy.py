@@ -23,7 +23,7 @@ from pipeline.tracking.copying import CopyStatus, copy_runs
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
 from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
-from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
+from pipeline.tracking.mlflow_run import ENTRIES_TAG, NOTE_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, recorded_content
 from pipeline.tracking.runs import find_run
@@ -212,7 +212,7 @@ class CopiedRuns:
             # Create its copy, which stays open until the parent itself is copied.
             original = self.source.get_run(parent)
             self._remember(parent, self._find(original) or self._create(original))
-        for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
+        for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
             for original_id, copy in self._copies.items():

@@ -31,7 +31,7 @@ from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
-RESULTS_TAG = "description.results"  # the entries of the description, as JSON
+ENTRIES_TAG = "description.entries"  # its links and results, as JSON
 
 
 @dataclass
@@ -193,38 +193,49 @@ class MlflowRun(Run):
         else:
             self._client.log_batch(self.id, tags=entries)
 
-    def describe(self, text: str, results: Mapping[str, str]) -> None:
-        entries = {**self._entries(), **results}  # an export may have added some
-        self._set_note(f"{text}\n\n{_list(entries)}".strip(), entries)
+    def describe(self, text: str, links: Mapping[str, str]) -> None:
+        entries = self._entries()  # another stage may have added some
+        entries["links"].update(links)
+        parts = (_line(entries["links"]), text, _list(entries["results"]))
+        self._set_note("\n\n".join(filter(None, parts)), entries)
 
-    def describe_results(self, results: Mapping[str, str]) -> None:
-        """Update the entries, all in one list.
+    def add_links(self, links: Mapping[str, str]) -> None:
+        self._add("links", links, _line)
 
-        If a user has changed this list, it is kept, and the new entries follow in a
-        list of their own.
+    def add_results(self, results: Mapping[str, str]) -> None:
+        self._add("results", results, _list)
+
+    def _add(
+        self,
+        kind: str,
+        new: Mapping[str, str],
+        render: Callable[[Mapping[str, str]], str],
+    ) -> None:
+        """Add entries to the links or results of the description.
+
+        If a user has changed these, they are kept, and the new entries are appended.
         """
         with write_lock(self._client.store):  # evaluate and inspect may run together
-            before = self._entries()
+            entries = self._entries()
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-            entries = _list(before)
-            if entries and entries in note:
-                after = {**before, **results}
-                note = note.replace(entries, _list(after))
+            before = render(entries[kind])
+            if before and before in note:
+                entries[kind].update(new)
+                note = note.replace(before, render(entries[kind]))
             else:
-                after = {**results}
-                note = f"{note}\n\n{_list(after)}".strip()
-            self._set_note(note, after)
+                entries[kind] = {**new}
+                note = f"{note}\n\n{render(new)}".strip()
+            self._set_note(note, entries)
 
-    def _entries(self) -> dict[str, str]:
-        """Return the entries of the description by title."""
-        if self._batch:  # a child that is not recorded yet
-            return {}
-        tags = self._client.get_run(self.id).data.tags
-        return dict(json.loads(tags.get(RESULTS_TAG, "{}")))
+    def _entries(self) -> dict[str, dict[str, str]]:
+        """Return the links by key and the results by title."""
+        # A child with a batch is not recorded yet.
+        tags = {} if self._batch else self._client.get_run(self.id).data.tags
+        return {"links": {}, "results": {}, **json.loads(tags.get(ENTRIES_TAG, "{}"))}
 
-    def _set_note(self, note: str, results: Mapping[str, str]) -> None:
-        entries = json.dumps(results, ensure_ascii=False)
-        self.set_tags({NOTE_TAG: note, RESULTS_TAG: entries})
+    def _set_note(self, note: str, entries: Mapping[str, Mapping[str, str]]) -> None:
+        text = json.dumps(entries, ensure_ascii=False)
+        self.set_tags({NOTE_TAG: note, ENTRIES_TAG: text})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
@@ -284,6 +295,11 @@ def digest(sha256: str) -> str:
 def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     """Return the links from a run to its models."""
     return run.outputs.model_outputs if run.outputs else []
+
+
+def _line(links: Mapping[str, str]) -> str:
+    """Return links in the order in which they were added."""
+    return " · ".join(links.values())
 
 
 def _list(entries: Mapping[str, str]) -> str:

@@ -114,8 +114,8 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     view = BEST_FIRST | _columns(COLUMNS)
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
-    link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
+    link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
     # The UI shows one line; its start page shows the first words, without the link.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = f"Trained networks, best first: {link}. {hint}"
+    note = f"Trained networks, sorted by validation accuracy. {link} {hint}"
     return {**tags, "mlflow.note.content": note}

@@ -30,9 +30,7 @@ from pipeline.tracking.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import FIRST_METRICS, ordered
-
-FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
+from pipeline.training.log import FINAL, FIRST_METRICS, ordered
 
 
 @dataclass(frozen=True)
@@ -135,20 +133,19 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def summary(self) -> dict[str, float]:
-        """The metrics that have one value for the whole training."""
-        accuracies = [epoch.metrics["val/accuracy"] for epoch in self.epochs[1:]]
-        best = max(accuracies)
-        return {
-            "val/best_accuracy": best,
-            "val/best_epoch": accuracies.index(best) + 1,
-            **{f"{FINAL}{name}": value for name, value in self.train_score.items()},
-        }
+    def best_epoch(self) -> Epoch:
+        """The epoch with the highest validation accuracy; the first of several."""
+        return max(self.epochs[1:], key=lambda epoch: epoch.metrics["val/accuracy"])
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """`train_score`, with the names of the metrics in MLflow."""
+        return {f"{FINAL}{name}": value for name, value in self.train_score.items()}
 
     @property
     def metrics(self) -> dict[str, float]:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
-        return ordered(self.epochs[-1].metrics) | self.summary
+        return ordered(self.epochs[-1].metrics) | self.final_metrics
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.

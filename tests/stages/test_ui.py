@@ -80,7 +80,7 @@ def test_learning_curves_are_first_then_weights_then_the_results_of_other_stages
     page.get_by_text("val/accuracy").first.wait_for()
     text = page.locator("body").inner_text()
     assert text.index("val/accuracy") < text.index("train/loss")
-    assert text.index("train/final_loss") < text.index("weights/layer_1")
+    assert text.index("with_final_weights/train_loss") < text.index("weights/layer_1")
     page.goto(f"{run}/model-metrics?workflowType=machine_learning")
     section = page.locator("[data-testid=experiment-view-compare-runs-section-header]")
     section.first.wait_for()
