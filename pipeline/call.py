@@ -83,7 +83,7 @@ def _content(folder: Path) -> set[str]:
     if not folder.exists():
         return set()
 
-    def fail(error: OSError) -> None:  # by default, a folder would seem to be empty
+    def fail(error: OSError) -> None:  # without this, it would seem to be empty
         raise error
 
     return {

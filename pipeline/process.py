@@ -67,7 +67,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
-        if isinstance(ending.code, str):  # from _terminate
+        if isinstance(ending.code, str):  # set by _terminate
             print_error(str(ending))
             statuses.append(143)
             sys.exit(143)

@@ -18,7 +18,7 @@ from pipeline import UserError
 from pipeline.call import say
 from pipeline.text import WIDTH, printable
 
-STDERR = 2  # its descriptor
+STDERR = 2  # the file descriptor
 
 
 class _Output(io.FileIO):

@@ -57,7 +57,7 @@ def describe(dataset: Dataset) -> dict[str, object]:
         }
         for part, images in (("train", dataset.train), ("test", dataset.test))
     }
-    # From the number of pixels of each level; as floats, the images need 400 MB.
+    # Computed from the number of pixels of each level: as floats, images need 400 MB.
     levels = np.bincount(dataset.train.images.ravel(), minlength=256)
     fractions, values = levels / levels.sum(), np.arange(256) / 255
     mean = float(fractions @ values)

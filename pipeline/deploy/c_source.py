@@ -104,7 +104,7 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     """Select test images that together activate each hidden neuron, if possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
-    output is 2 to 254: then a wrong shift, or a wrong weight of layer_2, changes a
+    output is 2 to 254: then a wrong shift, or a wrong weight of layer 2, changes a
     logit. Neurons that only reach an output of 1 come last.
     """
     network, images = model.integers, model.dataset.test.images[:CANDIDATES]

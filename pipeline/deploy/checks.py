@@ -21,7 +21,7 @@ HEADER = 2  # bytes that a program writes before the results of the images
 class Outputs:
     """What an implementation computes for some images."""
 
-    sums: Int64[np.ndarray, "n hidden"]  # of layer_1
+    sums: Int64[np.ndarray, "n hidden"]  # of layer 1
     logits: Int64[np.ndarray, "n 10"]
 
     @classmethod
@@ -101,7 +101,7 @@ def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
         for check in checks:
             text = f"{check.name}: {check.skipped or check.compared}"
             images.setdefault((bool(check.skipped), text), []).append(check.images)
-    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
+    lines = ["Compared with NumPy (integers) and with PyTorch (floating point):"]
     for (skipped, text), counts in sorted(images.items(), key=lambda item: item[0][0]):
         start = "  not run  " if skipped else "  equal    "
         text += "" if skipped else f" of {sum(counts):,} images"

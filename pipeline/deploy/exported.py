@@ -34,7 +34,7 @@ class ExportReport:
     Accuracies are those on the test images, in [0, 1].
     """
 
-    bits: int  # of a weight of layer_1
+    bits: int  # of a weight of layer 1
     finetune: int  # epochs of fine-tuning
     hidden: int  # neurons
     dataset: str
@@ -78,7 +78,7 @@ class ExportedNetwork:
 
     @property
     def bit_width(self) -> str:
-        """The bit width of the weights of layer_1, such as "8 bits"."""
+        """The bit width of the weights of layer 1, such as "8 bits"."""
         return counted(self.integers.bits, "bit")
 
     def write(self, folder: Path) -> None:
@@ -141,7 +141,7 @@ def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:
-    """Plot the weights of layer_1 beside those that the integers represent."""
+    """Plot the weights of layer 1 beside those that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
     train = model.dataset.split(model.trained.split).train

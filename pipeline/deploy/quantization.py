@@ -12,7 +12,7 @@ from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.integers import LIMIT, IntegerNetwork
 
-# By the bits of a weight of layer_1: -n to n. With 1 bit, there is no 0.
+# By the bits of a weight of layer 1: -n to n. With 1 bit, there is no 0.
 LARGEST_WEIGHTS = {8: 127, 4: 7, 2: 1, 1: 1}
 BIT_WIDTHS = tuple(LARGEST_WEIGHTS)
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
@@ -27,7 +27,7 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The bit width of the weights of layer_1; those of layer_2 have 8 bits.
+        bits: The bit width of the weights of layer 1; those of layer 2 have 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.

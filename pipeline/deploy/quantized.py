@@ -43,7 +43,7 @@ class QuantizedModel:
             trained: The trained network. The seed of its training also shuffles the
                 images of fine-tuning.
             dataset: Its data set.
-            bits: The bit width of the weights of layer_1, one of `BIT_WIDTHS`.
+            bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
             finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 

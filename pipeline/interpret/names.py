@@ -1,6 +1,6 @@
 """Names of neurons and parameters, and what they refer to.
 
-Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
+Neurons are counted from 1: N11 is the first neuron of layer 1, N120 the twentieth, and
 N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
 layer_1[300,5] leads from pixel 300 (row 10, column 20) to the sixth neuron, N16. In the
 sum of this neuron, where terms are counted from 1, the same weight is M301.

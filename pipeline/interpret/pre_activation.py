@@ -35,7 +35,7 @@ class PreActivation:
     layer: int  # 1: hidden, 2: one neuron for each class
     number: int  # of the neuron in its layer, from 1
     weights: Float[np.ndarray, " inputs"]
-    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
+    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
 
     @property
@@ -174,7 +174,7 @@ def with_rest(
 def pre_activations(
     network: Network, image: UInt8[np.ndarray, "28 28"]
 ) -> dict[str, PreActivation]:
-    """Return the sum of every neuron by name, those of layer_1 first, in float64.
+    """Return the sum of every neuron by name, those of layer 1 first, in float64.
 
     PyTorch computes the same sums in float32; they differ in the sixth digit.
     """

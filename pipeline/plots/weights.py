@@ -1,4 +1,4 @@
-"""The image of the weights of layer_1 after an epoch, as stage train records it.
+"""The image of the weights of layer 1 after an epoch, as stage train records it.
 
 It is drawn with NumPy and Pillow in 10 ms. Matplotlib would take longer than an epoch.
 """
@@ -59,7 +59,7 @@ def weight_images(
     image.paste(grid, (0, round(HEADER * width)))
     y = round(HEADER * width) + grid.height + size
     part = f", the first {len(drawn)} of {len(weights)}" * (len(weights) > len(drawn))
-    caption = f"weights of layer_1, one image for each neuron{part}"
+    caption = f"weights of layer 1, one image for each neuron{part}"
     draw.text((size // 2, y), caption, MUTED, font(round(0.75 * size)))
     y += 2 * size
     cell = width // 2, (width - y) // 2

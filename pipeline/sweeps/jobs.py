@@ -43,7 +43,7 @@ class DataFile:
 class Job:
     """One training run of a sweep, which can be invalid; see `ValidJob`."""
 
-    values: Mapping[str, Any]  # of all keys; some are invalid if there are problems
+    values: Mapping[str, Any]  # by key; some are invalid if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
 
@@ -101,7 +101,7 @@ class Job:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The keys that the sweep varies, as tags of its run."""
+        """The values of the keys that the sweep varies, as tags of its run."""
         return {key: str(value) for key, value in self.swept.items()}
 
 
@@ -139,11 +139,11 @@ class Outcome:
     job: Job
     error: str = ""  # one line; empty if the job succeeded
     accuracy: float = math.nan  # on the validation images, in [0, 1]; NaN if it failed
-    seconds: float = math.nan  # of all epochs together; NaN if it failed
-    run_id: str | None = None  # of its run in MLflow, also if it failed
+    seconds: float = math.nan  # the time of all epochs; NaN if it failed
+    run_id: str | None = None  # the id of its MLflow run, also if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
-    traceback: str = field(default="", repr=False)  # of an error in the program
+    traceback: str = field(default="", repr=False)  # set for an error in the program
 
 
 OnResult = Callable[[Outcome], object]
@@ -190,8 +190,8 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
         are one, too.
 
     Raises:
-        UserError, OSError: If a data set is not available. Without its hash, the sweep
-            would have another key than with it.
+        UserError, OSError: If a data set is not available: the key of the sweep depends
+            on its hash.
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
@@ -251,5 +251,5 @@ def sweep_name(
 
 def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
     """Return the params that the sweep does not vary; at least one job is valid."""
-    job = next(job for job in jobs if not job.problems)  # its data set has a name
+    job = next(job for job in jobs if not job.problems)  # a valid job
     return {key: x for key, x in job.params.items() if key not in job.varied}

@@ -11,7 +11,7 @@ from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking import OpenRun
 
-MAX_REASONS = 3  # in the message of an error
+MAX_REASONS = 3  # the number of reasons in an error message
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
     outcomes: Sequence[Outcome] = field(repr=False)  # in the order of their values
-    folder: Path  # of the table and the plot
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    folder: Path  # contains the table and the plot
+    run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
 
@@ -42,7 +42,7 @@ class SweepResult:
             {
                 **outcome.job.swept,
                 "val/accuracy": None if outcome.error else outcome.accuracy,
-                # Its settings can be invalid.
+                # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
                 "seconds": None if outcome.error else round(outcome.seconds, 3),
                 "run_id": outcome.run_id,
@@ -77,14 +77,14 @@ class SweepResult:
 
 
 class _ClosedRun(NamedTuple):
-    """What a `SweepFailed` in another process knows of the run of the sweep."""
+    """The run of the sweep, in a `SweepFailed` that was sent to another process."""
 
     id: str | None
     copied: bool | None
 
 
 class SweepFailed(UserError):
-    """Training runs of a sweep failed; the `result` also has those that did not."""
+    """Training runs of a sweep failed; `result` contains all outcomes."""
 
     def __init__(
         self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun

@@ -54,7 +54,7 @@ class RecordedRun:
 
     run_id: str
     name: str
-    experiment: str  # its name
+    experiment: str  # the name of the experiment
     status: str  # a `Status`
     tags: Mapping[str, str]
     artifacts: Path  # their folder
@@ -121,7 +121,7 @@ def training_results(
 def metric_points(store: Path, run_id: str) -> list[tuple[str, float, int, int]]:
     """Return name, value, time and step of each point of all metrics of a run.
 
-    MLflow reads each metric by itself, which takes ten times as long.
+    MLflow reads one metric at a time, which takes ten times as long.
     """
     with open_database(store) as connection:
         rows = connection.execute(POINTS, (run_id,)).fetchall()
@@ -171,6 +171,6 @@ def _select(
                 own, path = tags.setdefault(run_id, {}), path_from_uri(uri)
                 run = RecordedRun(run_id, name, experiment, status, own, path, start)
                 runs[run_id] = run
-            if key is not None:  # of a run without tags
+            if key is not None:  # None for a run without tags
                 tags[run_id][key] = value
     return [*runs.values()]

@@ -53,8 +53,8 @@ class OpenRun(ABC):
     ) -> None:
         """Call function(run, ...) where the run is recorded, perhaps later.
 
-        Calls are made in their order. The function is one of a module and calls methods
-        of the run that it gets.
+        Calls are made in their order. The function is defined in a module and calls
+        methods of the run that it gets.
 
         Raises:
             UserError, OSError: If the run or what an earlier call recorded is lost.
@@ -62,7 +62,7 @@ class OpenRun(ABC):
 
     @abstractmethod
     def wait(self) -> None:
-        """Wait until all calls are made; raise the first error of them."""
+        """Wait until all calls are made; raise their first error."""
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
@@ -137,7 +137,7 @@ class Run(OpenRun):
 
     @abstractmethod
     def set_tags(self, tags: Tags) -> None:
-        """Set tags, by which runs can be searched."""
+        """Set tags, which can be used to search for runs."""
 
     @abstractmethod
     def describe(self, text: str, links: Mapping[str, str]) -> None:

@@ -29,14 +29,14 @@ from pipeline.tracking.run_copy import RunCopy, recorded_content
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
 
-ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
-WAIT_SECONDS = 2.0  # for another process that copies, while a run is open
+ERRORS = (MlflowException, OSError, UserError)  # errors of a run or of the server
+WAIT_SECONDS = 2.0  # the wait for another process that copies
 
 
 @cache
 def _copied_runs(store: Path, server: str) -> "CopiedRuns":
     """Return the copies on a server; they remember what this process has sent."""
-    # A retry would create twice.
+    # A retry could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     return CopiedRuns(open_store(store), server)
@@ -95,7 +95,7 @@ class CopiedRuns:
         """Connect to a server."""
         self.source, self.url = source, url
         self._server = MlflowClient(url)
-        self._copies: dict[str, RunCopy] = {}  # by the id of the original
+        self._copies: dict[str, RunCopy] = {}  # the copies, by the ids of the originals
         self._experiments: dict[str, str] = {}  # their ids by those of the originals
 
     def try_update(self, recorded: RecordedRun) -> CopyStatus | None:
@@ -209,7 +209,7 @@ class CopiedRuns:
         parent = tags.get(PARENT_TAG, "")
         is_new = parent and parent not in self._copies
         if is_new and named_runs(self.source.store, parent):  # it was not deleted
-            # Create its copy, which stays open until the parent itself is copied.
+            # The copy of the parent stays open until the parent itself is copied.
             original = self.source.get_run(parent)
             self._remember(parent, self._find(original) or self._create(original))
         for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):

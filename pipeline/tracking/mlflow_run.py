@@ -31,7 +31,7 @@ from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
-ENTRIES_TAG = "description.entries"  # its links and results, as JSON
+ENTRIES_TAG = "description.entries"  # the links and results, as JSON
 
 
 @dataclass
@@ -88,7 +88,7 @@ class MlflowRun(Run):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        with translate_errors(self._client.store):  # in a companion, the only one
+        with translate_errors(self._client.store):  # a companion has no other handler
             function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
@@ -100,7 +100,7 @@ class MlflowRun(Run):
         )
         if diff:
             self.log_text("code.diff", diff)
-        else:  # a resumed run may have one of its first start
+        else:  # a resumed run may have the one of its first start
             (self.artifacts / "code.diff").unlink(missing_ok=True)
 
     def log_points(self, points: Points) -> None:
@@ -112,7 +112,7 @@ class MlflowRun(Run):
         if self._batch:
             self._batch.metrics += metrics
         else:
-            self._client.log_batch(self.id, metrics=metrics)  # in parts of 1,000
+            self._client.log_batch(self.id, metrics=metrics)  # it sends 1,000 at a time
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.

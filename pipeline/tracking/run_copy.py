@@ -1,6 +1,6 @@
-"""The copy of one run on a server: what this process sends to it, and has sent.
+"""The copy of one run on a server: sends the data that this process has not yet sent.
 
-It is used by `mirror_copy`, in the companion that copies runs.
+`mirror_copy` uses it, in the companion that copies runs.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
 
-CONNECTIONS = 4  # for files
-WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
+CONNECTIONS = 4  # files that are sent at a time
+WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
 HASH_TAG = "copy.sha256"  # a hash of the original as it was copied
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
+Point = tuple[str, str, int, int]  # name, value, time and step of a metric
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class RunCopy:
         self._send_models(original, copy)
         info, server = original.info, self._server
         views = self._source.get_experiment(info.experiment_id).tags
-        if view := views.get(VIEW_TAG + info.run_id):  # of the children of a sweep
+        if view := views.get(VIEW_TAG + info.run_id):  # the view of a sweep's children
             tag = VIEW_TAG + self.run_id, view.replace(info.run_id, self.run_id)
             server.set_experiment_tag(self.experiment_id, *tag)
         server.set_terminated(self.run_id, info.status, info.end_time)
@@ -133,7 +133,7 @@ class RunCopy:
         new = {
             path: stat
             for path, stat in _changed(_files(artifacts), self._sent.files).items()
-            # One that is being written is newer.
+            # A file that is being written has a later time.
             if not is_open or now - stat[1] > WRITING_NS
         }
 
@@ -189,7 +189,7 @@ def _changed(
 
 
 def _point(metric: Metric) -> Point:
-    # As text, because NaN differs from itself.
+    # Values are compared as text, because NaN differs from itself.
     return metric.key, str(metric.value), metric.timestamp, metric.step
 
 
