@@ -76,7 +76,7 @@ def command_of(
             _check_stage(each, schema, flags)
     except ConfigError as error:
         problems += error.problems
-        composed = [Composition(defaults(), {})]  # in place of the values of files
+        composed = [Composition(defaults(), {})]  # replaces the values of files
     grids = []
     for each in composed:
         saved, unreadable = _read_saved(each, values, schema)
@@ -117,7 +117,7 @@ def _check(
     """
     problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
-    errors: list[ConfigError | None] = []  # of each combination
+    errors: list[ConfigError | None] = []  # the error of each combination
     try:
         for grid in grids:
             problems += _unknown_keys(grid, schema)

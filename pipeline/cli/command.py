@@ -65,9 +65,9 @@ class Flags:
 class Command:
     """A valid command: what to run a stage or a sweep with."""
 
-    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid combination
+    values: Mapping[str, Any]  # by key; in a sweep, those of a valid combination
     settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
-    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of a search
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
     prints: bool = False  # --cfg job: only print the values

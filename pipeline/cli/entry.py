@@ -69,7 +69,7 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
     sweeps = sweeps.format(name=name, experiments=experiments)
     paragraphs = [
-        text if text.startswith(" ") else wrap(text, indent=0)  # the former is a list
+        text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
     return template.format(

@@ -23,7 +23,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--cfg", "-c", choices=["job"])
-    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
+    parser.add_argument("--resolve", action="store_true")  # --cfg always resolves
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--config-name", "-cn", default=Flags.name)
     try:
