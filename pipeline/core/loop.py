@@ -162,7 +162,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
 def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
-    # Not with `logits`, which accepts gray levels only: the exercise also asks what a
+    # `logits` accepts gray levels only, but the exercise also asks what a
     # network learns from pixels that are not divided by 255.
     return _score(network.unchecked_logits(data.images), labels)
 

@@ -28,7 +28,7 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     """
     array = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
-        return np.require(array, requirements=["C", "W"])  # as PyTorch needs them
+        return np.require(array, requirements=["C", "W"])  # PyTorch needs both
     rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
     raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {_remedy(array)}")
 

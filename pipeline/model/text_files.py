@@ -17,9 +17,9 @@ from pipeline import UserError
 class RunFile:
     """The content of `run.json`, which differs between equal training runs."""
 
-    # Of the MLflow run; None if it was not recorded.
+    # The id of the MLflow run; None if it was not recorded.
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
-    seconds: list[FiniteFloat]  # of each epoch, from epoch 1
+    seconds: list[FiniteFloat]  # the duration of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
 
 

@@ -38,7 +38,7 @@ class Checkpoint:
         """Keep references to the objects that `save` reads and `resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / "state", folder / "epochs"
-        self._size, self._hash = 0, hashlib.sha256()  # of the file of the epochs
+        self._size, self._hash = 0, hashlib.sha256()  # those of the file `epochs`
 
     @property
     def id(self) -> str:

@@ -25,7 +25,7 @@ FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 # The names of the scores of the trained network on its training images start with this.
 # MLflow sorts the sections of charts by name, so these bars follow the learning curves.
 FINAL = "with_final_weights/train_"
-MAX_IMAGES = 20  # of the weights, in addition to the initial ones
+MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 
 
 def log_inputs(

@@ -17,7 +17,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
     """Yield the epochs; after each, print a line above the progress bar."""
     console = new_console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
-        task = progress.add_task("epochs", total=total)  # also of a resumed run
+        task = progress.add_task("epochs", total=total)  # those before a resume too
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
             yield epoch  # the caller saves it before its line is printed

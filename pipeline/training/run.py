@@ -38,11 +38,11 @@ class TrainingRun:
     """A finished training run."""
 
     dataset: str  # the name of the data set
-    data_sha256: str  # of the file of the data set
+    data_sha256: str  # the hash of the file of the data set
     hyperparameters: Hyperparameters
-    epochs: Sequence[Epoch] = field(repr=False)  # from 0, before the training
-    train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `smallest_margin`
+    epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
+    train_score: Mapping[str, float]  # see `measure`
+    min_margin: float  # see `smallest_margin`
     host: str
     processor: str
 
@@ -172,8 +172,8 @@ class TrainingRun:
 class TrainResult(TrainingRun):
     """What the stage train returns: a training run, and where it is recorded."""
 
-    folder: Path  # of its own with its files, if it is recorded
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the id of the MLflow run; None if it is not recorded
     copied: bool | None  # whether the server has all of it; None without a server
 
 

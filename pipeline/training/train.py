@@ -150,7 +150,7 @@ def _open_run(
     network, name = state.network, _name(cfg, original)
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_tracked:
-        prepare_export(cfg.hidden)  # in another process, alongside training
+        prepare_export(cfg.hidden)  # another process does this during training
     tags = training_tags(hyperparameters, dataset.sha256)
     if original:
         tags[REPRODUCES_TAG] = original.run.run_id
