@@ -24,7 +24,7 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
-MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
+MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:

@@ -51,11 +51,11 @@ class Outputs:
 class Check:
     """The result of a comparison with the reference."""
 
-    name: str  # of the implementation, such as "C code, gcc 14.2.0"
-    images: int = 0  # that were compared
+    name: str  # the implementation, such as "C code, gcc 14.2.0"
+    images: int = 0  # the number of compared images
     compared: str = "sums and logits"  # the values that were compared
     difference: str = ""  # the first one; "" if there is none
-    skipped: str = ""  # why the comparison could not be made; "" if it was
+    skipped: str = ""  # why nothing was compared; "" if it was
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
 
 
@@ -96,7 +96,7 @@ def compare(
 
 def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
     """Return a line for each comparison of exports; those not run come last."""
-    images: dict[tuple[bool, str], list[int]] = {}  # by whether it was skipped
+    images: dict[tuple[bool, str], list[int]] = {}  # by (skipped, text)
     for checks in exports:
         for check in checks:
             text = f"{check.name}: {check.skipped or check.compared}"

@@ -31,8 +31,8 @@ class ExportResult:
     """The exports of one network, or of several."""
 
     exported: tuple[ExportedNetwork, ...]
-    folder: Path  # of its own with its files, if they are recorded
-    run_id: str | None  # of the MLflow run of the network or of the sweep
+    folder: Path  # with the files; if they are recorded, in the store
+    run_id: str | None  # the MLflow run of the network or of the sweep
     copied: bool | None  # whether the server has all of it; None without a server
 
 
@@ -95,7 +95,7 @@ def _select_networks(
 def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
-    described: dict[str | None, tuple[Run, list[str]]] = {}  # by the id of the run
+    described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
         exported, child = results[each], run
         exported.write(folder / each.folder)

@@ -29,18 +29,18 @@ class IntegerNetwork:
     multiplies an output, scale_2 / output_unit.
     """
 
-    bits: int  # of a weight of layer 1: 8, 4, 2 or 1
+    bits: int  # bits for each weight of layer 1: 8, 4, 2 or 1
     weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer 1
     biases_1: Int32[np.ndarray, " hidden"]  # biases of layer 1
     shifts: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
     weights_2: Int8[np.ndarray, "10 hidden"]  # weights of layer 2
     biases_2: Int32[np.ndarray, "10"]  # biases of layer 2
-    scale_1: Float[np.ndarray, " hidden"]  # of a weight of layer 1
-    scale_2: float  # of a logit
+    scale_1: Float[np.ndarray, " hidden"]  # scales of the weights of layer 1
+    scale_2: float  # the scale of the logits
 
     @property
     def hidden(self) -> int:
-        """The number of neurons in layer_1."""
+        """The number of neurons in layer 1."""
         return len(self.biases_1)
 
     @property
@@ -88,7 +88,7 @@ class IntegerNetwork:
         return np.asarray(np.minimum(self.shifted(sums), WHITE))
 
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
-        """Compute the logits from the sums of layer_1."""
+        """Compute the logits from the sums of layer 1."""
         weights = self.weights_2.T.astype(np.int64)
         biases = self.biases_2.astype(np.int64)
         parts = (sums[row : row + BATCH] for row in range(0, len(sums), BATCH))

@@ -37,8 +37,8 @@ class Inspection:
     """The explanation of a network, or the answer to one question."""
 
     text: str  # what the command prints
-    folder: Path | None  # of its own with its files, if it has some
-    run_id: str | None = None  # of the MLflow run of the network, if it is recorded
+    folder: Path | None  # with the files, if there are any
+    run_id: str | None = None  # the MLflow run of the network, if it is recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
 
@@ -119,7 +119,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         run.add_links({"page": link})
         counts = analysis.counts
         metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
-        run.log_metrics(metrics, step=0)  # where MLflow draws bars
+        run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.example[0])
@@ -145,7 +145,7 @@ def _explain_neurons(
     if cfg.integers:
         path, network, metadata = deploy.find_export(
             outputs_dir() / "export",
-            trained.path.resolve().parent.parent / "export",  # of a run
+            trained.path.resolve().parent.parent / "export",  # in the folder of a run
             weights_sha256=trained.sha256,
             command=command_line("export", run=cfg.run, model=cfg.model),
         )

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipeline import ConfigError, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
-INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # from 0, and from 1
+INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # numbers from 0 and from 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ParameterLocation:
 
     layer: int
     input: int | None  # the pixel or neuron of a weight, from 0; None for a bias
-    neuron: int  # that adds it to its sum, from 0
+    neuron: int  # the neuron that adds it to its sum, from 0
 
     @property
     def name(self) -> str:

@@ -33,7 +33,7 @@ class PreActivation:
     """
 
     layer: int  # 1: hidden, 2: one neuron for each class
-    number: int  # of the neuron in its layer, from 1
+    number: int  # the number of the neuron in its layer, from 1
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
@@ -45,7 +45,7 @@ class PreActivation:
 
     @property
     def input_names(self) -> list[str]:
-        """The pixels, or the neurons of layer_1."""
+        """The pixels, or the neurons of layer 1."""
         inputs = range(len(self.inputs))
         if self.layer == 1:
             return [f"pixel {k}" for k in inputs]
@@ -69,7 +69,7 @@ class PreActivation:
 
     @property
     def relu(self) -> float:
-        """The sum after ReLU: the output of a neuron of layer_1."""
+        """The sum after ReLU: the output of a neuron of layer 1."""
         return max(0.0, self.z)
 
     @property
@@ -136,7 +136,7 @@ class PreActivation:
         """Return the columns from the logits to the prediction, by heading.
 
         Args:
-            logits: The sums of layer_2.
+            logits: The sums of layer 2.
             z: The same, rounded.
             shares: The probabilities and their sum, as texts.
         """

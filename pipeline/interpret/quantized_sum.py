@@ -27,7 +27,7 @@ class Shift:
     """How a sum of layer 1 becomes the output of its neuron in integers."""
 
     n: int  # the sum is divided by 2^n
-    half: int  # of 2^n, which is added first
+    half: int  # half of 2^n, which is added first
     shifted: int  # the result
     output: int  # the result after the clamp
 
@@ -39,7 +39,7 @@ class IntegerSum:
     weights: Int64[np.ndarray, " inputs"]
     inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
     bias: int
-    scale: float  # of a weight in layer 1, of the sum in layer 2
+    scale: float  # the scale of a weight in layer 1, of the sum in layer 2
     shift: Shift | None  # None in layer 2
 
     @property

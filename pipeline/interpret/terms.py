@@ -40,7 +40,7 @@ def write_terms(
 def term_images(
     pre_activation: PreActivation, always_zero: Bool[np.ndarray, "784"]
 ) -> ImageRow:
-    """Return the weights, pixels and products of a neuron of layer_1.
+    """Return the weights, pixels and products of a neuron of layer 1.
 
     Products are never gray, because a pixel that is 0 in all training images can be
     above 0 in other images.

@@ -16,7 +16,7 @@ from pipeline.interpret.pre_activation import PreActivation, rounded
 from pipeline.terminal import wrap
 from pipeline.text import table
 
-MAX_TERMS = 12  # of a sum, those with the largest absolute values
+MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
 
 def worksheets(

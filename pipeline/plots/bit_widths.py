@@ -19,10 +19,10 @@ from pipeline.plots.common import (
 from pipeline.plots.rows import ImageRow, image_rows
 from pipeline.terminal import counted
 
-MAX_NEURONS = 100  # in the plot of the weights
+MAX_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
 SATURATED_BITS = 2  # up to this bit width, no integer is larger than 1
-IMAGES_PER_ROW, MAX_ROWS = 6, 2  # of each kind of change
+IMAGES_PER_ROW, MAX_ROWS = 6, 2  # limits for each kind of change
 
 
 def rounded_weights(

@@ -25,13 +25,13 @@ from pipeline.plots.common import (
     weight_scale,
 )
 
-MAX_NEURONS = 100  # in one image
+MAX_NEURONS = 100  # neurons in one image
 MAX_NAMED = 30  # neurons with a name below each image; more names would overlap
 # Fractions of the width: what MLflow's card shows of a square image without scrolling
 # (measured in Chromium at 1366x768), the header in it, and the size of the text.
 VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
 BINS = 40
-SHADES = 12  # of blue, and of red
+SHADES = 12  # shades of blue and of red
 
 
 def weight_images(
