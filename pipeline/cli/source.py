@@ -21,9 +21,7 @@ from pipeline.cli.config import located, refuse
 from pipeline.cli.hydra_internals import header_package
 from pipeline.paths import displayed
 
-HYDRA = re.compile(
-    r"(^|[@/\s:])hydra([/.@:]|$)"
-)  # hydra in a package or a defaults list
+HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
