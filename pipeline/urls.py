@@ -13,7 +13,7 @@ from pipeline.paths import store_dir
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI is that of a server, and not of a store."""
+    """Return whether a URI locates a server, and not a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
@@ -22,7 +22,7 @@ def server_url(value: str | None) -> str | None:
 
     Raises:
         ValueError: If it is another URL, or contains a password; or if the variable is
-            neither such a URL nor that of the store.
+            neither such a URL nor the URL of the store.
     """
     if value is not None:
         return _checked(value)

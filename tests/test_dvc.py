@@ -205,7 +205,7 @@ def test_repro_runs_changed_stages_and_gives_the_run_of_train_and_experiments(
 
 
 def check_that_all_are_the_same(runs, copied, repository):
-    """Check the runs of repro, train and an experiment, and that of one in a copy."""
+    """Check the runs of repro, train, an experiment, and an experiment in a copy."""
     commit = repository("git", "rev-parse", "HEAD").strip()
     # In a copy, DVC commits the edit before it runs the stages.
     assert [run.data.tags["git.commit"] for run in runs] == [commit] * 3

@@ -49,7 +49,7 @@ def command_of(
         items: What is given: words or keywords.
         read: Returns the key and the parsed value of an item, or a group and its
             `Choices`.
-        schema: That of the stage.
+        schema: The schema of the stage.
         flags: The flags of the command.
 
     Raises:

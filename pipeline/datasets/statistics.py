@@ -9,7 +9,7 @@ from pipeline.core.dataset import Dataset
 
 
 class Counts(BaseModel):
-    """The number of images, and of those of each class."""
+    """The number of all images, and of the images of each class."""
 
     images: int
     per_class: list[int] = Field(min_length=CLASSES, max_length=CLASSES)

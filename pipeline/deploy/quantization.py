@@ -27,7 +27,7 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The bit width of the weights of layer 1; those of layer 2 have 8 bits.
+        bits: The bit width of the weights of layer 1; layer 2 always has 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.

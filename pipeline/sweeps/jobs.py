@@ -105,7 +105,7 @@ class Job:
         return {key: str(value) for key, value in self.swept.items()}
 
 
-@dataclass(frozen=True, repr=False)  # it has that of `Job`
+@dataclass(frozen=True, repr=False)  # `Job` defines __repr__
 class ValidJob(Job):
     """A job that can be trained, because its data set is prepared."""
 

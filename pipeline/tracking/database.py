@@ -1,6 +1,6 @@
 """Reads the runs in the database of the store with SQL.
 
-MLflow is not imported, because it takes a second. The tables are those of MLflow 3;
+MLflow is not imported, because it takes a second. These are the tables of MLflow 3;
 `tests/tracking/test_mlflow_internals.py` fails if a new version changes them.
 """
 
@@ -74,7 +74,7 @@ class RecordedRun:
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
-    Deleted runs and those of deleted experiments are left out. The list is empty if
+    Deleted runs and runs of deleted experiments are left out. The list is empty if
     nothing is recorded yet. It takes 0.2 s for 5,000 runs.
     """
     wanted = [*values]
@@ -136,10 +136,10 @@ def named_runs(
 ) -> list[RecordedRun]:
     """Return the runs with this name, id or start of an id, newest first.
 
-    `deleted` selects deleted runs, and experiments="deleted" those of such experiments.
+    `deleted` selects deleted runs, experiments="deleted" runs of deleted experiments.
     """
     condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
-    if experiments == "deleted":  # then all of their runs are
+    if experiments == "deleted":  # all of their runs are deleted, too
         condition = NAMED
     return _select(store, condition, *[text] * 4, experiments=experiments)
 

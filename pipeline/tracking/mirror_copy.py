@@ -96,7 +96,7 @@ class CopiedRuns:
         self.source, self.url = source, url
         self._server = MlflowClient(url)
         self._copies: dict[str, RunCopy] = {}  # the copies, by the ids of the originals
-        self._experiments: dict[str, str] = {}  # their ids by those of the originals
+        self._experiments: dict[str, str] = {}  # the ids of the copies by original id
 
     def try_update(self, recorded: RecordedRun) -> CopyStatus | None:
         """Bring the copy of a closed run up to date; see `update`.
@@ -195,7 +195,7 @@ class CopiedRuns:
         return next(iter(runs), None)
 
     def _create(self, run: entities.Run) -> entities.Run:
-        """Create the copy of a run and, if necessary, that of its parent."""
+        """Create the copy of a run and, if necessary, the copy of its parent."""
         return self._server.create_run(
             self._experiment_of(run),
             start_time=run.info.start_time,

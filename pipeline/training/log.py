@@ -114,7 +114,7 @@ def log_result(
 
     Args:
         run: The run.
-        params: Those of the run.
+        params: The params of the run.
         accuracy: The validation accuracy of the trained network.
         final_metrics: See `TrainingRun.final_metrics`.
         network: Its sizes and its number of parameters, for the description.

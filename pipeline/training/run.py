@@ -187,7 +187,7 @@ def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[st
 
 
 def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:
-    """Train on one thread, so that the bytes equal those of a single training run.
+    """Train on one thread, so that a single training run gives the same bytes.
 
     It uses neither the configuration nor MLflow, and it writes no file.
 

@@ -114,7 +114,7 @@ def _train(
         numbers = interrupt.between(range(len(epochs), cfg.epochs + 1))
         fitted = fit(state, split, epochs=numbers, batch_size=cfg.batch_size)
         for epoch in print_epochs(fitted, total=cfg.epochs):
-            checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
+            checkpoint.save(epoch)  # `fit` waits, so `state` belongs to this epoch
             epochs.append(epoch)
             run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
