@@ -94,7 +94,7 @@ def _content(folder: Path) -> set[str]:
 
 
 def prepare_replacement(folder: Path, new: Path) -> None:
-    """Before `new` replaces the folder of this call, check it, and record the content.
+    """Check the folder of this call before `new` replaces it, and record its content.
 
     Other folders belong to the project and need no record.
 
@@ -115,7 +115,7 @@ def check_callback(name: str, function: object) -> None:
 
 
 def said() -> str:
-    """Return what this call has said so far; "" in a command."""
+    """Return what this call has passed to `say` so far; "" in a command."""
     return "".join(_said.get() or ())
 
 

@@ -41,7 +41,7 @@ class _Output(io.FileIO):
 
 
 def check_output() -> None:
-    """Let output that fails be an error of the user; see `_Output`.
+    """Treat a failure to write output as an error of the user; see `_Output`.
 
     The process continues after its reader has closed the pipe, as `| head` does.
     Characters that the encoding of the terminal lacks are replaced.

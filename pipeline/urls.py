@@ -28,7 +28,7 @@ def server_url(value: str | None) -> str | None:
         return _checked(value)
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
     if is_server(value):
-        # The message is without its value: it may have a password.
+        # The message omits the value, because it may contain a password.
         return _checked(value, source="MLFLOW_TRACKING_URI ")
     # In a script that selects another store, MLflow itself sets the variable; then the
     # run goes to the store, and a message says so.

@@ -1,4 +1,4 @@
-"""Makes a valid command of a command line, or of the keywords of a call from Python."""
+"""Makes a valid command from a command line, or from the keywords of a call."""
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence

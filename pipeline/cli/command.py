@@ -1,4 +1,4 @@
-"""What the steps make of a command line: its flags, intervals, and a valid command."""
+"""What parsing a command line gives: flags, intervals, and a valid command."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""How a stage, a function of its configuration, becomes a command with a help text.
+"""Turns a stage, which is a function of its configuration, into a command with help.
 
 The whole command line is validated before the function runs; --help imports no heavy
 package.

@@ -1,4 +1,4 @@
-"""Makes a valid configuration of the keywords of a call from Python."""
+"""Makes a valid configuration from the keywords of a call from Python."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""What describes the images of a data set: counts, pixels, the mean of each class."""
+"""Statistics of the images of a data set: counts, pixels, the mean of each class."""
 
 import numpy as np
 from jaxtyping import UInt8
