@@ -25,11 +25,7 @@ from pipeline.text import printable
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-# Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
-LOGGED = {
-    "weights/frozen": "frozen_weights",
-    "weights/inactive_neurons": "inactive_neurons",
-}
+LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,8 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         run.log_files("inspect", sorted(partial.iterdir()))
         run.add_links({"page": link})
         counts = analysis.counts
-        metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
+        section = "with_final_weights"  # MLflow sorts it after the curves
+        metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")

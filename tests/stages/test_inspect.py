@@ -50,8 +50,9 @@ def test_all_files_are_in_the_folder_and_in_the_run(finished, summary, recorded)
     assert finished.artifacts(recorded, "inspect") == files
     frozen, inactive = summary["frozen_weights"], summary["inactive_neurons"]
     # At step 0, MLflow draws a bar.
-    assert finished.points(recorded, "weights/frozen") == [(0, frozen)]
-    assert finished.points(recorded, "weights/inactive_neurons") == [(0, inactive)]
+    section = "with_final_weights"
+    assert finished.points(recorded, f"{section}/frozen_weights") == [(0, frozen)]
+    assert finished.points(recorded, f"{section}/inactive_neurons") == [(0, inactive)]
 
 
 def test_the_analysis_agrees_with_the_training(finished, summary):
