@@ -196,21 +196,16 @@ class MlflowRun(Run):
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         entries = self._entries()  # another stage may have added some
         entries["links"].update(links)
-        parts = (_line(entries["links"]), text, _list(entries["results"]))
-        self._set_note("\n\n".join(filter(None, parts)), entries)
+        before, after = (_markdown(kind, entries[kind]) for kind in entries)
+        self._set_note("\n\n".join(filter(None, (before, text, after))), entries)
 
     def add_links(self, links: Mapping[str, str]) -> None:
-        self._add("links", links, _line)
+        self._add("links", links)
 
     def add_results(self, results: Mapping[str, str]) -> None:
-        self._add("results", results, _list)
+        self._add("results", results)
 
-    def _add(
-        self,
-        kind: str,
-        new: Mapping[str, str],
-        render: Callable[[Mapping[str, str]], str],
-    ) -> None:
+    def _add(self, kind: str, new: Mapping[str, str]) -> None:
         """Add entries to the links or results of the description.
 
         If a user has changed these, they are kept, and the new entries are appended.
@@ -218,13 +213,13 @@ class MlflowRun(Run):
         with write_lock(self._client.store):  # evaluate and inspect may run together
             entries = self._entries()
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-            before = render(entries[kind])
+            before = _markdown(kind, entries[kind])
             if before and before in note:
                 entries[kind].update(new)
-                note = note.replace(before, render(entries[kind]))
+                note = note.replace(before, _markdown(kind, entries[kind]))
             else:
                 entries[kind] = {**new}
-                note = f"{note}\n\n{render(new)}".strip()
+                note = f"{note}\n\n{_markdown(kind, new)}".strip()
             self._set_note(note, entries)
 
     def _entries(self) -> dict[str, dict[str, str]]:
@@ -297,12 +292,9 @@ def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     return run.outputs.model_outputs if run.outputs else []
 
 
-def _line(links: Mapping[str, str]) -> str:
-    """Return links in the order in which they were added."""
-    return " · ".join(links.values())
-
-
-def _list(entries: Mapping[str, str]) -> str:
-    """Return a Markdown list, sorted by title: this puts all accuracies together."""
-    items = sorted(entries.items())
+def _markdown(kind: str, entries: Mapping[str, str]) -> str:
+    """Return links as a line, and results as a list that is sorted by title."""
+    if kind == "links":
+        return " · ".join(entries.values())
+    items = sorted(entries.items())  # this puts all accuracies together
     return "\n".join(f"- **{title}**: {entry}" for title, entry in items)
