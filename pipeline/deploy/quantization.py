@@ -63,7 +63,7 @@ def check_weights(network: Network, *, bits: int) -> None:
             "the weights of the network must be finite: train the network again"
         )
     if np.ptp(w1) == 0 or np.ptp(w2) == 0:
-        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
+        layer = "layer 1" if np.ptp(w1) == 0 else "layer 2"
         raise UserError(f"all weights of {layer} are equal: train the network first")
     zero = np.flatnonzero(~w1.any(axis=1))
     if bits == 1 and len(zero):
