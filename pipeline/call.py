@@ -114,7 +114,7 @@ def _content(folder: Path) -> set[str]:
     if not folder.exists():
         return set()
 
-    def fail(error: OSError) -> None:  # by default, a folder would seem to be empty
+    def fail(error: OSError) -> None:  # without this, it would seem to be empty
         raise error
 
     return {
@@ -125,7 +125,7 @@ def _content(folder: Path) -> set[str]:
 
 
 def prepare_replacement(folder: Path, new: Path) -> None:
-    """Before `new` replaces the folder of this call, check it, and record the content.
+    """Check the folder of this call before `new` replaces it, and record its content.
 
     Other folders belong to the project and need no record.
 
@@ -146,7 +146,7 @@ def check_callback(name: str, function: object) -> None:
 
 
 def said() -> str:
-    """Return what this call has said so far; "" in a command."""
+    """Return what this call has passed to `say` so far; "" in a command."""
     return "".join(_said.get() or ())
 
 

@@ -1,9 +1,9 @@
 """Export a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
-integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; those of layer 2 get 8
-bits. With fewer than 8 bits, the network is first trained for ten more epochs with
-rounded weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
+integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; layer 2 always gets 8 bits.
+With fewer than 8 bits, the network is first trained for ten more epochs with rounded
+weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
 files to outputs/export/ and records them in the MLflow run that trained the network:
 
   digits.c, digits.h       the network in C99

@@ -69,7 +69,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
-        if isinstance(ending.code, str):  # from _terminate
+        if isinstance(ending.code, str):  # set by _terminate
             print_error(str(ending))
             statuses.append(143)
             sys.exit(143)
@@ -80,9 +80,9 @@ def is_user_error(error: BaseException) -> bool:
     """Return whether values, files, the network or the system caused an error.
 
     All other errors are errors in the program and keep their traceback. An `OSError` is
-    one unless it concerns the network, something that the system lacks, a file in
-    outputs/ or one that the command line names. The errors of workers are judged in the
-    process of the command, which has this command line.
+    an error in the program unless it concerns the network, something that the system
+    lacks, a file in outputs/, or a file that the command line names. The errors of
+    workers are judged in the process of the command, which has this command line.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True

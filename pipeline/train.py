@@ -101,8 +101,8 @@ def sweep(
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
         SweepFailed: If training runs failed; the others are trained and recorded first,
-            and `error.result` has all outcomes. It is a UserError
-            of pipeline.sweeps.result.
+            and `error.result` has all outcomes. This UserError is defined in
+            pipeline.sweeps.result.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)

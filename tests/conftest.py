@@ -477,7 +477,7 @@ def clone_project():
     """Return a function that clones the project's git repository into a folder.
 
     The clone has the changes that are not committed yet, but no untracked files. The
-    outputs of the returned workspace are those of the clone.
+    returned workspace has the outputs of the clone.
     """
     if not (ROOT / ".git").exists():
         pytest.skip("the project is not a git repository")

@@ -1,4 +1,4 @@
-"""Makes a valid command of a command line, or of the keywords of a call from Python."""
+"""Makes a valid command from a command line, or from the keywords of a call."""
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def command_of(
         items: What is given: words or keywords.
         read: Returns the key and the parsed value of an item, or a group and its
             `Choices`.
-        schema: That of the stage.
+        schema: The schema of the stage.
         flags: The flags of the command.
 
     Raises:
@@ -76,7 +76,7 @@ def command_of(
             _check_stage(each, schema, flags)
     except ConfigError as error:
         problems += error.problems
-        composed = [Composition(defaults(), {})]  # in place of the values of files
+        composed = [Composition(defaults(), {})]  # replaces the values of files
     grids = []
     for each in composed:
         saved, unreadable = _read_saved(each, values, schema)
@@ -118,7 +118,7 @@ def _check(
     problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
     choices: list[Mapping[str, str]] = []
-    errors: list[ConfigError | None] = []  # of each combination
+    errors: list[ConfigError | None] = []  # the error of each combination
     try:
         for grid in grids:
             problems += _unknown_keys(grid, schema)

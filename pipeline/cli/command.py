@@ -1,6 +1,6 @@
-"""What the steps make of a command line: its flags, intervals, and a valid command.
+"""What parsing a command line gives: flags, intervals, and a valid command.
 
-It does not import Hydra, so that --help reads the flags, too.
+Hydra is not imported, because --help reads the flags, too.
 """
 
 import os
@@ -97,10 +97,10 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 class Command:
     """A valid command: what to run a stage or a sweep with."""
 
-    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid combination
+    values: Mapping[str, Any]  # by key; in a sweep, those of a valid combination
     settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
     choices: Sequence[Mapping[str, str]]  # of groups, for each combination
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
-    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of a search
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
     prints: bool = False  # --cfg job: only print the values

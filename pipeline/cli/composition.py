@@ -84,7 +84,7 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
             params = OmegaConf.select(config, "hydra.sweeper.params") or {}
             saving |= dict.fromkeys((str(key).lstrip("+") for key in params), path)
             if not config:
-                continue  # its package would be a key
+                continue  # the package of a group would be a key
             if package:
                 OmegaConf.update(merged, package, config)
             else:

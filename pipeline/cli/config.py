@@ -33,7 +33,7 @@ def validate(
     """Check the type and the bounds of each value of a stage.
 
     Args:
-        schema: That of the stage.
+        schema: The schema of the stage.
         values: A value for each of its keys; others are ignored.
         files: The file with the value of each key that is not given, for messages.
         choices: Those of groups.
@@ -64,7 +64,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")
-    if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
+    if "MLFLOW_TRACKING_URI" in rule:  # the variable, not the key, has the value
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"
@@ -96,7 +96,7 @@ def explain_unknown_key(
 
     Args:
         key: What was given.
-        schema: That of the stage.
+        schema: The schema of the stage.
         path: The file with the key, if it is in one.
         groups: What else could be meant.
     """

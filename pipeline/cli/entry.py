@@ -1,4 +1,4 @@
-"""How a stage, a function of its configuration, becomes a command with a help text.
+"""Turns a stage, which is a function of its configuration, into a command with help.
 
 The whole command line is validated before the function runs; --help imports no heavy
 package.
@@ -67,7 +67,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
-        text if text.startswith(" ") else wrap(text, indent=0)  # the former is a list
+        text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
     choices = {group: ", ".join(flags.choices(group) or ()) for group in flags.groups}

@@ -1,4 +1,4 @@
-"""The values of all settings, those of files and those that are given together."""
+"""The values of all settings: from files, and as they are given."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Set
@@ -57,7 +57,7 @@ def merge(
     given: Mapping[str, object],
     schema: Schema,
 ) -> Grid:
-    """Replace the values of files by those of a saved sweep, then by given values.
+    """Replace the values of files by the values of a saved sweep, then by given ones.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline import ConfigError
 from pipeline.paths import displayed
 
-MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
+MAX_LOADS = 20  # most loads of a file in a composition without a cycle
 _BASE_LOCK = Lock()  # Hydra has one version base for all threads
 # Returns the values of a file, and the package of its header.
 Read = Callable[[Path], tuple[dict[str, Any], str | None]]

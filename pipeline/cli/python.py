@@ -1,4 +1,4 @@
-"""Makes a valid configuration of the keywords of a call from Python."""
+"""Makes a valid configuration from the keywords of a call from Python."""
 
 import itertools
 import os
@@ -10,7 +10,7 @@ from pipeline.cli.command import Command, Flags, Interval
 from pipeline.cli.config import as_text, explain_unknown_key, validate
 from pipeline.cli.schema import KEYS, TEXT_KEYS, ConfigT, Schema, contains
 
-MAX_BITS = 1000  # of a number; Python cannot print one of more than 4,300 digits
+MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
 
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
@@ -121,7 +121,7 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
         return value
     number = value.item()
     if isinstance(number, float) and value.dtype.itemsize == 4:
-        from numpy import float32  # which made the value, or PyTorch, which imports it
+        from numpy import float32  # already imported, because it made the value
 
         return float(str(float32(number)))  # 0.001, not 0.0010000000474974513
     return number

@@ -182,5 +182,5 @@ def text_keys(schema: Schema) -> set[str]:
     return {k for k, x in types.items() if contains(x, str) or contains(x, list)}
 
 
-KEYS = frozenset(fields(StageConfig))  # of all stages: those of conf/config.yaml
+KEYS = frozenset(fields(StageConfig))  # the keys of all stages, as in conf/config.yaml
 TEXT_KEYS = frozenset(text_keys(StageConfig))  # their values are taken as typed

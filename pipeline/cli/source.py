@@ -21,11 +21,11 @@ from pipeline.cli.config import located, refuse
 from pipeline.cli.hydra_internals import header_package
 from pipeline.paths import displayed
 
-HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in a defaults list or a package
+HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
-# What takes the place of Hydra's own settings, by the start of their names.
+# What to use instead of Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
     "sweep.": "PIPELINE_OUTPUTS sets the folder of the results",

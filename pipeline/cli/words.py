@@ -29,7 +29,7 @@ def read_words(
 
     Args:
         words: One word; several are refused, see `join_spaced`.
-        schema: That of the stage.
+        schema: The schema of the stage.
         flags: The flags of the command line.
 
     Raises:

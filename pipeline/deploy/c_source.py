@@ -24,7 +24,7 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
-MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
+MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
@@ -104,7 +104,7 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     """Select test images that together activate each hidden neuron, if possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
-    output is 2 to 254: then a wrong shift, or a wrong weight of layer_2, changes a
+    output is 2 to 254: then a wrong shift, or a wrong weight of layer 2, changes a
     logit. Neurons that only reach an output of 1 come last.
     """
     network, images = model.integers, model.dataset.test.images[:CANDIDATES]

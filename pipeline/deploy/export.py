@@ -31,8 +31,8 @@ class ExportResult:
     """The exports of one network, or of several."""
 
     exported: tuple[ExportedNetwork, ...]
-    folder: Path  # of its own with its files, if they are recorded
-    run_id: str | None  # of the MLflow run of the network or of the sweep
+    folder: Path  # with the files; if they are recorded, in the store
+    run_id: str | None  # the MLflow run of the network or of the sweep
     copied: bool | None  # whether the server has all of it; None without a server
 
 
@@ -95,7 +95,7 @@ def _select_networks(
 def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
-    described: dict[str | None, tuple[Run, list[str]]] = {}  # by the id of the run
+    described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
         exported, child = results[each], run
         exported.write(folder / each.folder)
@@ -107,7 +107,7 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
-        child.describe_results({"Accuracy of the last export": ", ".join(accuracies)})
+        child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
@@ -127,7 +127,7 @@ def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy and bytes of the tables": text})
+    run.add_results({"Exports": text})
 
 
 def _write_page(
@@ -148,10 +148,11 @@ def _write_page(
         path.write_text(page, "utf-8")
         run.log_files("export", [path])
         text = str(displayed(results_dir("export") / path.name))
-        link = run.link(f"export/{path.name}", f"artifacts/export/{path.name}")
+        title = "interactive page of all bit widths"
+        link = run.link(title, f"artifacts/export/{path.name}")
+        run.add_links({"page of exports": link})
     else:
-        text = link = reason_for_no_page(trained.network)
-    run.describe_results({"Interactive page of all bit widths": link})
+        text = reason_for_no_page(trained.network)
     return text
 
 

@@ -20,7 +20,7 @@ from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.terminal import counted, status, wrap
 from pipeline.text import WIDTH, printable
 
-NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
+NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,16 +35,16 @@ class ExportReport:
     Accuracies are those on the test images, in [0, 1].
     """
 
-    bits: int  # of a weight of layer_1
+    bits: int  # bits for each weight of layer 1
     finetune: int  # epochs of fine-tuning
     hidden: int  # neurons
     dataset: str
     test_images: int
-    accuracy: float  # in integers
-    float_accuracy: float  # of the trained network
-    same_answers: float  # fraction of test images that both predict equally
+    accuracy: float  # the accuracy in integers
+    float_accuracy: float  # the accuracy in floating point
+    same_answers: float  # fraction of test images with the same prediction
     table_bytes: int  # the size of the parameters in flash
-    weights_sha256: str  # of the trained network
+    weights_sha256: str  # the hash of the trained network
 
     @classmethod
     def of(cls, model: QuantizedModel) -> "ExportReport":
@@ -80,7 +80,7 @@ class ExportedNetwork:
 
     @property
     def bit_width(self) -> str:
-        """The bit width of the weights of layer_1, such as "8 bits"."""
+        """The bit width of the weights of layer 1, such as "8 bits"."""
         return counted(self.integers.bits, "bit")
 
     def write(self, folder: Path) -> None:
@@ -143,7 +143,7 @@ def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:
-    """Plot the weights of layer_1 beside those that the integers represent."""
+    """Plot the weights of layer 1 and those that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
     train = model.dataset.split(model.trained.split).train

@@ -1,6 +1,6 @@
 """Quantization-aware training: adapts a trained network to few bits.
 
-The forward and backward passes use the quantized weights of layer_1. Adam updates the
+The forward and backward passes use the quantized weights of layer 1. Adam updates the
 weights in floating point, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
@@ -27,8 +27,8 @@ def finetune(
 ) -> Iterator[Network]:
     """Train a copy of a network so that it works with weights of `bits` bits.
 
-    The seed determines the order of the images. Yields the copy after each epoch; its
-    weights are floats, which `quantize` rounds.
+    The seed determines the order of the images. Yields the copy after each epoch, with
+    weights in floating point, which `quantize` rounds.
     """
     network, rounded = (network_from(snapshot(network)) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)

@@ -22,7 +22,7 @@ STORED_NAMES = {
     "weights_2": "q2",
     "biases_2": "b2q",
 }
-INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
+INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
 RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
 
 

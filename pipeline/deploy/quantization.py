@@ -12,7 +12,7 @@ from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.integers import LIMIT, IntegerNetwork
 
-# By the bits of a weight of layer_1: -n to n. With 1 bit, there is no 0.
+# By the bits of a weight of layer 1: -n to n. With 1 bit, there is no 0.
 LARGEST_WEIGHTS = {8: 127, 4: 7, 2: 1, 1: 1}
 BIT_WIDTHS = tuple(LARGEST_WEIGHTS)
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
@@ -27,7 +27,7 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The bit width of the weights of layer_1; those of layer_2 have 8 bits.
+        bits: The bit width of the weights of layer 1; layer 2 always has 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.
@@ -63,7 +63,7 @@ def check_weights(network: Network, *, bits: int) -> None:
             "the weights of the network must be finite: train the network again"
         )
     if np.ptp(w1) == 0 or np.ptp(w2) == 0:
-        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
+        layer = "layer 1" if np.ptp(w1) == 0 else "layer 2"
         raise UserError(f"all weights of {layer} are equal: train the network first")
     zero = np.flatnonzero(~w1.any(axis=1))
     if bits == 1 and len(zero):

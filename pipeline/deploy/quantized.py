@@ -1,4 +1,4 @@
-"""A quantized network together with the trained network it comes from."""
+"""A quantized network, together with the trained network that it represents."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedModel
 
-FINETUNING_EPOCHS = 10  # for finetune=null with fewer than 8 bits; otherwise 0
+FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class QuantizedModel:
     """A trained network, the integers made of it, and what both predict."""
 
     trained: TrainedModel
-    dataset: Dataset  # of the training
+    dataset: Dataset  # the data set of the training
     integers: IntegerNetwork
     finetuning_epochs: int
 
@@ -43,7 +43,7 @@ class QuantizedModel:
             trained: The trained network. The seed of its training also shuffles the
                 images of fine-tuning.
             dataset: Its data set.
-            bits: The bit width of the weights of layer_1, one of `BIT_WIDTHS`.
+            bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
             finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 

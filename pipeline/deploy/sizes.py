@@ -24,7 +24,7 @@ COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
     *("accuracy", "float_accuracy", "same_answers"),
 )
-MAX_ROWS = 40  # of the table in the terminal
+MAX_ROWS = 40  # in the table in the terminal
 
 
 def write_sizes(results: ExportedNetworks, folder: Path) -> list[Path]:

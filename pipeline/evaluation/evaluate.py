@@ -30,7 +30,7 @@ from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.text import readable, short_repr, table
 from pipeline.tracking import Run
 
-Metrics = dict[str, dict[str, float | int]]  # by the name of the set
+Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Evaluation:
     """The results of a network for several test sets."""
 
     results: tuple[Predictions, ...]
-    metrics: Metrics  # of each set by name: the content of metrics.json
-    folder: Path  # of its own with its files, if it is recorded
-    run_id: str | None  # of the MLflow run of the network
+    metrics: Metrics  # the content of metrics.json: the metrics of each set
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the MLflow run of the network
     copied: bool | None  # whether the server has all of it; None without a server
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     ):
         write_results(results, metrics, partial)
         run.log_files("evaluate", sorted(partial.iterdir()))
-        run.describe_results(_description(metrics, run))
+        run.add_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
     say(f"\n{_summary(metrics)}\n")

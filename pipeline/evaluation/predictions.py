@@ -25,7 +25,7 @@ class Predictions:
     """What was predicted: the output of a network for each image of a set."""
 
     prepared: PreparedImages
-    spec: DatasetSpec  # of the network's data set
+    spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
 

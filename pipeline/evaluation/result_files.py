@@ -15,7 +15,7 @@ from pipeline.plots.evaluation import evaluation_scores
 from pipeline.terminal import counted
 from pipeline.text import printable
 
-MAX_MISTAKES = 24  # in the plot
+MAX_MISTAKES = 24  # images in the plot
 MAX_CAPTION = 16  # characters; more would overlap
 TABLES = {
     "answers.csv": scores.per_image,

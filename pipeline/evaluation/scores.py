@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline.core import CLASSES, metrics
 from pipeline.evaluation.predictions import Predictions, to_rows
 
-CALIBRATION_BINS = 15  # as in Guo et al. (2017)
+CALIBRATION_BINS = 15  # the number in Guo et al. (2017)
 Z = 1.959963984540054  # the 97.5% quantile of the standard normal distribution
 
 Row = dict[str, Any]

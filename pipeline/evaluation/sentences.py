@@ -44,7 +44,7 @@ def describe_result(result: Predictions) -> list[str]:
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:
         lines.append(
-            "the classes of this set differ from those of the network: a "
+            "this set has other classes than the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
     if is_correct.all():

@@ -20,7 +20,7 @@ from pipeline.core.network import Network
 class NeuronMatch:
     """The partner in network B of a neuron of network A."""
 
-    b: int  # from 0
+    b: int  # the index of the partner, from 0
     similarity: float  # a correlation or cosine; nan if one of them never varies
 
     @property
@@ -78,7 +78,7 @@ class NetworkComparison:
     b: Network
     by_weights: dict[int, NeuronMatch]  # by the cosine of all parameters of a neuron
     by_activations: dict[int, NeuronMatch]  # by the correlation over the test images
-    accuracy: tuple[float, float]  # of A and B on the test images
+    accuracy: tuple[float, float]  # A's and B's on the test images
     agreement: float  # fraction of the test images with the same prediction
 
     @classmethod
@@ -91,7 +91,7 @@ class NetworkComparison:
         cosines = np.nan_to_num(cosine_similarity(*map(neuron_weights, (a, b))))
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
         for values, differences in zip(outputs, centered, strict=True):
-            differences[:, np.ptp(values, axis=0) == 0] = 0  # and no rounding error
+            differences[:, np.ptp(values, axis=0) == 0] = 0  # without a rounding error
         correlations = cosine_similarity(*centered)
         return cls(
             a,

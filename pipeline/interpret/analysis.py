@@ -86,7 +86,7 @@ class ModelAnalysis:
 
     @property
     def hidden(self) -> int:
-        """The number of neurons in layer_1."""
+        """The number of neurons in layer 1."""
         return len(self.rates)
 
     @property
@@ -97,7 +97,7 @@ class ModelAnalysis:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts in summary.json; always-zero pixels have untrained weights."""
+        """The counts in summary.json; the weights of always-zero pixels are frozen."""
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,

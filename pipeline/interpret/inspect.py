@@ -25,11 +25,7 @@ from pipeline.text import printable
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-# Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
-LOGGED = {
-    "weights/frozen": "frozen_weights",
-    "weights/inactive_neurons": "inactive_neurons",
-}
+LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,8 @@ class Inspection:
     """The explanation of a network, or the answer to one question."""
 
     text: str = field(repr=False)  # what the command prints
-    folder: Path | None  # of its own with its files, if it has some
-    run_id: str | None = None  # of the MLflow run of the network, if it is recorded
+    folder: Path | None  # with the files, if there are any
+    run_id: str | None = None  # the MLflow run of the network, if it is recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
 
@@ -109,16 +105,18 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         interpret.write_analysis(analysis, partial)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
-            name = f"inspect/{report.PAGE_FILE}"
-            link = run.link(name, f"artifacts/{name}")
+            artifact = f"artifacts/inspect/{report.PAGE_FILE}"
+            link = run.link("interactive page", artifact)
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         else:
-            link = page = report.reason_for_no_page(trained.network)
+            page = report.reason_for_no_page(trained.network)
+            link = f"no interactive page: {page}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        run.describe_results({"Interactive page": link})
+        run.add_links({"page": link})
         counts = analysis.counts
-        metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
-        run.log_metrics(metrics, step=0)  # where MLflow draws bars
+        section = "with_final_weights"  # MLflow sorts it after the curves
+        metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
+        run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.example[0])
@@ -144,7 +142,7 @@ def _explain_neurons(
     if cfg.integers:
         path, network, metadata = deploy.find_export(
             outputs_dir() / "export",
-            trained.path.resolve().parent.parent / "export",  # of a run
+            trained.path.resolve().parent.parent / "export",  # in the folder of a run
             weights_sha256=trained.sha256,
             command=command_line("export", run=cfg.run, model=cfg.model),
         )

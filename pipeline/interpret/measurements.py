@@ -21,7 +21,7 @@ def accuracy(network: Network, images: LabeledImages) -> float:
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 are frozen: unchanged in `TrainedModel.history`.
+    """Return which weights of layer 1 are frozen: unchanged in `TrainedModel.history`.
 
     If a pixel is 0 in all training images, the gradient of its weights is always 0.
     """
@@ -32,7 +32,7 @@ def frozen_weights(
 def activation_rates(
     network: Network, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Float[np.ndarray, " hidden"]:
-    """Return the fraction of images for which each neuron of layer_1 is above 0."""
+    """Return the fraction of images for which each neuron of layer 1 is above 0."""
     counts = sum(
         (network.hidden_sums(b) > 0).sum(dim=0).numpy() for b in batches(images)
     )
@@ -53,10 +53,10 @@ def ablation_costs(
     activations: Float[np.ndarray, "n hidden"],
     labels: UInt8[np.ndarray, " n"],
 ) -> Float[np.ndarray, "hidden 11"]:
-    """Return the accuracy lost when a neuron of layer_1 always outputs 0.
+    """Return the accuracy lost when a neuron of layer 1 always outputs 0.
 
     The first column is the loss on all images, the others that per class; negative
-    values are gains. `activations` are the outputs of layer_1 for the images.
+    values are gains. `activations` are the outputs of layer 1 for the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

@@ -33,9 +33,9 @@ class PreActivation:
     """
 
     layer: int  # 1: hidden, 2: one neuron for each class
-    number: int  # of the neuron in its layer, from 1
+    number: int  # the number of the neuron in its layer, from 1
     weights: Float[np.ndarray, " inputs"]
-    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
+    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
 
     @property
@@ -45,7 +45,7 @@ class PreActivation:
 
     @property
     def input_names(self) -> list[str]:
-        """The pixels, or the neurons of layer_1."""
+        """The pixels, or the neurons of layer 1."""
         inputs = range(len(self.inputs))
         if self.layer == 1:
             return [f"pixel {k}" for k in inputs]
@@ -69,7 +69,7 @@ class PreActivation:
 
     @property
     def relu(self) -> float:
-        """The sum after ReLU: the output of a neuron of layer_1."""
+        """The sum after ReLU: the output of a neuron of layer 1."""
         return max(0.0, self.total)
 
     @property
@@ -136,7 +136,7 @@ class PreActivation:
         """Return the columns from the logits to the prediction, by heading.
 
         Args:
-            logits: The sums of layer_2.
+            logits: The sums of layer 2.
             rounded_logits: Their values.
             shares: The probabilities and their sum, as texts.
         """
@@ -175,7 +175,7 @@ def with_rest(
 def pre_activations(
     network: Network, image: UInt8[np.ndarray, "28 28"]
 ) -> dict[str, PreActivation]:
-    """Return the sum of every neuron by name, those of layer_1 first, in float64.
+    """Return the sum of every neuron by name, those of layer 1 first, in float64.
 
     PyTorch computes the same sums in float32; they differ in the sixth digit.
     """

@@ -16,7 +16,7 @@ from pipeline.interpret.pre_activation import PreActivation, rounded
 from pipeline.terminal import wrap
 from pipeline.text import table
 
-MAX_TERMS = 12  # of a sum, those with the largest absolute values
+MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
 
 def worksheets(
@@ -50,7 +50,7 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     label = "" if p.layer == 1 else f", for {spec.title(p.number - 1)}"
     columns = p.columns(displayed) | p.remarks(displayed, others)
     lines = [
-        f"{p.neuron}: neuron {p.number} of layer_{p.layer}{label}{p.title}",
+        f"{p.neuron}: neuron {p.number} of layer {p.layer}{label}{p.title}",
         formula(p),
         _explain_names(p),
         table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),

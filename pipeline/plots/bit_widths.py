@@ -19,10 +19,10 @@ from pipeline.plots.common import (
 from pipeline.plots.rows import ImageRow, image_rows
 from pipeline.terminal import counted
 
-MAX_NEURONS = 100  # in the plot of the weights
+MAX_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
 SATURATED_BITS = 2  # up to this bit width, no integer is larger than 1
-IMAGES_PER_ROW, MAX_ROWS = 6, 2  # of each kind of change
+IMAGES_PER_ROW, MAX_ROWS = 6, 2  # limits for each kind of change
 
 
 def rounded_weights(
@@ -38,7 +38,7 @@ def rounded_weights(
     With 1 or 2 bits, no integer is larger than 1, which gets the full color.
 
     Args:
-        weights: The weights of layer_1 after training.
+        weights: The weights of layer 1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
         bits: The bit width of the integers.
@@ -54,7 +54,7 @@ def rounded_weights(
         heading += " (full color: the integers -1 and 1)"
         largest = np.abs(rounded).max(axis=1, keepdims=True)
         colored = scale * rounded / np.maximum(largest, 1e-30)
-    heading += ", and the relative difference (RMS) from the floats"
+    heading += ", and the relative difference (RMS) from floating point"
     if finetuned:
         heading += " before fine-tuning, which adapted the weights"
     rows = []
@@ -65,7 +65,7 @@ def rounded_weights(
             f"{name}: {e:.1%}" for name, e in zip(names, change[part], strict=True)
         ]
         for texts, values, title in (
-            (names, weights[part], "float"),
+            (names, weights[part], "floating point"),
             (captions, colored[part], heading),
         ):
             colors = diverging_colors(values, scale=scale, gray=always_zero)
@@ -73,7 +73,7 @@ def rounded_weights(
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
-        title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
+        title=f"Weights of layer 1: floating point above {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )
@@ -95,8 +95,8 @@ def changed_predictions(
     """
     changed = before != after
     kinds = {
-        f"correct in floats, wrong with {bit_width}": before == labels,
-        f"wrong in floats, correct with {bit_width}": after == labels,
+        f"correct in floating point, wrong with {bit_width}": before == labels,
+        f"wrong in floating point, correct with {bit_width}": after == labels,
         "wrong in both, but different": (before != labels) & (after != labels),
     }
     rows = []

@@ -43,7 +43,7 @@ class DataFile:
 class Job:
     """One training run of a sweep, which can be invalid; see `ValidJob`."""
 
-    values: Mapping[str, Any]  # of all keys; some are invalid if there are problems
+    values: Mapping[str, Any]  # by key; some are invalid if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
     choices: Mapping[str, str] = field(default_factory=dict)  # of groups
@@ -113,7 +113,7 @@ class Job:
         return {**self.choices, **{key: str(x) for key, x in self.swept.items()}}
 
 
-@dataclass(frozen=True, repr=False)  # it has that of `Job`
+@dataclass(frozen=True, repr=False)  # `Job` defines __repr__
 class ValidJob(Job):
     """A job that can be trained, because its data set is prepared."""
 
@@ -148,11 +148,11 @@ class Outcome:
     error: str = ""  # one line; empty if the job succeeded
     # The content of metrics.json; empty if it failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = math.nan  # of all epochs together; NaN if it failed
-    run_id: str | None = None  # of its run in MLflow, also if it failed
+    seconds: float = math.nan  # the time of all epochs; NaN if it failed
+    run_id: str | None = None  # the id of its MLflow run, also if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
-    traceback: str = ""  # of an error in the program
+    traceback: str = ""  # set for an error in the program
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -211,8 +211,8 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
         are one, too.
 
     Raises:
-        UserError, OSError: If a data set is not available. Without its hash, the sweep
-            would have another key than with it.
+        UserError, OSError: If a data set is not available: the key of the sweep depends
+            on its hash.
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
@@ -281,5 +281,5 @@ def all_choices(jobs: Iterable[Job]) -> dict[str, str]:
 
 def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
     """Return the params that the sweep does not vary; at least one job is valid."""
-    job = next(job for job in jobs if not job.problems)  # its data set has a name
+    job = next(job for job in jobs if not job.problems)  # a valid job
     return {key: x for key, x in job.params.items() if key not in job.varied}

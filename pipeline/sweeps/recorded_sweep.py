@@ -1,4 +1,4 @@
-"""A sweep as the store has it; the same command continues it.
+"""A sweep as it is recorded in the store; the same command continues it.
 
 Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
@@ -26,7 +26,7 @@ class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # that ended, oldest first
+    children: Sequence[RecordedRun] = ()  # those that ended, oldest first
     # The `training_results` of each child, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class RecordedSweep:
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
-        # A run that a user has put below the sweep has no fingerprint, or no accuracy.
+        # A run that a user has added to the sweep has no fingerprint or no accuracy.
         finished = {
             child.tags.get(FINGERPRINT_TAG): child
             for child in self.children

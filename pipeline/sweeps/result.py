@@ -14,7 +14,7 @@ from pipeline.tracking import OpenRun
 from pipeline.tracking.tags import Status
 from pipeline.training.log import FIRST_METRICS
 
-MAX_REASONS = 3  # in the message of an error
+MAX_REASONS = 3  # the number of reasons in an error message
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
     outcomes: Sequence[Outcome]  # in the order of their values
-    folder: Path  # of the table and the plot
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    folder: Path  # contains the table and the plot
+    run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
 
@@ -65,7 +65,7 @@ class SweepResult:
                 **outcome.job.swept,
                 **{key: outcome.job.values[key] for key in ("seed", "epochs")},
                 **{name: outcome.metrics.get(name) for name in metrics},
-                # Its settings can be invalid.
+                # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
                 "seconds": None if outcome.error else round(outcome.seconds, 3),
                 "status": (Status.FAILED if outcome.error else Status.FINISHED).value,
@@ -106,14 +106,14 @@ class SweepResult:
 
 
 class _ClosedRun(NamedTuple):
-    """What a `SweepFailed` in another process knows of the run of the sweep."""
+    """The run of the sweep, in a `SweepFailed` that was sent to another process."""
 
     id: str | None
     copied: bool | None
 
 
 class SweepFailed(UserError):
-    """Training runs of a sweep failed; the `result` also has those that did not."""
+    """Training runs of a sweep failed; `result` contains all outcomes."""
 
     def __init__(
         self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun

@@ -20,7 +20,7 @@ from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.urls import database_path, is_server, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
-SERVER_SECONDS = 3  # for the answer of a server
+SERVER_SECONDS = 3  # the wait for a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:

@@ -31,9 +31,7 @@ from pipeline.tracking.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import FIRST_METRICS, ordered
-
-FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
+from pipeline.training.log import FINAL, FIRST_METRICS, ordered
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,11 @@ class TrainingRun:
     """A finished training run."""
 
     dataset: str  # the name of the data set
-    data_sha256: str  # of the file of the data set
+    data_sha256: str  # the hash of the file of the data set
     hyperparameters: Hyperparameters
-    epochs: Sequence[Epoch] = field(repr=False)  # from 0, before the training
-    train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `smallest_margin`
+    epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
+    train_score: Mapping[str, float]  # see `measure`
+    min_margin: float  # see `smallest_margin`
     host: str
     processor: str
 
@@ -136,20 +134,19 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def summary(self) -> dict[str, float]:
-        """The metrics that have one value for the whole training."""
-        accuracies = [epoch.metrics["val/accuracy"] for epoch in self.epochs[1:]]
-        best = max(accuracies)
-        return {
-            "val/best_accuracy": best,
-            "val/best_epoch": accuracies.index(best) + 1,
-            **{f"{FINAL}{name}": value for name, value in self.train_score.items()},
-        }
+    def best_epoch(self) -> Epoch:
+        """The epoch with the highest validation accuracy; the first of several."""
+        return max(self.epochs[1:], key=lambda epoch: epoch.metrics["val/accuracy"])
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """`train_score`, with the names of the metrics in MLflow."""
+        return {f"{FINAL}{name}": value for name, value in self.train_score.items()}
 
     @property
     def metrics(self) -> dict[str, float]:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
-        return ordered(self.epochs[-1].metrics) | self.summary
+        return ordered(self.epochs[-1].metrics) | self.final_metrics
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -180,8 +177,8 @@ class TrainingRun:
 class TrainResult(TrainingRun):
     """What the stage train returns: a training run, and where it is recorded."""
 
-    folder: Path  # of its own with its files, if it is recorded
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the id of the MLflow run; None if it is not recorded
     copied: bool | None  # whether the server has all of it; None without a server
 
     def __repr__(self) -> str:
@@ -214,7 +211,7 @@ def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[st
 
 
 def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:
-    """Train on one thread, so that the bytes equal those of a single training run.
+    """Train on one thread, so that a single training run gives the same bytes.
 
     It uses neither the configuration nor MLflow, and it writes no file.
 

@@ -80,7 +80,7 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
     files = {"export/sizes.csv", "export/sizes.png"}
     assert sweep.artifacts(sweep_run, "export") == files
     note = sweep_run.data.tags["mlflow.note.content"]
-    assert "**Accuracy and bytes of the tables**: best: hidden=20 " in note
+    assert "**Exports**: best: hidden=20 " in note
 
 
 def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(

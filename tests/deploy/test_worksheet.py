@@ -94,7 +94,7 @@ def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit
         marks = {name: k for k, line in enumerate(lines)
                    if (name := line.split()[-1]).isalpha()}  # fmt: skip
         both = floats[row] == integers[row]
-        expected = {"floats": floats[row], "integers": integers[row]}
+        expected = {"float": floats[row], "integers": integers[row]}
         assert marks == ({"both": floats[row]} if both else expected)
         for line, logit in zip(lines, logits, strict=True):
             z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])

@@ -115,7 +115,7 @@ def test_bars_are_as_long_as_the_probabilities():
     assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
 
-def test_rounded_weights_are_below_those_in_floats():
+def test_rounded_weights_are_below_those_in_floating_point():
     weights = np.full((1, 784), 0.5)
 
     def blue(rounded, bits):

@@ -30,12 +30,12 @@ from pipeline.interpret.report.page_data import (
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # images per bit width whose prediction differs from floats
+MAX_DIFFERENT = 8  # images per bit width whose prediction differs from float
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
-MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
-MAX_DATA_BYTES = 3_600_000  # of weights and activations, which limits the epochs
-MAX_BYTES = 5_000_000  # of the page
-MAX_INTEGER_BYTES = 2_000_000  # of the page with integers
+MAX_EARLIER_EPOCHS = 20  # earlier than the last one, including epoch 0
+MAX_DATA_BYTES = 3_600_000  # size of weights and activations; limits the epochs
+MAX_BYTES = 5_000_000  # size of the page
+MAX_INTEGER_BYTES = 2_000_000  # size of the page with integers
 
 
 def render(
