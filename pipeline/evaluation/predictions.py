@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline import datasets
@@ -52,6 +52,19 @@ class Predictions:
         """The probability of this class."""
         rows = np.arange(len(self))
         return np.asarray(self.probabilities[rows, self.classes])
+
+    @cached_property
+    def has_ink(self) -> Bool[np.ndarray, " n"]:
+        """Whether each image shows something; the class of the others is arbitrary."""
+        findings = self.prepared.findings
+        return np.array([finding not in ("blank", "no ink") for finding in findings])
+
+    @cached_property
+    def is_correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether the class is the label; False for an image without label or ink."""
+        pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
+        equal = np.array([label == k for label, k in pairs], bool)
+        return np.asarray(equal & self.has_ink)
 
     @property
     def sure(self) -> list[bool | None]:

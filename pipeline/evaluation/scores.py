@@ -30,7 +30,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     predictions.
     """
     labels = predictions.source.known_labels
-    n, correct = len(labels), int((predictions.classes == labels).sum())
+    n, correct = len(labels), int(predictions.is_correct.sum())
     low, high = wilson_interval(correct, n)
     values: dict[str, float | int] = {
         "n": n,
@@ -66,9 +66,13 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predicted"]:
-    """Return the number of images with each label and each predicted class."""
-    counts = np.zeros((CLASSES, CLASSES), np.int64)
-    np.add.at(counts, (predictions.source.known_labels, predictions.classes), 1)
+    """Return the number of images with each label and each predicted class.
+
+    Images without ink are not counted, because there is nothing to classify.
+    """
+    counts, rows = np.zeros((CLASSES, CLASSES), np.int64), predictions.has_ink
+    labels, classes = predictions.source.known_labels, predictions.classes
+    np.add.at(counts, (labels[rows], classes[rows]), 1)
     return counts
 
 
@@ -90,7 +94,8 @@ def per_class(predictions: Predictions) -> list[Row]:
     A value without images is 0, as in scikit-learn.
     """
     counts = confusion_matrix(predictions)
-    correct, predicted, n = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+    correct, predicted = counts.diagonal(), counts.sum(axis=0)
+    n = np.bincount(predictions.source.known_labels, minlength=CLASSES)
     columns = {
         "class": np.arange(CLASSES),
         "precision": correct / np.maximum(predicted, 1),
@@ -112,10 +117,8 @@ def confusion(predictions: Predictions) -> list[Row]:
 
 def calibration(predictions: Predictions) -> list[Row]:
     """Compare the confidence of predictions with their accuracy; see `reliability`."""
-    is_correct = predictions.classes == predictions.source.known_labels
-    return reliability(
-        torch.from_numpy(predictions.confidence), torch.from_numpy(is_correct)
-    )
+    confidence, is_correct = predictions.confidence, predictions.is_correct
+    return reliability(torch.from_numpy(confidence), torch.from_numpy(is_correct))
 
 
 def reliability(

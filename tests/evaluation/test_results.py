@@ -87,6 +87,32 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
             function(result)
 
 
+def test_images_without_ink_are_misclassified_but_not_as_another_class():
+    images, labels = np.zeros((4, 28, 28), np.uint8), [7, 7, 7, 3]
+    source = ImageSet("few", "", ["a", "b", "c", "d"], labels, images, False)
+    findings = ["", "blank", "no ink", ""]
+    prepared = PreparedImages(source, images, findings, (), how="")
+    logits = torch.eye(10)[labels]  # the network gives each the class of its label
+    result = Predictions(prepared, datasets.spec("mnist"), logits, [None] * 4)
+    assert result.is_correct.tolist() == [True, False, False, True]
+    assert scores.score(result)["accuracy"] == 0.5
+    assert scores.confusion_matrix(result).sum() == 2
+    seven = scores.per_class(result)[7]
+    assert (seven["precision"], seven["recall"], seven["n"]) == (1, 1 / 3, 3)
+    bins = scores.calibration(result)
+    assert sum(each["accuracy"] * each["count"] for each in bins) == 2
+    assert describe_result(result) == [
+        "few: 2 of 4 images are classified correctly",
+        "2 images without ink count as misclassified",
+        "worst classes: 7 (33.3% of 3)",
+    ]
+    captions = [caption for caption, _ in mistakes(result)]
+    assert captions == [
+        "blank\nlabel: 7\nimage 1",
+        "no ink\nlabel: 7\nimage 2",
+    ]
+
+
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], False)
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
