@@ -18,15 +18,20 @@ def accuracy(network: Network, images: LabeledImages) -> float:
     return float((network.classify(images.images) == images.labels).mean())
 
 
+def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
+    """Return which parameters training never changed, from their values by epoch.
+
+    If an input is 0 for all training images, the gradient of its weights is always 0.
+    """
+    bits = values.view(np.uint32)
+    return np.asarray((bits == bits[0]).all(axis=0))
+
+
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 are frozen: unchanged in `TrainedModel.history`.
-
-    If a pixel is 0 in all training images, the gradient of its weights is always 0.
-    """
-    bits = history["layer_1.weight"].view(np.uint32)
-    return np.asarray((bits == bits[0]).all(axis=0).T)
+    """Return which weights of layer_1 are frozen, from `TrainedModel.history`."""
+    return is_frozen(history["layer_1.weight"]).T
 
 
 def activation_rates(
