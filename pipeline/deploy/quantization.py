@@ -107,6 +107,13 @@ def quantize_weights(
     return q.astype(np.int8), scale[:, 0]
 
 
+def represents(weights_1: Int8[np.ndarray, "hidden 784"], *, bits: int) -> bool:
+    """Return whether these are weights of layer_1 with a bit width."""
+    largest = LARGEST_WEIGHTS[bits]
+    fits = -largest <= weights_1.min() and weights_1.max() <= largest
+    return bool(fits and (bits > 1 or weights_1.all()))
+
+
 def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
     """Add non-negative numbers; the result does not depend on their order.
 

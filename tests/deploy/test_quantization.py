@@ -199,6 +199,19 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     np.testing.assert_array_equal(integers.classify(images), model.predictions)
 
 
+@pytest.mark.parametrize(("bits", "weight"), [(8, -128), (4, 8), (2, 99), (1, 0)])
+def test_a_weight_that_does_not_have_the_bit_width_is_refused(
+    bits, weight, quantized, tmp_path
+):
+    path, model = tmp_path / "integers.safetensors", quantized(bits)
+    weights = model.integers.weights_1.copy()
+    weights[3, 300] = weight
+    changed = replace(model.integers, weights_1=weights)
+    save_integers(path, replace(model, integers=changed))
+    with pytest.raises(UserError, match=r"is damaged$"):
+        load_integers(path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
