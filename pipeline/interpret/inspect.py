@@ -121,7 +121,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = neuron_name(1, analysis.example[0])
+    neuron = neuron_name(1, analysis.example.neuron)
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )

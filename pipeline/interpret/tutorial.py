@@ -58,7 +58,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
 
 def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     """Return the numbers of `ModelAnalysis.example`, rounded so that they add up."""
-    neuron, pixel = analysis.example
+    neuron, pixel = analysis.example.neuron, analysis.example.pixel
     kernel, bias = analysis.trained.network.layer_1.get_weights()
     x = rounded(float(analysis.dataset.test.images[0].ravel()[pixel]) / 255, 2)
     m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)

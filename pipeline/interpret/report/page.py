@@ -162,6 +162,7 @@ def _page_data(
         frozen_others=int(analysis.frozen_others.sum()),
         rarest=rarest,
         rarest_images=int(analysis.nonzero[rarest]),
+        example=analysis.example,
         sha256=trained.sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
