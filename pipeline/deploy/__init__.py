@@ -12,8 +12,11 @@ prepares them for the page and the worksheets of `interpret`.
 from pipeline.deploy.checks import describe_checks
 from pipeline.deploy.export_jobs import ExportedNetworks, ExportJob, list_jobs, run_jobs
 from pipeline.deploy.exported import ExportedNetwork, export_quantized
-from pipeline.deploy.integers_file import find_export
-from pipeline.deploy.interpretation import add_integers, render_page
+from pipeline.deploy.interpretation import (
+    add_exported_integers,
+    add_integers,
+    render_page,
+)
 from pipeline.deploy.quantization import BIT_WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.sizes import (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,6 +10,7 @@ from jaxtyping import UInt8
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.exported import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.integers_file import find_export
 from pipeline.deploy.quantization import LARGEST_WEIGHTS
 from pipeline.interpret import (
     IntegerSum,
@@ -20,6 +22,8 @@ from pipeline.interpret import (
 from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
+from pipeline.paths import displayed
+from pipeline.terminal import counted, wrap
 
 
 def render_page(
@@ -55,6 +59,44 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
     )
+
+
+def add_exported_integers(
+    sums: Mapping[str, PreActivation],
+    image: UInt8[np.ndarray, "28 28"],
+    *,
+    trained: TrainedModel,
+    folder: Path,
+    command: str,
+) -> tuple[dict[str, QuantizedPreActivation], str]:
+    """Add the integers of an export to the sums of a network for an image.
+
+    Args:
+        sums: The result of `pre_activations`.
+        image: The image.
+        trained: The network.
+        folder: See `find_export`.
+        command: See `find_export`.
+
+    Returns:
+        The sums in floats and in integers, and a paragraph that says where the
+        integers come from, and why they differ from the weights.
+    """
+    path, network, metadata = find_export(
+        folder,
+        trained.path.resolve().parent.parent / "export",  # of a run
+        weights_sha256=trained.sha256,
+        command=command,
+    )
+    bit_width = counted(network.bits, "bit")
+    text = f"Integers: {displayed(path)}, {bit_width} per weight of layer 1."
+    if finetune := metadata.get("finetune", 0):
+        text += (
+            f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
+            "weights were rounded. The floating-point values are those before "
+            "fine-tuning, so the weights differ by more than the rounding error."
+        )
+    return add_integers(sums, network, image), wrap(text, indent=0)
 
 
 def add_integers(
