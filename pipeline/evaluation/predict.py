@@ -84,7 +84,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 def _conclusion(predictions: Predictions) -> str:
     """Return bars for a single image, or how many images are classified correctly."""
     if len(predictions) == 1:
-        if not predictions.has_ink[0]:
+        if not predictions.have_ink[0]:
             return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
@@ -130,7 +130,7 @@ def _plotted_row(
     if prepared.steps:
         steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
-    if not predictions.has_ink[row]:
+    if not predictions.have_ink[row]:
         return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)

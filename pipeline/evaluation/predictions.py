@@ -54,8 +54,8 @@ class Predictions:
         return np.asarray(self.probabilities[rows, self.classes])
 
     @cached_property
-    def has_ink(self) -> Bool[np.ndarray, " n"]:
-        """Whether each image shows something; the class of the others is arbitrary."""
+    def have_ink(self) -> Bool[np.ndarray, " n"]:
+        """Which images show something; the class of the others is arbitrary."""
         findings = self.prepared.findings
         return np.array([finding not in ("blank", "no ink") for finding in findings])
 
@@ -64,7 +64,7 @@ class Predictions:
         """Whether the class is the label; False for an image without label or ink."""
         pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
         equal = np.array([label == k for label, k in pairs], bool)
-        return np.asarray(equal & self.has_ink)
+        return np.asarray(equal & self.have_ink)
 
     @property
     def sure(self) -> list[bool | None]:

@@ -67,7 +67,7 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 def mistakes(result: Predictions) -> list[plots.Captioned]:
     """Return the most confident wrong predictions, with their captions."""
     classes, labels = result.classes, result.source.known_labels
-    confidence = np.where(result.has_ink, result.confidence, 0)  # without ink: last
+    confidence = np.where(result.have_ink, result.confidence, 0)  # without ink: last
     rows = np.flatnonzero(~result.is_correct)
     order = np.argsort(-confidence[rows], kind="stable")
     images = []
@@ -78,7 +78,7 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         if not isinstance(result.source.images, np.ndarray):
             file = printable(result.source.files[row])[-MAX_CAPTION:]
         predicted = f"{name}: {confidence[row]:.1%}"
-        if not result.has_ink[row]:
+        if not result.have_ink[row]:
             predicted = result.prepared.findings[row]
         caption = f"{predicted}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))

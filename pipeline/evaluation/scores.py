@@ -70,7 +70,7 @@ def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predict
 
     Images without ink are not counted, because there is nothing to classify.
     """
-    counts, rows = np.zeros((CLASSES, CLASSES), np.int64), predictions.has_ink
+    counts, rows = np.zeros((CLASSES, CLASSES), np.int64), predictions.have_ink
     labels, classes = predictions.source.known_labels, predictions.classes
     np.add.at(counts, (labels[rows], classes[rows]), 1)
     return counts

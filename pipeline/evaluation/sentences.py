@@ -47,7 +47,7 @@ def describe_result(result: Predictions) -> list[str]:
             "the classes of this set differ from those of the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
-    if without_ink := int((~result.has_ink).sum()):
+    if without_ink := int((~result.have_ink).sum()):
         verb = "counts" if without_ink == 1 else "count"
         number = counted(without_ink, "image")
         lines.append(f"{number} without ink {verb} as misclassified")

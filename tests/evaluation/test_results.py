@@ -93,7 +93,7 @@ def test_images_without_ink_are_misclassified_but_not_as_another_class():
     findings = ["", "blank", "no ink", ""]
     prepared = PreparedImages(source, images, findings, (), how="")
     logits = torch.eye(10)[labels]  # the network gives each the class of its label
-    result = Predictions(prepared, datasets.spec("mnist"), logits, [None] * 4)
+    result = Predictions(prepared, datasets.spec("mnist"), logits, findings)
     assert result.is_correct.tolist() == [True, False, False, True]
     assert scores.score(result)["accuracy"] == 0.5
     assert scores.confusion_matrix(result).sum() == 2
