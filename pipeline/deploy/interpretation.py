@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.core.dataset import Dataset, LabeledImages
-from pipeline.deploy.exported import ExportedNetwork
+from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.integers_file import find_export
 from pipeline.deploy.quantization import LARGEST_WEIGHTS

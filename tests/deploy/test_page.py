@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, exported, render_page
+from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, exported_network, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
@@ -39,7 +39,7 @@ def set_bit_width(page, bits):
 def render(models):
     exports = [
         ExportedNetwork(
-            model.integers, exported.ExportReport.of(model), [], [], files={}
+            model.integers, exported_network.ExportReport.of(model), [], [], files={}
         )
         for model in models.values()
     ]
