@@ -45,7 +45,9 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1], folder=data_dir())
-    numbers = deploy.BIT_WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
+    numbers = [*deploy.BIT_WIDTHS]
+    if "all" not in bits:
+        numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import UserError, datasets, files, plots
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
@@ -149,7 +150,8 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
-        bits=integers.bits,
+        bit_width=counted(integers.bits, "bit"),
+        largest=BIT_WIDTHS[integers.bits].largest,
         finetuned=model.finetuning_epochs > 0,
     )
 

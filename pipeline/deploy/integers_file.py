@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantization import BIT_WIDTHS, represents
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
@@ -63,8 +63,8 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     if (
         actual != expected
         or hidden == 0
-        or metadata.get("bits") not in BIT_WIDTHS
-        or not represents(tensors["q1"], bits=metadata["bits"])
+        or metadata.get("bits") not in [*BIT_WIDTHS]
+        or not BIT_WIDTHS[metadata["bits"]].represents(tensors["q1"])
         or (tensors["shift"] >= 32).any()
         or not all(
             (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.integers_file import find_export
-from pipeline.deploy.quantization import LARGEST_WEIGHTS
 from pipeline.interpret import (
     IntegerSum,
     ModelAnalysis,
@@ -49,7 +49,7 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
     return PageIntegers(
         data=BitWidthData(
             bits=network.bits,
-            largest_weight=LARGEST_WEIGHTS[network.bits],
+            largest_weight=BIT_WIDTHS[network.bits].largest,
             finetune=measured.finetune,
             scale_2=network.scale_2,
             table_bytes=measured.table_bytes,

@@ -13,14 +13,10 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 from pipeline import UserError
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel
+from pipeline.deploy.bit_widths import CLIP_4_BITS, TERNARY_THRESHOLD, round_half_up
 from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantization import (
-    fitting_shifts,
-    quantize,
-    quantize_weights,
-    round_half_up,
-)
+from pipeline.deploy.quantization import fitting_shifts, quantize
 from pipeline.tensors import read_tensors, write_tensors
 
 ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)
@@ -34,16 +30,15 @@ def one_neuron(weights, bits):
     """Return the integers and the scale of a neuron, value by value."""
     sizes = [abs(w) for w in weights]
     mean = math.fsum(sizes) / len(sizes)
-    if bits == 8:
-        scale = max(sizes) / 127
-        return [half_up(w / scale) for w in weights], scale
-    if bits == 4:
-        scale = 3 * mean / 7
-        return [max(-7, min(7, half_up(w / scale))) for w in weights], scale
     if bits == 2:
-        large = [size for size in sizes if size > 0.7 * mean]
-        signs = [(w > 0) - (w < 0) if abs(w) > 0.7 * mean else 0 for w in weights]
+        least = TERNARY_THRESHOLD * mean
+        large = [size for size in sizes if size > least]
+        signs = [(w > 0) - (w < 0) if abs(w) > least else 0 for w in weights]
         return signs, math.fsum(large) / len(large)
+    if bits > 2:
+        n = 2 ** (bits - 1) - 1
+        scale = (max(sizes) if bits == 8 else CLIP_4_BITS * mean) / n
+        return [max(-n, min(n, half_up(w / scale))) for w in weights], scale
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
@@ -89,8 +84,8 @@ def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
     weights = snapshot(trained_on_few().network)["layer_1.weight"].astype(float)
     weights[3] *= 10.0 ** np.linspace(-9, 0, 784)
     order = np.random.default_rng(1).permutation(784)
-    q, scale = quantize_weights(weights, bits=bits)
-    q_other, scale_other = quantize_weights(weights[:, order], bits=bits)
+    q, scale = BIT_WIDTHS[bits].quantize(weights)
+    q_other, scale_other = BIT_WIDTHS[bits].quantize(weights[:, order])
     assert scale.tobytes() == scale_other.tobytes()
     np.testing.assert_array_equal(q[:, order], q_other)
 

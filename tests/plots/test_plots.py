@@ -107,15 +107,17 @@ def test_bars_are_as_long_as_the_probabilities():
 def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
-    def blue(rounded, bits):
-        known = {"always_zero": np.zeros(784, bool), "finetuned": bits < 8}
-        image = plots.rounded_weights(weights, rounded, bits=bits, **known)
+    def blue(rounded, largest):
+        known = {"always_zero": np.zeros(784, bool), "finetuned": largest < 127}
+        image = plots.rounded_weights(
+            weights, rounded, bit_width="some bits", largest=largest, **known
+        )
         return colors(image)[BLUE]
 
-    for bits in (8, 4, 2, 1):
-        assert blue(weights, bits) - blue(0 * weights, bits) == 84**2
-    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1 or -1
-    assert blue(weights / 2, 8) == blue(0 * weights, 8)
+    for largest in (127, 7, 1):
+        assert blue(weights, largest) - blue(0 * weights, largest) == 84**2
+    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1, 0 or -1
+    assert blue(weights / 2, 127) == blue(0 * weights, 127)
 
 
 def test_one_weight_in_a_hundred_is_larger_than_the_full_color():
