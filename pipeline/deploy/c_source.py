@@ -46,7 +46,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     dataset = spec(model.trained.dataset)
     names = dataset.class_names
     values = {
-        "model": model,
+        "report": model.report,
         "network": network,
         "width": width,
         "packed": width.pack(network.weights_1),

@@ -18,49 +18,13 @@ from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized import QuantizedModel
+from pipeline.deploy.quantized import ExportReport, QuantizedModel
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
 ONNX_PACKAGES = ("onnx", "onnxruntime")
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """The content of report.json, which is the same on every machine.
-
-    After fine-tuning, it depends on the type of the processor, as training does.
-    Accuracies are those on the test images, in [0, 1].
-    """
-
-    bits: int  # of a weight of layer_1
-    finetune: int  # epochs of fine-tuning
-    hidden: int  # neurons
-    dataset: str
-    test_images: int
-    accuracy: float  # in integers
-    float_accuracy: float  # of the trained network
-    same_answers: float  # fraction of test images that both predict equally
-    table_bytes: int  # the size of the parameters in flash
-    weights_sha256: str  # of the trained network
-
-    @classmethod
-    def of(cls, model: QuantizedModel) -> "ExportReport":
-        """Collect the values of a quantized network."""
-        return cls(
-            bits=model.integers.bits,
-            finetune=model.finetuning_epochs,
-            hidden=model.integers.hidden,
-            dataset=model.dataset.name,
-            test_images=len(model.dataset.test),
-            accuracy=model.accuracy,
-            float_accuracy=model.float_accuracy,
-            same_answers=model.same_predictions,
-            table_bytes=model.integers.table_bytes,
-            weights_sha256=model.trained.sha256,
-        )
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -95,7 +59,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
-    report = ExportReport.of(model)
+    report = model.report
     images = compared_images(model)
     expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:

@@ -72,7 +72,7 @@ class ModelAnalysis:
             rates=measurements.activation_rates(network, train.images),
             sums=sums,
             means=measurements.means_by_label(activations, test.labels),
-            accuracy=measurements.accuracy(network, test),
+            accuracy=measurements.accuracy(network.classify(test.images), test.labels),
             costs=measurements.ablation_costs(network, activations, test.labels),
         )
 
@@ -154,7 +154,9 @@ class ModelAnalysis:
             if self.history is not None:
                 tensors = {name: t[epoch] for name, t in self.history.items()}
                 network = network_from(tensors)
-            accuracies.append(measurements.accuracy(network, self.validation))
+            predictions = network.classify(self.validation.images)
+            labels = self.validation.labels
+            accuracies.append(measurements.accuracy(predictions, labels))
         return accuracies
 
     @property

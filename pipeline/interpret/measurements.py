@@ -6,16 +6,17 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Integer, Shaped, UInt8
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network, batches
 
 
-def accuracy(network: Network, images: LabeledImages) -> float:
-    """Return the fraction of images that a network classifies correctly."""
-    return float((network.classify(images.images) == images.labels).mean())
+def accuracy(
+    predictions: Int[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
+) -> float:
+    """Return the fraction of images whose predicted class is their label."""
+    return float((predictions == labels).mean())
 
 
 def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
