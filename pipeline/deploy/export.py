@@ -23,7 +23,7 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
 
-MAX_SILENT = 10  # neurons in a message
+MAX_INACTIVE = 10  # neurons in a message
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _print(cfg: ExportConfig, results: ExportsByJob, run: Run, *, page: str) -> 
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(_describe_silent_neurons(exports))
+        paragraphs.append(_describe_inactive_neurons(exports))
     best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
     if plot.exists():
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -180,14 +180,15 @@ def _print(cfg: ExportConfig, results: ExportsByJob, run: Run, *, page: str) -> 
         say(next_steps({command: "shows a sum in integers"}))
 
 
-def _describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
+def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with neurons whose output is always 0."""
     lines = []
     for exported in exports:
-        names = [neuron_name(1, j) for j in exported.silent_neurons]
+        names = [neuron_name(1, j) for j in exported.inactive_neurons]
         if names:
-            more = f" and {len(names) - MAX_SILENT:,} more" * (len(names) > MAX_SILENT)
-            listed = ", ".join(names[:MAX_SILENT]) + more
+            others = len(names) - MAX_INACTIVE
+            more = f" and {others:,} more" * (others > 0)
+            listed = ", ".join(names[:MAX_INACTIVE]) + more
             rule = f"output 0 for every training image ({exported.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

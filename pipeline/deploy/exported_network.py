@@ -33,7 +33,7 @@ class ExportedNetwork:
 
     integers: IntegerNetwork
     report: ExportReport
-    silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
+    inactive_neurons: Sequence[int]  # see `QuantizedModel.inactive_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
 
@@ -79,7 +79,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         name = f"the implementations with {counted(model.integers.bits, 'bit')} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
     return ExportedNetwork(
-        model.integers, report, model.silent_neurons, checks, contents
+        model.integers, report, model.inactive_neurons, checks, contents
     )
 
 

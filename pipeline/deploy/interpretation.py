@@ -104,14 +104,14 @@ def add_integers(
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
 ) -> dict[str, QuantizedPreActivation]:
-    """Return the sums of `pre_activations`, each with the same sum in integers."""
+    """Return the sums of `pre_activations` in floats and in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
     (outputs,), (shifted,) = network.activations(hidden), network.shifted(hidden)
     both = {}
-    for name, neuron in sums.items():
-        k = neuron.number - 1
-        if neuron.layer == 1:
+    for name, in_floats in sums.items():
+        k = in_floats.neuron
+        if in_floats.layer == 1:
             weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
             values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
@@ -126,5 +126,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = QuantizedPreActivation(**vars(neuron), integers=integers)
+        both[name] = QuantizedPreActivation(**vars(in_floats), integers=integers)
     return both

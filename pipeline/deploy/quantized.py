@@ -115,7 +115,7 @@ class QuantizedModel:
         )
 
     @cached_property
-    def silent_neurons(self) -> list[int]:
+    def inactive_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
         if self.integers.shifts.all():  # a shift is 0 unless a sum is above 255
             return []

@@ -57,7 +57,7 @@ def term_images(
     ]
     z, bias = pre_activation.z, pre_activation.bias
     title = (
-        f"{pre_activation.neuron}: sum of the products {z - bias:+z.4f}, bias C "
+        f"{pre_activation.name}: sum of the products {z - bias:+z.4f}, bias C "
         f"{bias:+z.4f}, sum y {z:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
     )
     return ImageRow(images, title)

@@ -26,7 +26,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     logits = network.logits(test.images[:1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits)[:2])
     outputs = np.maximum(analysis.sums[0], 0)[:MAX_NEURONS]
-    never_active, always_active = (
+    inactive, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
@@ -44,7 +44,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         first=first,
         second=second,
         probability=softmax(logits)[first],
-        never_active=never_active,
+        inactive=inactive,
         always_active=always_active,
         max_neurons=MAX_NEURONS,
         responses=_responses(analysis),

@@ -227,7 +227,7 @@ def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path)
         load_integers(path)
 
 
-def test_silent_neurons_are_those_that_are_0_for_all_training_images(
+def test_inactive_neurons_are_those_that_are_0_for_all_training_images(
     trained_on_few, small_dataset
 ):
     trained = trained_on_few()
@@ -236,5 +236,5 @@ def test_silent_neurons_are_those_that_are_0_for_all_training_images(
         replace(trained, network=network), small_dataset, bits=8, finetuning_epochs=0
     )
     sums = model.integers.sums(small_dataset.train.images)
-    assert model.silent_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
-    assert {3, 7} <= {*model.silent_neurons}
+    assert model.inactive_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
+    assert {3, 7} <= {*model.inactive_neurons}

@@ -83,7 +83,7 @@ def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_s
 
 def of_ones(layer, inputs):
     ones = np.ones(inputs)
-    return PreActivation(layer, 1, ones / 3, ones, 0.5)
+    return PreActivation(layer, 0, ones / 3, ones, 0.5)
 
 
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
