@@ -33,7 +33,6 @@ the size of all weights and biases, which take 4 bytes each in floating point.
 """
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
@@ -79,24 +78,21 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(
-    cfg: ExportConfig, bit_widths: Sequence[int | str] = ()
-) -> "ExportResult":
+def run_export(*configs: ExportConfig) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `bit_widths`, it is exported with each of them.
+    With several configurations, which differ in `bits`, there are several results.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(cfg, bit_widths)
+    return export(configs)
 
 
 def export_bit_widths(command: Command) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
     values = {**command.values}
-    bit_widths = [each["bits"] for each in command.settings]
-    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in bit_widths]
-    run_export(configs[0], [cfg.bits for cfg in configs])
+    bits = [each["bits"] for each in command.settings]
+    run_export(*(validate(ExportConfig, values | {"bits": each}) for each in bits))
 
 
 if __name__ == "__main__":

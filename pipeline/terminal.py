@@ -60,10 +60,11 @@ def check_output() -> None:
 def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
     """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
 
-    All other lines are indented by `indent` spaces.
+    All other lines are indented by `indent` spaces. Line breaks in the text become
+    spaces; other spaces stay as they are, because they can be part of a file's name.
     """
     return textwrap.fill(
-        " ".join(text.split()),
+        " ".join(filter(None, map(str.strip, text.split("\n")))),
         WIDTH,
         initial_indent=start,
         subsequent_indent=" " * indent,

@@ -317,12 +317,12 @@ def lasting_executor():
 @pytest.fixture(scope="module")
 def worker(lasting_executor):
     """One worker for sweeps and exports, because each of them would start others."""
-    from pipeline.deploy import export_jobs
+    from pipeline.deploy import jobs
     from pipeline.sweeps import sweep
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "_new_executor", lambda *_: lasting_executor)
-        patch.setattr(export_jobs, "new_executor", lambda *_, **__: lasting_executor)
+        patch.setattr(jobs, "new_executor", lambda *_, **__: lasting_executor)
         yield
 
 

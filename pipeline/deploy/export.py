@@ -10,7 +10,7 @@ from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
-from pipeline.deploy import ExportedNetwork, ExportedNetworks
+from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
 from pipeline.model import (
     TrainedModel,
@@ -23,7 +23,7 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
 
-MAX_SILENT = 10  # neurons in a message
+MAX_INACTIVE = 10  # neurons in a message
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,18 @@ class ExportResult:
     copied: bool | None  # whether the server has all of it; None without a server
 
 
-def export(cfg: ExportConfig, bit_widths: Sequence[int | str]) -> ExportResult:
+def export(configs: Sequence[ExportConfig]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    The bit widths are those of `cfg` if `bit_widths` is empty.
+    The configurations differ only in the bit width.
     """
+    cfg, bits = configs[0], [each.bits for each in configs]
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1], folder=data_dir())
-    bits = bit_widths or [cfg.bits]
-    numbers = deploy.BIT_WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
+    numbers = [*deploy.BIT_WIDTHS]
+    if "all" not in bits:
+        numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
@@ -92,7 +94,7 @@ def _select_networks(
     return [({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
@@ -121,7 +123,7 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 
 
-def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
+def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record the table and the plot of several exports."""
     paths = deploy.write_sizes(results, folder)
     run.log_files("export", paths)
@@ -130,9 +132,7 @@ def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
     run.add_results({"Exports": text})
 
 
-def _write_page(
-    results: ExportedNetworks, dataset: Dataset, folder: Path, run: Run
-) -> str:
+def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
     """Write and record the page of a network in floating point and in integers.
 
     Return its path as the command prints it, or why there is none.
@@ -156,15 +156,13 @@ def _write_page(
     return text
 
 
-def _print(
-    cfg: ExportConfig, results: ExportedNetworks, run: Run, *, page: str
-) -> None:
+def _print(cfg: ExportConfig, results: ExportsByJob, run: Run, *, page: str) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(_describe_silent_neurons(exports))
+        paragraphs.append(_describe_inactive_neurons(exports))
     best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
     if plot.exists():
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -183,14 +181,15 @@ def _print(
         say(next_steps({command: "shows a sum in integers"}))
 
 
-def _describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
+def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with neurons whose output is always 0."""
     lines = []
     for exported in exports:
-        names = [neuron_name(1, j) for j in exported.silent_neurons]
+        names = [neuron_name(1, j) for j in exported.inactive_neurons]
         if names:
-            more = f" and {len(names) - MAX_SILENT:,} more" * (len(names) > MAX_SILENT)
-            listed = ", ".join(names[:MAX_SILENT]) + more
+            others = len(names) - MAX_INACTIVE
+            more = f" and {others:,} more" * (others > 0)
+            listed = ", ".join(names[:MAX_INACTIVE]) + more
             rule = f"output 0 for every training image ({exported.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

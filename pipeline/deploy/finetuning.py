@@ -16,7 +16,7 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.loop import shuffled_batches
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.optimizer import Adam
-from pipeline.deploy.quantization import quantize_weights
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
@@ -53,5 +53,5 @@ def finetune(
 
 def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
     """Return the real numbers that quantized weights represent."""
-    q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
+    q, scale = BIT_WIDTHS[bits].quantize(weights.numpy().astype(np.float64))
     return torch.from_numpy(np.float32(q * scale[:, None]))

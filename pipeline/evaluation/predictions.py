@@ -54,15 +54,22 @@ class Predictions:
         rows = np.arange(len(self))
         return np.asarray(self.probabilities[rows, self.classes])
 
+    @cached_property
+    def have_ink(self) -> Bool[np.ndarray, " n"]:
+        """Which images show something; the class of the others is arbitrary."""
+        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
+
+    @cached_property
+    def is_correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether the class is the label; False for an image without label or ink."""
+        pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
+        equal = np.array([label == k for label, k in pairs], bool)
+        return np.asarray(equal & self.have_ink)
+
     @property
     def sure(self) -> list[bool | None]:
         """Whether each prediction is sure; None without a detector."""
         return [None if reason is None else not reason for reason in self.reasons]
-
-    @property
-    def have_ink(self) -> Bool[np.ndarray, " n"]:
-        """Which images show something; the network is not asked about the others."""
-        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
 
     @property
     def source(self) -> ImageSet:

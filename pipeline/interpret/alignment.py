@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
+from pipeline.interpret.measurements import accuracy
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,6 @@ class NetworkComparison:
         """Compare two networks on test images."""
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         predictions = [n.classify(test.images) for n in (a, b)]
-        accuracy = [float((each == test.labels).mean()) for each in predictions]
         # The similarity is nan if all weights are 0, or if an output never varies.
         cosines = np.nan_to_num(cosine_similarity(*map(neuron_weights, (a, b))))
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
@@ -98,7 +98,10 @@ class NetworkComparison:
             b,
             by_weights=match_neurons(cosines),
             by_activations=match_neurons(correlations, tie_breaker=cosines),
-            accuracy=(accuracy[0], accuracy[1]),
+            accuracy=(
+                accuracy(predictions[0], test.labels),
+                accuracy(predictions[1], test.labels),
+            ),
             agreement=float((predictions[0] == predictions[1]).mean()),
         )
 

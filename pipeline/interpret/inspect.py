@@ -1,16 +1,16 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
+from pipeline import UserError, datasets, interpret, neuron_name, tracking
 from pipeline.call import lasting_dir, results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.files import atomic_folder, write_csv
-from pipeline.interpret import ParameterLocation, report
+from pipeline.interpret import ParameterLocation, PreActivation, report
 from pipeline.model import (
     TrainedModel,
     last_trained_model,
@@ -20,7 +20,7 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.text import printable
 from pipeline.tracking import Run
 
@@ -39,7 +39,11 @@ class Inspection:
     copied: bool | None = None
 
 
-def inspect(cfg: InspectConfig) -> Inspection:
+# The type of `deploy.add_exported_integers`; deploy imports this package.
+AddIntegers = Callable[..., tuple[Mapping[str, PreActivation], str]]
+
+
+def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are refused before the network is loaded.
@@ -61,7 +65,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         return Inspection(said(), None)
     dataset = load_training_data(trained, folder=data_dir())
     if neurons:
-        folder = _explain_neurons(cfg, neurons, trained, dataset)
+        folder = _explain_neurons(cfg, neurons, trained, dataset, add_integers)
     elif location:
         folder = _show_weight(location, trained, dataset)
     elif cfg.against:
@@ -119,7 +123,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = neuron_name(1, analysis.example[0])
+    neuron = neuron_name(1, analysis.example.neuron)
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )
@@ -128,27 +132,29 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
 
 
 def _explain_neurons(
-    cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
+    cfg: InspectConfig,
+    neurons: list[str],
+    trained: TrainedModel,
+    dataset: Dataset,
+    add_integers: AddIntegers,
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
-    sums: Mapping[str, interpret.PreActivation]
+    sums: Mapping[str, PreActivation]
     sums = interpret.pre_activations(trained.network, pixels)
     name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     if cfg.integers:
-        path, network, metadata = deploy.find_export(
-            outputs_dir() / "export",
-            trained.path.resolve().parent.parent / "export",  # in the folder of a run
-            weights_sha256=trained.sha256,
+        sums, origin = add_integers(
+            sums,
+            pixels,
+            trained=trained,
+            folder=outputs_dir() / "export",
             command=command_line("export", run=cfg.run, model=cfg.model),
         )
-        sums = deploy.add_integers(sums, network, pixels)
-        width = counted(network.bits, "bit")
-        origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
         about += f"\n{origin}"
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
@@ -160,19 +166,6 @@ def _explain_neurons(
     say(f"\nfiles  {displayed(folder)}")
     say(next_steps({command: "shows its history"}))
     return folder
-
-
-def _describe_integers(path: Path, width: str, *, finetune: int) -> str:
-    """Say where integers come from, and why they differ from the weights."""
-    text = f"Integers: {displayed(path)}, {width} per weight of layer 1."
-    if finetune:
-        epochs = counted(finetune, "epoch")
-        text += (
-            f" The network was fine-tuned for {epochs} before its "
-            "weights were rounded. The floating-point values are those before "
-            "fine-tuning, so the weights differ by more than the rounding error."
-        )
-    return wrap(text, indent=0)
 
 
 def _show_weight(

@@ -6,27 +6,33 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Integer, Shaped, UInt8
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network, batches
 
 
-def accuracy(network: Network, images: LabeledImages) -> float:
-    """Return the fraction of images that a network classifies correctly."""
-    return float((network.classify(images.images) == images.labels).mean())
+def accuracy(
+    predictions: Int[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
+) -> float:
+    """Return the fraction of images whose predicted class is their label."""
+    return float((predictions == labels).mean())
+
+
+def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
+    """Return which parameters training never changed, from their values by epoch.
+
+    If an input is 0 for all training images, the gradient of its weights is always 0.
+    """
+    bits = values.view(np.uint32)
+    return np.asarray((bits == bits[0]).all(axis=0))
 
 
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer 1 are frozen: unchanged in `TrainedModel.history`.
-
-    If a pixel is 0 in all training images, the gradient of its weights is always 0.
-    """
-    bits = history["layer_1.weight"].view(np.uint32)
-    return np.asarray((bits == bits[0]).all(axis=0).T)
+    """Return which weights of layer 1 are frozen, from `TrainedModel.history`."""
+    return is_frozen(history["layer_1.weight"]).T
 
 
 def activation_rates(

@@ -121,7 +121,7 @@ class QuantizedPreActivation(PreActivation):
             f"       {comparison}",
             f"ReLU   max(0, {total:,}) = {positive:,}",
             f"shift  n = {n}, r = {half:,}: {moved}",
-            f"clamp  min(255, {shifted:,}) = {h}: h of {self.neuron}",
+            f"clamp  min(255, {shifted:,}) = {h}: h of {self.name}",
             f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
             f"       {_subtraction(output, relu)}",
         ]

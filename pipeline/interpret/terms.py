@@ -57,7 +57,7 @@ def term_images(
     ]
     total, bias = pre_activation.total, pre_activation.bias
     title = (
-        f"{pre_activation.neuron}: sum of the products {total - bias:+z.4f}, bias C "
+        f"{pre_activation.name}: sum of the products {total - bias:+z.4f}, bias C "
         f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
     )
     return ImageRow(images, title)

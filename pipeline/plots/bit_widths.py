@@ -21,7 +21,6 @@ from pipeline.terminal import counted
 
 MAX_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
-SATURATED_BITS = 2  # up to this bit width, no integer is larger than 1
 IMAGES_PER_ROW, MAX_ROWS = 6, 2  # limits for each kind of change
 
 
@@ -30,27 +29,28 @@ def rounded_weights(
     rounded: Float[np.ndarray, "hidden 784"],
     *,
     always_zero: Bool[np.ndarray, "784"],
-    bits: int,
+    bit_width: str,
+    largest: int,
     finetuned: bool,
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
-    With 1 or 2 bits, no integer is larger than 1, which gets the full color.
+    If no integer can be larger than 1, it gets the full color.
 
     Args:
         weights: The weights of layer 1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
-        bits: The bit width of the integers.
+        bit_width: The bit width of the integers in words, such as "8 bits".
+        largest: The largest integer with this bit width.
         finetuned: Whether fine-tuning changed the weights before they were rounded.
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
     change = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
-    bit_width = counted(bits, "bit")
     heading, colored = bit_width, rounded
-    if bits <= SATURATED_BITS:
+    if largest == 1:
         heading += " (full color: the integers -1 and 1)"
         largest = np.abs(rounded).max(axis=1, keepdims=True)
         colored = scale * rounded / np.maximum(largest, 1e-30)
