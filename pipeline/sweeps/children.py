@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.cli import as_yaml
-from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
@@ -21,8 +20,8 @@ from pipeline.tracking.tags import (
     SWEEP_TAG,
     Kind,
 )
-from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.results import add_details, add_result
+from pipeline.training.log import log_epochs, log_weights
+from pipeline.training.recording import record_details, record_inputs, record_result
 from pipeline.training.run import TrainingRun, training_tags
 
 
@@ -69,11 +68,16 @@ class Children:
             parent = child.artifacts or self.folder / job.folder_name
             network = parent / TRAINING_FOLDER / MODEL_FILE
             network.parent.mkdir(parents=True, exist_ok=True)
-            training.write(network.parent, run_id=child.id)
-            inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
-            child.submit(log_inputs, *inputs, plots=False, source=source)
+            record_inputs(
+                child,
+                job.data.path,
+                data_sha256=job.data.sha256,
+                settings=as_yaml(job.config),
+                plots=False,
+                source=source,
+            )
             child.submit(log_epochs, training.epochs)
-            add_result(child, training)
+            record_result(child, training, network.parent)
         return Outcome(
             job,
             accuracy=training.metrics["val/accuracy"],
@@ -103,7 +107,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             child.submit(log_weights, epoch, len(training.epochs) - 1)
-        add_details(child, training, run.network_path)
+        record_details(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

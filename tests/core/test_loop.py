@@ -15,9 +15,8 @@ from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
 
 
-def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
-    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    chosen = Hyperparameters(**defaults() | options)
+def train(split, *, lr=0.001, epochs=2, **options):
+    chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
     chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
     network, (_, *history) = loop.train_network(split, chosen)
     return network, history
@@ -149,4 +148,5 @@ def test_a_non_finite_weight_stops_training_within_the_epoch(
     state = TrainingState(network, Adam(network.vector, lr=0.001), torch.Generator())
     network.vector[index] = bad  # with a bias of -inf the loss stays finite
     with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
-        next(fit(state, few, epochs=[1], batch_size=100))
+        chosen = Hyperparameters(**defaults() | {"batch_size": 100})
+        next(fit(state, few, chosen, epochs=[1]))
