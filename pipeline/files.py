@@ -54,7 +54,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If there is a file at `path`, or a user named this folder and it
-            contains other files; see `pipeline.call.call`.
+            contains other files; see `pipeline.call_folder`.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -80,13 +80,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the folder `path`, without which no process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
-    with lock(path.parent / f".{path.name}.lock", Level.FOLDER, waiting=waiting):
+    file = path.parent / f".{path.name}.lock"
+    with lock(file, Level.FOLDER, waiting=waiting):
         if _previous(path).exists():
             if path.exists():
                 shutil.rmtree(_previous(path))
             else:
                 _previous(path).rename(path)
-        yield
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)  # a user's folder may be next to it
 
 
 def _temporary(path: Path) -> Path:

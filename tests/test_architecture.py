@@ -39,8 +39,8 @@ IMPLEMENTATIONS = {
     "sync": "tracking",
 }
 # Modules that every package may use; they import only one another and core.
-SHARED = ["__init__", "call", "console", "files", "locking", "paths", "process"]
-SHARED += ["tensors", "terminal", "text", "unsure", "urls"]
+SHARED = ["__init__", "call", "call_folder", "console", "files", "locking", "paths"]
+SHARED += ["process", "tensors", "terminal", "text", "unsure", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",

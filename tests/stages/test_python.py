@@ -65,6 +65,7 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
     assert capfd.readouterr() == ("", "")
     if options:
         assert result.folder == tmp_path / "own" and any(result.folder.iterdir())
+        assert [*tmp_path.iterdir()] == [result.folder]
         assert project.hashes("train") == before
     with pytest.raises(FrozenInstanceError):
         result.folder = None
@@ -113,6 +114,26 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
+    function, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    refused = {"/proc/new": "must be writable, got /proc/new: /proc: "}
+    if function is not sweep:  # it only adds files
+        rule = "must not be the working directory or contain it"
+        refused |= {".": rule, "..": rule, "/proc": "must not be a mount point"}
+    for folder, rule in refused.items():
+        with pytest.raises(ConfigError, match=f"^folder {rule}"):
+            function(**CALLS[function], folder=folder)
+    assert [*os.walk(tmp_path)] == [
+        (str(tmp_path), ["work"], []),
+        (str(tmp_path / "work"), [], []),
+    ]
 
 
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
