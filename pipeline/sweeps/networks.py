@@ -35,6 +35,11 @@ def read_networks(
     for child in children:
         trained = load_trained_model(child.network_path)
         params = trained.metadata.params
+        if not params:
+            raise UserError(
+                f"{trained.path} does not record its hyperparameters: delete run "
+                f"{child.run_id}, and the command of the sweep trains it again"
+            )
         networks.append(({key: params[key] for key in keys}, trained))
     hashes = {trained.metadata.data_sha256 for _, trained in networks}
     if len(hashes) > 1:
