@@ -6,7 +6,6 @@ load data sets by their names, through `load`, which verifies the file.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pipeline.datasets.download import keep_intact
 from pipeline.datasets.registry import REGISTRY, is_name, spec
 from pipeline.datasets.statistics import Summary, class_means, describe
 from pipeline.terminal import print_error, status
+from pipeline.text import as_file_name
 
 
 def load(
@@ -214,7 +214,7 @@ def _origin(dataset: str) -> dict[str, str]:
 def _name(dataset: str, origin: Mapping[str, str]) -> str:
     if is_name(dataset):
         return dataset
-    readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
+    readable = as_file_name(Path(dataset).resolve().name)
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 

@@ -6,7 +6,6 @@ Neither MLflow nor PyTorch is imported, so that the workers start first.
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +25,7 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.text import printable
+from pipeline.text import as_file_name, printable
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -157,7 +156,7 @@ def short_name(swept: Mapping[str, Any]) -> str:
 def folder_name(swept: Mapping[str, Any]) -> str:
     """Return swept values as the name of a folder, such as "hidden=40,seed=2"."""
     name = ",".join(f"{key}={value}" for key, value in swept.items())
-    safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+    safe = as_file_name(name, allowed="=.,+")
     if safe != name:
         safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
     return safe

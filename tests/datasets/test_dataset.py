@@ -117,6 +117,13 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     assert changed.name != data.name
 
 
+@pytest.mark.parametrize("name", ["a" * 235, "数" * 80], ids=["ascii", "utf-8"])
+def test_a_folder_with_a_long_name_is_imported(idx_folder, imported, name):
+    data = imported(idx_folder.rename(idx_folder.with_name(name)))
+    start, _, sha256 = data.name.rpartition("-")
+    assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
+
+
 def test_an_imported_data_set_needs_its_folder_no_more(
     idx_folder, imported, tmp_path, monkeypatch
 ):
