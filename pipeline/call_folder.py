@@ -71,7 +71,7 @@ def check_content(folder: Path, stage: str) -> None:
 def write_record(folder: Path, stage: str) -> None:
     """Record in a folder its content, and the stage that wrote it."""
     record = {"stage": stage, "files": sorted(_content(folder))}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (folder / RECORD).write_text(json.dumps(record))
 
 
 def _content(folder: Path) -> set[str]:

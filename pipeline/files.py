@@ -44,6 +44,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file that is complete or absent, even if the process is killed."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
@@ -135,9 +141,14 @@ def json_sha256(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def as_json(content: object) -> str:
+    """Return a list or dict as indented JSON."""
+    return json.dumps(content, indent=1) + "\n"
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a list or dict as indented JSON."""
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(as_json(content))
 
 
 def list_folder(folder: Path) -> list[Path]:

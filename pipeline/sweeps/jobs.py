@@ -25,17 +25,10 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
+from pipeline.datasets import DataFile
 from pipeline.text import as_file_name, printable
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """The file of a data set."""
-
-    path: Path
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What distinguishes the jobs of a sweep."""
+        """What distinguishes the jobs of a sweep: its swept values, as text."""
         return self.folder_name
 
     @property
@@ -127,7 +120,7 @@ class ValidJob(Job):
 
     @property
     def key(self) -> str:
-        """The fingerprint, which does not depend on the name of the data set."""
+        """The fingerprint: equal images can have several names of data sets."""
         return self.fingerprint
 
 
@@ -173,7 +166,7 @@ def combine(command: Command) -> list[Job]:
         Job.of({**values, "run_name": None}, keys)
         for values in command.settings
     ]
-    return list({job.folder_name: job for job in jobs}.values())
+    return list({job.key: job for job in jobs}.values())
 
 
 def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
@@ -195,8 +188,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
     for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
-        path, _ = datasets.prepare(value, folder=folder)
-        data = DataFile(path, datasets.summary(path)["sha256"])
+        data = datasets.prepare(value, folder=folder)
         prepared[value] = images.setdefault(data.sha256, data)
     checked = [
         job if job.problems else job.with_data(prepared[job.values["dataset"]])

@@ -75,8 +75,8 @@ class Checkpoint:
         tensors["generator"] = generator.get_state().numpy()
         epochs = {"size": self._size, "sha256": self._hash.hexdigest()}
         content = _pack(tensors, {"steps": optimizer.steps, "epochs": epochs})
-        with files.atomic_file(self._state_file) as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        stored = hashlib.sha256(content).digest() + content
+        files.write_atomic(self._state_file, stored)
         self.epochs.append(epoch)
 
     def _resume(self) -> None:
@@ -147,7 +147,7 @@ def open_checkpoint(
         resume: Whether to resume a killed training run.
     """
     parent = store / "checkpoints" / fingerprint
-    content = json.dumps(place, indent=1, sort_keys=True).encode()
+    content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
         killed = []
         for folder in parent.glob("*"):
@@ -163,8 +163,7 @@ def open_checkpoint(
         folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
         lock = locking.hold(folder / "lock")
     try:
-        with files.atomic_file(folder / "place.json") as path:
-            path.write_bytes(content)
+        files.write_atomic(folder / "place.json", content)
         yield Checkpoint(folder, state)
         with store_lock(store):
             _remove(folder)

@@ -55,8 +55,8 @@ def train(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(cfg, open_tracker, on_epoch)
-        path, _ = datasets.prepare(cfg.dataset, folder=data_dir())
-        dataset = Dataset.read(path)
+        file = datasets.prepare(cfg.dataset, folder=data_dir())
+        dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         training = _train(cfg, dataset, open_tracker, on_epoch)
     say(next_steps(NEXT))

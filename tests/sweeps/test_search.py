@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import Interval, defaults
-from pipeline.sweeps.jobs import DataFile, Job, Outcome
+from pipeline.datasets import DataFile
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.search import Search, _size
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
