@@ -6,7 +6,6 @@ from pipeline.datasets.prepare import (
     DataFile,
     file_name,
     files_beside,
-    find,
     load,
     load_components,
     prepare,

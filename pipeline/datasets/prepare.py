@@ -60,7 +60,7 @@ def load(
         UserError: If the file has another sha256.
     """
     folder = Path(folder)
-    stored = find(sha256, folder=folder) if sha256 else None
+    stored = _file_with(sha256, folder) if sha256 else None
     name = stored.stem if stored else name
     if origin and not stored:
         raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
@@ -88,7 +88,7 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     Returns:
         The components; None if the folder does not contain the data.
     """
-    data = find(sha256, folder=folder)
+    data = _file_with(sha256, folder)
     if data is None:
         return None
     components = read_components(data, data_sha256=sha256)
@@ -96,13 +96,6 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
         prepare(data.stem, folder=folder)
         components = read_components(data, data_sha256=sha256)
     return components.get(split) if components else None
-
-
-def find(sha256: str, *, folder: Path) -> Path | None:
-    """Return the data set's file with this recorded sha256, if `folder` contains it."""
-    paths = (path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json")))
-    matching = (path for path in paths if _recorded_sha256(path) == sha256)
-    return next((p for p in matching if p.exists() and is_name(p.stem)), None)
 
 
 def prepare(dataset: str, *, folder: Path) -> DataFile:
@@ -256,6 +249,15 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
+
+
+def _file_with(sha256: str, folder: Path) -> Path | None:
+    """Return the data set's file with this recorded sha256, if `folder` contains it."""
+    for summary_path in sorted(folder.glob("*.json")):
+        path = summary_path.with_suffix(".safetensors")
+        if _recorded_sha256(path) == sha256 and path.exists() and is_name(path.stem):
+            return path
+    return None
 
 
 def _recorded_sha256(path: Path) -> str | None:

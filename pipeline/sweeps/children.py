@@ -22,7 +22,7 @@ from pipeline.tracking.tags import (
 )
 from pipeline.training.log import log_epochs, log_weights
 from pipeline.training.recording import record_details, record_inputs, record_result
-from pipeline.training.run import TrainingRun, training_tags
+from pipeline.training.training_run import TrainingRun, training_tags
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.sweeps.configurations import order
+from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep
 
 
@@ -47,4 +47,4 @@ def read_networks(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "
             "they cannot be compared: select a sweep with a single data set"
         )
-    return sweep, sorted(networks, key=lambda each: order(each[0].values()))
+    return sweep, sorted(networks, key=lambda each: sort_key(each[0].values()))

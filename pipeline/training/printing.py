@@ -10,7 +10,7 @@ from pipeline.datasets import spec
 from pipeline.terminal import wrap
 from pipeline.text import table
 from pipeline.training.log import best_epoch
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 
 def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:

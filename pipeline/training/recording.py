@@ -16,7 +16,7 @@ from pipeline.training.log import (
     ordered,
     tensor_statistics,
 )
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 
 def record_inputs(

@@ -37,7 +37,7 @@ from pipeline.training.log import log_comparison, log_epoch, log_files
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import record_details, record_inputs, record_result
 from pipeline.training.reproduction import Original, compare, load_data
-from pipeline.training.run import TrainingRun, TrainResult, training_tags
+from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
 NEXT = {
     command_line("evaluate"): "evaluates the network",

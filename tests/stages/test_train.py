@@ -24,7 +24,7 @@ from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}

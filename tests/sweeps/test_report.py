@@ -13,8 +13,8 @@ from pipeline.sweeps.configurations import best_trade_offs, group_by_configurati
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
 from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.summary import describe, select_rows, summarize
 
 
 def outcome(accuracy, error="", **keys):

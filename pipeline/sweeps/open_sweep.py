@@ -14,10 +14,10 @@ from pipeline.sweeps.jobs import OnResult, Outcome, common_params
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
+from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.sweeps.summary import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind
