@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from pipeline.cli import defaults
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import TrainingState, fit, measure, score
+from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.margin import smallest_margin
 from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
@@ -107,17 +107,6 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     network, history = train(few)
     assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
-
-
-def test_a_trained_network_is_measured_on_all_training_images_and_a_sample(
-    mnist, new_network
-):
-    network, train = new_network(20), mnist.train
-    train_score, min_margin = measure(network, train)
-    assert train_score == score(network, train)
-    second, first = network.predict(train.images[::3]).sort().values[:, -2:].T
-    quantile = np.quantile((first - second).double().numpy(), 0.06)
-    assert min_margin == max(0.2, round(float(quantile), 4))
 
 
 @pytest.mark.parametrize("count", [1, 2, 20, 1001])

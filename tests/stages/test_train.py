@@ -42,6 +42,9 @@ def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, 
     assert 0.95 <= metrics["val/accuracy"] < metrics["train/final_accuracy"]
     # A mean over the epoch, during which the network improved.
     assert metrics["train/accuracy"] < metrics["train/final_accuracy"]
+    predicted = trained.network.predict(mnist.train.images).argmax(dim=1).numpy()
+    accuracy = np.mean(predicted == mnist.train.labels)
+    assert metrics["train/final_accuracy"] == pytest.approx(accuracy)
     probabilities = trained.network.predict(mnist.test.images[:1])[0]
     assert probabilities.argmax() == mnist.test.labels[0] == 7
     assert probabilities[7] >= 0.99

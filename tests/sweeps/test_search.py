@@ -41,7 +41,7 @@ def states(search):
     """Return the state and the mean accuracy of each suggestion, by its values."""
     return {
         tuple(trial.params.values()): (trial.state.name, trial.value)
-        for trial in search._study.trials
+        for trial in search.study.trials
         if trial.state != optuna.trial.TrialState.FAIL  # repeated values
     }
 
