@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.cli import as_yaml
+from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
@@ -20,8 +21,8 @@ from pipeline.tracking.tags import (
     SWEEP_TAG,
     Kind,
 )
-from pipeline.training.log import log_epochs, log_weights
-from pipeline.training.recording import record_details, record_inputs, record_result
+from pipeline.training.log import log_epochs, log_inputs, log_weights
+from pipeline.training.recording import record_details, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
 
@@ -68,11 +69,12 @@ class Children:
             parent = child.artifacts or self.folder / job.folder_name
             network = parent / TRAINING_FOLDER / MODEL_FILE
             network.parent.mkdir(parents=True, exist_ok=True)
-            record_inputs(
-                child,
+            child.submit(
+                log_inputs,
                 job.data.path,
-                data_sha256=job.data.sha256,
-                settings=as_yaml(job.config),
+                job.data.sha256,
+                as_yaml(job.config),
+                code_hashes(),
                 plots=False,
                 source=source,
             )

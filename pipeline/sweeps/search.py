@@ -65,7 +65,7 @@ class Search(Plan):
         super().__init__([])
         self._grid = [job for job in grid if isinstance(job, ValidJob)]
         self._intervals = intervals
-        self._trials = min(trials, _size(intervals))
+        self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
         self._suggestions: list[dict[str, Any]] = []
         self._accuracies: dict[str, float] = {}  # by `Job.key`
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
@@ -158,18 +158,10 @@ class Search(Plan):
         ]
 
 
-def _size(intervals: Mapping[str, Interval]) -> int:
-    """Return the number of different suggestions, with rounded floats > 0."""
-    return math.prod(_rank(x.high) - _rank(x.low) + 1 for x in intervals.values())
-
-
-def _rank(value: int | float) -> int:
-    """Return the position of a value, after rounding, among all rounded values > 0."""
-    if isinstance(value, int):
-        return value
-    digits, exponent = f"{value:.{DIGITS - 1}e}".split("e")
-    decade: int = 9 * 10 ** (DIGITS - 1)  # from 1.000 to 9.999, there are 9,000 values
-    return decade * int(exponent) + int(digits.replace(".", ""))
+def _size(interval: Interval) -> int | float:
+    """Return how many numbers an interval contains; floats are too many to count."""
+    is_float = isinstance(interval.low, float)
+    return math.inf if is_float else interval.high - interval.low + 1
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

@@ -1,4 +1,4 @@
-"""Records a training run: one of the stage train, and each of a sweep.
+"""Records a finished training run, of the stage train or of a sweep.
 
 The functions of `log` run where the run is recorded; these pass them what they need.
 """
@@ -6,38 +6,15 @@ The functions of `log` run where the run is recorded; these pass them what they 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.core.fingerprint import code_hashes
 from pipeline.model.program import export_network
-from pipeline.tracking import OpenRun, RecordedRun
+from pipeline.tracking import OpenRun
 from pipeline.training.log import (
     log_details,
-    log_inputs,
     log_result,
     ordered,
     tensor_statistics,
 )
 from pipeline.training.training_run import TrainingRun
-
-
-def record_inputs(
-    run: OpenRun,
-    data: Path,
-    *,
-    data_sha256: str,
-    settings: str,
-    plots: bool,
-    source: RecordedRun | None = None,
-) -> None:
-    """Record what determines a training run; see `log_inputs`."""
-    run.submit(
-        log_inputs,
-        data,
-        data_sha256,
-        settings,
-        code_hashes(),
-        plots=plots,
-        source=source,
-    )
 
 
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.call import own_folder, results_dir, say
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import fingerprint, processor
+from pipeline.core.fingerprint import code_hashes, fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
@@ -33,9 +33,9 @@ from pipeline.tracking import (
 )
 from pipeline.tracking.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
-from pipeline.training.log import log_comparison, log_epoch, log_files
+from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary
-from pipeline.training.recording import record_details, record_inputs, record_result
+from pipeline.training.recording import record_details, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
@@ -101,7 +101,9 @@ def _train(
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
-    network, name = state.network, _name(cfg, original)
+    default_name = f"{original.run.name} again" if original else run_name(dict(cfg))
+    name = cfg.run_name or default_name
+    network = state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_tracked:
         prepare_export(cfg.hidden)  # in another process, alongside training
@@ -134,13 +136,6 @@ def _train(
     return TrainResult(
         **vars(training), folder=folder, run_id=run.id, copied=run.copied
     )
-
-
-def _name(cfg: TrainConfig, original: Original | None) -> str:
-    """Return the name of the run."""
-    if cfg.run_name:
-        return cfg.run_name
-    return f"{original.run.name} again" if original else run_name(dict(cfg))
 
 
 def _place(
@@ -178,11 +173,12 @@ def _open_run(
         tags=tags,
         resume=killed.run_id if killed else None,
     ) as run:
-        record_inputs(
-            run,
+        run.submit(
+            log_inputs,
             dataset.path,
-            data_sha256=dataset.sha256,
-            settings=as_yaml(cfg),
+            dataset.sha256,
+            as_yaml(cfg),
+            code_hashes(),
             plots=True,
         )
         for epoch in checkpoint.epochs:  # the last one may not be logged
