@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.paths import user_path
+from pipeline.paths import outputs_dir, user_path
 
 # In a folder of a call: the stage that wrote it, and what it contains.
 RECORD = ".files.json"
@@ -38,9 +38,14 @@ def checked_folder(folder: str | os.PathLike[str], stage: str | None) -> Path:
     if not existing.is_dir() or (path.exists() and not path.is_dir()):
         raise ConfigError(f"folder must not be a file or in one, got {path}")
     if stage:
-        if Path(os.path.realpath(os.curdir)).is_relative_to(path):
-            rule = "folder must not be the working directory or contain it"
-            raise ConfigError(f"{rule}, got {path}: use another folder")
+        kept = {
+            "the working directory": os.curdir,
+            "the folder of all results": outputs_dir(),
+        }
+        for name, folder_kept in kept.items():
+            if Path(os.path.realpath(folder_kept)).is_relative_to(path):
+                rule = f"folder must not be or contain {name}"
+                raise ConfigError(f"{rule}, got {path}: use another folder")
         if os.path.ismount(path):
             rule = "folder must not be a mount point, which cannot be replaced"
             raise ConfigError(f"{rule}, got {path}: use a folder in it")

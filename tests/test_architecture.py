@@ -102,9 +102,12 @@ def test_packages_import_in_one_direction(package):
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.
         ({"paths.data_dir"}, {"sweep", "registry", "trained_model"}),
-        # call has the function for the folders of results; the others explain errors,
-        # and find the last network.
-        ({"paths.outputs_dir"}, {"call", "errors", "storage", "selection"}),
+        # call and call_folder decide where results go; the others explain errors, and
+        # find the last network.
+        (
+            {"paths.outputs_dir"},
+            {"call", "call_folder", "errors", "storage", "selection"},
+        ),
     ],
 )
 def test_only_commands_look_up_folders(names, exceptions):

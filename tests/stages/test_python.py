@@ -125,8 +125,10 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
     monkeypatch.chdir(tmp_path / "work")
     refused = {"/proc/new": "must be writable, got /proc/new: /proc: "}
     if function is not sweep:  # it only adds files
-        rule = "must not be the working directory or contain it"
-        refused |= {".": rule, "..": rule, "/proc": "must not be a mount point"}
+        rule = "must not be or contain the "
+        refused |= {".": rule + "working directory", "..": rule + "working directory"}
+        refused |= {tmp_path / "outputs": rule + "folder of all results"}
+        refused |= {"/proc": "must not be a mount point"}
     for folder, rule in refused.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
