@@ -4,20 +4,17 @@ The values belong to the thread of the call, so that calls in several threads do
 disturb each other. A command uses the default values.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.paths import outputs_dir, user_path
-
-# In a folder of a call: the stage that wrote it, and what it contains.
-RECORD = ".files.json"
+from pipeline.call_folder import check_content, checked_folder, write_record
+from pipeline.paths import outputs_dir
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 _stage: ContextVar[str | None] = ContextVar("stage", default=None)
@@ -41,20 +38,11 @@ def call(
         quiet: Whether nothing is printed.
 
     Raises:
-        ConfigError: If `folder` cannot be a folder, or contains more than what `stage`
-            wrote.
+        ConfigError: If `folder` cannot be written or replaced; see `checked_folder`.
     """
     path = None
     if folder is not None:
-        if not os.fspath(folder):  # it would be the working directory
-            raise ConfigError("folder must not be empty: give a path, or leave it out")
-        # A link remains, and the folder that it leads to is replaced.
-        path = Path(os.path.realpath(user_path(folder, key="folder")))
-        existing = next(each for each in (path, *path.parents) if each.exists())
-        if not existing.is_dir():
-            raise ConfigError(f"folder must not be a file or in one, got {path}")
-        if stage:
-            _check_folder(path, stage)
+        path = checked_folder(folder, stage)
     tokens = _folder.set(path), _stage.set(stage), _is_quiet.set(quiet), _said.set([])
     try:
         with warnings_last():
@@ -94,36 +82,6 @@ def warn(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _check_folder(folder: Path, stage: str) -> None:
-    """Raise a ConfigError if a folder contains more than what `stage` wrote."""
-    writer, recorded = stage, set[str]()
-    with suppress(OSError, ValueError, TypeError, KeyError):  # it may be another file
-        record = json.loads((folder / RECORD).read_bytes())
-        writer, recorded = record["stage"], {RECORD, *record["files"]}
-    others = sorted(_content(folder) - recorded)
-    if others or writer != stage:
-        found = f"contains {others[0]!r}" if others else f"{writer}() has written"
-        raise ConfigError(
-            f"folder must be new, empty or written by an earlier call of {stage}(), "
-            f"got {folder}, which {found}: use another folder"
-        )
-
-
-def _content(folder: Path) -> set[str]:
-    """Return the relative paths of all files and folders; none if it is missing."""
-    if not folder.exists():
-        return set()
-
-    def fail(error: OSError) -> None:  # without this, it would seem to be empty
-        raise error
-
-    return {
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, folders, names in os.walk(folder, onerror=fail)
-        for name in (*folders, *names)
-    }
-
-
 def prepare_replacement(folder: Path, new: Path) -> None:
     """Check the folder of this call before `new` replaces it, and record its content.
 
@@ -134,9 +92,8 @@ def prepare_replacement(folder: Path, new: Path) -> None:
             at the start.
     """
     if folder == _folder.get() and (stage := _stage.get()):
-        _check_folder(folder, stage)
-        record = {"stage": stage, "files": sorted(_content(new))}
-        (new / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        check_content(folder, stage)
+        write_record(new, stage)
 
 
 def check_callback(name: str, function: object) -> None:

@@ -44,6 +44,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file that is complete or absent, even if the process is killed."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
@@ -54,7 +60,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If there is a file at `path`, or a user named this folder and it
-            contains other files; see `pipeline.call.call`.
+            contains other files; see `pipeline.call_folder`.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -80,13 +86,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the folder `path`, so that no other process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
-    with lock(path.parent / f".{path.name}.lock", Level.FOLDER, waiting=waiting):
+    file = path.parent / f".{path.name}.lock"
+    with lock(file, Level.FOLDER, waiting=waiting):
         if _previous(path).exists():
             if path.exists():
                 shutil.rmtree(_previous(path))
             else:
                 _previous(path).rename(path)
-        yield
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)  # a user's folder may be next to it
 
 
 def _temporary(path: Path) -> Path:
@@ -131,9 +141,14 @@ def json_sha256(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def as_json(content: object) -> str:
+    """Return a list or dict as indented JSON."""
+    return json.dumps(content, indent=1) + "\n"
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a list or dict as indented JSON."""
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(as_json(content))
 
 
 def list_folder(folder: Path) -> list[Path]:

@@ -1,10 +1,10 @@
 """Locks between processes, and why there is no deadlock.
 
 A lock is a file. The operating system releases it when its process ends, even if it is
-killed. The lock files of runs and checkpoints are removed. `FileLock` opens the file
-before it locks it, so the file can be removed in between; another process could then
-create and lock a new one. Since filelock 3.21, it does not lock a file without a name,
-but opens the new one.
+killed. The lock files of runs, checkpoints and results are removed. `FileLock` opens
+the file before it locks it, so the file can be removed in between; another process
+could then create and lock a new one. Since filelock 3.21, it does not lock a file
+without a name, but opens the new one.
 
 A thread waits only for a lock of a later level than those that it holds, in the order
 of `Level`, so processes cannot wait for each other in a circle. The locks of runs and

@@ -1,32 +1,25 @@
-"""Runs a command as a process: error messages, signals and exit status.
+"""Runs a command as a process: its threads, signals and exit status.
 
-It depends neither on `cli` nor on the stages. It looks for file names in the arguments
-of the process, to distinguish users' errors from errors in the program.
+It depends neither on `cli` nor on the stages.
 """
 
 import atexit
-import errno
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 from pipeline import ConfigError, UserError
 from pipeline.call import warnings_last
-from pipeline.paths import outputs_dir, store_dir
+from pipeline.errors import AGAIN, is_user_error, remedy
 from pipeline.terminal import check_output, print_error
 
-# What the system lacks: space on a disk or the right to write to it, open files,
-# memory or processes.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-EXHAUSTED = FULL | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
-AGAIN = "run the same command again"
-RESUME = f"{AGAIN} to resume"
+# One thread for PyTorch, which then gives the same sums on any number of cores, and for
+# NumPy, whose threads wait for each other on busy cores: 30 s instead of 4 s.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def run_command(function: Callable[[], object], *, name: str) -> None:
@@ -39,9 +32,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     `name` is the command, such as "python -m pipeline.train".
     """
     check_output()
-    # One thread for PyTorch, which then gives the same sums on any number of cores, and
-    # for NumPy, whose threads wait for each other on busy cores: 30 s instead of 4 s.
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ.update(ONE_THREAD)
     # No command unpickles a file, which could run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     disable_telemetry()
@@ -62,7 +53,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     except (UserError, FloatingPointError, OSError) as error:
         if print_traceback or not is_user_error(error):
             raise
-        print_error(f"error: {error}{_remedy(error)}")
+        print_error(f"error: {error}{remedy(error)}")
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         print_error(str(interrupt) or f"interrupted; {AGAIN}")
@@ -74,36 +65,6 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
             statuses.append(143)
             sys.exit(143)
         raise
-
-
-def is_user_error(error: BaseException) -> bool:
-    """Return whether values, files, the network or the system caused an error.
-
-    All other errors are errors in the program and keep their traceback. An `OSError` is
-    an error in the program unless it concerns the network, something that the system
-    lacks, a file in outputs/, or a file that the command line names. The errors of
-    workers are judged in the process of the command, which has this command line.
-    """
-    if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
-        return True
-    if not isinstance(error, OSError):
-        return False
-    if error.errno in EXHAUSTED:
-        return True
-    names = [n for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
-    if not names:  # tempfile found no disk to which it can write
-        return isinstance(error, FileNotFoundError) and error.errno is not None
-    outputs = {outputs_dir(), store_dir()}
-    values = (part for word in sys.argv[1:] for part in re.split(r"[=,'\"[\]]+", word))
-    typed = (Path(os.path.expanduser(value)) for value in values if value)
-    folders = {*outputs, *typed}
-    for path in map(Path, map(os.fsdecode, names)):
-        for form in (Path.absolute, Path.resolve):
-            if any(form(path).is_relative_to(form(folder)) for folder in folders):
-                return True
-            if any(form(folder).is_relative_to(form(path)) for folder in outputs):
-                return True  # a folder that leads to outputs/
-    return False
 
 
 def disable_telemetry() -> None:
@@ -140,10 +101,3 @@ def _skip_finalization(statuses: list[int]) -> None:
         sys.stderr.flush()
     if statuses:
         os._exit(statuses[0])
-
-
-def _remedy(error: Exception) -> str:
-    """Return the remedy for a full disk; the system's message contains none."""
-    if getattr(error, "errno", None) not in FULL:
-        return ""
-    return f" ({store_dir()}): free space, then {RESUME}"

@@ -58,8 +58,7 @@ def write_tensors(
     # One key, because safetensors writes several keys in random order.
     about = json.dumps({**metadata, "version": VERSION}, sort_keys=True)
     content = safetensors.save(dict(tensors), {"about": about})
-    with files.atomic_file(path) as temporary:
-        temporary.write_bytes(content)
+    files.write_atomic(path, content)
 
 
 def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:

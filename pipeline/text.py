@@ -1,5 +1,6 @@
 """Plain text: characters that can be printed, rounded numbers, and tables."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
@@ -7,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 WIDTH = 80  # columns of help, of paragraphs and of tables
+MAX_FILE_NAME = 100  # bytes of `as_file_name`
 MIN_TEXT = 12  # columns of text in a table that is too wide
 
 
 def printable(text: Path | str) -> str:
     """Replace control characters in text of unknown origin, such as file names."""
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+def as_file_name(text: str, *, allowed: str = "") -> str:
+    """Return text as a part of a file name, shortened to 100 bytes.
+
+    Only letters, digits, `_`, `-` and the characters in `allowed` are kept. An ending
+    and a hash can be added: file systems allow 255 bytes.
+    """
+    safe = re.sub(rf"[^\w{allowed}-]+", "_", text)
+    return safe.encode()[:MAX_FILE_NAME].decode(errors="ignore")
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
     from pipeline.sweeps.jobs import Outcome
     from pipeline.sweeps.result import SweepResult
-    from pipeline.training.run import TrainResult
+    from pipeline.training.training_run import TrainResult
 
 
 @documented(TrainSettings)

@@ -104,7 +104,7 @@ class Workspace:
         """Run a stage with -m in this process; return what it prints, and its error."""
         from pipeline import cli, export, train
         from pipeline.cli.arguments import parse
-        from pipeline.process import is_user_error
+        from pipeline.errors import is_user_error
 
         functions = {"train": train.run_sweep, "export": export.export_bit_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))

@@ -39,8 +39,8 @@ IMPLEMENTATIONS = {
     "sync": "tracking",
 }
 # Modules that every package may use; they import only one another and core.
-SHARED = ["__init__", "call", "console", "files", "locking", "paths", "process"]
-SHARED += ["tensors", "terminal", "text", "unsure", "urls"]
+SHARED = ["__init__", "call", "call_folder", "console", "errors", "files", "locking"]
+SHARED += ["paths", "process", "tensors", "terminal", "text", "unsure", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",
@@ -104,18 +104,21 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too; process explains errors, and urls checks a setting.
+        # sweeps has a command, too; errors compares paths, and urls checks a setting.
         (
             {"call.own_folder", "call.results_dir", "call.lasting_dir"}
             | {"paths.store_dir"},
-            {"sweep", "recording", "process", "urls"},
+            {"sweep", "open_sweep", "errors", "urls"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.
         ({"paths.data_dir"}, {"sweep", "registry", "trained_model"}),
-        # call has the function for the folders of results; the others explain errors,
-        # and find the last network.
-        ({"paths.outputs_dir"}, {"call", "process", "storage", "selection"}),
+        # call and call_folder decide where results go; the others explain errors, and
+        # find the last network.
+        (
+            {"paths.outputs_dir"},
+            {"call", "call_folder", "errors", "storage", "selection"},
+        ),
     ],
 )
 def test_only_commands_look_up_folders(names, exceptions):

@@ -23,7 +23,7 @@ from pipeline.images import prepare
 from pipeline.interpret.inspect import Inspection
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult
-from pipeline.training.run import TrainResult
+from pipeline.training.training_run import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent
 docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))

@@ -28,8 +28,9 @@ NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
 
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}
-NO_OUTPUT_MODULES = {"__init__.py", "call.py", "console.py", "paths.py", "process.py"}
-NO_OUTPUT_MODULES |= {"locking.py", "terminal.py", "urls.py"}
+NO_OUTPUT_MODULES = {"__init__.py", "call.py", "call_folder.py", "console.py"}
+NO_OUTPUT_MODULES |= {"errors.py"}
+NO_OUTPUT_MODULES |= {"locking.py", "paths.py", "process.py", "terminal.py", "urls.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},

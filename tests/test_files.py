@@ -41,7 +41,7 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
         raise RuntimeError
     assert names(tmp_path / "train") == {"a", "only-2"}
     assert (tmp_path / "train" / "a").read_text() == "2"
-    assert names(tmp_path) == {"train", ".train.lock"}
+    assert names(tmp_path) == {"train"}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
         (tmp_path / name / "a").write_text(name)
     with files.folder_lock(tmp_path / "train"):
         assert (tmp_path / "train" / "a").read_text() == max(left)
-    assert names(tmp_path) == {"train", ".train.lock"}
+    assert names(tmp_path) == {"train"}
 
 
 def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
@@ -95,7 +95,7 @@ def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
         temporary.touch()
     young = {".train.pipeline-new-young", ".train.csv.pipeline-new-young"}
     of_user = {".train.20261101", ".train.csv.20261101"}
-    others = {*young, *of_user, ".train.lock"}
+    others = {*young, *of_user}
     assert names(tmp_path) == {"train", "train.csv", *others}
 
 

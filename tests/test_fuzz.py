@@ -169,12 +169,12 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
 def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, network, name, edits):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     state = TrainingState(network, Adam(network.vector, lr=0.1), torch.Generator())
-    (before,) = Checkpoint(folder, state).resume()
+    (before,) = Checkpoint(folder, state).epochs
     path = folder / name
     path.write_bytes(damage(path.read_bytes(), edits))
-    epochs = read(Checkpoint(folder, state).resume, naming="resume=false starts")
-    if epochs is not None:
-        (epoch,) = epochs
+    restored = read(Checkpoint, folder, state, naming="resume=false starts")
+    if restored is not None:
+        (epoch,) = restored.epochs
         assert (epoch.number, epoch.time) == (0, before.time)
         np.testing.assert_equal(epoch.tensors, before.tensors)
 

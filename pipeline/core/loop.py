@@ -75,15 +75,19 @@ def shuffled_batches(
 
 
 def fit(
-    state: TrainingState, split: Split, *, epochs: Iterable[int], batch_size: int
+    state: TrainingState,
+    split: Split,
+    hyperparameters: Hyperparameters,
+    *,
+    epochs: Iterable[int],
 ) -> Iterator[Epoch]:
     """Train a network in place, and yield the results of each epoch.
 
     Args:
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The images for training, shuffled in every epoch, and for validation.
+        hyperparameters: How to train; `TrainingState.initial` has used the others.
         epochs: The numbers of the epochs, such as range(1, 21).
-        batch_size: Images per step. The last batch of an epoch may be smaller.
 
     Yields:
         The network and its metrics: losses in nats, accuracies in [0, 1]. `train/...`
@@ -94,6 +98,7 @@ def fit(
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
     network, optimizer = state.network, state.optimizer
+    batch_size = hyperparameters.batch_size
     shuffled = shuffled_batches(
         split.train, batch_size=batch_size, generator=state.generator
     )
@@ -140,13 +145,9 @@ def train_network(
     """
     state = TrainingState.initial(hyperparameters)
     initial = Epoch(snapshot(state.network))
-    results = fit(
-        state,
-        split,
-        epochs=range(1, hyperparameters.epochs + 1),
-        batch_size=hyperparameters.batch_size,
-    )
-    return state.network, [initial, *results]
+    numbers = range(1, hyperparameters.epochs + 1)
+    trained = fit(state, split, hyperparameters, epochs=numbers)
+    return state.network, [initial, *trained]
 
 
 def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], float]:

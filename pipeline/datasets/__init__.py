@@ -3,9 +3,9 @@
 from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.prepare import (
+    DataFile,
     file_name,
     files_beside,
-    find,
     load,
     load_components,
     prepare,

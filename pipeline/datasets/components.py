@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int8, Integer, UInt8
 
 from pipeline import UserError, files
-from pipeline.core import CLASSES, PIXELS
+from pipeline.core import CLASSES, PIXELS, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
-from pipeline.core.fingerprint import code_hashes
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.unsure import OOD_QUANTILE
@@ -24,7 +23,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
 # The hashes of this module, with its constants, and of the one that selects images.
 CODE = files.json_sha256(
-    [files.file_sha256(Path(__file__)), code_hashes()["dataset.py"]]
+    [files.file_sha256(Path(path)) for path in (__file__, dataset.__file__)]
 )
 
 
@@ -113,18 +112,18 @@ def _principal_components(
     return mean.round().astype(np.uint8), axes.round().astype(np.int8)
 
 
-def write_components(dataset: Dataset) -> None:
+def write_components(data: Dataset) -> None:
     """Fit the components for each split of a data set, and write one file (800 KB)."""
     arrays: dict[str, np.ndarray] = {}
     for how in SPLITS:
         try:
-            train = dataset.split(how).train
+            train = data.split(how).train
         except UserError:
             continue  # no network is trained with a split that is impossible
         fitted = vars(fit_components(train))
         arrays |= {f"{how}.{name}": np.asarray(x) for name, x in fitted.items()}
-    metadata = _metadata(arrays, data_sha256=dataset.sha256)
-    write_tensors(_file(dataset.path), arrays, metadata)
+    metadata = _metadata(arrays, data_sha256=data.sha256)
+    write_tensors(_file(data.path), arrays, metadata)
 
 
 def read_components(

@@ -26,8 +26,9 @@ class PreparedData:
 
 def data(cfg: DataConfig) -> PreparedData:
     """Create the file of the data set unless it exists, and print its summary."""
-    path, is_new = datasets.prepare(cfg.dataset, folder=data_dir())
-    summary, spec = datasets.summary(path), datasets.spec(path.stem)
+    file = datasets.prepare(cfg.dataset, folder=data_dir())
+    path, summary = file.path, datasets.summary(file.path)
+    spec = datasets.spec(path.stem)
     say(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
         [f"{n:,}" for n in (summary[part]["images"], *summary[part]["per_class"])]
@@ -45,8 +46,8 @@ def data(cfg: DataConfig) -> PreparedData:
     say(f"\n{wrap(text, indent=0)}\n")
     plots = [path.with_name(f"{path.stem}-{kind}.png") for kind in ("samples", "means")]
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
-    say(f"       sha256 {summary['sha256']}")
+    say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
+    say(f"       sha256 {file.sha256}")
     other = path.stem if path.stem != defaults()["dataset"] else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(path.stem, path, summary["sha256"], summary, is_new)
+    return PreparedData(path.stem, path, file.sha256, summary, file.is_new)

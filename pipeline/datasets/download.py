@@ -87,8 +87,11 @@ class RawFiles:
         Raises:
             UserError: If no source has a file; the message names the files.
         """
-        raw, hashes = folder / self.folder / "raw", self.hashes()
-        missing = {n: h for n, h in hashes.items() if not keep_intact(raw / n, h)}
+        raw, missing = folder / self.folder / "raw", {}
+        for name, sha256 in self.hashes().items():
+            set_damaged_aside(raw / name, sha256)
+            if not (raw / name).exists():
+                missing[name] = sha256
         sources = [gzipped_files(raw, rename_damaged=True), *self.sources]
         failures = []
         for source, other in zip_longest(sources, sources[1:]):
@@ -96,8 +99,7 @@ class RawFiles:
                 break
             try:
                 for name, content in self._contents(source, {**missing}):
-                    with files.atomic_file(raw / name) as written:
-                        written.write_bytes(content)
+                    files.write_atomic(raw / name, content)
                     missing.pop(name, None)
             except SourceError as error:
                 failure = f"{self.folder} is not available from {source.name}"
@@ -129,14 +131,12 @@ class RawFiles:
         return dict(zip(RAW_FILES, self.sha256, strict=True))
 
 
-def keep_intact(path: Path, expected: str) -> bool:
-    """Return whether a file has this sha256; rename one with another to `.bad`."""
-    actual = files.file_sha256(path) if path.exists() else None
-    if actual not in (None, expected):
-        text = f"{path} must have sha256 {expected}, got {actual}"
+def set_damaged_aside(path: Path, sha256: str) -> None:
+    """Rename a file that has another sha256 to `.bad`, if there is one."""
+    if path.exists() and (actual := files.file_sha256(path)) != sha256:
+        text = f"{path} must have sha256 {sha256}, got {actual}"
         print_error(f"{text}: renamed to {path.name}.bad")
         path.replace(f"{path}.bad")
-    return actual == expected
 
 
 def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:

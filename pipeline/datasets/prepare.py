@@ -5,9 +5,8 @@ load data sets by their names, through `load`, which verifies the file.
 """
 
 import hashlib
-import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,20 @@ from pipeline.datasets.components import (
     read_components,
     write_components,
 )
-from pipeline.datasets.download import keep_intact
+from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import REGISTRY, is_name, spec
 from pipeline.datasets.statistics import Summary, class_means, describe
 from pipeline.terminal import print_error, status
+from pipeline.text import as_file_name
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """The file of a data set, which `prepare` has verified."""
+
+    path: Path
+    sha256: str
+    is_new: bool = False  # whether this call of `prepare` created it
 
 
 def load(
@@ -51,13 +60,13 @@ def load(
         UserError: If the file has another sha256.
     """
     folder = Path(folder)
-    stored = find(sha256, folder=folder) if sha256 else None
+    stored = _file_with(sha256, folder) if sha256 else None
     name = stored.stem if stored else name
     if origin and not stored:
         raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
     if not is_name(name):
         raise UserError(_unknown(name))
-    data = Dataset.read(prepare(name, folder=folder)[0])
+    data = Dataset.read(prepare(name, folder=folder).path)
     if sha256 and data.sha256 != sha256:
         raise UserError(
             f"{data.path} must have sha256 {sha256}, with which the network was "
@@ -79,7 +88,7 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     Returns:
         The components; None if the folder does not contain the data.
     """
-    data = find(sha256, folder=folder)
+    data = _file_with(sha256, folder)
     if data is None:
         return None
     components = read_components(data, data_sha256=sha256)
@@ -89,18 +98,11 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     return components.get(split) if components else None
 
 
-def find(sha256: str, *, folder: Path) -> Path | None:
-    """Return the data set's file with this recorded sha256, if `folder` contains it."""
-    paths = (path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json")))
-    matching = (path for path in paths if _recorded_sha256(path) == sha256)
-    return next((p for p in matching if p.exists() and is_name(p.stem)), None)
-
-
-def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
+def prepare(dataset: str, *, folder: Path) -> DataFile:
     """Create the file of a data set, unless the folder contains a valid one.
 
     Commands call this once, when they start: it is the only function that accepts a
-    folder of the user. The stem of the returned path is the name of the data set.
+    folder of the user. The stem of the file's path is the name of the data set.
 
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
@@ -111,9 +113,6 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
             with IDX files to import.
         folder: The folder of all data sets.
-
-    Returns:
-        The path of the file, and whether this call created it.
 
     Raises:
         UserError: If the data set is not available; the message names the
@@ -128,7 +127,9 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")
-        is_new = not (sha256 and keep_intact(path, sha256))
+        if sha256:
+            set_damaged_aside(path, sha256)
+        is_new = not (sha256 and path.exists())
         if is_new:
             train, test = _read_source(dataset, path)
             with status(f"writing {path.name}"):
@@ -137,9 +138,8 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         _write_others(path, sha256, is_new=is_new)
         if is_new:
             described = describe(Dataset.read(path)) | {"origin": origin}
-            with files.atomic_file(summary_path) as written:
-                written.write_text(json.dumps(described, indent=1))
-        return path, is_new
+            files.write_atomic(summary_path, files.as_json(described).encode())
+        return DataFile(path, sha256, is_new)
 
 
 def files_beside(path: Path) -> list[Path]:
@@ -214,7 +214,7 @@ def _origin(dataset: str) -> dict[str, str]:
 def _name(dataset: str, origin: Mapping[str, str]) -> str:
     if is_name(dataset):
         return dataset
-    readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
+    readable = as_file_name(Path(dataset).resolve().name)
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
@@ -226,8 +226,7 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
         for kind, array in vars(data).items()
     }
     content = safetensors.save(tensors)
-    with files.atomic_file(path) as written:
-        written.write_bytes(content)
+    files.write_atomic(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -250,6 +249,15 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
+
+
+def _file_with(sha256: str, folder: Path) -> Path | None:
+    """Return the data set's file with this recorded sha256, if `folder` contains it."""
+    for summary_path in sorted(folder.glob("*.json")):
+        path = summary_path.with_suffix(".safetensors")
+        if _recorded_sha256(path) == sha256 and path.exists() and is_name(path.stem):
+            return path
+    return None
 
 
 def _recorded_sha256(path: Path) -> str | None:

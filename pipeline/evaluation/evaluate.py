@@ -11,6 +11,7 @@ from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import EvaluateConfig, params_of_dvc
 from pipeline.core.dataset import Dataset
+from pipeline.errors import is_user_error
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.result_files import write_results
@@ -25,7 +26,6 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.paths import data_dir, displayed, store_dir
-from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.text import readable, short_repr, table
 from pipeline.tracking import Run

@@ -26,10 +26,11 @@ from pipeline import UserError
 from pipeline.call import say
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import check_code, code, processor, torch_version
+from pipeline.errors import RESUME
 from pipeline.execution.connection import copy_sources, find_cluster
 from pipeline.execution.executor import Executor, Result, Task, failure
 from pipeline.paths import PACKAGE
-from pipeline.process import RESUME
+from pipeline.process import ONE_THREAD
 from pipeline.terminal import status, wrap
 
 Stored = tuple[ObjectRef[Dataset]]
@@ -140,7 +141,7 @@ def _connect(address: str) -> None:
             # the path of this clone if it exists on a node.
             runtime_env={
                 "working_dir": folder,
-                "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                "env_vars": ONE_THREAD,
             },
         )
     if threading.current_thread() is threading.main_thread():

@@ -33,10 +33,11 @@ except Exception as error:
     sys.exit("error: " + " ".join(str(error).split()))
 """
 ERROR = "error: "
-# What Ray prints, and what it means.
+# Patterns of what Ray prints if a connection fails, and what it means.
 REASONS = {
-    "token": "its token is missing here or differs: copy ~/.ray/auth_token from the "
-    "head to this machine, and set RAY_AUTH_MODE=token",
+    "no authentication token|authentication token (is|was)": "its token is missing "
+    "here or differs: copy ~/.ray/auth_token from the head to this machine, and set "
+    "RAY_AUTH_MODE=token",
     "Failed to connect to socket": "this machine is not a node of the cluster: run "
     "`ray start --block --address={address} --num-cpus=0` on it first",
 }
@@ -79,20 +80,25 @@ def _probe(address: str) -> None:
     ) as process:
         timer = threading.Timer(CONNECT_SECONDS, process.kill)
         timer.daemon = True
-        reasons = []
+        reason = None
         assert process.stderr
         for line in process.stderr:
             if line == "imported\n":
                 timer.start()
-            reasons += [reason for sign, reason in REASONS.items() if sign in line]
-            if line.startswith(ERROR):
-                reasons.append(line.removeprefix(ERROR).strip())
-            if reasons:
+            if reason := reason or find_reason(line, address):
                 process.kill()
         timer.cancel()
     if process.returncode:
-        reason = [*reasons, "the program there is not the head of a cluster"][0]
-        raise UserError(_no_cluster(address, reason.format(address=address)))
+        reason = reason or "the program there is not the head of a cluster"
+        raise UserError(_no_cluster(address, reason))
+
+
+def find_reason(line: str, address: str) -> str | None:
+    """Return why a connection failed, if a line of `PROBE` says so."""
+    for pattern, reason in REASONS.items():
+        if re.search(pattern, line, re.IGNORECASE):
+            return reason.format(address=address)
+    return line.removeprefix(ERROR).strip() if line.startswith(ERROR) else None
 
 
 def _no_cluster(address: str, reason: str) -> str:

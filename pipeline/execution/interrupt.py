@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from pipeline.call import say
-from pipeline.process import RESUME
+from pipeline.errors import RESUME
 
 
 @dataclass

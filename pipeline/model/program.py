@@ -35,8 +35,8 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
     Raises:
         CompanionKilled: If the process is killed.
     """
-    paths = network.resolve(), exported.resolve()
-    _running_exporter().submit(_export, *paths, hidden).result()
+    exporter = _running_exporter()
+    exporter.submit(_export, network.resolve(), exported.resolve(), hidden).result()
 
 
 def _running_exporter() -> Companion:

@@ -80,5 +80,5 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
         UserError: If the data set is not available, or its hash differs from the
             recorded one.
     """
-    known = trained.metadata
-    return datasets.load(known.dataset, folder=folder, sha256=known.data_sha256)
+    sha256 = trained.metadata.data_sha256
+    return datasets.load(trained.dataset, folder=folder, sha256=sha256)

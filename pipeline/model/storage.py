@@ -40,8 +40,9 @@ class Metadata(BaseModel):
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters by key; {} if they are not recorded."""
-        known = self.hyperparameters
-        return params_of(self.dataset, known) if known else {}
+        if self.hyperparameters is None:
+            return {}
+        return params_of(self.dataset, self.hyperparameters)
 
 
 def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -62,8 +62,8 @@ class TrainedModel:
     @property
     def split(self) -> str:
         """How the data set was split in the training."""
-        known = self.metadata.hyperparameters
-        return known.split if known else "exercise"
+        hyperparameters = self.metadata.hyperparameters
+        return hyperparameters.split if hyperparameters else "exercise"
 
     # A method, because it depends on the hyperparameters if an augmentation is added.
     def nonzero(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
@@ -76,8 +76,8 @@ class TrainedModel:
     @property
     def epochs(self) -> int:
         """The number of epochs; 0 if that is not recorded."""
-        known = self.metadata.hyperparameters
-        return known.epochs if known else 0
+        hyperparameters = self.metadata.hyperparameters
+        return hyperparameters.epochs if hyperparameters else 0
 
     @property
     def history_path(self) -> Path:

@@ -22,8 +22,8 @@ from pipeline.tracking.tags import (
     Kind,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.results import add_details, add_result
-from pipeline.training.run import TrainingRun, training_tags
+from pipeline.training.recording import record_details, record_result
+from pipeline.training.training_run import TrainingRun, training_tags
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,17 @@ class Children:
             parent = child.artifacts or self.folder / job.folder_name
             network = parent / TRAINING_FOLDER / MODEL_FILE
             network.parent.mkdir(parents=True, exist_ok=True)
-            training.write(network.parent, run_id=child.id)
-            inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
-            child.submit(log_inputs, *inputs, plots=False, source=source)
+            child.submit(
+                log_inputs,
+                job.data.path,
+                job.data.sha256,
+                as_yaml(job.config),
+                code_hashes(),
+                plots=False,
+                source=source,
+            )
             child.submit(log_epochs, training.epochs)
-            add_result(child, training)
+            record_result(child, training, network.parent)
         return Outcome(
             job,
             metrics=training.metrics,
@@ -103,7 +109,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             child.submit(log_weights, epoch, len(training.epochs) - 1)
-        add_details(child, training, run.network_path)
+        record_details(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

@@ -88,7 +88,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     Those without a trained network are last.
     """
     groups: dict[str, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
+    for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.swept.values())):
         groups.setdefault(str(_keys(outcome)), []).append(outcome)
     configurations = [
         Configuration(
@@ -119,7 +119,7 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
 
 
-def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
+def sort_key(values: Iterable[Any]) -> list[tuple[str, Any]]:
     """Return a key to sort by values, even if an invalid value has another type."""
     return [(type(value).__name__, value) for value in values]
 

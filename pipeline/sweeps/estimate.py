@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.terminal import counted
 
 COPIES = 4  # copies of the weight history: two in the worker, two in the driver
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
@@ -84,7 +85,7 @@ def _history_bytes(job: ValidJob) -> int:
 
 def describe_work(count: int, workers: int, size: int) -> str:
     """Describe a sweep: "15 training runs, 2 at a time: 24 MB of disk space"."""
-    runs = "1 training run" if count == 1 else f"{count:,} training runs"
+    runs = counted(count, "training run")
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     return f"{runs}{at_a_time}: {format_bytes(size)} of disk space"
 

@@ -6,7 +6,6 @@ Neither MLflow nor PyTorch is imported, so that the workers start first.
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,17 +25,10 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.text import printable, short_repr
+from pipeline.datasets import DataFile
+from pipeline.text import as_file_name, printable, short_repr
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """The file of a data set."""
-
-    path: Path
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What distinguishes the jobs of a sweep."""
+        """What distinguishes the jobs of a sweep: its swept values, as text."""
         return self.folder_name
 
     @property
@@ -136,7 +128,7 @@ class ValidJob(Job):
 
     @property
     def key(self) -> str:
-        """The fingerprint, which does not depend on the name of the data set."""
+        """The fingerprint: equal images can have several names of data sets."""
         return self.fingerprint
 
 
@@ -178,7 +170,7 @@ def short_name(swept: Mapping[str, Any]) -> str:
 def folder_name(swept: Mapping[str, Any]) -> str:
     """Return swept values as the name of a folder, such as "hidden=40,seed=2"."""
     name = ",".join(f"{key}={value}" for key, value in swept.items())
-    safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+    safe = as_file_name(name, allowed="=.,+")
     if safe != name:
         safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
     return safe
@@ -195,7 +187,7 @@ def combine(command: Command) -> list[Job]:
         Job.of({**values, "run_name": None}, keys, choices)
         for values, choices in zip(command.settings, command.choices, strict=True)
     ]
-    return list({job.folder_name: job for job in jobs}.values())
+    return list({job.key: job for job in jobs}.values())
 
 
 def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
@@ -217,8 +209,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
     for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
-        path, _ = datasets.prepare(value, folder=folder)
-        data = DataFile(path, datasets.summary(path)["sha256"])
+        data = datasets.prepare(value, folder=folder)
         prepared[value] = images.setdefault(data.sha256, data)
     checked = [
         job if job.problems else job.with_data(prepared[job.values["dataset"]])

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.sweeps.configurations import order
+from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep
 
 
@@ -35,6 +35,11 @@ def read_networks(
     for child in children:
         trained = load_trained_model(child.network_path)
         params = trained.metadata.params
+        if not params:
+            raise UserError(
+                f"{trained.path} does not record its hyperparameters: delete run "
+                f"{child.run_id}, and the command of the sweep trains it again"
+            )
         networks.append(({key: params[key] for key in keys}, trained))
     hashes = {trained.metadata.data_sha256 for _, trained in networks}
     if len(hashes) > 1:
@@ -42,4 +47,4 @@ def read_networks(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "
             "they cannot be compared: select a sweep with a single data set"
         )
-    return sweep, sorted(networks, key=lambda each: order(each[0].values()))
+    return sweep, sorted(networks, key=lambda each: sort_key(each[0].values()))

@@ -17,10 +17,10 @@ from pipeline.sweeps.configurations import (
     best_trade_offs,
     comparable,
     group_by_configuration,
-    order,
+    sort_key,
 )
 from pipeline.sweeps.jobs import Outcome, short_name
-from pipeline.sweeps.summary import describe, written_files
+from pipeline.sweeps.report_text import describe, written_files
 from pipeline.tracking import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
@@ -80,7 +80,7 @@ def write_files(
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     """Plot accuracy against parameters or, if sizes are equal, a swept number."""
     trained = [each for each in configurations if each.trained]
-    trained.sort(key=lambda configuration: order(configuration.keys.values()))
+    trained.sort(key=lambda configuration: sort_key(configuration.keys.values()))
     front = {each.name for each in best_trade_offs(trained)}
     swept = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
     numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}

@@ -83,8 +83,7 @@ class SweepResult:
         from pandas import DataFrame  # takes 0.3 s
 
         frame = DataFrame(self.rows())
-        integers = {"parameters", "val/best_epoch"} & {*frame.columns}
-        return frame.astype(dict.fromkeys(integers, "Int64"))
+        return frame.astype({"parameters": "Int64"})
 
     def load_best(self) -> TrainedModel:
         """Return the network of the `best` training run.

@@ -8,7 +8,7 @@ from pipeline import UserError
 from pipeline.sweeps.jobs import ValidJob
 from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG, Status
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 
 class ReusableRuns:

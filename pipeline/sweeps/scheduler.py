@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.call import say
+from pipeline.errors import RESUME
 from pipeline.execution.executor import Executor, Result, Task
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
-from pipeline.process import RESUME
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
 from pipeline.sweeps.jobs import OnResult, Outcome, ValidJob
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.training.run import train_once
+from pipeline.training.training_run import train_once
 
 
 def train_missing(

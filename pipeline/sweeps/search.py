@@ -65,13 +65,13 @@ class Search(Plan):
         super().__init__([])
         self._grid = [job for job in grid if isinstance(job, ValidJob)]
         self._intervals = intervals
-        self._trials = min(trials, _size(intervals))
+        self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
         self._suggestions: list[dict[str, Any]] = []
         self._accuracies: dict[str, float] = {}  # by `Job.key`
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(direction="maximize")
+        self.study = optuna.create_study(direction="maximize")
         for tags in recorded:
             self._repeat(tags)
         # With a fixed seed, each process would repeat the suggestions of the last one.
@@ -96,8 +96,8 @@ class Search(Plan):
         """Yield the jobs of new suggestions, each when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
-            self._study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            jobs = self._accept(self._study.ask(self._space))
+            self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
+            jobs = self._accept(self.study.ask(self._space))
             repeated = 0 if jobs else repeated + 1
             yield from jobs
             if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
@@ -117,7 +117,7 @@ class Search(Plan):
         self._accuracies[outcome.job.key] = outcome.accuracy
         for number, keys in [*self._open.items()]:
             if self._accuracies.keys() >= {*keys}:
-                self._study.tell(number, fmean(self._accuracies[key] for key in keys))
+                self.study.tell(number, fmean(self._accuracies[key] for key in keys))
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
@@ -133,8 +133,8 @@ class Search(Plan):
             return
         is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
         if is_valid and values not in self._suggestions:
-            self._study.enqueue_trial(values)  # the next `ask` returns these
-            self._accept(self._study.ask(self._space))
+            self.study.enqueue_trial(values)  # the next `ask` returns these
+            self._accept(self.study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[ValidJob]:
         """Add a suggestion, and return its jobs; none if it is not new."""
@@ -144,7 +144,7 @@ class Search(Plan):
         }
         jobs = self._combine(values)
         if values in self._suggestions:
-            self._study.tell(trial.number, state=TrialState.FAIL)
+            self.study.tell(trial.number, state=TrialState.FAIL)
             return []
         self._suggestions.append(values)
         self._jobs.update({job.key: job for job in jobs})
@@ -158,18 +158,10 @@ class Search(Plan):
         ]
 
 
-def _size(intervals: Mapping[str, Interval]) -> int:
-    """Return the number of different suggestions, with rounded floats > 0."""
-    return math.prod(_rank(x.high) - _rank(x.low) + 1 for x in intervals.values())
-
-
-def _rank(value: int | float) -> int:
-    """Return the position of a value, after rounding, among all rounded values > 0."""
-    if isinstance(value, int):
-        return value
-    digits, exponent = f"{value:.{DIGITS - 1}e}".split("e")
-    decade: int = 9 * 10 ** (DIGITS - 1)  # from 1.000 to 9.999, there are 9,000 values
-    return decade * int(exponent) + int(digits.replace(".", ""))
+def _size(interval: Interval) -> int | float:
+    """Return how many numbers an interval contains; floats are too many to count."""
+    is_float = isinstance(interval.low, float)
+    return math.inf if is_float else interval.high - interval.low + 1
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

@@ -27,8 +27,8 @@ from pipeline.sweeps.jobs import (
 )
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.sweeps.report_text import print_report, written_files
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.summary import print_report, written_files
 from pipeline.terminal import status, wrap
 from pipeline.tracking import (
     RecordedRun,
@@ -38,7 +38,7 @@ from pipeline.tracking import (
     viewing_hint,
 )
 
-TRAINING = "pipeline.training.run"  # the module that workers import first
+TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (
     "With tracking=none, nothing records what is trained: if this sweep is "
     "interrupted, the same command starts from the beginning."
@@ -86,7 +86,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
             jobs = [*plan.untrained, *plan.expected()]
             with _new_executor(cfg, jobs) as executor:
                 with status("loading PyTorch and MLflow"):
-                    from pipeline.sweeps.recording import record_sweep
+                    from pipeline.sweeps.open_sweep import record_sweep
                 run = record_sweep(
                     plan,
                     recorded,

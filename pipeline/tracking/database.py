@@ -32,8 +32,10 @@ TAGGED = """run_uuid IN (
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = """
     SELECT run_uuid, key, value FROM latest_metrics
-    WHERE (key LIKE 'train/%' OR key LIKE 'val/%') AND key != 'train/seconds'
-        AND run_uuid IN (SELECT value FROM json_each(?))
+    WHERE (
+        key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB 'with_final_weights/train_*'
+    )
+        AND key != 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT run_uuid, key, total(value) FROM metrics
     WHERE key = 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))

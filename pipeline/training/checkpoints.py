@@ -32,13 +32,27 @@ HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
 class Checkpoint:
-    """The folder of an unfinished training run, locked by this process."""
+    """The folder of an unfinished training run, locked by this process.
+
+    `epochs` are the saved epochs; in a new training run, only epoch 0.
+    """
 
     def __init__(self, folder: Path, state: TrainingState) -> None:
-        """Keep references to the objects that `save` reads and `resume` changes."""
+        """Set network, optimizer and generator to the state after the last epoch.
+
+        `save` reads the state again.
+
+        Raises:
+            UserError: If a file is damaged: one bit would change all later epochs.
+        """
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / "state", folder / "epochs"
         self._size, self._hash = 0, hashlib.sha256()  # of the file `epochs`
+        self.epochs: list[Epoch] = []
+        if self._state_file.exists():
+            self._resume()
+        else:
+            self.save(Epoch(snapshot(state.network)))
 
     @property
     def id(self) -> str:
@@ -61,35 +75,23 @@ class Checkpoint:
         tensors["generator"] = generator.get_state().numpy()
         epochs = {"size": self._size, "sha256": self._hash.hexdigest()}
         content = _pack(tensors, {"steps": optimizer.steps, "epochs": epochs})
-        with files.atomic_file(self._state_file) as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        stored = hashlib.sha256(content).digest() + content
+        files.write_atomic(self._state_file, stored)
+        self.epochs.append(epoch)
 
-    def resume(self) -> list[Epoch]:
-        """Set network, optimizer and generator to the state after the last saved epoch.
-
-        Returns:
-            The saved epochs. For a new training run, only epoch 0, which is saved now.
-
-        Raises:
-            UserError: If a file is damaged: one bit would change all later epochs.
-        """
+    def _resume(self) -> None:
         state = self._state
-        if not self._state_file.exists():
-            initial = Epoch(snapshot(state.network))
-            self.save(initial)
-            return [initial]
         stored = self._state_file.read_bytes()
         content = stored[HASH_BYTES:]
         _check(content, stored[:HASH_BYTES].hex(), self._state_file)
         ((tensors, values),) = _unpack(content)
-        epochs = self._read_epochs(**values["epochs"])
+        self.epochs = self._read_epochs(**values["epochs"])
         for name, tensor in state.network.state_dict().items():
-            tensor.copy_(torch.from_numpy(epochs[-1].tensors[name]))
+            tensor.copy_(torch.from_numpy(self.epochs[-1].tensors[name]))
         state.generator.set_state(torch.from_numpy(tensors.pop("generator")))
         for name, tensor in state.optimizer.state.items():
             tensor.copy_(torch.from_numpy(tensors[name]))
         state.optimizer.steps = values["steps"]
-        return epochs
 
     def _read_epochs(self, *, size: int, sha256: str) -> list[Epoch]:
         path = self._epochs_file
@@ -145,7 +147,7 @@ def open_checkpoint(
         resume: Whether to resume a killed training run.
     """
     parent = store / "checkpoints" / fingerprint
-    content = json.dumps(place, indent=1, sort_keys=True).encode()
+    content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
         killed = []
         for folder in parent.glob("*"):
@@ -161,8 +163,7 @@ def open_checkpoint(
         folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
         lock = locking.hold(folder / "lock")
     try:
-        with files.atomic_file(folder / "place.json") as path:
-            path.write_bytes(content)
+        files.write_atomic(folder / "place.json", content)
         yield Checkpoint(folder, state)
         with store_lock(store):
             _remove(folder)

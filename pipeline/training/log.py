@@ -4,7 +4,6 @@
 this is a companion. It needs no PyTorch, so this module does not import it.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import datasets
+from pipeline import datasets, files
 from pipeline.core.epoch import Epoch
 from pipeline.paths import TRAINING_FOLDER
 from pipeline.plots import weight_images
@@ -60,7 +59,7 @@ def log_inputs(
     beside = datasets.files_beside(data)
     run.log_files("data", beside if plots else beside[:1])
     run.log_text("config.yaml", settings)
-    run.log_text("code.json", json.dumps(code, indent=1))
+    run.log_text("code.json", files.as_json(code))
     if source is None:
         run.log_text("packages.txt", provenance.packages())
     elif (packages := source.artifacts / "packages.txt").exists():
@@ -94,9 +93,9 @@ def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
         run.log_image("weights/layer_1", image, step=number)
 
 
-def log_files(run: Run, files: Sequence[Path]) -> None:
+def log_files(run: Run, paths: Sequence[Path]) -> None:
     """Log the files that `TrainingRun.write` wrote, and plots."""
-    run.log_files(TRAINING_FOLDER, files)
+    run.log_files(TRAINING_FOLDER, paths)
 
 
 def log_result(

@@ -10,7 +10,7 @@ from pipeline.datasets import spec
 from pipeline.terminal import wrap
 from pipeline.text import table
 from pipeline.training.log import FINAL, describe_best
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 
 def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
@@ -47,11 +47,8 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
     probabilities = training.network.predict(images.images[:1])[0]
     predicted, label = int(probabilities.argmax()), images.labels[0]
-    is_test = training.hyperparameters.split == "exercise"
-    kind, names = (
-        "test" if is_test else "validation",
-        spec(training.dataset).class_names,
-    )
+    kind = "test" if training.hyperparameters.split == "exercise" else "validation"
+    names = spec(training.dataset).class_names
     text = (
         f"{kind} image 0 is classified as {names[predicted]} with a probability of "
         f"{probabilities[predicted]:.1%}; its label is {names[label]}"

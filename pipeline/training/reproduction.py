@@ -6,8 +6,8 @@ code, versions or processor.
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from pipeline.tracking.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     COMMIT_TAG: "commit",
@@ -33,7 +33,8 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-class Original(NamedTuple):
+@dataclass(frozen=True)
+class Original:
     """A recorded training run that is trained again."""
 
     run: RecordedRun
@@ -62,15 +63,15 @@ def compare(original: Original, again: TrainingRun) -> str:
     Raises:
         UserError: If the hashes differ; the message is the report.
     """
-    run, before = original
     differences = [
-        *_weight_differences(before, again),
-        *_environment_differences(run),
-        *_code_differences(run),
+        *_weight_differences(original.training, again),
+        *_environment_differences(original.run),
+        *_code_differences(original.run),
     ]
-    hashes = f"\n  recorded {before.sha256}\n  now      {again.sha256}"
+    recorded = original.training.sha256
+    hashes = f"\n  recorded {recorded}\n  now      {again.sha256}"
     lines = "".join(f"\n  {line}" for line in differences)
-    if again.sha256 != before.sha256:
+    if again.sha256 != recorded:
         raise UserError(f"not reproduced:{hashes}{lines}")
     note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"

@@ -10,7 +10,7 @@ from pipeline.call import own_folder, results_dir, say
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import code_hashes, processor
+from pipeline.core.fingerprint import code_hashes, fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
@@ -31,18 +31,13 @@ from pipeline.tracking import (
     find_training_run,
     tagged_runs,
 )
-from pipeline.tracking.tags import CHECKPOINT_TAG, FINGERPRINT_TAG, REPRODUCES_TAG
+from pipeline.tracking.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
-from pipeline.training.log import (
-    log_comparison,
-    log_epoch,
-    log_files,
-    log_inputs,
-)
+from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.recording import record_details, record_result
 from pipeline.training.reproduction import Original, compare, load_data
-from pipeline.training.results import add_details, add_result
-from pipeline.training.run import TrainingRun, TrainResult, training_tags
+from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
 NEXT = {
     command_line("evaluate"): "evaluates the network",
@@ -60,8 +55,8 @@ def train(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(cfg, open_tracker, on_epoch)
-        path, _ = datasets.prepare(cfg.dataset, folder=data_dir())
-        dataset = Dataset.read(path)
+        file = datasets.prepare(cfg.dataset, folder=data_dir())
+        dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         training = _train(cfg, dataset, open_tracker, on_epoch)
     say(next_steps(NEXT))
@@ -106,20 +101,31 @@ def _train(
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
+    default_name = f"{original.run.name} again" if original else run_name(dict(cfg))
+    name = cfg.run_name or default_name
+    network = state.network
+    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    if cfg.is_tracked:
+        prepare_export(cfg.hidden)  # in another process, alongside training
     with (
-        _open_run(cfg, dataset, state, open_tracker, original) as opened,
+        open_checkpoint(
+            store_dir(),
+            fingerprint(hyperparameters, dataset.sha256),
+            _place(cfg, dataset, original),
+            state,
+            resume=cfg.resume,
+        ) as checkpoint,
+        _open_run(cfg, dataset, checkpoint, name, open_tracker, original) as run,
         delayed_interrupt() as interrupt,
     ):
-        run, checkpoint, epochs = opened
-        numbers = interrupt.between(range(len(epochs), cfg.epochs + 1))
-        fitted = fit(state, split, epochs=numbers, batch_size=cfg.batch_size)
-        for epoch in print_epochs(fitted, total=cfg.epochs):
+        numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
+        trained = fit(state, split, hyperparameters, epochs=numbers)
+        for epoch in print_epochs(trained, total=cfg.epochs):
             checkpoint.save(epoch)  # `fit` waits, so `state` belongs to this epoch
-            epochs.append(epoch)
             run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
                 on_epoch(deepcopy(epoch))  # the function may change its arrays
-        training = TrainingRun.of(dataset, split, hyperparameters, epochs)
+        training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
@@ -130,57 +136,6 @@ def _train(
     return TrainResult(
         **vars(training), folder=folder, run_id=run.id, copied=run.copied
     )
-
-
-@contextmanager
-def _open_run(
-    cfg: TrainConfig,
-    dataset: Dataset,
-    state: TrainingState,
-    open_tracker: OpenTracker,
-    original: Original | None,
-) -> Iterator[tuple[OpenRun, Checkpoint, list[Epoch]]]:
-    """Open the run and the checkpoint of a killed training run, or of a new one.
-
-    Yields:
-        The run, the checkpoint, and the epochs that are already trained, from 0;
-        `state` is that after the last of them.
-    """
-    hyperparameters, store = cfg.hyperparameters(), store_dir()
-    network, name = state.network, _name(cfg, original)
-    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
-    if cfg.is_tracked:
-        prepare_export(cfg.hidden)  # another process does this during training
-    tags = training_tags(hyperparameters, dataset.sha256)
-    if original:
-        tags[REPRODUCES_TAG] = original.run.run_id
-    place = _place(cfg, dataset, original)
-    with open_checkpoint(
-        store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
-    ) as checkpoint:
-        epochs = checkpoint.resume()
-        wanted = [checkpoint.id] if cfg.is_tracked else []
-        killed = tagged_runs(store, CHECKPOINT_TAG, wanted)
-        with open_tracker().start_run(
-            name=name,
-            params=params_of(dataset.name, hyperparameters),
-            tags=cfg.choices | tags | {CHECKPOINT_TAG: checkpoint.id},
-            resume=killed[0].run_id if killed else None,
-        ) as run:
-            inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()
-            run.submit(log_inputs, *inputs, plots=True)
-            for epoch in epochs:  # it may have been killed before it logged the last
-                run.submit(log_epoch, epoch, cfg.epochs)
-            if epochs[-1].number:
-                label = killed[0].label if killed else run.label
-                _say_resumed(label, epochs[-1], cfg.epochs, place["experiment"])
-            yield run, checkpoint, epochs
-
-
-def _say_resumed(label: str, last: Epoch, total: int, experiment: str | None) -> None:
-    """Print which run is resumed; `experiment` is None if it is not recorded."""
-    where = f" in experiment {experiment}" if experiment else ""
-    say(wrap(f"resuming {label} after epoch {last.number} of {total}{where}"))
 
 
 def _place(
@@ -195,26 +150,57 @@ def _place(
     }
 
 
-def _name(cfg: TrainConfig, original: Original | None) -> str:
-    """Return the name of the run."""
-    if cfg.run_name:
-        return cfg.run_name
+@contextmanager
+def _open_run(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    checkpoint: Checkpoint,
+    name: str,
+    open_tracker: OpenTracker,
+    original: Original | None,
+) -> Iterator[OpenRun]:
+    """Open the run that a checkpoint belongs to, or a new one; record its inputs."""
+    hyperparameters, store = cfg.hyperparameters(), store_dir()
+    tags = training_tags(hyperparameters, dataset.sha256)
+    tags[CHECKPOINT_TAG] = checkpoint.id
     if original:
-        return f"{original.run.name} again"
-    return run_name(dict(cfg))
+        tags[REPRODUCES_TAG] = original.run.run_id
+    wanted = [checkpoint.id] if cfg.is_tracked else []
+    killed = next(iter(tagged_runs(store, CHECKPOINT_TAG, wanted)), None)
+    with open_tracker().start_run(
+        name=name,
+        params=params_of(dataset.name, hyperparameters),
+        tags=cfg.choices | tags,
+        resume=killed.run_id if killed else None,
+    ) as run:
+        run.submit(
+            log_inputs,
+            dataset.path,
+            dataset.sha256,
+            as_yaml(cfg),
+            code_hashes(),
+            plots=True,
+        )
+        for epoch in checkpoint.epochs:  # the last one may not be logged
+            run.submit(log_epoch, epoch, cfg.epochs)
+        if last := checkpoint.epochs[-1].number:
+            label = (killed or run).label
+            where = f" in experiment {experiment_of(cfg.experiment_name)}"
+            text = f"resuming {label} after epoch {last} of {cfg.epochs}"
+            say(wrap(text + (where if cfg.is_tracked else "")))
+        yield run
 
 
 def _write(
     training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
 ) -> None:
-    """Write and log the results; a reproduction also gets the tag `reproduced`."""
+    """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
     with status(message), files.atomic_folder(folder) as temporary:
-        training.write(temporary, run_id=run.id)
+        record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        add_result(run, training)
         if run.id is not None:
-            add_details(run, training, temporary / MODEL_FILE)
+            record_details(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, training.sha256 == original.training.sha256)
         run.wait()

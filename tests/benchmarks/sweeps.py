@@ -107,7 +107,7 @@ def record(folder, count):
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
-    from pipeline.training.run import train_once
+    from pipeline.training.training_run import train_once
 
     chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")

@@ -9,15 +9,14 @@ from torch.nn.functional import cross_entropy, one_hot
 from pipeline.cli import defaults
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import TrainingState, fit, measure, score
+from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.margin import smallest_margin
 from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
 
 
-def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
-    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    chosen = Hyperparameters(**defaults() | options)
+def train(split, *, lr=0.001, epochs=2, **options):
+    chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
     chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
     network, (_, *history) = loop.train_network(split, chosen)
     return network, history
@@ -110,17 +109,6 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
 
 
-def test_a_trained_network_is_measured_on_all_training_images_and_a_sample(
-    mnist, new_network
-):
-    network, train = new_network(20), mnist.train
-    train_score, min_margin = measure(network, train)
-    assert train_score == score(network, train)
-    second, first = network.predict(train.images[::3]).sort().values[:, -2:].T
-    quantile = np.quantile((first - second).double().numpy(), 0.06)
-    assert min_margin == max(0.2, round(float(quantile), 4))
-
-
 @pytest.mark.parametrize("count", [1, 2, 20, 1001])
 def test_the_smallest_margin_is_a_quantile_as_numpy_defines_it(count):
     random = np.random.default_rng(count)
@@ -149,4 +137,5 @@ def test_a_non_finite_weight_stops_training_within_the_epoch(
     state = TrainingState(network, Adam(network.vector, lr=0.001), torch.Generator())
     network.vector[index] = bad  # with a bias of -inf the loss stays finite
     with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
-        next(fit(state, few, epochs=[1], batch_size=100))
+        chosen = Hyperparameters(**defaults() | {"batch_size": 100})
+        next(fit(state, few, chosen, epochs=[1]))

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import datasets
 from pipeline.core.dataset import Dataset, LabeledImages
-from pipeline.datasets import REGISTRY, DatasetSpec, summary
+from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
 from pipeline.datasets.statistics import describe
 from pipeline.files import file_sha256
 
@@ -74,21 +74,22 @@ def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
 
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
-    path, is_new = datasets.prepare("digits", folder=tmp_path)
-    assert is_new
+    new = datasets.prepare("digits", folder=tmp_path)
+    path, known = new.path, DataFile(new.path, new.sha256)
+    assert new.is_new and new.sha256 == file_sha256(path)
     content = path.read_bytes()
     damaged = content[:100_000] + b"?" + content[100_001:]
     path.write_bytes(damaged)
-    assert datasets.prepare("digits", folder=tmp_path) == (path, True)
+    assert datasets.prepare("digits", folder=tmp_path) == new
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
     incomplete = json.dumps({"sha256": file_sha256(path)})
     for damage in ("{", "{}", "[]", "", incomplete):
         path.with_suffix(".json").write_text(damage)
-        assert datasets.prepare("digits", folder=tmp_path) == (path, True)
+        assert datasets.prepare("digits", folder=tmp_path) == new
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
-    assert datasets.prepare("digits", folder=tmp_path) == (path, False)
+    assert datasets.prepare("digits", folder=tmp_path) == known
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def imported(tmp_path):
     """A function that imports a folder as a command does, and loads its data set."""
 
     def load(folder):
-        path, _ = datasets.prepare(str(folder), folder=tmp_path)
+        path = datasets.prepare(str(folder), folder=tmp_path).path
         return datasets.load(path.stem, folder=tmp_path)
 
     return load
@@ -117,6 +118,13 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     assert changed.name != data.name
 
 
+@pytest.mark.parametrize("name", ["a" * 235, "数" * 80], ids=["ascii", "utf-8"])
+def test_a_folder_with_a_long_name_is_imported(idx_folder, imported, name):
+    data = imported(idx_folder.rename(idx_folder.with_name(name)))
+    start, _, sha256 = data.name.rpartition("-")
+    assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
+
+
 def test_an_imported_data_set_needs_its_folder_no_more(
     idx_folder, imported, tmp_path, monkeypatch
 ):
@@ -128,7 +136,7 @@ def test_an_imported_data_set_needs_its_folder_no_more(
     shutil.rmtree(idx_folder)
     plot = data.path.with_name(f"{data.name}-means.png")
     plot.unlink()
-    assert datasets.prepare(data.name, folder=tmp_path) == (data.path, False)
+    assert not datasets.prepare(data.name, folder=tmp_path).is_new
     assert plot.exists()
     assert datasets.load(data.name, folder=tmp_path).sha256 == data.sha256
     # A network trained elsewhere has another name for the same images.

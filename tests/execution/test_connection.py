@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import UserError
-from pipeline.execution.connection import find_cluster
+from pipeline.execution.connection import find_cluster, find_reason
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 
@@ -26,3 +26,19 @@ def test_an_address_without_a_cluster_is_refused_in_one_line(
     with pytest.raises(UserError, match=message) as error:
         find_cluster()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("error: no key {0} in {runtime_env}\n", "no key {0} in {runtime_env}"),
+        ("InvalidAuthToken: Authentication token is missing or incorrect", "its token"),
+        ("enabled but no authentication token was found", "its token is missing here"),
+        ("Failed to connect to socket /tmp/x", "run `ray start --block --address=a:1 "),
+        ("Token authentication is disabled for this Ray cluster.\n", None),
+        ("Loaded authentication token from file\n", None),
+    ],
+)
+def test_only_a_line_about_a_failure_is_its_reason(line, reason):
+    found = find_reason(line, "a:1")
+    assert found is None if reason is None else reason in found

@@ -18,7 +18,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution.executor import MAX_TRIES, Task
 from pipeline.execution.local import KILLED, LocalExecutor
-from pipeline.training.run import train_once
+from pipeline.training.training_run import train_once
 
 SETTINGS = defaults() | {"hidden": 5, "epochs": 1}
 # It has no `__main__` guard: the workers must not run it again.

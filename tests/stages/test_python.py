@@ -67,6 +67,7 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
     assert capfd.readouterr() == ("", "")
     if options:
         assert result.folder == tmp_path / "own" and any(result.folder.iterdir())
+        assert [*tmp_path.iterdir()] == [result.folder]
         assert project.hashes("train") == before
     with pytest.raises(FrozenInstanceError):
         result.folder = None
@@ -115,6 +116,28 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
+    function, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    refused = {"/proc/new": "must be writable, got /proc/new: /proc: "}
+    if function is not sweep:  # it only adds files
+        rule = "must not be or contain the "
+        refused |= {".": rule + "working directory", "..": rule + "working directory"}
+        refused |= {tmp_path / "outputs": rule + "folder of all results"}
+        refused |= {"/proc": "must not be a mount point"}
+    for folder, rule in refused.items():
+        with pytest.raises(ConfigError, match=f"^folder {rule}"):
+            function(**CALLS[function], folder=folder)
+    assert [*os.walk(tmp_path)] == [
+        (str(tmp_path), ["work"], []),
+        (str(tmp_path / "work"), [], []),
+    ]
 
 
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
@@ -290,12 +313,13 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert {outcome.run_id for outcome in outcomes} == {*frame["run_id"]}
     types = {name: str(kind) for name, kind in frame.dtypes.items()}
     assert types["hidden"] == types["seed"] == types["epochs"] == "int64"
-    assert types["parameters"] == types["val/best_epoch"] == "Int64"
-    assert types["val/accuracy"] == types["train/final_loss"] == "float64"
+    assert types["parameters"] == "Int64"
+    loss = "with_final_weights/train_loss"
+    assert types["val/accuracy"] == types[loss] == "float64"
     assert [*frame["status"]] == ["FINISHED"] * 4 and not any(frame["error"])
     for row, outcome in zip(result.rows(), result.outcomes, strict=True):
         metrics = json.loads((outcome.network.parent / "metrics.json").read_text())
-        assert {*metrics} >= {"val/loss", "train/accuracy", "train/final_accuracy"}
+        assert {*metrics} >= {"val/loss", "train/accuracy", loss}
         assert metrics.items() <= row.items()
     best = result.load_best()
     assert best.network.hidden == 20

@@ -25,7 +25,7 @@ from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -44,6 +44,9 @@ def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, 
     assert 0.95 <= metrics["val/accuracy"] < final
     # A mean over the epoch, during which the network improved.
     assert metrics["train/accuracy"] < final
+    predicted = trained.network.predict(mnist.train.images).argmax(dim=1).numpy()
+    accuracy = np.mean(predicted == mnist.train.labels)
+    assert final == pytest.approx(accuracy)
     probabilities = trained.network.predict(mnist.test.images[:1])[0]
     assert probabilities.argmax() == mnist.test.labels[0] == 7
     assert probabilities[7] >= 0.99

@@ -5,8 +5,9 @@ import heapq
 import pytest
 
 from pipeline.cli import defaults
+from pipeline.datasets import DataFile
 from pipeline.sweeps.estimate import TimeLeft
-from pipeline.sweeps.jobs import DataFile, Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import defaults
+from pipeline.datasets import DataFile
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import DataFile, Job, Outcome, prepare_data, sweep_name
+from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
 from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.summary import describe, select_rows, summarize
 
 
 def outcome(accuracy, error="", **keys):

@@ -11,8 +11,9 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import Interval, defaults
-from pipeline.sweeps.jobs import DataFile, Job, Outcome
-from pipeline.sweeps.search import Search, _size
+from pipeline.datasets import DataFile
+from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.search import Search
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
 
@@ -40,7 +41,7 @@ def states(search):
     """Return the state and the mean accuracy of each suggestion, by its values."""
     return {
         tuple(trial.params.values()): (trial.state.name, trial.value)
-        for trial in search._study.trials
+        for trial in search.study.trials
         if trial.state != optuna.trial.TrialState.FAIL  # repeated values
     }
 
@@ -118,14 +119,10 @@ def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
 def test_no_suggestion_is_repeated_even_if_no_other_is_left(key, values):
     intervals = {key: Interval(values[0], values[-1], log=False)}
     search = Search(jobs_with(1), intervals, 9)
-    assert len(search.expected()) == 4
+    assert len(search.expected()) == (4 if key == "hidden" else 9)
     for job in search.suggest():
         search.add(outcome(job))
     assert sorted(getattr(job.config, key) for job in search.jobs) == values
-
-
-def test_an_interval_of_floats_has_one_number_for_each_rounded_value():
-    assert _size({"key": Interval(0.5, 0.501, log=False)}) == 11
 
 
 def test_a_search_with_an_invalid_combination_is_refused():

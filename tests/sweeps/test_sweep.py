@@ -10,6 +10,8 @@ import pytest
 from pipeline import UserError, train
 from pipeline.cli import committed_defaults, config
 from pipeline.execution import local
+from pipeline.model import load_trained_model
+from pipeline.model.storage import save_model
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
 
@@ -311,6 +313,16 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
     assert run.run_id == parent.info.run_id
     swept = [keys for keys, _ in networks]
     assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
+
+
+def test_a_network_without_hyperparameters_is_refused_with_the_remedy(sweep):
+    sweep.run("hidden=5", "seed=1,2")
+    (parent,), (child, _) = sweep.runs()
+    path = sweep.workspace.artifact(child, "train/model.safetensors")
+    save_model(path, load_trained_model(path).network, {})
+    remedy = f"does not record its hyperparameters: delete run {child.info.run_id}, and"
+    with pytest.raises(UserError, match=remedy):
+        read_networks(parent.info.run_id, store=sweep.workspace.outputs)
 
 
 def test_a_folder_of_images_can_be_moved_while_its_sweep_runs(

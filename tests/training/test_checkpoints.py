@@ -24,7 +24,7 @@ def new_state(seed=1):
 
 
 def train(split, state, epochs):
-    return fit(state, split, epochs=epochs, batch_size=32)
+    return fit(state, split, hyperparameters(), epochs=epochs)
 
 
 def open_new(store, *, seed=1, fingerprint="one", place=PLACE, resume=True):
@@ -47,7 +47,6 @@ def interrupt(store, split, *, after):
     """Train until the process is killed after this epoch; return its folder."""
     state = new_state()
     with killed(store, state) as checkpoint:
-        checkpoint.resume()
         for epoch in train(split, state, range(1, after + 1)):
             checkpoint.save(epoch)
     return checkpoint.folder
@@ -55,7 +54,7 @@ def interrupt(store, split, *, after):
 
 def restored_epochs(store):
     with killed(store, new_state()) as checkpoint:
-        return [epoch.number for epoch in checkpoint.resume()]
+        return [epoch.number for epoch in checkpoint.epochs]
 
 
 def unfinished(store):
@@ -70,7 +69,7 @@ def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
     for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
         state = new_state(seed=9)  # all of it is replaced
         with killed(tmp_path, state) as checkpoint:
-            restored = checkpoint.resume()
+            restored = [*checkpoint.epochs]
             assert [epoch.number for epoch in restored] == list(range(epochs[0]))
             for epoch in train(few, state, epochs):
                 checkpoint.save(epoch)
@@ -87,7 +86,7 @@ def test_the_epochs_are_restored_and_then_removed_with_its_folder(tmp_path, few)
     initial = new_state().network.layer_1.weight.detach().numpy()
     with open_new(tmp_path, seed=9) as checkpoint:
         assert checkpoint.folder == path and checkpoint.id == path.name
-        first, last = checkpoint.resume()
+        first, last = checkpoint.epochs
     np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
     assert (first.number, first.metrics) == (0, {}) and 0 < first.time <= last.time
     assert last.number == 1 and last.seconds > 0
@@ -96,10 +95,9 @@ def test_the_epochs_are_restored_and_then_removed_with_its_folder(tmp_path, few)
 
 def test_a_running_training_run_is_not_resumed(tmp_path):
     with open_new(tmp_path) as one:
-        one.resume()
         with open_new(tmp_path) as other:
             assert one.folder != other.folder
-            assert len(other.resume()) == 1
+            assert len(other.epochs) == 1
         assert unfinished(tmp_path) == [one.folder]
 
 
@@ -150,7 +148,6 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
     with killed(tmp_path, new_state()) as shortest:
-        shortest.resume()
         longest = interrupt(tmp_path, few, after=2)
     (shortest.folder.parent / "killed while it was created").mkdir()
     with open_new(tmp_path) as checkpoint:
@@ -167,7 +164,7 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     path.write_bytes(epochs + (epochs[-70_000:] if tail is None else tail))
     state = new_state()
     with killed(tmp_path, state) as checkpoint:
-        assert [epoch.number for epoch in checkpoint.resume()] == [0, 1]
+        assert [epoch.number for epoch in checkpoint.epochs] == [0, 1]
         for epoch in train(few, state, (2,)):
             checkpoint.save(epoch)
     assert path.read_bytes().startswith(epochs)
@@ -183,7 +180,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
         restored_epochs(tmp_path)
     with open_new(tmp_path, resume=False) as checkpoint:
-        assert len(checkpoint.resume()) == 1
+        assert len(checkpoint.epochs) == 1
         assert unfinished(tmp_path) == [checkpoint.folder] != [folder]
 
 
@@ -196,7 +193,7 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of_is_not_used(
     place = unknown / "place.json"
     place.write_bytes(place.read_bytes()[:size])
     with open_new(tmp_path, resume=resume) as checkpoint:
-        assert len(checkpoint.resume()) == 1
+        assert len(checkpoint.epochs) == 1
     assert unfinished(tmp_path) == [unknown]
     known = interrupt(tmp_path, few, after=1)  # with fewer epochs
     with open_new(tmp_path) as checkpoint:
@@ -207,5 +204,5 @@ def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it
     with open_new(tmp_path) as checkpoint:
-        assert checkpoint.folder != path and len(checkpoint.resume()) == 1
+        assert checkpoint.folder != path and len(checkpoint.epochs) == 1
     assert os.listdir(tmp_path / "checkpoints") == []

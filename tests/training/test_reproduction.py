@@ -9,7 +9,7 @@ from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance
 from pipeline.training.reproduction import Original, compare
-from pipeline.training.run import TrainingRun
+from pipeline.training.training_run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 

@@ -1,7 +1,6 @@
 """Records a sweep while it is trained: its run, the children of the run, the report."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.call import say
@@ -14,10 +13,10 @@ from pipeline.sweeps.jobs import OnResult, Outcome, all_choices, common_params
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
+from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.sweeps.summary import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind
@@ -80,13 +79,17 @@ def record_sweep(
                     children.record_best(best, store=store)
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
-        if any(outcome.error for outcome in plan.outcomes):
-            _print_traceback(plan.outcomes)
-            raise SweepFailed(plan.ordered_outcomes, folder, run)
+        _check_failures(plan, folder, run)
     return run
 
 
-def _print_traceback(outcomes: Sequence[Outcome]) -> None:
-    """Print the first traceback of an error in the program, if there is one."""
-    if tracebacks := [outcome.traceback for outcome in outcomes if outcome.traceback]:
+def _check_failures(plan: Plan, folder: Path, run: OpenRun) -> None:
+    """Raise a SweepFailed if jobs failed; print the first traceback, if there is one.
+
+    Only an error in the program has a traceback.
+    """
+    failed = [outcome for outcome in plan.outcomes if outcome.error]
+    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
         say(tracebacks[0], file=sys.stderr)
+    if failed:
+        raise SweepFailed(plan.ordered_outcomes, folder, run)

@@ -78,37 +78,44 @@ class TrainingRun:
             UserError: If a file is damaged or belongs to another network.
         """
         trained = load_trained_model(run.network_path)
-        known, times, metrics = trained.metadata, trained.run_file, trained.metrics
-        states, rows = _rows(trained.history or {}), _rows(trained.curves)
+        metadata = trained.metadata
+        run_file = trained.run_file
+        states = _rows(trained.history or {})
+        rows = _rows(trained.curves)
         final = {
             name.removeprefix(FINAL): value
-            for name, value in metrics.items()
+            for name, value in trained.metrics.items()
             if name.startswith(FINAL)
         }
         if (
-            times is None
-            or not len(states) == len(times.times) == trained.epochs + 1
+            run_file is None
+            or not len(states) == len(run_file.times) == trained.epochs + 1
             or not trained.curves.keys() >= {*FIRST_METRICS}
             or not final.keys() >= {"loss", "accuracy"}
-            or known.hyperparameters is None
-            or known.data_sha256 is None
-            or known.min_margin is None
+            or metadata.hyperparameters is None
+            or metadata.data_sha256 is None
+            or metadata.min_margin is None
         ):
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
-        initial = Epoch(states[0], time=times.times[0])
-        stored = zip(states[1:], rows, times.seconds, times.times[1:], strict=True)
+        initial = Epoch(states[0], time=run_file.times[0])
         others = [
-            Epoch(state, number=number, metrics=row, seconds=seconds, time=time)
-            for number, (state, row, seconds, time) in enumerate(stored, start=1)
+            Epoch(
+                states[number],
+                number=number,
+                metrics=rows[number - 1],
+                seconds=run_file.seconds[number - 1],
+                time=run_file.times[number],
+            )
+            for number in range(1, len(states))
         ]
         return cls(
             dataset=trained.dataset,
-            data_sha256=known.data_sha256,
-            hyperparameters=known.hyperparameters,
+            data_sha256=metadata.data_sha256,
+            hyperparameters=metadata.hyperparameters,
             epochs=[initial, *others],
             train_score=final,
-            min_margin=known.min_margin,
+            min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
         )
