@@ -39,6 +39,9 @@ def test_relocation_updates_every_column_with_an_artifact_address(store, client,
     assert dump(path) == content.replace(before, after)
 
 
+LOSS = "with_final_weights/train_loss"
+
+
 def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     tags = {"kind": "sweep", "a b": "'"}
     with start_run(store, name="a 'name'", tags=tags) as sweep:
@@ -48,7 +51,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
                 points = [(epoch, epoch, {"train/seconds": 0.5}) for epoch in (1, 2)]
                 last = {
                     "val/accuracy": accuracy,
-                    "with_final_weights/train_loss": 0.125,
+                    LOSS: 0.125,
                 }
                 child.log_points([*points, (2, 2, last | {"weights/min": -1.0})])
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
@@ -58,7 +61,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
     oldest, newest = database.children(store, sweep.id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
-    common = {"train/seconds": 1.0, "with_final_weights/train_loss": 0.125}
+    common = {"train/seconds": 1.0, LOSS: 0.125}
     results = {
         oldest.run_id: {"val/accuracy": 0.25, **common},
         newest.run_id: {"val/accuracy": 0.75, **common},
