@@ -43,7 +43,6 @@ from pipeline.cli import (
     documented,
     from_python,
     stage,
-    validate,
 )
 from pipeline.terminal import status
 
@@ -88,11 +87,9 @@ def run_export(*configs: ExportConfig) -> "ExportResult":
     return export(configs)
 
 
-def export_bit_widths(command: Command) -> None:
+def export_bit_widths(command: Command[ExportConfig]) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
-    values = {**command.values}
-    bits = [each["bits"] for each in command.settings]
-    run_export(*(validate(ExportConfig, values | {"bits": each}) for each in bits))
+    run_export(*(each.config for each in command.combinations if each.config))
 
 
 if __name__ == "__main__":

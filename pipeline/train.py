@@ -124,7 +124,8 @@ def run_train(
 
 
 def run_sweep(
-    command: Command, on_result: "Callable[[Outcome], object] | None" = None
+    command: Command[TrainConfig],
+    on_result: "Callable[[Outcome], object] | None" = None,
 ) -> "SweepResult":
     """Train the combinations of a sweep, or those that a search suggests."""
     from pipeline.sweeps.sweep import sweep

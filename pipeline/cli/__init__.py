@@ -9,7 +9,8 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
    `source` reads them, and refuses what could run code. What is not public in Hydra is
    in `hydra_internals`.
 4. `grid` replaces the values of files by those that are given, and lists the settings.
-5. `config` checks each value with the `schema` of the stage, `rules` those together.
+5. `config` checks each value with the `schema` of the stage, `rules` checks several
+   values together.
 
 `arguments` calls these steps and makes a `Command`, with which `entry` runs a stage or
 a sweep. The types of flags, intervals and commands are in `command`. Each step raises a
@@ -17,15 +18,8 @@ a sweep. The types of flags, intervals and commands are in `command`. Each step 
 """
 
 from pipeline.cli.command import Command, Interval
-from pipeline.cli.config import (
-    as_yaml,
-    committed_defaults,
-    defaults,
-    network_name,
-    params_of_dvc,
-    run_name,
-    validate,
-)
+from pipeline.cli.config import as_yaml, validate
+from pipeline.cli.default_values import committed_defaults, defaults, params_of_dvc
 from pipeline.cli.entry import documented, stage
 from pipeline.cli.keywords import (
     Array,
@@ -38,6 +32,7 @@ from pipeline.cli.keywords import (
     SyncSettings,
     TrainSettings,
 )
+from pipeline.cli.names import network_name, run_name
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import (
     TRAINING_KEYS,

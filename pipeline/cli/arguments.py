@@ -5,26 +5,21 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command, Flags, read_flags
+from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
-from pipeline.cli.config import (
-    WrongType,
-    defaults,
-    explain_unknown_key,
-    located,
-    refuse,
-    validate,
-)
+from pipeline.cli.config import WrongType, explain_unknown_key, validate
+from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid, merge
+from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
-from pipeline.cli.schema import KEYS, Schema
+from pipeline.cli.schema import KEYS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
 from pipeline.cli.words import join_spaced, read_words
 
 Item = TypeVar("Item")
 
 
-def parse(arguments: Sequence[str], schema: Schema) -> Command:
+def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
     """Parse and validate the command line of a stage with this schema.
 
     Raises:
@@ -37,9 +32,9 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
 def command_of(
     items: Iterable[Item],
     read: Callable[[Item, Schema, Flags], tuple[str, object]],
-    schema: Schema,
+    schema: type[ConfigT],
     flags: Flags,
-) -> Command:
+) -> Command[ConfigT]:
     """Return the command for what a user gives.
 
     If only some combinations of a sweep break a bound, they are kept, and their jobs
@@ -109,16 +104,17 @@ def _read_saved(
 
 
 def _check(
-    grids: Sequence[Grid], schema: Schema, flags: Flags, unreadable: Sequence[str]
-) -> Command:
+    grids: Sequence[Grid],
+    schema: type[ConfigT],
+    flags: Flags,
+    unreadable: Sequence[str],
+) -> Command[ConfigT]:
     """Return the command if all rules hold, and if a combination is valid.
 
     If something is `unreadable`, rules about several settings are not checked.
     """
     problems = [*unreadable]
-    settings: list[Mapping[str, Any]] = []
-    choices: list[Mapping[str, str]] = []
-    errors: list[ConfigError | None] = []  # the error of each combination
+    combinations: list[Combination[ConfigT]] = []
     try:
         for grid in grids:
             problems += _unknown_keys(grid, schema)
@@ -128,28 +124,26 @@ def _check(
             problems += broken_rules_of_sweeps(grids)
         _check_number(grids)
         for grid in grids:
-            own = [*grid.settings()]
-            settings += own
-            choices += [grid.choices] * len(own)
-            errors += [_error(values, schema, grid) for values in own]
+            own = [_combination(x, schema, grid) for x in grid.settings()]
+            combinations += own
             if grid.intervals:  # both ends of each interval must be valid
-                ends = (*own, *grid.settings("high"))
-                found = [_error(values, schema, grid) for values in ends]
-                problems += (x for error in found if error for x in error.problems)
+                high = (_combination(x, schema, grid) for x in grid.settings("high"))
+                problems += (x for each in (*own, *high) for x in each.problems)
                 problems += _linked_to_interval(grid)
     except ConfigError as error:  # there are no combinations
         problems += error.problems
-    is_refused = bool(problems) or all(errors)
-    for each in errors:
-        if each and (is_refused or isinstance(each, WrongType)):
+    valid = [each.config for each in combinations if each.config]
+    # Only a job of `train` can fail while the others run.
+    is_refused = bool(problems) or not valid or not schema.has_experiments
+    for each in combinations:
+        if is_refused or isinstance(each.error, WrongType):
             problems += each.problems
     refuse(problems)
-    varied, problems = _varied(grids, settings, schema)
+    varied, problems = _varied(grids, [x.values for x in combinations], schema)
     refuse(problems)
     return Command(
-        values=settings[errors.index(None)],
-        settings=settings,
-        choices=choices,
+        config=valid[0],
+        combinations=combinations,
         varied=varied,
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),
@@ -157,13 +151,15 @@ def _check(
     )
 
 
-def _error(values: Mapping[str, Any], schema: Schema, grid: Grid) -> ConfigError | None:
-    """Return why a combination is invalid, or None."""
+def _combination(
+    values: Mapping[str, Any], schema: type[ConfigT], grid: Grid
+) -> Combination[ConfigT]:
+    """Validate the values of a combination."""
     try:
-        validate(schema, values, grid.files)
+        config = validate(schema, values, grid.files, grid.choices)
     except ConfigError as error:
-        return error
-    return None
+        return Combination(values, grid.choices, error=error)
+    return Combination(values, grid.choices, config)
 
 
 def _unknown_keys(grid: Grid, schema: Schema) -> Iterator[str]:

@@ -9,9 +9,10 @@ from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from pipeline import ConfigError
+from pipeline.cli.schema import ConfigT
 from pipeline.paths import conf_dir, user_path
 
 
@@ -94,12 +95,26 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 @dataclass(frozen=True)
-class Command:
+class Combination(Generic[ConfigT]):
+    """A value for each setting; a sweep has several combinations."""
+
+    values: Mapping[str, Any]  # by key
+    choices: Mapping[str, str]  # by group
+    config: ConfigT | None = None  # None if the values are invalid
+    error: ConfigError | None = None  # why they are invalid
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the values are invalid; empty if they are valid."""
+        return self.error.problems if self.error else []
+
+
+@dataclass(frozen=True)
+class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
-    values: Mapping[str, Any]  # by key; in a sweep, those of a valid combination
-    settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
-    choices: Sequence[Mapping[str, str]]  # of groups, for each combination
+    config: ConfigT  # that of the first valid combination
+    combinations: Sequence[Combination[ConfigT]]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False

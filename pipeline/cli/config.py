@@ -1,23 +1,20 @@
-"""The configuration of a stage: defaults, validation, messages, the name of a run.
+"""The configuration of a stage: validation, and messages about single settings.
 
 `schema.py` contains the types and bounds.
 """
 
 import difflib
 import json
-import os
-import subprocess
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
-from pipeline.paths import conf_dir, displayed, installed, project_dir
-from pipeline.text import printable
+from pipeline.cli.default_values import defaults
+from pipeline.cli.problems import located
+from pipeline.cli.schema import KEYS, ConfigT, StageConfig
 
 
 class WrongType(ConfigError):
@@ -113,92 +110,8 @@ def explain_unknown_key(
     return located(rule, path)
 
 
-def located(message: str, path: Path | None) -> str:
-    """Return the message of a problem, with the file that it is in, if any."""
-    return f"{displayed(path)}: {message}" if path else message
-
-
-def refuse(problems: Iterable[str]) -> None:
-    """Raise a ConfigError with a line for each problem, if there is one."""
-    if lines := [*dict.fromkeys(problems)]:
-        raise ConfigError("\n".join(lines))
-
-
-def defaults() -> dict[str, Any]:
-    """Return the values of conf/config.yaml.
-
-    Raises:
-        ConfigError: If it cannot be read, or lacks settings.
-    """
-    from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
-
-    path = conf_dir() / "config.yaml"
-    values, _ = read(path)
-    rule = "lacks the line `{}:`, but every setting needs a default"
-    refuse(located(rule.format(key), path) for key in KEYS if key not in values)
-    return values
-
-
-@cache  # git takes 5 ms, and each training run of a sweep has a name
-def committed_defaults() -> Mapping[str, Any]:
-    """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
-    from pipeline.cli.source import parse
-
-    if installed():  # the working directory may be another project's
-        return defaults()
-    name = "conf/config.yaml"
-    try:
-        command = ["git", "show", f"HEAD:./{name}"]
-        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
-    except OSError:  # there is no git
-        return defaults()
-    text = shown.stdout.decode(errors="replace")  # empty without a commit
-    try:
-        return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
-    except ConfigError:  # a broken file was committed, and names do not need it
-        return defaults()
-
-
-def params_of_dvc() -> dict[str, Any]:
-    """Return the data set and the hyperparameters of conf/config.yaml, by key.
-
-    Without DVC, which runs a stage with the network of these values, there are none.
-    """
-    if not os.environ.get("DVC_STAGE"):
-        return {}
-    values = defaults()
-    return {key: values[key] for key in TRAINING_KEYS}
-
-
 def as_yaml(config: BaseModel) -> str:
     """Return a validated configuration in the format of conf/config.yaml."""
     import yaml  # takes 0.01 s, which --help saves
 
     return str(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-
-
-def run_name(
-    values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
-) -> str:
-    """Name a training run by `named` keys and those that differ from the defaults."""
-    default_values, named = committed_defaults(), {"hidden", "seed", *named}
-    parts = (
-        f"{key}={values[key]}"
-        for key in TRAINING_KEYS
-        if key in named or values[key] != default_values[key]
-    )
-    return printable(" ".join(parts))
-
-
-def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
-    """Name a network on a page, which is shared: the name contains no path.
-
-    Args:
-        params: The params of its training run; {} if they are not recorded.
-        dataset: The name of its data set.
-        sha256: The sha256 of its weights.
-
-    Returns:
-        The name that `train` gave its run, or the start of the hash.
-    """
-    return run_name({**params, "dataset": dataset}) if params else sha256[:8]

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pipeline import UserError
 from pipeline.cli.command import Command, Flags, read_flags
-from pipeline.cli.config import as_yaml, validate
+from pipeline.cli.config import as_yaml
 from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir, displayed
 from pipeline.process import run_command
@@ -27,7 +27,7 @@ def stage(
     function: Callable[[ConfigT], object],
     schema: type[ConfigT],
     *,
-    sweep: Callable[[Command], object] | None = None,
+    sweep: Callable[[Command[ConfigT]], object] | None = None,
 ) -> None:
     """Run a function of a configuration as a command, named like its schema.
 
@@ -45,14 +45,13 @@ def stage(
 
         command = parse(sys.argv[1:], schema)
         if command.prints:
-            if (number := len(command.settings)) > 1:
+            if (number := len(command.combinations)) > 1:
                 print(f"# the first of {number:,} combinations")
-            print(as_yaml(validate(schema, command.values)), end="")
+            print(as_yaml(command.config), end="")
         elif command.is_sweep and sweep:
             sweep(command)
         else:
-            cfg = validate(schema, command.values, choices=command.choices[0])
-            function(cfg)
+            function(command.config)
 
     run_command(run, name=name)
 

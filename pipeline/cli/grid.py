@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.composition import Composition
-from pipeline.cli.config import located
+from pipeline.cli.problems import located
 from pipeline.cli.schema import TEXT_KEYS, Schema
 from pipeline.cli.source import one_line
 from pipeline.cli.values import SweepValues

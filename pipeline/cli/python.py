@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.cli.command import Command, Flags, Interval
-from pipeline.cli.config import as_text, explain_unknown_key, validate
+from pipeline.cli.config import as_text, explain_unknown_key
 from pipeline.cli.schema import KEYS, TEXT_KEYS, ConfigT, Schema, contains
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
@@ -26,10 +26,12 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
         raise ConfigError(f"{starts} starts a sweep: call sweep()")
-    return validate(schema, command.values, choices=command.choices[0])
+    return command.config
 
 
-def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
+def sweep_from_python(
+    schema: type[ConfigT], settings: Mapping[str, Any]
+) -> Command[ConfigT]:
     """Return the command of a sweep for settings that were passed as keywords.
 
     A list, tuple, range or array has several values; text such as interval(4,128) is
@@ -41,7 +43,9 @@ def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
     return _command(schema, settings, is_sweep=True)
 
 
-def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> Command:
+def _command(
+    schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
+) -> Command[ConfigT]:
     # Hydra takes 0.1 s, which `--help` saves.
     from pipeline.cli.arguments import command_of
 

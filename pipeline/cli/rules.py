@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.config import as_text, defaults
+from pipeline.cli.config import as_text
+from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid
 from pipeline.cli.schema import TRAINING_KEYS, Schema
 from pipeline.cli.values import shorten

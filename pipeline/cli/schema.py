@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
-from pydantic.fields import FieldInfo
 
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.text import printable
@@ -168,19 +167,23 @@ ConfigT = TypeVar("ConfigT", bound=StageConfig)
 Schema = type[StageConfig]
 
 
-def fields(schema: Schema) -> dict[str, FieldInfo]:
-    """Return the fields of a schema and of all its subclasses, by key."""
-    found = dict(schema.model_fields)
-    for subclass in schema.__subclasses__():
-        found |= fields(subclass)
-    return found
-
-
-def text_keys(schema: Schema) -> set[str]:
-    """Return the keys of a schema and its subclasses with text or lists of text."""
-    types = {key: field.annotation for key, field in fields(schema).items()}
-    return {k for k, x in types.items() if contains(x, str) or contains(x, list)}
-
-
-KEYS = frozenset(fields(StageConfig))  # the keys of all stages, as in conf/config.yaml
-TEXT_KEYS = frozenset(text_keys(StageConfig))  # their values are taken as typed
+SCHEMAS: tuple[Schema, ...] = (
+    DataConfig,
+    TrainConfig,
+    EvaluateConfig,
+    PredictConfig,
+    InspectConfig,
+    ExportConfig,
+    SyncConfig,
+    UiConfig,
+)
+TYPES = {  # by key, of all stages
+    key: field.annotation
+    for schema in SCHEMAS
+    for key, field in schema.model_fields.items()
+}
+KEYS = frozenset(TYPES)  # as in conf/config.yaml
+# The keys with text or lists of text: their values are taken as typed.
+TEXT_KEYS = frozenset(
+    k for k, x in TYPES.items() if contains(x, str) or contains(x, list)
+)

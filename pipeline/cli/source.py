@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
-from pipeline.cli.config import located, refuse
 from pipeline.cli.hydra_internals import header_package
+from pipeline.cli.problems import located, refuse
 from pipeline.paths import displayed
 
 HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages

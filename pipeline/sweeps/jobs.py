@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import ConfigError, datasets, files
+from pipeline import datasets, files
 from pipeline.cli import (
     TRAINING_KEYS,
     Command,
@@ -20,7 +20,6 @@ from pipeline.cli import (
     TrainConfig,
     committed_defaults,
     run_name,
-    validate,
 )
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
@@ -39,21 +38,6 @@ class Job:
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
     choices: Mapping[str, str] = field(default_factory=dict)  # of groups
-
-    @classmethod
-    def of(
-        cls,
-        values: Mapping[str, Any],
-        varied: Sequence[str],
-        choices: Mapping[str, str] | None = None,
-    ) -> "Job":
-        """Validate the values of a job."""
-        problems: list[str] = []
-        try:
-            values = dict(validate(TrainConfig, values))
-        except ConfigError as error:
-            problems = error.problems
-        return cls(values, varied, problems, choices or {})
 
     def with_data(self, data: DataFile) -> "ValidJob":
         """Return this job, without problems, with the name of its data set."""
@@ -113,7 +97,7 @@ class ValidJob(Job):
 
     @cached_property
     def config(self) -> TrainConfig:
-        """Its values, which `Job.of` has validated, with the name of its data set."""
+        """Its values, which `combine` has validated, with the name of its data set."""
         return TrainConfig.model_construct(**self.values)
 
     @property
@@ -176,17 +160,17 @@ def folder_name(swept: Mapping[str, Any]) -> str:
     return safe
 
 
-def combine(command: Command) -> list[Job]:
+def combine(command: Command[TrainConfig]) -> list[Job]:
     """Return a job for each combination of the swept values, without duplicates.
 
     For a search, each interval has one of its values.
     """
     keys = command.varied or ["seed"]
-    jobs = [
-        # `run_name` names the sweep.
-        Job.of({**values, "run_name": None}, keys, choices)
-        for values, choices in zip(command.settings, command.choices, strict=True)
-    ]
+    jobs = []
+    for each in command.combinations:
+        values = dict(each.config) if each.config else dict(each.values)
+        values["run_name"] = None  # it names the sweep
+        jobs.append(Job(values, keys, each.problems, each.choices))
     return list({job.key: job for job in jobs}.values())
 
 

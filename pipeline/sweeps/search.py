@@ -19,10 +19,9 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from pipeline import UserError
 from pipeline.call import say
 from pipeline.cli import Interval, TrainConfig, validate
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.sweeps.jobs import Outcome, ValidJob
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
@@ -43,7 +42,7 @@ class Search(Plan):
 
     def __init__(
         self,
-        grid: Sequence[Job],
+        grid: Sequence[ValidJob],
         intervals: Mapping[str, Interval],
         trials: int,
         recorded: Iterable[Mapping[str, str]] = (),
@@ -56,14 +55,9 @@ class Search(Plan):
             trials: The number of suggestions, with the earlier ones; no two of them are
                 equal, so there are fewer if the intervals have fewer numbers.
             recorded: The tags of the recorded children, oldest first.
-
-        Raises:
-            UserError: If a combination is invalid, because all suggestions would fail.
         """
-        if problems := [problem for job in grid for problem in job.problems]:
-            raise UserError("\n  ".join(["a search needs valid values", *problems]))
         super().__init__([])
-        self._grid = [job for job in grid if isinstance(job, ValidJob)]
+        self._grid = grid
         self._intervals = intervals
         self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
         self._suggestions: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import UserError, locking
 from pipeline.call import own_folder, say
-from pipeline.cli import Command, SweepConfig, validate
+from pipeline.cli import Command, SweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.locking import Level
@@ -45,7 +45,9 @@ UNTRACKED = (
 )
 
 
-def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
+def sweep(
+    command: Command[TrainConfig], on_result: OnResult | None = None
+) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
     `on_result` is called with each outcome, including those of an earlier process.
@@ -57,7 +59,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     if locking.holds(Level.SWEEP):  # two such processes could wait for each other
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    cfg, store = validate(SweepConfig, command.values), store_dir()
+    cfg, store = command.config, store_dir()
     if cfg.is_tracked:
         provenance.code_state()  # now, because the code may change later
     grid = prepare_data(combine(command), data_dir())
@@ -133,14 +135,18 @@ def _read_recorded(cfg: SweepConfig, key: str) -> RecordedSweep:
     return RecordedSweep() if cfg.again and recorded.is_finished else recorded
 
 
-def _plan(command: Command, grid: Sequence[Job], recorded: RecordedSweep) -> Plan:
+def _plan(
+    command: Command[TrainConfig], grid: Sequence[Job], recorded: RecordedSweep
+) -> Plan:
     """Return the jobs, and the outcomes of those that earlier processes trained."""
     if command.intervals:
         from pipeline.sweeps.search import Search  # Optuna takes half a second
 
         tags = [child.tags for child in recorded.children]
-        trials = command.values["trials"]
-        plan: Plan = Search(grid, command.intervals, trials, tags)
+        trials = command.config.trials
+        assert trials  # a rule of the command
+        jobs = [job for job in grid if isinstance(job, ValidJob)]  # all are valid
+        plan: Plan = Search(jobs, command.intervals, trials, tags)
     else:
         plan = Plan(grid)
     for outcome in recorded.outcomes(plan.jobs):

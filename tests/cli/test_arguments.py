@@ -188,12 +188,14 @@ VALID = {
 def test_a_valid_value_is_accepted(command):
     stage, _, argument = command.partition(" ")
     parsed = read(argument, stage=stage)
-    assert parsed.values[argument.strip("+").partition("=")[0]] == VALID[command]
+    assert (
+        getattr(parsed.config, argument.strip("+").partition("=")[0]) == VALID[command]
+    )
     assert not (parsed.is_sweep or parsed.prints or parsed.varied)
 
 
 def test_the_last_one_of_repeated_settings_counts_as_in_hydra():
-    assert read("hidden=5", "seed=2", "++hidden=7").values["hidden"] == 7
+    assert read("hidden=5", "seed=2", "++hidden=7").config.hidden == 7
     assert [job.name for job in jobs("-m", "hidden=5,6", "hidden=7")] == [
         "hidden=7 seed=1"
     ]
@@ -213,7 +215,7 @@ def test_an_interval_has_the_numbers_of_its_key(argument, interval):
     key = argument.partition("=")[0]
     command = read("-m", argument, "seed=1,2", "trials=100")
     assert command.intervals == {key: interval}
-    assert [each["seed"] for each in command.settings] == [1, 2]
+    assert [each.values["seed"] for each in command.combinations] == [1, 2]
     assert isinstance(command.intervals[key].low, type(cli.defaults()[key]))
 
 
@@ -344,7 +346,7 @@ hydra: {sweeper: {params: {seed: "range(1,3)"}}}
 
 def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experiment):
     command = read(save_experiment(EXPERIMENT), "lr=0.01")
-    assert command.values["workers"] == 2 and command.values["epochs"] == 3
+    assert command.config.workers == 2 and command.config.epochs == 3
     names = [job.name for job in combine(command)]
     assert len(names) == 10
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
@@ -393,7 +395,6 @@ def test_a_folder_is_taken_as_typed(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     assert len(jobs("-m", f"dataset={name}", "seed=1,2")) == 2
-    values = read(f"dataset={name}").values
-    assert cli.validate(cli.DataConfig, values).dataset == str(tmp_path / name)
-    values = read(f"sets=[./{name}]", stage="evaluate").values
-    assert cli.validate(cli.EvaluateConfig, values).sets == [str(tmp_path / name)]
+    assert read(f"dataset={name}").config.dataset == str(tmp_path / name)
+    config = read(f"sets=[./{name}]", stage="evaluate").config
+    assert config.sets == [str(tmp_path / name)]

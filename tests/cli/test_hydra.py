@@ -61,7 +61,7 @@ def read(*arguments, schema=cli.TrainConfig):
 
 def values(*arguments):
     command = read(*arguments)
-    return {key: command.values[key] for key in ("hidden", "epochs", "seed")}
+    return {key: getattr(command.config, key) for key in ("hidden", "epochs", "seed")}
 
 
 def problem(*arguments, **options):
@@ -83,7 +83,7 @@ def table():
 @pytest.mark.parametrize(("command", "verdict", "remedy"), table())
 def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
     if verdict == "works":
-        assert read(*shlex.split(command)).values
+        assert read(*shlex.split(command)).config
         return
     (instead,) = re.findall("`(.*?)`", remedy) or [""]
     assert instead in problem(*shlex.split(command))
@@ -121,7 +121,7 @@ def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
     listed = "defaults: [config, team: small, _self_]"
     conf({"conf/hydra.yaml": f"{listed}\nseed: 6\nserver: null\ntracking: none"})
     assert values() == {"hidden": 10, "epochs": 20, "seed": 6}
-    assert read(schema=cli.EvaluateConfig).values["tracking"] == "none"
+    assert read(schema=cli.EvaluateConfig).config.tracking == "none"
     with empty_project("python").captured():
         trained = train(dataset="digits", epochs=1)
     assert trained.run_id is None
@@ -211,7 +211,8 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
             {"experiment": "x", "team": "small"}
         ],
     }.items():
-        assert read(*shlex.split(arguments)).choices == choices
+        combinations = read(*shlex.split(arguments)).combinations
+        assert [each.choices for each in combinations] == choices
 
 
 def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker):
@@ -505,13 +506,13 @@ def test_the_values_of_a_sweep_count_only_in_a_sweep(conf):
 
 def test_text_is_literal_in_files_and_on_the_command_line(conf):
     conf({"conf/team/x.yaml": GLOBAL + r"run_name: \${a} ${seed}"})
-    assert read("team=x").values["run_name"] == r"\${a} ${seed}"
-    assert read(r"run_name=\${a} ${seed}").values["run_name"] == r"\${a} ${seed}"
+    assert read("team=x").config.run_name == r"\${a} ${seed}"
+    assert read(r"run_name=\${a} ${seed}").config.run_name == r"\${a} ${seed}"
 
 
 def test_dvc_refuses_values_that_it_does_not_record(conf, monkeypatch):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, _self_]"})
-    assert read("server=null").values["hidden"] == 10
+    assert read("server=null").config.hidden == 10
     monkeypatch.setenv("DVC_STAGE", "train")
     with pytest.raises(ConfigError) as error:
         read("seed=2")

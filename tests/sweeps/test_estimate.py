@@ -44,7 +44,7 @@ def jobs_of(data, **keys):
     settings = [{}]
     for key, values in keys.items():
         settings = [{**each, key: value} for each in settings for value in values]
-    jobs = [Job.of(defaults() | each, [*keys]) for each in settings]
+    jobs = [Job(defaults() | each, [*keys]) for each in settings]
     return [job.with_data(data) for job in jobs]
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError
-from pipeline.cli import defaults
+from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
+from pipeline.sweeps.jobs import Job, Outcome, combine, prepare_data, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
 
 
 def outcome(accuracy, error="", **keys):
-    job = Job.of(defaults() | keys, [*keys])
+    job = Job(defaults() | keys, [*keys])
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
@@ -61,7 +61,7 @@ def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
     # The best has the mean 0.91 and the standard deviation 0.0141.
     close = [(9, [0.90, 0.92]), (8, [0.90, 0.90]), (7, [0.85, 0.85])]
     assert summarize(configurations("lr", *close)) == (
-        "best: lr=9.0, validation accuracy 91.00% ± 1.41"
+        "best: lr=9, validation accuracy 91.00% ± 1.41"
     )
     assert summarize(configurations("hidden", *close)) == (
         "best: hidden=9, validation accuracy 91.00% ± 1.41; "
@@ -118,7 +118,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
 def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job.of(defaults() | keys, [*keys]) for keys in swept]
+    jobs = [Job(defaults() | keys, [*keys]) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
@@ -129,7 +129,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
     values = [defaults() | {"dataset": str(folder)} for folder in (idx_folder, copy)]
     project = empty_project("names", store=False)
-    jobs = [Job.of(each, [swept]) for each in values]
+    jobs = [Job(each, [swept]) for each in values]
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
     assert job.data.path.stem == job.config.dataset
@@ -149,6 +149,9 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
 
 
 def test_an_invalid_job_has_values_but_no_configuration():
-    job = Job.of(defaults() | {"hidden": "two", "lr": -1.0}, ["hidden"])
-    assert len(job.problems) == 2 and job.swept == {"hidden": "two"}
-    assert not hasattr(job, "config")
+    command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
+    invalid, valid = combine(command)
+    assert len(invalid.problems) == 1 and invalid.swept == {"hidden": 0}
+    assert not valid.problems and valid.swept == {"hidden": 5}
+    assert not hasattr(invalid, "config")
+    assert valid.values["run_name"] is None  # it names the sweep

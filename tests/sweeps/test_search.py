@@ -9,8 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from pipeline import UserError
-from pipeline.cli import Interval, defaults
+from pipeline import ConfigError
+from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.search import Search
@@ -21,8 +21,7 @@ SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=T
 def jobs_with(*seeds):
     data, keys = DataFile(Path("mnist.safetensors"), "0" * 64), ["hidden", "seed", "lr"]
     values = [defaults() | {"run_name": None, "seed": seed} for seed in seeds]
-    jobs = [Job.of(each, keys) for each in values]
-    return [job if job.problems else job.with_data(data) for job in jobs]
+    return [Job(each, keys).with_data(data) for each in values]
 
 
 def open_search(trials, recorded=()):
@@ -126,8 +125,9 @@ def test_no_suggestion_is_repeated_even_if_no_other_is_left(key, values):
 
 
 def test_a_search_with_an_invalid_combination_is_refused():
-    with pytest.raises(UserError, match="needs valid values\n  seed must be greater"):
-        Search(jobs_with(1, -1), SPACE, 5)
+    given = {"hidden": "interval(4,64)", "seed": [1, -1], "trials": 5}
+    with pytest.raises(ConfigError, match=r"^seed must be greater"):
+        sweep_from_python(TrainConfig, given)
 
 
 def test_a_search_records_a_child_for_each_combination_and_grows(sweep):

@@ -1,0 +1,59 @@
+"""The default values, those of conf/config.yaml."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import ConfigError
+from pipeline.cli.problems import located, refuse
+from pipeline.cli.schema import KEYS, TRAINING_KEYS
+from pipeline.paths import conf_dir, installed, project_dir
+
+
+def defaults() -> dict[str, Any]:
+    """Return the values of conf/config.yaml.
+
+    Raises:
+        ConfigError: If it cannot be read, or lacks settings.
+    """
+    from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
+
+    path = conf_dir() / "config.yaml"
+    values, _ = read(path)
+    rule = "lacks the line `{}:`, but every setting needs a default"
+    refuse(located(rule.format(key), path) for key in KEYS if key not in values)
+    return values
+
+
+@cache  # git takes 5 ms, and each training run of a sweep has a name
+def committed_defaults() -> Mapping[str, Any]:
+    """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
+    from pipeline.cli.source import parse
+
+    if installed():  # the working directory may be another project's
+        return defaults()
+    name = "conf/config.yaml"
+    try:
+        command = ["git", "show", f"HEAD:./{name}"]
+        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
+    except OSError:  # there is no git
+        return defaults()
+    text = shown.stdout.decode(errors="replace")  # empty without a commit
+    try:
+        return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+    except ConfigError:  # a broken file was committed, and names do not need it
+        return defaults()
+
+
+def params_of_dvc() -> dict[str, Any]:
+    """Return the data set and the hyperparameters of conf/config.yaml, by key.
+
+    Without DVC, which runs a stage with the network of these values, there are none.
+    """
+    if not os.environ.get("DVC_STAGE"):
+        return {}
+    values = defaults()
+    return {key: values[key] for key in TRAINING_KEYS}

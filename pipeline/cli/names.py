@@ -1,0 +1,35 @@
+"""The names of runs and networks, for display only."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.cli.default_values import committed_defaults
+from pipeline.cli.schema import TRAINING_KEYS
+from pipeline.text import printable
+
+
+def run_name(
+    values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
+) -> str:
+    """Name a training run by `named` keys and those that differ from the defaults."""
+    default_values, named = committed_defaults(), {"hidden", "seed", *named}
+    parts = (
+        f"{key}={values[key]}"
+        for key in TRAINING_KEYS
+        if key in named or values[key] != default_values[key]
+    )
+    return printable(" ".join(parts))
+
+
+def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
+    """Name a network on a page, which is shared: the name contains no path.
+
+    Args:
+        params: The params of its training run; {} if they are not recorded.
+        dataset: The name of its data set.
+        sha256: The sha256 of its weights.
+
+    Returns:
+        The name that `train` gave its run, or the start of the hash.
+    """
+    return run_name({**params, "dataset": dataset}) if params else sha256[:8]
