@@ -63,5 +63,5 @@ def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
 
 
 def test_fine_tuning_restores_the_accuracy_that_rounding_costs(quantized):
-    rounded, tuned = (quantized(1, epochs=epochs).accuracy for epochs in (0, 10))
+    rounded, tuned = (quantized(1, epochs=epochs).report.accuracy for epochs in (0, 10))
     assert tuned > rounded + 0.02

@@ -1,12 +1,10 @@
 import signal
 import threading
-import time
 
-import psutil
 import pytest
 import torch
 
-from pipeline.model import save_model
+from pipeline.model import program, save_model
 from pipeline.model.program import export_network, prepare_export
 
 
@@ -46,23 +44,15 @@ def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
     assert exported.exists()
 
 
-def companions():
-    processes = psutil.Process().children()
-    return [p for p in processes if "pipeline.execution.companion" in p.cmdline()]
-
-
 def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
     tmp_path, new_network
 ):
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
     save_model(path, new_network(2), {})
     prepare_export(2)
-    this = psutil.Process()
-    before = this.num_fds(), threading.active_count()
-    (killed,) = companions()
-    killed.kill()
-    while killed.is_running() and killed.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
+    killed = program._exporter
+    killed._process.kill()
+    killed._process.wait()
     export_network(path, exported, hidden=2)
-    assert exported.exists() and killed not in companions()
-    assert (this.num_fds(), threading.active_count()) == before
+    assert exported.exists() and program._exporter is not killed
+    assert not killed._thread.is_alive() and killed._connection.closed
