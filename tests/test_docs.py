@@ -48,7 +48,7 @@ def test_the_readme_begins_with_training_and_contains_the_test_command():
 
 @ALL
 def test_documents_are_short(name):
-    longer = {".github/DESIGN.md": 320, "conf/README.md": 175}
+    longer = {".github/DESIGN.md": 335, "conf/README.md": 175}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 
