@@ -36,7 +36,7 @@ def checked_folder(folder: str | os.PathLike[str], stage: str | None) -> Path:
     written = path.parent if stage else path
     existing = next(each for each in (written, *written.parents) if each.exists())
     if not existing.is_dir() or (path.exists() and not path.is_dir()):
-        raise ConfigError(f"folder must not be a file or in one, got {path}")
+        raise ConfigError(f"folder must not be a file or be inside a file, got {path}")
     if stage:
         kept: dict[str, str | Path] = {
             "the working directory": os.curdir,

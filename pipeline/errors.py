@@ -27,7 +27,7 @@ def is_user_error(error: BaseException) -> bool:
     All other errors are errors in the program and keep their traceback. An `OSError` is
     one unless it concerns the network, something that the system lacks, a file in
     outputs/ or one that the command line names. The errors of workers are judged in the
-    process of the command, which has this command line.
+    main process, which has this command line.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True

@@ -1,7 +1,7 @@
 """Export a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
-integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; layer 2 always gets 8 bits.
+integers. bits= is the bit width of the weights of layer 1; layer 2 always has 8 bits.
 With fewer than 8 bits, the network is first trained for ten more epochs with rounded
 weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
 files to outputs/export/ and records them in the MLflow run that trained the network:
@@ -16,8 +16,8 @@ files to outputs/export/ and records them in the MLflow run that trained the net
   changed.png              the test images whose prediction changes
 
 The C code must compute the same integers as NumPy for all test images and for probe
-images, which cover other cases, and network.onnx the same predictions as PyTorch;
-otherwise nothing is written. A comparison is skipped, with a message, if a program is
+images, which cover other cases. network.onnx must give the same predictions as PyTorch.
+Otherwise, nothing is written. A comparison is skipped, with a message, if a program is
 missing: gcc and clang compile the C code, and pip install -e '.[export]' installs the
 packages for ONNX.
 

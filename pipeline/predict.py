@@ -87,7 +87,7 @@ def _indices(images: Any) -> str:  # noqa: ANN401
         raise ConfigError(
             "images must be indices of test images, the path of a file or a folder, or "
             f"gray levels as one array, got {type(images).__name__}: np.stack joins "
-            "arrays, and np.asarray converts an image of Pillow"
+            "arrays, and np.asarray converts a Pillow image"
         ) from None
 
 

@@ -95,7 +95,7 @@ def sweep(
             below.
 
     Returns:
-        The outcome of each training run, also as a data frame of pandas.
+        The outcome of each training run, also as a pandas DataFrame.
 
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no

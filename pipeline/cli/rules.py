@@ -62,9 +62,9 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[str]:
     if len(questions) > 1:
         yield f"{', '.join(questions)} cannot be combined: use only one"
     if values.get("image") is not None and not values["neuron"]:
-        yield "image needs a neuron: add neuron=N11, or leave it out"
+        yield "image requires neuron: add neuron=N11, or leave out image"
     if values.get("integers") and not values["neuron"]:
-        yield "integers needs a neuron: add neuron=N11, or leave it out"
+        yield "integers requires neuron: add neuron=N11, or leave out integers"
     if values.get("executor") == "ray" and values["workers"]:
         rule = "has no effect with executor=ray, which uses all cores of the nodes"
         yield f"workers {rule}: leave it out"

@@ -69,7 +69,7 @@ def read_folder(folder: Path) -> tuple[LabeledImages, LabeledImages]:
         raise UserError(
             f"{folder} must contain one pair of IDX files, such as images-idx3-ubyte "
             "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
-            f"its name; image files with labels: {', '.join(pairs) or 'none'}"
+            f"its name, got {', '.join(pairs) or 'none'}"
         )
     return train[0], test[0]
 

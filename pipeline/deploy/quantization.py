@@ -64,7 +64,8 @@ def check_weights(network: Network, *, bits: int) -> None:
     if not BIT_WIDTHS[bits].has_zero and len(zero):
         name = neuron_name(1, int(zero[0]))
         raise UserError(
-            f"all weights of {name} are 0, and 1 bit has no 0: use bits=2 or more"
+            f"all weights of {name} are 0, which 1 bit cannot represent: use bits=2 "
+            "or more"
         )
 
 

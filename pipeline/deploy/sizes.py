@@ -134,5 +134,5 @@ def _finetuning_note(results: ExportsByJob) -> str:
     if not tuned:
         return ""
     bits = f"{', '.join(map(str, sorted(tuned, reverse=True)))} bits"
-    effect = "so few bits can be the most accurate"
-    return f"\nfine-tuning ({bits}) continues the training, {effect}"
+    effect = "so fewer bits can give a higher accuracy"
+    return f"\nfine-tuning ({bits}) continues training, {effect}"

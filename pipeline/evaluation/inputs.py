@@ -87,7 +87,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
     """Return one or more images from Python, which have the form of MNIST's images.
 
     Args:
-        array: An array of NumPy, a tensor of PyTorch, or one that is similar.
+        array: A NumPy array, a PyTorch tensor or a similar array.
 
     Raises:
         ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).

@@ -1,4 +1,4 @@
-"""How good predictions are: metrics, and the rows of the tables of evaluate.
+"""Metrics of predictions, and the rows of the tables that evaluate writes.
 
 `result_files` writes them, and `sentences` describes them. `pipeline.core.metrics` has
 loss and accuracy, which training also uses.

@@ -59,8 +59,8 @@ def find_cluster() -> str:
     found = re.fullmatch(r"([^/]+):([0-9]{1,5})", address)
     if not found:
         raise UserError(
-            "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
-            f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
+            "executor=ray needs RAY_ADDRESS: it must be host:port of the head of a "
+            f"Ray cluster, such as 10.0.0.1:6379, got {address!r}"
         )
     try:
         host, port = found[1].strip("[]"), int(found[2])

@@ -16,7 +16,7 @@ from pipeline.core.fingerprint import CodeChanged, code, processor
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.execution.executor import Executor, Result, Task, failure
 
-KILLED = "its worker was killed; is there enough memory?"
+KILLED = "its worker was killed, perhaps because memory ran out"
 
 
 class LocalExecutor(Executor):

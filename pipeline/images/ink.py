@@ -116,7 +116,7 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
 
 
 def noise_limit(ink: Ink) -> float:
-    """Return the ink that noise on paper hardly exceeds.
+    """Return the ink level that noise on paper rarely exceeds.
 
     The standard deviation of the noise is estimated from pixels that are so far apart
     that a blur does not connect them: the median of their absolute differences is

@@ -32,7 +32,7 @@ def worksheets(
 
 
 def formula(pre_activation: PreActivation) -> str:
-    """Return the sum in letters."""
+    """Return the formula of the sum, in symbols."""
     terms = pre_activation.term_names
     if len(terms) > 3:
         terms = [*terms[:2], "...", terms[-1]]

@@ -68,8 +68,8 @@ def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
         wanted = " ".join(f"{key}={expected[key]}" for key in differ)
         raise UserError(
             f"{trained.path} was trained with {actual}, but conf/config.yaml has "
-            f"{wanted}: another command has replaced the network; run the same command "
-            "of DVC with --force"
+            f"{wanted}: another command has replaced the network; run the same DVC "
+            "command with --force"
         )
 
 

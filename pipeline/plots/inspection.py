@@ -68,7 +68,7 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     colors = color_map(PAPER, POSITIVE).with_extremes(bad=FROZEN)
     heatmap = axes.imshow(np.where(unused, np.nan, grid), cmap=colors, vmin=0)
     if unused.any():
-        label = f"always zero: {unused.sum()} of 784 pixels, whose weights never change"
+        label = f"always zero: {unused.sum()} of 784 pixels, whose weights are frozen"
         patch = Patch(facecolor=FROZEN, label=label)
         figure.legend(handles=[patch], loc="outside lower center", frameon=False)
     figure.colorbar(heatmap, shrink=0.8, format="{x:.0%}", label="training images")

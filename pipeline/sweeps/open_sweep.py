@@ -54,7 +54,7 @@ def record_sweep(
     )
     with tracker.start_run(
         name=name,
-        # Without swept values: as text (5,10), MLflow could not plot them.
+        # Swept values are left out: MLflow cannot plot text such as 5,10.
         params=common_params(jobs),
         tags={**all_choices(jobs), KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
         resume=recorded.run.run_id if recorded.run else None,

@@ -76,7 +76,7 @@ class SweepResult:
         ]
 
     def to_frame(self) -> Any:  # noqa: ANN401
-        """Return the `rows` as a data frame of pandas, which has no types.
+        """Return the `rows` as a pandas DataFrame, which has no type hints.
 
         Integers that a failed training run lacks are <NA>.
         """

@@ -1,6 +1,6 @@
 """Copies a run to a server while it is open, in a companion.
 
-The process of the command holds the `Mirror`. `import_copies`, `call_copies` and
+The main process holds the `Mirror`. `import_copies`, `call_copies` and
 `copies` run in the companion.
 """
 

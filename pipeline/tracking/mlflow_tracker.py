@@ -1,7 +1,7 @@
 """Opens, resumes, closes and reopens runs in the store.
 
 `mlflow_run` records the data of a run. For `train`, both run in the companion that
-`remote` starts, otherwise in the process of the command.
+`remote` starts, otherwise in the main process.
 """
 
 import gc

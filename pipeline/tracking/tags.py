@@ -25,7 +25,7 @@ DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
-DVC_TAG = "dvc.experiment"  # the name of the experiment of DVC
+DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
 
 
 class Kind(StrEnum):

@@ -1,4 +1,4 @@
-"""The life of a run: opened or resumed, copied to a server meanwhile, and closed.
+"""Lifecycle of a run: open or resume it, copy it to a server, and close it.
 
 The classes are abstract: `MlflowTracker` opens the runs of MLflow, `RemoteTracker` one
 in a companion process, and `NullTracker` those that record nothing.
@@ -85,7 +85,7 @@ class Tracker(ABC, Generic[RunType]):
     ) -> Iterator[None]:
         """Record a run in the block, then close it and complete its copy.
 
-        `close` gets the status and the error, as `close_run`. The copy is completed
+        `close` gets the status and the error, like `close_run`. The copy is completed
         after an error, too, so that the server has what the store has.
         """
         status, error = Status.FINISHED, ""

@@ -4,7 +4,7 @@ A training run has a folder with three files. `place.json` says where it is trai
 recorded. `epochs` is append-only: a record per epoch with the network's tensors and
 metrics. `state` is replaced after each epoch: the tensors of the optimizer, the
 generator, and the size and hash of `epochs`. A record is on disk before the state that
-includes it, so the process may be killed at any point.
+includes it, so the process can be killed at any point.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """A finished training run: what determined it, its epochs, and its files.
 
 A single training run and the worker of a sweep make the same object. It contains no
-object of PyTorch, so a worker can send it to another machine, and it does not depend on
+PyTorch objects, so a worker can send it to another machine, and it does not depend on
 where it is recorded. `train_once` runs in the workers of a sweep.
 """
 
@@ -201,7 +201,7 @@ class TrainResult(TrainingRun):
     def to_frame(self) -> Any:  # noqa: ANN401
         """Return the metrics after each epoch, the content of history.csv.
 
-        It is a data frame of pandas, which has no types.
+        It is a pandas DataFrame, which has no type hints.
         """
         from pandas import DataFrame  # takes 0.3 s
 

@@ -118,7 +118,7 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     before, runs = copy.hashes("export"), len(copy.runs())
     setting = f"model={tmp_path / MODEL_FILE}"
     _, error = export(copy, "bits=1", setting)
-    rule = "all weights of N11 are 0, and 1 bit has no 0: use bits=2 or more"
+    rule = "all weights of N11 are 0, which 1 bit cannot represent: use bits=2 or more"
     assert error == rule
     assert copy.hashes("export") == before and len(copy.runs()) == runs
     printed, error = export(copy, "bits=all", setting)

@@ -148,7 +148,7 @@ def changed(network, name, value, at=...):
         ("layer_2.bias", math.inf, 0, "weights of the network must be finite"),
         ("layer_1.weight", 0.5, ..., "all weights of layer 1 are equal: train the"),
         ("layer_2.weight", 0, ..., "all weights of layer 2 are equal: train the"),
-        ("layer_1.weight", 0, 7, "all weights of N18 are 0, and 1 bit has no 0: use"),
+        ("layer_1.weight", 0, 7, "all weights of N18 are 0, which 1 bit cannot"),
         ("layer_1.bias", 1e9, 2, r"layer_1.bias\[2\] must be < 2\^31 in steps of t"),
         ("layer_2.bias", 1e9, 2, r"layer_2.bias\[2\] must be < 2\^31 in steps of t"),
     ],

@@ -11,10 +11,10 @@ pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("", "set RAY_ADDRESS to host:port of its head, such as .*, got ''"),
-        ("auto", "set RAY_ADDRESS to host:port .*, got 'auto'"),
-        ("127.0.0.1:²", "set RAY_ADDRESS to host:port .*, got '127.0.0.1:²'"),
-        ("127.0.0.1:" + "1" * 30, "set RAY_ADDRESS to host:port .*, got "),
+        ("", "RAY_ADDRESS: it must be host:port of .*, such as .*, got ''"),
+        ("auto", "RAY_ADDRESS: it must be host:port .*, got 'auto'"),
+        ("127.0.0.1:²", "RAY_ADDRESS: it must be host:port .*, got '127.0.0.1:²'"),
+        ("127.0.0.1:" + "1" * 30, "RAY_ADDRESS: it must be host:port .*, got "),
         ("127.0.0.1:1", "can be used at RAY_ADDRESS=127.0.0.1:1: .*refused"),
         ("nowhere.invalid:6379", "can be used at RAY_ADDRESS=nowhere.invalid:6379: "),
     ],

@@ -81,10 +81,10 @@ def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
     assert len({*partners(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
     assert min(largest for largest, _ in result.differences().values()) > 0
-    rest = "have no partner; the other 20 are compared"
+    rest = "have no match; the other 20 are compared"
     assert f"10 neurons of B {rest}" in describe_comparison(result)
     one_more = describe_comparison(compare(trained.network, new_network(21), few.val))
-    assert "1 neuron of B has no partner; the other 20 are compared" in one_more
+    assert "1 neuron of B has no match; the other 20 are compared" in one_more
     swapped = compare(other, trained.network, few.val)
     assert sum(row["by_weights"] == "" for row in comparison_rows(swapped)) == 10
     assert len(comparison_images(swapped, [None, None], scale=1.0)) == 20 * 2

@@ -259,7 +259,7 @@ def test_a_name_selects_a_neuron_a_parameter_or_a_class(page, name, selected):
     [
         ("N121", "Layer 1 has the neurons N11 to N120"),
         ("layer_1[784,5]", "indices 0 to 783"),
-        ("layer1(300,5)", "is not a name on this page. Names are N16, layer_1[300,5],"),
+        ("layer1(300,5)", "is not a name on this page. Examples of names: N16,"),
         ("<b>seven</b>", "“<b>seven</b>” is not a name"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.interpret import report
 
-RIGHT = "That is right."
+RIGHT = "Correct."
 # Steps after the first, with guesses: each is wrong for a reason, except the last one.
 WALK = [
     ("One neuron", [("784", "What else is in the sum?"), ("785", RIGHT)]),

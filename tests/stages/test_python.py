@@ -108,8 +108,8 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
     (tmp_path / "file").touch()
     for folder, rule in {
-        tmp_path / "file": "must not be a file or in one",
-        tmp_path / "file" / "a" / "b": "must not be a file or in one",
+        tmp_path / "file": "must not be a file or be inside a file",
+        tmp_path / "file" / "a" / "b": "must not be a file or be inside a file",
         "~nosuchuser/x": "must have the name of a user",
         "": "must not be empty",
     }.items():

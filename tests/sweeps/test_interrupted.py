@@ -9,7 +9,7 @@ pytestmark = pytest.mark.fault
 
 SWEEP = ["train", "-m", "dataset=digits", "seed=1,2,3,4,5,6,7,8,9", "epochs=9"]
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
-KILLED = "its worker was killed; is there enough memory?"
+KILLED = "its worker was killed, perhaps because memory ran out"
 
 
 def runs_of(sweep):

@@ -245,7 +245,7 @@ function locate(name) {
 export function find(text) {
   const name = text.trim();
   const found = locate(name);
-  if (!found) return `“${name}” is not a name on this page. Names are ` +
+  if (!found) return `“${name}” is not a name on this page. Examples of names: ` +
     "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
     `${classTitle(7)}.`;
   const [layer, neuron, input] = found;

@@ -96,7 +96,7 @@ function showQuestion({ ask, unit, options }) {
     element("button", { type: "button", onclick: () => checkGuess(option) }, text)));
 }
 
-const RIGHT = "That is right.";
+const RIGHT = "Correct.";
 
 // Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
