@@ -45,8 +45,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if version != VERSION:
         raise UserError(
             f"{path} was written by another version of this project: its format must "
-            f"be {VERSION}, got {version!r:.40}; python -m pipeline.train writes it "
-            "again"
+            f"be {VERSION}, got {version!r:.40}: run python -m pipeline.train again"
         )
     return tensors, metadata
 

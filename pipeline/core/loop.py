@@ -86,7 +86,7 @@ def fit(
     Args:
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The images for training, shuffled in every epoch, and for validation.
-        hyperparameters: How to train; `TrainingState.initial` has used the others.
+        hyperparameters: The settings of the loop; `TrainingState.initial` uses others.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:

@@ -42,7 +42,7 @@ def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
         return "pass an array of numbers"
     if shape[1:] != (SIDE, SIDE):
         if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
-            return "python -m pipeline.predict images=photo.png resizes an image"
+            return "resize it with python -m pipeline.predict images=photo.png"
         instead += ".reshape(-1, 28, 28)"
     if kind in "bf" and array.max() <= 1:
         instead = f"({instead} * 255).round()"
@@ -113,11 +113,11 @@ class Network(nn.Module):
         self.tensors = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let `copy` and `pickle` create it again: copied parameters are no views."""
+        """Let `copy` and `pickle` recreate it, because copied parameters are no views."""
         return network_from, (snapshot(self),)
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
-        """Return a vector with a number per parameter as the tensors of the layers.
+        """Split a vector with one number per parameter into the tensors of the layers.
 
         Each neuron has a row: a weight is (neurons, inputs), a bias (neurons, 1).
         """

@@ -111,4 +111,4 @@ def find_export(
     if own:
         return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
     problem = damaged or f"{displayed(folder)} has no integers of this network"
-    raise UserError(f"{problem}: {command} writes them")
+    raise UserError(f"{problem}: run {command}")

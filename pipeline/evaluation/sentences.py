@@ -20,7 +20,8 @@ def summary(predictions: Predictions, row: int) -> str:
     if reason == "no ink":
         return f"{TEXTS[reason].capitalize()}."
     names, predicted = predictions.spec.class_names, predictions.classes[row]
-    text = f"The network says {names[predicted]} ({predictions.confidence[row]:.1%})"
+    confidence = predictions.confidence[row]
+    text = f"The network predicts {names[predicted]} ({confidence:.1%})"
     if reason:
         text += f", but {predictions.doubt(row)}"
     label = predictions.source.labels[row]

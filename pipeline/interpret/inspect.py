@@ -175,8 +175,8 @@ def _show_weight(
     history = trained.history
     if history is None:
         raise UserError(
-            f"{trained.history_path} is missing; python -m pipeline.train writes it "
-            "next to the network"
+            f"{trained.history_path} is missing: run python -m pipeline.train, which "
+            "writes it next to the network"
         )
     values = location.values(history)
     say(interpret.describe_history(location, values))

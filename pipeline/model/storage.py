@@ -73,7 +73,7 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
     """
     is_last = path.absolute().parent == outputs_dir() / TRAINING_FOLDER
     if is_last and not os.path.lexists(path):
-        raise UserError(f"{path} is missing: python -m pipeline.train creates it")
+        raise UserError(f"{path} is missing: run python -m pipeline.train")
     size = path.stat().st_size if path.is_file() else 0
     if size > MAX_FILE_BYTES:
         rule = f"{path} must have at most {MAX_FILE_BYTES:,} bytes"

@@ -118,8 +118,8 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
         )
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        remedy = "python -m pipeline.train -m hidden=10,20 records one"
-        raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
+        remedy = "enter the id of a sweep, which train -m has printed"
+        raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     finished = [
         child
         for child in children(store, sweep.run_id)

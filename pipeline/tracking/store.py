@@ -52,8 +52,8 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
     """
     database = database_path(store)
     if not database.exists():
-        remedy = "python -m pipeline.train records one"
-        raise UserError(f"{database} is missing: no run is recorded yet; {remedy}")
+        problem = f"{database} is missing, because no run is recorded yet"
+        raise UserError(f"{problem}: run python -m pipeline.train")
     try:
         with closing(sqlite3.connect(database)) as connection:
             _relocate(store, connection)

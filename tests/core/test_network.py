@@ -70,7 +70,7 @@ def test_images_that_are_not_gray_levels_are_refused(
         np.testing.assert_allclose(found, expected[: len(found)], atol=1e-5)
     for wrong, remedy in {
         "empty": ([], "there is no image"),
-        "photograph": (np.zeros((300, 200, 3), np.uint8), "images=photo.png resizes"),
+        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize it with python"),
         "none": (None, "pass an array of numbers"),
     }.values():
         with pytest.raises(UserError, match=f"got .*: .*{remedy}"):

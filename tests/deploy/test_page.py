@@ -109,7 +109,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         sums = network.sums(image)[0]
         (outputs,), predicted = network.activations(sums[None]), model.predictions[0]
         text = page.inner_text("#prediction")
-        assert text.startswith(f"With {name}, the network says")
+        assert text.startswith(f"With {name}, the network predicts")
         assert page.inner_text("#prediction strong") == str(predicted)
         label = page.locator("#bit-widths input:checked").get_attribute("aria-label")
         assert label.startswith(f"{name}: {predicted}, ")

@@ -49,7 +49,7 @@ def test_the_page_names_garments(page):
           return $("prediction").textContent;
         })"""
     )
-    named = {re.match(r"The network says (.+?) \(", text)[1] for text in texts}
+    named = {re.match(r"The network predicts (.+?) \(", text)[1] for text in texts}
     assert len(named) > 5 and named <= {*NAMES}
     words = page.evaluate(
         """[document.body.innerText,

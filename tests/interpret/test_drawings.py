@@ -174,7 +174,7 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
         assert page.evaluate("[...state.image]") == result["image"]
         (predicted,) = classify(prepared, trained).classes
         text = page.inner_text("#prediction")
-        assert text.startswith(f"The network says {predicted} (")
+        assert text.startswith(f"The network predicts {predicted} (")
         correct += predicted == digit
     assert correct >= 9  # of 10: strokes with corners are not handwriting
 
@@ -239,7 +239,7 @@ def test_a_tap_is_not_classified(page, draw_on_page):
     text = page.inner_text("#prediction")
     assert text == "This is only a dot. Draw a digit."
     draw_on_page(page, DIGITS[3])
-    assert page.inner_text("#prediction").startswith("The network says")
+    assert page.inner_text("#prediction").startswith("The network predicts")
 
 
 def test_the_pen_stays_on_the_board(page, draw_on_page):

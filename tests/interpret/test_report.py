@@ -232,7 +232,7 @@ def test_keyboard_selections_are_announced_and_keep_the_focus(page):
     announcement.filter(has_text=f"{name}, one of 15,910").wait_for()
     assert page.evaluate("document.activeElement.title") == name  # keeps the focus
     page.locator("#neurons [role=switch]").first.press("Enter")
-    announcement.filter(has_text="The network says 7").wait_for()
+    announcement.filter(has_text="The network predicts 7").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,8 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
     mistake = page.locator("#gallery .mistake").first
     predicted = mistake.get_attribute("aria-label")[-1]
     mistake.click()
-    assert page.inner_text("#prediction").startswith(f"The network says {predicted} (")
+    text = f"The network predicts {predicted} ("
+    assert page.inner_text("#prediction").startswith(text)
     assert "misclassified" in page.inner_text("#source")
 
 

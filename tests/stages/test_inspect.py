@@ -143,7 +143,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
     assert re.search(
-        r"^mnist test image 0: The network says 7 .* Correct\.$", text, re.M
+        r"^mnist test image 0: The network predicts 7 .* Correct\.$", text, re.M
     )
     assert "N28: neuron 8 of layer 2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text

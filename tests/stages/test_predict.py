@@ -21,7 +21,7 @@ def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
 ):
     (record,), printed = predict(workspace, 0)
     seven = record["probabilities"][7]
-    line = f"mnist test image 0: The network says 7 ({seven:.1%}). Correct. 0 "
+    line = f"mnist test image 0: The network predicts 7 ({seven:.1%}). Correct. 0 "
     assert printed.startswith(line) and seven >= 0.98
     assert record["digit"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
@@ -36,7 +36,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
 ):
     records, printed = predict(workspace, digit_folder)
     correct = sum(record["digit"] == record["label"] for record in records)
-    assert len(records) == printed.count("The network says") == 20 and correct >= 18
+    assert len(records) == printed.count("The network predicts") == 20 and correct >= 18
     assert f"{correct} of 20 images are classified correctly" in printed
     assert printed.count(" Correct.") == correct
     assert printed.count(" Wrong: the label is ") == 20 - correct

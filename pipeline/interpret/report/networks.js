@@ -65,7 +65,7 @@ class TwoLayers {
 
 export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
-  says = "The network says ";
+  says = "The network predicts ";
   sumNames = ["y", "z"]; // the letter of a sum in each layer
 
   pixel(level) { return level / WHITE; }
@@ -124,7 +124,7 @@ export class IntegerNetwork extends TwoLayers {
     super([weights_1, weights_2], [biases_1, biases_2], { bits, ...rest, ...others });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
-    this.says = `With ${this.bitWidth}, the network says `;
+    this.says = `With ${this.bitWidth}, the network predicts `;
   }
 
   // With few bits, the largest weight.
