@@ -113,7 +113,7 @@ class Network(nn.Module):
         self.tensors = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let `copy` and `pickle` recreate it, because copied parameters are no views."""
+        """Let `copy` and `pickle` recreate it: copied parameters are not views."""
         return network_from, (snapshot(self),)
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
