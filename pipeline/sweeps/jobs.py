@@ -70,8 +70,8 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What distinguishes the jobs of a sweep: its swept values, as text."""
-        return self.folder_name
+        """What distinguishes the jobs of a sweep: a hash of its swept values."""
+        return files.json_sha256(self.swept)
 
     @property
     def params(self) -> dict[str, Any]:

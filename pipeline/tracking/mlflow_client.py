@@ -4,11 +4,13 @@ The store needs no server and no network, and several processes can write to it 
 """
 
 import errno
+import functools
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -29,19 +31,35 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
 
 class StoreClient(MlflowClient):
-    """A client that knows the folder of its store."""
+    """A client that knows the folder of its store.
+
+    The methods that it inherits raise a `UserError` of one line if they fail.
+    """
 
     def __init__(self, store: Path) -> None:
         """Connect to the store."""
-        super().__init__(sqlite_uri(database_path(store)))
         self.store = store
+        super().__init__(sqlite_uri(database_path(store)))
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
+        """Return an attribute; see `translate_errors` for the methods of MLflow."""
+        found = super().__getattribute__(name)
+        if name[0] == "_" or not callable(getattr(MlflowClient, name, None)):
+            return found
+        action = "read" if name.startswith(("get_", "search_")) else "write to"
+
+        @functools.wraps(found)
+        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            with translate_errors(self.store, action):
+                return found(*arguments, **options)
+
+        return call
 
     def newest_experiment(self) -> Experiment | None:
         """Return the experiment of the newest run; None if there is no run."""
-        with translate_errors(self.store, "read"):
-            ids = [each.experiment_id for each in self.search_experiments()]
-            newest = self.search_runs(ids, max_results=1)
-            return self.get_experiment(newest[0].info.experiment_id) if newest else None
+        ids = [each.experiment_id for each in self.search_experiments()]
+        newest = self.search_runs(ids, max_results=1)
+        return self.get_experiment(newest[0].info.experiment_id) if newest else None
 
     def find_or_create_experiment(self, name: str) -> Experiment:
         """Return the experiment with this name.
@@ -50,7 +68,7 @@ class StoreClient(MlflowClient):
             UserError: If it was deleted, or the database cannot be used.
         """
         store = self.store
-        with translate_errors(store, "open"), write_lock(store):
+        with write_lock(store):
             experiment = self.get_experiment_by_name(name)
             if experiment is None:
                 subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
@@ -73,16 +91,15 @@ class StoreClient(MlflowClient):
         It may have been on any host that shares the folder. The caller holds the lock
         of the store; see `locks`.
         """
-        with translate_errors(self.store):
-            for run in open_runs(self.store):
-                # A sweep records its children.
-                lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
-                if PROJECT_TAG not in run.tags or locking.is_held(lock):
-                    continue
-                # Read again: its process may have closed it before it freed the lock.
-                if self.get_run(run.run_id).info.status == Status.RUNNING:
-                    self.set_terminated(run.run_id, Status.KILLED)
-                run_lock(self.store, run.run_id).unlink(missing_ok=True)
+        for run in open_runs(self.store):
+            # A sweep records its children.
+            lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
+            if PROJECT_TAG not in run.tags or locking.is_held(lock):
+                continue
+            # Read again: its process may have closed it before it freed the lock.
+            if self.get_run(run.run_id).info.status == Status.RUNNING:
+                self.set_terminated(run.run_id, Status.KILLED)
+            run_lock(self.store, run.run_id).unlink(missing_ok=True)
 
 
 @contextmanager

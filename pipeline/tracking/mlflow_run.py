@@ -24,7 +24,7 @@ from pipeline.tracking.database import children, new_name
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
-from pipeline.tracking.mlflow_client import StoreClient, translate_errors
+from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import (
@@ -93,8 +93,7 @@ class MlflowRun(Run):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        with translate_errors(self._client.store):  # a companion has no other handler
-            function(self, *arguments, **options)
+        function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
         """Record what is known when the run starts; `diff` is the `code_diff`."""

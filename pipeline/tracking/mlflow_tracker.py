@@ -18,7 +18,7 @@ from pipeline.tracking import provenance
 from pipeline.tracking.database import new_name, tagged_runs
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.locks import run_lock, store_lock
-from pipeline.tracking.mlflow_client import StoreClient, translate_errors
+from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
@@ -39,8 +39,7 @@ class MlflowTracker(LocalTracker):
     @contextmanager
     def recording(self) -> Iterator[None]:
         try:
-            with translate_errors(self.store):
-                yield
+            yield
         except (KeyboardInterrupt, SystemExit) as interrupt:
             # The frames of an interrupted transaction keep the database locked, and
             # only the garbage collector frees Python's connections.
@@ -51,7 +50,7 @@ class MlflowTracker(LocalTracker):
     def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
         tags = {**start.tags, **start.code.tags}
-        with translate_errors(store), store_lock(store):
+        with store_lock(store):
             client.mark_killed_runs()
             if start.resume:
                 run = client.get_run(start.resume)
@@ -61,15 +60,14 @@ class MlflowTracker(LocalTracker):
             lock = locking.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock=lock)
         try:
-            with translate_errors(store):
-                if start.resume:
-                    client.update_run(opened.id, status=Status.RUNNING)
-                    if ERROR_TAG in run.data.tags:  # an earlier attempt failed
-                        client.delete_tag(opened.id, ERROR_TAG)
-                # A resumed run keeps its params: MLflow refuses another data set name.
-                known = run.data.params
-                new = {k: v for k, v in start.params.items() if k not in known}
-                opened.log_start(new, tags if start.resume else {}, start.code.diff)
+            if start.resume:
+                client.update_run(opened.id, status=Status.RUNNING)
+                if ERROR_TAG in run.data.tags:  # an earlier attempt failed
+                    client.delete_tag(opened.id, ERROR_TAG)
+            # A resumed run keeps its params: MLflow refuses another data set name.
+            known = run.data.params
+            new = {k: v for k, v in start.params.items() if k not in known}
+            opened.log_start(new, tags if start.resume else {}, start.code.diff)
         except BaseException as error:
             self.close_run(opened, *final_status(error))
             raise
@@ -80,15 +78,14 @@ class MlflowTracker(LocalTracker):
         assert isinstance(run, MlflowRun)
         marked = f"run {run.id}"
         try:
-            with translate_errors(store):
-                client.set_terminated(run.id, status)
-                if error:
-                    client.set_tag(run.id, ERROR_TAG, error)
-                run.release()  # before the store's lock is acquired; see `locks`
-                if status != Status.FINISHED:  # a child of a sweep may be incomplete
-                    marked, status = "killed runs", Status.KILLED
-                    with store_lock(store):
-                        client.mark_killed_runs()
+            client.set_terminated(run.id, status)
+            if error:
+                client.set_tag(run.id, ERROR_TAG, error)
+            run.release()  # before the store's lock is acquired; see `locks`
+            if status != Status.FINISHED:  # a child of a sweep may be incomplete
+                marked, status = "killed runs", Status.KILLED
+                with store_lock(store):
+                    client.mark_killed_runs()
         except (UserError, OSError) as problem:
             if status == Status.FINISHED:
                 raise
@@ -102,7 +99,7 @@ class MlflowTracker(LocalTracker):
         self, run_id: str | None, weights_sha256: str | None
     ) -> MlflowRun:
         client, store = self.client, self.store
-        with translate_errors(store), store_lock(store):
+        with store_lock(store):
             client.mark_killed_runs()
             run = self._run_of_network(run_id, weights_sha256)
             # A run that was created for a network is closed before anything is added,

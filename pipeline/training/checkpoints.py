@@ -28,6 +28,7 @@ from pipeline.core.loop import TrainingState
 from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
+REMOVED = ".removed-"  # the start of the name of a folder that is being removed
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
@@ -149,8 +150,10 @@ def open_checkpoint(
     parent = store / "checkpoints" / fingerprint
     content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
+        for folder in parent.parent.glob(f"{REMOVED}*"):
+            shutil.rmtree(folder)  # a process was killed while it removed it
         killed = []
-        for folder in parent.glob("*"):
+        for folder in parent.glob("*/"):
             if not locking.is_held(folder / "lock"):
                 place_file = folder / "place.json"
                 if not place_file.exists():  # killed while it was created
@@ -177,9 +180,7 @@ def _epochs_size(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    removed = folder.parents[1] / ".removed"
-    if removed.exists():  # a process was killed while it removed a folder
-        shutil.rmtree(removed)
+    removed = folder.parents[1] / f"{REMOVED}{folder.name}"
     folder.rename(removed)  # first, so that no process resumes half a checkpoint
     shutil.rmtree(removed)
     if not any(folder.parent.iterdir()):

@@ -66,6 +66,13 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     assert not run_lock(store, opened.info.run_id).exists()
 
 
+def test_an_error_of_the_database_of_a_caller_is_not_that_of_the_store(
+    store, start_run
+):
+    with pytest.raises(sqlite3.OperationalError, match="no such"), start_run(store):
+        sqlite3.connect(":memory:").execute("SELECT * FROM mine")
+
+
 @pytest.mark.parametrize("error", [None, OSError("no image")])
 def test_a_run_that_cannot_be_closed_is_never_reported_as_finished(
     store, start_run, error, capsys

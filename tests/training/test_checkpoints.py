@@ -200,9 +200,19 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of_is_not_used(
         assert checkpoint.folder == known
 
 
+def test_files_of_other_programs_among_checkpoints_are_left_alone(tmp_path, few):
+    path = interrupt(tmp_path, few, after=1)
+    for folder in (path.parent, path.parents[1]):
+        (folder / ".DS_Store").touch()
+    with open_new(tmp_path) as checkpoint:
+        assert checkpoint.folder == path
+    assert os.listdir(path.parent) == [".DS_Store"] and not path.exists()
+
+
 def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
-    path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it
+    left = tmp_path / "checkpoints" / f".removed-{path.name}"  # by a kill
+    path.rename(left)
     with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder != path and len(checkpoint.epochs) == 1
     assert os.listdir(tmp_path / "checkpoints") == []
