@@ -58,6 +58,31 @@ def test_the_page_is_one_small_file_without_requests(page, html, analysis):
 
 
 def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
+@pytest.mark.parametrize(
+    ("script", "size", "text"),
+    [
+        ("window.requestAnimationFrame = () => {}", None, "This page is loading…"),
+        (
+            "delete window.DecompressionStream",
+            None,
+            "This page cannot be displayed: it needs a browser from May 2023 or later.",
+        ),
+        ("", -1000, "This page cannot be displayed: its data is damaged."),
+    ],
+    ids=["slow", "old browser", "damaged"],
+)
+def test_a_page_that_is_not_loaded_says_why(
+    chromium, html, tmp_path, script, size, text
+):
+    path, page = tmp_path / "report.html", chromium.new_page()
+    data = re.search(r'<script id="data" .*?>(.*?)</script>', html)[1]
+    path.write_text(html.replace(data, data[:size]))
+    page.add_init_script(script)
+    page.goto(path.as_uri())
+    page.get_by_role("status").filter(has_text=text).wait_for()
+    page.close()
+
+
     states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
     history = {name: np.stack([state[name] for state in states]) for name in states[0]}
     large = replace(untrained(200), history=history)

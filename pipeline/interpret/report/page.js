@@ -28,8 +28,8 @@ function readTensors(buffer) {
     I32: Int32Array, U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
-    const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
-    const data = new types[entry.dtype](buffer.slice(start, end));
+    const [from, end] = entry.data_offsets.map((offset) => 8 + length + offset);
+    const data = new types[entry.dtype](buffer.slice(from, end));
     tensors[name] = entry.dtype === "F16" ? fromHalves(data) : data;
   }
   return { tensors, metadata: JSON.parse(metadata.page) };
@@ -81,17 +81,22 @@ function networkOfEpoch(tensors, epoch, float) {
   return new FloatNetwork(weights, biases, {});
 }
 
-// After the first frame, which shows that the page is loading.
-requestAnimationFrame(() => setTimeout(async () => {
-  load(readTensors(await unpack($("data").textContent)));
+// The template calls this, and displays an error.
+export async function start() {
+  await new Promise((resume) => // after the first frame, which says that it is loading
+    requestAnimationFrame(() => setTimeout(resume)));
+  load(await unpack($("data").textContent).then(readTensors).catch((error) => {
+    throw Error("its data is damaged", { cause: error });
+  }));
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
   // The order in which the parts are updated: the last of their announcements is heard.
   build([selector(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);
+  $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     readColors();
     repaint();
   });
-}));
+}
