@@ -121,7 +121,7 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     for part in ("#guess-value", "#neurons .tile > button", "#outputs button"):
         tour.locator(part).first.press("ArrowRight")  # moves the cursor or the focus
         assert tour.inner_text("#tour-count") == "Step 2 of 8"
-    tour.locator("#tour").press("ArrowLeft")
+    tour.locator("#show-connections").press("ArrowLeft")
     assert tour.inner_text("#tour-count") == "Step 1 of 8"
     for _ in range(6):
         tour.keyboard.press("ArrowRight")

@@ -164,7 +164,8 @@ function listenToKeys() {
     const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
     if (!step || stepIndex === null) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (!event.defaultPrevented && !target.value) goToStep(stepIndex + step);
+    const isInUse = target.value && target.type !== "checkbox"; // it is always "on"
+    if (!event.defaultPrevented && !isInUse) goToStep(stepIndex + step);
   });
 }
 
