@@ -114,6 +114,20 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     assert output.is_visible()
 
 
+def test_the_softmax_step_is_about_the_selected_class_of_any_image(tour):
+    for _ in range(5):
+        tour.keyboard.press("ArrowRight")
+    for place in (1, 2):
+        tour.evaluate("useTestImage", place)
+        row = tour.inner_text("#softmax tr.total >> nth=0").split("\t")
+        label = int(row[0].removeprefix("N2")) - 1
+        share = tour.evaluate(
+            "(label) => percent(currentResult().probabilities[label])", label
+        )
+        assert f"digit {label} gets {share}." in tour.inner_text("#tour-text")
+    tour.evaluate("useTestImage(0)")
+
+
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")

@@ -28,6 +28,7 @@ function examplePixel(neuron) {
 
 export function tourSteps() {
   const neuron = exampleNeuron(), name = neuronName(1, neuron);
+  // The class of the steps about layer 2, also after another image is chosen.
   const [label] = ranked(currentResult().probabilities);
   return [
     lineStep(neuron, name),
@@ -86,7 +87,7 @@ function softmaxStep(label) {
       const { logits, probabilities } = currentResult();
       const [first, second] = ranked(probabilities);
       const ahead = logits[first] - logits[second];
-      return { title: classTitle(first), share: percent(probabilities[first]),
+      return { title: classTitle(label), share: percent(probabilities[label]),
         first: className(first), second: className(second), ahead,
         ratio: significant(Math.exp(ahead), 2) };
     } };
