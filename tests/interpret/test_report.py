@@ -11,6 +11,7 @@ from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.interpret import pre_activations, report
 from pipeline.interpret.report.page import select_data, select_epochs
+from pipeline.interpret.worksheet import softmax_worksheet
 from pipeline.model import Metadata
 
 NAME = "hidden=20 seed=1"
@@ -211,6 +212,18 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert page.locator("#incoming button").count() == 20  # also of inactive neurons
     page.locator("#incoming button").nth(12).click()
     assert "layer_2[12,9]" in page.inner_text("#t-parameter")
+
+
+def test_the_powers_of_e_are_those_of_the_worksheet(page, trained, mnist):
+    for place in range(0, 100, 20):
+        page.evaluate("(place) => { useTestImage(place); select(2, 0); }", place)
+        row = page.evaluate("(place) => model.rows[place]", place)
+        sums = pre_activations(trained.network, mnist.test.images[row])
+        worksheet = softmax_worksheet([*sums.values()][-10:], MNIST)
+        lines = worksheet.splitlines()[-11:-1]  # of the classes
+        expected = [line.split()[3] for line in lines]
+        cells = page.locator("#softmax tr").all_inner_texts()[1:11]
+        assert [cell.split("\t")[-2] for cell in cells] == expected
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):

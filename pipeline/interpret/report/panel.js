@@ -175,9 +175,10 @@ function showIncoming() {
 function showSoftmax({ logits, realLogits, probabilities }) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const columns = network().columns(logits), max = Math.max(...realLogits);
-  const shares = hundredths(probabilities);
-  const powers = Array.from(realLogits, (z) => Number(Math.exp(z - max).toFixed(6)));
+  const columns = network().columns(logits), shares = hundredths(probabilities);
+  // A reader can compute the powers from the displayed z.
+  const z = Array.from(realLogits, (value) => rounded(value));
+  const powers = z.map((value) => rounded(Math.exp(value - Math.max(...z)), 6));
   $("softmax").replaceChildren(
     tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)",
       "probability"], "", "th"),
