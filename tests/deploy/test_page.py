@@ -194,6 +194,45 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     assert toggle.get_attribute("aria-checked") == "true"
 
 
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
+def test_the_gallery_marks_predictions_that_differ(page, models, bits):
+    set_bit_width(page, bits)
+    model, rows = models[bits], page.evaluate("model.rows")
+    differs = model.predictions != model.float_predictions
+    wrong = model.predictions != model.dataset.test.labels
+    for kind, expected in (("differs", differs), ("mistake", wrong)):
+        marked = page.evaluate(
+            "(kind) => [...$('gallery').children].map((e) => e.matches(`.${kind}`))",
+            kind,
+        )
+        assert marked == expected[rows].tolist(), kind
+
+
+def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
+    model, rows = models[1], page.evaluate("model.rows")
+    set_bit_width(page, 1)
+    said = page.evaluate(
+        """() => { // with a detector for which no image is strange
+          const { max_error, min_margin, tensors } = model;
+          Object.assign(model, { max_error: Infinity, min_margin: 0, tensors: {
+            ...tensors, "detector.means": new Float32Array(7840),
+            "detector.components": new Float32Array(7840) } });
+          const said = model.rows.map((_, place) => {
+            useTestImage(place);
+            return [$("prediction").textContent,
+              $("prediction").querySelector(".unsure")?.textContent ?? ""];
+          });
+          Object.assign(model, { max_error, min_margin, tensors });
+          return said;
+        }"""
+    )
+    for row, (text, unsure) in zip(rows, said, strict=True):
+        assert text.startswith(f"With 1 bit, the network says {model.predictions[row]}")
+        differs = model.predictions[row] != model.float_predictions[row]
+        name = f" The network in floating point says {model.float_predictions[row]} ("
+        assert (name in unsure) == (unsure != "") == differs, text
+
+
 def test_the_tour_is_about_the_network_in_floating_point(page):
     set_bit_width(page, 2)
     page.locator("#start-tour").click()

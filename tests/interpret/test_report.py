@@ -58,7 +58,6 @@ def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert nameless == []
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
 @pytest.mark.parametrize(
     ("script", "size", "text"),
     [
@@ -84,6 +83,7 @@ def test_a_page_that_is_not_loaded_says_why(
     page.close()
 
 
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
     states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
     history = {name: np.stack([state[name] for state in states]) for name in states[0]}
     large = replace(untrained(200), history=history)
@@ -330,6 +330,62 @@ def test_weights_that_never_changed_are_marked(page, analysis):
         ".getImageData(0, 0, 1, 1).data]"
     )
     assert max(rgb) - min(rgb) < 15  # gray: neither positive nor negative
+
+
+def test_frozen_weights_are_hatched(page, analysis):
+    page.evaluate("find('N18')")
+    hatched = page.evaluate(
+        """() => {
+          const context = $("images").querySelector("canvas").getContext("2d");
+          const square = context.canvas.width / 28;
+          return Array.from({ length: 784 }, (_, pixel) => {
+            const [y, x] = coordinates(pixel).map((index) => index * square);
+            const colorAt = (right, down) =>
+              String(context.getImageData(x + right, y + down, 1, 1).data);
+            return colorAt(1, 1) !== colorAt(square / 2 - 1, square / 2);
+          });
+        }"""
+    )
+    np.testing.assert_array_equal(hatched, analysis.frozen[:, 7])
+
+
+def test_images_have_the_colors_of_the_color_scheme(page):
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            """() => {
+              const style = getComputedStyle(document.documentElement);
+              const context = $("neurons").querySelector("canvas").getContext("2d");
+              const rgb = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+              const digits = rgb.map((each) => each.toString(16)).join("");
+              return style.getPropertyValue("--frozen") === `#${digits}`;
+            }""",
+            timeout=10_000,
+        )
+
+
+def test_the_second_class_is_named_unless_it_has_0_percent(page):
+    displayed = page.evaluate(
+        """model.rows.map((_, place) => {
+          state.image = testImage(place);
+          const { probabilities } = currentResult();
+          return [ranked(probabilities)[1], Array.from(probabilities),
+            conclusion(probabilities).text];
+        })"""
+    )
+    sure = [each for each in displayed if "The prediction is sure" in each[2]]
+    named = ["is second" in text for *_, text in sure]
+    assert named == [shares[second] >= 0.0005 for second, shares, _ in sure]
+    assert {*named} == {True, False}
+    for second, shares, text in sure:
+        name = f". {second} is second ({100 * shares[second]:.1f}%)."
+        assert name in text or "is second" not in text
+
+
+def test_a_number_that_rounds_to_0_has_no_sign(page):
+    values = [-0.00005, -0.00004, 0, -1234.5]
+    texts = page.evaluate("(values) => values.map((value) => number(value))", values)
+    assert texts == [f"{v:z,.4f}".replace("-", MINUS) for v in values]
 
 
 def test_the_slider_shows_the_network_of_each_epoch(page, trained):
