@@ -1,5 +1,10 @@
 """`python -m pipeline` lists the stages; it runs none of them."""
 
+import difflib
+import shlex
+import sys
+from collections.abc import Sequence
+
 STAGES = {
     "data": "download a data set, verify it and plot it",
     "train": "train a network or a sweep, and record it in MLflow",
@@ -11,7 +16,22 @@ STAGES = {
     "sync": "copy recorded runs to an MLflow server",
 }
 
+LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items())
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the stages; exit with status 2 if a command line names one."""
+    if not {*words} - {"-h", "--help"}:
+        print(f"{LIST}\n\nAdd --help to a command for its settings.")
+        return
+    name, *others = words
+    message = f"{name!r} is not a stage; the stages:\n{LIST}"
+    for stage in difflib.get_close_matches(name, STAGES, 1):
+        command = shlex.join(["python", "-m", f"pipeline.{stage}", *others])
+        message = f"each stage is a module: write {command}"
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 if __name__ == "__main__":
-    for name, purpose in STAGES.items():
-        print(f"python -m pipeline.{name:9} {purpose}")
-    print("\nAdd --help to a command for its settings.")
+    main(sys.argv[1:])

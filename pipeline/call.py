@@ -6,6 +6,7 @@ disturb each other. A command uses the default values.
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -22,6 +23,7 @@ _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 _stage: ContextVar[str | None] = ContextVar("stage", default=None)
 _is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
 _said: ContextVar[list[str] | None] = ContextVar("said", default=None)
+_warnings: ContextVar[list[str]] = ContextVar("warnings")
 
 
 @contextmanager
@@ -55,12 +57,41 @@ def call(
             _check_folder(path, stage)
     tokens = _folder.set(path), _stage.set(stage), _is_quiet.set(quiet), _said.set([])
     try:
-        yield
+        with warnings_last():
+            yield
     finally:
         _folder.reset(tokens[0])
         _stage.reset(tokens[1])
         _is_quiet.reset(tokens[2])
         _said.reset(tokens[3])
+
+
+@contextmanager
+def warnings_last() -> Iterator[None]:
+    """Print the warnings of a block at its end, where a user sees them."""
+    warnings: list[str] = []
+    token = _warnings.set(warnings)
+    try:
+        yield
+    finally:
+        _warnings.reset(token)
+        for text in warnings:
+            warn(text)
+
+
+def warn(text: str) -> None:
+    """Print a warning at the end of this call or command; see `warnings_last`.
+
+    It begins with "warning: ".
+    """
+    warnings = _warnings.get(None)
+    if is_quiet():
+        return
+    if warnings is not None:
+        warnings.append(text)
+    else:
+        sys.stdout.flush()  # in a file with both, the warning is last
+        print(text, file=sys.stderr)
 
 
 def _check_folder(folder: Path, stage: str) -> None:
@@ -83,7 +114,7 @@ def _content(folder: Path) -> set[str]:
     if not folder.exists():
         return set()
 
-    def fail(error: OSError) -> None:  # by default, a folder would seem to be empty
+    def fail(error: OSError) -> None:  # without this, it would seem to be empty
         raise error
 
     return {
@@ -94,7 +125,7 @@ def _content(folder: Path) -> set[str]:
 
 
 def prepare_replacement(folder: Path, new: Path) -> None:
-    """Before `new` replaces the folder of this call, check it, and record the content.
+    """Check the folder of this call before `new` replaces it, and record its content.
 
     Other folders belong to the project and need no record.
 
@@ -115,7 +146,7 @@ def check_callback(name: str, function: object) -> None:
 
 
 def said() -> str:
-    """Return what this call has said so far; "" in a command."""
+    """Return what this call has passed to `say` so far; "" in a command."""
     return "".join(_said.get() or ())
 
 

@@ -1,9 +1,9 @@
 """Export a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
-integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; those of layer 2 get 8
-bits. With fewer than 8 bits, the network is first trained for ten more epochs with
-rounded weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
+integers. The weights of layer 1 get bits=8, 4, 2 or 1 bits; layer 2 always gets 8 bits.
+With fewer than 8 bits, the network is first trained for ten more epochs with rounded
+weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
 files to outputs/export/ and records them in the MLflow run that trained the network:
 
   digits.c, digits.h       the network in C99
@@ -33,7 +33,6 @@ the size of all weights and biases, which take 4 bytes each in floating point.
 """
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
@@ -79,24 +78,21 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(
-    cfg: ExportConfig, bit_widths: Sequence[int | str] = ()
-) -> "ExportResult":
+def run_export(*configs: ExportConfig) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `bit_widths`, it is exported with each of them.
+    With several configurations, which differ in `bits`, there are several results.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(cfg, bit_widths)
+    return export(configs)
 
 
 def export_bit_widths(command: Command) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
     values = {**command.values}
-    bit_widths = [each["bits"] for each in command.settings]
-    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in bit_widths]
-    run_export(configs[0], [cfg.bits for cfg in configs])
+    bits = [each["bits"] for each in command.settings]
+    run_export(*(validate(ExportConfig, values | {"bits": each}) for each in bits))
 
 
 if __name__ == "__main__":

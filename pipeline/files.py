@@ -78,7 +78,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder `path`, without which no process replaces it."""
+    """Hold the lock of the folder `path`, so that no other process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
     with lock(path.parent / f".{path.name}.lock", Level.FOLDER, waiting=waiting):
         if _previous(path).exists():

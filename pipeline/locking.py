@@ -39,7 +39,7 @@ class Level(IntEnum):
     SWEEP = 1
     STORE = 2
     RUN = 3
-    FOLDER = 4  # with the results of a stage
+    FOLDER = 4  # a folder with the results of a stage
     SERVER = 5
     DATABASE = 6
     DATASET = 7
@@ -91,7 +91,7 @@ def lock(
 def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
-    Unlike with `lock`, its level does not count while it is held.
+    Unlike `lock`, it does not record the level of the lock.
 
     Raises:
         UserError: If another process holds it, and does not release it in `seconds`.

@@ -94,7 +94,7 @@ def _indices(images: Any) -> str:  # noqa: ANN401
 def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResult":
     """Load the network, classify each image, and write the predictions.
 
-    With `array`, its images are classified instead of those of the configuration.
+    With `array`, its images are classified, and `cfg.images` is ignored.
     """
     with status("loading PyTorch"):
         from pipeline.evaluation.predict import predict

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline import ConfigError, UserError
+from pipeline.call import warnings_last
 from pipeline.paths import outputs_dir, store_dir
 from pipeline.terminal import check_output, print_error
 
@@ -50,7 +51,8 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     atexit.register(_skip_finalization, statuses)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        function()
+        with warnings_last():
+            function()
         sys.stdout.flush()
         statuses.append(0)
     except ConfigError as error:
@@ -67,7 +69,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
-        if isinstance(ending.code, str):  # from _terminate
+        if isinstance(ending.code, str):  # set by _terminate
             print_error(str(ending))
             statuses.append(143)
             sys.exit(143)
@@ -78,9 +80,9 @@ def is_user_error(error: BaseException) -> bool:
     """Return whether values, files, the network or the system caused an error.
 
     All other errors are errors in the program and keep their traceback. An `OSError` is
-    one unless it concerns the network, something that the system lacks, a file in
-    outputs/ or one that the command line names. The errors of workers are judged in the
-    process of the command, which has this command line.
+    an error in the program unless it concerns the network, something that the system
+    lacks, a file in outputs/, or a file that the command line names. The errors of
+    workers are judged in the process of the command, which has this command line.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True

@@ -13,7 +13,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, files
 
-VERSION = 1  # of the format of these files
+VERSION = 1  # the version of the file format
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
 

@@ -18,7 +18,7 @@ from pipeline import UserError
 from pipeline.call import say
 from pipeline.text import WIDTH, printable
 
-STDERR = 2  # its descriptor
+STDERR = 2  # the file descriptor
 
 
 class _Output(io.FileIO):
@@ -41,7 +41,7 @@ class _Output(io.FileIO):
 
 
 def check_output() -> None:
-    """Let output that fails be an error of the user; see `_Output`.
+    """Treat a failure to write output as an error of the user; see `_Output`.
 
     The process continues after its reader has closed the pipe, as `| head` does.
     Characters that the encoding of the terminal lacks are replaced.
@@ -60,10 +60,11 @@ def check_output() -> None:
 def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
     """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
 
-    All other lines are indented by `indent` spaces.
+    All other lines are indented by `indent` spaces. Line breaks in the text become
+    spaces; other spaces stay as they are, because they can be part of a file's name.
     """
     return textwrap.fill(
-        " ".join(text.split()),
+        " ".join(filter(None, map(str.strip, text.split("\n")))),
         WIDTH,
         initial_indent=start,
         subsequent_indent=" " * indent,

@@ -20,6 +20,13 @@ def readable(value: Any) -> Any:  # noqa: ANN401
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
+def short_repr(item: object, **values: object) -> str:
+    """Return the representation of a result with these values, for a notebook."""
+    shown = (str(x) if isinstance(x, Path) else readable(x) for x in values.values())
+    texts = (f"{key}={value!r}" for key, value in zip(values, shown, strict=True))
+    return f"{type(item).__name__}({', '.join(texts)})"
+
+
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
 ) -> str:

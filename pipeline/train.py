@@ -8,7 +8,7 @@ which are the validation images of split=exercise.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call, check_callback
@@ -72,6 +72,7 @@ def train(
 @documented(SweepSettings)
 def sweep(
     *,
+    experiment: str | Iterable[str] | None = None,
     on_result: "Callable[[Outcome], object] | None" = None,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
@@ -82,6 +83,8 @@ def sweep(
     A script that calls it needs no `if __name__ == "__main__"`.
 
     Args:
+        experiment: A sweep that is saved in conf/experiment/, such as "learning_rates",
+            or several, which are trained together. Settings replace its values.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. Its other files are kept.
@@ -98,12 +101,14 @@ def sweep(
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
         SweepFailed: If training runs failed; the others are trained and recorded first,
-            and `error.result` has all outcomes. It is a UserError
-            of pipeline.sweeps.result.
+            and `error.result` has all outcomes. This UserError is defined in
+            pipeline.sweeps.result.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)
-        return run_sweep(sweep_from_python(TrainConfig, settings), on_result)
+        chosen = {} if experiment is None else {"experiment": experiment}
+        command = sweep_from_python(TrainConfig, {**settings, **chosen})
+        return run_sweep(command, on_result)
 
 
 def run_train(

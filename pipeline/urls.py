@@ -13,7 +13,7 @@ from pipeline.paths import store_dir
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI is that of a server, and not of a store."""
+    """Return whether a URI locates a server, and not a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
@@ -22,13 +22,13 @@ def server_url(value: str | None) -> str | None:
 
     Raises:
         ValueError: If it is another URL, or contains a password; or if the variable is
-            neither such a URL nor that of the store.
+            neither such a URL nor the URL of the store.
     """
     if value is not None:
         return _checked(value)
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
     if is_server(value):
-        # The message is without its value: it may have a password.
+        # The message omits the value, because it may contain a password.
         return _checked(value, source="MLFLOW_TRACKING_URI ")
     # In a script that selects another store, MLflow itself sets the variable; then the
     # run goes to the store, and a message says so.

@@ -317,12 +317,12 @@ def lasting_executor():
 @pytest.fixture(scope="module")
 def worker(lasting_executor):
     """One worker for sweeps and exports, because each of them would start others."""
-    from pipeline.deploy import export_jobs
+    from pipeline.deploy import jobs
     from pipeline.sweeps import sweep
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "_new_executor", lambda *_: lasting_executor)
-        patch.setattr(export_jobs, "new_executor", lambda *_, **__: lasting_executor)
+        patch.setattr(jobs, "new_executor", lambda *_, **__: lasting_executor)
         yield
 
 
@@ -477,7 +477,7 @@ def clone_project():
     """Return a function that clones the project's git repository into a folder.
 
     The clone has the changes that are not committed yet, but no untracked files. The
-    outputs of the returned workspace are those of the clone.
+    returned workspace has the outputs of the clone.
     """
     if not (ROOT / ".git").exists():
         pytest.skip("the project is not a git repository")

@@ -90,6 +90,17 @@ def test_packages_import_in_one_direction(package):
     assert others <= MAY_IMPORT.get(package, set())
 
 
+def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
+    graph = {package: set() for package in MAY_IMPORT}
+    for path in MODULES:
+        package = path.relative_to(PIPELINE).with_suffix("").parts[0]
+        if package in MAY_IMPORT and path.name != "data.py":  # cli checks data sets
+            graph[package] |= {
+                name.split(".")[1] for name in imports(path) if "pipeline." in name
+            } & {*MAY_IMPORT} - {package}
+    assert [*TopologicalSorter(graph).static_order()]  # raises an error for a cycle
+
+
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [

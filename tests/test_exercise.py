@@ -1,4 +1,4 @@
-"""The notebook of the exercise runs, and its numbers and outputs are those of a run."""
+"""The notebook of the exercise runs, and gives the stored numbers and outputs."""
 
 import re
 import runpy

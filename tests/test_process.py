@@ -28,6 +28,15 @@ def run(statement, **options):
     return subprocess.run(command, env=os.environ | places, text=True, **options)
 
 
+def test_a_warning_is_the_last_line_also_if_both_outputs_are_one_file():
+    warning = "from pipeline.call import warn; warn('warning: incomplete')"
+    one = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = run(f"{warning}; print('later')", **one)
+    assert done.stdout == "printed\nlater\nwarning: incomplete\n"
+    done = run(f"{warning}; raise UserError('why')", **one)
+    assert done.stdout == "printed\nwarning: incomplete\nerror: why\n"
+
+
 FULL = "error: cannot write to the standard output: no space left on device\n"
 
 

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.console import progress, progress_bar
-from pipeline.terminal import status
+from pipeline.terminal import status, wrap
 from pipeline.text import table
 
 
@@ -23,6 +23,12 @@ def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
         pass
     text = capsys.readouterr().out
     assert "reading [1/2]" in text and text.endswith("\x1b[2K")  # erases the line
+
+
+def test_a_paragraph_keeps_the_spaces_of_a_name_but_not_the_lines_of_a_template():
+    assert wrap("\nimage  7.png:\n\n  The network\nsays 7.\n") == (
+        "image  7.png: The network says 7."
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3])

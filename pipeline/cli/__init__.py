@@ -2,8 +2,8 @@
 
 This is the only package that uses Hydra. Each step makes a frozen object for the next:
 
-1. `words` splits a command line into flags, values of keys and choices of groups;
-   `python` does the same for the keywords of a call, whose types are in `keywords`.
+1. `command` reads the flags of a command line, `words` the values of keys and choices
+   of groups; `python` reads the keywords of a call, whose types are in `keywords`.
 2. `values` parses the text of a value: one, several for a sweep, or an interval.
 3. `composition` combines the files that Hydra selects, once for each choice of groups;
    `source` reads them, and refuses what could run code. What is not public in Hydra is

@@ -1,11 +1,11 @@
-"""Makes a valid command of a command line, or of the keywords of a call from Python."""
+"""Makes a valid command from a command line, or from the keywords of a call."""
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command, Flags
+from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import (
     WrongType,
@@ -19,7 +19,7 @@ from pipeline.cli.grid import Grid, merge
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
-from pipeline.cli.words import join_spaced, read_flags, read_words
+from pipeline.cli.words import join_spaced, read_words
 
 Item = TypeVar("Item")
 
@@ -49,7 +49,7 @@ def command_of(
         items: What is given: words or keywords.
         read: Returns the key and the parsed value of an item, or a group and its
             `Choices`.
-        schema: That of the stage.
+        schema: The schema of the stage.
         flags: The flags of the command.
 
     Raises:
@@ -76,7 +76,7 @@ def command_of(
             _check_stage(each, schema, flags)
     except ConfigError as error:
         problems += error.problems
-        composed = [Composition(defaults(), {})]  # in place of the values of files
+        composed = [Composition(defaults(), {})]  # replaces the values of files
     grids = []
     for each in composed:
         saved, unreadable = _read_saved(each, values, schema)
@@ -117,7 +117,8 @@ def _check(
     """
     problems = [*unreadable]
     settings: list[Mapping[str, Any]] = []
-    errors: list[ConfigError | None] = []  # of each combination
+    choices: list[Mapping[str, str]] = []
+    errors: list[ConfigError | None] = []  # the error of each combination
     try:
         for grid in grids:
             problems += _unknown_keys(grid, schema)
@@ -129,6 +130,7 @@ def _check(
         for grid in grids:
             own = [*grid.settings()]
             settings += own
+            choices += [grid.choices] * len(own)
             errors += [_error(values, schema, grid) for values in own]
             if grid.intervals:  # both ends of each interval must be valid
                 ends = (*own, *grid.settings("high"))
@@ -147,6 +149,7 @@ def _check(
     return Command(
         values=settings[errors.index(None)],
         settings=settings,
+        choices=choices,
         varied=varied,
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),

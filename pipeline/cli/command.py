@@ -1,13 +1,18 @@
-"""What the steps make of a command line: its flags, intervals, and a valid command."""
+"""What parsing a command line gives: flags, intervals, and a valid command.
+
+Hydra is not imported, because --help reads the flags, too.
+"""
 
 import os
 import re
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.paths import conf_dir
+from pipeline import ConfigError
+from pipeline.paths import conf_dir, user_path
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,41 @@ class Flags:
         return sorted(names) if paths else None
 
 
+def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
+    """Split a command line into its flags and all other words.
+
+    Raises:
+        ConfigError: If a flag is invalid.
+    """
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-name", "-cn", default=Flags.name)
+    try:
+        found, words = parser.parse_known_args(arguments)
+    except ArgumentError as error:
+        raise ConfigError(str(error)) from None
+    folder, text = None, found.config_dir
+    if text:
+        folder = user_path(text, key="--config-dir").absolute()
+        if "://" in text or not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
+    if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
+        rule = "must be the name of a file in conf/ or --config-dir, not a path"
+        raise ConfigError(f"--config-name {rule}, got {found.config_name!r}")
+    return Flags(found.multirun, found.cfg == "job", found.config_name, folder), words
+
+
 @dataclass(frozen=True)
 class Command:
     """A valid command: what to run a stage or a sweep with."""
 
-    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid combination
+    values: Mapping[str, Any]  # by key; in a sweep, those of a valid combination
     settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
+    choices: Sequence[Mapping[str, str]]  # of groups, for each combination
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
-    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of a search
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
     prints: bool = False  # --cfg job: only print the values

@@ -30,6 +30,7 @@ class Composition:
 
     values: Mapping[str, Any]  # by key; references to other keys are not resolved
     files: Mapping[str, Path]  # by key: the file that sets it
+    choices: Mapping[str, str] = field(default_factory=dict)  # by group
     chosen: frozenset[str] = frozenset()  # the keys in the files of chosen groups
     # The overrides of a saved sweep by key, such as +seed=1,2.
     saved: Mapping[str, str] = field(default_factory=dict)
@@ -46,12 +47,12 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
         ConfigError: If a file cannot be read, or contains more than settings.
     """
     for combination in itertools.product(*groups.values()):
-        composed = compose(combination, flags)
+        composed = compose([*filter(None, combination)], flags)
         saved = {k: word for k, word in composed.saved.items() if k not in groups}
         varied = {
-            key: parse_choices(word)
+            key: parse_choices(word, names)
             for key, word in saved.items()
-            if flags.choices(key) is not None
+            if (names := flags.choices(key)) is not None
         }
         if varied:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}
@@ -71,8 +72,10 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
     merged, setting, saving = OmegaConf.create(), dict[str, Path](), dict[str, Path]()
     chosen = set[str]()
-    files = ordered_files(overrides, name=flags.name, folders=flags.folders, read=read)
     try:
+        files, choices = ordered_files(
+            overrides, name=flags.name, folders=flags.folders, read=read
+        )
         for path, group, package, config in files:
             keys = [package.partition(".")[0]] if package else [*map(str, config)]
             setting |= dict.fromkeys(keys, path)
@@ -81,7 +84,7 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
             params = OmegaConf.select(config, "hydra.sweeper.params") or {}
             saving |= dict.fromkeys((str(key).lstrip("+") for key in params), path)
             if not config:
-                continue  # its package would be a key
+                continue  # the package of a group would be a key
             if package:
                 OmegaConf.update(merged, package, config)
             else:
@@ -103,6 +106,7 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     return Composition(
         values={str(key): value for key, value in values.items()},
         files=setting | {key: saving[key] for key in saved},
+        choices=choices,
         chosen=frozenset(chosen),
         saved=saved,
         starts_sweep=starts_sweep,

@@ -28,13 +28,15 @@ def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
     files: Mapping[str, Path] | None = None,
+    choices: Mapping[str, str] | None = None,
 ) -> ConfigT:
     """Check the type and the bounds of each value of a stage.
 
     Args:
-        schema: That of the stage.
+        schema: The schema of the stage.
         values: A value for each of its keys; others are ignored.
         files: The file with the value of each key that is not given, for messages.
+        choices: Those of groups.
 
     Raises:
         WrongType: If the type of a value is wrong for its key.
@@ -42,7 +44,7 @@ def validate(
             rule, the value, and where the value comes from.
     """
     try:
-        return schema.model_validate(dict(values))
+        config = schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
@@ -50,6 +52,8 @@ def validate(
         if any(each["type"].endswith("_type") for each in errors.values()):
             raise WrongType(message) from None
         raise ConfigError(message) from None
+    config._choices = dict(choices or {})
+    return config
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
@@ -60,9 +64,12 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")
-    if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
+    if "MLFLOW_TRACKING_URI" in rule:  # the variable, not the key, has the value
         return rule
-    message = f"{key} {rule}, got {error['input']!r}"
+    value = error["input"]
+    message = f"{key} {rule}, got {value!r}"
+    if value is None:  # in a file or a command, it is null
+        message = f"{key} must have a value"
     if key in files:
         return located(message, files[key])
     return f"{message} ({describe_default(key)})"
@@ -89,7 +96,7 @@ def explain_unknown_key(
 
     Args:
         key: What was given.
-        schema: That of the stage.
+        schema: The schema of the stage.
         path: The file with the key, if it is in one.
         groups: What else could be meant.
     """

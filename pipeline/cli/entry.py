@@ -1,4 +1,4 @@
-"""How a stage, a function of its configuration, becomes a command with a help text.
+"""Turns a stage, which is a function of its configuration, into a command with help.
 
 The whole command line is validated before the function runs; --help imports no heavy
 package.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline import UserError
-from pipeline.cli.command import Command, Flags
+from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.config import as_yaml, validate
 from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir, displayed
@@ -38,7 +38,8 @@ def stage(
 
     def run() -> None:
         if {"-h", "--help"} & {*sys.argv[1:]}:
-            print(help_text(name, doc, schema), end="")
+            flags, _ = read_flags(sys.argv[1:])
+            print(help_text(name, doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
 
@@ -50,33 +51,35 @@ def stage(
         elif command.is_sweep and sweep:
             sweep(command)
         else:
-            function(validate(schema, command.values))
+            cfg = validate(schema, command.values, choices=command.choices[0])
+            function(cfg)
 
     run_command(run, name=name)
 
 
-def help_text(name: str, doc: str, schema: Schema) -> str:
-    """Return the docstring of a stage and the comments of its settings.
+def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
+    """Return the docstring of a stage, the comments of its settings, and the groups.
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
-    folder, flags = Path(__file__).parent, Flags()
-    names = {each: " or ".join(flags.choices(each) or ()) for each in flags.groups}
-    experiments = names.pop("experiment", "")
-    others = [wrap(f"{group}={each}") for group, each in names.items() if each]
+    folder = Path(__file__).parent
     template = (folder / "help.txt").read_text("utf-8")
-    sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
-    sweeps = sweeps.format(name=name, experiments=experiments)
+    sweeps = (folder / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
-        text if text.startswith(" ") else wrap(text, indent=0)  # the former is a list
+        text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
+    choices = {group: ", ".join(flags.choices(group) or ()) for group in flags.groups}
+    if not schema.has_experiments:
+        choices.pop("experiment", None)
+    groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]
+    title = "Groups of settings; group=choice selects a file of a group:"
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),
         settings=describe(schema.model_fields),
-        groups="".join(f"Group of settings: {each}\n\n" for each in others),
+        groups="\n".join([title, *groups, "", ""]) if groups else "",
         sweeps=sweeps if schema.has_experiments else "",
     )
 

@@ -1,4 +1,4 @@
-"""The values of all settings, those of files and those that are given together."""
+"""The values of all settings: from files, and as they are given."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Set
@@ -24,6 +24,7 @@ class Grid:
 
     values: Mapping[str, Any]  # by key: a value, `SweepValues` or an `Interval`
     files: Mapping[str, Path]  # by key: the file with the value, unless it is given
+    choices: Mapping[str, str]  # by group
     given: Set[str]  # the keys that must have an effect
     is_sweep: bool
 
@@ -56,7 +57,7 @@ def merge(
     given: Mapping[str, object],
     schema: Schema,
 ) -> Grid:
-    """Replace the values of files by those of a saved sweep, then by given values.
+    """Replace the values of files by the values of a saved sweep, then by given ones.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """
@@ -65,6 +66,7 @@ def merge(
     return Grid(
         values={key: values[key] for key in order if key in values},
         files={k: path for k, path in composed.files.items() if k not in given},
+        choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
         is_sweep=composed.is_sweep,
     )

@@ -5,10 +5,10 @@ does.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
@@ -22,10 +22,19 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline import ConfigError
 from pipeline.paths import displayed
 
-MAX_LOADS = 20  # of one file in a composition without a cycle; usually it is one
+MAX_LOADS = 20  # most loads of a file in a composition without a cycle
 _BASE_LOCK = Lock()  # Hydra has one version base for all threads
 # Returns the values of a file, and the package of its header.
 Read = Callable[[Path], tuple[dict[str, Any], str | None]]
+
+
+class File(NamedTuple):
+    """A file of a composition."""
+
+    path: Path
+    group: str
+    package: str  # "" is that of all settings
+    content: DictConfig
 
 
 class _ConfFolder(FileConfigSource):
@@ -87,8 +96,8 @@ def header_package(text: str) -> str | None:
 
 def ordered_files(
     overrides: Sequence[str], *, name: str, folders: Sequence[Path], read: Read
-) -> Iterator[tuple[Path, str, str, DictConfig]]:
-    """Yield the path, group, package and content of each file in Hydra's order.
+) -> tuple[list[File], dict[str, str]]:
+    """Return the files in Hydra's order, and the choice of each group.
 
     Args:
         overrides: Choices of groups, such as team=small or ~team.
@@ -116,8 +125,13 @@ def ordered_files(
             )
         finally:
             base.version_base = before
+    ordered = []
     for default in defaults.defaults:
         loaded = files.load_config(str(default.config_path))
         assert loaded and isinstance(loaded.config, DictConfig)
         group = str(default.config_path).rpartition("/")[0]
-        yield Path(loaded.path), group, default.package or "", loaded.config
+        file = File(Path(loaded.path), group, default.package or "", loaded.config)
+        ordered.append(file)
+    # Hydra records the same as hydra.runtime.choices.
+    known = defaults.overrides.known_choices.items()
+    return ordered, {k.partition("@")[0]: name for k, name in known if name}

@@ -1,4 +1,4 @@
-"""Makes a valid configuration of the keywords of a call from Python."""
+"""Makes a valid configuration from the keywords of a call from Python."""
 
 import itertools
 import os
@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.cli.command import Command, Flags, Interval
-from pipeline.cli.config import explain_unknown_key, validate
-from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema, contains
+from pipeline.cli.config import as_text, explain_unknown_key, validate
+from pipeline.cli.schema import KEYS, TEXT_KEYS, ConfigT, Schema, contains
 
-MAX_BITS = 1000  # of a number; Python cannot print one of more than 4,300 digits
+MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
 
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
@@ -23,15 +23,17 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     """
     command = _command(schema, settings, is_sweep=False)
     if command.is_sweep:
-        raise ConfigError("conf/hydra.yaml starts a sweep: call sweep()")
-    return validate(schema, command.values)
+        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
+        starts = " ".join(chosen) or "conf/hydra.yaml"
+        raise ConfigError(f"{starts} starts a sweep: call sweep()")
+    return validate(schema, command.values, choices=command.choices[0])
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
     """Return the command of a sweep for settings that were passed as keywords.
 
     A list, tuple, range or array has several values; text such as interval(4,128) is
-    parsed.
+    parsed. The keyword of a group, such as experiment, has one choice or several.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
@@ -48,11 +50,24 @@ def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> 
 
 def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, object]:
     """Return a key and its value; text for a number is parsed as on a command line."""
-    from pipeline.cli.values import MAX_VALUES, SweepValues, parse_value, shorten
+    from pipeline.cli.values import (
+        MAX_VALUES,
+        SweepValues,
+        parse_choices,
+        parse_value,
+        shorten,
+    )
 
     key, value = item
+    given = value
+    names = flags.choices(key)
+    if names is not None:
+        is_one = isinstance(value, str) or not hasattr(value, "__iter__")
+        text = ",".join(map(as_text, [value] if is_one else value))
+        instead = None if flags.is_sweep else _remedy(key, value, schema)
+        return key, parse_choices(f"{key}={text}", names, remedy=instead)
     if key not in schema.model_fields:
-        raise ConfigError(explain_unknown_key(key, schema))
+        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     value = _builtin(value)  # an array without axes cannot be iterated
     is_text = isinstance(value, str | bytes)
     is_list = contains(schema.model_fields[key].annotation, list)
@@ -66,14 +81,22 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
         if not value:
             raise ConfigError(f"{key} has no value: give at least one")
     if not flags.is_sweep and isinstance(value, SweepValues | Interval):
-        remedy = "call sweep()" if schema.has_experiments else "give only one"
         rule = f"{shorten(f'{key}={value}')} has several values"
         if isinstance(value, SweepValues) and len(value) == 1:
             rule = f"{shorten(f'{key}=[{value}]')} is a list"
-        raise ConfigError(f"{rule}: {remedy}")
+        raise ConfigError(f"{rule}: {_remedy(key, given, schema)}")
     if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
     return key, value
+
+
+def _remedy(key: str, value: object, schema: Schema) -> str:
+    """Return what to do instead of giving several values to a single run."""
+    from pipeline.cli.values import shorten
+
+    if not schema.has_experiments:
+        return "give only one"
+    return f"call sweep({shorten(f'{key}={value!r}')})"
 
 
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
@@ -98,7 +121,7 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
         return value
     number = value.item()
     if isinstance(number, float) and value.dtype.itemsize == 4:
-        from numpy import float32  # which made the value, or PyTorch, which imports it
+        from numpy import float32  # already imported, because it made the value
 
         return float(str(float32(number)))  # 0.001, not 0.0010000000474974513
     return number

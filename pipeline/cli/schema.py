@@ -7,7 +7,7 @@ about several settings are in `rules.py`.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.fields import FieldInfo
 
 from pipeline.core.hyperparameters import Hyperparameters
@@ -47,6 +47,12 @@ class StageConfig(BaseModel):
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
     has_experiments: ClassVar[bool] = False  # whether sweeps are saved in conf/
+    _choices: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """The files of groups that were chosen, such as small for team; no settings."""
+        return self._choices
 
 
 class DataConfig(StageConfig):
@@ -176,5 +182,5 @@ def text_keys(schema: Schema) -> set[str]:
     return {k for k, x in types.items() if contains(x, str) or contains(x, list)}
 
 
-KEYS = frozenset(fields(StageConfig))  # of all stages: those of conf/config.yaml
+KEYS = frozenset(fields(StageConfig))  # the keys of all stages, as in conf/config.yaml
 TEXT_KEYS = frozenset(text_keys(StageConfig))  # their values are taken as typed

@@ -14,18 +14,18 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
 from pipeline.cli.config import located, refuse
 from pipeline.cli.hydra_internals import header_package
 from pipeline.paths import displayed
 
-HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in a defaults list or a package
+HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
-# What takes the place of Hydra's own settings, by the start of their names.
+# What to use instead of Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
     "sweep.": "PIPELINE_OUTPUTS sets the folder of the results",
@@ -81,9 +81,12 @@ def parse(text: str, path: Path) -> dict[str, Any]:
 
 def one_line(error: Exception) -> str:
     """Return the message of an error of Hydra or YAML without line breaks."""
+    if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark):
+        what = ", ".join(filter(None, [error.context, error.problem]))
+        return f"line {mark.line + 1}, column {mark.column + 1}: {what}"
     text = str(error) or str(error.__cause__ or type(error).__name__)
     message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
-    return " ".join(message.replace('"<unicode string>", ', "").split())
+    return " ".join(message.split())
 
 
 def calls_resolver(text: str) -> bool:

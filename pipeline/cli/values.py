@@ -7,18 +7,19 @@ text is taken as it is typed.
 import itertools
 import os
 import re
+from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
+from pipeline.cli.source import NO_RESOLVER, calls_resolver
 
 MAX_VALUES = 100_000  # the combinations of a sweep
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
@@ -33,7 +34,7 @@ class SweepValues(list[Any]):
 
 
 class Choices(tuple[str, ...]):
-    """The choices of a group, each as an override of Hydra, such as team=small."""
+    """The choices of a group, each an override of Hydra: team=small, ~team, or ""."""
 
 
 def parse_value(key: str, text: str, schema: Schema) -> object:
@@ -54,27 +55,48 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     if contains(annotation, str):
         return _parse_texts(text) if is_varied else _unquote(text)
     value = _parse_number(key, text, integer=contains(annotation, int))
+    if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
+        rule = f"{shorten(f'{key}={text}')} is a list"
+        raise ConfigError(f"{rule}: for a sweep, write -m {key}={SweepValues(value)}")
     if isinstance(value, SweepValues | Interval) and not is_varied:
         raise ConfigError(f"{key}={shorten(text)} has several values: give only one")
     return value
 
 
-def parse_choices(word: str) -> Choices:
-    """Return the choices of a group: team=a,b gives two.
+def parse_choices(
+    word: str, names: Sequence[str], *, remedy: str | None = None
+) -> Choices:
+    """Return the choices of a group: team=a,b gives two, team=glob(*) all, null none.
+
+    Args:
+        word: The override.
+        names: Those of the files of the group.
+        remedy: Instead of several choices; None accepts them.
 
     Raises:
-        ConfigError: If Hydra cannot parse it.
+        ConfigError: If Hydra cannot parse it, or there is no such file.
     """
+    key, _, text = word.partition("=")
     try:
         override = OverridesParser.create().parse_override(word)
-        if not override.is_sweep_override():
+        value, is_sweep = override.value(), override.is_sweep_override()
+        if override.is_delete():
             return Choices([word])
-        prefix = word.partition("=")[0]
-        return Choices(f"{prefix}={name}" for name in override.sweep_string_iterator())
-    except (HydraException, NotImplementedError, ValueError) as error:
-        key = word.partition("=")[0]
-        reason = f"{shorten(word)} cannot be read ({one_line(error)})"
-        raise ConfigError(f"{reason}: write {key}=a,b") from None
+        if isinstance(value, Glob):
+            found = value.filter([*names])
+        else:
+            found = [*override.sweep_string_iterator()] if is_sweep else [text]
+    except (HydraException, NotImplementedError, ValueError):
+        rule = f"{shorten(word)} cannot be read"
+        raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
+    for name in found or [text]:
+        if name not in (*names, "null") and not name.startswith("["):
+            rule = f"{key} must be {' or '.join(names)}"
+            raise ConfigError(f"{rule}, got {name!r}")
+    if is_sweep and remedy:
+        raise ConfigError(f"{shorten(word)} has several values: {remedy}")
+    nothing = "" if key.startswith("+") else f"~{key}"
+    return Choices(nothing if name == "null" else f"{key}={name}" for name in found)
 
 
 def shorten(text: str) -> str:

@@ -1,8 +1,6 @@
-"""Reads the words of a command line: flags, choices of groups, and values of keys."""
+"""Reads the words of a command line: choices of groups, and values of keys."""
 
-import os
 import re
-from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Sequence
 
 from pipeline import ConfigError
@@ -10,35 +8,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.config import describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
-from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
-from pipeline.paths import user_path
-
-
-def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
-    """Split a command line into its flags and all other words.
-
-    Raises:
-        ConfigError: If a flag is invalid.
-    """
-    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--cfg", "-c", choices=["job"])
-    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--config-name", "-cn", default=Flags.name)
-    try:
-        found, words = parser.parse_known_args(arguments)
-    except ArgumentError as error:
-        raise ConfigError(str(error)) from None
-    folder, text = None, found.config_dir
-    if text:
-        folder = user_path(text, key="--config-dir").absolute()
-        if "://" in text or not os.path.isdir(folder):
-            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
-        rule = "must be the name of a file in conf/ or --config-dir, not a path"
-        raise ConfigError(f"--config-name {rule}, got {found.config_name!r}")
-    return Flags(found.multirun, found.cfg == "job", found.config_name, folder), words
+from pipeline.cli.values import parse_choices, parse_value, shorten
 
 
 def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
@@ -59,7 +29,7 @@ def read_words(
 
     Args:
         words: One word; several are refused, see `join_spaced`.
-        schema: That of the stage.
+        schema: The schema of the stage.
         flags: The flags of the command line.
 
     Raises:
@@ -84,7 +54,10 @@ def read_words(
         raise ConfigError(describe_hydra(key))
     names = flags.choices(group)
     if names is not None:
-        return key, _read_choices(word, key, names, flags)
+        if not equals and not name.startswith("~"):
+            raise ConfigError(f"{key} has no value: write {key}=value")
+        instead = None if flags.is_sweep else "add -m to run all of them"
+        return key, parse_choices(word, names, remedy=instead)
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
@@ -105,20 +78,3 @@ def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
     if not begun or begun[1] not in keys or word in keys:
         return False
     return bool(re.fullmatch("=?[^=-]*", word))
-
-
-def _read_choices(word: str, key: str, names: Sequence[str], flags: Flags) -> Choices:
-    """Return the choices of a group, which has files with these names."""
-    if "=" not in word and not word.startswith("~"):
-        raise ConfigError(f"{key} has no value: write {key}=value")
-    found = parse_choices(word)
-    for choice in found:
-        _, equals, name = choice.partition("=")
-        if equals and name not in (*names, "null") and not name.startswith("["):
-            rule = f"{key} must be {' or '.join(names)}"
-            raise ConfigError(f"{rule}, got {name!r}")
-    if len(found) > 1 and not flags.is_sweep:
-        text = word.partition("=")[2]
-        remedy = "add -m to run all of them"
-        raise ConfigError(f"{key}={text} has several values: {remedy}")
-    return found

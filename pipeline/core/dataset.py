@@ -47,7 +47,7 @@ class Dataset:
     """A data set with its original division into training and test images."""
 
     path: Path
-    sha256: str  # of the file at path
+    sha256: str  # the hash of the file at path
     train: LabeledImages
     test: LabeledImages
 

@@ -128,7 +128,7 @@ def train_network(
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
-    After torch.set_num_threads(1), its weights are identical to those of the command.
+    After torch.set_num_threads(1), its weights are identical to the command's.
 
     Args:
         split: The images; see `Dataset.training_split`.
@@ -162,7 +162,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
 def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
-    # Not with `logits`, which accepts gray levels only: the exercise also asks what a
+    # `logits` accepts gray levels only, but the exercise also asks what a
     # network learns from pixels that are not divided by 255.
     return _score(network.unchecked_logits(data.images), labels)
 

@@ -28,7 +28,7 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     """
     array = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
-        return np.require(array, requirements=["C", "W"])  # as PyTorch needs them
+        return np.require(array, requirements=["C", "W"])  # PyTorch needs both
     rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
     raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {_remedy(array)}")
 
@@ -147,8 +147,8 @@ class Network(nn.Module):
         Args:
             images: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot: 1 in the row of the class, else 0.
-            out: Receives the gradient of each tensor: weight and bias of layer_1, then
-                of layer_2; `views` creates these tensors from one vector.
+            out: Receives the gradient of each tensor: weight and bias of layer 1, then
+                of layer 2; `views` creates these tensors from one vector.
             logits: A tensor to which the logits are written.
 
         Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
@@ -189,7 +189,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def hidden_sums(self, images: GrayLevels) -> Float[Tensor, "n hidden"]:
-        """Compute the sums of layer_1 for gray-level images, before ReLU."""
+        """Compute the sums of layer 1 for gray-level images, before ReLU."""
         array = check_images(images)
         pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(array))
         return torch.cat([self.layer_1(batch) for batch in pixels])

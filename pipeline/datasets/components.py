@@ -22,7 +22,7 @@ from pipeline.unsure import OOD_QUANTILE
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
-# Of this module, with its constants, and of the one that selects the images.
+# The hashes of this module, with its constants, and of the one that selects images.
 CODE = files.json_sha256(
     [files.file_sha256(Path(__file__)), code_hashes()["dataset.py"]]
 )

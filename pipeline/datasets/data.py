@@ -18,7 +18,7 @@ class PreparedData:
     """A data set that is ready."""
 
     name: str
-    path: Path  # of its file; the other files are next to it
+    path: Path  # its file; the other files are next to it
     sha256: str
     summary: Mapping[str, Any]  # the content of <name>.json
     is_new: bool  # whether this call created it

@@ -63,7 +63,7 @@ class SourceError(Exception):
 class Source:
     """Where raw files come from."""
 
-    name: str  # for messages
+    name: str  # what messages call it
     # Takes the sha256 of each missing file by its name, and yields the files that the
     # source has; raises one of UNUSABLE if the source cannot be used.
     read: Callable[[Mapping[str, str]], Files]
@@ -74,7 +74,7 @@ class RawFiles:
     """Four IDX files, and the sources from which they can be downloaded."""
 
     folder: str  # as in torchvision; the files are in its subfolder raw
-    sha256: tuple[str, str, str, str]  # of the uncompressed files, as in RAW_FILES
+    sha256: tuple[str, str, str, str]  # of each file in RAW_FILES, uncompressed
     sources: tuple[Source, ...] = ()  # tried in this order
 
     def read(self, folder: Path) -> tuple[LabeledImages, LabeledImages]:

@@ -21,7 +21,7 @@ from pipeline.files import list_folder
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
 MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
-OTHER_FORMATS = {  # by their first bytes
+OTHER_FORMATS = {  # the first bytes of files in other formats
     b"PK": "is a ZIP archive; unpack it first",
     b"<": "is an HTML page, not the file itself; download it again",
     b"vers": "is a Git LFS pointer; run git lfs pull",

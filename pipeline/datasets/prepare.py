@@ -102,7 +102,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     Commands call this once, when they start: it is the only function that accepts a
     folder of the user. The stem of the returned path is the name of the data set.
 
-    Beside `<name>.safetensors`, it writes the principal components of the classes, two
+    Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
     the sha256 of the file. A file that does not match it is renamed to `.bad` and
     created again. If another file is missing, only this one is created again.

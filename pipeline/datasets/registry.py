@@ -42,7 +42,7 @@ class DatasetSpec:
     # Returns all images in their original size, and their labels; `evaluate` then
     # preprocesses them for other networks, instead of using the test images unchanged.
     originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
-    # Whether its images are straightened; images from elsewhere then are, too.
+    # Whether its images are straightened; all other images then are straightened, too.
     is_upright: bool = False
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What describes the images of a data set: counts, pixels, the mean of each class."""
+"""Statistics of the images of a data set: counts, pixels, the mean of each class."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,7 +9,7 @@ from pipeline.core.dataset import Dataset
 
 
 class Counts(BaseModel):
-    """The number of images, and of those of each class."""
+    """The number of all images, and of the images of each class."""
 
     images: int
     per_class: list[int] = Field(min_length=CLASSES, max_length=CLASSES)
@@ -57,7 +57,7 @@ def describe(dataset: Dataset) -> dict[str, object]:
         }
         for part, images in (("train", dataset.train), ("test", dataset.test))
     }
-    # From the number of pixels of each level; as floats, the images need 400 MB.
+    # Computed from the number of pixels of each level: as floats, images need 400 MB.
     levels = np.bincount(dataset.train.images.ravel(), minlength=256)
     fractions, values = levels / levels.sum(), np.arange(256) / 255
     mean = float(fractions @ values)

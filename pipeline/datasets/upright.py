@@ -28,7 +28,7 @@ from pipeline.terminal import status
 Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
 
 ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
-MEAN_SLANT = -113  # of MNIST's 60,000 training images: -0.111; digits lean to the right
+MEAN_SLANT = -113  # the mean of MNIST's training images: they lean to the right
 MAX_SLANT = ONE  # a larger slant, in either direction, is treated as this one
 PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
 FRACTIONS = 256  # a position between two columns is measured in parts of a column

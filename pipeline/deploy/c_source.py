@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline import WHITE
 from pipeline.core import CLASSES
 from pipeline.datasets import spec
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.text import printable
 
@@ -24,12 +24,12 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
-MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
+MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c."""
-    network = model.integers
+    network, width = model.integers, BIT_WIDTHS[model.integers.bits]
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
     environment = Environment(
@@ -46,9 +46,10 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     dataset = spec(model.trained.dataset)
     names = dataset.class_names
     values = {
-        "model": model,
+        "report": model.report,
         "network": network,
-        "packed": pack_weights(network),
+        "width": width,
+        "packed": width.pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,
@@ -77,34 +78,11 @@ def literal(text: str) -> str:
     return '"' + "".join(chr(b) if b in safe else f"\\{b:03o}" for b in content) + '"'
 
 
-def pack_weights(network: IntegerNetwork) -> UInt8[np.ndarray, " bytes"]:
-    """Return the table: pixel by pixel, and for each pixel neuron by neuron.
-
-    There are no gaps between pixels. The first weight of a byte is in its lowest bits,
-    and unused bits of the last byte are 0.
-    """
-    weights = network.weights_1.T.ravel()  # (784 * hidden)
-    if network.bits == 8:
-        return weights.view(np.uint8)
-    if network.bits == 4:
-        codes = weights + 8
-    elif network.bits == 2:
-        codes = weights % 3
-    else:
-        codes = weights > 0
-    codes = codes.astype(np.uint8)
-    allowed = (1 << network.bits) - (network.bits == 2)
-    assert codes.max() < allowed, "a weight does not fit in its bits"
-    # (784 * hidden, bits), the lowest bit first
-    bits = codes[:, None] >> np.arange(network.bits, dtype=np.uint8) & 1
-    return np.packbits(bits, bitorder="little")
-
-
 def selftest_rows(model: QuantizedModel) -> list[int]:
     """Select test images that together activate each hidden neuron, if possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
-    output is 2 to 254: then a wrong shift, or a wrong weight of layer_2, changes a
+    output is 2 to 254: then a wrong shift, or a wrong weight of layer 2, changes a
     logit. Neurons that only reach an output of 1 come last.
     """
     network, images = model.integers, model.dataset.test.images[:CANDIDATES]

@@ -21,7 +21,7 @@ HEADER = 2  # bytes that a program writes before the results of the images
 class Outputs:
     """What an implementation computes for some images."""
 
-    sums: Int64[np.ndarray, "n hidden"]  # of layer_1
+    sums: Int64[np.ndarray, "n hidden"]  # of layer 1
     logits: Int64[np.ndarray, "n 10"]
 
     @classmethod
@@ -51,11 +51,11 @@ class Outputs:
 class Check:
     """The result of a comparison with the reference."""
 
-    name: str  # of the implementation, such as "C code, gcc 14.2.0"
-    images: int = 0  # that were compared
+    name: str  # the implementation, such as "C code, gcc 14.2.0"
+    images: int = 0  # the number of compared images
     compared: str = "sums and logits"  # the values that were compared
     difference: str = ""  # the first one; "" if there is none
-    skipped: str = ""  # why the comparison could not be made; "" if it was
+    skipped: str = ""  # why nothing was compared; "" if it was
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
 
 
@@ -96,12 +96,12 @@ def compare(
 
 def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
     """Return a line for each comparison of exports; those not run come last."""
-    images: dict[tuple[bool, str], list[int]] = {}  # by whether it was skipped
+    images: dict[tuple[bool, str], list[int]] = {}  # by (skipped, text)
     for checks in exports:
         for check in checks:
             text = f"{check.name}: {check.skipped or check.compared}"
             images.setdefault((bool(check.skipped), text), []).append(check.images)
-    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
+    lines = ["Compared with NumPy (integers) and with PyTorch (floating point):"]
     for (skipped, text), counts in sorted(images.items(), key=lambda item: item[0][0]):
         start = "  not run  " if skipped else "  equal    "
         text += "" if skipped else f" of {sum(counts):,} images"

@@ -10,7 +10,7 @@ from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
-from pipeline.deploy import ExportedNetwork, ExportedNetworks
+from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
 from pipeline.model import (
     TrainedModel,
@@ -23,7 +23,7 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
 
-MAX_SILENT = 10  # neurons in a message
+MAX_INACTIVE = 10  # neurons in a message
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,23 @@ class ExportResult:
     """The exports of one network, or of several."""
 
     exported: tuple[ExportedNetwork, ...]
-    folder: Path  # of its own with its files, if they are recorded
-    run_id: str | None  # of the MLflow run of the network or of the sweep
+    folder: Path  # with the files; if they are recorded, in the store
+    run_id: str | None  # the MLflow run of the network or of the sweep
     copied: bool | None  # whether the server has all of it; None without a server
 
 
-def export(cfg: ExportConfig, bit_widths: Sequence[int | str]) -> ExportResult:
+def export(configs: Sequence[ExportConfig]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    The bit widths are those of `cfg` if `bit_widths` is empty.
+    The configurations differ only in the bit width.
     """
+    cfg, bits = configs[0], [each.bits for each in configs]
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1], folder=data_dir())
-    bits = bit_widths or [cfg.bits]
-    numbers = deploy.BIT_WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
+    numbers = [*deploy.BIT_WIDTHS]
+    if "all" not in bits:
+        numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
@@ -92,10 +94,10 @@ def _select_networks(
     return [({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
-    described: dict[str | None, tuple[Run, list[str]]] = {}  # by the id of the run
+    described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
         exported, child = results[each], run
         exported.write(folder / each.folder)
@@ -107,7 +109,7 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
-        child.describe_results({"Accuracy of the last export": ", ".join(accuracies)})
+        child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
@@ -121,18 +123,16 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 
 
-def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
+def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record the table and the plot of several exports."""
     paths = deploy.write_sizes(results, folder)
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy and bytes of the tables": text})
+    run.add_results({"Exports": text})
 
 
-def _write_page(
-    results: ExportedNetworks, dataset: Dataset, folder: Path, run: Run
-) -> str:
+def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
     """Write and record the page of a network in floating point and in integers.
 
     Return its path as the command prints it, or why there is none.
@@ -148,22 +148,21 @@ def _write_page(
         path.write_text(page, "utf-8")
         run.log_files("export", [path])
         text = str(displayed(results_dir("export") / path.name))
-        link = run.link(f"export/{path.name}", f"artifacts/export/{path.name}")
+        title = "interactive page of all bit widths"
+        link = run.link(title, f"artifacts/export/{path.name}")
+        run.add_links({"page of exports": link})
     else:
-        text = link = reason_for_no_page(trained.network)
-    run.describe_results({"Interactive page of all bit widths": link})
+        text = reason_for_no_page(trained.network)
     return text
 
 
-def _print(
-    cfg: ExportConfig, results: ExportedNetworks, run: Run, *, page: str
-) -> None:
+def _print(cfg: ExportConfig, results: ExportsByJob, run: Run, *, page: str) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(_describe_silent_neurons(exports))
+        paragraphs.append(_describe_inactive_neurons(exports))
     best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
     if plot.exists():
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -182,14 +181,15 @@ def _print(
         say(next_steps({command: "shows a sum in integers"}))
 
 
-def _describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
+def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with neurons whose output is always 0."""
     lines = []
     for exported in exports:
-        names = [neuron_name(1, j) for j in exported.silent_neurons]
+        names = [neuron_name(1, j) for j in exported.inactive_neurons]
         if names:
-            more = f" and {len(names) - MAX_SILENT:,} more" * (len(names) > MAX_SILENT)
-            listed = ", ".join(names[:MAX_SILENT]) + more
+            others = len(names) - MAX_INACTIVE
+            more = f" and {others:,} more" * (others > 0)
+            listed = ", ".join(names[:MAX_INACTIVE]) + more
             rule = f"output 0 for every training image ({exported.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """Quantization-aware training: adapts a trained network to few bits.
 
-The forward and backward passes use the quantized weights of layer_1. Adam updates the
+The forward and backward passes use the quantized weights of layer 1. Adam updates the
 weights in floating point, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
@@ -16,7 +16,7 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.loop import shuffled_batches
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.optimizer import Adam
-from pipeline.deploy.quantization import quantize_weights
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
@@ -27,8 +27,8 @@ def finetune(
 ) -> Iterator[Network]:
     """Train a copy of a network so that it works with weights of `bits` bits.
 
-    The seed determines the order of the images. Yields the copy after each epoch; its
-    weights are floats, which `quantize` rounds.
+    The seed determines the order of the images. Yields the copy after each epoch, with
+    weights in floating point, which `quantize` rounds.
     """
     network, rounded = (network_from(snapshot(network)) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)
@@ -53,5 +53,5 @@ def finetune(
 
 def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
     """Return the real numbers that quantized weights represent."""
-    q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
+    q, scale = BIT_WIDTHS[bits].quantize(weights.numpy().astype(np.float64))
     return torch.from_numpy(np.float32(q * scale[:, None]))

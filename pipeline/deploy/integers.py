@@ -23,36 +23,36 @@ class IntegerNetwork:
     """A quantized network; c/number_format.txt documents its number format.
 
     What an integer of 1 stands for follows from weight ≈ scale_1 · weights_1 and from
-    pixel = gray / 255: for a sum and a bias of layer_1, `sum_unit` = scale_1 / 255; for
+    pixel = gray / 255: for a sum and a bias of layer 1, `sum_unit` = scale_1 / 255; for
     an output, `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift;
-    for a logit and a bias of layer_2, scale_2; and for a weight of layer_2, which
+    for a logit and a bias of layer 2, scale_2; and for a weight of layer 2, which
     multiplies an output, scale_2 / output_unit.
     """
 
-    bits: int  # of a weight of layer_1: 8, 4, 2 or 1
-    weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1
-    biases_1: Int32[np.ndarray, " hidden"]  # biases of layer_1
+    bits: int  # bits for each weight of layer 1: 8, 4, 2 or 1
+    weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer 1
+    biases_1: Int32[np.ndarray, " hidden"]  # biases of layer 1
     shifts: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
-    weights_2: Int8[np.ndarray, "10 hidden"]  # weights of layer_2
-    biases_2: Int32[np.ndarray, "10"]  # biases of layer_2
-    scale_1: Float[np.ndarray, " hidden"]  # of a weight of layer_1
-    scale_2: float  # of a logit
+    weights_2: Int8[np.ndarray, "10 hidden"]  # weights of layer 2
+    biases_2: Int32[np.ndarray, "10"]  # biases of layer 2
+    scale_1: Float[np.ndarray, " hidden"]  # scales of the weights of layer 1
+    scale_2: float  # the scale of the logits
 
     @property
     def hidden(self) -> int:
-        """The number of neurons in layer_1."""
+        """The number of neurons in layer 1."""
         return len(self.biases_1)
 
     @property
     def table_bytes(self) -> int:
-        """The bytes of all arrays, the weights of layer_1 packed, without scales."""
+        """The bytes of all arrays, the weights of layer 1 packed, without scales."""
         packed = (self.weights_1.size * self.bits + 7) // 8
         others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)
 
     @property
     def sum_unit(self) -> Float[np.ndarray, " hidden"]:
-        """The real number that a sum of 1 of each neuron of layer_1 stands for."""
+        """The real number that a sum of 1 of each neuron of layer 1 stands for."""
         return self.scale_1 / WHITE
 
     @property
@@ -68,7 +68,7 @@ class IntegerNetwork:
     def sums(
         self, images: UInt8[np.ndarray, "n 28 28"]
     ) -> Int64[np.ndarray, "n hidden"]:
-        """Compute the sums of layer_1, biases included."""
+        """Compute the sums of layer 1, biases included."""
         weights = self.weights_1.T.astype(np.int64)
         biases = self.biases_1.astype(np.int64)
         pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
@@ -77,18 +77,18 @@ class IntegerNetwork:
     def shifted(
         self, sums: Int64[np.ndarray, "n hidden"]
     ) -> Int64[np.ndarray, "n hidden"]:
-        """Compute the sums of layer_1 after ReLU and shift."""
+        """Compute the sums of layer 1 after ReLU and shift."""
         positive = np.maximum(sums, 0)
         return np.asarray((positive + self.rounding) >> self.shifts.astype(np.int64))
 
     def activations(
         self, sums: Int64[np.ndarray, "n hidden"]
     ) -> Int64[np.ndarray, "n hidden"]:
-        """Compute the outputs of layer_1, 0 to 255, from its sums."""
+        """Compute the outputs of layer 1, 0 to 255, from its sums."""
         return np.asarray(np.minimum(self.shifted(sums), WHITE))
 
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
-        """Compute the logits from the sums of layer_1."""
+        """Compute the logits from the sums of layer 1."""
         weights = self.weights_2.T.astype(np.int64)
         biases = self.biases_2.astype(np.int64)
         parts = (sums[row : row + BATCH] for row in range(0, len(sums), BATCH))

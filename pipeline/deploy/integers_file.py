@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantization import BIT_WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
@@ -22,7 +22,7 @@ STORED_NAMES = {
     "weights_2": "q2",
     "biases_2": "b2q",
 }
-INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
+INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
 RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
 
 
@@ -63,7 +63,8 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     if (
         actual != expected
         or hidden == 0
-        or metadata.get("bits") not in BIT_WIDTHS
+        or metadata.get("bits") not in [*BIT_WIDTHS]
+        or not BIT_WIDTHS[metadata["bits"]].represents(tensors["q1"])
         or (tensors["shift"] >= 32).any()
         or not all(
             (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()
@@ -86,7 +87,8 @@ def find_export(
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file of an export with the most bits, and its content.
 
-    A damaged file is an error only if no other file has integers of the network.
+    Of two with equal bits, it is that of the run. A damaged file is an error only if no
+    other file has integers of the network.
 
     Args:
         folder: The folder of the last export, which can be of another network.
@@ -107,6 +109,6 @@ def find_export(
                 damaged = error
     own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
     if own:
-        return max(own, key=lambda each: each[1].bits)
+        return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
     problem = damaged or f"{displayed(folder)} has no integers of this network"
     raise UserError(f"{problem}: {command} writes them")

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.core.dataset import Dataset, LabeledImages
-from pipeline.deploy.exported import ExportedNetwork
+from pipeline.deploy.bit_widths import BIT_WIDTHS
+from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantization import LARGEST_WEIGHTS
+from pipeline.deploy.integers_file import find_export
 from pipeline.interpret import (
     IntegerSum,
     ModelAnalysis,
@@ -20,6 +22,8 @@ from pipeline.interpret import (
 from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
+from pipeline.paths import displayed
+from pipeline.terminal import counted, wrap
 
 
 def render_page(
@@ -45,7 +49,7 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
     return PageIntegers(
         data=BitWidthData(
             bits=network.bits,
-            largest_weight=LARGEST_WEIGHTS[network.bits],
+            largest_weight=BIT_WIDTHS[network.bits].largest,
             finetune=measured.finetune,
             scale_2=network.scale_2,
             table_bytes=measured.table_bytes,
@@ -57,19 +61,57 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
     )
 
 
+def add_exported_integers(
+    sums: Mapping[str, PreActivation],
+    image: UInt8[np.ndarray, "28 28"],
+    *,
+    trained: TrainedModel,
+    folder: Path,
+    command: str,
+) -> tuple[dict[str, QuantizedPreActivation], str]:
+    """Add the integers of an export to the sums of a network for an image.
+
+    Args:
+        sums: The result of `pre_activations`.
+        image: The image.
+        trained: The network.
+        folder: See `find_export`.
+        command: See `find_export`.
+
+    Returns:
+        The sums in floats and in integers, and a paragraph that says where the
+        integers come from, and why they differ from the weights.
+    """
+    path, network, metadata = find_export(
+        folder,
+        trained.path.resolve().parent.parent / "export",  # of a run
+        weights_sha256=trained.sha256,
+        command=command,
+    )
+    bit_width = counted(network.bits, "bit")
+    text = f"Integers: {displayed(path)}, {bit_width} per weight of layer 1."
+    if finetune := metadata.get("finetune", 0):
+        text += (
+            f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
+            "weights were rounded. The floating-point values are those before "
+            "fine-tuning, so the weights differ by more than the rounding error."
+        )
+    return add_integers(sums, network, image), wrap(text, indent=0)
+
+
 def add_integers(
     sums: Mapping[str, PreActivation],
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
 ) -> dict[str, QuantizedPreActivation]:
-    """Return the sums of `pre_activations`, each with the same sum in integers."""
+    """Return the sums of `pre_activations` in floats and in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
     (outputs,), (shifted,) = network.activations(hidden), network.shifted(hidden)
     both = {}
-    for name, neuron in sums.items():
-        k = neuron.number - 1
-        if neuron.layer == 1:
+    for name, in_floats in sums.items():
+        k = in_floats.neuron
+        if in_floats.layer == 1:
             weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
             values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
@@ -84,5 +126,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = QuantizedPreActivation(**vars(neuron), integers=integers)
+        both[name] = QuantizedPreActivation(**vars(in_floats), integers=integers)
     return both

@@ -75,7 +75,7 @@ def _difference(
     largest = np.abs(expected).max(axis=1, keepdims=True, initial=1)
     for name, actual, wanted, limit in (
         ("logits", logits, expected, TOLERANCE * largest),
-        # Of the logits in the file: a large logit has a large rounding error.
+        # The limit is relative to the logits: a large logit has a large rounding error.
         ("probabilities", probabilities, softmax(logits, axis=1), TOLERANCE),
     ):
         wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong, too

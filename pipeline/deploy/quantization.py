@@ -1,7 +1,7 @@
 """Converts a trained network to integers.
 
 c/number_format.txt has the formulas, which use shifts but no divisions; `integers.py`
-computes them.
+computes them, and `bit_widths.py` rounds the weights of layer 1.
 """
 
 import numpy as np
@@ -10,13 +10,8 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from pipeline import WHITE, UserError, neuron_name
 from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
+from pipeline.deploy.bit_widths import BIT_WIDTHS, round_half_up
 from pipeline.deploy.integers import LIMIT, IntegerNetwork
-
-# By the bits of a weight of layer_1: -n to n. With 1 bit, there is no 0.
-LARGEST_WEIGHTS = {8: 127, 4: 7, 2: 1, 1: 1}
-BIT_WIDTHS = tuple(LARGEST_WEIGHTS)
-TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
-CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 
 
 def quantize(
@@ -27,14 +22,14 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The bit width of the weights of layer_1; those of layer_2 have 8 bits.
+        bits: The bit width of the weights of layer 1; layer 2 always has 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.
     """
     check_weights(network, bits=bits)
     w1, bias, w2, b2 = _tensors(network)
-    weights_1, scale_1 = quantize_weights(w1, bits=bits)
+    weights_1, scale_1 = BIT_WIDTHS[bits].quantize(w1)
     biases_1 = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
     shifts = fitting_shifts(largest_sums(weights_1, biases_1, images))
     # The weights of the outputs in integers; `IntegerNetwork` derives the units.
@@ -63,64 +58,14 @@ def check_weights(network: Network, *, bits: int) -> None:
             "the weights of the network must be finite: train the network again"
         )
     if np.ptp(w1) == 0 or np.ptp(w2) == 0:
-        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
+        layer = "layer 1" if np.ptp(w1) == 0 else "layer 2"
         raise UserError(f"all weights of {layer} are equal: train the network first")
     zero = np.flatnonzero(~w1.any(axis=1))
-    if bits == 1 and len(zero):
+    if not BIT_WIDTHS[bits].has_zero and len(zero):
         name = neuron_name(1, int(zero[0]))
         raise UserError(
             f"all weights of {name} are 0, and 1 bit has no 0: use bits=2 or more"
         )
-
-
-def quantize_weights(
-    weights: Float[np.ndarray, "hidden 784"], *, bits: int
-) -> tuple[np.ndarray, Float[np.ndarray, " hidden"]]:
-    """Quantize each neuron with a scale of its own, so that weights ≈ scale · q.
-
-    All operations are exact or rounded as IEEE 754 defines it, so the result is the
-    same on every processor.
-
-    Returns:
-        q, int8 of shape (hidden, 784), and the scales. A neuron whose weights are all 0
-        has the scale 1.
-    """
-    sizes, largest = np.abs(weights), LARGEST_WEIGHTS[bits]
-    mean = _row_sums(sizes) / PIXELS  # (hidden, 1)
-    if bits == 8:
-        scale = sizes.max(axis=1, keepdims=True) / largest
-    elif bits == 4:
-        scale = CLIP_4_BITS * mean / largest
-    elif bits == 2:
-        large = sizes > TERNARY_THRESHOLD * mean
-        count = np.maximum(large.sum(axis=1, keepdims=True), 1)
-        scale = _row_sums(sizes * large) / count
-    else:
-        scale = mean
-    scale = np.where(scale > 0, scale, 1.0)
-    if bits == 1:
-        q = np.where(weights < 0, -1, 1)  # 1 bit has no 0
-    elif bits == 2:
-        q = np.copysign(large, weights)
-    else:
-        q = round_half_up(weights / scale).clip(-largest, largest)
-    return q.astype(np.int8), scale[:, 0]
-
-
-def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
-    """Add non-negative numbers; the result does not depend on their order.
-
-    They are added as integers of at most 2^52, so the sums are below 2^62.
-    """
-    _, exponent = np.frexp(sizes.max(axis=1, keepdims=True))
-    integers = np.rint(sizes * np.ldexp(1.0, 52 - exponent)).astype(np.int64)
-    totals = integers.sum(axis=1, keepdims=True).astype(np.float64)
-    return np.asarray(np.ldexp(totals, exponent - 52))
-
-
-def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Round to the nearest integer, and halves up."""
-    return np.floor(values + 0.5)
 
 
 def largest_sums(

@@ -1,4 +1,4 @@
-"""A quantized network together with the trained network it comes from."""
+"""A quantized network, together with the trained network that it represents."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,9 +13,30 @@ from pipeline.core.threads import one_thread
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
+from pipeline.interpret.measurements import accuracy
 from pipeline.model import TrainedModel
 
-FINETUNING_EPOCHS = 10  # for finetune=null with fewer than 8 bits; otherwise 0
+FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The content of report.json, which is the same on every machine.
+
+    After fine-tuning, it depends on the type of the processor, as training does.
+    Accuracies are those on the test images, in [0, 1].
+    """
+
+    bits: int  # of a weight of layer_1
+    finetune: int  # epochs of fine-tuning
+    hidden: int  # neurons
+    dataset: str
+    test_images: int
+    accuracy: float  # in integers
+    float_accuracy: float  # of the trained network
+    same_answers: float  # fraction of test images that both predict equally
+    table_bytes: int  # the size of the parameters in flash
+    weights_sha256: str  # of the trained network
 
 
 @dataclass(frozen=True)
@@ -23,7 +44,7 @@ class QuantizedModel:
     """A trained network, the integers made of it, and what both predict."""
 
     trained: TrainedModel
-    dataset: Dataset  # of the training
+    dataset: Dataset  # the data set of the training
     integers: IntegerNetwork
     finetuning_epochs: int
 
@@ -43,7 +64,7 @@ class QuantizedModel:
             trained: The trained network. The seed of its training also shuffles the
                 images of fine-tuning.
             dataset: Its data set.
-            bits: The bit width of the weights of layer_1, one of `BIT_WIDTHS`.
+            bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
             finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 
@@ -76,23 +97,25 @@ class QuantizedModel:
         """The classes of the test images according to the trained network."""
         return self.trained.network.classify(self.dataset.test.images)
 
-    @property
-    def accuracy(self) -> float:
-        """The fraction of test images that the integers classify correctly."""
-        return float((self.predictions == self.dataset.test.labels).mean())
-
-    @property
-    def float_accuracy(self) -> float:
-        """The fraction of test images that the trained network classifies correctly."""
-        return float((self.float_predictions == self.dataset.test.labels).mean())
-
-    @property
-    def same_predictions(self) -> float:
-        """The fraction of test images for which both predict the same class."""
-        return float((self.predictions == self.float_predictions).mean())
+    @cached_property
+    def report(self) -> ExportReport:
+        """What was measured, and what it was measured on."""
+        labels = self.dataset.test.labels
+        return ExportReport(
+            bits=self.integers.bits,
+            finetune=self.finetuning_epochs,
+            hidden=self.integers.hidden,
+            dataset=self.dataset.name,
+            test_images=len(labels),
+            accuracy=accuracy(self.predictions, labels),
+            float_accuracy=accuracy(self.float_predictions, labels),
+            same_answers=float((self.predictions == self.float_predictions).mean()),
+            table_bytes=self.integers.table_bytes,
+            weights_sha256=self.trained.sha256,
+        )
 
     @cached_property
-    def silent_neurons(self) -> list[int]:
+    def inactive_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
         if self.integers.shifts.all():  # a shift is 0 unless a sum is above 255
             return []

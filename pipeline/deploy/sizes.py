@@ -11,8 +11,8 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files
-from pipeline.deploy.export_jobs import ExportedNetworks, ExportJob
-from pipeline.deploy.exported import ExportedNetwork
+from pipeline.deploy.exported_network import ExportedNetwork
+from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.sweeps.configurations import pareto_front
 from pipeline.terminal import counted
 from pipeline.text import table
@@ -24,10 +24,10 @@ COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
     *("accuracy", "float_accuracy", "same_answers"),
 )
-MAX_ROWS = 40  # of the table in the terminal
+MAX_ROWS = 40  # in the table in the terminal
 
 
-def write_sizes(results: ExportedNetworks, folder: Path) -> list[Path]:
+def write_sizes(results: ExportsByJob, folder: Path) -> list[Path]:
     """Write the plot and the table to a folder; return their paths."""
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     files.write_csv(paths[1], [_row(*item) for item in results.items()])
@@ -42,7 +42,7 @@ def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
     return {**job.swept, **values, **run}
 
 
-def smallest(results: ExportedNetworks) -> ExportJob:
+def smallest(results: ExportsByJob) -> ExportJob:
     """Return the smallest network that is at most `MARGIN` worse than the best one."""
 
     def order(job: ExportJob) -> tuple[int, float]:
@@ -54,11 +54,11 @@ def smallest(results: ExportedNetworks) -> ExportJob:
     return min(near, key=order)
 
 
-def _best(results: ExportedNetworks) -> ExportJob:
+def _best(results: ExportsByJob) -> ExportJob:
     return max(results, key=lambda each: results[each].report.accuracy)
 
 
-def describe_sizes(results: ExportedNetworks) -> str:
+def describe_sizes(results: ExportsByJob) -> str:
     """Name the most accurate network, and the smallest one that is nearly as good."""
     texts = []
     for each in (_best(results), smallest(results)):
@@ -71,7 +71,7 @@ def describe_sizes(results: ExportedNetworks) -> str:
     return f"best: {texts[0]}; the smallest within {margin}: {texts[1]}"
 
 
-def sizes_table(results: ExportedNetworks) -> str:
+def sizes_table(results: ExportsByJob) -> str:
     """Return a table of the results, the smallest first."""
     first = next(iter(results))
     columns = ("bits", "finetune", "accuracy", "float", "same predictions", "bytes")
@@ -88,7 +88,7 @@ def sizes_table(results: ExportedNetworks) -> str:
     return text
 
 
-def plot(results: ExportedNetworks) -> Image:
+def plot(results: ExportsByJob) -> Image:
     """Plot accuracy against bytes, with a line for each bit width.
 
     Networks of one size are on one line, and the bit widths are their captions.
@@ -128,7 +128,7 @@ def plot(results: ExportedNetworks) -> Image:
     )
 
 
-def _finetuning_note(results: ExportedNetworks) -> str:
+def _finetuning_note(results: ExportsByJob) -> str:
     """Return why few bits can be the most accurate, as another line of the title."""
     tuned = {each.bits for each in results if results[each].report.finetune}
     if not tuned:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,21 +27,27 @@ from pipeline.model import (
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
-from pipeline.text import table
+from pipeline.text import readable, short_repr, table
 from pipeline.tracking import Run
 
-Metrics = dict[str, dict[str, float | int]]  # by the name of the set
+Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The results of a network for several test sets."""
 
-    results: tuple[Predictions, ...] = field(repr=False)
-    metrics: Metrics  # of each set by name: the content of metrics.json
-    folder: Path  # of its own with its files, if it is recorded
-    run_id: str | None  # of the MLflow run of the network
+    results: tuple[Predictions, ...]
+    metrics: Metrics  # the content of metrics.json: the metrics of each set
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the MLflow run of the network
     copied: bool | None  # whether the server has all of it; None without a server
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all images."""
+        accuracy = {name: readable(x["accuracy"]) for name, x in self.metrics.items()}
+        places = {"run_id": self.run_id, "folder": self.folder}
+        return short_repr(self, accuracy=accuracy, **places)
 
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
@@ -63,7 +69,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     ):
         write_results(results, metrics, partial)
         run.log_files("evaluate", sorted(partial.iterdir()))
-        run.describe_results(_description(metrics, run))
+        run.add_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
     say(f"\n{_summary(metrics)}\n")

@@ -92,8 +92,9 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
     Raises:
         ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).
     """
+    is_one = array.shape == (SIDE, SIDE) and "uint8" in str(array.dtype)
     try:
-        pixels = check_images(array[None] if array.shape == (SIDE, SIDE) else array)
+        pixels = check_images(array[None] if is_one else array)
     except UserError as error:
         raise ConfigError(str(error)) from None
     if not len(pixels):

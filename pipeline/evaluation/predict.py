@@ -1,9 +1,7 @@
 """The command `predict`: classifies single images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
@@ -36,7 +34,7 @@ MAX_PLOTTED = 60  # images in preparation.png
 class PredictResult:
     """The predictions for several images."""
 
-    predictions: Predictions = field(repr=False)
+    predictions: Predictions
     folder: Path  # with its files
 
 
@@ -90,10 +88,8 @@ def _conclusion(predictions: Predictions) -> str:
             return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
-    labels = predictions.source.labels
-    rows = [row for row, label in enumerate(labels) if label is not None]
-    correct = [labels[row] == predictions.classes[row] for row in rows]
-    is_correct = np.array(correct, bool) & predictions.have_ink[rows]
+    is_labeled = [label is not None for label in predictions.source.labels]
+    is_correct = predictions.is_correct[is_labeled]
     if not is_correct.size:
         return ""
     noun = "image" if is_correct.size == len(predictions) else "labeled image"

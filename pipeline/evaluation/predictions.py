@@ -14,7 +14,7 @@ from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
-from pipeline.terminal import counted
+from pipeline.text import short_repr
 from pipeline.unsure import TEXTS, Reason, images_of
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
@@ -25,13 +25,14 @@ class Predictions:
     """What was predicted: the output of a network for each image of a set."""
 
     prepared: PreparedImages
-    spec: DatasetSpec  # of the network's data set
+    spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
-        return f"<Predictions for {counted(len(self), 'image')}>"
+        first = [*map(int, self.classes[:10])]
+        return short_repr(self, images=len(self), first_classes=first)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -53,15 +54,22 @@ class Predictions:
         rows = np.arange(len(self))
         return np.asarray(self.probabilities[rows, self.classes])
 
+    @cached_property
+    def have_ink(self) -> Bool[np.ndarray, " n"]:
+        """Which images show something; the class of the others is arbitrary."""
+        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
+
+    @cached_property
+    def is_correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether the class is the label; False for an image without label or ink."""
+        pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
+        equal = np.array([label == k for label, k in pairs], bool)
+        return np.asarray(equal & self.have_ink)
+
     @property
     def sure(self) -> list[bool | None]:
         """Whether each prediction is sure; None without a detector."""
         return [None if reason is None else not reason for reason in self.reasons]
-
-    @property
-    def have_ink(self) -> Bool[np.ndarray, " n"]:
-        """Which images show something; the network is not asked about the others."""
-        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
 
     @property
     def source(self) -> ImageSet:

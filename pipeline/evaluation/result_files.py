@@ -15,7 +15,7 @@ from pipeline.plots.evaluation import evaluation_scores
 from pipeline.terminal import counted
 from pipeline.text import printable
 
-MAX_MISTAKES = 24  # in the plot
+MAX_MISTAKES = 24  # images in the plot
 MAX_CAPTION = 16  # characters; more would overlap
 TABLES = {
     "answers.csv": scores.per_image,
@@ -43,21 +43,20 @@ def write_results(
 
 def plot_scores(result: Predictions) -> Image.Image:
     """Plot the confusion matrix and the reliability diagram."""
-    matrix, n = confusion_matrix(result), len(result)
-    number = counted(n, "image")
+    matrix, accuracy = confusion_matrix(result), result.is_correct.mean()
+    number = counted(len(result), "image")
     return evaluation_scores(
         matrix,
         np.array([[*row.values()] for row in scores.calibration(result)]),
         label_names=result.label_names,
         class_names=result.spec.class_names,
-        title=f"{result.source.name}: {matrix.trace() / n:.2%} of {number} classified "
-        "correctly",
+        title=f"{result.source.name}: {accuracy:.2%} of {number} classified correctly",
     )
 
 
 def plot_mistakes(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
-    count = int((result.source.known_labels != result.classes).sum())
+    count = int((~result.is_correct).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_MISTAKES:
@@ -67,9 +66,9 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 
 def mistakes(result: Predictions) -> list[plots.Captioned]:
     """Return the most confident wrong predictions, with their captions."""
-    classes, confidence = result.classes, result.confidence
-    labels = result.source.known_labels
-    rows = np.flatnonzero(labels != classes)
+    classes, labels = result.classes, result.source.known_labels
+    confidence = np.where(result.have_ink, result.confidence, 0)  # without ink: last
+    rows = np.flatnonzero(~result.is_correct)
     order = np.argsort(-confidence[rows], kind="stable")
     images = []
     for row in rows[order][:MAX_MISTAKES]:
@@ -78,6 +77,9 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         file = f"image {row}"
         if not isinstance(result.source.images, np.ndarray):
             file = printable(result.source.files[row])[-MAX_CAPTION:]
-        caption = f"{name}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
+        predicted = f"{name}: {confidence[row]:.1%}"
+        if not result.have_ink[row]:
+            predicted = result.prepared.findings[row]
+        caption = f"{predicted}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

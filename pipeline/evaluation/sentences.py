@@ -26,7 +26,7 @@ def summary(predictions: Predictions, row: int) -> str:
     label = predictions.source.labels[row]
     if label is None:
         return f"{text}."
-    if label == predicted:
+    if predictions.is_correct[row]:
         return f"{text}. Correct."
     return f"{text}. Wrong: the label is {names[label]}."
 
@@ -38,16 +38,20 @@ def describe_result(result: Predictions) -> list[str]:
     than the network, a line says when a prediction counts as correct.
     """
     matrix = confusion_matrix(result)
-    counts, correct = matrix.sum(axis=1), matrix.diagonal()
-    is_correct = result.classes == result.source.known_labels
-    lines = [f"{result.source.name}: {count_correct(is_correct)}"]
+    correct = matrix.diagonal()
+    counts = np.bincount(result.source.known_labels, minlength=CLASSES)
+    lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:
         lines.append(
-            "the classes of this set differ from those of the network: a "
+            "this set has other classes than the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
-    if is_correct.all():
+    if without_ink := int((~result.have_ink).sum()):
+        verb = "counts" if without_ink == 1 else "count"
+        number = counted(without_ink, "image")
+        lines.append(f"{number} without ink {verb} as misclassified")
+    if result.is_correct.all():
         return lines
     accuracy = correct / np.maximum(counts, 1)
     worst = [
@@ -62,11 +66,11 @@ def describe_result(result: Predictions) -> list[str]:
         for label, predicted in pairs
         if errors[label, predicted]
     ]
-    return [
-        *lines,
-        f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}",
-        f"most frequent confusions: {', '.join(confusions[:MAX_DESCRIBED])}",
-    ]
+    lines.append(f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}")
+    if confusions:
+        listed = ", ".join(confusions[:MAX_DESCRIBED])
+        lines.append(f"most frequent confusions: {listed}")
+    return lines
 
 
 def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:

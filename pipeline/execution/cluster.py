@@ -70,7 +70,7 @@ class RayExecutor(Executor):
         """
         address = find_cluster()
         self._remote_task = ray.remote(num_cpus=1, max_retries=0)(_run_on_node)
-        self._stored = functools.cache(_put_dataset)  # by the path of its file
+        self._stored = functools.cache(_put_dataset)  # its argument is a path
         with status("checking the nodes of the Ray cluster"):
             _connect(address)
             self._needs = _Requirements(

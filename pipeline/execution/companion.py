@@ -160,7 +160,7 @@ class Companion:
     def _end(self) -> None:
         """Kill the process and those that it has started, and remove their files."""
         with self._ending:
-            if self._ended:  # its id may be that of another process
+            if self._ended:  # another process may have its id
                 return
             self._ended = True
             with suppress(ProcessLookupError):  # all have ended
@@ -178,7 +178,7 @@ def _traceback(error: BaseException) -> str:
 
 def _serve(connection: Connection, folder: Path) -> None:
     """Answer requests until the process that sends them ends."""
-    os.set_inheritable(connection.fileno(), False)  # for the programs of a function
+    os.set_inheritable(connection.fileno(), False)  # other programs do not get it
     limit_garbage_collection()
     requests = SimpleQueue[bytes]()
 

@@ -16,8 +16,8 @@ from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.terminal import status
 
-CONNECT_SECONDS = 18  # in which a cluster must answer; Ray itself waits 20 s
-DEFAULTS = {  # of Ray's settings in the environment of this process
+CONNECT_SECONDS = 18  # the limit for an answer of the cluster; Ray itself waits 20 s
+DEFAULTS = {  # Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
     # After the head is lost, Ray ends this process; it waits 60 s by default.

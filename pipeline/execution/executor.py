@@ -14,8 +14,8 @@ from typing import Any
 
 from pipeline.process import is_user_error
 
-MAX_TRIES = 3  # of a task whose worker is lost
-POLL_SECONDS = 0.5  # after which an executor notices that it was stopped
+MAX_TRIES = 3  # attempts at a task whose worker is lost
+POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Result:
     task: Task
     value: Any = None  # what the function returned
     error: str = ""  # one line: why the task or attempt failed; empty if it did not
-    traceback: str = ""  # of an error in the program
+    traceback: str = ""  # set for an error in the program
     final: bool = True  # False: the task will be tried again
 
 
@@ -60,7 +60,7 @@ class _Attempts:
         """Take each task when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
-        self.running: dict[Any, _Attempt] = {}  # by the handle of the call
+        self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
     def next(self, workers: int) -> _Attempt | None:
         """Return the attempt to start now; None if there is none."""

@@ -17,7 +17,7 @@ ONE_TONE = 32  # gray levels; opaque pixels with a smaller deviation are ink alo
 # Size
 MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
 SEARCH_SIDE = 400  # pixels to which an image is reduced to find the digit
-DETAIL_SIDE = 133  # the same pixels; the surroundings of a smaller digit are enlarged
+DETAIL_SIDE = 133  # of these pixels; the surroundings of a smaller digit are enlarged
 SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
 
 # Ink

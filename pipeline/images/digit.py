@@ -86,7 +86,7 @@ def crop_around(
     margin = longer_side(mask) * constants.SURROUNDINGS
     crop = []
     for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
-        cut = (side / scale - mask_side) / 2  # by `remove_lines`
+        cut = (side / scale - mask_side) / 2  # the pixels that `remove_lines` cut off
         first = max(0.0, (part.start + cut - margin) * scale)
         crop.append(slice(int(first), int((part.stop + cut + margin) * scale)))
     return original[crop[0], crop[1]]

@@ -28,7 +28,7 @@ MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
 
 
-Labels = dict[Path, int | None]  # of files, in order; None if it is unknown
+Labels = dict[Path, int | None]  # by file, in order; None if unknown
 
 
 @dataclass(frozen=True)

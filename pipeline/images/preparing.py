@@ -26,8 +26,8 @@ class PreparedImages:
     source: ImageSet  # without the images that cannot be read
     images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black
     findings: Sequence[Finding]  # what each shows that is not one digit
-    steps: Sequence[Steps]  # of the first images
-    how: str  # in words
+    steps: Sequence[Steps]  # the steps of the first images
+    how: str  # how they were prepared, in words
 
     @property
     def description(self) -> str:

@@ -46,12 +46,12 @@ def preprocess(
         The input of the network, white on black; what the image shows that is not one
         digit; and the image after each step. Without a digit, the input is blank.
     """
-    is_photo = has_photo_size(original)  # also if a step looks at a small part of it
+    is_photo = has_photo_size(original)  # the whole image, even for a part of it
     levels = reduce_to(original, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
     # (rows, columns), fewer if paper was straightened
     ink = find_ink(levels, is_photo=is_photo)
-    shapes, mask = find_digit(ink, is_photo=is_photo)  # of the same shape as the ink
+    shapes, mask = find_digit(ink, is_photo=is_photo)  # both have the shape of the ink
     if levels.shape != original.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), constants.SEARCH_SIDE)
@@ -62,7 +62,7 @@ def preprocess(
     if not mask.any():
         finding: Finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
-    digit = undo_stretching(cut_out(ink, mask), ink)  # as large as the digit
+    digit = undo_stretching(cut_out(ink, mask), ink)  # cropped to the digit
     edge = constants.EDGE * float(np.median(ink[mask]))
     strokes = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(strokes)  # with margins of 2 * FINE pixels
@@ -118,7 +118,7 @@ def downsample(strokes: Mask) -> OtherInk:
     """Scale strokes to the box again, and average FINE x FINE pixels to one."""
     size = constants.FINE
     fine = scale_to_box(strokes[bounding_box(strokes)].astype(np.float32))
-    missing = [-side % size for side in fine.shape]  # to a multiple of FINE
+    missing = [-side % size for side in fine.shape]  # pixels up to a multiple of FINE
     fine = np.pad(fine, [(pixels // 2, pixels - pixels // 2) for pixels in missing])
     rows, columns = (side // size for side in fine.shape)
     return np.asarray(fine.reshape(rows, size, columns, size).mean(axis=(1, 3)))

@@ -21,15 +21,15 @@ from pipeline.text import printable
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 FORMAT_NAMES = "PNG, JPEG, GIF, BMP, TIFF, WebP, PPM"
 MAX_FILE_BYTES = 2**28  # more than 50 million pixels of 16 bits need
-MAX_PIXELS = 50_000_000  # of a large phone photograph; reading it needs 900 MB
+MAX_PIXELS = 50_000_000  # a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
 REDUCED_SIDE = 1600  # pixels to which the longer side of an image is reduced
-OTHER_BRANDS = (  # of files whose first box is "ftyp", as in ISO/IEC 14496-12
+OTHER_BRANDS = (  # brands of files that start with "ftyp" (ISO/IEC 14496-12)
     *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
     *(b"avif", b"avis"),
 )
-OTHER_FORMATS = {  # by their first bytes, in lower case
+OTHER_FORMATS = {  # the first bytes of other formats, in lower case
     b"version https://git-lfs": "a Git LFS pointer, not the image: run git lfs pull",
     b"%pdf": "PDF: save the page as PNG",
     b"%!ps": "PostScript: save it as PNG",
@@ -50,7 +50,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     _check_file(path, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about invalid metadata and large images
+            warnings.simplefilter("ignore")  # metadata and size can cause warnings
             with Image.open(path, formats=FORMATS) as image:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
@@ -114,7 +114,7 @@ def _reduce(image: Image.Image) -> Image.Image:
     factor = math.ceil(max(image.size) / REDUCED_SIDE)
     if factor == 1:
         return image
-    if image.mode.startswith("I;16"):  # which Pillow cannot reduce
+    if image.mode.startswith("I;16"):  # Pillow cannot reduce this mode
         image = image.convert("I")
     if image.mode in ("1", "P", "PA"):
         image = image.convert("RGBA")

@@ -14,13 +14,14 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
+from pipeline.interpret.measurements import accuracy
 
 
 @dataclass(frozen=True)
 class NeuronMatch:
     """The partner in network B of a neuron of network A."""
 
-    b: int  # from 0
+    b: int  # the index of the partner, from 0
     similarity: float  # a correlation or cosine; nan if one of them never varies
 
     @property
@@ -78,7 +79,7 @@ class NetworkComparison:
     b: Network
     by_weights: dict[int, NeuronMatch]  # by the cosine of all parameters of a neuron
     by_activations: dict[int, NeuronMatch]  # by the correlation over the test images
-    accuracy: tuple[float, float]  # of A and B on the test images
+    accuracy: tuple[float, float]  # A's and B's on the test images
     agreement: float  # fraction of the test images with the same prediction
 
     @classmethod
@@ -86,19 +87,21 @@ class NetworkComparison:
         """Compare two networks on test images."""
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         predictions = [n.classify(test.images) for n in (a, b)]
-        accuracy = [float((each == test.labels).mean()) for each in predictions]
         # The similarity is nan if all weights are 0, or if an output never varies.
         cosines = np.nan_to_num(cosine_similarity(*map(neuron_weights, (a, b))))
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
         for values, differences in zip(outputs, centered, strict=True):
-            differences[:, np.ptp(values, axis=0) == 0] = 0  # and no rounding error
+            differences[:, np.ptp(values, axis=0) == 0] = 0  # without a rounding error
         correlations = cosine_similarity(*centered)
         return cls(
             a,
             b,
             by_weights=match_neurons(cosines),
             by_activations=match_neurons(correlations, tie_breaker=cosines),
-            accuracy=(accuracy[0], accuracy[1]),
+            accuracy=(
+                accuracy(predictions[0], test.labels),
+                accuracy(predictions[1], test.labels),
+            ),
             agreement=float((predictions[0] == predictions[1]).mean()),
         )
 

@@ -25,6 +25,15 @@ MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
 
 
 @dataclass(frozen=True)
+class Example:
+    """A weight that shows y = m·x + c; all indices are from 0."""
+
+    image: int  # of the test images
+    neuron: int  # of layer_1
+    pixel: int
+
+
+@dataclass(frozen=True)
 class ModelAnalysis:
     """A trained network, its data set, and all measurements of it.
 
@@ -63,7 +72,7 @@ class ModelAnalysis:
             rates=measurements.activation_rates(network, train.images),
             sums=sums,
             means=measurements.means_by_label(activations, test.labels),
-            accuracy=measurements.accuracy(network, test),
+            accuracy=measurements.accuracy(network.classify(test.images), test.labels),
             costs=measurements.ablation_costs(network, activations, test.labels),
         )
 
@@ -86,7 +95,7 @@ class ModelAnalysis:
 
     @property
     def hidden(self) -> int:
-        """The number of neurons in layer_1."""
+        """The number of neurons in layer 1."""
         return len(self.rates)
 
     @property
@@ -97,7 +106,7 @@ class ModelAnalysis:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts in summary.json; always-zero pixels have untrained weights."""
+        """The counts in summary.json; the weights of always-zero pixels are frozen."""
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,
@@ -145,23 +154,25 @@ class ModelAnalysis:
             if self.history is not None:
                 tensors = {name: t[epoch] for name, t in self.history.items()}
                 network = network_from(tensors)
-            accuracies.append(measurements.accuracy(network, self.validation))
+            predictions = network.classify(self.validation.images)
+            labels = self.validation.labels
+            accuracies.append(measurements.accuracy(predictions, labels))
         return accuracies
 
     @property
-    def example(self) -> tuple[int, int]:
-        """A neuron and a pixel that show y = m·x + c with test image 0, both from 0.
+    def example(self) -> Example:
+        """The weight with which the tutorial and the tour of the page begin.
 
-        The tour of the page shows the same ones (`exampleNeuron` in tour_steps.js): of
-        the five most active neurons, the one with the largest bias; of the pixels of
-        its 40 largest products, the one whose value is closest to 0.5. So m, x and c
-        all matter.
+        Of the five most active neurons, it is in the one with the largest bias; of the
+        pixels of its 40 largest products, it belongs to that with the medium gray
+        level. So m, x and c all matter.
         """
         kernel, bias = self.trained.network.layer_1.get_weights()
         active = np.argsort(-self.sums[0], kind="stable")[:5]
         neuron = active[np.abs(bias[active]).argmax()]
-        pixels = self.dataset.test.images[0].ravel() / 255
-        products = np.abs(kernel[:, neuron] * pixels)
+        levels = self.dataset.test.images[0].ravel().astype(int)
+        products = np.abs(kernel[:, neuron] * levels)
         largest = np.argsort(-products, kind="stable")[:40]
-        pixel = largest[np.abs(pixels[largest] - 0.5).argmin()]
-        return int(neuron), int(pixel)
+        # Half of the gray level 255 is not an integer, so both are doubled.
+        pixel = largest[np.abs(2 * levels[largest] - 255).argmin()]
+        return Example(image=0, neuron=int(neuron), pixel=int(pixel))

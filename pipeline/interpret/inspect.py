@@ -1,16 +1,16 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
+from pipeline import UserError, datasets, interpret, neuron_name, tracking
 from pipeline.call import lasting_dir, results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.files import atomic_folder, write_csv
-from pipeline.interpret import ParameterLocation, report
+from pipeline.interpret import ParameterLocation, PreActivation, report
 from pipeline.model import (
     TrainedModel,
     last_trained_model,
@@ -20,30 +20,30 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.text import printable
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-# Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
-LOGGED = {
-    "weights/frozen": "frozen_weights",
-    "weights/inactive_neurons": "inactive_neurons",
-}
+LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)
 class Inspection:
     """The explanation of a network, or the answer to one question."""
 
-    text: str  # what the command prints
-    folder: Path | None  # of its own with its files, if it has some
-    run_id: str | None = None  # of the MLflow run of the network, if it is recorded
+    text: str = field(repr=False)  # what the command prints
+    folder: Path | None  # with the files, if there are any
+    run_id: str | None = None  # the MLflow run of the network, if it is recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
 
 
-def inspect(cfg: InspectConfig) -> Inspection:
+# The type of `deploy.add_exported_integers`; deploy imports this package.
+AddIntegers = Callable[..., tuple[Mapping[str, PreActivation], str]]
+
+
+def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are refused before the network is loaded.
@@ -65,7 +65,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         return Inspection(said(), None)
     dataset = load_training_data(trained, folder=data_dir())
     if neurons:
-        folder = _explain_neurons(cfg, neurons, trained, dataset)
+        folder = _explain_neurons(cfg, neurons, trained, dataset, add_integers)
     elif location:
         folder = _show_weight(location, trained, dataset)
     elif cfg.against:
@@ -109,19 +109,21 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         interpret.write_analysis(analysis, partial)
         if html := report.render(analysis, name=name):
             (partial / report.PAGE_FILE).write_text(html, "utf-8")
-            name = f"inspect/{report.PAGE_FILE}"
-            link = run.link(name, f"artifacts/{name}")
+            artifact = f"artifacts/inspect/{report.PAGE_FILE}"
+            link = run.link("interactive page", artifact)
             page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         else:
-            link = page = report.reason_for_no_page(trained.network)
+            page = report.reason_for_no_page(trained.network)
+            link = f"no interactive page: {page}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        run.describe_results({"Interactive page": link})
+        run.add_links({"page": link})
         counts = analysis.counts
-        metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
-        run.log_metrics(metrics, step=0)  # where MLflow draws bars
+        section = "with_final_weights"  # MLflow sorts it after the curves
+        metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
+        run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = neuron_name(1, analysis.example[0])
+    neuron = neuron_name(1, analysis.example.neuron)
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )
@@ -130,27 +132,29 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
 
 
 def _explain_neurons(
-    cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
+    cfg: InspectConfig,
+    neurons: list[str],
+    trained: TrainedModel,
+    dataset: Dataset,
+    add_integers: AddIntegers,
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
-    sums: Mapping[str, interpret.PreActivation]
+    sums: Mapping[str, PreActivation]
     sums = interpret.pre_activations(trained.network, pixels)
     name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     if cfg.integers:
-        path, network, metadata = deploy.find_export(
-            outputs_dir() / "export",
-            trained.path.resolve().parent.parent / "export",  # of a run
-            weights_sha256=trained.sha256,
+        sums, origin = add_integers(
+            sums,
+            pixels,
+            trained=trained,
+            folder=outputs_dir() / "export",
             command=command_line("export", run=cfg.run, model=cfg.model),
         )
-        sums = deploy.add_integers(sums, network, pixels)
-        width = counted(network.bits, "bit")
-        origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
         about += f"\n{origin}"
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
@@ -162,19 +166,6 @@ def _explain_neurons(
     say(f"\nfiles  {displayed(folder)}")
     say(next_steps({command: "shows its history"}))
     return folder
-
-
-def _describe_integers(path: Path, width: str, *, finetune: int) -> str:
-    """Say where integers come from, and why they differ from the weights."""
-    text = f"Integers: {displayed(path)}, {width} per weight of layer 1."
-    if finetune:
-        epochs = counted(finetune, "epoch")
-        text += (
-            f" The network was fine-tuned for {epochs} before its "
-            "weights were rounded. The floating-point values are those before "
-            "fine-tuning, so the weights differ by more than the rounding error."
-        )
-    return wrap(text, indent=0)
 
 
 def _show_weight(

@@ -6,33 +6,39 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Integer, Shaped, UInt8
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network, batches
 
 
-def accuracy(network: Network, images: LabeledImages) -> float:
-    """Return the fraction of images that a network classifies correctly."""
-    return float((network.classify(images.images) == images.labels).mean())
+def accuracy(
+    predictions: Int[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
+) -> float:
+    """Return the fraction of images whose predicted class is their label."""
+    return float((predictions == labels).mean())
+
+
+def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
+    """Return which parameters training never changed, from their values by epoch.
+
+    If an input is 0 for all training images, the gradient of its weights is always 0.
+    """
+    bits = values.view(np.uint32)
+    return np.asarray((bits == bits[0]).all(axis=0))
 
 
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 are frozen: unchanged in `TrainedModel.history`.
-
-    If a pixel is 0 in all training images, the gradient of its weights is always 0.
-    """
-    bits = history["layer_1.weight"].view(np.uint32)
-    return np.asarray((bits == bits[0]).all(axis=0).T)
+    """Return which weights of layer 1 are frozen, from `TrainedModel.history`."""
+    return is_frozen(history["layer_1.weight"]).T
 
 
 def activation_rates(
     network: Network, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Float[np.ndarray, " hidden"]:
-    """Return the fraction of images for which each neuron of layer_1 is above 0."""
+    """Return the fraction of images for which each neuron of layer 1 is above 0."""
     counts = sum(
         (network.hidden_sums(b) > 0).sum(dim=0).numpy() for b in batches(images)
     )
@@ -53,10 +59,10 @@ def ablation_costs(
     activations: Float[np.ndarray, "n hidden"],
     labels: UInt8[np.ndarray, " n"],
 ) -> Float[np.ndarray, "hidden 11"]:
-    """Return the accuracy lost when a neuron of layer_1 always outputs 0.
+    """Return the accuracy lost when a neuron of layer 1 always outputs 0.
 
     The first column is the loss on all images, the others that per class; negative
-    values are gains. `activations` are the outputs of layer_1 for the images.
+    values are gains. `activations` are the outputs of layer 1 for the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

@@ -1,6 +1,6 @@
 """Names of neurons and parameters, and what they refer to.
 
-Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
+Neurons are counted from 1: N11 is the first neuron of layer 1, N120 the twentieth, and
 N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
 layer_1[300,5] leads from pixel 300 (row 10, column 20) to the sixth neuron, N16. In the
 sum of this neuron, where terms are counted from 1, the same weight is M301.
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipeline import ConfigError, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
-INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # from 0, and from 1
+INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # numbers from 0 and from 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ParameterLocation:
 
     layer: int
     input: int | None  # the pixel or neuron of a weight, from 0; None for a bias
-    neuron: int  # that adds it to its sum, from 0
+    neuron: int  # the neuron that adds it to its sum, from 0
 
     @property
     def name(self) -> str:

@@ -33,19 +33,19 @@ class PreActivation:
     """
 
     layer: int  # 1: hidden, 2: one neuron for each class
-    number: int  # of the neuron in its layer, from 1
+    neuron: int  # its index in the layer, from 0
     weights: Float[np.ndarray, " inputs"]
-    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
+    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
 
     @property
-    def neuron(self) -> str:
+    def name(self) -> str:
         """The name of the neuron, such as N11 or N210."""
-        return neuron_name(self.layer, self.number - 1)
+        return neuron_name(self.layer, self.neuron)
 
     @property
     def input_names(self) -> list[str]:
-        """The pixels, or the neurons of layer_1."""
+        """The pixels, or the neurons of layer 1."""
         inputs = range(len(self.inputs))
         if self.layer == 1:
             return [f"pixel {k}" for k in inputs]
@@ -60,7 +60,7 @@ class PreActivation:
     def main_weight(self) -> ParameterLocation:
         """The weight of the product that contributes most to the sum."""
         row = int(np.abs(self.terms).argmax())
-        return ParameterLocation(self.layer, row, self.number - 1)
+        return ParameterLocation(self.layer, row, self.neuron)
 
     @property
     def total(self) -> float:
@@ -69,7 +69,7 @@ class PreActivation:
 
     @property
     def relu(self) -> float:
-        """The sum after ReLU: the output of a neuron of layer_1."""
+        """The sum after ReLU: the output of a neuron of layer 1."""
         return max(0.0, self.total)
 
     @property
@@ -112,7 +112,7 @@ class PreActivation:
         if self.layer == 2:
             return []
         state = "active" if self.total > 0 else "not active"
-        relu = f"{self.neuron} = max(0, y) = {rounded(self.relu):,}"
+        relu = f"{self.name} = max(0, y) = {rounded(self.relu):,}"
         return [f"ReLU: {relu}; the neuron is {state}"]
 
     def term_rows(self) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class PreActivation:
         inputs = [*self.inputs.tolist(), 1.0]
         names = [*self.input_names, "bias"]
         return [
-            {"neuron": self.neuron, "input": name, "weight": weight}
+            {"neuron": self.name, "input": name, "weight": weight}
             | {"value": value, "product": weight * value}
             for name, weight, value in zip(names, weights, inputs, strict=True)
         ]
@@ -136,7 +136,7 @@ class PreActivation:
         """Return the columns from the logits to the prediction, by heading.
 
         Args:
-            logits: The sums of layer_2.
+            logits: The sums of layer 2.
             rounded_logits: Their values.
             shares: The probabilities and their sum, as texts.
         """
@@ -175,7 +175,7 @@ def with_rest(
 def pre_activations(
     network: Network, image: UInt8[np.ndarray, "28 28"]
 ) -> dict[str, PreActivation]:
-    """Return the sum of every neuron by name, those of layer_1 first, in float64.
+    """Return the sum of every neuron by name, those of layer 1 first, in float64.
 
     PyTorch computes the same sums in float32; they differ in the sixth digit.
     """
@@ -184,9 +184,9 @@ def pre_activations(
     for number, dense in ((1, network.layer_1), (2, network.layer_2)):
         kernel, bias = (array.astype(float) for array in dense.get_weights())
         layer = [
-            PreActivation(number, k + 1, kernel[:, k], inputs, float(bias[k]))
+            PreActivation(number, k, kernel[:, k], inputs, float(bias[k]))
             for k in range(len(bias))
         ]
-        by_name |= {neuron.neuron: neuron for neuron in layer}
+        by_name |= {neuron.name: neuron for neuron in layer}
         inputs = np.array([neuron.relu for neuron in layer])
     return by_name

@@ -24,10 +24,10 @@ def significant(value: float | Decimal) -> Decimal:
 
 @dataclass(frozen=True)
 class Shift:
-    """How a sum of layer_1 becomes the output of its neuron in integers."""
+    """How a sum of layer 1 becomes the output of its neuron in integers."""
 
     n: int  # the sum is divided by 2^n
-    half: int  # of 2^n, which is added first
+    half: int  # half of 2^n, which is added first
     shifted: int  # the result
     output: int  # the result after the clamp
 
@@ -37,10 +37,10 @@ class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 
     weights: Int64[np.ndarray, " inputs"]
-    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer_1
+    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
     bias: int
-    scale: float  # of a weight in layer_1, of the sum in layer_2
-    shift: Shift | None  # None in layer_2
+    scale: float  # the scale of a weight in layer 1, of the sum in layer 2
+    shift: Shift | None  # None in layer 2
 
     @property
     def terms(self) -> Int64[np.ndarray, " inputs"]:
@@ -71,7 +71,7 @@ class QuantizedPreActivation(PreActivation):
 
     @property
     def sizes(self) -> Float[np.ndarray, " inputs"]:
-        """The larger absolute values of the terms in floats and in integers.
+        """The larger absolute values of the terms in floating point and in integers.
 
         After fine-tuning, a term can be 0 in only one of them.
         """
@@ -81,10 +81,10 @@ class QuantizedPreActivation(PreActivation):
     @property
     def title(self) -> str:
         """What the title of the worksheet adds to the name of the neuron."""
-        return ", in floats and in integers"
+        return ", in floating point and in integers"
 
     def columns(self, displayed: Sequence[int]) -> dict[str, list[str]]:
-        """Return the columns in floats, then in integers."""
+        """Return the columns in floating point, then in integers."""
         integers, x = self.integers, "gray" if self.layer == 1 else "h"
         whole = [int(integers.terms[k]) for k in displayed]
         differences = [
@@ -121,13 +121,13 @@ class QuantizedPreActivation(PreActivation):
             f"       {comparison}",
             f"ReLU   max(0, {total:,}) = {positive:,}",
             f"shift  n = {n}, r = {half:,}: {moved}",
-            f"clamp  min(255, {shifted:,}) = {h}: h of {self.neuron}",
+            f"clamp  min(255, {shifted:,}) = {h}: h of {self.name}",
             f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
             f"       {_subtraction(output, relu)}",
         ]
 
     def term_rows(self) -> list[dict[str, Any]]:
-        """Return all terms, in floats and in integers."""
+        """Return all terms, in floating point and in integers."""
         integers = self.integers
         weights = [*integers.weights.tolist(), integers.bias]
         inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
@@ -153,7 +153,7 @@ class QuantizedPreActivation(PreActivation):
         differences = [integer - exact for integer, exact in pairs]
         first = int(np.argmax([each.total for each in logits]))
         second = totals.index(max(totals))
-        marks = {first: "floats", second: "integers"}
+        marks = {first: "float", second: "integers"}
         marks = {first: "both"} if first == second else marks
         return {
             "probability": [*shares],

@@ -19,7 +19,7 @@ def write_terms(
     always_zero: Bool[np.ndarray, "784"],
     folder: Path,
 ) -> None:
-    """Write all terms of sums to terms.csv, and those of layer_1 to terms.png.
+    """Write all terms of sums to terms.csv, and those of layer 1 to terms.png.
 
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
@@ -40,7 +40,7 @@ def write_terms(
 def term_images(
     pre_activation: PreActivation, always_zero: Bool[np.ndarray, "784"]
 ) -> ImageRow:
-    """Return the weights, pixels and products of a neuron of layer_1.
+    """Return the weights, pixels and products of a neuron of layer 1.
 
     Products are never gray, because a pixel that is 0 in all training images can be
     above 0 in other images.
@@ -57,7 +57,7 @@ def term_images(
     ]
     total, bias = pre_activation.total, pre_activation.bias
     title = (
-        f"{pre_activation.neuron}: sum of the products {total - bias:+z.4f}, bias C "
+        f"{pre_activation.name}: sum of the products {total - bias:+z.4f}, bias C "
         f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
     )
     return ImageRow(images, title)

@@ -26,7 +26,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     logits = network.logits(test.images[:1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits)[:2])
     outputs = np.maximum(analysis.sums[0], 0)[:MAX_NEURONS]
-    never_active, always_active = (
+    inactive, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
@@ -44,7 +44,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         first=first,
         second=second,
         probability=softmax(logits)[first],
-        never_active=never_active,
+        inactive=inactive,
         always_active=always_active,
         max_neurons=MAX_NEURONS,
         responses=_responses(analysis),
@@ -58,7 +58,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
 
 def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     """Return the numbers of `ModelAnalysis.example`, rounded so that they add up."""
-    neuron, pixel = analysis.example
+    neuron, pixel = analysis.example.neuron, analysis.example.pixel
     kernel, bias = analysis.trained.network.layer_1.get_weights()
     x = rounded(float(analysis.dataset.test.images[0].ravel()[pixel]) / 255, 2)
     m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipeline.core import PIXELS
+from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.pre_activation import rounded
 from pipeline.terminal import wrap
@@ -32,11 +33,10 @@ def describe_history(
         f"{location.name}: {location.describe()}",
         table(["epoch", "value", "change"], rows),
     ]
-    changes = np.abs(np.diff(values.astype(float)))
-    if not changes.any():
+    if is_frozen(values):
         lines.append("It is frozen: it has its initial value after every epoch.")
     else:
-        k = int(changes.argmax())
+        k = int(np.abs(np.diff(values.astype(float))).argmax())
         change = numbers[k + 1] - numbers[k]
         text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
         if step > 1:

@@ -16,7 +16,7 @@ from pipeline.interpret.pre_activation import PreActivation, rounded
 from pipeline.terminal import wrap
 from pipeline.text import table
 
-MAX_TERMS = 12  # of a sum, those with the largest absolute values
+MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
 
 def worksheets(
@@ -47,10 +47,10 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     zeros = int((p.sizes == 0).sum())
     smaller = len(p.sizes) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    label = "" if p.layer == 1 else f", for {spec.title(p.number - 1)}"
+    label = "" if p.layer == 1 else f", for {spec.title(p.neuron)}"
     columns = p.columns(displayed) | p.remarks(displayed, others)
     lines = [
-        f"{p.neuron}: neuron {p.number} of layer_{p.layer}{label}{p.title}",
+        f"{p.name}: neuron {p.neuron + 1} of layer {p.layer}{label}{p.title}",
         formula(p),
         _explain_names(p),
         table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),
@@ -84,7 +84,7 @@ def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str
     texts = [f"{share}%" for share in (*shares, sum(shares))]
     columns = {
         spec.noun: [*spec.class_names, "sum"],
-        "neuron": [*(each.neuron for each in logits), ""],
+        "neuron": [*(each.name for each in logits), ""],
         "z": [*(f"{value:,}" for value in z), ""],
         **kind.softmax_columns(logits, z, texts),
     }

@@ -60,7 +60,7 @@ def last_trained_model(
 
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
-    """Raise a UserError if the params of a network are not those of the settings."""
+    """Raise a UserError if the params of a network differ from the settings."""
     found = {"dataset": trained.dataset, **trained.metadata.params}
     differ = [key for key in expected if key in found and found[key] != expected[key]]
     if differ:

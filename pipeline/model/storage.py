@@ -33,7 +33,7 @@ class Metadata(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     # The name of the data set, which can be unknown here; its file has this name.
     dataset: str = Field(default="mnist", pattern=r"^[\w-]+$", max_length=255)
-    data_sha256: str | None = None  # of its file
+    data_sha256: str | None = None  # the hash of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     hyperparameters: Hyperparameters | None = None
 

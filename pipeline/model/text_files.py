@@ -17,9 +17,9 @@ from pipeline import UserError
 class RunFile:
     """The content of `run.json`, which differs between equal training runs."""
 
-    # Of the MLflow run; None if it was not recorded.
+    # The id of the MLflow run; None if it was not recorded.
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
-    seconds: list[FiniteFloat]  # of each epoch, from epoch 1
+    seconds: list[FiniteFloat]  # the duration of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
 
 
@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
     except ValueError:
         metrics = {}
-    if not metrics.keys() >= {"train/final_accuracy", "val/accuracy"}:
+    if not metrics.keys() >= {"with_final_weights/train_accuracy", "val/accuracy"}:
         raise UserError(f"{path} is damaged: it has no valid accuracies")
     return metrics
 

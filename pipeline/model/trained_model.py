@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -13,7 +14,7 @@ from jaxtyping import Int
 from pipeline import UserError, datasets
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Snapshot
-from pipeline.core.network import Network, snapshot
+from pipeline.core.network import Network, network_from, snapshot
 from pipeline.model.ood import OodDetector
 from pipeline.model.storage import Metadata, load_history, load_network
 from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
@@ -25,6 +26,7 @@ from pipeline.paths import (
     data_dir,
 )
 from pipeline.tensors import tensors_sha256
+from pipeline.text import short_repr
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ class TrainedModel:
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
     run_file: RunFile | None  # None if there is no file
+
+    def __repr__(self) -> str:
+        """Return a short description, for a notebook."""
+        known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
+        return short_repr(self, network=self.network.sizes, **known)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the network as arrays, because tensors cannot be sent to a worker."""
+        known = self.metadata, self.path, self.sha256, self.run_file
+        return _unpickle, (snapshot(self.network), *known)
 
     @property
     def run_id(self) -> str | None:
@@ -148,6 +160,10 @@ class TrainedModel:
         """
         _ = self.history, self.curves
         return self
+
+
+def _unpickle(arrays: Snapshot, *known: Any) -> TrainedModel:  # noqa: ANN401
+    return TrainedModel(network_from(arrays), *known)
 
 
 def load_trained_model(path: Path) -> TrainedModel:

@@ -157,7 +157,7 @@ def _draw_lines(
         axes.plot(*_means(points), **dash)
         axes.plot(*_means(several), "_", color=color, markersize=14)
         axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
-        if name:  # for the legend
+        if name:  # shown in the legend
             dash["linestyle"] = dash["linestyle"] if len(points) > 1 else ""
             axes.plot([], [], label=name, **{**dash, **dot})
 

@@ -19,10 +19,9 @@ from pipeline.plots.common import (
 from pipeline.plots.rows import ImageRow, image_rows
 from pipeline.terminal import counted
 
-MAX_NEURONS = 100  # in the plot of the weights
+MAX_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
-SATURATED_BITS = 2  # up to this bit width, no integer is larger than 1
-IMAGES_PER_ROW, MAX_ROWS = 6, 2  # of each kind of change
+IMAGES_PER_ROW, MAX_ROWS = 6, 2  # limits for each kind of change
 
 
 def rounded_weights(
@@ -30,31 +29,32 @@ def rounded_weights(
     rounded: Float[np.ndarray, "hidden 784"],
     *,
     always_zero: Bool[np.ndarray, "784"],
-    bits: int,
+    bit_width: str,
+    largest: int,
     finetuned: bool,
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
-    With 1 or 2 bits, no integer is larger than 1, which gets the full color.
+    If no integer can be larger than 1, it gets the full color.
 
     Args:
-        weights: The weights of layer_1 after training.
+        weights: The weights of layer 1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
-        bits: The bit width of the integers.
+        bit_width: The bit width of the integers in words, such as "8 bits".
+        largest: The largest integer with this bit width.
         finetuned: Whether fine-tuning changed the weights before they were rounded.
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
     change = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
-    bit_width = counted(bits, "bit")
     heading, colored = bit_width, rounded
-    if bits <= SATURATED_BITS:
+    if largest == 1:
         heading += " (full color: the integers -1 and 1)"
         largest = np.abs(rounded).max(axis=1, keepdims=True)
         colored = scale * rounded / np.maximum(largest, 1e-30)
-    heading += ", and the relative difference (RMS) from the floats"
+    heading += ", and the relative difference (RMS) from floating point"
     if finetuned:
         heading += " before fine-tuning, which adapted the weights"
     rows = []
@@ -65,7 +65,7 @@ def rounded_weights(
             f"{name}: {e:.1%}" for name, e in zip(names, change[part], strict=True)
         ]
         for texts, values, title in (
-            (names, weights[part], "float"),
+            (names, weights[part], "floating point"),
             (captions, colored[part], heading),
         ):
             colors = diverging_colors(values, scale=scale, gray=always_zero)
@@ -73,7 +73,7 @@ def rounded_weights(
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
-        title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
+        title=f"Weights of layer 1: floating point above {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray=gray_pixels(always_zero)),
     )
@@ -95,8 +95,8 @@ def changed_predictions(
     """
     changed = before != after
     kinds = {
-        f"correct in floats, wrong with {bit_width}": before == labels,
-        f"wrong in floats, correct with {bit_width}": after == labels,
+        f"correct in floating point, wrong with {bit_width}": before == labels,
+        f"wrong in floating point, correct with {bit_width}": after == labels,
         "wrong in both, but different": (before != labels) & (after != labels),
     }
     rows = []

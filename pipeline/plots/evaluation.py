@@ -43,15 +43,15 @@ def evaluation_scores(
     grid = figure.add_gridspec(2, 2, width_ratios=[6, 5], height_ratios=[3, 1])
     figure.suptitle(title, fontsize=12, color=INK)
     matrix = figure.add_subplot(grid[:, 0])
-    _confusion_matrix(matrix, counts, label_names, class_names)
+    draw_confusion_matrix(matrix, counts, label_names, class_names)
     upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
-    _reliability_diagram(upper, lower, bins)
+    draw_reliability_diagram(upper, lower, bins)
     # Below the plots, it covers no data.
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
     return render(figure)
 
 
-def _confusion_matrix(
+def draw_confusion_matrix(
     axes: Axes,
     counts: Int[np.ndarray, "n n"],
     label_names: Sequence[str],
@@ -73,7 +73,7 @@ def _confusion_matrix(
     set_title(axes, "Number of images (red: mistakes)")
 
 
-def _reliability_diagram(
+def draw_reliability_diagram(
     axes: Axes, below: Axes, bins: Float[np.ndarray, "bins 3"]
 ) -> None:
     """Plot accuracy against confidence, above the number of images of each bin."""

@@ -1,4 +1,4 @@
-"""The image of the weights of layer_1 after an epoch, as stage train records it.
+"""The image of the weights of layer 1 after an epoch, as stage train records it.
 
 It is drawn with NumPy and Pillow in 10 ms. Matplotlib would take longer than an epoch.
 """
@@ -25,13 +25,13 @@ from pipeline.plots.common import (
     weight_scale,
 )
 
-MAX_NEURONS = 100  # in one image
+MAX_NEURONS = 100  # neurons in one image
 MAX_NAMED = 30  # neurons with a name below each image; more names would overlap
 # Fractions of the width: what MLflow's card shows of a square image without scrolling
 # (measured in Chromium at 1366x768), the header in it, and the size of the text.
 VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
 BINS = 40
-SHADES = 12  # of blue, and of red
+SHADES = 12  # shades of blue and of red
 
 
 def weight_images(
@@ -59,7 +59,7 @@ def weight_images(
     image.paste(grid, (0, round(HEADER * width)))
     y = round(HEADER * width) + grid.height + size
     part = f", the first {len(drawn)} of {len(weights)}" * (len(weights) > len(drawn))
-    caption = f"weights of layer_1, one image for each neuron{part}"
+    caption = f"weights of layer 1, one image for each neuron{part}"
     draw.text((size // 2, y), caption, MUTED, font(round(0.75 * size)))
     y += 2 * size
     cell = width // 2, (width - y) // 2

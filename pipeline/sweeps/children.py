@@ -32,8 +32,8 @@ class Children:
 
     run: Run
     key: str  # the `sweep_key`
-    folder: Path  # of the sweep; without tracking, it gets the networks
-    recorded: RecordedSweep  # before this process
+    folder: Path  # the sweep's; without tracking, also for the networks
+    recorded: RecordedSweep  # by earlier processes
 
     @property
     def networks_folder(self) -> Path:
@@ -50,8 +50,8 @@ class Children:
         """
         if training.data_sha256 != job.data.sha256:
             raise UserError(f"{job.data.path} changed while the sweep was running")
-        # Its data set has the name of this sweep, and it names the machine and the code
-        # that trained it.
+        # The name of the data set is the one in this sweep. The tags name the machine
+        # and the code that trained the network.
         training = replace(training, dataset=job.data.path.stem)
         tags = training_tags(training.hyperparameters, training.data_sha256)
         tags |= provenance.tags_of(source.tags) if source else provenance.tags()
@@ -76,7 +76,7 @@ class Children:
             add_result(child, training)
         return Outcome(
             job,
-            accuracy=training.metrics["val/accuracy"],
+            metrics=training.metrics,
             seconds=training.seconds,
             run_id=child.id,
             network=network,
@@ -84,9 +84,9 @@ class Children:
         )
 
     def record_best(self, best: Outcome, *, store: Path) -> None:
-        """Add to the best network what only a single training run records.
+        """Record the model and the images of the weights of the best network.
 
-        These are the images of the weights and the model. The run is in `store`.
+        Otherwise, only a single training run has these. The run is in `store`.
 
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
@@ -125,4 +125,4 @@ class Children:
         return child.id
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key, **job.tags}
+        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key}

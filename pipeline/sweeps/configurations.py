@@ -55,7 +55,7 @@ class Configuration:
 
     def describe_failures(self) -> str:
         """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
-        seeds: dict[str, list[str]] = {}  # by error
+        seeds: dict[str, list[str]] = {}  # the seeds of each error
         for outcome in self.failed:
             seed = str(outcome.job.values["seed"])
             seeds.setdefault(outcome.error, []).append(seed)
@@ -125,7 +125,7 @@ def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configuration]:
-    """Return those that are more accurate than all of the same size or smaller.
+    """Return the configurations that are more accurate than all that are not larger.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if sizes do not differ or

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import UserError, datasets
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 
-COPIES = 4  # of the weight history: in both processes, each also serialized
+COPIES = 4  # copies of the weight history: two in the worker, two in the driver
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 # The time of an image and of a step, in units of what a parameter adds to a step.
@@ -31,7 +31,7 @@ class TimeLeft:
             path: datasets.summary(path)["train"]["images"] for path in paths
         }
         self._workers, self._left = workers, sum(map(self._work, jobs))
-        self._trained = 0  # by the workers
+        self._trained = 0  # jobs that the workers trained
         self._work_trained = self._seconds = 0.0
         self._first = self._work_since_first = self._end = 0.0
 

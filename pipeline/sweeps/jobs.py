@@ -26,7 +26,7 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.text import printable
+from pipeline.text import printable, short_repr
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -43,22 +43,30 @@ class DataFile:
 class Job:
     """One training run of a sweep, which can be invalid; see `ValidJob`."""
 
-    values: Mapping[str, Any]  # of all keys; some are invalid if there are problems
+    values: Mapping[str, Any]  # by key; some are invalid if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
+    choices: Mapping[str, str] = field(default_factory=dict)  # of groups
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], varied: Sequence[str]) -> "Job":
+    def of(
+        cls,
+        values: Mapping[str, Any],
+        varied: Sequence[str],
+        choices: Mapping[str, str] | None = None,
+    ) -> "Job":
         """Validate the values of a job."""
+        problems: list[str] = []
         try:
-            return cls(dict(validate(TrainConfig, values)), varied)
+            values = dict(validate(TrainConfig, values))
         except ConfigError as error:
-            return cls(values, varied, error.problems)
+            problems = error.problems
+        return cls(values, varied, problems, choices or {})
 
     def with_data(self, data: DataFile) -> "ValidJob":
         """Return this job, without problems, with the name of its data set."""
         values = {**self.values, "dataset": data.path.stem}
-        return ValidJob(values, self.varied, data=data)
+        return ValidJob(values, self.varied, choices=self.choices, data=data)
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -101,11 +109,11 @@ class Job:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The keys that the sweep varies, as tags of its run."""
-        return {key: str(value) for key, value in self.swept.items()}
+        """The choices of groups, and the keys that the sweep varies, for its run."""
+        return {**self.choices, **{key: str(x) for key, x in self.swept.items()}}
 
 
-@dataclass(frozen=True, repr=False)  # it has that of `Job`
+@dataclass(frozen=True, repr=False)  # `Job` defines __repr__
 class ValidJob(Job):
     """A job that can be trained, because its data set is prepared."""
 
@@ -138,12 +146,25 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    accuracy: float = math.nan  # on the validation images, in [0, 1]; NaN if it failed
-    seconds: float = math.nan  # of all epochs together; NaN if it failed
-    run_id: str | None = None  # of its run in MLflow, also if it failed
+    # The content of metrics.json; empty if it failed.
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = math.nan  # the time of all epochs; NaN if it failed
+    run_id: str | None = None  # the id of its MLflow run, also if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
-    traceback: str = field(default="", repr=False)  # of an error in the program
+    traceback: str = ""  # set for an error in the program
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all settings."""
+        result: dict[str, Any] = {"val_accuracy": self.accuracy}
+        if self.error:
+            result = {"error": self.error}
+        return short_repr(self, **self.job.swept, **result, run_id=self.run_id)
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy on the validation images, in [0, 1]; NaN if it failed."""
+        return self.metrics.get("val/accuracy", math.nan)
 
 
 OnResult = Callable[[Outcome], object]
@@ -171,8 +192,8 @@ def combine(command: Command) -> list[Job]:
     keys = command.varied or ["seed"]
     jobs = [
         # `run_name` names the sweep.
-        Job.of({**values, "run_name": None}, keys)
-        for values in command.settings
+        Job.of({**values, "run_name": None}, keys, choices)
+        for values, choices in zip(command.settings, command.choices, strict=True)
     ]
     return list({job.folder_name: job for job in jobs}.values())
 
@@ -190,8 +211,8 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
         are one, too.
 
     Raises:
-        UserError, OSError: If a data set is not available. Without its hash, the sweep
-            would have another key than with it.
+        UserError, OSError: If a data set is not available: the key of the sweep depends
+            on its hash.
     """
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
@@ -249,7 +270,16 @@ def sweep_name(
     return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
 
 
+def all_choices(jobs: Iterable[Job]) -> dict[str, str]:
+    """Return the choices of all jobs by group, such as "small,large" for team."""
+    found: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for group, name in job.choices.items():
+            found.setdefault(group, {})[name] = None
+    return {group: ",".join(names) for group, names in found.items()}
+
+
 def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
     """Return the params that the sweep does not vary; at least one job is valid."""
-    job = next(job for job in jobs if not job.problems)  # its data set has a name
+    job = next(job for job in jobs if not job.problems)  # a valid job
     return {key: x for key, x in job.params.items() if key not in job.varied}

@@ -28,7 +28,7 @@ def read_networks(
             trained on different data sets, so that they have no test images in common.
     """
     sweep, children = find_sweep(text, store=store)
-    # A command can vary a key that an earlier one did not: hidden=20, then hidden=[20].
+    # A later command can vary more keys: hidden=20, then hidden=[20].
     tags = {tag for child in children for tag in child.tags}
     keys = [key for key in TRAINING_KEYS if key in tags]
     networks = []

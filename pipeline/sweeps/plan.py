@@ -24,7 +24,7 @@ class Plan:
 
     @property
     def ordered_outcomes(self) -> list[Outcome]:
-        """The outcomes in the order of their jobs, not in that in which they ended."""
+        """The outcomes in the order of the jobs, which can end in another order."""
         position = {key: number for number, key in enumerate(self._jobs)}
         return sorted(self.outcomes, key=lambda outcome: position[outcome.job.key])
 

@@ -15,7 +15,7 @@ from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.terminal import wrap
 from pipeline.text import WIDTH, printable
 
-MAX_NAME = 36  # characters of a combination; its result then fits in 80 columns
+MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
 
 
 class Progress:

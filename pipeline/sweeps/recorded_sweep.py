@@ -1,8 +1,9 @@
-"""A sweep as the store has it; the same command continues it.
+"""A sweep as it is recorded in the store; the same command continues it.
 
 Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +26,9 @@ class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # that ended, oldest first
-    # Accuracy and seconds of each child, by its id.
-    results: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    children: Sequence[RecordedRun] = ()  # those that ended, oldest first
+    # The `training_results` of each child, by its id.
+    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, store: Path, key: str) -> "RecordedSweep":
@@ -53,7 +54,7 @@ class RecordedSweep:
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
-        # A run that a user has put below the sweep has no fingerprint, or no accuracy.
+        # A run that a user has added to the sweep has no fingerprint or no accuracy.
         finished = {
             child.tags.get(FINGERPRINT_TAG): child
             for child in self.children
@@ -62,10 +63,11 @@ class RecordedSweep:
         found = []
         for job in jobs:
             if isinstance(job, ValidJob) and (child := finished.get(job.fingerprint)):
-                accuracy, seconds = self.results[child.run_id]
+                metrics = dict(self.results[child.run_id])
+                seconds = metrics.pop("train/seconds", math.nan)
                 outcome = Outcome(
                     job,
-                    accuracy=accuracy,
+                    metrics=metrics,
                     seconds=seconds,
                     run_id=child.run_id,
                     network=child.network_path,

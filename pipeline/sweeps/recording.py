@@ -10,7 +10,7 @@ from pipeline.execution.executor import Executor
 from pipeline.paths import store_dir
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import OnResult, Outcome, common_params
+from pipeline.sweeps.jobs import OnResult, Outcome, all_choices, common_params
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
@@ -49,15 +49,15 @@ def record_sweep(
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
-    store = store_dir()
+    store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
     tracker = open_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
     with tracker.start_run(
         name=name,
         # Without swept values: as text (5,10), MLflow could not plot them.
-        params=common_params([*plan.jobs, *plan.expected()]),
-        tags={KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
+        params=common_params(jobs),
+        tags={**all_choices(jobs), KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         run.delete_unfinished_children()

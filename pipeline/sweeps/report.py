@@ -24,7 +24,7 @@ from pipeline.sweeps.summary import describe, written_files
 from pipeline.tracking import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
-MAX_SHARE = 0.05  # of the time that updates may take
+MAX_SHARE = 0.05  # the largest fraction of the time for updates
 
 
 class Report:
@@ -33,7 +33,7 @@ class Report:
     def __init__(
         self, run: Run, folder: Path, outcomes: Sequence[Outcome], *, title: str
     ) -> None:
-        """Keep a reference to the outcomes, to which the caller adds more."""
+        """Keep a reference to the outcomes; the caller adds more of them."""
         self.folder = folder
         self._run, self._outcomes, self._title = run, outcomes, title
         self._next_update = time.monotonic() + UPDATE_SECONDS

@@ -1,28 +1,38 @@
 """The result of a sweep for a caller from Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.jobs import Outcome, all_choices
+from pipeline.text import short_repr
 from pipeline.tracking import OpenRun
+from pipeline.tracking.tags import Status
+from pipeline.training.log import FIRST_METRICS
 
-MAX_REASONS = 3  # in the message of an error
+MAX_REASONS = 3  # the number of reasons in an error message
 
 
 @dataclass(frozen=True)
 class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
-    outcomes: Sequence[Outcome] = field(repr=False)  # in the order of their values
-    folder: Path  # of the table and the plot
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    outcomes: Sequence[Outcome]  # in the order of their values
+    folder: Path  # contains the table and the plot
+    run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has all of it; None without a server.
     copied: bool | None = None
+
+    def __repr__(self) -> str:
+        """Return a short description, because the outcomes contain all settings."""
+        failed = sum(bool(outcome.error) for outcome in self.outcomes)
+        counts = {"trained": len(self.outcomes) - failed, "failed": failed}
+        places = {"run_id": self.run_id, "folder": self.folder}
+        return short_repr(self, **counts, best=self.best, **places)
 
     @property
     def best(self) -> Outcome | None:
@@ -34,17 +44,31 @@ class SweepResult:
         return best_of(self.outcomes)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the swept values, the accuracy and the run of each training run.
+        """Return a row for each training run, in the order of the grid.
 
-        If it failed, `error` says why, and its accuracy, size and time are None.
+        It has the swept values, the choices of groups that differ, seed, epochs, all
+        metrics of metrics.json, the number of parameters, the seconds of all epochs,
+        and the status and the id of the run. If it failed, `error` says why, and the
+        metrics, the number and the seconds are None.
         """
+        jobs = [outcome.job for outcome in self.outcomes]
+        groups = [
+            group
+            for group in all_choices(jobs)
+            if len({job.choices.get(group) for job in jobs}) > 1
+        ]
+        others = {name for outcome in self.outcomes for name in outcome.metrics}
+        metrics = dict.fromkeys([*FIRST_METRICS, *sorted(others)])
         return [
             {
+                **{group: outcome.job.choices.get(group) for group in groups},
                 **outcome.job.swept,
-                "val/accuracy": None if outcome.error else outcome.accuracy,
-                # Its settings can be invalid.
+                **{key: outcome.job.values[key] for key in ("seed", "epochs")},
+                **{name: outcome.metrics.get(name) for name in metrics},
+                # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
                 "seconds": None if outcome.error else round(outcome.seconds, 3),
+                "status": (Status.FAILED if outcome.error else Status.FINISHED).value,
                 "run_id": outcome.run_id,
                 "error": outcome.error,
             }
@@ -52,10 +76,15 @@ class SweepResult:
         ]
 
     def to_frame(self) -> Any:  # noqa: ANN401
-        """Return the `rows` as a data frame of pandas, which has no types."""
+        """Return the `rows` as a data frame of pandas, which has no types.
+
+        Integers that a failed training run lacks are <NA>.
+        """
         from pandas import DataFrame  # takes 0.3 s
 
-        return DataFrame(self.rows())
+        frame = DataFrame(self.rows())
+        integers = {"parameters", "val/best_epoch"} & {*frame.columns}
+        return frame.astype(dict.fromkeys(integers, "Int64"))
 
     def load_best(self) -> TrainedModel:
         """Return the network of the `best` training run.
@@ -77,14 +106,14 @@ class SweepResult:
 
 
 class _ClosedRun(NamedTuple):
-    """What a `SweepFailed` in another process knows of the run of the sweep."""
+    """The run of the sweep, in a `SweepFailed` that was sent to another process."""
 
     id: str | None
     copied: bool | None
 
 
 class SweepFailed(UserError):
-    """Training runs of a sweep failed; the `result` also has those that did not."""
+    """Training runs of a sweep failed; `result` contains all outcomes."""
 
     def __init__(
         self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun

@@ -1,4 +1,4 @@
-"""Finished runs of the store whose results a sweep takes instead of training again."""
+"""Finds finished runs in the store whose results a sweep can reuse."""
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -12,7 +12,7 @@ from pipeline.training.run import TrainingRun
 
 
 class ReusableRuns:
-    """The finished runs of any experiment with the results that jobs would have."""
+    """The finished runs, in any experiment, whose results jobs can reuse."""
 
     def __init__(self, store: Path, processors: Collection[str]) -> None:
         """Accept the runs of a store that were trained on one of the processors."""

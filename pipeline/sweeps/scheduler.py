@@ -61,7 +61,7 @@ def _announce(
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Gives jobs to workers, and adds what becomes of them to the plan."""
+    """Gives jobs to workers, and adds their outcomes to the plan."""
 
     plan: Plan
     children: Children

@@ -74,9 +74,9 @@ class Search(Plan):
         self._study = optuna.create_study(direction="maximize")
         for tags in recorded:
             self._repeat(tags)
-        # With the same seed, a process would repeat the suggestions of the one before.
+        # With a fixed seed, each process would repeat the suggestions of the last one.
         seed = (self._grid[0].config.seed + len(self._suggestions)) % SEEDS
-        # The second one rarely repeats values.
+        # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
     def expected(self) -> list[ValidJob]:
@@ -123,7 +123,7 @@ class Search(Plan):
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it already has.
 
-        A child without valid values is skipped: a user can edit its tags, and put other
+        A child without valid values is skipped: a user can edit its tags, or add other
         runs below the sweep.
         """
         intervals = self._intervals.items()

@@ -1,4 +1,4 @@
-"""What a sweep prints and what describes its run: a table, and the best one.
+"""What a sweep prints, and the description of its run: a table and the best networks.
 
 It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """
@@ -19,7 +19,7 @@ from pipeline.terminal import command_line, next_steps, wrap
 from pipeline.text import printable, table
 
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
-MAX_ROWS = 20  # of the table in the terminal
+MAX_ROWS = 20  # in the table in the terminal
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 

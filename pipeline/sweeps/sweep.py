@@ -48,7 +48,7 @@ UNTRACKED = (
 def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
-    `on_result` is called with the outcome of each job, also of an earlier process.
+    `on_result` is called with each outcome, including those of an earlier process.
 
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
@@ -59,7 +59,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg, store = validate(SweepConfig, command.values), store_dir()
     if cfg.is_tracked:
-        provenance.code_state()  # now, not when the run is opened
+        provenance.code_state()  # now, because the code may change later
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
     key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
@@ -69,7 +69,7 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
-        if recorded.run:  # it was named when it started
+        if recorded.run:  # it got its name when it started
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
         if not cfg.is_tracked:

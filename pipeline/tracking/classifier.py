@@ -5,6 +5,7 @@ model.safetensors contains the weights and biases; the network itself is in `pre
 
 import mlflow
 import numpy as np
+from mlflow.exceptions import MlflowException
 from safetensors.numpy import load_file
 
 
@@ -16,7 +17,17 @@ class DigitClassifier(mlflow.pyfunc.PythonModel):
         self.tensors = load_file(context.artifacts["network"])
 
     def predict(self, context, model_input: np.ndarray, params=None):
-        """Return the probabilities (n, 10) of images (n, 28, 28) in [0, 1]."""
+        """Return the probabilities (n, 10) of images (n, 28, 28) in [0, 1].
+
+        Other pixels are an error, because most predictions would be wrong.
+        """
+        low, high = model_input.min(initial=0), model_input.max(initial=0)
+        if not 0 <= low <= high <= 1:  # NaN is not, either
+            rule = "pixels must be in [0, 1], with 0 for black and 1 for white"
+            remedy = "divide gray levels by 255"
+            raise MlflowException.invalid_parameter_value(
+                f"{rule}, got {low:g} to {high:g}: {remedy}"
+            )
         sums = self.linear("layer_1", model_input.reshape(-1, 784))
         for number in range(2, len(self.tensors) // 2 + 1):
             sums = self.linear(f"layer_{number}", np.maximum(0, sums))

@@ -28,20 +28,20 @@ from pipeline.tracking.runs import find_run
 from pipeline.tracking.sender import Sender, recorded_content
 from pipeline.tracking.tags import (
     COPY_TAG,
+    ENTRIES_TAG,
     NOTE_TAG,
     PARENT_TAG,
-    RESULTS_TAG,
     Status,
 )
 
-ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
-WAIT_SECONDS = 2.0  # for another process that copies, while a run is open
+ERRORS = (MlflowException, OSError, UserError)  # errors of a run or of the server
+WAIT_SECONDS = 2.0  # the wait for another process that copies
 
 
 @cache
 def _copied_runs(store: Path, server: str) -> "Copies":
     """Return the copies on a server; they remember what this process has sent."""
-    # A retry would create twice.
+    # A retry could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     return Copies(open_store(store), server)
@@ -198,7 +198,7 @@ class Copies:
         return next(iter(runs), None)
 
     def _create(self, run: entities.Run) -> entities.Run:
-        """Create the copy of a run and, if necessary, that of its parent."""
+        """Create the copy of a run and, if necessary, the copy of its parent."""
         return self._server.create_run(
             self._experiment_of(run),
             start_time=run.info.start_time,
@@ -212,10 +212,10 @@ class Copies:
         parent = tags.get(PARENT_TAG, "")
         is_new = parent and parent not in self._senders
         if is_new and named_runs(self._source.store, parent):  # it was not deleted
-            # Create its copy, which stays open until the parent itself is copied.
+            # The copy of the parent stays open until the parent itself is copied.
             original = self._source.get_run(parent)
             self._sender(original, self._find(original) or self._create(original))
-        for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
+        for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
             for run_id, sender in self._senders.items():

@@ -1,4 +1,4 @@
-"""The order in which runs are copied to a server, and what was done with each."""
+"""Copies runs to a server one by one, and reports what was done with each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ class CopyStatus(NamedTuple):
     """What was done with a run."""
 
     state: Literal["copied", "complete", "running", "deleted", "failed"]
-    url: str = ""  # of its copy, if it was copied or is complete
+    url: str = ""  # the URL of its copy, if there is a complete one
     reason: str = ""  # why it failed
 
 

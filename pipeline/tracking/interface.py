@@ -53,8 +53,8 @@ class OpenRun(ABC):
     ) -> None:
         """Call function(run, ...) where the run is recorded, perhaps later.
 
-        Calls are made in their order. The function is one of a module and calls methods
-        of the run that it gets.
+        Calls are made in their order. The function is defined in a module and calls
+        methods of the run that it gets.
 
         Raises:
             UserError, OSError: If the run or what an earlier call recorded is lost.
@@ -62,7 +62,7 @@ class OpenRun(ABC):
 
     @abstractmethod
     def wait(self) -> None:
-        """Wait until all calls are made; raise the first error of them."""
+        """Wait until all calls are made; raise their first error."""
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
@@ -137,15 +137,23 @@ class Run(OpenRun):
 
     @abstractmethod
     def set_tags(self, tags: Tags) -> None:
-        """Set tags, by which runs can be searched."""
+        """Set tags, which can be used to search for runs."""
 
     @abstractmethod
-    def describe(self, text: str, results: Mapping[str, str]) -> None:
-        """Set the description on the run's page: Markdown, then entries by title."""
+    def describe(self, text: str, links: Mapping[str, str]) -> None:
+        """Set the text and links of the description, which is Markdown.
+
+        The description is a line of links, the text, and a list of results. The run's
+        page shows four lines of it and the rest on demand. See `add_links`.
+        """
 
     @abstractmethod
-    def describe_results(self, results: Mapping[str, str]) -> None:
-        """Add entries to the description, or replace those with the same titles."""
+    def add_links(self, links: Mapping[str, str]) -> None:
+        """Add links to the description, or replace the links with the same keys."""
+
+    @abstractmethod
+    def add_results(self, results: Mapping[str, str]) -> None:
+        """Add results to the description, or replace those with the same titles."""
 
     @abstractmethod
     def link(self, text: str, page: str) -> str:

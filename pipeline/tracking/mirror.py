@@ -1,10 +1,9 @@
-"""The copy of a run on a server, which a companion makes while the run is open.
+"""Copies a run to a server while it is open, in a companion.
 
 The process of the command holds the `Mirror`. `import_copies`, `call_copies` and
 `copies` run in the companion.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.call import say, warn
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.terminal import command_line, status, wrap
 from pipeline.text import printable
 
-FINISH_SECONDS = 15  # by which a server may delay the end of a command
-ANSWER_SECONDS = 1  # before that, it stops waiting for another process that copies
+FINISH_SECONDS = 15  # the longest delay of the end of a command
+ANSWER_SECONDS = 1  # earlier, it stops waiting for another process that copies
 COPY_SECONDS = 1  # between two copies of an open run
-START_SECONDS = 2  # until the process starts: PyTorch and MLflow are imported first
+START_SECONDS = 2  # the process starts after PyTorch and MLflow are imported
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 COPIER = "the process that copies it"
-COPIES = "pipeline.tracking.copies"  # which imports MLflow
+COPIES = "pipeline.tracking.copies"  # this module imports MLflow
 
 
 class Mirror:
@@ -86,7 +85,7 @@ class Mirror:
             return False
         try:
             with status(f"copying the run to {self._server}"):
-                # The process must answer in time if it waits for a lock.
+                # The process answers in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._submit("copy_closed_run", run_id, end)
                 url = call.result(FINISH_SECONDS)
@@ -100,11 +99,9 @@ class Mirror:
             reason = "stopped"
         except UserError as error:
             reason = printable(str(error))
-        message = wrap(
-            f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
-        )
+        message = f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         remedy = command_line("sync", server=self._server, run=run_id)
-        say(f"{message}\n  {remedy}", file=sys.stderr)
+        warn(f"{wrap(f'warning: {message}')}\n  {remedy}")
         return False
 
     def close(self) -> None:

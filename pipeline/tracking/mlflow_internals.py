@@ -1,4 +1,4 @@
-"""What depends on internals of MLflow: classes, names; `mlflow_server` has its server.
+"""Code that depends on internals of MLflow; `mlflow_server` contains its server.
 
 MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
 if it does.
@@ -12,8 +12,8 @@ from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-VIEW_QUERY = "viewStateShareKey"  # in the URL of a list of runs: the key of a view
-VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
+VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
+VIEW_TAG = "mlflow.sharedViewState."  # an experiment's tag: this and the key of a view
 
 
 def create_database(uri: str, artifacts: str) -> None:

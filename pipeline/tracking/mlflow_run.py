@@ -28,11 +28,11 @@ from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import (
+    ENTRIES_TAG,
     ERROR_TAG,
     NOTE_TAG,
     PARENT_TAG,
     PROJECT_TAG,
-    RESULTS_TAG,
     Status,
 )
 
@@ -93,7 +93,7 @@ class MlflowRun(Run):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        with translate_errors(self._client.store):  # in a companion, the only one
+        with translate_errors(self._client.store):  # a companion has no other handler
             function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
@@ -105,7 +105,7 @@ class MlflowRun(Run):
         )
         if diff:
             self.log_text("code.diff", diff)
-        else:  # a resumed run may have one of its first start
+        else:  # a resumed run may have the one of its first start
             (self.artifacts / "code.diff").unlink(missing_ok=True)
 
     def log_points(self, points: Points) -> None:
@@ -117,7 +117,7 @@ class MlflowRun(Run):
         if self._batch:
             self._batch.metrics += metrics
         else:
-            self._client.log_batch(self.id, metrics=metrics)  # in parts of 1,000
+            self._client.log_batch(self.id, metrics=metrics)  # it sends 1,000 at a time
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
@@ -199,39 +199,45 @@ class MlflowRun(Run):
         else:
             self._client.log_batch(self.id, tags=entries)
 
-    def describe(self, text: str, results: Mapping[str, str]) -> None:
-        with write_lock(self._client.store):  # an export may add entries meanwhile
-            entries = {**self._entries(), **results}
-            self._set_note(f"{text}\n\n{_list(entries)}".strip(), entries)
+    def describe(self, text: str, links: Mapping[str, str]) -> None:
+        with write_lock(self._client.store):  # another stage may add entries meanwhile
+            entries = self._entries()
+            entries["links"].update(links)
+            before, after = (_markdown(kind, entries[kind]) for kind in entries)
+            self._set_note("\n\n".join(filter(None, (before, text, after))), entries)
 
-    def describe_results(self, results: Mapping[str, str]) -> None:
-        """Update the entries, all in one list.
+    def add_links(self, links: Mapping[str, str]) -> None:
+        self._add("links", links)
 
-        If a user has changed this list, it is kept, and the new entries follow in a
-        list of their own.
+    def add_results(self, results: Mapping[str, str]) -> None:
+        self._add("results", results)
+
+    def _add(self, kind: str, new: Mapping[str, str]) -> None:
+        """Add entries to the links or results of the description.
+
+        If a user has changed these, they are kept, and the new entries are appended.
         """
         with write_lock(self._client.store):  # evaluate and inspect may run together
-            before = self._entries()
+            entries = self._entries()
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-            entries = _list(before)
-            if entries and entries in note:
-                after = {**before, **results}
-                note = note.replace(entries, _list(after))
+            before = _markdown(kind, entries[kind])
+            if before and before in note:
+                entries[kind].update(new)
+                note = note.replace(before, _markdown(kind, entries[kind]))
             else:
-                after = {**results}
-                note = f"{note}\n\n{_list(after)}".strip()
-            self._set_note(note, after)
+                entries[kind] = {**new}
+                note = f"{note}\n\n{_markdown(kind, new)}".strip()
+            self._set_note(note, entries)
 
-    def _entries(self) -> dict[str, str]:
-        """Return the entries of the description by title."""
-        if self._batch:  # a child that is not recorded yet
-            return {}
-        tags = self._client.get_run(self.id).data.tags
-        return dict(json.loads(tags.get(RESULTS_TAG, "{}")))
+    def _entries(self) -> dict[str, dict[str, str]]:
+        """Return the links by key and the results by title."""
+        # A child with a batch is not recorded yet.
+        tags = {} if self._batch else self._client.get_run(self.id).data.tags
+        return {"links": {}, "results": {}, **json.loads(tags.get(ENTRIES_TAG, "{}"))}
 
-    def _set_note(self, note: str, results: Mapping[str, str]) -> None:
-        entries = json.dumps(results, ensure_ascii=False)
-        self.set_tags({NOTE_TAG: note, RESULTS_TAG: entries})
+    def _set_note(self, note: str, entries: Mapping[str, Mapping[str, str]]) -> None:
+        text = json.dumps(entries, ensure_ascii=False)
+        self.set_tags({NOTE_TAG: note, ENTRIES_TAG: text})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
@@ -293,7 +299,9 @@ def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     return run.outputs.model_outputs if run.outputs else []
 
 
-def _list(entries: Mapping[str, str]) -> str:
-    """Return a Markdown list, sorted by title: this puts all accuracies together."""
-    items = sorted(entries.items())
+def _markdown(kind: str, entries: Mapping[str, str]) -> str:
+    """Return links as a line, and results as a list that is sorted by title."""
+    if kind == "links":
+        return " · ".join(entries.values())
+    items = sorted(entries.items())  # this puts all accuracies together
     return "\n".join(f"- **{title}**: {entry}" for title, entry in items)

@@ -1,4 +1,4 @@
-"""MLflow's server in a thread of this process; `mlflow_internals` has other internals.
+"""MLflow's server in a thread; `mlflow_internals` contains other internals of MLflow.
 
 `tests/stages/test_ui.py` fails if a new release of MLflow changes them.
 """
@@ -63,7 +63,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
     os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about MLflow's own imports
+        warnings.simplefilter("ignore")  # MLflow's imports cause warnings
         from mlflow.server.fastapi_app import app
     app = BaseHTTPMiddleware(app, dispatch=_for_training)
 

@@ -23,7 +23,7 @@ from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
-OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `locks`
+OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks`
 
 
 class MlflowTracker(LocalTracker):
@@ -42,15 +42,15 @@ class MlflowTracker(LocalTracker):
             with translate_errors(self.store):
                 yield
         except (KeyboardInterrupt, SystemExit) as interrupt:
-            # Inside a transaction, its frames would keep the database locked; Python's
-            # connections are freed by the garbage collector only.
+            # The frames of an interrupted transaction keep the database locked, and
+            # only the garbage collector frees Python's connections.
             traceback.clear_frames(interrupt.__traceback__)
             gc.collect()
             raise
 
     def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
-        tags = {**start.code.tags, **start.tags}
+        tags = {**start.tags, **start.code.tags}
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
             if start.resume:
@@ -64,9 +64,9 @@ class MlflowTracker(LocalTracker):
             with translate_errors(store):
                 if start.resume:
                     client.update_run(opened.id, status=Status.RUNNING)
-                    if ERROR_TAG in run.data.tags:  # of an earlier attempt
+                    if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                         client.delete_tag(opened.id, ERROR_TAG)
-                # Those of a resumed run stay: MLflow refuses another name of the data.
+                # A resumed run keeps its params: MLflow refuses another data set name.
                 known = run.data.params
                 new = {k: v for k, v in start.params.items() if k not in known}
                 opened.log_start(new, tags if start.resume else {}, start.code.diff)

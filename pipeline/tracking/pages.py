@@ -16,7 +16,7 @@ VIEW = "networks"  # the key of the saved view
 NAME = {"attributes.`Run Name`": 215}  # columns and their widths in pixels
 ACCURACY = {"metrics.`val/accuracy`": 105}
 DURATION = {"duration": 80}
-COLUMNS = {  # of the saved view
+COLUMNS = {  # the columns of the saved view
     **NAME,
     "runDateAndNestInfo": 140,
     **ACCURACY,
@@ -115,8 +115,8 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     view = BEST_FIRST | _columns(COLUMNS)
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
-    link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
-    # The UI shows one line; its start page shows the first words, without the link.
+    link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
+    # The UI shows one line; its start page shows only the first words.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = f"Trained networks, best first: {link}. {hint}"
+    note = f"Trained networks, sorted by validation accuracy. {link} {hint}"
     return {**tags, NOTE_TAG: note}

@@ -1,6 +1,6 @@
 """The provenance of a run: code, command, user, machine and packages.
 
-It describes this process; the data and the settings of a run are recorded by its stage.
+This is the provenance of this process; a stage records the data and settings of a run.
 """
 
 import functools
@@ -35,7 +35,7 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
-# The start of the names of the tags below.
+# The names of the tags below start with these.
 TAGS = (
     *("git.", "version.", "mlflow.source.", "mlflow.user"),
     *(COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG),

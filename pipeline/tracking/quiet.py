@@ -15,8 +15,8 @@ from pipeline.process import disable_telemetry
 
 LOGGERS = ("mlflow", "alembic")  # they log every error that they also raise
 _lock = threading.Lock()
-_blocks = 0  # that are open, in all threads
-_levels: dict[str, int] = {}  # to be restored
+_blocks = 0  # open blocks, in all threads
+_levels: dict[str, int] = {}  # the levels to restore
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class RemoteRun(OpenRun):
     ) -> None:
         """Keep the companion, and the future id, label and artifacts of the run."""
         self._companion, self._opened = companion, opened
-        self._calls: list[Future[Any]] = [opened]  # whose errors were not raised yet
+        self._calls: list[Future[Any]] = [opened]  # calls that may still raise an error
 
     @property
     def id(self) -> str:
@@ -64,7 +64,7 @@ class RemoteRun(OpenRun):
         self._calls.append(call)
 
     def wait(self) -> None:
-        """Wait until all calls are made; raise the first error of them."""
+        """Wait until all calls are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -81,7 +81,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         disable_telemetry()
         self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        provenance.code_state()  # now, not when the run is opened
+        provenance.code_state()  # now, because the code may change later
 
     def open_run(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
@@ -125,7 +125,7 @@ def prepared_tracker(
     """
     if kind == "none" or "mlflow" in sys.modules:
         if kind != "none":
-            provenance.code_state()  # now, not when the run is opened
+            provenance.code_state()  # now, because the code may change later
         yield partial(open_tracker, kind, store, server=server, experiment=experiment)
         return
     with closing(RemoteTracker(store, server, experiment_of(experiment))) as tracker:

@@ -20,7 +20,7 @@ from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.urls import database_path, is_server, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
-SERVER_SECONDS = 3  # for the answer of a server
+SERVER_SECONDS = 3  # the wait for a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -69,7 +69,7 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
         known = results.get(run.run_id)
-        result = f"{known[0]:.2%}" if known else run.status
+        result = f"{known['val/accuracy']:.2%}" if known else run.status
         lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
     if more := len(runs) - MAX_LISTED:
         lines += [f"and {more:,} more"] if more > 0 else []

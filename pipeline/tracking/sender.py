@@ -22,11 +22,11 @@ from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 
-CONNECTIONS = 4  # for files
-WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
+CONNECTIONS = 4  # files that are sent at a time
+WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
+Point = tuple[str, str, int, int]  # name, value, time and step of a metric
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Sender:
         self._send_models(original, copy)
         info, server = original.info, self._server
         views = self._source.get_experiment(info.experiment_id).tags
-        if view := views.get(VIEW_TAG + info.run_id):  # of the children of a sweep
+        if view := views.get(VIEW_TAG + info.run_id):  # the view of a sweep's children
             tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
             server.set_experiment_tag(self.experiment_id, *tag)
         server.set_terminated(self.copy_id, info.status, info.end_time)
@@ -132,7 +132,7 @@ class Sender:
         new = {
             path: stat
             for path, stat in _changed(_files(artifacts), self._sent.files).items()
-            # One that is being written is newer.
+            # A file that is being written has a later time.
             if not is_open or now - stat[1] > WRITING_NS
         }
 
@@ -188,7 +188,7 @@ def _changed(
 
 
 def _point(metric: Metric) -> Point:
-    # As text, because NaN differs from itself.
+    # Values are compared as text, because NaN differs from itself.
     return metric.key, str(metric.value), metric.timestamp, metric.step
 
 

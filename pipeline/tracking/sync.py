@@ -20,7 +20,7 @@ from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store import require_store
 
 COPIER = "the process that copies the runs"
-RUN_SECONDS = 120  # for a run, which has up to 10 MB
+RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
 SKIPPED = {
     "running": "it is still running",
     "deleted": "its copy was deleted on the server; restore it there",

@@ -2,24 +2,24 @@
 
 from enum import StrEnum
 
-PROJECT_TAG = "version.digit-pipeline"  # of each run that this project records
+PROJECT_TAG = "version.digit-pipeline"  # set on each run that this project records
 KIND_TAG = "kind"  # a `Kind`
 FINGERPRINT_TAG = "fingerprint"  # see `core.fingerprint`
-DATA_TAG = "data.sha256"  # of the file of the data set
+DATA_TAG = "data.sha256"  # the sha256 of the file of the data set
 WEIGHTS_TAG = "weights.sha256"  # see `tensors_sha256`
-PROCESSOR_TAG = "processor"  # that trained the network
+PROCESSOR_TAG = "processor"  # the processor that trained the network
 HOST_TAG = "host"
-PARENT_TAG = "mlflow.parentRunId"  # of a child of a sweep
-SWEEP_TAG = "sweep"  # of a sweep and of its children: the `sweep_key`
-REUSED_TAG = "reused_from"  # of a reused run: the id of the one that was trained
+PARENT_TAG = "mlflow.parentRunId"  # set on a child of a sweep
+SWEEP_TAG = "sweep"  # the `sweep_key` of a sweep and its children
+REUSED_TAG = "reused_from"  # the id of the trained run that was reused
 CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
 REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
 REPRODUCED_TAG = "reproduced"  # whether that gave the same bytes: "true" or "false"
-COPY_TAG = "copy.of"  # of a run or model on a server: the id of its original
+COPY_TAG = "copy.of"  # the id of the original of a run or model
 COPIED_TAG = "copy.sha256"  # a hash of the original when its copy was complete
-ERROR_TAG = "error"  # of a failed run
+ERROR_TAG = "error"  # why a run failed
 NOTE_TAG = "mlflow.note.content"  # the description, also of an experiment
-RESULTS_TAG = "description.results"  # the entries of the description, as JSON
+ENTRIES_TAG = "description.entries"  # its links and results, as JSON
 COMMIT_TAG = "git.commit"
 DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     SWEEP = "sweep"
-    EVALUATION = "evaluation"  # of a network without a run
+    EVALUATION = "evaluation"  # of a network whose training is not recorded
 
 
 class Status(StrEnum):

@@ -60,7 +60,7 @@ class Tracker(ABC, Generic[RunType]):
             UserError, OSError: If the store cannot be written to.
         """
         with self._mirror() as mirror:
-            all_tags = provenance.process_tags() | dict(tags)
+            all_tags = dict(tags) | provenance.process_tags()
             now = time_ns() // 1_000_000
             run = self.open_run(
                 RunStart(name, params, all_tags, self.code, now, resume)

@@ -38,7 +38,7 @@ class Checkpoint:
         """Keep references to the objects that `save` reads and `resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / "state", folder / "epochs"
-        self._size, self._hash = 0, hashlib.sha256()  # of the file of the epochs
+        self._size, self._hash = 0, hashlib.sha256()  # of the file `epochs`
 
     @property
     def id(self) -> str:
@@ -139,7 +139,7 @@ def open_checkpoint(
 
     Args:
         store: The folder of the store.
-        fingerprint: That of the training run.
+        fingerprint: The fingerprint of the training run.
         place: Where it is trained and recorded, such as the processor.
         state: The network, optimizer and generator before the first epoch.
         resume: Whether to resume a killed training run.

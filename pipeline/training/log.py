@@ -22,7 +22,10 @@ from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
-MAX_IMAGES = 20  # of the weights, in addition to the initial ones
+# The names of the scores of the trained network on its training images start with this.
+# MLflow sorts the sections of charts by name, so these bars follow the learning curves.
+FINAL = "with_final_weights/train_"
+MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 
 
 def log_inputs(
@@ -99,10 +102,11 @@ def log_files(run: Run, files: Sequence[Path]) -> None:
 def log_result(
     run: Run,
     params: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    summary: Iterable[str],
+    accuracy: float,
+    final_metrics: Mapping[str, float],
     *,
     network: str,
+    best: str,
     time: int,
     sha256: str,
 ) -> None:
@@ -110,17 +114,30 @@ def log_result(
 
     Args:
         run: The run.
-        params: Those of the run.
-        metrics: The content of metrics.json.
-        summary: The names of those that have one value for the whole training.
+        params: The params of the run.
+        accuracy: The validation accuracy of the trained network.
+        final_metrics: See `TrainingRun.final_metrics`.
         network: Its sizes and its number of parameters, for the description.
+        best: See `describe_best`.
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.
     """
     # MLflow draws a single value as a labeled bar if its step is 0.
-    run.log_metrics({name: metrics[name] for name in summary}, step=0, time=time)
+    run.log_metrics(final_metrics, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    _describe(run, network, params, metrics)
+    duration = "1 epoch" if params["epochs"] == 1 else f"{params['epochs']} epochs"
+    command = f"python -m pipeline.inspect run={str(run.id)[:8]}"
+    run.describe(
+        f"A network {network}, trained on {params['dataset']} for {duration}. "
+        f"It classifies **{final_metrics[f'{FINAL}accuracy']:.2%}** of the training "
+        f"images and **{accuracy:.2%}** of the validation images correctly "
+        f"(split={params['split']}; {best}).",
+        {
+            "page": f"interactive page: run `{command}`",
+            "curves": run.link("learning curves", "model-metrics"),
+            "history": run.link("history.csv", "artifacts/train/history.csv"),
+        },
+    )
 
 
 def log_details(
@@ -138,8 +155,7 @@ def log_details(
     """
     run.log_model(network, exported, metrics, dataset)
     run.log_points(statistics)
-    slider = run.link("images, in the section weights", "model-metrics")
-    run.describe_results({"Weights of layer 1": slider})
+    run.add_links({"weights": run.link("images of the weights", "model-metrics")})
 
 
 def log_comparison(run: Run, is_equal: bool) -> None:
@@ -163,31 +179,9 @@ def tensor_statistics(
     }
 
 
-def _describe(
-    run: Run, network: str, params: Mapping[str, Any], metrics: Mapping[str, float]
-) -> None:
-    """Set the description of a run; see `log_result`."""
-    epochs = params["epochs"]
-    duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"
-    curves = run.link("Model metrics", "model-metrics")
-    history = run.link("history.csv", "artifacts/train/history.csv")
-    run.describe(
-        f"A network {network}, trained on {params['dataset']} for {duration}. "
-        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training "
-        f"images and **{metrics['val/accuracy']:.2%}** of the validation images "
-        f"correctly (split={params['split']}; {best_epoch(metrics)}).",
-        {
-            "Interactive page": "to create it, run "
-            f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
-            "Learning curves": f"{curves}, {history}",
-        },
-    )
-
-
-def best_epoch(metrics: Mapping[str, float]) -> str:
+def describe_best(epoch: Epoch) -> str:
     """Describe the epoch with the highest validation accuracy."""
-    best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
-    return f"best: {best:.2%} after epoch {epoch:.0f}"
+    return f"best: {epoch.metrics['val/accuracy']:.2%} after epoch {epoch.number}"
 
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:

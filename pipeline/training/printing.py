@@ -9,7 +9,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.terminal import wrap
 from pipeline.text import table
-from pipeline.training.log import best_epoch
+from pipeline.training.log import FINAL, describe_best
 from pipeline.training.run import TrainingRun
 
 
@@ -17,7 +17,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
     """Yield the epochs; after each, print a line above the progress bar."""
     console = new_console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
-        task = progress.add_task("epochs", total=total)  # also of a resumed run
+        task = progress.add_task("epochs", total=total)  # those before a resume too
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
             yield epoch  # the caller saves it before its line is printed
@@ -40,8 +40,8 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
-            ("train", "train/final_", "of the trained network"),
-            ("validation", "val/", best_epoch(metrics)),
+            ("train", FINAL, "of the trained network"),
+            ("validation", "val/", describe_best(training.best_epoch)),
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")

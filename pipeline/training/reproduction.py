@@ -86,7 +86,7 @@ def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[s
             f"{difference.mean():.2g} on average; the mean absolute weight is "
             f"{np.abs(before).mean():.2g}"
         )
-        for name in ("train/final_accuracy", "val/accuracy"):
+        for name in ("with_final_weights/train_accuracy", "val/accuracy"):
             yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
 

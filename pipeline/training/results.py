@@ -5,7 +5,13 @@ from tempfile import TemporaryDirectory
 
 from pipeline.model.program import export_network
 from pipeline.tracking import OpenRun
-from pipeline.training.log import log_details, log_result, ordered, tensor_statistics
+from pipeline.training.log import (
+    describe_best,
+    log_details,
+    log_result,
+    ordered,
+    tensor_statistics,
+)
 from pipeline.training.run import TrainingRun
 
 
@@ -16,9 +22,10 @@ def add_result(run: OpenRun, training: TrainingRun) -> None:
     run.submit(
         log_result,
         training.params,
-        training.metrics,
-        [*training.summary],
+        training.metrics["val/accuracy"],
+        training.final_metrics,
         network=f"{sizes} with {network.parameter_count:,} parameters",
+        best=describe_best(training.best_epoch),
         time=end,
         sha256=training.sha256,
     )
@@ -34,7 +41,7 @@ def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
         export_network(network, exported, hidden=training.hyperparameters.hidden)
         last, dataset = training.epochs[-1], (training.dataset, training.data_sha256)
         metrics = [
-            (0, last.time, training.summary),
+            (0, last.time, training.final_metrics),
             (last.number, last.time, ordered(last.metrics)),
         ]
         run.submit(log_details, network, exported, statistics, metrics, dataset)

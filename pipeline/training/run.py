@@ -21,6 +21,7 @@ from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
+from pipeline.text import short_repr
 from pipeline.tracking import RecordedRun
 from pipeline.tracking.tags import (
     DATA_TAG,
@@ -30,9 +31,7 @@ from pipeline.tracking.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import FIRST_METRICS, ordered
-
-FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
+from pipeline.training.log import FINAL, FIRST_METRICS, ordered
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class TrainingRun:
     """A finished training run."""
 
     dataset: str  # the name of the data set
-    data_sha256: str  # of the file of the data set
+    data_sha256: str  # the hash of the file of the data set
     hyperparameters: Hyperparameters
-    epochs: Sequence[Epoch] = field(repr=False)  # from 0, before the training
-    train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `smallest_margin`
+    epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
+    train_score: Mapping[str, float]  # see `measure`
+    min_margin: float  # see `smallest_margin`
     host: str
     processor: str
 
@@ -135,20 +134,24 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def summary(self) -> dict[str, float]:
-        """The metrics that have one value for the whole training."""
-        accuracies = [epoch.metrics["val/accuracy"] for epoch in self.epochs[1:]]
-        best = max(accuracies)
-        return {
-            "val/best_accuracy": best,
-            "val/best_epoch": accuracies.index(best) + 1,
-            **{f"{FINAL}{name}": value for name, value in self.train_score.items()},
-        }
+    def best_epoch(self) -> Epoch:
+        """The epoch with the highest validation accuracy; the first of several."""
+        return max(self.epochs[1:], key=lambda epoch: epoch.metrics["val/accuracy"])
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """`train_score`, with the names of the metrics in MLflow."""
+        return {f"{FINAL}{name}": value for name, value in self.train_score.items()}
 
     @property
     def metrics(self) -> dict[str, float]:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
-        return ordered(self.epochs[-1].metrics) | self.summary
+        return ordered(self.epochs[-1].metrics) | self.final_metrics
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The content of history.csv: the metrics after each epoch."""
+        return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.
@@ -160,8 +163,7 @@ class TrainingRun:
         storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
         tensors = [epoch.tensors for epoch in self.epochs]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
-        table = [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
-        files.write_csv(folder / paths.CURVES_FILE, table)
+        files.write_csv(folder / paths.CURVES_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run = {
             "run_id": run_id,
@@ -175,9 +177,28 @@ class TrainingRun:
 class TrainResult(TrainingRun):
     """What the stage train returns: a training run, and where it is recorded."""
 
-    folder: Path  # of its own with its files, if it is recorded
-    run_id: str | None  # of the MLflow run; None if it is not recorded
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the id of the MLflow run; None if it is not recorded
     copied: bool | None  # whether the server has all of it; None without a server
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all epochs."""
+        return short_repr(
+            self,
+            val_accuracy=self.metrics["val/accuracy"],
+            train_accuracy=self.train_score["accuracy"],
+            run_id=self.run_id,
+            folder=self.folder,
+        )
+
+    def to_frame(self) -> Any:  # noqa: ANN401
+        """Return the metrics after each epoch, the content of history.csv.
+
+        It is a data frame of pandas, which has no types.
+        """
+        from pandas import DataFrame  # takes 0.3 s
+
+        return DataFrame(self.history)
 
 
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:
@@ -190,7 +211,7 @@ def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[st
 
 
 def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:
-    """Train on one thread, so that the bytes equal those of a single training run.
+    """Train on one thread, so that a single training run gives the same bytes.
 
     It uses neither the configuration nor MLflow, and it writes no file.
 

@@ -114,7 +114,7 @@ def _train(
         numbers = interrupt.between(range(len(epochs), cfg.epochs + 1))
         fitted = fit(state, split, epochs=numbers, batch_size=cfg.batch_size)
         for epoch in print_epochs(fitted, total=cfg.epochs):
-            checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
+            checkpoint.save(epoch)  # `fit` waits, so `state` belongs to this epoch
             epochs.append(epoch)
             run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
@@ -150,7 +150,7 @@ def _open_run(
     network, name = state.network, _name(cfg, original)
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_tracked:
-        prepare_export(cfg.hidden)  # in another process, alongside training
+        prepare_export(cfg.hidden)  # another process does this during training
     tags = training_tags(hyperparameters, dataset.sha256)
     if original:
         tags[REPRODUCES_TAG] = original.run.run_id
@@ -164,7 +164,7 @@ def _open_run(
         with open_tracker().start_run(
             name=name,
             params=params_of(dataset.name, hyperparameters),
-            tags=tags | {CHECKPOINT_TAG: checkpoint.id},
+            tags=cfg.choices | tags | {CHECKPOINT_TAG: checkpoint.id},
             resume=killed[0].run_id if killed else None,
         ) as run:
             inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()

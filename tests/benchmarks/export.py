@@ -28,7 +28,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.exported import compared_images
+from pipeline.deploy.exported_network import compared_images
 from pipeline.model import load_trained_model, save_model
 from pipeline.text import table
 

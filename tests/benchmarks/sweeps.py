@@ -46,7 +46,7 @@ def start(folder, *arguments):
 
 
 def timed(folder, *arguments):
-    """Run a sweep; return its seconds, and those of its training on one core."""
+    """Run a sweep; return its seconds, and the seconds of its training on one core."""
     begin = time.perf_counter()
     process = start(folder, *arguments)
     process.communicate()

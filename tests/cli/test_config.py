@@ -1,7 +1,6 @@
 import importlib
 import os
 import re
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ import pytest
 import torch
 
 from pipeline import ConfigError, UserError, __main__, cli, paths
+from pipeline.cli.command import Flags
 from pipeline.cli.config import committed_defaults, defaults, validate
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
@@ -50,14 +50,15 @@ def test_a_default_that_cannot_be_read_is_named(text, tmp_path):
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage])
+    text = help_text(name, module.__doc__, STAGES[stage], Flags())
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
     for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
-    assert ("hidden_sizes or learning_rates or search" in text) == (stage == "train")
+    experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
+    assert (experiments in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -65,7 +66,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "conf").mkdir()
     with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
-        help_text("python -m pipeline.train", "", TrainConfig)
+        help_text("python -m pipeline.train", "", TrainConfig, Flags())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -157,8 +158,22 @@ def test_text_keys_of_all_generations_of_a_schema_are_found():
     assert text_keys(UiConfig) == {"run", "color", "shape"}
 
 
-def test_the_stages_are_listed_in_80_columns(capsys):
-    runpy.run_path(str(paths.PACKAGE / "__main__.py"), run_name="__main__")
+def test_a_stage_without_its_dot_is_refused_with_what_to_type(capsys):
+    for words, message in {
+        "train hidden=5": "error: each stage is a module: write python -m "
+        "pipeline.train hidden=5\n",
+        "trian": "write python -m pipeline.train\n",
+        "xyz": "error: 'xyz' is not a stage; the stages:\npython -m pipeline.data ",
+    }.items():
+        with pytest.raises(SystemExit) as ending:
+            __main__.main(words.split())
+        printed = capsys.readouterr()
+        assert ending.value.code == 2 and message in printed.err and not printed.out
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_the_stages_are_listed_in_80_columns(words, capsys):
+    __main__.main(words)
     lines = capsys.readouterr().out.splitlines()
     stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
     assert stages == [*STAGES]

@@ -1,9 +1,12 @@
 """What Hydra's documentation promises, tried with groups that a user could add."""
 
 import os
+import platform
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,8 +14,11 @@ import yaml
 
 from pipeline import ConfigError, cli, paths
 from pipeline.cli.arguments import parse
+from pipeline.cli.command import read_flags
+from pipeline.cli.entry import help_text
+from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.sweeps.jobs import combine
-from pipeline.train import train
+from pipeline.train import sweep, train
 
 FILES = {
     "conf/hydra.yaml": "defaults: [config, team: null, experiment: null, _self_]",
@@ -126,6 +132,26 @@ def names(*arguments):
     return [job.name for job in combine(read(*arguments))]
 
 
+def test_help_lists_the_choices_of_all_groups(conf):
+    flags, _ = read_flags(["--help", "--config-dir", "mine"])
+    lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
+    start = lines.index("Groups of settings; group=choice selects a file of a group:")
+    assert lines[start + 1] == "  other: late, seed"
+    team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"
+    assert lines[start + 2] == team and not lines[start + 3]
+
+
+def test_help_with_a_folder_of_settings_does_not_import_hydra(conf):
+    command = "-X importtime -m pipeline.predict --config-dir mine --help"
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "\n  other: late\n" in done.stdout and "hydra" not in done.stderr
+
+
 def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     team = ["-m", "team=small,large", "server=http://x"]
     assert names(*team) == ["hidden=10 seed=1", "hidden=100 seed=1"]
@@ -134,6 +160,85 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     assert len(names(*team, "seed=1,2,3")) == 6
     assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
     assert "server must have one value in a sweep" in problem(*team[:2])
+
+
+def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
+    conf({"conf/hydra.yaml": "defaults: [config, team: small, experiment: null]"})
+    assert values("team=null", "experiment=null", "+other=null")["hidden"] == 20
+    assert names("-m", "team=small,null", "server=null") == [
+        "hidden=10 seed=1",
+        "hidden=20 seed=1",
+    ]
+    assert names("-m", "experiment=glob(*s,exclude=h*)") == names(
+        "experiment=learning_rates"
+    )
+    assert "must be hidden_sizes or" in problem("-m", "experiment=glob(x*)")
+    assert "several values: add -m" in problem("experiment=glob(*)")
+
+
+def test_a_group_has_the_same_choices_in_python(conf):
+    assert from_python(cli.TrainConfig, {"team": "small"}).hidden == 10
+    settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
+    swept = combine(sweep_from_python(cli.TrainConfig, settings))
+    assert [job.values["hidden"] for job in swept] == [10, 100, 20]
+    saved = combine(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
+    assert saved == combine(read("experiment=hidden_sizes"))
+    for settings, message in {
+        "file": ({"team": "tiny"}, "team must be empty or large or"),
+        "type": ({"team": 3}, "team must be empty or large or .*, got '3'"),
+        "name": ({"tem": "small"}, "`tem` is not a setting; did you mean team?"),
+        "several": ({"team": ["small", "wide"]}, r"several values: call sweep\(team="),
+        "sweep": (
+            {"experiment": "search"},
+            r"^experiment=search starts a sweep: call sweep\(\)$",
+        ),
+    }.values():
+        with pytest.raises(ConfigError, match=message):
+            from_python(cli.TrainConfig, settings)
+
+
+def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
+    extended = f"{GLOBAL}defaults: [hidden_sizes, override /team: small]"
+    conf({"conf/experiment/x.yaml": extended})
+    for arguments, choices in {
+        "seed=1": [{}],
+        "team=small": [{"team": "small"}],
+        "team=small ~team": [{}],
+        "+team@_global_=sub/deep": [{"team": "sub/deep"}],
+        "--config-dir mine --config-name two": [{"team": "small"}],
+        "-m team=small,null server=null": [{"team": "small"}, {}],
+        "experiment=x seed=1 hidden=5 server=null": [
+            {"experiment": "x", "team": "small"}
+        ],
+    }.items():
+        assert read(*shlex.split(arguments)).choices == choices
+
+
+def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker):
+    # A group can have the name of another tag, which stays what it is.
+    listed = "defaults: [config, team: null, kind: small, host: small, _self_]"
+    groups = {f"conf/{name}/small.yaml": GLOBAL for name in ("kind", "host")}
+    conf(groups | {"conf/hydra.yaml": listed})
+    project = empty_project("groups")
+    settings = {"dataset": "digits", "epochs": 1, "server": None, "quiet": True}
+    with project.captured():
+        trained = train(team="small", **settings)
+        swept = sweep(team=["small", "wide", None], **settings)
+    tags = project.client.get_run(trained.run_id).data.tags
+    assert tags["team"] == "small" and tags["kind"] == "training"
+    assert tags["host"] == platform.node()
+    parent = project.client.get_run(swept.run_id).data
+    assert parent.tags["team"] == "small,wide" and parent.tags["kind"] == "sweep"
+    children = [project.client.get_run(each.run_id) for each in swept.outcomes]
+    assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
+        ("small", "10"),
+        ("wide", "100"),
+        (None, "20"),
+    ]
+    assert all(child.data.tags["kind"] == "training" for child in children)
+    rows = [(row["team"], row["hidden"]) for row in swept.rows()]
+    assert rows == [("small", 10), ("wide", 100), (None, 20)]
+    assert "kind" not in swept.rows()[0]  # the same choice in each training run
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
@@ -207,7 +312,7 @@ BAD_FILES = {
     "a tag of YAML": (
         {"conf/team/x.yaml": GLOBAL + "hidden: !!python/name:os.system"},
         "team=x",
-        "cannot read conf/team/x.yaml: could not determine a constructor",
+        "conf/team/x.yaml: line 2, column 9: could not determine a constructor",
     ),
     "the package of Hydra": (
         {"conf/team/x.yaml": "# @package hydra.job\nenv_copy: [HOME]"},

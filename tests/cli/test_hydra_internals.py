@@ -38,11 +38,13 @@ def folders(tmp_path):
 def test_the_files_of_a_composition_are_in_the_order_of_hydra(
     folders, overrides, expected
 ):
-    files = ordered_files(overrides, name="main", folders=folders, read=read)
+    arguments = {"name": "main", "folders": folders, "read": read}
     if expected is None:
         with pytest.raises(HydraException):
-            print(*files)
+            ordered_files(overrides, **arguments)
         return
+    files, choices = ordered_files(overrides, **arguments)
+    assert choices == {group: name[:-5] for name, group, _ in expected}
     found = [(path.name, group, package) for path, group, package, _ in files]
     first, last = ("config.yaml", "", ""), ("main.yaml", "", "")
     assert found == [first, *expected, last]
@@ -50,10 +52,13 @@ def test_the_files_of_a_composition_are_in_the_order_of_hydra(
 
 def test_the_files_merged_in_this_order_are_what_hydra_composes(folders):
     overrides = ["team=small"]
-    files = ordered_files(overrides, name="main", folders=folders, read=read)
+    arguments = {"name": "main", "folders": folders, "read": read}
+    files, choices = ordered_files(overrides, **arguments)
     merged = OmegaConf.merge(*(config for *_, config in files))
     with initialize_config_dir(str(folders[0]), version_base="1.3"):
         assert compose("main", overrides) == merged
+        composed = compose("main", overrides, return_hydra_config=True)
+        assert choices.items() <= dict(composed.hydra.runtime.choices).items()
 
 
 def test_a_header_names_the_package_of_a_file():

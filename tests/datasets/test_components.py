@@ -35,7 +35,7 @@ def known(split):
 
 @pytest.fixture
 def digits(prepared_digits, tmp_path):
-    """The file of a prepared data set, and that of its components."""
+    """The file of a prepared data set, and the file of its components."""
     shutil.copytree(prepared_digits, tmp_path, dirs_exist_ok=True)
     files = "digits.safetensors", "digits-components.safetensors"
     return tuple(tmp_path / name for name in files)

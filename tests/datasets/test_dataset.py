@@ -18,7 +18,7 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     # 0.1307 and 0.3081 are the constants of PyTorch's MNIST example.
     assert described["pixels"]["mean"] == pytest.approx(0.1307, abs=5e-5)
     assert described["pixels"]["std"] == pytest.approx(0.3081, abs=5e-5)
-    # The label counts are those of Yann LeCun's files.
+    # Yann LeCun's files have these label counts.
     train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert described["train"] == {"images": 60_000, "per_class": train}
@@ -214,7 +214,7 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
     label = TOYS[few.val.labels[0]]
     assert f"its label is {label} " in " ".join(printed["train"].split())
     assert f"toys test image 0: The network says {label} (" in printed["predict"]
-    assert f"N28: neuron 8 of layer_2, for {TOYS[7]}" in printed["worksheet"]
+    assert f"N28: neuron 8 of layer 2, for {TOYS[7]}" in printed["worksheet"]
     for stage in ("data", "predict", "inspect", "worksheet"):
         assert all(name in printed[stage] for name in TOYS)
     assert not [stage for stage, text in printed.items() if "digit" in text]

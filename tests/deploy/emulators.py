@@ -248,7 +248,7 @@ def _run(core, folder, images, *, hidden, name):
     """Run program.elf on images; return what it wrote, a record for each image."""
     (folder / "images.bin").write_bytes(images.tobytes())
     results = folder / "results.bin"
-    results.write_bytes(b"")  # not those of another core
+    results.write_bytes(b"")  # removes the results of another core
     start, each = EMULATOR_TIMEOUT
     timeout = start + each * len(images) * hidden
     execute(core.emulator.split(), folder=folder, timeout=timeout, name=name)

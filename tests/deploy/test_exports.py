@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.deploy import list_jobs
-from pipeline.deploy.export_jobs import arguments_of, run_job
+from pipeline.deploy.jobs import run_job
 from pipeline.interpret.report import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
@@ -80,7 +80,7 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
     files = {"export/sizes.csv", "export/sizes.png"}
     assert sweep.artifacts(sweep_run, "export") == files
     note = sweep_run.data.tags["mlflow.note.content"]
-    assert "**Accuracy and bytes of the tables**: best: hidden=20 " in note
+    assert "**Exports**: best: hidden=20 " in note
 
 
 def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(
@@ -153,9 +153,10 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
 
 def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
     (job,) = list_jobs([({}, trained_on_few())], [8])
-    arguments = arguments_of(job, 1)
-    exported = run_job(small_dataset, **arguments)
-    assert b"torch" not in pickle.dumps(arguments) + pickle.dumps(exported)
+    sent = pickle.dumps(job)
+    exported = run_job(small_dataset, job=pickle.loads(sent), finetuning_epochs=1)
+    assert b"torch" not in sent + pickle.dumps(exported)
+    assert exported.report.weights_sha256 == job.trained.sha256
 
 
 @pytest.mark.fault

@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.finetuning import finetune
-from pipeline.deploy.quantization import quantize_weights
 from pipeline.tensors import tensors_sha256
 
 
@@ -46,7 +45,7 @@ def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
     labels = torch.from_numpy(train.labels).long()
     means, squares = ([torch.zeros_like(t) for t in leaves] for _ in range(2))
     for step in range(4):
-        q, scale = quantize_weights(w_1.detach().numpy().astype(float), bits=bits)
+        q, scale = BIT_WIDTHS[bits].quantize(w_1.detach().numpy().astype(float))
         rounded = torch.from_numpy(np.float32(q * scale[:, None]))
         straight_through = w_1 + (rounded - w_1).detach()
         hidden = (pixels @ straight_through.T + b_1).relu()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, exported, render_page
+from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
@@ -38,9 +38,7 @@ def set_bit_width(page, bits):
 
 def render(models):
     exports = [
-        ExportedNetwork(
-            model.integers, exported.ExportReport.of(model), [], [], files={}
-        )
+        ExportedNetwork(model.integers, model.report, [], [], files={})
         for model in models.values()
     ]
     model = models[8]
@@ -120,8 +118,8 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         row = page.inner_text("#bit-widths-table [aria-current=true]").split("\t")
         assert row[2:] == [
             f"{network.table_bytes:,}\u00a0B",
-            f"{100 * model.accuracy:.2f}%",
-            f"{100 * model.same_predictions:.2f}%",
+            f"{100 * model.report.accuracy:.2f}%",
+            f"{100 * model.report.same_answers:.2f}%",
         ]
         correct = int((model.predictions == model.dataset.test.labels).sum())
         assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")

@@ -13,14 +13,10 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 from pipeline import UserError
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel
+from pipeline.deploy.bit_widths import CLIP_4_BITS, TERNARY_THRESHOLD, round_half_up
 from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantization import (
-    fitting_shifts,
-    quantize,
-    quantize_weights,
-    round_half_up,
-)
+from pipeline.deploy.quantization import fitting_shifts, quantize
 from pipeline.tensors import read_tensors, write_tensors
 
 ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)
@@ -34,16 +30,15 @@ def one_neuron(weights, bits):
     """Return the integers and the scale of a neuron, value by value."""
     sizes = [abs(w) for w in weights]
     mean = math.fsum(sizes) / len(sizes)
-    if bits == 8:
-        scale = max(sizes) / 127
-        return [half_up(w / scale) for w in weights], scale
-    if bits == 4:
-        scale = 3 * mean / 7
-        return [max(-7, min(7, half_up(w / scale))) for w in weights], scale
     if bits == 2:
-        large = [size for size in sizes if size > 0.7 * mean]
-        signs = [(w > 0) - (w < 0) if abs(w) > 0.7 * mean else 0 for w in weights]
+        least = TERNARY_THRESHOLD * mean
+        large = [size for size in sizes if size > least]
+        signs = [(w > 0) - (w < 0) if abs(w) > least else 0 for w in weights]
         return signs, math.fsum(large) / len(large)
+    if bits > 2:
+        n = 2 ** (bits - 1) - 1
+        scale = (max(sizes) if bits == 8 else CLIP_4_BITS * mean) / n
+        return [max(-n, min(n, half_up(w / scale))) for w in weights], scale
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
@@ -89,8 +84,8 @@ def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
     weights = snapshot(trained_on_few().network)["layer_1.weight"].astype(float)
     weights[3] *= 10.0 ** np.linspace(-9, 0, 784)
     order = np.random.default_rng(1).permutation(784)
-    q, scale = quantize_weights(weights, bits=bits)
-    q_other, scale_other = quantize_weights(weights[:, order], bits=bits)
+    q, scale = BIT_WIDTHS[bits].quantize(weights)
+    q_other, scale_other = BIT_WIDTHS[bits].quantize(weights[:, order])
     assert scale.tobytes() == scale_other.tobytes()
     np.testing.assert_array_equal(q[:, order], q_other)
 
@@ -151,8 +146,8 @@ def changed(network, name, value, at=...):
     [
         ("layer_1.weight", math.nan, (3, 300), "must be finite: train the network"),
         ("layer_2.bias", math.inf, 0, "weights of the network must be finite"),
-        ("layer_1.weight", 0.5, ..., "all weights of layer_1 are equal: train the"),
-        ("layer_2.weight", 0, ..., "all weights of layer_2 are equal: train the"),
+        ("layer_1.weight", 0.5, ..., "all weights of layer 1 are equal: train the"),
+        ("layer_2.weight", 0, ..., "all weights of layer 2 are equal: train the"),
         ("layer_1.weight", 0, 7, "all weights of N18 are 0, and 1 bit has no 0: use"),
         ("layer_1.bias", 1e9, 2, r"layer_1.bias\[2\] must be < 2\^31 in steps of t"),
         ("layer_2.bias", 1e9, 2, r"layer_2.bias\[2\] must be < 2\^31 in steps of t"),
@@ -199,6 +194,19 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     np.testing.assert_array_equal(integers.classify(images), model.predictions)
 
 
+@pytest.mark.parametrize(("bits", "weight"), [(8, -128), (4, 8), (2, 99), (1, 0)])
+def test_a_weight_that_does_not_have_the_bit_width_is_refused(
+    bits, weight, quantized, tmp_path
+):
+    path, model = tmp_path / "integers.safetensors", quantized(bits)
+    weights = model.integers.weights_1.copy()
+    weights[3, 300] = weight
+    changed = replace(model.integers, weights_1=weights)
+    save_integers(path, replace(model, integers=changed))
+    with pytest.raises(UserError, match=r"is damaged$"):
+        load_integers(path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -219,7 +227,7 @@ def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path)
         load_integers(path)
 
 
-def test_silent_neurons_are_those_that_are_0_for_all_training_images(
+def test_inactive_neurons_are_those_that_are_0_for_all_training_images(
     trained_on_few, small_dataset
 ):
     trained = trained_on_few()
@@ -228,5 +236,5 @@ def test_silent_neurons_are_those_that_are_0_for_all_training_images(
         replace(trained, network=network), small_dataset, bits=8, finetuning_epochs=0
     )
     sums = model.integers.sums(small_dataset.train.images)
-    assert model.silent_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
-    assert {3, 7} <= {*model.silent_neurons}
+    assert model.inactive_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
+    assert {3, 7} <= {*model.inactive_neurons}

@@ -18,7 +18,7 @@ MNIST, UPRIGHT = datasets.spec("mnist"), datasets.spec("mnist_upright")
 
 @pytest.fixture(scope="module")
 def upright(mnist):
-    """The test images of `mnist_upright`, beside the file of `mnist`."""
+    """The test images of `mnist_upright`, next to the file of `mnist`."""
     test = LabeledImages(straighten(mnist.test.images), mnist.test.labels)
     path = mnist.path.with_name("mnist_upright.safetensors")
     return replace(mnist, path=path, train=test, test=test)

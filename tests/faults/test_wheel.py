@@ -17,7 +17,7 @@ import runpy, sys
 for command in sys.argv[1:]:
     sys.argv = command.split()
     runpy.run_module(f"pipeline.{sys.argv[0]}", run_name="__main__")
-"""  # in one process, because most of their time is that of the imports
+"""  # in one process, because the imports take most of the time
 
 
 def run(*command, cwd, **environment):

@@ -174,6 +174,19 @@ def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
         np.testing.assert_array_equal(weights, np.where(frozen, final, rounded).ravel())
 
 
+def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
+    analysis, trained
+):
+    history = {name: values.copy() for name, values in trained.history.items()}
+    # As if N14 was 0 for all images: the gradient of its outgoing weights is 0.
+    history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
+    tensors, _ = report.page.select_data(replace(analysis, history=history))
+    for name, values in history.items():
+        never_changed = (values == values[0]).all(axis=0)
+        np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)
+    assert tensors["frozen.layer_2.weight"][:, 3].all()
+
+
 def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])

@@ -1,6 +1,10 @@
 """The tutorial of inspect shows the numbers of the network."""
 
 import re
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
 
 from pipeline.interpret import render_tutorial
 
@@ -19,9 +23,35 @@ def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
     assert f"For this image, y = {total:.2f}." in text
 
 
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ([], "these weights have their initial value after every epoch. Neurons that"),
+        (
+            [(300, 4)],
+            "Another weight is frozen. It belongs to a neuron that outputs 0 for every "
+            "training image. Neurons",
+        ),
+        (
+            [(300, 4), (301, 5), (302, 5)],
+            "Another 3 weights are frozen. 1 of them belongs to a neuron that outputs "
+            "0 for every training image. The 2 pixels of the others are above 0",
+        ),
+    ],
+)
+def test_the_number_of_frozen_weights_is_described(analysis, weights, text):
+    frozen = np.tile(analysis.always_zero[:, None], 20)
+    for pixel, neuron in weights:
+        frozen[pixel, neuron] = True
+    rates = np.where(np.arange(20) == 4, 0, analysis.rates)  # N15 is never active
+    tutorial = render_tutorial(replace(analysis, frozen=frozen, rates=rates))
+    assert text in " ".join(tutorial.split())
+
+
 def test_the_tour_of_the_page_begins_with_the_same_weight(analysis, html, open_page):
     page = open_page(html)
     page.locator("#start-tour").click()
-    neuron, pixel = analysis.example
+    neuron, pixel = analysis.example.neuron, analysis.example.pixel
+    assert page.evaluate("model.example") == asdict(analysis.example)
     step = page.inner_text("#tour-text")
     assert step.startswith(f"N1{neuron + 1}, ") and f" pixel {pixel}," in step

@@ -1,5 +1,6 @@
 """The printed numbers are read again and added up with decimal arithmetic."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -82,7 +83,7 @@ def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_s
 
 def of_ones(layer, inputs):
     ones = np.ones(inputs)
-    return PreActivation(layer, 1, ones / 3, ones, 0.5)
+    return PreActivation(layer, 0, ones / 3, ones, 0.5)
 
 
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
@@ -122,6 +123,9 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
         assert sum(shares) == total == 100
         *powers, power_total = [numbers(row, 6)[-1] for row in rows]
         assert sum(powers) == power_total
+        z = [numbers(row)[0] for row in rows[:-1]]  # a reader can compute the powers
+        from_z = [f"{math.exp(value - max(z)):.6f}" for value in z]
+        assert [str(power) for power in powers] == from_z
         printed = np.array(shares, float)
         np.testing.assert_allclose(printed, 100 * expected, atol=0.02)
         exact = np.exp(logits) / np.exp(logits).sum()

@@ -13,8 +13,10 @@ from pipeline.datasets.statistics import class_means
 from pipeline.interpret import report
 from pipeline.plots import common
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
-from pipeline.plots.common import FROZEN, NEGATIVE, PAPER, POSITIVE
-from pipeline.plots.inspection import pixel_usage
+from pipeline.plots.common import FROZEN, INK, NEGATIVE, PAPER, POSITIVE
+from pipeline.plots.evaluation import draw_confusion_matrix, draw_reliability_diagram
+from pipeline.plots.figures import label_cells, new_figure
+from pipeline.plots.inspection import neuron_responses, pixel_usage
 
 DIGITS = "0123456789"
 BLUE, RED, GRAY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
@@ -115,18 +117,69 @@ def test_bars_are_as_long_as_the_probabilities():
     assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
 
-def test_rounded_weights_are_below_those_in_floats():
+def test_rounded_weights_are_below_those_in_floating_point():
     weights = np.full((1, 784), 0.5)
 
-    def blue(rounded, bits):
-        known = {"always_zero": np.zeros(784, bool), "finetuned": bits < 8}
-        image = plots.rounded_weights(weights, rounded, bits=bits, **known)
+    def blue(rounded, largest):
+        known = {"always_zero": np.zeros(784, bool), "finetuned": largest < 127}
+        image = plots.rounded_weights(
+            weights, rounded, bit_width="some bits", largest=largest, **known
+        )
         return colors(image)[BLUE]
 
-    for bits in (8, 4, 2, 1):
-        assert blue(weights, bits) - blue(0 * weights, bits) == 84**2
-    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1 or -1
-    assert blue(weights / 2, 8) == blue(0 * weights, 8)
+    for largest in (127, 7, 1):
+        assert blue(weights, largest) - blue(0 * weights, largest) == 84**2
+    assert blue(weights / 2, 1) == blue(weights, 1)  # an integer is 1, 0 or -1
+    assert blue(weights / 2, 127) == blue(0 * weights, 127)
+
+
+def test_one_weight_in_a_hundred_is_larger_than_the_full_color():
+    weights = np.linspace(-1, 1, 2001).reshape(3, 667)
+    assert plots.weight_scale(weights) == pytest.approx(0.99, abs=0.001)
+
+
+def test_a_mistake_is_red_in_the_row_of_its_label_and_the_column_of_its_class():
+    counts = np.diag([50] * 10)
+    counts[2, 7], counts[9, 4] = 30, 5
+    axes = new_figure(500, 500).subplots()
+    draw_confusion_matrix(axes, counts, DIGITS, DIGITS)
+    (image,) = axes.images
+    red = {
+        place: tuple(image.to_rgba(image.get_array(), bytes=True)[place][:3]) == RED
+        for place in ((2, 7), (7, 2), (9, 4))
+    }
+    assert red == {(2, 7): True, (7, 2): False, (9, 4): False}
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert texts[7, 2] == "30" and texts[2, 7] == "" and texts[4, 9] == "5"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "label")
+
+
+def test_a_reliability_diagram_has_the_accuracy_above_the_confidence():
+    bins = np.array([[40, 0.3, 0.6], [5, 0.5, 0.1], [900, 0.9, 0.7]])
+    upper, lower = new_figure(500, 500).subplots(2)
+    draw_reliability_diagram(upper, lower, bins)
+    points = {line.get_label(): line.get_xydata().tolist() for line in upper.lines}
+    assert points["network"] == [[0.3, 0.6], [0.9, 0.7]]
+    assert points["fewer than 10 images"] == [[0.5, 0.1]]
+    assert (upper.get_ylabel(), lower.get_xlabel()) == ("accuracy", "confidence")
+    assert [bar.get_height() for bar in lower.patches] == [40, 5, 900]
+
+
+def test_texts_are_white_on_dark_cells_and_dark_on_the_others():
+    axes, names = new_figure(200, 200).subplots(), {"rows": "ab", "columns": "cd"}
+    dark = np.array([[True, False], [False, False]])
+    label_cells(axes, ["12", "34"], **names, dark=dark)
+    colors = {text.get_text(): text.get_color() for text in axes.texts}
+    assert colors == {"1": PAPER, "2": INK, "3": INK, "4": INK}
+
+
+def test_the_responses_of_a_neuron_are_in_the_row_of_its_name():
+    means, costs = np.zeros((20, 10)), np.zeros((20, 11))
+    means[1, 8] = 5  # N12
+    names = [f"N1{n}" for n in range(1, 21)]
+    plot = neuron_responses(means, costs, names, DIGITS, noun="digit")
+    rows, columns = np.nonzero((np.asarray(plot) == BLUE).all(axis=2))
+    assert rows.mean() < plot.height / 4 and columns.mean() > plot.width / 4
 
 
 @pytest.mark.parametrize("unused", [0, 100])

@@ -81,7 +81,7 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
 def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):
     copy = exported.copy(tmp_path / "outputs")
     monkeypatch.setenv("PATH", str(tmp_path))
-    packages = "pipeline.deploy.exported.ONNX_PACKAGES"
+    packages = "pipeline.deploy.exported_network.ONNX_PACKAGES"
     monkeypatch.setattr(packages, ("onnx", "not_installed"))
     options = {"bits": 2, "finetune": 0, "tracking": "none"}
     printed = " ".join(copy.call("export", **options).split())
@@ -140,4 +140,4 @@ def test_an_export_that_fails_its_checks_writes_and_records_nothing(
     with pytest.raises(UserError, match=message):
         exported.call("export", model=path, bits=2, finetune=0)
     assert exported.hashes("export") == before
-    assert len(exported.runs()) == 1  # that of the training
+    assert len(exported.runs()) == 1  # the run of the training

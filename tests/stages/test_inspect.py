@@ -50,8 +50,9 @@ def test_all_files_are_in_the_folder_and_in_the_run(finished, summary, recorded)
     assert finished.artifacts(recorded, "inspect") == files
     frozen, inactive = summary["frozen_weights"], summary["inactive_neurons"]
     # At step 0, MLflow draws a bar.
-    assert finished.points(recorded, "weights/frozen") == [(0, frozen)]
-    assert finished.points(recorded, "weights/inactive_neurons") == [(0, inactive)]
+    section = "with_final_weights"
+    assert finished.points(recorded, f"{section}/frozen_weights") == [(0, frozen)]
+    assert finished.points(recorded, f"{section}/inactive_neurons") == [(0, inactive)]
 
 
 def test_the_analysis_agrees_with_the_training(finished, summary):
@@ -144,7 +145,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert re.search(
         r"^mnist test image 0: The network says 7 .* Correct\.$", text, re.M
     )
-    assert "N28: neuron 8 of layer_2, for digit 7" in text
+    assert "N28: neuron 8 of layer 2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
     details = finished.outputs / "details" / "neuron"

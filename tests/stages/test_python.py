@@ -1,6 +1,7 @@
 """The stages as functions, which scripts and notebooks call."""
 
 import copy
+import json
 import os
 import pickle
 import pydoc
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 
 from pipeline import ConfigError, UserError, cli, datasets, paths
+from pipeline.core.network import check_images
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -167,14 +169,15 @@ def test_sets_can_be_text_or_any_sequence(project):
 
 def test_the_remedies_are_those_of_python():
     for settings, message in {
-        "several": ({"hidden": [5, 6]}, "hidden=5,6 has several values: call sweep()"),
-        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep()"),
-        "text": ({"seed": "range(1,3)"}, "seed=1,2 has several values: call sweep()"),
+        "several": ({"hidden": [5, 6]}, "several values: call sweep(hidden=[5, 6])"),
+        "list": ({"lr": [1]}, "lr=[1] is a list: call sweep(lr=[1])"),
+        "text": ({"seed": "range(1,3)"}, "call sweep(seed='range(1,3)')"),
+        "none": ({"epochs": None}, "epochs must have a value (the default is epochs="),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
     }.values():
         with pytest.raises(ConfigError) as error:
             train(**settings, quiet=True)
-        assert str(error.value) == message
+        assert message in str(error.value)
     with pytest.raises(ConfigError, match="bits=8,4 has several values: give only one"):
         export(bits=[8, 4], quiet=True)
 
@@ -196,6 +199,16 @@ def test_a_number_that_cannot_be_printed_is_refused():
         train(hidden=10**5000)
 
 
+def test_a_result_is_shown_with_its_metrics(project):
+    trained = train(**SETTINGS, quiet=True)
+    accuracy = float(f"{trained.metrics['val/accuracy']:.4g}")
+    assert repr(trained).startswith(f"TrainResult(val_accuracy={accuracy}, train_acc")
+    assert f", run_id='{trained.run_id}', folder='/" in repr(trained)
+    swept = sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True)
+    assert repr(swept).startswith("SweepResult(trained=2, failed=0, best=Outcome(seed=")
+    assert "Evaluation(accuracy={'digits': 0." in repr(evaluate(quiet=True))
+
+
 def test_a_result_has_a_short_representation(project):
     for result in (
         train(**SETTINGS, tracking="none", quiet=True),
@@ -207,7 +220,7 @@ def test_a_result_has_a_short_representation(project):
         train(**SETTINGS, tracking="none", quiet=True).epochs[1],
         export(tracking="none", quiet=True),
     ):
-        assert len(repr(result)) < 500 and "array" not in repr(result)
+        assert len(repr(result)) < 400 and "array" not in repr(result)
         assert result in (copy.deepcopy(result), result)  # compares both
 
 
@@ -251,6 +264,15 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
             predict(images=images, quiet=True)
 
 
+def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
+    pixels = np.full((28, 28), 0.5)
+    for refuse in (lambda: predict(images=pixels), lambda: check_images(pixels)):
+        with pytest.raises(UserError) as error:
+            refuse()
+        remedy = "pass (images.reshape(-1, 28, 28) * 255).round().astype(np.uint8)"
+        assert str(error.value).endswith(f"got float64 with (28, 28): {remedy}")
+
+
 def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     outcomes = []
     result = sweep(
@@ -262,13 +284,36 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
         quiet=True,
     )
     frame = result.to_frame()
-    assert len(frame) == 4 and {*frame["hidden"]} == {2, 20}
+    assert [*zip(frame["hidden"], frame["seed"], strict=True)] == [
+        *((2, 1), (2, 2), (20, 1), (20, 2))
+    ]
     assert {outcome.run_id for outcome in outcomes} == {*frame["run_id"]}
+    types = {name: str(kind) for name, kind in frame.dtypes.items()}
+    assert types["hidden"] == types["seed"] == types["epochs"] == "int64"
+    assert types["parameters"] == types["val/best_epoch"] == "Int64"
+    assert types["val/accuracy"] == types["train/final_loss"] == "float64"
+    assert [*frame["status"]] == ["FINISHED"] * 4 and not any(frame["error"])
+    for row, outcome in zip(result.rows(), result.outcomes, strict=True):
+        metrics = json.loads((outcome.network.parent / "metrics.json").read_text())
+        assert {*metrics} >= {"val/loss", "train/accuracy", "train/final_accuracy"}
+        assert metrics.items() <= row.items()
     best = result.load_best()
     assert best.network.hidden == 20
     assert best.network.predict(few.val.images).shape == (len(few.val), 10)
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
-    assert again.run_id == result.run_id and len(again.outcomes) == 4
+    assert again.run_id == result.run_id
+    assert [*map(list, again.rows())] == [*map(list, result.rows())]  # their columns
+    assert again.to_frame().equals(frame)  # also if the store has the results
+
+
+def test_the_epochs_of_a_training_run_are_a_data_frame(project):
+    trained = train(**SETTINGS | {"epochs": 2}, tracking="none", quiet=True)
+    frame = trained.to_frame()
+    assert frame.to_dict("records") == trained.history
+    assert [*frame["epoch"]] == [1, 2] and str(frame["epoch"].dtype) == "int64"
+    assert frame["val/accuracy"].iloc[-1] == trained.metrics["val/accuracy"]
+    table = project.trained("history.csv").read_text().splitlines()
+    assert table[0].split(",") == [*frame]
 
 
 def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(project):

@@ -80,7 +80,7 @@ def test_learning_curves_are_first_then_weights_then_the_results_of_other_stages
     page.get_by_text("val/accuracy").first.wait_for()
     text = page.locator("body").inner_text()
     assert text.index("val/accuracy") < text.index("train/loss")
-    assert text.index("train/final_loss") < text.index("weights/layer_1")
+    assert text.index("train/loss") < text.index("weights/layer_1")
     page.goto(f"{run}/model-metrics?workflowType=machine_learning")
     section = page.locator("[data-testid=experiment-view-compare-runs-section-header]")
     section.first.wait_for()
@@ -89,7 +89,16 @@ def test_learning_curves_are_first_then_weights_then_the_results_of_other_stages
     sections = names[: names.index("Model")]
     assert sections[:3] == ["train", "val", "weights"]
     weights = [name for name in sections if name.startswith("weights")]
-    assert sections[2:] == [*weights, "with_test_set/mnist"]
+    assert sections[2:] == [*weights, "with_final_weights", "with_test_set/mnist"]
+
+
+def test_the_links_of_a_description_are_visible_without_show_more(ui, page, recorded):
+    run = f"{ui.address.partition('#')[0]}#/experiments/1/runs/{recorded.info.run_id}"
+    page.goto(f"{run}?workflowType=machine_learning")
+    more = page.get_by_role("button", name="Expand description").bounding_box()
+    for name in ("learning curves", "history.csv", "images of the weights"):
+        box = page.get_by_role("link", name=name).bounding_box()
+        assert box["y"] + box["height"] < more["y"]
 
 
 def test_ctrl_c_ends_the_ui_and_leaves_no_process(ui):

@@ -43,7 +43,7 @@ class Sweep:
         return parents, [run for run in runs if run not in parents]
 
     def statuses(self):
-        """Return the statuses of the parents, and those of the children, sorted."""
+        """Return the statuses of the parents and of the children, sorted."""
         return tuple(sorted(run.info.status for run in runs) for runs in self.runs())
 
 

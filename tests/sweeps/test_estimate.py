@@ -30,7 +30,7 @@ def estimates(jobs, seconds, *, workers, recording=0.0, start=0.0):
     while running:
         now, worker, job = heapq.heappop(running)
         free = max(free, now) + recording
-        left.add(Outcome(job, accuracy=0.5, seconds=seconds(job)), free)
+        left.add(Outcome(job, seconds=seconds(job)), free)
         shown.append(free + left.seconds(free))
         if waiting:
             job = waiting.pop(0)

@@ -18,7 +18,7 @@ from pipeline.sweeps.summary import describe, select_rows, summarize
 
 def outcome(accuracy, error="", **keys):
     job = Job.of(defaults() | keys, [*keys])
-    return Outcome(job, error, accuracy, 1.0)
+    return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
 def configurations(key, *accuracies):

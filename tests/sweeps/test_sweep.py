@@ -176,7 +176,9 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
         sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
     newest, older = sweep.runs()[0]
     path = sweep.workspace.artifact(older, "train/metrics.json")
-    path.write_text(path.read_text().replace("{", '{"train/final_top3": 0.5,', 1))
+    path.write_text(
+        path.read_text().replace("{", '{"with_final_weights/train_top3": 0.5,', 1)
+    )
     sweep.workspace.artifact(newest, "train/history.csv").unlink()
     sweep.workspace.artifact(older, "packages.txt").unlink()
     sweep.workspace.client.set_tag(older.info.run_id, "version.python", "3.99")
@@ -186,7 +188,7 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
     assert child.data.tags["reused_from"] == older.info.run_id
     assert child.data.tags["version.python"] == "3.99"
     assert not sweep.workspace.artifact(child, "packages.txt").exists()
-    assert child.data.metrics["train/final_top3"] == 0.5
+    assert child.data.metrics["with_final_weights/train_top3"] == 0.5
 
 
 def test_two_names_of_the_same_images_are_one_data_set(sweep, idx_folder, tmp_path):
@@ -237,7 +239,7 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     sweep.run("seed=1,2")
     first, second = sweep.workspace.outputs.glob("mlflow-artifacts/**/train")
     (first / "history.csv").unlink()
-    incomplete = '{"train/final_accuracy": 0.9, "val/accuracy": 0.9}'
+    incomplete = '{"with_final_weights/train_accuracy": 0.9, "val/accuracy": 0.9}'
     (second / "metrics.json").write_text(incomplete)
     for setting in ("again=false", "again=true"):
         printed, error = sweep.run("seed=1,2,3", setting)

@@ -33,7 +33,7 @@ def lasting_companion():
 
 @pytest.fixture
 def same_companion(lasting_companion, monkeypatch):
-    """Let one process make all copies, except those of commands."""
+    """Let one process make all copies, except the copies of commands."""
 
     def start(*_, **__):
         # A new process would not remember what was sent.

@@ -46,7 +46,8 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
             tags = {"fingerprint": str(number)}
             with sweep.child(name=str(number), params={}, tags=tags) as child:
                 points = [(epoch, epoch, {"train/seconds": 0.5}) for epoch in (1, 2)]
-                child.log_points([*points, (2, 2, {"val/accuracy": accuracy})])
+                last = {"val/accuracy": accuracy, "train/final_loss": 0.125}
+                child.log_points([*points, (2, 2, last | {"weights/min": -1.0})])
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.id)
     assert (found.run_id, found.name) == (sweep.id, expected.info.run_name)
@@ -54,7 +55,11 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
     oldest, newest = database.children(store, sweep.id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
-    results = {oldest.run_id: (0.25, 1.0), newest.run_id: (0.75, 1.0)}
+    common = {"train/seconds": 1.0, "train/final_loss": 0.125}
+    results = {
+        oldest.run_id: {"val/accuracy": 0.25, **common},
+        newest.run_id: {"val/accuracy": 0.75, **common},
+    }
     assert database.training_results(store, [newest, oldest]) == results
     client.delete_run(newest.run_id)
     assert [run.run_id for run in database.children(store, sweep.id)] == [oldest.run_id]

@@ -6,44 +6,47 @@ from pipeline.tracking.store import artifact_root
 from pipeline.tracking.ui import serve_ui
 
 
-def test_a_description_has_one_entry_per_title(store, start_run, client):
+def test_a_description_has_one_entry_per_key(store, start_run, client):
     with start_run(store) as run:
         curves = run.link("curves", "model-metrics")
-        run.describe("A network.", {"Page": "not created", "Metrics": curves})
-        page = run.link("report", "artifacts/a b.html")
-        run.describe_results({"Page": page, "Evaluation": "96%"})
+        run.describe("A network.", {"page": "not created", "curves": curves})
+        run.add_results({"Size": "16 KB", "Accuracy": "95%"})
+        run.add_links({"page": run.link("report", "artifacts/a b.html")})
+        run.add_results({"Accuracy": "96%"})
     note = client.get_run(run.id).data.tags["mlflow.note.content"]
     address = f"#/experiments/1/runs/{run.id}"
     assert note == (
+        f"[report]({address}/artifacts/a%20b.html?{pages.WORKFLOW}) · "
+        f"[curves]({address}/model-metrics?{pages.WORKFLOW})\n\n"
         "A network.\n\n"
-        "- **Evaluation**: 96%\n"
-        f"- **Metrics**: [curves]({address}/model-metrics?{pages.WORKFLOW})\n"
-        f"- **Page**: [report]({address}/artifacts/a%20b.html?{pages.WORKFLOW})"
+        "- **Accuracy**: 96%\n"
+        "- **Size**: 16 KB"
     )
 
 
 def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
-    old = "- **Evaluation**: 96%\n- **Page**: none"
-    new, both = "- **Evaluation**: 97%", "- **Evaluation**: 97%\n- **Page**: none"
+    old = "- **Evaluation**: 96%\n- **Size**: 16 KB"
+    new, both = "- **Evaluation**: 97%", "- **Evaluation**: 97%\n- **Size**: 16 KB"
     for note, expected in {
         f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{both}\n\nMine!",
         "- **Evaluation**: mine": f"- **Evaluation**: mine\n\n{new}",
         "": new,
     }.items():
         with start_run(store) as run:
-            run.describe("A network.", {"Page": "none", "Evaluation": "96%"})
+            run.describe("A network.", {})
+            run.add_results({"Size": "16 KB", "Evaluation": "96%"})
         client.set_tag(run.id, "mlflow.note.content", note)
-        run.describe_results({"Evaluation": "97%"})
+        run.add_results({"Evaluation": "97%"})
         assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
 
 
 def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
     with start_run(store) as run:
         run.describe("One of two.", {})
-        run.describe_results({"Accuracy and flash": "95%"})
+        run.add_results({"Exports": "95%"})
         run.describe("Two of two.", {})
     note = client.get_run(run.id).data.tags["mlflow.note.content"]
-    assert note == "Two of two.\n\n- **Accuracy and flash**: 95%"
+    assert note == "Two of two.\n\n- **Exports**: 95%"
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 320, 166  # of the area of the lines
-LABEL_HEIGHT = 16  # of the labels at the ends of the lines
+WIDTH, HEIGHT = 320, 166  # the size of the area of the lines
+LABEL_HEIGHT = 16  # the height of the labels at the ends of the lines
 TITLES = {"loss": "loss (nats)", "accuracy": "accuracy"}
 
 

@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors
 from pipeline import unsure
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.page_data import (
@@ -30,12 +31,12 @@ from pipeline.interpret.report.page_data import (
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # images per bit width whose prediction differs from floats
+MAX_DIFFERENT = 8  # images per bit width whose prediction differs from float
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
-MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
-MAX_DATA_BYTES = 3_600_000  # of weights and activations, which limits the epochs
-MAX_BYTES = 5_000_000  # of the page
-MAX_INTEGER_BYTES = 2_000_000  # of the page with integers
+MAX_EARLIER_EPOCHS = 20  # earlier than the last one, including epoch 0
+MAX_DATA_BYTES = 3_600_000  # size of weights and activations; limits the epochs
+MAX_BYTES = 5_000_000  # size of the page
+MAX_INTEGER_BYTES = 2_000_000  # size of the page with integers
 
 
 def render(
@@ -103,9 +104,10 @@ def select_data(
         analysis = replace(analysis, history=None, frozen=None)
     trained, history = analysis.trained, analysis.history or {}
     network, test = trained.network, analysis.dataset.test
-    frozen = analysis.frozen  # without a history, the weights of always-zero pixels
-    if frozen is None:
-        frozen = np.repeat(analysis.always_zero[:, None], analysis.hidden, axis=1)
+    frozen = {name: is_frozen(values) for name, values in history.items()}
+    if not history:  # only those that training cannot change are known
+        always_zero = np.tile(analysis.always_zero, (analysis.hidden, 1))
+        frozen = {"layer_1.weight": always_zero}
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
@@ -118,7 +120,8 @@ def select_data(
         "image_labels": test.labels[rows],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "frozen": frozen.T.astype(np.uint8),
+        "frozen": frozen["layer_1.weight"].astype(np.uint8),
+        **{f"frozen.{name}": mask.astype(np.uint8) for name, mask in frozen.items()},
         "nonzero": analysis.nonzero.astype(np.int32),
     }
     if detector := trained.detector:
@@ -159,6 +162,7 @@ def _page_data(
         frozen_others=int(analysis.frozen_others.sum()),
         rarest=rarest,
         rarest_images=int(analysis.nonzero[rarest]),
+        example=analysis.example,
         sha256=trained.sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,

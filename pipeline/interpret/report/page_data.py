@@ -9,6 +9,7 @@ from jaxtyping import Int
 from pipeline import unsure
 from pipeline.datasets import upright
 from pipeline.images import constants
+from pipeline.interpret.analysis import Example
 from pipeline.interpret.names import NameForm
 
 
@@ -80,6 +81,7 @@ class PageData:
     frozen_others: int  # frozen weights of other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
+    example: Example  # with which the tour begins
 
     sha256: str  # of the network's tensors: weights.sha256
     hidden: int  # neurons in layer 1

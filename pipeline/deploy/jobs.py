@@ -1,17 +1,15 @@
 """Runs exports: a single one in this process, several in processes of this machine."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.call import say
 from pipeline.console import new_console, progress, progress_bar
 from pipeline.core.dataset import Dataset
-from pipeline.core.epoch import Snapshot
-from pipeline.core.network import network_from, snapshot
-from pipeline.deploy.exported import ExportedNetwork, export_quantized
+from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
@@ -20,7 +18,7 @@ from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.terminal import counted, status, wrap
 from pipeline.text import WIDTH, printable
 
-NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
+NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ class ExportJob:
         return short_name({**self.swept, "bits": self.bits})
 
 
-ExportedNetworks = Mapping[ExportJob, ExportedNetwork]
+ExportsByJob = Mapping[ExportJob, ExportedNetwork]
 
 
 def list_jobs(
@@ -67,7 +65,7 @@ def run_jobs(
     *,
     workers: int | None,
     finetuning_epochs: int | None,
-) -> tuple[ExportedNetworks, list[str]]:
+) -> tuple[ExportsByJob, list[str]]:
     """Run exports, and print a line for each if there are several.
 
     Args:
@@ -82,80 +80,63 @@ def run_jobs(
     Raises:
         UserError: If a single export fails, or there is not enough memory for a worker.
     """
-    tasks = [
-        Task(each.name, dataset.path, arguments_of(each, finetuning_epochs))
-        for each in jobs
-    ]
     if len(jobs) == 1:
-        return {jobs[0]: run_job(dataset, **tasks[0].arguments)}, []
-    hidden = max(each.trained.network.hidden for each in jobs)
+        exported = run_job(dataset, job=jobs[0], finetuning_epochs=finetuning_epochs)
+        return {jobs[0]: exported}, []
+    tasks = [
+        Task(
+            job.name,
+            dataset.path,
+            {"job": job, "finetuning_epochs": finetuning_epochs},
+        )
+        for job in jobs
+    ]
     pool = new_executor(
         "local",
         workers=workers,
         tasks=len(tasks),
-        task_bytes=NEURON_BYTES * hidden,
+        task_bytes=NEURON_BYTES * max(job.trained.network.hidden for job in jobs),
         modules=["pipeline.deploy"],
     )
+    with pool:
+        results = {r.task.key: r for r in _printed(pool.run(run_job, tasks), tasks)}
+    ended = [(job, results[job.name]) for job in jobs]
+    failed = [f"{job.name}: {result.error}" for job, result in ended if result.error]
+    return {job: result.value for job, result in ended if not result.error}, failed
+
+
+def _printed(results: Iterable[Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    """Print a line for each result, and yield those that are final."""
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     width = min(max(len(task.key) for task in tasks), WIDTH // 2)
-    values: dict[str, ExportedNetwork] = {}  # by name
-    failed: list[str] = []
-    with pool, progress_bar(console) as bar:
+    ended = 0
+    with progress_bar(console) as bar:
         shown = bar.add_task("exporting", total=len(tasks))
-        for result in pool.run(run_job, tasks):
-            name = result.task.key
-            if not result.error:
-                values[name] = result.value
-            elif result.final:
-                failed.append(f"{name}: {result.error}")
-            ended = len(values) + len(failed)
+        for result in results:
+            ended += result.final
             bar.update(shown, completed=ended)
             count = f"  ({ended:,} of {len(tasks):,})" * result.final
-            line = f"{name:{width}}  {_describe(result)}{count}"
+            line = f"{result.task.key:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 say(result.traceback, file=sys.stderr)
-    return {each: values[each.name] for each in jobs if each.name in values}, failed
+            if result.final:
+                yield result
 
 
 def run_job(
-    dataset: Dataset,
-    *,
-    arrays: Snapshot,
-    others: Mapping[str, Any],
-    bits: int,
-    finetuning_epochs: int | None,
+    dataset: Dataset, *, job: ExportJob, finetuning_epochs: int | None
 ) -> ExportedNetwork:
-    """Export a network; its tensors are arrays, which another process can receive.
-
-    Args:
-        dataset: The data set of the training.
-        arrays: The trained network.
-        others: The other fields of the `TrainedModel`.
-        bits: See `QuantizedModel.of`.
-        finetuning_epochs: See `QuantizedModel.of`.
-    """
+    """Run an export, in this process or in a worker; see `QuantizedModel.of`."""
     model = QuantizedModel.of(
-        TrainedModel(network_from(arrays), **others),
+        job.trained,
         dataset,
-        bits=bits,
+        bits=job.bits,
         finetuning_epochs=finetuning_epochs,
-        track=progress(f"fine-tuning with {counted(bits, 'bit')}"),
+        track=progress(f"fine-tuning with {counted(job.bits, 'bit')}"),
     )
     with status("writing and checking the files"):
         return export_quantized(model)
-
-
-def arguments_of(job: ExportJob, finetuning_epochs: int | None) -> dict[str, Any]:
-    """Return the arguments of `run_job`, without tensors."""
-    trained = job.trained
-    names = {field.name for field in fields(trained)} - {"network"}
-    return {
-        "arrays": snapshot(trained.network),
-        "others": {name: getattr(trained, name) for name in names},
-        "bits": job.bits,
-        "finetuning_epochs": finetuning_epochs,
-    }
 
 
 def _describe(result: Result) -> str:

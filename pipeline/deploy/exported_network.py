@@ -11,55 +11,21 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import UserError, datasets, files, plots
+from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized import QuantizedModel
+from pipeline.deploy.quantized import ExportReport, QuantizedModel
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
+from pipeline.text import short_repr
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
 ONNX_PACKAGES = ("onnx", "onnxruntime")
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """The content of report.json, which is the same on every machine.
-
-    After fine-tuning, it depends on the type of the processor, as training does.
-    Accuracies are those on the test images, in [0, 1].
-    """
-
-    bits: int  # of a weight of layer_1
-    finetune: int  # epochs of fine-tuning
-    hidden: int  # neurons
-    dataset: str
-    test_images: int
-    accuracy: float  # in integers
-    float_accuracy: float  # of the trained network
-    same_answers: float  # fraction of test images that both predict equally
-    table_bytes: int  # the size of the parameters in flash
-    weights_sha256: str  # of the trained network
-
-    @classmethod
-    def of(cls, model: QuantizedModel) -> "ExportReport":
-        """Collect the values of a quantized network."""
-        return cls(
-            bits=model.integers.bits,
-            finetune=model.finetuning_epochs,
-            hidden=model.integers.hidden,
-            dataset=model.dataset.name,
-            test_images=len(model.dataset.test),
-            accuracy=model.accuracy,
-            float_accuracy=model.float_accuracy,
-            same_answers=model.same_predictions,
-            table_bytes=model.integers.table_bytes,
-            weights_sha256=model.trained.sha256,
-        )
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -68,17 +34,18 @@ class ExportedNetwork:
 
     integers: IntegerNetwork
     report: ExportReport
-    silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
+    inactive_neurons: Sequence[int]  # see `QuantizedModel.inactive_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all files."""
-        return f"<ExportedNetwork with {self.bit_width}>"
+        report = self.report
+        return short_repr(self, bits=report.bits, accuracy=report.accuracy)
 
     @property
     def bit_width(self) -> str:
-        """The bit width of the weights of layer_1, such as "8 bits"."""
+        """The bit width of the weights of layer 1, such as "8 bits"."""
         return counted(self.integers.bits, "bit")
 
     def write(self, folder: Path) -> None:
@@ -94,7 +61,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
-    report = ExportReport.of(model)
+    report = model.report
     images = compared_images(model)
     expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
@@ -114,7 +81,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         name = f"the implementations with {counted(model.integers.bits, 'bit')} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
     return ExportedNetwork(
-        model.integers, report, model.silent_neurons, checks, contents
+        model.integers, report, model.inactive_neurons, checks, contents
     )
 
 
@@ -141,7 +108,7 @@ def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:
-    """Plot the weights of layer_1 beside those that the integers represent."""
+    """Plot the weights of layer 1 and those that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
     train = model.dataset.split(model.trained.split).train
@@ -149,7 +116,8 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
-        bits=integers.bits,
+        bit_width=counted(integers.bits, "bit"),
+        largest=BIT_WIDTHS[integers.bits].largest,
         finetuned=model.finetuning_epochs > 0,
     )
 

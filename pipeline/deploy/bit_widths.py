@@ -1,0 +1,143 @@
+"""The bit widths of a weight of layer 1: how its weights are rounded and packed.
+
+All operations of rounding are exact or rounded as IEEE 754 defines it, so the result is
+the same on every processor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int8, Int16, UInt8
+
+from pipeline.core import PIXELS
+
+TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
+CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
+
+
+@dataclass(frozen=True)
+class BitWidth:
+    """A bit width: weights ≈ scale · q, where q is -largest to largest."""
+
+    bits: int
+    largest: int
+    # The scale of each neuron, (hidden, 1), from the absolute values of its weights.
+    scale: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
+    # q, (hidden, 784), from the weights and the scales, before it is clipped.
+    round: Callable[[Float[np.ndarray, "hidden 784"], np.ndarray], np.ndarray]
+    # The codes of q, 0 to 2^bits - 1.
+    encode: Callable[[Int16[np.ndarray, " n"]], np.ndarray]
+    code: str = ""  # `encode` in words, for the C code
+    unpack: str = ""  # C code that adds weight · gray, with the code in `packed`
+    has_zero: bool = True
+
+    def quantize(
+        self, weights: Float[np.ndarray, "hidden 784"]
+    ) -> tuple[Int8[np.ndarray, "hidden 784"], Float[np.ndarray, " hidden"]]:
+        """Return q and the scale of each neuron; it is 1 if all its weights are 0."""
+        scale = self.scale(np.abs(weights))
+        scale = np.where(scale > 0, scale, 1.0)
+        q = self.round(weights, scale).clip(-self.largest, self.largest)
+        return q.astype(np.int8), scale[:, 0]
+
+    def represents(self, q: Int8[np.ndarray, "hidden 784"]) -> bool:
+        """Return whether these are weights with this bit width."""
+        fits = -self.largest <= q.min() and q.max() <= self.largest
+        return bool(fits and (self.has_zero or q.all()))
+
+    def pack(self, q: Int8[np.ndarray, "hidden 784"]) -> UInt8[np.ndarray, " bytes"]:
+        """Return the table: pixel by pixel, and for each pixel neuron by neuron.
+
+        There are no gaps between pixels. The first weight of a byte is in its lowest
+        bits, and unused bits of the last byte are 0.
+        """
+        assert self.represents(q), "a weight does not fit in its bits"
+        codes = self.encode(q.T.ravel().astype(np.int16)).astype(np.uint8)
+        # (784 * hidden, bits), the lowest bit first
+        bits = codes[:, None] >> np.arange(self.bits, dtype=np.uint8) & 1
+        return np.packbits(bits, bitorder="little")
+
+
+def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Round to the nearest integer, and halves up."""
+    return np.floor(values + 0.5)
+
+
+def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
+    """Add non-negative numbers; the result does not depend on their order.
+
+    They are added as integers of at most 2^52, so the sums are below 2^62.
+    """
+    _, exponent = np.frexp(sizes.max(axis=1, keepdims=True))
+    integers = np.rint(sizes * np.ldexp(1.0, 52 - exponent)).astype(np.int64)
+    totals = integers.sum(axis=1, keepdims=True).astype(np.float64)
+    return np.asarray(np.ldexp(totals, exponent - 52))
+
+
+def _means(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
+    return np.asarray(_row_sums(sizes) / PIXELS)
+
+
+def _are_large(sizes: Float[np.ndarray, "hidden 784"]) -> Bool[np.ndarray, "..."]:
+    return np.asarray(sizes > TERNARY_THRESHOLD * _means(sizes))
+
+
+def _mean_of_large(
+    sizes: Float[np.ndarray, "hidden 784"],
+) -> Float[np.ndarray, "hidden 1"]:
+    large = _are_large(sizes)
+    count = np.maximum(large.sum(axis=1, keepdims=True), 1)
+    return np.asarray(_row_sums(sizes * large) / count)
+
+
+BIT_WIDTHS = {
+    width.bits: width
+    for width in (
+        BitWidth(
+            bits=8,
+            largest=127,
+            scale=lambda sizes: sizes.max(axis=1, keepdims=True) / 127,
+            round=lambda weights, scale: round_half_up(weights / scale),
+            encode=lambda q: q % 256,  # two's complement
+        ),
+        BitWidth(
+            bits=4,
+            largest=7,
+            scale=lambda sizes: CLIP_4_BITS * _means(sizes) / 7,
+            round=lambda weights, scale: round_half_up(weights / scale),
+            encode=lambda q: q + 8,
+            code="Four bits hold the weight + 8.",
+            unpack="d->sum[j] += ((int8_t)(packed & 15) - 8) * gray;",
+        ),
+        BitWidth(
+            bits=2,
+            largest=1,
+            scale=_mean_of_large,
+            round=lambda weights, _: np.copysign(_are_large(np.abs(weights)), weights),
+            encode=lambda q: q % 3,
+            code="Two bits hold 0 for the weight 0, 1 for 1, and 2 for -1.",
+            unpack="""\
+if (packed & 1) {
+    d->sum[j] += gray;
+} else if (packed & 2) {
+    d->sum[j] -= gray;
+}""",
+        ),
+        BitWidth(
+            bits=1,
+            largest=1,
+            scale=_means,
+            round=lambda weights, _: np.where(weights < 0, -1, 1),
+            encode=lambda q: q > 0,
+            code="A bit holds 1 for the weight 1, and 0 for -1.",
+            unpack="""\
+if (packed & 1) {
+    d->sum[j] += gray;
+} else {
+    d->sum[j] -= gray;
+}""",
+            has_zero=False,
+        ),
+    )
+}
