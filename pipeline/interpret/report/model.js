@@ -19,7 +19,8 @@ import { PIXELS, signed } from "display.js";
  * @property epochs.layer_1.weight  (hidden, 784, epochs) and so on, in 16 bits
  * @property images  (n, 784), gray levels, with image_labels (n)
  * @property activations  (m, hidden) for test images, with labels (m)
- * @property frozen  (hidden, 784), 1: training never changed the weight
+ * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
+ *   the parameter; without a history, only of this array
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of deploy/integers.py
@@ -78,9 +79,12 @@ export function select(layer, neuron, input = null) {
   show();
 }
 
-// Whether training never changed a parameter; this is measured for weights of layer 1.
-export const isFrozen = (layer, input, neuron) => layer === 1 && input !== "bias" &&
-  model.tensors.frozen[neuron * PIXELS + input] === 1;
+// Whether training never changed a parameter.
+export function isFrozen(layer, input, neuron) {
+  const isBias = input === "bias";
+  const marks = model.tensors[`frozen.layer_${layer}.${isBias ? "bias" : "weight"}`];
+  return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
+}
 export const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
 
@@ -91,6 +95,5 @@ export const signedQuantity = (value) => signed(value, quantity(value));
 // Phrases for a class: its name, the name with the noun, and one image.
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
-export const classTitle = (label) =>
-  (isShort(label) ? `${model.noun} ` : "") + className(label);
+export const classTitle = (label) => model.class_titles[label];
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);

@@ -16,12 +16,6 @@ class TwoLayers {
     Object.assign(this, { weights, biases, hidden: biases[0].length, ...fields });
   }
 
-  // The size that 1% of the weights of layer 1 exceed: the full color of a template.
-  get largeWeight() {
-    this.sizes ??= this.weights[0].map(Math.abs).sort();
-    return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
-  }
-
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
@@ -97,7 +91,7 @@ export class FloatNetwork extends TwoLayers {
 
   // The colors at both ends of the scale, and the length of a full bar.
   legend() {
-    const limit = number(this.largeWeight, 2);
+    const limit = number(this.weight_scale, 2);
     return { weights: [`≤ ${MINUS}${limit}`, `≥ ${limit}`],
       output: `${number(this.maxOutput, 1)}, the maximum of ` +
         plural(this.activations.length / this.hidden, "test image") };
@@ -125,11 +119,6 @@ export class IntegerNetwork extends TwoLayers {
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network says `;
-  }
-
-  // With few bits, the largest weight.
-  get largeWeight() {
-    return this.bits < 8 ? this.largest_weight : super.largeWeight;
   }
 
   pixel(level) { return level; }
@@ -188,7 +177,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   legend() {
-    const limit = integer(this.largeWeight), [below, above] =
+    const limit = this.format(this.weight_scale), [below, above] =
       this.bits < 8 ? ["", ""] : ["≤ ", "≥ "];
     return { weights: [`${below}${MINUS}${limit}`, `${above}${limit}`],
       output: `${WHITE}, the highest value of a byte` };

@@ -19,7 +19,7 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-export const weightColor = (value) => diverging(value / network().final.largeWeight);
+export const weightColor = (value) => diverging(value / network().final.weight_scale);
 export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
@@ -65,7 +65,7 @@ export function weightLegend() {
   const [least, most] = network().final.legend().weights;
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
-    ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
+    ...(model.tensors["frozen.layer_1.weight"].includes(1) ? [element("span", { class: "unbroken" },
       element("span", { class: "hatched" }), " gray: frozen")] : []));
 }
 

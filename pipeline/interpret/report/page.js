@@ -56,6 +56,7 @@ function load({ tensors, metadata }) {
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
     [tensors["layer_1.bias"], tensors["layer_2.bias"]],
     { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
+      weight_scale: metadata.weight_scale,
       title: metadata.bit_widths.length ? "the network in floating point"
         : "the final network" });
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
@@ -69,15 +70,13 @@ function load({ tensors, metadata }) {
 }
 
 function networkOfEpoch(tensors, epoch, float) {
-  const part = (name, { length }) => { // the epochs of a weight are side by side
-    const all = tensors[`epochs.${name}`], count = all.length / length;
-    return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
+  const part = (name, last) => { // the epochs of a parameter are side by side
+    const all = tensors[`epochs.${name}`], count = all.length / last.length;
+    const frozen = tensors[`frozen.${name}`]; // these are exact in all epochs
+    return last.map((value, i) => (frozen[i] ? value : all[i * count + epoch]));
   };
   const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
   const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
-    if (mark) weights[0][i] = float.weights[0][i];
-  });
   return new FloatNetwork(weights, biases, {});
 }
 

@@ -72,10 +72,10 @@ export const epochs = {
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
     if (isConstant) {
-      const reason = model.tensors.nonzero[input] ? ""
-        : "its pixel is 0 in all training images, so ";
-      return `${start} It is frozen: ${reason}it has its initial random value ` +
-        "after every epoch.";
+      const reason = layer === 1 && model.tensors.nonzero[input] === 0
+        ? "its pixel is 0 in all training images, so " : "";
+      return `${start} It is frozen: ${reason}it has its initial value after every ` +
+        "epoch.";
     }
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
       `ended at ${number(end, 6)}.`;

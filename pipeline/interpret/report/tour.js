@@ -5,8 +5,7 @@
 
 import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
-import { model, network, show, state, testImage } from "model.js";
-import { isBlank } from "networks.js";
+import { model, network, show, state } from "model.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
@@ -20,8 +19,7 @@ function startTour() {
   // The steps are about the final network in floating point, with all neurons on.
   state.networkIndex = model.last;
   state.off.clear();
-  if (isBlank(state.image))
-    useTestImage(Math.max(0, model.rows.findIndex((_, row) => !isBlank(testImage(row)))));
+  useTestImage(model.rows.indexOf(model.example.image));
   [steps, stepIndex, solved] = [tourSteps(), null, new Set()];
   document.body.classList.add("touring");
   $("search-error").hidden = true;

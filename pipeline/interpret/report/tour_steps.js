@@ -2,36 +2,21 @@
 // it selects, and the values in its text, which is in `tour_steps.html`.
 
 import {
-  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rowAndColumn,
-  significant,
+  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rounded,
+  rowAndColumn, significant,
 } from "display.js";
 import {
   className, classTitle, currentResult, model, network, select, state,
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
-import { termsOf } from "panel.js";
 import { epochs, selectNetwork } from "selectors.js";
 
-// The neuron of the first steps: among the five most active ones for the current image,
-// the one with the largest bias. Its pixel: among those that contribute most, the one
-// whose value is closest to 0.5. Then all three numbers in m·x + c matter.
-function exampleNeuron() {
-  const bias = (neuron) => Math.abs(network().parameter(1, "bias", neuron));
-  return ranked(currentResult().hiddenSums).slice(0, 5).reduce((best, neuron) =>
-    (bias(neuron) > bias(best) ? neuron : best));
-}
-function examplePixel(neuron) {
-  const { listed } = termsOf(1, neuron, currentResult().pixels, 40);
-  return listed.reduce((best, term) =>
-    (Math.abs(term.value - 0.5) < Math.abs(best.value - 0.5) ? term : best)).input;
-}
-
 export function tourSteps() {
-  const neuron = exampleNeuron(), name = neuronName(1, neuron);
+  const { neuron, pixel } = model.example, name = neuronName(1, neuron);
   // The class of the steps about layer 2, also after another image is chosen.
   const [label] = ranked(currentResult().probabilities);
   return [
-    lineStep(neuron, name),
+    lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
         nonzero: String(state.image.filter(Boolean).length) }) },
@@ -44,8 +29,8 @@ export function tourSteps() {
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
 }
 
-function lineStep(neuron, name) {
-  const pixel = examplePixel(neuron), two = (value) => Number(value.toFixed(2));
+function lineStep(neuron, pixel, name) {
+  const two = (value) => rounded(value, 2);
   return { id: "line", targets: () => [$("images")],
     enter: () => select(1, neuron, pixel),
     values: () => {
