@@ -33,7 +33,7 @@ def models(quantized, small_dataset, mnist):
 def set_bit_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
     place = [0, *BIT_WIDTHS].index(bits)
-    page.evaluate("selectNetwork", place)
+    page.evaluate("(networkIndex) => change({ networkIndex })", place)
 
 
 def render(models):
@@ -190,6 +190,15 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     assert f"with 4 bits classifies {correct} of 300 test images correctly" in effect
     page.locator("#reset").click()
     assert toggle.get_attribute("aria-checked") == "true"
+
+
+def test_networks_in_integers_have_all_that_those_in_floats_have(page):
+    missing = page.evaluate(
+        """[...Object.keys(model.float),
+          ...Object.getOwnPropertyNames(FloatNetwork.prototype)]
+          .filter((name) => model.networks.some((each) => !(name in each)))"""
+    )
+    assert missing == []
 
 
 @pytest.mark.parametrize("bits", BIT_WIDTHS)

@@ -28,8 +28,7 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        """state.off.clear();
-        Object.assign(state, { networkIndex: model.last });
+        """change({ off: new Set(), networkIndex: model.last });
         find('N11');
         useTestImage(0);"""
     )
@@ -184,6 +183,11 @@ def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)
     assert tensors["frozen.layer_2.weight"][:, 3].all()
+
+
+def test_the_networks_of_all_epochs_have_the_same_fields(page):
+    fields = page.evaluate("model.networks.map((each) => Object.keys(each).sort())")
+    assert len(fields) == 21 and all(each == fields[-1] for each in fields)
 
 
 def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
@@ -354,7 +358,7 @@ def test_a_parameter_of_layer_2_can_be_frozen(page, array, place, name):
     assert "frozen" not in text.inner_text()
     mark = (
         "([array, place, mark]) => {"
-        "model.tensors[`frozen.layer_2.${array}`][place] = mark; show(); }"
+        "model.tensors[`frozen.layer_2.${array}`][place] = mark; change({}); }"
     )
     page.evaluate(mark, [array, place, 1])
     assert "It is frozen: it has its initial value" in text.inner_text()

@@ -59,7 +59,7 @@ def guess(page, value):
 
 
 def test_the_tour_switches_all_neurons_on(page):
-    page.evaluate("state.off.add(3); show()")
+    page.evaluate("change({ off: new Set([3]) })")
     page.locator("#start-tour").click()
     assert page.evaluate("state.off.size") == 0
     page.locator("#tour-leave").click()
@@ -243,7 +243,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
 def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
-    page.evaluate("state.networkIndex = model.last; useTestImage(0); select(2, 7)")
+    page.evaluate("change({ networkIndex: model.last }); useTestImage(0); select(2, 7)")
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
     sizes = np.abs(products) / np.abs(products).max()

@@ -1,9 +1,24 @@
-// A network in floating point and one in integers, and the detector, computed as in
+// Networks in floating point and in integers, and the detector, computed as in
 // pipeline/model and pipeline/deploy/integers.py. Nothing here changes the page.
 //
-// Both networks have the same methods, so the rest of the page does not ask which one
-// it shows. `sums`, `classify` and `parameter` compute; `steps` lists how a sum becomes
-// an output; `explain`, `format` and `legend` say what the numbers mean.
+// All networks have this interface, so the rest of the page does not ask which one it
+// displays. A layer is 1 or 2, a neuron an index, an input an index or "bias".
+//
+//   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network says "
+//   hidden, neurons(layer), inputs(layer)       sizes
+//   parameter(layer, input, neuron)             a weight or a bias
+//   pixel(level), sums(layer, values), activation(total, neuron), realLogits(logits),
+//   classify(image, off)         from gray levels to probabilities, see `Result`
+//   format(value, decimals)      a number of the network as text
+//   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
+//   explain(layer, neuron, result, exact), stored(layer, input, neuron)
+//                                how the numbers follow from each other, in words
+//   final                        the network after the last epoch that computes with the
+//                                same numbers; what follows is about this one
+//   title                        its name in a sentence
+//   weight_scale, maxOutput      a weight in full color, the length of a full bar
+//   legend()                     both in words
+//   storedPredictions(off)       its classes for test images, from `activations`
 
 import {
   CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
@@ -13,7 +28,8 @@ import {
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
-    Object.assign(this, { weights, biases, hidden: biases[0].length, ...fields });
+    Object.assign(this, { weights, biases, hidden: biases[0].length, final: this,
+      ...fields });
   }
 
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
@@ -48,11 +64,11 @@ class TwoLayers {
 
   // The classes predicted for the test images whose hidden outputs are stored.
   storedPredictions(off = new Set()) {
-    const { activations, hidden } = this;
+    const { activations, hidden, final } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
       for (const neuron of off) outputs[neuron] = 0;
-      return ranked(this.sums(2, outputs))[0];
+      return ranked(final.sums(2, outputs))[0];
     });
   }
 }

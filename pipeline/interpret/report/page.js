@@ -48,8 +48,7 @@ function fromHalves(bytes) {
 }
 
 // The page has the networks of the epochs, or the last one in floating point (`float`)
-// followed by those in integers. The `final` network of each classifies test images: it
-// computes with the same numbers, after the last epoch.
+// followed by those in integers.
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1;
   const float = new FloatNetwork(
@@ -62,8 +61,6 @@ function load({ tensors, metadata }) {
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
     tensors, epoch, float));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
-  for (const each of [float, ...epochs]) each.final = float;
-  for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
     networks: [...epochs, float, ...integers], hasHistory: last > 0 });
   state.networkIndex = last;
@@ -77,7 +74,9 @@ function networkOfEpoch(tensors, epoch, float) {
   };
   const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
   const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  return new FloatNetwork(weights, biases, {});
+  const { final, title, activations, maxOutput, weight_scale } = float;
+  return new FloatNetwork(weights, biases,
+    { final, title, activations, maxOutput, weight_scale });
 }
 
 // The template calls this, and displays an error.

@@ -7,22 +7,34 @@ import {
   ranked, significant, svg, tableRow,
 } from "display.js";
 import {
-  className, classTitle, isFrozen, isShort, model, network, select, show, state,
+  change, className, classTitle, isFrozen, isShort, model, network, select, state,
 } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
 export const selector = () => (model.bit_widths.length ? bitWidths : epochs);
 
-export function selectNetwork(index) {
-  state.networkIndex = index;
-  show();
-}
-
 // A float16, of which the networks of earlier epochs consist, has three decimal digits.
 const approximate = (value) => `about ${significant(value, 3)}`;
 
 let playing = null; // the timer, while the training is played
+
+// Show one epoch after the other, from the selected one, or from the first.
+function play() {
+  const { last } = model;
+  if (state.networkIndex === last) change({ networkIndex: 0 });
+  playing = setInterval(() => {
+    change({ networkIndex: Math.min(state.networkIndex + 1, last) });
+    if (state.networkIndex === last) stopPlaying();
+  }, EPOCH_MS);
+  $("play").setAttribute("aria-pressed", "true");
+}
+
+export function stopPlaying() {
+  clearInterval(playing);
+  playing = null;
+  $("play").setAttribute("aria-pressed", "false");
+}
 
 export const epochs = {
   build() {
@@ -30,24 +42,13 @@ export const epochs = {
     $("epoch").max = last;
     $("epoch").disabled = $("play").disabled = !hasHistory;
     $("epoch").addEventListener("input", () => {
-      epochs.stop();
-      selectNetwork(Number($("epoch").value));
+      stopPlaying();
+      change({ networkIndex: Number($("epoch").value) });
     });
     $("play").addEventListener("click", () => {
-      if (playing) { epochs.stop(); return; }
-      selectNetwork(state.networkIndex === last ? 0 : state.networkIndex);
-      epochs.stop(setInterval(() => {
-        selectNetwork(Math.min(state.networkIndex + 1, last));
-        if (state.networkIndex === last) epochs.stop();
-      }, EPOCH_MS));
+      if (playing) stopPlaying();
+      else play();
     });
-  },
-
-  // Stop playing the training, or continue with another timer.
-  stop(timer = null) {
-    clearInterval(playing);
-    playing = timer;
-    $("play").setAttribute("aria-pressed", String(Boolean(timer)));
   },
 
   update() {
@@ -120,7 +121,7 @@ const bitWidths = {
     model.networks.forEach(({ bitWidth }, index) => {
       const prediction = element("span");
       const input = element("input", { type: "radio", name: "bit-width", value: bitWidth,
-        onchange: () => selectNetwork(index) });
+        onchange: () => change({ networkIndex: index }) });
       const label = element("label", {}, input, bold(bitWidth), prediction);
       switches.push({ label, input, prediction });
       $("bit-widths").append(label);
@@ -183,8 +184,10 @@ export const curve = {
         const { x, width } = plot.viewBox.baseVal;
         const [first] = plot.querySelector("polyline").points; // of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;
-        epochs.stop();
-        selectNetwork(ranked(model.epochs.map((each) => -Math.abs(each - epoch)))[0]);
+        stopPlaying();
+        const [networkIndex] = ranked(
+          model.epochs.map((each) => -Math.abs(each - epoch)));
+        change({ networkIndex });
       });
   },
 

@@ -6,10 +6,10 @@ import {
   rowAndColumn, significant,
 } from "display.js";
 import {
-  className, classTitle, currentResult, model, network, select, state,
+  change, className, classTitle, currentResult, model, network, select, state,
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
-import { epochs, selectNetwork } from "selectors.js";
+import { stopPlaying } from "selectors.js";
 
 export function tourSteps() {
   const { neuron, pixel } = model.example, name = neuronName(1, neuron);
@@ -84,10 +84,10 @@ function trainingStep() {
     scene: () => $("neurons"), // which show what changes
     enter: () => { before = state.networkIndex; },
     leave: () => {
-      epochs.stop();
-      selectNetwork(before);
+      stopPlaying();
+      change({ networkIndex: before });
     },
-    solved: () => selectNetwork(0) };
+    solved: () => change({ networkIndex: 0 }) };
 }
 
 // Fill the text of a step: a value that is a number has two decimals.
