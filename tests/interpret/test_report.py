@@ -10,6 +10,7 @@ import torch
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.interpret import pre_activations, report
+from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.report.page import select_data, select_epochs
 from pipeline.interpret.worksheet import softmax_worksheet
 from pipeline.model import Metadata
@@ -230,16 +231,37 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert "layer_2[12,9]" in page.inner_text("#t-parameter")
 
 
-def test_the_powers_of_e_are_those_of_the_worksheet(page, trained, mnist):
+def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
     for place in range(0, 100, 20):
-        page.evaluate("(place) => { useTestImage(place); select(2, 0); }", place)
-        row = page.evaluate("(place) => model.rows[place]", place)
+        page.evaluate("useTestImage", place)
+        row = page.evaluate("model.rows")[place]
         sums = pre_activations(trained.network, mnist.test.images[row])
-        worksheet = softmax_worksheet([*sums.values()][-10:], MNIST)
-        lines = worksheet.splitlines()[-11:-1]  # of the classes
-        expected = [line.split()[3] for line in lines]
+        for name in ("N16", "N28"):
+            page.evaluate("find", name)
+            displayed = [
+                text.replace(MINUS, "-").replace("\u00d7 ", "").split("\t")[1:]
+                for text in page.locator("#terms tr").all_inner_texts()[1:11]
+            ]
+            sizes = sums[name].sizes
+            largest = np.argsort(-sizes, kind="stable")[:10].tolist()
+            columns = sums[name].columns([k for k in largest if sizes[k]])
+            _, *numbers_, products = columns.values()
+            rows = [*zip(*numbers_, products, strict=True)][:-3]  # without the rest
+            assert displayed[: len(rows)] == [[*each] for each in rows]
+        softmax = softmax_worksheet([*sums.values()][-10:], MNIST).splitlines()
+        expected = [line.split()[2:5] for line in softmax[-11:-1]]  # of the classes
         cells = page.locator("#softmax tr").all_inner_texts()[1:11]
-        assert [cell.split("\t")[-2] for cell in cells] == expected
+        assert [text.replace(MINUS, "-").split("\t")[1:] for text in cells] == expected
+
+
+def test_parameters_have_the_names_that_python_gives_them(page):
+    places = [(1, 300, 5), (2, 19, 9), (1, None, 19), (2, None, 0)]
+    names = page.evaluate(
+        """(places) => places.map(([layer, input, neuron]) =>
+          parameterName(layer, input ?? "bias", neuron))""",
+        places,
+    )
+    assert names == [ParameterLocation(*place).name for place in places]
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
