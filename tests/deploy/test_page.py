@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
+from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
@@ -199,6 +200,43 @@ def test_networks_in_integers_have_all_that_those_in_floats_have(page):
           .filter((name) => model.networks.some((each) => !(name in each)))"""
     )
     assert missing == []
+
+
+def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
+    page, models
+):
+    tensors = snapshot(models[8].trained.network)
+    integers = [model.integers for model in models.values()]
+    cases = {
+        "layer_1[406,3]": (
+            tensors["layer_1.weight"][3, 406],
+            [(n.weights_1[3, 406], n.scale_1[3]) for n in integers],
+        ),
+        "layer_1.bias[3]": (
+            tensors["layer_1.bias"][3],
+            [(n.biases_1[3], n.sum_unit[3]) for n in integers],
+        ),
+        "layer_2[3,7]": (
+            tensors["layer_2.weight"][7, 3],
+            [(n.weights_2[7, 3], n.scale_2 / n.output_unit[3]) for n in integers],
+        ),
+        "layer_2.bias[7]": (
+            tensors["layer_2.bias"][7],
+            [(n.biases_2[7], n.scale_2) for n in integers],
+        ),
+    }
+    for name, (exact, numbers) in cases.items():
+        page.evaluate("find", name)
+        _, first, *rows = [
+            row.replace(MINUS, "-").replace(",", "").split("\t")
+            for row in page.locator("#values tr").all_inner_texts()
+        ]
+        assert first == ["float", "", f"{exact:z.6f}"]
+        assert [int(row[1]) for row in rows] == [int(value) for value, _ in numbers]
+        stands_for = [value * unit for value, unit in numbers]
+        np.testing.assert_allclose(
+            [float(row[2]) for row in rows], stands_for, atol=6e-7
+        )
 
 
 @pytest.mark.parametrize("bits", BIT_WIDTHS)
