@@ -278,6 +278,23 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
         assert (name in unsure) == (unsure != "") == differs, text
 
 
+def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models):
+    rows, quantized = page.evaluate("model.rows"), models.values()
+    expected = [
+        [False, *(m.predictions[row] != m.float_predictions[row] for m in quantized)]
+        for row in rows
+    ]
+    marked = page.evaluate(
+        """model.rows.map((_, place) => {
+          useTestImage(place);
+          return [...$("bit-widths").querySelectorAll("label")]
+            .map((label) => label.classList.contains("differs"));
+        })"""
+    )
+    np.testing.assert_array_equal(marked, expected)
+    assert 0 < np.sum(expected) < len(rows)
+
+
 def test_the_tour_is_about_the_network_in_floating_point(page):
     set_bit_width(page, 2)
     page.locator("#start-tour").click()
