@@ -22,7 +22,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 class IntegerNetwork:
     """A quantized network; c/number_format.txt documents its number format.
 
-    What an integer of 1 stands for follows from weight ≈ scale_1 · weights_1 and from
+    What an integer of 1 represents follows from weight ≈ scale_1 · weights_1 and from
     pixel = gray / 255: for a sum and a bias of layer 1, `sum_unit` = scale_1 / 255; for
     an output, `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift;
     for a logit and a bias of layer 2, scale_2; and for a weight of layer 2, which
@@ -52,12 +52,12 @@ class IntegerNetwork:
 
     @property
     def sum_unit(self) -> Float[np.ndarray, " hidden"]:
-        """The real number that a sum of 1 of each neuron of layer 1 stands for."""
+        """The real number that a sum of 1 of each neuron of layer 1 represents."""
         return self.scale_1 / WHITE
 
     @property
     def output_unit(self) -> Float[np.ndarray, " hidden"]:
-        """The real number that an output of 1 of each neuron stands for."""
+        """The real number that an output of 1 of each neuron represents."""
         return np.asarray(np.ldexp(self.sum_unit, self.shifts.astype(np.int32)))
 
     @cached_property

@@ -23,6 +23,7 @@ from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed
+from pipeline.plots import weight_scale
 from pipeline.terminal import counted, wrap
 
 
@@ -41,6 +42,9 @@ def render_page(
 
 def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntegers:
     network, measured = exported.integers, exported.report
+    largest = BIT_WIDTHS[network.bits].largest
+    # With few bits, many weights have the largest size.
+    scale = weight_scale(network.weights_1.astype(float))
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
     tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
@@ -49,7 +53,8 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
     return PageIntegers(
         data=BitWidthData(
             bits=network.bits,
-            largest_weight=BIT_WIDTHS[network.bits].largest,
+            largest_weight=largest,
+            weight_scale=scale if network.bits == 8 else float(largest),
             finetune=measured.finetune,
             scale_2=network.scale_2,
             table_bytes=measured.table_bytes,

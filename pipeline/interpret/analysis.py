@@ -19,6 +19,7 @@ from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
 from pipeline.terminal import counted
+from pipeline.unsure import is_blank
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
@@ -28,7 +29,7 @@ MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
 class Example:
     """A weight that shows y = m·x + c; all indices are from 0."""
 
-    image: int  # of the test images
+    image: int  # of the test images: the first one that is not blank
     neuron: int  # of layer_1
     pixel: int
 
@@ -168,11 +169,13 @@ class ModelAnalysis:
         level. So m, x and c all matter.
         """
         kernel, bias = self.trained.network.layer_1.get_weights()
-        active = np.argsort(-self.sums[0], kind="stable")[:5]
+        images = self.dataset.test.images
+        image = next((i for i, each in enumerate(images) if not is_blank(each)), 0)
+        active = np.argsort(-self.sums[image], kind="stable")[:5]
         neuron = active[np.abs(bias[active]).argmax()]
-        levels = self.dataset.test.images[0].ravel().astype(int)
+        levels = images[image].ravel().astype(int)
         products = np.abs(kernel[:, neuron] * levels)
         largest = np.argsort(-products, kind="stable")[:40]
         # Half of the gray level 255 is not an integer, so both are doubled.
         pixel = largest[np.abs(2 * levels[largest] - 255).argmin()]
-        return Example(image=0, neuron=int(neuron), pixel=int(pixel))
+        return Example(image=image, neuron=int(neuron), pixel=int(pixel))

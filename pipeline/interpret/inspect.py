@@ -123,9 +123,10 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = neuron_name(1, analysis.example.neuron)
+    example = analysis.example
+    neuron, image = neuron_name(1, example.neuron), f"image={example.image}"
     command = command_line(
-        "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
+        "inspect", f"neuron={neuron}", image, run=cfg.run, model=cfg.model
     )
     say(next_steps({command: f"shows the sum of {neuron}"}))
     return run

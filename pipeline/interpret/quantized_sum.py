@@ -54,12 +54,12 @@ class IntegerSum:
 
     @property
     def unit(self) -> Decimal:
-        """What a sum of 1 stands for, as it is printed."""
+        """What a sum of 1 represents, as it is printed."""
         scale = significant(self.scale)
         return scale if self.shift is None else significant(scale / WHITE)
 
     def value(self, integer: int) -> Decimal:
-        """Return what an integer of the sum stands for, rounded."""
+        """Return what an integer of the sum represents, rounded."""
         return rounded(integer * self.unit)
 
 
@@ -105,7 +105,7 @@ class QuantizedPreActivation(PreActivation):
         return {}
 
     def steps(self, others: str) -> list[str]:
-        """Return the steps from the sum to what it stands for and to the output."""
+        """Return the steps from the sum to what it represents and to the output."""
         integers, (exact, relu) = self.integers, map(rounded, (self.total, self.relu))
         total, unit, shift = integers.total, integers.unit, integers.shift
         value, rest = integers.value(total), f"rest   {others}"

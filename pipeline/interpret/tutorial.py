@@ -23,9 +23,10 @@ def percent(fraction: float) -> str:
 def render_tutorial(analysis: ModelAnalysis) -> str:
     """Return the tutorial, which explains the analysis in sentences."""
     network, test = analysis.trained.network, analysis.dataset.test
-    logits = network.logits(test.images[:1])[0].numpy()
+    image = analysis.example.image
+    logits = network.logits(test.images[image : image + 1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits)[:2])
-    outputs = np.maximum(analysis.sums[0], 0)[:MAX_NEURONS]
+    outputs = np.maximum(analysis.sums[image], 0)[:MAX_NEURONS]
     inactive, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
@@ -37,7 +38,8 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         spec=analysis.spec,
         arrays=_arrays(analysis),
         example=_example(analysis),
-        test=test,
+        image=image,
+        label=int(test.labels[image]),
         outputs=", ".join(f"{output:.2f}" for output in outputs),
         last=neuron_name(1, len(outputs) - 1),
         logits=logits,
@@ -58,11 +60,12 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
 
 def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     """Return the numbers of `ModelAnalysis.example`, rounded so that they add up."""
-    neuron, pixel = analysis.example.neuron, analysis.example.pixel
+    example = analysis.example
+    image, neuron, pixel = example.image, example.neuron, example.pixel
     kernel, bias = analysis.trained.network.layer_1.get_weights()
-    x = rounded(float(analysis.dataset.test.images[0].ravel()[pixel]) / 255, 2)
+    x = rounded(float(analysis.dataset.test.images[image].ravel()[pixel]) / 255, 2)
     m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)
-    y = float(analysis.sums[0, neuron])
+    y = float(analysis.sums[image, neuron])
     sign = "-" if c < 0 else "+"
     return {
         "neuron": neuron_name(1, neuron),

@@ -89,7 +89,7 @@ def gray_pixels(always_zero: Bool[np.ndarray, "784"]) -> str:
 
 
 def weight_limits(scale: float) -> tuple[str, str]:
-    """Return what the full colors stand for, because larger weights have them too."""
+    """Return what the full colors represent, because larger weights have them too."""
     return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
+from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
@@ -33,7 +34,7 @@ def models(quantized, small_dataset, mnist):
 def set_bit_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
     place = [0, *BIT_WIDTHS].index(bits)
-    page.evaluate("selectNetwork", place)
+    page.evaluate("(networkIndex) => change({ networkIndex })", place)
 
 
 def render(models):
@@ -190,6 +191,108 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     assert f"with 4 bits classifies {correct} of 300 test images correctly" in effect
     page.locator("#reset").click()
     assert toggle.get_attribute("aria-checked") == "true"
+
+
+def test_networks_in_integers_have_all_that_those_in_floats_have(page):
+    missing = page.evaluate(
+        """[...Object.keys(model.float),
+          ...Object.getOwnPropertyNames(FloatNetwork.prototype)]
+          .filter((name) => model.networks.some((each) => !(name in each)))"""
+    )
+    assert missing == []
+
+
+def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
+    page, models
+):
+    tensors = snapshot(models[8].trained.network)
+    integers = [model.integers for model in models.values()]
+    cases = {
+        "layer_1[406,3]": (
+            tensors["layer_1.weight"][3, 406],
+            [(n.weights_1[3, 406], n.scale_1[3]) for n in integers],
+        ),
+        "layer_1.bias[3]": (
+            tensors["layer_1.bias"][3],
+            [(n.biases_1[3], n.sum_unit[3]) for n in integers],
+        ),
+        "layer_2[3,7]": (
+            tensors["layer_2.weight"][7, 3],
+            [(n.weights_2[7, 3], n.scale_2 / n.output_unit[3]) for n in integers],
+        ),
+        "layer_2.bias[7]": (
+            tensors["layer_2.bias"][7],
+            [(n.biases_2[7], n.scale_2) for n in integers],
+        ),
+    }
+    for name, (exact, numbers) in cases.items():
+        page.evaluate("find", name)
+        _, first, *rows = [
+            row.replace(MINUS, "-").replace(",", "").split("\t")
+            for row in page.locator("#values tr").all_inner_texts()
+        ]
+        assert first == ["float", "", f"{exact:z.6f}"]
+        assert [int(row[1]) for row in rows] == [int(value) for value, _ in numbers]
+        stands_for = [value * unit for value, unit in numbers]
+        np.testing.assert_allclose(
+            [float(row[2]) for row in rows], stands_for, atol=6e-7
+        )
+
+
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
+def test_the_gallery_marks_predictions_that_differ(page, models, bits):
+    set_bit_width(page, bits)
+    model, rows = models[bits], page.evaluate("model.rows")
+    differs = model.predictions != model.float_predictions
+    wrong = model.predictions != model.dataset.test.labels
+    for kind, expected in (("differs", differs), ("mistake", wrong)):
+        marked = page.evaluate(
+            "(kind) => [...$('gallery').children].map((e) => e.matches(`.${kind}`))",
+            kind,
+        )
+        assert marked == expected[rows].tolist(), kind
+
+
+def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
+    model, rows = models[1], page.evaluate("model.rows")
+    set_bit_width(page, 1)
+    said = page.evaluate(
+        """() => { // with a detector for which no image is strange
+          const { max_error, min_margin, tensors } = model;
+          Object.assign(model, { max_error: Infinity, min_margin: 0, tensors: {
+            ...tensors, "detector.means": new Float32Array(7840),
+            "detector.components": new Float32Array(7840) } });
+          const said = model.rows.map((_, place) => {
+            useTestImage(place);
+            return [$("prediction").textContent,
+              $("prediction").querySelector(".unsure")?.textContent ?? ""];
+          });
+          Object.assign(model, { max_error, min_margin, tensors });
+          return said;
+        }"""
+    )
+    for row, (text, unsure) in zip(rows, said, strict=True):
+        assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
+        differs = model.predictions[row] != model.float_predictions[row]
+        name = f" The network in floating point says {model.float_predictions[row]} ("
+        assert (name in unsure) == (unsure != "") == differs, text
+
+
+def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models):
+    rows, quantized = page.evaluate("model.rows"), models.values()
+    expected = [
+        [False, *(m.predictions[row] != m.float_predictions[row] for m in quantized)]
+        for row in rows
+    ]
+    marked = page.evaluate(
+        """model.rows.map((_, place) => {
+          useTestImage(place);
+          return [...$("bit-widths").querySelectorAll("label")]
+            .map((label) => label.classList.contains("differs"));
+        })"""
+    )
+    np.testing.assert_array_equal(marked, expected)
+    assert 0 < np.sum(expected) < len(rows)
 
 
 def test_the_tour_is_about_the_network_in_floating_point(page):

@@ -57,8 +57,8 @@ def test_the_page_names_garments(page):
             (e) => [e.ariaLabel, e.title, e.placeholder]),
           ...tourSteps().flatMap((step) => {
             step.enter?.();
-            const { text, question, answer } = step.content();
-            return [step.title, text, question?.ask, answer];
+            const { title, text, question, answer } = step.content();
+            return [title, text, question?.ask, answer].map(String);
           })].join(" ")"""
     )
     assert "10 garments" in words and "10 garments = 200 weights" in words

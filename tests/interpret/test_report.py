@@ -10,7 +10,9 @@ import torch
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.interpret import pre_activations, report
+from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.report.page import select_data, select_epochs
+from pipeline.interpret.worksheet import softmax_worksheet
 from pipeline.model import Metadata
 
 NAME = "hidden=20 seed=1"
@@ -27,8 +29,7 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        """state.off.clear();
-        Object.assign(state, { networkIndex: model.last });
+        """change({ off: new Set(), networkIndex: model.last });
         find('N11');
         useTestImage(0);"""
     )
@@ -55,6 +56,31 @@ def test_the_page_is_one_small_file_without_requests(page, html, analysis):
           .map((e) => e.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.mark.parametrize(
+    ("script", "size", "text"),
+    [
+        ("window.requestAnimationFrame = () => {}", None, "This page is loading…"),
+        (
+            "delete window.DecompressionStream",
+            None,
+            "This page cannot be displayed: it needs a browser from May 2023 or later.",
+        ),
+        ("", -1000, "This page cannot be displayed: its data is damaged."),
+    ],
+    ids=["slow", "old browser", "damaged"],
+)
+def test_a_page_that_is_not_loaded_says_why(
+    chromium, html, tmp_path, script, size, text
+):
+    path, page = tmp_path / "report.html", chromium.new_page()
+    data = re.search(r'<script id="data" .*?>(.*?)</script>', html)[1]
+    path.write_text(html.replace(data, data[:size]))
+    page.add_init_script(script)
+    page.goto(path.as_uri())
+    page.get_by_role("status").filter(has_text=text).wait_for()
+    page.close()
 
 
 def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
@@ -141,7 +167,6 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
     *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly
-    assert frozen.sum() == len(page.evaluate("model.tensors.frozen.filter(Boolean)"))
     for epoch in (0, 19):
         weights = page.evaluate(f"[...model.networks[{epoch}].weights[0]]")
         rounded = history[epoch].astype(np.float16).astype(np.float64)
@@ -159,6 +184,11 @@ def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)
     assert tensors["frozen.layer_2.weight"][:, 3].all()
+
+
+def test_the_networks_of_all_epochs_have_the_same_fields(page):
+    fields = page.evaluate("model.networks.map((each) => Object.keys(each).sort())")
+    assert len(fields) == 21 and all(each == fields[-1] for each in fields)
 
 
 def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
@@ -199,6 +229,39 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert page.locator("#incoming button").count() == 20  # also of inactive neurons
     page.locator("#incoming button").nth(12).click()
     assert "layer_2[12,9]" in page.inner_text("#t-parameter")
+
+
+def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
+    for place in range(0, 100, 20):
+        page.evaluate("useTestImage", place)
+        row = page.evaluate("model.rows")[place]
+        sums = pre_activations(trained.network, mnist.test.images[row])
+        for name in ("N16", "N28"):
+            page.evaluate("find", name)
+            displayed = [
+                text.replace(MINUS, "-").replace("\u00d7 ", "").split("\t")[1:]
+                for text in page.locator("#terms tr").all_inner_texts()[1:11]
+            ]
+            sizes = sums[name].sizes
+            largest = np.argsort(-sizes, kind="stable")[:10].tolist()
+            columns = sums[name].columns([k for k in largest if sizes[k]])
+            _, *numbers_, products = columns.values()
+            rows = [*zip(*numbers_, products, strict=True)][:-3]  # without the rest
+            assert displayed[: len(rows)] == [[*each] for each in rows]
+        softmax = softmax_worksheet([*sums.values()][-10:], MNIST).splitlines()
+        expected = [line.split()[2:5] for line in softmax[-11:-1]]  # of the classes
+        cells = page.locator("#softmax tr").all_inner_texts()[1:11]
+        assert [text.replace(MINUS, "-").split("\t")[1:] for text in cells] == expected
+
+
+def test_parameters_have_the_names_that_python_gives_them(page):
+    places = [(1, 300, 5), (2, 19, 9), (1, None, 19), (2, None, 0)]
+    names = page.evaluate(
+        """(places) => places.map(([layer, input, neuron]) =>
+          parameterName(layer, input ?? "bias", neuron))""",
+        places,
+    )
+    assert names == [ParameterLocation(*place).name for place in places]
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
@@ -297,7 +360,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
-    assert "frozen: it has its initial random value after every epoch" in parameter
+    assert "frozen: it has its initial value after every epoch" in parameter
     count = analysis.nonzero[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(
@@ -305,6 +368,79 @@ def test_weights_that_never_changed_are_marked(page, analysis):
         ".getImageData(0, 0, 1, 1).data]"
     )
     assert max(rgb) - min(rgb) < 15  # gray: neither positive nor negative
+
+
+@pytest.mark.parametrize(
+    ("array", "place", "name"),
+    [("weight", 7 * 20 + 3, "layer_2[3,7]"), ("bias", 7, "layer_2.bias[7]")],
+)
+def test_a_parameter_of_layer_2_can_be_frozen(page, array, place, name):
+    page.evaluate("(name) => find(name)", name)
+    text = page.locator("#parameter-text")
+    assert "frozen" not in text.inner_text()
+    mark = (
+        "([array, place, mark]) => {"
+        "model.tensors[`frozen.layer_2.${array}`][place] = mark; change({}); }"
+    )
+    page.evaluate(mark, [array, place, 1])
+    assert "It is frozen: it has its initial value" in text.inner_text()
+    page.evaluate(mark, [array, place, 0])
+
+
+def test_frozen_weights_are_hatched(page, analysis):
+    page.evaluate("find('N18')")
+    hatched = page.evaluate(
+        """() => {
+          const context = $("images").querySelector("canvas").getContext("2d");
+          const square = context.canvas.width / 28;
+          return Array.from({ length: 784 }, (_, pixel) => {
+            const [y, x] = coordinates(pixel).map((index) => index * square);
+            const colorAt = (right, down) =>
+              String(context.getImageData(x + right, y + down, 1, 1).data);
+            return colorAt(1, 1) !== colorAt(square / 2 - 1, square / 2);
+          });
+        }"""
+    )
+    np.testing.assert_array_equal(hatched, analysis.frozen[:, 7])
+
+
+def test_images_have_the_colors_of_the_color_scheme(page):
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            """() => {
+              const style = getComputedStyle(document.documentElement);
+              const context = $("neurons").querySelector("canvas").getContext("2d");
+              const rgb = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+              const digits = rgb.map((each) => each.toString(16)).join("");
+              return style.getPropertyValue("--frozen") === `#${digits}`;
+            }""",
+            timeout=10_000,
+        )
+
+
+def test_the_second_class_is_named_unless_it_has_0_percent(page):
+    displayed = page.evaluate(
+        """model.rows.map((_, place) => {
+          state.image = testImage(place);
+          const { probabilities } = currentResult();
+          return [ranked(probabilities)[1], Array.from(probabilities),
+            conclusion(probabilities).text];
+        })"""
+    )
+    sure = [each for each in displayed if "The prediction is sure" in each[2]]
+    named = ["is second" in text for *_, text in sure]
+    assert named == [shares[second] >= 0.0005 for second, shares, _ in sure]
+    assert {*named} == {True, False}
+    for second, shares, text in sure:
+        name = f". {second} is second ({100 * shares[second]:.1f}%)."
+        assert name in text or "is second" not in text
+
+
+def test_a_number_that_rounds_to_0_has_no_sign(page):
+    values = [-0.00005, -0.00004, 0, -1234.5]
+    texts = page.evaluate("(values) => values.map((value) => number(value))", values)
+    assert texts == [f"{v:z,.4f}".replace("-", MINUS) for v in values]
 
 
 def test_the_slider_shows_the_network_of_each_epoch(page, trained):
@@ -340,6 +476,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
         int((network.predict(images).argmax(dim=1).numpy() == labels).sum())
         for network in (trained.network, network_from(without))
     )
+    page.locator("#epoch").fill("0")  # the effect is that on the final network
     page.locator("#neurons [role=switch]").nth(9).click()
     effect = page.inner_text("#effect")
     assert "all neurons on" in page.inner_text("#epoch-text")
@@ -460,7 +597,7 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
         outputs = np.maximum(np.asarray(trained.network.hidden_sums(image))[0], 0)
         np.testing.assert_allclose(widths, 100 * outputs / maximum, atol=0.01)
     legends = page.locator(".legend", has_text="weight ≤")
-    limit = np.sort(np.abs(trained.network.layer_1.get_weights()[0]).ravel())[-157]
+    limit = np.quantile(np.abs(trained.network.layer_1.get_weights()[0]), 0.99)
     assert f"{limit:.2f}" in legends.first.inner_text() and legends.count() == 2
 
 

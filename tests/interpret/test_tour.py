@@ -59,7 +59,7 @@ def guess(page, value):
 
 
 def test_the_tour_switches_all_neurons_on(page):
-    page.evaluate("state.off.add(3); show()")
+    page.evaluate("change({ off: new Set([3]) })")
     page.locator("#start-tour").click()
     assert page.evaluate("state.off.size") == 0
     page.locator("#tour-leave").click()
@@ -114,6 +114,20 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     assert output.is_visible()
 
 
+def test_the_softmax_step_is_about_the_selected_class_of_any_image(tour):
+    for _ in range(5):
+        tour.keyboard.press("ArrowRight")
+    for place in (1, 2):
+        tour.evaluate("useTestImage", place)
+        row = tour.inner_text("#softmax tr.total >> nth=0").split("\t")
+        label = int(row[0].removeprefix("N2")) - 1
+        share = tour.evaluate(
+            "(label) => percent(currentResult().probabilities[label])", label
+        )
+        assert f"digit {label} gets {share}." in tour.inner_text("#tour-text")
+    tour.evaluate("useTestImage(0)")
+
+
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")
@@ -121,7 +135,7 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     for part in ("#guess-value", "#neurons .tile > button", "#outputs button"):
         tour.locator(part).first.press("ArrowRight")  # moves the cursor or the focus
         assert tour.inner_text("#tour-count") == "Step 2 of 8"
-    tour.locator("#tour").press("ArrowLeft")
+    tour.locator("#show-connections").press("ArrowLeft")
     assert tour.inner_text("#tour-count") == "Step 1 of 8"
     for _ in range(6):
         tour.keyboard.press("ArrowRight")
@@ -229,7 +243,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
 def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
-    page.evaluate("state.networkIndex = model.last; useTestImage(0); select(2, 7)")
+    page.evaluate("change({ networkIndex: model.last }); useTestImage(0); select(2, 7)")
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
     sizes = np.abs(products) / np.abs(products).max()

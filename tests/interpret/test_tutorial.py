@@ -50,8 +50,10 @@ def test_the_number_of_frozen_weights_is_described(analysis, weights, text):
 
 def test_the_tour_of_the_page_begins_with_the_same_weight(analysis, html, open_page):
     page = open_page(html)
+    page.evaluate("useTestImage(3)")
     page.locator("#start-tour").click()
     neuron, pixel = analysis.example.neuron, analysis.example.pixel
     assert page.evaluate("model.example") == asdict(analysis.example)
     step = page.inner_text("#tour-text")
     assert step.startswith(f"N1{neuron + 1}, ") and f" pixel {pixel}," in step
+    assert page.inner_text("#source").startswith("test image 0: ")

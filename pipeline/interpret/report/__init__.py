@@ -9,8 +9,8 @@ scripts:
 
 - page.js: starts the page. It reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.
-- model.js: `model`, what was loaded, and `state`, what the user selected. What changes
-  `state` then calls `show`, which updates all parts.
+- model.js: `model`, what was loaded, and `state`, what the user selected. Only
+  `change` changes it, and updates all parts.
 - networks.js: computes as Python does. display.js: elements, numbers, colors.
 - drawing.js: the drawing area and the test images, which set the image in `state`.
 - neurons.js: the tiles of layer 1 and the bars of layer 2; also, updated later, the

@@ -1,5 +1,5 @@
 // Lines to and from the selected neuron, over the drawing, the tiles and the bars. A
-// line stands for a product: its color shows the sign, its width the size.
+// line represents a product: its color shows the sign, its width the size.
 
 import { $, SIDE, coordinates, largest, neuronName, svg } from "display.js";
 import { currentResult, network, quantity, state } from "model.js";
@@ -104,7 +104,7 @@ function showConnections(result) {
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent =
     "Blue lines increase the sum, red lines decrease it. " +
-    `The thickest line into ${name} stands for a product of ${maxProduct(into)}` +
+    `The thickest line into ${name} represents a product of ${maxProduct(into)}` +
     (out.length ? `, the thickest line out of it for ${maxProduct(out)}.` : ".");
 }
 

@@ -27,6 +27,8 @@ class CurvePlot:
 
     title: str
     epochs: int
+    width: int  # of the area of the lines
+    height: int
     ticks: list[tuple[float, str]]  # y and text
     lines: list[Line]
 
@@ -54,6 +56,8 @@ def _plot(curves: Mapping[str, Sequence[float]], name: str) -> CurvePlot:
     return CurvePlot(
         title=TITLES[name],
         epochs=epochs,
+        width=WIDTH,
+        height=HEIGHT,
         ticks=[
             (y(tick / unit), f"{tick:.{decimals}f}{'%' if unit == 100 else ''}")
             for tick in ticks

@@ -58,10 +58,11 @@ export const ranked = (values) =>
 const DECIMALS = 4;
 export const MINUS = "−";
 
+export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
+// The sign is that of the rounded number: never −0.0000.
 export const number = (value, decimals = DECIMALS) =>
-  (value < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
+  (rounded(value, decimals) < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
     minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-export const rounded = (value) => Number(value.toFixed(DECIMALS));
 export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
 export const integer = (value) => value.toLocaleString("en");
 export const plural = (count, noun) =>

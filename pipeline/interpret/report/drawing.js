@@ -5,7 +5,9 @@ import {
   $, PIXELS, SIDE, element, gray, imageCanvas, largest, paintPixels, plural, positionOn,
   ranked, sum,
 } from "display.js";
-import { className, example, model, network, show, state, testImage } from "model.js";
+import {
+  change, className, example, model, network, state, testImage,
+} from "model.js";
 import { isBlank } from "networks.js";
 
 // MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
@@ -14,6 +16,7 @@ const PEN = 3;
 const BOARD_PEN = 1 / 16; // its width, as a fraction of the side of the board
 const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
 
+let strokes = []; // on the board; `state.strokes` after the next frame
 let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
 
@@ -170,17 +173,16 @@ export function paintBoard(drawn) {
 }
 
 function useDrawing() {
-  const { stray, ...prepared } = prepare(state.strokes);
-  Object.assign(state, { ...prepared, row: null });
-  $("prepared").hidden = !state.strokes.length;
+  const { stray, ...prepared } = prepare(strokes);
+  $("prepared").hidden = !strokes.length;
   $("stray-text").textContent = !stray ? ""
     : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
-  paintPixels($("prepared-image"), (pixel) => gray(state.image[pixel]));
-  show();
+  paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
+  change({ ...prepared, strokes: [...strokes], row: null });
 }
 
 function useDrawingSoon() {
-  paintBoard(state.strokes);
+  paintBoard(strokes);
   awaitedFrame ??= requestAnimationFrame(() => {
     awaitedFrame = null;
     useDrawing();
@@ -191,14 +193,14 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
+  strokes = [];
   const image = testImage(row);
-  Object.assign(state, { image, row, strokes: [],
-    finding: isBlank(image) ? "blank" : "", transform: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
-  context.drawImage(imageCanvas(state.image), 0, 0, board.width, board.height);
-  show();
+  context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
+  change({ image, row, strokes, finding: isBlank(image) ? "blank" : "",
+    transform: null });
 }
 
 // The ink stays inside the board: the center of the pen keeps away from the border.
@@ -211,20 +213,20 @@ function listenToPen() {
     if (!event.isPrimary || event.button) return;
     board.setPointerCapture(event.pointerId);
     isDrawing = true;
-    state.strokes.push([penPosition(event)]);
+    strokes.push([penPosition(event)]);
     useDrawingSoon();
   });
   board.addEventListener("pointermove", (event) => {
     if (!isDrawing || !event.isPrimary) return;
     const moves = event.getCoalescedEvents?.() ?? [];
-    state.strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
+    strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
     useDrawingSoon();
   });
   for (const end of ["pointerup", "pointercancel"])
     board.addEventListener(end, (event) => { if (event.isPrimary) isDrawing = false; });
   $("clear").addEventListener("click", () => { // from the keyboard, the pen can be down
     isDrawing = false;
-    state.strokes = [];
+    strokes = [];
     useDrawingSoon();
   });
 }

@@ -1,5 +1,5 @@
 // The loaded model and the user's selection. Everything on the page follows from
-// `model` and `state`; code that changes `state` then calls `show`.
+// `model` and `state`, which only `change` changes.
 
 import { PIXELS, signed } from "display.js";
 
@@ -19,7 +19,8 @@ import { PIXELS, signed } from "display.js";
  * @property epochs.layer_1.weight  (hidden, 784, epochs) and so on, in 16 bits
  * @property images  (n, 784), gray levels, with image_labels (n)
  * @property activations  (m, hidden) for test images, with labels (m)
- * @property frozen  (hidden, 784), 1: training never changed the weight
+ * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
+ *   the parameter; without a history, only of this array
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of deploy/integers.py
@@ -29,12 +30,12 @@ import { PIXELS, signed } from "display.js";
  * @property hiddenSums  (hidden), biases included
  * @property hidden  (hidden), the outputs
  * @property logits  (10), the sums of layer 2
- * @property realLogits  (10), the real numbers that they stand for
+ * @property realLogits  (10), the real numbers that they represent
  * @property probabilities  (10), in [0, 1]
  */
 export const model = {};
 export const state = {
-  strokes: [], // the drawing, see `drawing.js`
+  strokes: [], // the drawing that is classified, see `drawing.js`
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
   transform: null, // how the board became the image; null: it is a test image
   row: 0, // the place of the image in the gallery; null: it is a drawing
@@ -50,20 +51,34 @@ export const currentResult = () => network().classify(state.image, state.off);
 
 let parts = [], displayed = {};
 
-// Show the state on the parts of the page, in their order. `update(result, changed)` of
-// a part gets what `classify` returns for the image, and which of `network`, `final`
-// (see `load`), `image`, `selection` and `off` are new.
-export function show() {
-  const { image, layer, neuron, input, off } = state, result = currentResult();
-  const current = { network: network(), final: network().final, image,
-    selection: `${layer} ${neuron} ${input}`, off: [...off].join() };
+/**
+ * Change fields of `state`, then call `update(result, changed)` of each part in order.
+ * A part displays the state and never calls `change` in `update`. Fields get new values:
+ * `off` a new set, because `changed` compares identities.
+ *
+ * @param {object} fields  such as { neuron: 3 }
+ *
+ * @typedef {object} Changed  what is new on the page; with it, a part does only what is
+ *   needed
+ * @property {boolean} network  the selected network
+ * @property {boolean} final  the final network of it, see networks.js
+ * @property {boolean} image
+ * @property {boolean} off
+ * @property {boolean} selection  the neuron or parameter: new, or selected again
+ */
+export function change(fields) {
+  Object.assign(state, fields);
+  const current = { network: network(), final: network().final, image: state.image,
+    off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));
+  changed.selection = "neuron" in fields || "input" in fields;
   displayed = current;
+  const result = currentResult();
   for (const part of parts) part.update?.(result, changed);
 }
 
-export const repaint = () => { displayed = {}; show(); };
+export const repaint = () => { displayed = {}; change({}); };
 
 // Build the parts in their order.
 export function build(list) {
@@ -71,16 +86,16 @@ export function build(list) {
   for (const part of parts) part.build?.();
 }
 
-// Select a neuron, or with an input one of its parameters; all parts show it.
-export function select(layer, neuron, input = null) {
-  Object.assign(state, { layer, neuron, input, isOpen: true });
-  displayed.selection = null; // new even if it was selected, so that it is announced
-  show();
-}
+// Select a neuron, or with an input one of its parameters.
+export const select = (layer, neuron, input = null) =>
+  change({ layer, neuron, input, isOpen: true });
 
-// Whether training never changed a parameter; this is measured for weights of layer 1.
-export const isFrozen = (layer, input, neuron) => layer === 1 && input !== "bias" &&
-  model.tensors.frozen[neuron * PIXELS + input] === 1;
+// Whether training never changed a parameter.
+export function isFrozen(layer, input, neuron) {
+  const isBias = input === "bias";
+  const marks = model.tensors[`frozen.layer_${layer}.${isBias ? "bias" : "weight"}`];
+  return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
+}
 export const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
 
@@ -91,6 +106,5 @@ export const signedQuantity = (value) => signed(value, quantity(value));
 // Phrases for a class: its name, the name with the noun, and one image.
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
-export const classTitle = (label) =>
-  (isShort(label) ? `${model.noun} ` : "") + className(label);
+export const classTitle = (label) => model.class_titles[label];
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);

@@ -1,9 +1,24 @@
-// A network in floating point and one in integers, and the detector, computed as in
+// Networks in floating point and in integers, and the detector, computed as in
 // pipeline/model and pipeline/deploy/integers.py. Nothing here changes the page.
 //
-// Both networks have the same methods, so the rest of the page does not ask which one
-// it shows. `sums`, `classify` and `parameter` compute; `steps` lists how a sum becomes
-// an output; `explain`, `format` and `legend` say what the numbers mean.
+// All networks have this interface, so the rest of the page does not ask which one it
+// displays. A layer is 1 or 2, a neuron an index, an input an index or "bias".
+//
+//   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network says "
+//   hidden, neurons(layer), inputs(layer)       sizes
+//   parameter(layer, input, neuron)             a weight or a bias
+//   pixel(level), sums(layer, values), activation(total, neuron), realLogits(logits),
+//   classify(image, off)         from gray levels to probabilities, see `Result`
+//   format(value, decimals)      a number of the network as text
+//   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
+//   explain(layer, neuron, result, exact), stored(layer, input, neuron)
+//                                how the numbers follow from each other, in words
+//   final                        the network after the last epoch that computes with the
+//                                same numbers; what follows is about this one
+//   title                        its name in a sentence
+//   weight_scale, maxOutput      a weight in full color, the length of a full bar
+//   legend()                     both in words
+//   storedPredictions(off)       its classes for test images, from `activations`
 
 import {
   CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
@@ -13,13 +28,8 @@ import {
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
-    Object.assign(this, { weights, biases, hidden: biases[0].length, ...fields });
-  }
-
-  // The size that 1% of the weights of layer 1 exceed: the full color of a template.
-  get largeWeight() {
-    this.sizes ??= this.weights[0].map(Math.abs).sort();
-    return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
+    Object.assign(this, { weights, biases, hidden: biases[0].length, final: this,
+      ...fields });
   }
 
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
@@ -54,11 +64,11 @@ class TwoLayers {
 
   // The classes predicted for the test images whose hidden outputs are stored.
   storedPredictions(off = new Set()) {
-    const { activations, hidden } = this;
+    const { activations, hidden, final } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
       for (const neuron of off) outputs[neuron] = 0;
-      return ranked(this.sums(2, outputs))[0];
+      return ranked(final.sums(2, outputs))[0];
     });
   }
 }
@@ -97,7 +107,7 @@ export class FloatNetwork extends TwoLayers {
 
   // The colors at both ends of the scale, and the length of a full bar.
   legend() {
-    const limit = number(this.largeWeight, 2);
+    const limit = number(this.weight_scale, 2);
     return { weights: [`≤ ${MINUS}${limit}`, `≥ ${limit}`],
       output: `${number(this.maxOutput, 1)}, the maximum of ` +
         plural(this.activations.length / this.hidden, "test image") };
@@ -106,7 +116,7 @@ export class FloatNetwork extends TwoLayers {
   // The columns of the softmax table before the powers of e, as [name, cells].
   columns(logits) { return [["z", Array.from(logits, (z) => number(z))]]; }
 
-  // A parameter as it is stored, and the real number that it stands for.
+  // A parameter as it is stored, and the real number that it represents.
   stored(...location) { return ["", number(this.parameter(...location), 6)]; }
 }
 
@@ -125,11 +135,6 @@ export class IntegerNetwork extends TwoLayers {
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network predicts `;
-  }
-
-  // With few bits, the largest weight.
-  get largeWeight() {
-    return this.bits < 8 ? this.largest_weight : super.largeWeight;
   }
 
   pixel(level) { return level; }
@@ -174,21 +179,21 @@ export class IntegerNetwork extends TwoLayers {
   explain(layer, neuron, { hiddenSums, logits, realLogits }, exact) {
     const name = neuronName(layer, neuron);
     if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
-      `its weight in ${name}. A logit of 1 stands for ` +
+      `its weight in ${name}. A logit of 1 represents ` +
       `${significant(this.scale_2, 4)}, the scale of layer 2: ` +
-      `${integer(logits[neuron])} stands for ` +
+      `${integer(logits[neuron])} represents ` +
       `z = ${number(realLogits[neuron])}. In floating point, z is ` +
       `${number(exact.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
-    return `A weight of 1 stands for ${significant(this.scale_1[neuron], 4)}, the ` +
-      `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
+    return `A weight of 1 represents ${significant(this.scale_1[neuron], 4)}, the ` +
+      `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum represents ` +
       `${number(total * this.sum_unit[neuron])}, and the output ${integer(output)} ` +
       `for ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
       `is ${number(exact.hiddenSums[neuron])}.`;
   }
 
   legend() {
-    const limit = integer(this.largeWeight), [below, above] =
+    const limit = this.format(this.weight_scale), [below, above] =
       this.bits < 8 ? ["", ""] : ["≤ ", "≥ "];
     return { weights: [`${below}${MINUS}${limit}`, `${above}${limit}`],
       output: `${WHITE}, the highest value of a byte` };

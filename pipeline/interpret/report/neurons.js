@@ -7,7 +7,7 @@ import {
 } from "display.js";
 import { isDot } from "drawing.js";
 import {
-  className, classTitle, isFrozen, isShort, model, network, quantity, select, show,
+  change, className, classTitle, isFrozen, isShort, model, network, quantity, select,
   state,
 } from "model.js";
 import { reasonOf } from "networks.js";
@@ -19,7 +19,7 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-export const weightColor = (value) => diverging(value / network().final.largeWeight);
+export const weightColor = (value) => diverging(value / network().weight_scale);
 export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
@@ -33,8 +33,9 @@ function buildTile(neuron) {
     element("span", { class: "track" }, bar));
   const toggle = element("button", { type: "button", role: "switch",
     "aria-label": `${name} switched on`, onclick: () => {
-      if (!state.off.delete(neuron)) state.off.add(neuron);
-      show();
+      const off = new Set(state.off);
+      if (!off.delete(neuron)) off.add(neuron);
+      change({ off });
     } });
   $("neurons").append(element("div", { class: "tile" }, button, toggle));
   tiles.push({ canvas, value, bar, button, toggle });
@@ -62,10 +63,10 @@ function moveFocus(event, neurons) {
 
 // The scale of the colors, with numbers: the same for weights and products.
 export function weightLegend() {
-  const [least, most] = network().final.legend().weights;
+  const [least, most] = network().legend().weights;
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
-    ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
+    ...(model.tensors["frozen.layer_1.weight"].includes(1) ? [element("span", { class: "unbroken" },
       element("span", { class: "hatched" }), " gray: frozen")] : []));
 }
 
@@ -73,7 +74,7 @@ export function weightLegend() {
 const neuronLegend = () => [weightLegend(), element("p", { class: "legend" },
   "output 0 ",
   element("span", { class: "track" }, element("span", { style: "width:100%" })),
-  ` ${network().final.legend().output}`)];
+  ` ${network().legend().output}`)];
 
 export const neurons = {
   build() {
@@ -90,7 +91,7 @@ export const neurons = {
     if (changed.final) $("neurons-legend").replaceChildren(...neuronLegend());
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
       paintPixels(canvas, templateColors(neuron)));
-    const { maxOutput } = network().final, { layer, neuron: selected, off } = state;
+    const { maxOutput } = network(), { layer, neuron: selected, off } = state;
     tiles.forEach((tile, neuron) => {
       const value = hidden[neuron], share = Math.max(value, 0) / maxOutput;
       tile.value.textContent = quantity(value, 1);
@@ -177,8 +178,8 @@ export const prediction = {
 };
 
 // For each class, how many stored test images a network classifies correctly.
-function correctCounts(final, off) {
-  const { labels } = model.tensors, predictions = final.storedPredictions(off);
+function correctCounts(off) {
+  const { labels } = model.tensors, predictions = network().storedPredictions(off);
   return model.class_names.map((_, label) => predictions.filter((predicted, row) =>
     predicted === label && labels[row] === label).length);
 }
@@ -186,23 +187,22 @@ function correctCounts(final, off) {
 export const effect = {
   build() {
     $("reset").addEventListener("click", () => {
-      state.off.clear();
-      show();
+      change({ off: new Set() });
     });
   },
 
   update(_, changed) {
     if (!(changed.off || changed.final)) return;
-    const { final } = network(), { off } = state;
-    const before = correctCounts(final), after = correctCounts(final, off);
+    const { title } = network(), { off } = state;
+    const before = correctCounts(), after = correctCounts(off);
     const correct = (counts) => integer(sum(counts));
     const total = plural(model.tensors.labels.length, "test image");
     const without = off.size ? `; without the change, ${correct(before)}` : "";
     const names = [...off].sort((a, b) => a - b).map((neuron) => neuronName(1, neuron));
     $("effect").textContent = `${off.size ? `${names.join(", ")} off`
-      : "No neuron is switched off"}: ${final.title} classifies ${correct(after)} of ` +
+      : "No neuron is switched off"}: ${title} classifies ${correct(after)} of ` +
       `${total} correctly${without}.`;
-    $("accuracy").textContent = `${capitalized(final.title.replace("the ", ""))}: ` +
+    $("accuracy").textContent = `${capitalized(title.replace("the ", ""))}: ` +
       `${correct(after)} of ${total} correct${without}.`;
     $("reset").disabled = !off.size;
     $("class-accuracies").replaceChildren(...after.map((count, label) =>

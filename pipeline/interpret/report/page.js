@@ -28,8 +28,8 @@ function readTensors(buffer) {
     I32: Int32Array, U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
-    const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
-    const data = new types[entry.dtype](buffer.slice(start, end));
+    const [from, end] = entry.data_offsets.map((offset) => 8 + length + offset);
+    const data = new types[entry.dtype](buffer.slice(from, end));
     tensors[name] = entry.dtype === "F16" ? fromHalves(data) : data;
   }
   return { tensors, metadata: JSON.parse(metadata.page) };
@@ -48,50 +48,53 @@ function fromHalves(bytes) {
 }
 
 // The page has the networks of the epochs, or the last one in floating point (`float`)
-// followed by those in integers. The `final` network of each classifies test images: it
-// computes with the same numbers, after the last epoch.
+// followed by those in integers.
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1;
   const float = new FloatNetwork(
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
     [tensors["layer_1.bias"], tensors["layer_2.bias"]],
     { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
+      weight_scale: metadata.weight_scale,
       title: metadata.bit_widths.length ? "the network in floating point"
         : "the final network" });
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
     tensors, epoch, float));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
-  for (const each of [float, ...epochs]) each.final = float;
-  for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
     networks: [...epochs, float, ...integers], hasHistory: last > 0 });
   state.networkIndex = last;
 }
 
 function networkOfEpoch(tensors, epoch, float) {
-  const part = (name, { length }) => { // the epochs of a weight are side by side
-    const all = tensors[`epochs.${name}`], count = all.length / length;
-    return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
+  const part = (name, last) => { // the epochs of a parameter are side by side
+    const all = tensors[`epochs.${name}`], count = all.length / last.length;
+    const frozen = tensors[`frozen.${name}`]; // these are exact in all epochs
+    return last.map((value, i) => (frozen[i] ? value : all[i * count + epoch]));
   };
   const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
   const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
-    if (mark) weights[0][i] = float.weights[0][i];
-  });
-  return new FloatNetwork(weights, biases, {});
+  const { final, title, activations, maxOutput, weight_scale } = float;
+  return new FloatNetwork(weights, biases,
+    { final, title, activations, maxOutput, weight_scale });
 }
 
-// After the first frame, which shows that the page is loading.
-requestAnimationFrame(() => setTimeout(async () => {
-  load(readTensors(await unpack($("data").textContent)));
+// The template calls this, and displays an error.
+export async function start() {
+  await new Promise((resume) => // after the first frame, which says that it is loading
+    requestAnimationFrame(() => setTimeout(resume)));
+  load(await unpack($("data").textContent).then(readTensors).catch((error) => {
+    throw Error("its data is damaged", { cause: error });
+  }));
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
   // The order in which the parts are updated: the last of their announcements is heard.
   build([selector(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);
+  $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     readColors();
     repaint();
   });
-}));
+}

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
 from pipeline import unsure
+from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import is_frozen
@@ -27,6 +28,7 @@ from pipeline.interpret.report.page_data import (
     Straightening,
     Thresholds,
 )
+from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
@@ -120,7 +122,6 @@ def select_data(
         "image_labels": test.labels[rows],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "frozen": frozen["layer_1.weight"].astype(np.uint8),
         **{f"frozen.{name}": mask.astype(np.uint8) for name, mask in frozen.items()},
         "nonzero": analysis.nonzero.astype(np.int32),
     }
@@ -152,6 +153,7 @@ def _page_data(
         noun=spec.noun,
         plural=spec.plural,
         class_names=spec.class_names,
+        class_titles=[spec.title(label) for label in range(CLASSES)],
         images_of=[*map(unsure.images_of, spec.class_names)],
         drawable=spec.prepared_as_mnist,
         straightening=Straightening() if spec.is_upright else None,
@@ -166,6 +168,7 @@ def _page_data(
         sha256=trained.sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
+        weight_scale=weight_scale(trained.network.layer_1.get_weights()[0]),
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),

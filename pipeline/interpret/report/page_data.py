@@ -42,8 +42,9 @@ class BitWidthData:
 
     bits: int  # of a weight of layer 1
     largest_weight: int  # of layer 1
+    weight_scale: float  # the absolute weight of layer 1 drawn in full color
     finetune: int  # epochs of fine-tuning before the weights were rounded
-    scale_2: float  # the real number that a logit of 1 stands for
+    scale_2: float  # the real number that a logit of 1 represents
     table_bytes: int  # the size of the parameters in flash
     accuracy: float  # in [0, 1]
     same_answers: float  # fraction of predictions as in floating point
@@ -71,6 +72,7 @@ class PageData:
     noun: str  # what an image shows: digit
     plural: str  # digits
     class_names: Sequence[str]
+    class_titles: Sequence[str]  # digit 7, or sneaker
     images_of: Sequence[str]  # for each class, a phrase for its images: 7s
     drawable: bool  # whether the user can draw images of the data set
     straightening: Straightening | None  # None if drawings are not straightened
@@ -86,6 +88,7 @@ class PageData:
     sha256: str  # of the network's tensors: weights.sha256
     hidden: int  # neurons in layer 1
     size: int  # parameters
+    weight_scale: float  # the absolute weight of layer 1 drawn in full color
     float_accuracy: float  # of the final network on the test images, in [0, 1]
     epochs: Sequence[int]  # that can be selected; the last one is the final network
     validation_accuracy: Sequence[float]  # after each of them, in [0, 1]

@@ -6,7 +6,7 @@ import {
   parameterName, percent, plural, ranked, rounded, signed, sum, tableRow,
 } from "display.js";
 import {
-  className, classTitle, isShort, model, network, quantity, select, show,
+  change, className, classTitle, isShort, model, network, quantity, select,
   signedQuantity, state,
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
@@ -16,14 +16,12 @@ export const isDocked = matchMedia("(min-width: 760px)"); // next to the page
 const selectedButton = () => (state.layer === 1 ? tiles : outputs)[state.neuron].button;
 
 function closePanel() {
-  state.isOpen = false;
-  show();
+  change({ isOpen: false });
   selectedButton().focus({ preventScroll: true });
 }
 
 function closeParameter() {
-  state.input = null;
-  show();
+  change({ input: null });
   if (!$("panel").contains(document.activeElement)) $("t-sum").focus();
 }
 
@@ -53,10 +51,7 @@ export const panel = {
       else closePanel();
     });
     state.isOpen = isDocked.matches;
-    isDocked.addEventListener("change", () => {
-      state.isOpen = isDocked.matches;
-      show();
-    });
+    isDocked.addEventListener("change", () => change({ isOpen: isDocked.matches }));
   },
 
   update(result, changed) {
@@ -175,9 +170,10 @@ function showIncoming() {
 function showSoftmax({ logits, realLogits, probabilities }) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const columns = network().columns(logits), max = Math.max(...realLogits);
-  const shares = hundredths(probabilities);
-  const powers = Array.from(realLogits, (z) => Number(Math.exp(z - max).toFixed(6)));
+  const columns = network().columns(logits), shares = hundredths(probabilities);
+  // A reader can compute the powers from the displayed z.
+  const z = Array.from(realLogits, (value) => rounded(value));
+  const powers = z.map((value) => rounded(Math.exp(value - Math.max(...z)), 6));
   $("softmax").replaceChildren(
     tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)",
       "probability"], "", "th"),

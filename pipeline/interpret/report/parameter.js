@@ -3,11 +3,11 @@
 
 import {
   $, announce, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName,
-  integer, neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
+  integer, neuronName, number, parameterName, plural, positionOn, rowAndColumn,
+  significant, svg, tableRow,
 } from "display.js";
 import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
-import { selector } from "selectors.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
 const canvases = []; // they show the weights, the image, and their products
@@ -109,12 +109,87 @@ export const parameter = {
     const used = layer === 1 && input !== "bias" ? model.tensors.nonzero[input] : 0;
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
-    const text = selector().describe(layer, input, neuron) + usage;
+    const values = model.bit_widths.length ? overBitWidths : overEpochs;
+    const text = values.describe(layer, input, neuron) + usage;
     $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
     $("parameter-text").textContent = text;
     $("address").replaceChildren(addressDiagram(layer, input, neuron));
-    $("history").replaceChildren(selector().diagram(layer, input, neuron));
+    $("history").replaceChildren(values.diagram(layer, input, neuron));
     if (changed.selection) announce(`${name}${count}. ${text}`);
+  },
+};
+
+// A float16, of which the networks of earlier epochs consist, has three decimal digits.
+const approximate = (value) => `about ${significant(value, 3)}`;
+
+// What the value of a parameter was in each epoch.
+const overEpochs = {
+  // In words.
+  describe(layer, input, neuron) {
+    const { hasHistory, last, networks } = model;
+    const isConstant = isFrozen(layer, input, neuron);
+    const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
+      networks[index].parameter(layer, input, neuron));
+    const isExact = state.networkIndex === last || isConstant;
+    const start = "At the selected epoch, its value is " +
+      `${isExact ? number(now, 6) : approximate(now)}.`;
+    if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
+    if (isConstant) {
+      const reason = layer === 1 && model.tensors.nonzero[input] === 0
+        ? "its pixel is 0 in all training images, so " : "";
+      return `${start} It is frozen: ${reason}it has its initial value after every ` +
+        "epoch.";
+    }
+    return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
+      `ended at ${number(end, 6)}.`;
+  },
+
+  // As a plot.
+  diagram(layer, input, neuron) {
+    const { hasHistory, last, networks } = model;
+    if (!hasHistory) return "";
+    const values = networks.map((each) => each.parameter(layer, input, neuron));
+    const isConstant = isFrozen(layer, input, neuron);
+    const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
+    const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
+    const x = (index) => left + (width - left - right) * index / last;
+    const y = (value) =>
+      top + (height - top - bottom) * (high - value) / (high - low || 1);
+    const now = values[state.networkIndex];
+    return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
+      "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
+    svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
+      stroke: "var(--pale)", "stroke-dasharray": "2 3" }),
+    plotText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
+    plotText(left, 12, `value ${number(now, 3)}`, "start"),
+    plotText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
+    plotText(width - right, height - 6, model.epochs[last], "end"),
+    svg("polyline", { fill: "none", "stroke-width": 2,
+      points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
+      stroke: isConstant ? "var(--pale)" : "var(--positive)",
+      "stroke-dasharray": isConstant ? "6 5" : "none" }),
+    svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4,
+      fill: "var(--selected)" }));
+  },
+};
+
+const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
+
+// What the value of a parameter is at each bit width.
+const overBitWidths = {
+  describe: () => "Its value in floating point, its integer at each bit width, and the " +
+    "real number that the integer represents.",
+
+  // As a table.
+  diagram(...location) {
+    const table = element("table", { id: "values" },
+      tableRow(["", "stored", "represents"], "", "th"));
+    model.networks.forEach((each, index) => {
+      const row = tableRow([each.bitWidth, ...each.stored(...location)]);
+      row.setAttribute("aria-current", index === state.networkIndex);
+      table.append(row);
+    });
+    return table;
   },
 };
 

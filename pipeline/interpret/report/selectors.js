@@ -4,50 +4,48 @@
 
 import {
   $, bold, element, integer, neuronName, number, onEnter, percent, plural, positionOn,
-  ranked, significant, svg, tableRow,
+  ranked,
 } from "display.js";
 import {
-  className, classTitle, isFrozen, isShort, model, network, select, show, state,
+  change, className, classTitle, isShort, model, network, select, state,
 } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
 export const selector = () => (model.bit_widths.length ? bitWidths : epochs);
 
-export function selectNetwork(index) {
-  state.networkIndex = index;
-  show();
-}
-
-// A float16, of which the networks of earlier epochs consist, has three decimal digits.
-const approximate = (value) => `about ${significant(value, 3)}`;
-
 let playing = null; // the timer, while the training is played
 
-export const epochs = {
+// Show one epoch after the other, from the selected one, or from the first.
+function play() {
+  const { last } = model;
+  if (state.networkIndex === last) change({ networkIndex: 0 });
+  playing = setInterval(() => {
+    change({ networkIndex: Math.min(state.networkIndex + 1, last) });
+    if (state.networkIndex === last) stopPlaying();
+  }, EPOCH_MS);
+  $("play").setAttribute("aria-pressed", "true");
+}
+
+export function stopPlaying() {
+  clearInterval(playing);
+  playing = null;
+  $("play").setAttribute("aria-pressed", "false");
+}
+
+const epochs = {
   build() {
     const { hasHistory, last } = model;
     $("epoch").max = last;
     $("epoch").disabled = $("play").disabled = !hasHistory;
     $("epoch").addEventListener("input", () => {
-      epochs.stop();
-      selectNetwork(Number($("epoch").value));
+      stopPlaying();
+      change({ networkIndex: Number($("epoch").value) });
     });
     $("play").addEventListener("click", () => {
-      if (playing) { epochs.stop(); return; }
-      selectNetwork(state.networkIndex === last ? 0 : state.networkIndex);
-      epochs.stop(setInterval(() => {
-        selectNetwork(Math.min(state.networkIndex + 1, last));
-        if (state.networkIndex === last) epochs.stop();
-      }, EPOCH_MS));
+      if (playing) stopPlaying();
+      else play();
     });
-  },
-
-  // Stop playing the training, or continue with another timer.
-  stop(timer = null) {
-    clearInterval(playing);
-    playing = timer;
-    $("play").setAttribute("aria-pressed", String(Boolean(timer)));
   },
 
   update() {
@@ -60,57 +58,7 @@ export const epochs = {
     $("epoch").value = state.networkIndex;
     $("epoch").setAttribute("aria-valuetext", `epoch ${epoch}`);
   },
-
-  // A parameter in words.
-  describe(layer, input, neuron) {
-    const { hasHistory, last, networks } = model;
-    const isConstant = isFrozen(layer, input, neuron);
-    const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
-      networks[index].parameter(layer, input, neuron));
-    const isExact = state.networkIndex === last || isConstant;
-    const start = "At the selected epoch, its value is " +
-      `${isExact ? number(now, 6) : approximate(now)}.`;
-    if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
-    if (isConstant) {
-      const reason = model.tensors.nonzero[input] ? ""
-        : "its pixel is 0 in all training images, so ";
-      return `${start} It is frozen: ${reason}it has its initial random value ` +
-        "after every epoch.";
-    }
-    return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
-      `ended at ${number(end, 6)}.`;
-  },
-
-  // A plot of the value of a parameter in each epoch.
-  diagram(layer, input, neuron) {
-    const { hasHistory, last, networks } = model;
-    if (!hasHistory) return "";
-    const values = networks.map((each) => each.parameter(layer, input, neuron));
-    const isConstant = isFrozen(layer, input, neuron);
-    const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
-    const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
-    const x = (index) => left + (width - left - right) * index / last;
-    const y = (value) =>
-      top + (height - top - bottom) * (high - value) / (high - low || 1);
-    const now = values[state.networkIndex];
-    return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-      "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
-    svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
-      stroke: "var(--pale)", "stroke-dasharray": "2 3" }),
-    plotText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
-    plotText(left, 12, `value ${number(now, 3)}`, "start"),
-    plotText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
-    plotText(width - right, height - 6, model.epochs[last], "end"),
-    svg("polyline", { fill: "none", "stroke-width": 2,
-      points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
-      stroke: isConstant ? "var(--pale)" : "var(--positive)",
-      "stroke-dasharray": isConstant ? "6 5" : "none" }),
-    svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4,
-      fill: "var(--selected)" }));
-  },
 };
-
-const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
 // For each bit width, a label with an input and the prediction.
 const switches = [];
@@ -120,7 +68,7 @@ const bitWidths = {
     model.networks.forEach(({ bitWidth }, index) => {
       const prediction = element("span");
       const input = element("input", { type: "radio", name: "bit-width", value: bitWidth,
-        onchange: () => selectNetwork(index) });
+        onchange: () => change({ networkIndex: index }) });
       const label = element("label", {}, input, bold(bitWidth), prediction);
       switches.push({ label, input, prediction });
       $("bit-widths").append(label);
@@ -143,21 +91,6 @@ const bitWidths = {
       label.classList.toggle("differs", first !== results[0].first);
     });
     if (changed.final) showTable();
-  },
-
-  describe: () => "Its value in floating point, its integer at each bit width, and the " +
-    "real number that the integer stands for.",
-
-  // A table of a parameter at all bit widths.
-  diagram(...location) {
-    const table = element("table", { id: "values" },
-      tableRow(["", "stored", "stands for"], "", "th"));
-    model.networks.forEach((each, index) => {
-      const row = tableRow([each.bitWidth, ...each.stored(...location)]);
-      row.setAttribute("aria-current", index === state.networkIndex);
-      table.append(row);
-    });
-    return table;
   },
 };
 
@@ -183,8 +116,10 @@ export const curve = {
         const { x, width } = plot.viewBox.baseVal;
         const [first] = plot.querySelector("polyline").points; // of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;
-        epochs.stop();
-        selectNetwork(ranked(model.epochs.map((each) => -Math.abs(each - epoch)))[0]);
+        stopPlaying();
+        const [networkIndex] = ranked(
+          model.epochs.map((each) => -Math.abs(each - epoch)));
+        change({ networkIndex });
       });
   },
 

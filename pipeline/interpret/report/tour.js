@@ -5,8 +5,7 @@
 
 import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
-import { model, network, show, state, testImage } from "model.js";
-import { isBlank } from "networks.js";
+import { change, model, network, state } from "model.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
@@ -17,12 +16,11 @@ const currentStep = () => steps[stepIndex];
 
 function startTour() {
   if (stepIndex !== null) currentStep().leave?.();
+  stepIndex = null;
   // The steps are about the final network in floating point, with all neurons on.
-  state.networkIndex = model.last;
-  state.off.clear();
-  if (isBlank(state.image))
-    useTestImage(Math.max(0, model.rows.findIndex((_, row) => !isBlank(testImage(row)))));
-  [steps, stepIndex, solved] = [tourSteps(), null, new Set()];
+  change({ networkIndex: model.last, off: new Set() });
+  useTestImage(model.rows.indexOf(model.example.image));
+  [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
   $("search-error").hidden = true;
   $("tour").hidden = false;
@@ -43,8 +41,7 @@ function leaveTour(focused) {
 // On a phone, the panel of a step would cover the board.
 function endTour() {
   leaveTour($("start-tour"));
-  state.isOpen &&= isDocked.matches;
-  show();
+  change({ isOpen: state.isOpen && isDocked.matches });
   $("board").scrollIntoView({ block: "center" }); // where the user continues
 }
 
@@ -56,8 +53,8 @@ function goToStep(next) {
   $("guess-value").value = "";
   currentStep().enter?.();
   if (solved.has(currentStep())) currentStep().solved?.();
-  state.isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
-  show();
+  const isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
+  change({ isOpen });
   $("tour").focus({ preventScroll: true });
   scrollToTarget();
 }
@@ -103,14 +100,14 @@ function checkGuess(guess) {
   const { question } = currentStep().content();
   feedback = guess === null ? "Please enter a number." : question.check(guess) || RIGHT;
   if (feedback === RIGHT) { solveStep(); return; }
-  show();
+  tour.update();
   scrollToTarget(); // the card is higher now
 }
 
 function solveStep() {
   solved.add(currentStep());
   currentStep().solved?.();
-  show();
+  tour.update();
   $("tour").focus({ preventScroll: true }); // the question, which had it, is gone
   scrollToTarget();
 }
@@ -164,7 +161,8 @@ function listenToKeys() {
     const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
     if (!step || stepIndex === null) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (!event.defaultPrevented && !target.value) goToStep(stepIndex + step);
+    const isInUse = target.value && target.type !== "checkbox"; // it is always "on"
+    if (!event.defaultPrevented && !isInUse) goToStep(stepIndex + step);
   });
 }
 

@@ -2,35 +2,21 @@
 // it selects, and the values in its text, which is in `tour_steps.html`.
 
 import {
-  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rowAndColumn,
-  significant,
+  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rounded,
+  rowAndColumn, significant,
 } from "display.js";
 import {
-  className, classTitle, currentResult, model, network, select, state,
+  change, className, classTitle, currentResult, model, network, select, state,
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
-import { termsOf } from "panel.js";
-import { epochs, selectNetwork } from "selectors.js";
-
-// The neuron of the first steps: among the five most active ones for the current image,
-// the one with the largest bias. Its pixel: among those that contribute most, the one
-// whose value is closest to 0.5. Then all three numbers in m·x + c matter.
-function exampleNeuron() {
-  const bias = (neuron) => Math.abs(network().parameter(1, "bias", neuron));
-  return ranked(currentResult().hiddenSums).slice(0, 5).reduce((best, neuron) =>
-    (bias(neuron) > bias(best) ? neuron : best));
-}
-function examplePixel(neuron) {
-  const { listed } = termsOf(1, neuron, currentResult().pixels, 40);
-  return listed.reduce((best, term) =>
-    (Math.abs(term.value - 0.5) < Math.abs(best.value - 0.5) ? term : best)).input;
-}
+import { stopPlaying } from "selectors.js";
 
 export function tourSteps() {
-  const neuron = exampleNeuron(), name = neuronName(1, neuron);
+  const { neuron, pixel } = model.example, name = neuronName(1, neuron);
+  // The class of the steps about layer 2, also after another image is chosen.
   const [label] = ranked(currentResult().probabilities);
   return [
-    lineStep(neuron, name),
+    lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
         nonzero: String(state.image.filter(Boolean).length) }) },
@@ -43,8 +29,8 @@ export function tourSteps() {
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
 }
 
-function lineStep(neuron, name) {
-  const pixel = examplePixel(neuron), two = (value) => Number(value.toFixed(2));
+function lineStep(neuron, pixel, name) {
+  const two = (value) => rounded(value, 2);
   return { id: "line", targets: () => [$("images")],
     enter: () => select(1, neuron, pixel),
     values: () => {
@@ -76,7 +62,7 @@ function classesStep(label) {
     values: () => ({ name: neuronName(2, label), index: String(label + 1),
       title: classTitle(label), logit: currentResult().logits[label],
       lines: $("show-connections").checked
-        ? " Each line stands for a weight times an output." : "" }) };
+        ? " Each line represents a weight times an output." : "" }) };
 }
 
 function softmaxStep(label) {
@@ -86,7 +72,7 @@ function softmaxStep(label) {
       const { logits, probabilities } = currentResult();
       const [first, second] = ranked(probabilities);
       const ahead = logits[first] - logits[second];
-      return { title: classTitle(first), share: percent(probabilities[first]),
+      return { title: classTitle(label), share: percent(probabilities[label]),
         first: className(first), second: className(second), ahead,
         ratio: significant(Math.exp(ahead), 2) };
     } };
@@ -98,10 +84,10 @@ function trainingStep() {
     scene: () => $("neurons"), // which show what changes
     enter: () => { before = state.networkIndex; },
     leave: () => {
-      epochs.stop();
-      selectNetwork(before);
+      stopPlaying();
+      change({ networkIndex: before });
     },
-    solved: () => selectNetwork(0) };
+    solved: () => change({ networkIndex: 0 }) };
 }
 
 // Fill the text of a step: a value that is a number has two decimals.
