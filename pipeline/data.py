@@ -11,7 +11,14 @@ images; the mean of the training pixels is 0.1307, and 67 of the 784 are always 
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
-from pipeline.cli import DataConfig, DataSettings, documented, from_python, stage
+from pipeline.cli import (
+    DataConfig,
+    DataSettings,
+    defaults,
+    documented,
+    from_python,
+    stage,
+)
 
 if TYPE_CHECKING:
     from pipeline.datasets.data import PreparedData
@@ -44,7 +51,7 @@ def run_data(cfg: DataConfig) -> "PreparedData":
     """Create the file of the data set unless it exists, and print its summary."""
     from pipeline.datasets.data import data
 
-    return data(cfg)
+    return data(cfg.dataset, default=defaults()["dataset"])
 
 
 if __name__ == "__main__":

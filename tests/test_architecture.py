@@ -94,7 +94,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
     graph = {package: set() for package in MAY_IMPORT}
     for path in MODULES:
         package = path.relative_to(PIPELINE).with_suffix("").parts[0]
-        if package in MAY_IMPORT and path.name != "data.py":  # cli checks data sets
+        if package in MAY_IMPORT:
             graph[package] |= {
                 name.split(".")[1] for name in imports(path) if "pipeline." in name
             } & {*MAY_IMPORT} - {package}
@@ -125,6 +125,10 @@ def test_only_commands_look_up_folders(names, exceptions):
     names = {f"pipeline.{name}" for name in names}
     users = [path for path in MODULES if names & {*imports(path)}]
     assert {path.stem for path in users if package_of(path) not in STAGES} == exceptions
+
+
+def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():
+    assert {*PIPELINE.glob("core/**/*.py")} == {*PIPELINE.glob("core/*.py")}
 
 
 def test_core_imports_nothing_else_of_the_project():

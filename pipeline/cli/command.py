@@ -84,9 +84,9 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     except ArgumentError as error:
         raise ConfigError(str(error)) from None
     folder, text = None, found.config_dir
-    if text:
+    if text is not None:
         folder = user_path(text, key="--config-dir").absolute()
-        if "://" in text or not os.path.isdir(folder):
+        if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
         rule = "must be the name of a file in conf/ or --config-dir, not a path"

@@ -34,8 +34,9 @@ def sweep_from_python(
 ) -> Command[ConfigT]:
     """Return the command of a sweep for settings that were passed as keywords.
 
-    A list, tuple, range or array has several values; text such as interval(4,128) is
-    parsed. The keyword of a group, such as experiment, has one choice or several.
+    A list, tuple, range or array has several values; so has text such as "4,5" or
+    "interval(4,128)", as on a command line. The keyword of a group, such as experiment,
+    has one choice or several.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
@@ -53,7 +54,10 @@ def _command(
 
 
 def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, object]:
-    """Return a key and its value; text for a number is parsed as on a command line."""
+    """Return a key and its value; text is parsed as on a command line.
+
+    Only text that is one value is taken as it is, such as `run_name="a,b"`.
+    """
     from pipeline.cli.values import (
         MAX_VALUES,
         SweepValues,
@@ -75,11 +79,12 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
     value = _builtin(value)  # an array without axes cannot be iterated
     is_text = isinstance(value, str | bytes)
     is_list = contains(schema.model_fields[key].annotation, list)
-    if isinstance(value, str) and (is_list or key not in TEXT_KEYS):
+    is_varied = key in schema.varied
+    if isinstance(value, str) and (is_list or is_varied or key not in TEXT_KEYS):
         value = parse_value(key, value, schema)
     elif is_list and not is_text and hasattr(value, "__iter__"):
         value = [*map(_builtin, value)]
-    elif key in schema.varied and not is_text and hasattr(value, "__iter__"):
+    elif is_varied and not is_text and hasattr(value, "__iter__"):
         items = itertools.islice(value, MAX_VALUES + 1)
         value = SweepValues(_read_item(key, item, schema) for item in items)
         if not value:

@@ -4,8 +4,8 @@ from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.prepare import (
     DataFile,
-    file_name,
     files_beside,
+    has_images_of,
     load,
     load_components,
     prepare,

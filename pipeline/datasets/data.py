@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline import datasets
 from pipeline.call import say
-from pipeline.cli import DataConfig, defaults
 from pipeline.paths import data_dir, displayed
 from pipeline.terminal import command_line, next_steps, wrap
 from pipeline.text import table
@@ -24,9 +23,14 @@ class PreparedData:
     is_new: bool  # whether this call created it
 
 
-def data(cfg: DataConfig) -> PreparedData:
-    """Create the file of the data set unless it exists, and print its summary."""
-    file = datasets.prepare(cfg.dataset, folder=data_dir())
+def data(dataset: str, *, default: str) -> PreparedData:
+    """Create the file of a data set unless it exists, and print its summary.
+
+    Args:
+        dataset: See `prepare`.
+        default: The data set of a command that names none.
+    """
+    file = datasets.prepare(dataset, folder=data_dir())
     path, summary = file.path, datasets.summary(file.path)
     spec = datasets.spec(path.stem)
     say(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
@@ -48,6 +52,6 @@ def data(cfg: DataConfig) -> PreparedData:
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
     say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")
-    other = path.stem if path.stem != defaults()["dataset"] else None
+    other = path.stem if path.stem != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
     return PreparedData(path.stem, path, file.sha256, summary, file.is_new)

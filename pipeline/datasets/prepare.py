@@ -51,6 +51,7 @@ def load(
         folder: The folder of all data sets.
         sha256: The sha256 of the data with which a network was trained. It selects the
             file, even if the data set had another name where the network was trained.
+            If several data sets have the same images, `name` is preferred.
         origin: The sha256 of each imported file by its name, for the message if an
             imported data set is not available.
 
@@ -60,7 +61,7 @@ def load(
         UserError: If the file has another sha256.
     """
     folder = Path(folder)
-    stored = _file_with(sha256, folder) if sha256 else None
+    stored = _file_with(sha256, folder, name=name) if sha256 else None
     name = stored.stem if stored else name
     if origin and not stored:
         raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
@@ -101,7 +102,7 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
 def prepare(dataset: str, *, folder: Path) -> DataFile:
     """Create the file of a data set, unless the folder contains a valid one.
 
-    Commands call this once, when they start: it is the only function that accepts a
+    Commands call this once, when they start: it is the only function that imports a
     folder of the user. The stem of the file's path is the name of the data set.
 
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
@@ -158,16 +159,24 @@ def summary(path: Path) -> dict[str, Any]:
     return Summary.model_validate_json(content).model_dump()
 
 
-def file_name(dataset: str) -> str:
-    """Return the name of a data set, which is the stem of its file.
+def has_images_of(dataset: str, data: Dataset) -> bool:
+    """Return whether a data set has the images of `data`, perhaps under another name.
 
-    For a folder, it consists of the folder's name and a hash of its content, so it does
-    not change if the folder is copied or moved.
+    Args:
+        dataset: The name of a data set, which is prepared, or a folder. A folder has
+            the images only if it was imported.
+        data: A data set in the folder of all data sets.
 
     Raises:
-        UserError: If the folder does not exist.
+        UserError: If the data set is not available, or the folder does not exist.
     """
-    return _name(dataset, _origin(dataset))
+    if dataset == data.name:
+        return True
+    folder = data.path.parent
+    if is_name(dataset):
+        return prepare(dataset, folder=folder).sha256 == data.sha256
+    path = folder / f"{_name(dataset, _origin(dataset))}.safetensors"
+    return _recorded_sha256(path) == data.sha256
 
 
 def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
@@ -212,6 +221,11 @@ def _origin(dataset: str) -> dict[str, str]:
 
 
 def _name(dataset: str, origin: Mapping[str, str]) -> str:
+    """Return the name of a data set, which is the stem of its file.
+
+    For a folder, it consists of the folder's name and a hash of its content, so it does
+    not change if the folder is copied or moved.
+    """
     if is_name(dataset):
         return dataset
     readable = as_file_name(Path(dataset).resolve().name)
@@ -223,7 +237,7 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
         for part, data in (("train", train), ("test", test))
-        for kind, array in vars(data).items()
+        for kind, array in (("images", data.images), ("labels", data.labels))
     }
     content = safetensors.save(tensors)
     files.write_atomic(path, content)
@@ -251,9 +265,13 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
                 plot.save(written, "PNG")
 
 
-def _file_with(sha256: str, folder: Path) -> Path | None:
-    """Return the data set's file with this recorded sha256, if `folder` contains it."""
-    for summary_path in sorted(folder.glob("*.json")):
+def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:
+    """Return the file of a data set with this recorded sha256, if possible of `name`.
+
+    The result is None if `folder` contains no such file.
+    """
+    named = [folder / f"{name}.json"] if name else []
+    for summary_path in [*named, *sorted(folder.glob("*.json"))]:
         path = summary_path.with_suffix(".safetensors")
         if _recorded_sha256(path) == sha256 and path.exists() and is_name(path.stem):
             return path

@@ -115,7 +115,7 @@ REGISTRY = {
 }
 
 
-# The name of a data set that was imported from a folder; see `prepare.file_name`.
+# The name of a data set that was imported from a folder; see `prepare.prepare`.
 IMPORTED = re.compile(r"[\w-]*-[0-9a-f]{8}")
 
 

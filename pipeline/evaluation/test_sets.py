@@ -37,11 +37,12 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         text = f"the validation images of the training run (split={split})"
         found = _from_arrays(set_name, val.images, val.labels, text)
         return replace(found, is_own=True)
-    is_own, spec = datasets.file_name(name) == dataset.name, datasets.spec(name)
+    is_own, spec = datasets.has_images_of(name, dataset), datasets.spec(name)
     if is_own or (datasets.is_name(name) and not spec.originals):
         data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
         arrays = data.test.images, data.test.labels
-        found = _from_arrays(data.name, *arrays, "the test images")
+        set_name = name if datasets.is_name(name) else data.name
+        found = _from_arrays(set_name, *arrays, "the test images")
         return replace(found, is_own=is_own)
     if spec.originals:
         pixels, labels = spec.originals()

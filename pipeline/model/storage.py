@@ -21,7 +21,7 @@ from pipeline.core.shapes import tensor_shapes
 from pipeline.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.tensors import read_tensors, write_tensors
 
-MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
+MAX_NETWORK_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 
 
 class Metadata(BaseModel):
@@ -31,7 +31,9 @@ class Metadata(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    # The name of the data set, which can be unknown here; its file has this name.
+    # The name of the data set, which can be unknown here; its file has this name. A
+    # network of another origin, whose file names none, counts as one for MNIST. This is
+    # not the default of a setting.
     dataset: str = Field(default="mnist", pattern=r"^[\w-]+$", max_length=255)
     data_sha256: str | None = None  # the hash of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -75,8 +77,8 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
     if is_last and not os.path.lexists(path):
         raise UserError(f"{path} is missing: run python -m pipeline.train")
     size = path.stat().st_size if path.is_file() else 0
-    if size > MAX_FILE_BYTES:
-        rule = f"{path} must have at most {MAX_FILE_BYTES:,} bytes"
+    if size > MAX_NETWORK_BYTES:
+        rule = f"{path} must have at most {MAX_NETWORK_BYTES:,} bytes"
         raise UserError(f"{rule}, got {size:,}")
     tensors, stored = read_tensors(path)
     _check_tensors(tensors, path)

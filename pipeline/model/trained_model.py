@@ -29,7 +29,7 @@ from pipeline.tensors import tensors_sha256
 from pipeline.text import short_repr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedModel:
     """A trained network, and what its file records of its training run."""
 
@@ -61,7 +61,7 @@ class TrainedModel:
 
     @property
     def split(self) -> str:
-        """How the data set was split in the training."""
+        """How the data set was split in the training; by default as in the exercise."""
         hyperparameters = self.metadata.hyperparameters
         return hyperparameters.split if hyperparameters else "exercise"
 

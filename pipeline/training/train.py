@@ -75,10 +75,10 @@ def _reproduce(
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
-    recorded = original.training.params
-    name = {"dataset": recorded.pop("dataset")}
+    # The same images can have another name here.
+    recorded = original.training.params | {"dataset": dataset.name}
     try:
-        cfg = validate(TrainConfig, dict(cfg) | recorded).model_copy(update=name)
+        cfg = validate(TrainConfig, dict(cfg) | recorded, choices=cfg.choices)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None

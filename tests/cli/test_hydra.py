@@ -225,9 +225,12 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     with project.captured():
         trained = train(team="small", **settings)
         swept = sweep(team=["small", "wide", None], **settings)
+        settings = {"reproduce": trained.run_id, "server": None, "quiet": True}
+        reproduced = train(team="empty", **settings)
     tags = project.client.get_run(trained.run_id).data.tags
     assert tags["team"] == "small" and tags["kind"] == "training"
     assert tags["host"] == platform.node()
+    assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
     assert parent.tags["team"] == "small,wide" and parent.tags["kind"] == "sweep"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]

@@ -111,7 +111,7 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     np.testing.assert_array_equal(data.test.labels, few.val.labels)
     assert data.name.startswith("my_digits-")
     moved = shutil.copytree(idx_folder, tmp_path / "other" / "my digits")
-    assert datasets.file_name(str(moved)) == data.name
+    assert datasets.prepare(str(moved), folder=tmp_path).path == data.path
     write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
     changed = imported(idx_folder)
     np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])

@@ -38,6 +38,11 @@ def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
     }
 
 
+def test_a_loaded_network_can_be_in_a_set(path):
+    first, second = load_trained_model(path), load_trained_model(path)
+    assert len({first, first, second}) == 2
+
+
 def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
     first = path.read_bytes()
     storage.save_model(path, network, TRAINED)
@@ -70,7 +75,7 @@ def test_a_missing_network_is_refused_with_the_command_that_creates_it(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
-    with pytest.raises(ValueError, match=r"python -m pipeline\.train creates"):
+    with pytest.raises(ValueError, match=r"run python -m pipeline\.train$"):
         storage.load_network(tmp_path / "train" / "model.safetensors")
     with pytest.raises(ValueError, match=r"model\.safetensors is missing$"):
         storage.load_network(tmp_path / "other" / "model.safetensors")

@@ -107,6 +107,23 @@ def test_clothes_are_unsure_even_after_preprocessing(
         assert values["n"] == 300 and values["unsure"] >= least
 
 
+def test_a_network_is_evaluated_with_test_images_only_whatever_its_data_are_called(
+    empty_project, tmp_path, write_idx
+):
+    project = empty_project("two names")
+    digits = datasets.load("digits", folder=project.outputs / "data")
+    for name, part in (("train", digits.train), ("t10k", digits.test)):
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte", part.images)
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte", part.labels)
+    folder = tmp_path.rename(tmp_path.with_name("aa"))  # before digits in the alphabet
+    project.call("data", dataset=folder)
+    for trained_on in ("digits", folder):
+        project.call("train", dataset=trained_on, epochs=1, tracking="none")
+        results, printed = evaluate(project, "digits", folder)
+        assert [each["n"] for each in results.values()] == [297, 297]
+        assert printed.count("the test images") == 2
+
+
 def test_the_results_are_recorded_in_the_run_of_the_training(
     empty_project, digit_folder
 ):
