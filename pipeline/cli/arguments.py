@@ -15,6 +15,7 @@ from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
 from pipeline.cli.words import join_spaced, read_words
+from pipeline.paths import displayed
 
 Item = TypeVar("Item")
 
@@ -51,6 +52,9 @@ def command_of(
         ConfigError: If something is invalid. If it cannot be read, rules about several
             settings are not checked, because some of them may be missing.
     """
+    for name in sorted(KEYS.intersection(flags.groups)):
+        rule = "a group must not have the name of a setting: rename the folder"
+        raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")
     problems: list[str] = []
     values: dict[str, object] = {}
     groups: dict[str, Choices] = {}

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import ConfigError
 from pipeline.cli.command import Command, Flags, Interval
 from pipeline.cli.config import as_text, explain_unknown_key
+from pipeline.cli.default_values import defaults
 from pipeline.cli.schema import KEYS, TEXT_KEYS, ConfigT, Schema, contains
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
@@ -94,7 +95,8 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
         if isinstance(value, SweepValues) and len(value) == 1:
             rule = f"{shorten(f'{key}=[{value}]')} is a list"
         raise ConfigError(f"{rule}: {_remedy(key, given, schema)}")
-    if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
+    is_of_sweeps = schema.has_experiments and key in schema.only_sweeps
+    if is_of_sweeps and not flags.is_sweep and value != defaults()[key]:
         raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
     return key, value
 

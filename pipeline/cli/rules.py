@@ -26,14 +26,19 @@ def broken_rules(grid: Grid, schema: Schema) -> Iterator[str]:
     values = {key: first.get(key) for key in schema.model_fields}
     yield from _conflicts(values)
     reasons = _without_effect(values, schema, is_sweep=grid.is_sweep)
-    yield from (f"{key} {why}" for key, why in reasons.items() if key in grid.given)
+    default_values = defaults()
+    for key in reasons.keys() & grid.given:
+        # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
+        # replaces even such a value.
+        if key in TRAINING_KEYS or values[key] != default_values[key]:
+            yield f"{key} {reasons[key]}"
     for key, several in {**grid.swept, **grid.intervals}.items():
         if not grid.is_sweep:
             text = shorten(f"{key}={several}")
             yield f"{text} has several values: add -m to run all of them"
     if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
         for key, value in values.items():
-            if key in grid.files and value != defaults()[key]:
+            if key in grid.files and value != default_values[key]:
                 place = f"{key}={as_text(value)} in {displayed(grid.files[key])}"
                 rule = "differs from conf/config.yaml, the only file that DVC records"
                 yield f"{place} {rule}: set it there"

@@ -68,6 +68,8 @@ def parse_choices(
 ) -> Choices:
     """Return the choices of a group: team=a,b gives two, team=glob(*) all, null none.
 
+    As in Hydra, glob does not search subfolders.
+
     Args:
         word: The override.
         names: Those of the files of the group.
@@ -83,7 +85,7 @@ def parse_choices(
         if override.is_delete():
             return Choices([word])
         if isinstance(value, Glob):
-            found = value.filter([*names])
+            found = value.filter([name for name in names if "/" not in name])
         else:
             found = [*override.sweep_string_iterator()] if is_sweep else [text]
     except (HydraException, NotImplementedError, ValueError):

@@ -44,6 +44,8 @@ def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
         if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
             return "resize it with python -m pipeline.predict images=photo.png"
         instead += ".reshape(-1, 28, 28)"
+    if not (array.min() >= 0 and array.max() <= 255):  # or NaN
+        return "scale them to 0 to 255"
     if kind in "bf" and array.max() <= 1:
         instead = f"({instead} * 255).round()"
     return f"pass {instead}" + (".astype(np.uint8)" if kind != "u" else "")

@@ -46,10 +46,10 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the grid.
 
-        It has the swept values, the choices of groups that differ, seed, epochs, all
-        metrics of metrics.json, the number of parameters, the seconds of all epochs,
-        and the status and the id of the run. If it failed, `error` says why, and the
-        metrics, the number and the seconds are None.
+        It has the choices of groups that differ, the hyperparameters (the swept ones
+        first), the data set, all metrics of metrics.json, the number of parameters, the
+        seconds of all epochs, and the status and the id of the run. If it failed,
+        `error` says why, and the metrics, the number and the seconds are None.
         """
         jobs = [outcome.job for outcome in self.outcomes]
         groups = [
@@ -63,7 +63,7 @@ class SweepResult:
             {
                 **{group: outcome.job.choices.get(group) for group in groups},
                 **outcome.job.swept,
-                **{key: outcome.job.values[key] for key in ("seed", "epochs")},
+                **outcome.job.params,
                 **{name: outcome.metrics.get(name) for name in metrics},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,

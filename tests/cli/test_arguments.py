@@ -91,7 +91,6 @@ INVALID = {
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
-    "train -m resume=true": "has no effect in a sweep: use again=true",
     "train server=127.0.0.1:5000": "server must be a URL such",
     "train server=file:///etc": "server must be a URL such",
     "train server=http://": "server must be a URL such",

@@ -550,3 +550,19 @@ def test_a_program_that_uses_hydra_itself_is_not_disturbed(conf, tmp_path):
         config = compose("main", return_hydra_config=True)
     sources = yaml.safe_dump([dict(s) for s in config.hydra.runtime.config_sources])
     assert config.x == 1 and "conf://" not in sources
+
+
+def test_values_that_are_the_defaults_are_accepted_where_others_have_no_effect(conf):
+    printed = cli.as_yaml(read("hidden=5").config)  # the output of --cfg job
+    conf({"conf/experiment/printed.yaml": f"{GLOBAL}{printed}"})
+    assert read("experiment=printed").config.hidden == 5
+    assert read("tracking=none", "server=null").config.tracking == "none"
+    assert read("workers=null", "again=false").config.workers is None
+    with pytest.raises(ConfigError, match="hidden cannot be combined with reproduce"):
+        read("reproduce=1234", "hidden=20")
+
+
+def test_a_group_with_the_name_of_a_setting_is_refused(conf):
+    conf({"conf/dataset/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
+    with pytest.raises(ConfigError, match="^a group must not have .* folder dataset"):
+        read("dataset=digits")

@@ -389,7 +389,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
         "key": ({"hiden": [1, 2]}, "`hiden` is not a setting; did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
-        "resume": ({"resume": True}, "resume has no effect in a sweep: use again="),
+        "resume": ({"resume": False}, "resume has no effect in a sweep: use again="),
     }.values():
         with pytest.raises(ConfigError, match=message):
             sweep(**settings, quiet=True)
