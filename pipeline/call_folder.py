@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.paths import outputs_dir, user_path
+from pipeline.paths import existing_folder, outputs_dir, user_path
 
 # In a folder of a call: the stage that wrote it, and what it contains.
 RECORD = ".files.json"
@@ -32,9 +32,8 @@ def checked_folder(folder: str | os.PathLike[str], stage: str | None) -> Path:
         raise ConfigError("folder must not be empty: give a path, or leave it out")
     # A link remains, and the folder that it leads to is replaced.
     path = Path(os.path.realpath(user_path(folder, key="folder")))
-    # The folder in which files or folders are created.
-    written = path.parent if stage else path
-    existing = next(each for each in (written, *written.parents) if each.exists())
+    # Files or folders are created in this one, or in a new one below it.
+    existing = existing_folder(path.parent if stage else path)
     if not existing.is_dir() or (path.exists() and not path.is_dir()):
         raise ConfigError(f"folder must not be a file or be inside a file, got {path}")
     if stage:

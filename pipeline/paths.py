@@ -70,6 +70,11 @@ def store_dir() -> Path:
     return _outputs_of(project_dir())
 
 
+def existing_folder(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
 def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
     """Return a path that a user gave; `~` and `~name` are the home folders of users.
 

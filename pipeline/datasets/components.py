@@ -120,8 +120,10 @@ def write_components(data: Dataset) -> None:
             train = data.split(how).train
         except UserError:
             continue  # no network is trained with a split that is impossible
-        fitted = vars(fit_components(train))
-        arrays |= {f"{how}.{name}": np.asarray(x) for name, x in fitted.items()}
+        fitted = fit_components(train)
+        arrays[f"{how}.means"] = fitted.means
+        arrays[f"{how}.components"] = fitted.components
+        arrays[f"{how}.max_error"] = np.asarray(fitted.max_error)
     metadata = _metadata(arrays, data_sha256=data.sha256)
     write_tensors(_file(data.path), arrays, metadata)
 

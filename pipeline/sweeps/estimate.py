@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import UserError, datasets
+from pipeline.paths import existing_folder
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.terminal import counted
 
@@ -96,8 +97,7 @@ def check_space(size: int, folder: Path) -> None:
     Raises:
         UserError: If it is smaller than `size`.
     """
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing_folder(folder)).free
     if size > free:
         raise UserError(
             f"the sweep needs about {format_bytes(size)} of disk space, but {folder} "

@@ -14,6 +14,7 @@ from pipeline.tracking.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
+    MAX_ERROR,
     REUSED_TAG,
     SWEEP_TAG,
     Kind,
@@ -78,6 +79,6 @@ class RecordedSweep:
 
     def failed_run(self, job: Job, error: str) -> str | None:
         """Return the id of a child that is a failure of this job with this error."""
-        expected = {**job.tags, ERROR_TAG: error}.items()
+        expected = {**job.tags, ERROR_TAG: error[:MAX_ERROR]}.items()
         found = (c.run_id for c in self.children if expected <= c.tags.items())
         return next(found, None)

@@ -34,7 +34,9 @@ from pipeline.tracking.tags import (
     Status,
 )
 
-ERRORS = (MlflowException, OSError, UserError)  # errors of a run or of the server
+# Errors of a run or of the server, whose text says enough. A server can send a response
+# that MLflow cannot read, which raises any other error.
+ERRORS = (MlflowException, OSError, UserError)
 WAIT_SECONDS = 2.0  # the wait for another process that copies
 
 
@@ -113,11 +115,11 @@ class Copies:
         """
         try:
             return self.update(recorded)
-        except ERRORS as error:
+        except Exception as error:
             reason = _describe(error)
         try:
             self._server.search_experiments(max_results=1)
-        except ERRORS as error:
+        except Exception as error:
             message = f"{self.url} did not accept the copy: {_describe(error)}"
             raise UserError(message) from error
         return CopyStatus("failed", reason=reason)
@@ -230,6 +232,8 @@ def _is_deleted(run: entities.Run) -> bool:
 def _describe(error: Exception) -> str:
     """Return the reason for an error, in one line without control characters."""
     text = " ".join(str(error).split())
+    if not isinstance(error, ERRORS):
+        text = f"{type(error).__name__}: {text}"
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]

@@ -16,6 +16,9 @@ from pipeline.tracking.store import open_database, path_from_uri
 from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.urls import database_path
 
+# The names of the scores of the trained network on its training images start with this.
+# MLflow sorts the sections of charts by name, so these bars follow the learning curves.
+FINAL = "with_final_weights/train_"
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,
         key, value
@@ -30,11 +33,9 @@ TAGGED = """run_uuid IN (
     AND value IN (SELECT value FROM json_each(?))
 )"""
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
-RESULTS = """
+RESULTS = f"""
     SELECT run_uuid, key, value FROM latest_metrics
-    WHERE (
-        key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB 'with_final_weights/train_*'
-    )
+    WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL}*')
         AND key != 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT run_uuid, key, total(value) FROM metrics

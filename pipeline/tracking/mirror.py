@@ -99,6 +99,9 @@ class Mirror:
             reason = "stopped"
         except UserError as error:
             reason = printable(str(error))
+        except Exception as error:  # the local run is complete, as after Ctrl-C
+            text = " ".join(str(error).split())
+            reason = printable(f"{type(error).__name__}: {text[:300]}")
         message = f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         remedy = command_line("sync", server=self._server, run=run_id)
         warn(f"{wrap(f'warning: {message}')}\n  {remedy}")

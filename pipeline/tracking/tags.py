@@ -18,6 +18,7 @@ REPRODUCED_TAG = "reproduced"  # whether that gave the same bytes: "true" or "fa
 COPY_TAG = "copy.of"  # the id of the original of a run or model
 COPIED_TAG = "copy.sha256"  # a hash of the original when its copy was complete
 ERROR_TAG = "error"  # why a run failed
+MAX_ERROR = 8000  # characters of this tag; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description, also of an experiment
 ENTRIES_TAG = "description.entries"  # its links and results, as JSON
 COMMIT_TAG = "git.commit"

@@ -17,13 +17,11 @@ from pipeline.core.epoch import Epoch
 from pipeline.paths import TRAINING_FOLDER
 from pipeline.plots import weight_images
 from pipeline.tracking import Points, RecordedRun, Run, provenance
+from pipeline.tracking.database import FINAL
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
-# The names of the scores of the trained network on its training images start with this.
-# MLflow sorts the sections of charts by name, so these bars follow the learning curves.
-FINAL = "with_final_weights/train_"
 MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 
 

@@ -9,7 +9,8 @@ from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.terminal import wrap
 from pipeline.text import table
-from pipeline.training.log import FINAL, describe_best
+from pipeline.tracking.database import FINAL
+from pipeline.training.log import describe_best
 from pipeline.training.training_run import TrainingRun
 
 

@@ -15,6 +15,7 @@ from pipeline import UserError, datasets
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
 from pipeline.tracking import RecordedRun, provenance
+from pipeline.tracking.database import FINAL
 from pipeline.tracking.tags import (
     COMMIT_TAG,
     DIFF_TAG,
@@ -87,7 +88,7 @@ def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[s
             f"{difference.mean():.2g} on average; the mean absolute weight is "
             f"{np.abs(before).mean():.2g}"
         )
-        for name in ("with_final_weights/train_accuracy", "val/accuracy"):
+        for name in (f"{FINAL}accuracy", "val/accuracy"):
             yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
 

