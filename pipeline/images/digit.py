@@ -1,4 +1,4 @@
-"""Step 3 of the preprocessing: ink -> the strokes of the digit, and what they show."""
+"""Step 4 of the preprocessing: ink -> the strokes of the digit, and what they show."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -16,19 +16,22 @@ OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
 OtherInk = Float[np.ndarray, "rows columns"]
 
 
-def find_digit(ink: Ink, *, is_photo: bool) -> tuple[Mask, Mask]:
+def find_digit(
+    ink: Ink, *, is_photo: bool, is_faint: bool = False
+) -> tuple[Mask, Mask]:
     """Return the masks of all strokes of an image, and of those of the digit."""
-    shapes = ink > stroke_threshold(ink, is_photo=is_photo)
+    shapes = ink > stroke_threshold(ink, is_photo=is_photo, is_faint=is_faint)
     return shapes, remove_specks(shapes, is_photo=is_photo)
 
 
-def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
+def stroke_threshold(ink: Ink, *, is_photo: bool, is_faint: bool) -> float:
     """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
     It is 1, so that no pixel is a stroke, unless some pixels have far more ink than
     noise and uneven paper can cause.
     """
-    least = constants.MIN_INK + noise_limit(ink) * is_photo
+    least = constants.FAINT_INK if is_faint else constants.MIN_INK
+    least += noise_limit(ink) * is_photo
     candidates = ink[ink > least]
     if not candidates.size:
         return 1.0

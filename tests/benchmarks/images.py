@@ -105,6 +105,45 @@ def photographed(values, rng, noise):
     return Image.open(stored)
 
 
+def on_table(paper, rng, sides, tilt):
+    """Cover the image of a sheet with a darker table beyond some of its edges.
+
+    Args:
+        paper: The gray levels of the sheet.
+        rng: A random generator.
+        sides: The number of edges.
+        tilt: The angle between edges and borders is at most this many degrees.
+    """
+    height, width = paper.shape
+    y, x = np.indices(paper.shape)
+    angle = np.radians(rng.uniform(-tilt, tilt))
+    x, y = x - width / 2, y - height / 2
+    across = x * np.cos(angle) + y * np.sin(angle)
+    down = y * np.cos(angle) - x * np.sin(angle)
+    away = width / 2 - across, width / 2 + across, height / 2 - down, height / 2 + down
+    margins = rng.uniform(0.03, 0.12, 4) * min(paper.shape)
+    inside = np.ones(paper.shape, bool)
+    for side in rng.choice(4, sides, replace=False):
+        inside &= away[side] > margins[side]
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, paper.shape), (1, 8))  # of wood
+    table = rng.uniform(0.15, 0.55) * (1 + rng.uniform(0, 0.15) * grain / grain.std())
+    covered = 1 - ndimage.gaussian_filter(inside.astype(float), 1)
+    return paper * (1 + covered * (table - 1))
+
+
+def paper_edges(digit, rng, sides=None, tilt=10):
+    ink = np.pad(written(digit, rng, (5, 11), (100, 220), (240, 240)), 70)
+    lit = rng.uniform(170, 245) * light(ink.shape, rng, 0.3)
+    sides = rng.integers(1, 5) if sides is None else sides
+    surrounded = on_table(np.ones(ink.shape), rng, sides, tilt)
+    return photographed(surrounded * lit * (1 - 0.7 * ink), rng, 4)
+
+
+def faint_pencil(digit, rng):
+    ink = written(digit, rng, (6, 14))
+    return gray(rng.uniform(150, 245) - 20 * ink + rng.normal(0, 5, ink.shape))
+
+
 def white_on_black(digit, rng):
     return gray(255 * written(digit, rng, (8, 30)))
 
@@ -145,7 +184,7 @@ def chalk(digit, rng):
 
 
 KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas)
-KINDS += (shadow, squared_paper, chalk)
+KINDS += (shadow, squared_paper, chalk, paper_edges, faint_pencil)
 
 
 def sets(images, labels):
