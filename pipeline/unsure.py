@@ -11,8 +11,31 @@ one that does is the reason:
 - unlike: the image does not look like the training images of the predicted class.
 - close: another class is almost as probable as the predicted one.
 
-`images` finds out about the first four when it preprocesses an image. The principal
-components of a data set (`datasets.components`) measure the fifth.
+`images` finds the first four when it preprocesses an image. The principal components of
+a data set (`datasets.components`) measure the fifth.
+
+The thresholds, and what each was measured on:
+
+    rule       threshold           measured on
+    no ink     MIN_CONTRAST (a)    chosen by hand
+    several    MIN_DIGIT_HEIGHT    MNIST's 10,000 test digits, none of which is split,
+               MIN_DIGIT_AREA      and pairs of them, of which 98.5% are found
+    not drawn                      rejected: digits  clothes  noise (b)
+               MIN_SIDE_PER_PIECE              0.4%     7.9%  50.4%
+               MAX_OUTLINE                     0.2%    16.2%  81.6%
+               MAX_THICKNESS                   3.7%    71.8%  13.6%
+               MAX_ASPECT                      0.0%     7.5%   0.0%
+               MIN_OUTLINE         chosen by hand
+               OUTLINE_SIDE        chosen by hand
+    unlike     OOD_QUANTILE        the half of the training images that the components
+                                   are not fitted to
+    close      CLOSE_QUANTILE (c)  the training images
+               LOWEST_MARGIN (c)   chosen by hand
+
+(a) In `images.constants`. (b) The first 3,000 training images of MNIST, the first 1,500
+test images of Fashion-MNIST, and 250 images of gray, faint and black-and-white noise
+with 28x28 pixels. (c) In `core.margin`, because the margin is a result of the training
+run.
 """
 
 from collections.abc import Sequence
@@ -25,7 +48,7 @@ from pipeline.core.margin import margin
 
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal["", "blank", "no ink", "several", "not drawn"]
-Reason = Literal["", "blank", "no ink", "several", "not drawn", "unlike", "close"]
+Reason = Literal[Finding, "unlike", "close"]
 
 # What predict, inspect and the interactive page say about each reason.
 _UNLIKE = "the image does not look like the {images} it was trained on"
@@ -39,34 +62,24 @@ TEXTS: dict[Reason, str] = {
     "close": "{name} is close ({percent})",
 }
 
-# Thresholds, and what each was measured on.
-#
-# several: the parts of the strokes that empty columns separate are digits if they have
-# these fractions of the height and of the area of the largest part. This finds 98.5% of
-# pairs of MNIST's test digits, and splits none of the 10,000 single ones. Pieces of a
-# broken stroke are smaller.
+# several: a part of the strokes between empty columns is a digit if it has these
+# fractions of the height and of the area of the largest part. Pieces of a broken stroke
+# are smaller.
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.6, 0.25
 # not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
-# horizontal line is too wide. Coarse outlines of few pixels have fewer corners. The
-# columns show the percentage of images that each threshold rejects: the first 3,000
-# training images of MNIST, the first 1,500 test images of Fashion-MNIST, and 250 images
-# of gray, faint and black-and-white noise with 28x28 pixels.
-#                                                         digits  clothes  noise
-MIN_SIDE_PER_PIECE = 8  # pixels for each separate stroke   0.4%     7.9%  50.4%
-MAX_OUTLINE = 8  # length, in sides of the digit            0.2%    16.2%  81.6%
-MAX_THICKNESS = 3  # pixels of the box, to the edge         3.7%    71.8%  13.6%
-MAX_ASPECT = 2  # width to height                           0.0%     7.5%   0.0%
-# A digit of few pixels has a smaller limit for its outline, which grows with its side
-# and is MAX_OUTLINE from 16 pixels on. It may also be thicker in the box: up to
-# MAX_THICKNESS pixels of the image. Both were chosen by hand.
+# horizontal line is too wide.
+MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
+MAX_OUTLINE = 8  # length, in sides of the digit
+MAX_THICKNESS = 3  # pixels of the box, to the edge
+MAX_ASPECT = 2  # width to height
+# A digit of few pixels has a smaller limit for its outline, because coarse outlines
+# have fewer corners. It may also be thicker in the box: up to MAX_THICKNESS pixels of
+# the image.
 MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
-OUTLINE_SIDE = 16  # pixels from which the limit is MAX_OUTLINE
+OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
 BOX = 20  # pixels of the longer side of a digit in MNIST
-# unlike: the threshold is a quantile of the half of the training images that the
-# components are not fitted to.
-OOD_QUANTILE = 0.025  # of these images, the fraction that is rejected
-# close: `core.margin` has the threshold, a quantile of the training images, because it
-# is a result of the training run.
+# unlike: of the training images, the fraction that is rejected.
+OOD_QUANTILE = 0.025
 
 
 def is_blank(

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
 from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
@@ -87,24 +86,18 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 def _conclusion(predictions: Predictions) -> str:
     """Return bars for a single image, or how many images are classified correctly."""
     if len(predictions) == 1:
-        if not _have_ink(predictions)[0]:
+        if not predictions.have_ink[0]:
             return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
-    labels, has_ink = predictions.source.labels, _have_ink(predictions)
+    labels = predictions.source.labels
     rows = [row for row, label in enumerate(labels) if label is not None]
     correct = [labels[row] == predictions.classes[row] for row in rows]
-    is_correct = np.array(correct, bool) & has_ink[rows]
+    is_correct = np.array(correct, bool) & predictions.have_ink[rows]
     if not is_correct.size:
         return ""
     noun = "image" if is_correct.size == len(predictions) else "labeled image"
     return f"\n{count_correct(is_correct, noun)}\n"
-
-
-def _have_ink(predictions: Predictions) -> Bool[np.ndarray, " n"]:
-    """Return which images show something; the network is not asked about the others."""
-    findings = predictions.prepared.findings
-    return np.array([finding not in ("blank", "no ink") for finding in findings])
 
 
 def _next_step(cfg: PredictConfig, *, own: bool) -> str:
@@ -129,7 +122,7 @@ def _write(
     count = min(len(predictions), MAX_PLOTTED)
     rows = [_plotted_row(predictions, row, detector) for row in range(count)]
     title = "Preprocessing steps, and the probability of each class"
-    plots.image_rows(rows, title=title).save(folder / "preparation.png")
+    plots.image_rows(plots.align(rows), title=title).save(folder / "preparation.png")
 
 
 def _plotted_row(
@@ -141,7 +134,7 @@ def _plotted_row(
     if prepared.steps:
         steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
-    if not _have_ink(predictions)[row]:
+    if not predictions.have_ink[row]:
         return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)

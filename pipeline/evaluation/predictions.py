@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline import datasets
@@ -59,6 +59,11 @@ class Predictions:
         return [None if reason is None else not reason for reason in self.reasons]
 
     @property
+    def have_ink(self) -> Bool[np.ndarray, " n"]:
+        """Which images show something; the network is not asked about the others."""
+        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
+
+    @property
     def source(self) -> ImageSet:
         """The images, with their names and labels."""
         return self.prepared.source
@@ -103,6 +108,8 @@ def classify(
 ) -> Predictions:
     """Classify images and, with a detector, judge whether each prediction is sure.
 
+    Without one, a prediction is unsure only if preprocessing found a reason.
+
     Args:
         prepared: The images.
         trained: The network.
@@ -112,7 +119,7 @@ def classify(
     spec, images = datasets.spec(trained.dataset), prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
-    reasons: Sequence[Reason | None] = [None] * len(images)
+    reasons: Sequence[Reason | None] = [each or None for each in prepared.findings]
     if trained.detector:
         reasons = trained.detector.reasons(images, logits, prepared.findings)
     return Predictions(prepared, spec, logits, reasons)

@@ -14,14 +14,14 @@ MAX_DESCRIBED = 3  # classes, and confusions
 
 def summary(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
-    finding = predictions.prepared.findings[row]
-    if finding == "blank":
+    reason = predictions.reasons[row]
+    if reason == "blank":
         return "The image is blank: there is nothing to classify."
-    if finding == "no ink":
-        return f"{TEXTS[finding].capitalize()}."
+    if reason == "no ink":
+        return f"{TEXTS[reason].capitalize()}."
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     text = f"The network says {names[predicted]} ({predictions.confidence[row]:.1%})"
-    if predictions.reasons[row]:
+    if reason:
         text += f", but {predictions.doubt(row)}"
     label = predictions.source.labels[row]
     if label is None:

@@ -83,7 +83,8 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
-        title="What the neurons of layer_1 respond to",
+        title="What the neurons of layer 1 respond to. Below an image: "
+        "sum, number and label",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
         legend=plots.weight_legend(scale, gray=plots.gray_pixels(analysis.always_zero)),
     ).save(path)

@@ -63,14 +63,14 @@ class PreActivation:
         return ParameterLocation(self.layer, row, self.number - 1)
 
     @property
-    def z(self) -> float:
-        """The sum, before ReLU or softmax."""
+    def total(self) -> float:
+        """The sum: y in layer_1, the logit z in layer_2."""
         return float(self.terms.sum()) + self.bias
 
     @property
     def relu(self) -> float:
         """The sum after ReLU: the output of a neuron of layer_1."""
-        return max(0.0, self.z)
+        return max(0.0, self.total)
 
     @property
     def term_names(self) -> list[str]:
@@ -98,7 +98,7 @@ class PreActivation:
             "term": [*(self.term_names[k] for k in displayed), *names],
             "weight": [*weights, "", "", ""],
             "x pixel" if self.layer == 1 else "x neuron": [*inputs, "", "", ""],
-            "= product": with_rest(terms, rounded(self.bias), rounded(self.z)),
+            "= product": with_rest(terms, rounded(self.bias), rounded(self.total)),
         }
 
     def remarks(self, displayed: Sequence[int], others: str) -> dict[str, list[str]]:
@@ -111,7 +111,7 @@ class PreActivation:
         """Return the lines after the table, from the sum to the output."""
         if self.layer == 2:
             return []
-        state = "active" if self.z > 0 else "not active"
+        state = "active" if self.total > 0 else "not active"
         relu = f"{self.neuron} = max(0, y) = {rounded(self.relu):,}"
         return [f"ReLU: {relu}; the neuron is {state}"]
 
@@ -130,18 +130,19 @@ class PreActivation:
     def softmax_columns(
         cls,
         logits: "Sequence[PreActivation]",
-        z: Sequence[Decimal],
+        rounded_logits: Sequence[Decimal],
         shares: Sequence[str],
     ) -> dict[str, list[str]]:
         """Return the columns from the logits to the prediction, by heading.
 
         Args:
             logits: The sums of layer_2.
-            z: The same, rounded.
+            rounded_logits: Their values.
             shares: The probabilities and their sum, as texts.
         """
-        powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
-        first = int(np.argmax([each.z for each in logits]))
+        largest = max(rounded_logits)
+        powers = [rounded(np.exp(float(z - largest)), 6) for z in rounded_logits]
+        first = int(np.argmax([each.total for each in logits]))
         return {
             "e^(z - max)": [f"{power}" for power in (*powers, sum(powers))],
             "probability": [*shares],

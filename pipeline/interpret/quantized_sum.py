@@ -92,7 +92,7 @@ class QuantizedPreActivation(PreActivation):
             for term, k in zip(whole, displayed, strict=True)
         ]
         bias_difference = integers.value(integers.bias) - rounded(self.bias)
-        difference = integers.value(integers.total) - rounded(self.z)
+        difference = integers.value(integers.total) - rounded(self.total)
         return super().columns(displayed) | {
             "q": [*(f"{integers.weights[k]}" for k in displayed), *[""] * 3],
             f"x {x}": [*(f"{integers.inputs[k]}" for k in displayed), *[""] * 3],
@@ -106,10 +106,10 @@ class QuantizedPreActivation(PreActivation):
 
     def steps(self, others: str) -> list[str]:
         """Return the steps from the sum to what it stands for and to the output."""
-        integers, (z, relu) = self.integers, map(rounded, (self.z, self.relu))
+        integers, (exact, relu) = self.integers, map(rounded, (self.total, self.relu))
         total, unit, shift = integers.total, integers.unit, integers.shift
         value, rest = integers.value(total), f"rest   {others}"
-        comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
+        comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, exact)}"
         if shift is None:
             return [rest, f"scale  {unit}", f"       {comparison}"]
         n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
@@ -142,15 +142,16 @@ class QuantizedPreActivation(PreActivation):
     def softmax_columns(
         cls,
         logits: Sequence[PreActivation],
-        z: Sequence[Decimal],
+        rounded_logits: Sequence[Decimal],
         shares: Sequence[str],
     ) -> dict[str, list[str]]:
         """Return the columns from the logits to both predictions."""
         sums = [each.integers for each in logits if isinstance(each, cls)]
         totals = [each.total for each in sums]
         values = [each.value(each.total) for each in sums]
-        differences = [a - b for a, b in zip(values, z, strict=True)]
-        first = int(np.argmax([each.z for each in logits]))
+        pairs = zip(values, rounded_logits, strict=True)
+        differences = [integer - exact for integer, exact in pairs]
+        first = int(np.argmax([each.total for each in logits]))
         second = totals.index(max(totals))
         marks = {first: "floats", second: "integers"}
         marks = {first: "both"} if first == second else marks

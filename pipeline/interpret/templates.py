@@ -8,7 +8,11 @@ from pipeline.terminal import wrap
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401
-    """Fill in the template in this file; its filter `paragraph` wraps lines."""
+    """Fill in the template in this file; its filter `paragraph` wraps lines.
+
+    Jinja has two more environments: the page escapes texts for HTML, and the C code has
+    filters that write tables.
+    """
     environment = Environment(
         loader=PackageLoader("pipeline.interpret", ""),
         trim_blocks=True,

@@ -55,9 +55,9 @@ def term_images(
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
         (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
-    z, bias = pre_activation.z, pre_activation.bias
+    total, bias = pre_activation.total, pre_activation.bias
     title = (
-        f"{pre_activation.neuron}: sum of the products {z - bias:+z.4f}, bias C "
-        f"{bias:+z.4f}, sum y {z:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
+        f"{pre_activation.neuron}: sum of the products {total - bias:+z.4f}, bias C "
+        f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
     )
     return ImageRow(images, title)

@@ -79,7 +79,7 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
 
 def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    exact, kind = np.array([each.z for each in logits]), type(logits[0])
+    exact, kind = np.array([each.total for each in logits]), type(logits[0])
     z, shares = [*map(rounded, exact)], probabilities(exact)
     texts = [f"{share}%" for share in (*shares, sum(shares))]
     columns = {

@@ -16,6 +16,7 @@ from pipeline.plots.common import (
 from pipeline.plots.rows import (
     Captioned,
     ImageRow,
+    align,
     image_grid,
     image_rows,
     stack_images,

@@ -1,7 +1,7 @@
 """Images in rows and grids, with titles, captions and bars."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,7 +23,7 @@ Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 
-    images: Sequence[Captioned]
+    images: Sequence[Captioned | None]  # None: an empty place
     title: str = ""  # above the images
     bars: Mapping[str, float] = field(default_factory=dict)  # probabilities, by class
 
@@ -76,6 +76,22 @@ def image_grid(
     return image_rows(rows, title=title, side=side, columns=columns, legend=legend)
 
 
+def align(rows: Sequence[ImageRow]) -> list[ImageRow]:
+    """Place images with the same caption below each other; a row can lack some."""
+    known = [dict(each for each in row.images if each) for row in rows]
+    captions: list[str] = []
+    for images in known:
+        place = 0
+        for caption in images:
+            if caption not in captions:
+                captions.insert(place, caption)
+            place = captions.index(caption) + 1
+    return [
+        replace(row, images=[(c, images[c]) if c in images else None for c in captions])
+        for row, images in zip(rows, known, strict=True)
+    ]
+
+
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     """Stack images of the same width vertically."""
     return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
@@ -83,13 +99,14 @@ def stack_images(images: Sequence[Image.Image]) -> Image.Image:
 
 def _row(row: ImageRow, width: int, side: int) -> Image.Image:
     """Draw a row: its title, then its images with captions next to the bars."""
-    captions = 1 + max((caption.count("\n") for caption, _ in row.images), default=0)
+    images = [(column, *each) for column, each in enumerate(row.images) if each]
+    captions = 1 + max((caption.count("\n") for _, caption, _ in images), default=0)
     height = side + captions * (CAPTION + 4) + GAP
     if row.bars:
         height = max(height, len(row.bars) * (BAR + 1) + GAP)
     body = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(body)
-    for column, (caption, levels) in enumerate(row.images):
+    for column, caption, levels in images:
         x = column * (side + GAP) + GAP
         draw.rectangle((x - 1, 0, x + side, side + 1), LINE, LINE)
         image = _fit(levels, side)

@@ -21,7 +21,13 @@ REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 
 def write_model(
-    folder: Path, network: Path, exported: Path, *, run_id: str, model_id: str
+    folder: Path,
+    network: Path,
+    exported: Path,
+    *,
+    run_id: str,
+    model_id: str,
+    dataset: str,
 ) -> None:
     """Write the files of a model, or replace them; see `Run.log_model`."""
     dtype = np.dtype(np.float32)
@@ -29,7 +35,13 @@ def write_model(
         inputs=Schema([TensorSpec(dtype, (-1, SIDE, SIDE))]),
         outputs=Schema([TensorSpec(dtype, (-1, CLASSES))]),
     )
-    model = Model(run_id=run_id, model_id=model_id, signature=signature)
+    images = f"gray levels / 255 of images that are prepared as in {dataset}"
+    model = Model(
+        run_id=run_id,
+        model_id=model_id,
+        signature=signature,
+        metadata={"input": images},
+    )
     model.add_flavor(
         "python_function",
         loader_module="mlflow.pyfunc.loaders.code_model",

@@ -154,12 +154,13 @@ class MlflowRun(Run):
             params=run.data.params,
         )
         folder = path_from_uri(model.artifact_location)
-        write_model(folder, network, exported, run_id=self.id, model_id=model.model_id)
+        name, sha256 = dataset
+        ids = {"run_id": self.id, "model_id": model.model_id}
+        write_model(folder, network, exported, **ids, dataset=name)
         if model.model_id not in {output.model_id for output in model_outputs(run)}:
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.id, [output])
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
-        name, sha256 = dataset
         metrics = [
             Metric(key, x, time, step, model.model_id, name, digest(sha256), self.id)
             for step, time, values in points

@@ -48,7 +48,7 @@ def test_the_printed_terms_add_up_in_floats_and_in_integers(worksheets):
         columns = [[term[k] for term in terms] for k in (2, 5, 6)]
         for column, *others, result in zip(columns, rest, bias, total, strict=True):
             assert sum(column) + sum(others) == result
-        assert float(total[0]) == pytest.approx(neuron.z, abs=6e-5)
+        assert float(total[0]) == pytest.approx(neuron.total, abs=6e-5)
 
 
 def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):

@@ -11,8 +11,9 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from pipeline import datasets
 from pipeline.evaluation import Predictions, classify, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
-from pipeline.evaluation.sentences import describe_result
+from pipeline.evaluation.sentences import describe_result, summary
 from pipeline.images import ImageSet, PreparedImages, prepare
+from pipeline.model import load_trained_model, save_model
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
@@ -85,6 +86,22 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     for function in (scores.score, scores.confusion, mistakes, describe_result):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
+
+
+def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
+    new_network, tmp_path, few
+):
+    save_model(tmp_path / "model.safetensors", new_network(5), {})
+    trained = load_trained_model(tmp_path / "model.safetensors")
+    images = few.val.images[:3]
+    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, False)
+    prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
+    predictions = classify(prepared, trained)
+    assert predictions.reasons == [None, "several", "blank"]
+    assert predictions.sure == [None, False, False]
+    assert predictions.have_ink.tolist() == [True, True, False]
+    assert predictions.doubt(1) == "there is more than one digit"
+    assert summary(predictions, 2).startswith("The image is blank")
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):

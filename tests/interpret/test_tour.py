@@ -107,6 +107,11 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     for key in ("ArrowLeft", "ArrowRight"):
         tour.keyboard.press(key)
     assert tour.locator("#tour-answer").is_visible()  # it is not asked again
+    tour.keyboard.press("ArrowRight")
+    output = tour.locator("#neurons .name span").first
+    assert not output.is_visible()
+    tour.locator("#guess-show").click()
+    assert output.is_visible()
 
 
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):

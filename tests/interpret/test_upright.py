@@ -57,3 +57,27 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
     page.evaluate("useTestImage(0)")
     stored = page.evaluate("[...model.tensors.images.slice(0, 784)]")
     assert page.evaluate("[...state.image]") == stored
+
+
+def test_lines_start_at_the_drawn_strokes_before_they_are_sheared(page, draw_on_page):
+    draw_on_page(page, SLANTED_7)
+    ink = page.evaluate(
+        """() => {
+          select(1, 0);
+          const board = $("board"), box = board.getBoundingClientRect();
+          const origin = $("connections").getBoundingClientRect();
+          const context = board.getContext("2d");
+          const pixel = board.width / state.transform.scale; // the pen is thinner here
+          const lines = [...document.querySelectorAll("#connections path")];
+          return lines.map((line) => line.getPointAtLength(0))
+            .map(({ x, y }) => [x + origin.left - box.left, y + origin.top - box.top])
+            .filter(([x]) => x < box.width)
+            .map((place) => place.map((each) => each / box.width * board.width))
+            .map((place) => place.map((each) => each - pixel))
+            .map((place) => Math.max(
+              ...context.getImageData(...place, 2 * pixel, 2 * pixel).data
+                .filter((_, i) => i % 4 === 0)));
+        }"""
+    )
+    assert len(ink) > 20
+    assert np.mean(np.array(ink) > 0) > 0.9

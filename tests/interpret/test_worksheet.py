@@ -46,12 +46,12 @@ def test_the_printed_terms_add_up_to_the_last_decimal(images_sums):
         *terms, total = [numbers(row)[-1] for row in rows]
         assert sum(terms) == total
         *largest, rest, bias = map(float, terms)
-        assert float(total) == pytest.approx(pre_activation.z, abs=0.00005)
+        assert float(total) == pytest.approx(pre_activation.total, abs=0.00005)
         assert bias == pytest.approx(pre_activation.bias, abs=0.00005)
-        exact = pre_activation.z - pre_activation.bias - sum(largest)
+        exact = pre_activation.total - pre_activation.bias - sum(largest)
         assert rest == pytest.approx(exact, abs=0.0002)
         assert largest == sorted(largest, key=abs, reverse=True)
-        state = "is active" if pre_activation.z > 0 else "is not active"
+        state = "is active" if pre_activation.total > 0 else "is not active"
         assert all(line.endswith(state) for line in relu)
         assert len(relu) == (pre_activation.layer == 1)
 
@@ -115,7 +115,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
     for sums, expected in zip(images_sums, probabilities, strict=True):
         neurons = [sums[f"N2{k}"] for k in range(1, 11)]
-        logits = np.array([neuron.z for neuron in neurons])
+        logits = np.array([neuron.total for neuron in neurons])
         lines = worksheet.softmax_worksheet(neurons, MNIST).splitlines()
         rows = lines[-11:]
         *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]

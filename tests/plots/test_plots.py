@@ -93,6 +93,19 @@ def test_images_with_the_same_caption_are_all_plotted():
     assert gray == pytest.approx(3 * 84**2, abs=100)  # without texts
 
 
+def test_equal_captions_are_below_each_other():
+    image = np.zeros((28, 28), np.uint8)
+    steps = (["gray", "ink"], ["gray", "crop", "ink", "box"], ["ink", "end"])
+    rows = [plots.ImageRow([(step, image) for step in each]) for each in steps]
+    aligned = [[each and each[0] for each in row.images] for row in plots.align(rows)]
+    assert aligned == [
+        ["gray", None, "ink", None, None],
+        ["gray", "crop", "ink", None, "box"],
+        [None, None, "ink", "end", None],
+    ]
+    plots.image_rows(plots.align(rows), title="a title")
+
+
 def test_bars_are_as_long_as_the_probabilities():
     def blue(probability):
         images = [("ink", np.zeros((28, 28), np.uint8))]

@@ -120,6 +120,7 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
     expected, pixels = trained.network.predict(images), images.astype(np.float32) / 255
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)
+    assert model.metadata.metadata["input"].endswith("prepared as in mnist")
     program = mlflow.pytorch.load_model(f"runs:/{recorded.info.run_id}/model")
     torch.testing.assert_close(program(torch.from_numpy(pixels)), expected)
 

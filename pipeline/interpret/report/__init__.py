@@ -7,8 +7,8 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
 templates; `curve` computes the plots of the learning curve. A good order to read the
 scripts:
 
-- page.js: starts the page. It reads the data, loads the model, and builds the parts of
-  the page, in the order in which they are updated.
+- page.js: starts the page. It reads the data, makes the networks, and builds the parts
+  of the page, in the order in which they are updated.
 - model.js: `model`, what was loaded, and `state`, what the user selected. What changes
   `state` then calls `show`, which updates all parts.
 - networks.js: computes as Python does. display.js: elements, numbers, colors.

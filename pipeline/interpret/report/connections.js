@@ -5,9 +5,10 @@ import { $, SIDE, coordinates, largest, neuronName, svg } from "display.js";
 import { currentResult, network, quantity, state } from "model.js";
 import { outputs, tiles } from "neurons.js";
 
-const MAX_LINES = 40; // into the neuron, and out of it: the largest products
-const MAX_LINE_WIDTH = 8; // of the largest product, in pixels of the screen
-const MIN_SHARE = 0.02; // of the largest product; a smaller one is not drawn
+// In each direction, the lines show the largest products.
+const MAX_LINES = 40;
+const MAX_LINE_WIDTH = 8; // pixels of the screen, for the largest product
+const MIN_SHARE = 0.02; // fraction of the largest product; no smaller one is drawn
 
 // The products into and out of the selected neuron, each as { from, to, product }: two
 // boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
@@ -36,7 +37,8 @@ function tileBox(neuron) {
 }
 
 // The box of the 28x28 pixels over the board: a test image fills the board; that of a
-// drawing is moved and scaled so that its pixels cover the drawn strokes.
+// drawing is moved and scaled so that its pixels cover the drawn strokes. `pixelBox`
+// undoes its shear.
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
   const transform = state.transform ?? { scale: SIDE, left: 0, top: 0 };
@@ -48,7 +50,9 @@ function inputBox() {
 
 function pixelBox({ left, top, width, height }, pixel) {
   const [row, column] = coordinates(pixel);
-  const x = left + (column + 0.5) / SIDE * width, y = top + (row + 0.5) / SIDE * height;
+  const sheared = column + (state.transform?.shear?.(row) ?? 0);
+  const x = left + (sheared + 0.5) / SIDE * width;
+  const y = top + (row + 0.5) / SIDE * height;
   return { left: x, right: x, top: y, bottom: y };
 }
 

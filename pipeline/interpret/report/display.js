@@ -1,4 +1,5 @@
-// Helpers for the other scripts: elements, numbers and names as text, colors.
+// How the other scripts display things: elements, announcements, numbers and names as
+// text, colors.
 
 export const SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10;
 export const WHITE = 255; // the highest gray level
@@ -28,6 +29,14 @@ export function onEnter(input, button, action) {
     action();
   });
   button.addEventListener("click", action);
+}
+
+// Announce a text to screen readers, once the page has stopped changing. Of several
+// texts, the last one is announced.
+let announcement = null;
+export function announce(text) {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => { $("announcement").textContent = text; }, 700);
 }
 
 export const tableRow = (cells, kind = "", tag = "td") =>
@@ -70,9 +79,12 @@ export const signed = (value, text) =>
   element("span", { class: value < 0 ? "minus" : "plus" }, text);
 
 export const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
-export const inputName = (layer, input) =>
-  (layer === 1 ? `pixel ${input}` : neuronName(1, input));
-export const parameterName = (layer, input, neuron) => (input === null
+// An input is the index of a pixel or a neuron, or "bias".
+export function inputName(layer, input) {
+  if (input === "bias") return input;
+  return layer === 1 ? `pixel ${input}` : neuronName(1, input);
+}
+export const parameterName = (layer, input, neuron) => (input === "bias"
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
 
 export const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE];
@@ -83,8 +95,7 @@ export const colors = {}; // by name, each as red, green and blue
 export function readColors() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["positive", "negative", "zero", "frozen", "muted", "selected"]) {
-    const digits = style.getPropertyValue(`--${name}`).trim().slice(1)
-      .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3");
+    const digits = style.getPropertyValue(`--${name}`).trim().slice(1); // six
     colors[name] = digits.match(/../g).map((two) => parseInt(two, 16));
   }
 }

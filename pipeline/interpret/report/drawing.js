@@ -11,8 +11,8 @@ import { isBlank } from "networks.js";
 // MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
 // (14, 14); their strokes are about 3 pixels wide.
 const PEN = 3;
-const BOARD_PEN = 1 / 16; // of the side of the board
-const MIN_SIDE = 2 * BOARD_PEN; // of a digit; what is smaller is a dot
+const BOARD_PEN = 1 / 16; // its width, as a fraction of the side of the board
+const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
 
 let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
@@ -71,9 +71,9 @@ function countDigits(kept) {
 // size of the board.
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
-  const { left, right, top, bottom, side } = extent(lines.flat());
+  const { left, right, top, bottom } = extent(lines.flat());
   const isWide = right - left > model.thresholds.max_aspect * (bottom - top);
-  return side <= MIN_SIDE || isWide ? "not drawn" : "";
+  return isDot(lines) || isWide ? "not drawn" : "";
 }
 
 // Whether a drawing is only a dot, such as that of a tap.
@@ -108,23 +108,28 @@ function smallImage(lines, { scale, left, top }) {
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
 
-// Shear an image so that its slant is the mean slant, with the integers of upright.py.
-export function straighten(image) {
-  if (!model.straightening) return image;
-  const { one, mean_slant: meanSlant, parts, fractions } = model.straightening;
+// The shear that gives an image the mean slant: how far to the left each row moves, in
+// columns. These are the integers of upright.py. Null if no row moves.
+function shearOf(image) {
+  if (!model.straightening) return null;
+  const { one, mean_slant: meanSlant, parts } = model.straightening;
   const moment = (weight) => image.reduce((total, level, i) =>
     total + level * weight(i % SIDE, Math.floor(i / SIDE)), 0);
   const [mass, sumX, sumY] = [moment(() => 1), moment((x) => x), moment((_, y) => y)];
   const xy = mass * moment((x, y) => x * y) - sumX * sumY;
   const yy = mass * moment((_, y) => y * y) - sumY * sumY;
-  if (!yy) return image; // blank, or a single row
+  if (!yy) return null; // blank, or a single row
   const limited = Math.min(Math.max(xy, -yy), yy); // a slant of at most 45 degrees
   const slant = Math.floor(one * (limited + yy) / yy) - one;
   const center = Math.floor(parts * sumY / mass); // in parts of a row
+  return (row) => (slant - meanSlant) * (parts * row - center) / (parts * one);
+}
+
+export function straighten(image, shear = shearOf(image)) {
+  if (!shear) return image;
+  const { fractions } = model.straightening;
   return image.map((_, i) => {
-    const row = Math.floor(i / SIDE);
-    // How far the row moves, in columns and in fractions of a column.
-    const shift = (slant - meanSlant) * (parts * row - center) / (parts * one);
+    const row = Math.floor(i / SIDE), shift = shear(row);
     const share = Math.floor(fractions * (shift - Math.floor(shift)));
     const from = i % SIDE + Math.floor(shift);
     const level = (x) => x >= 0 && x < SIDE ? image[row * SIDE + x] : 0;
@@ -134,8 +139,8 @@ export function straighten(image) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the transform: pixel = offset + scale * share of a side. The
-// transform does not include the shear, which moves a pixel by a few columns.
+// out, what was found, and the transform: pixel = offset + scale * share of a side, after
+// which `shear(row)` moves a row to the left.
 export function prepare(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
@@ -153,8 +158,9 @@ export function prepare(drawn) {
   };
   const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: straighten(smallImage(lines, transform)),
-    stray: drawn.length - lines.length, finding: findingOf(lines), transform };
+  const centered = smallImage(lines, transform), shear = shearOf(centered);
+  return { image: straighten(centered, shear), stray: drawn.length - lines.length,
+    finding: findingOf(lines), transform: { ...transform, shear } };
 }
 
 export function paintBoard(drawn) {

@@ -1,8 +1,7 @@
 // The loaded model and the user's selection. Everything on the page follows from
 // `model` and `state`; code that changes `state` then calls `show`.
 
-import { $, PIXELS, largest, signed } from "display.js";
-import { FloatNetwork, IntegerNetwork } from "networks.js";
+import { PIXELS, signed } from "display.js";
 
 /**
  * What was loaded: the fields of `PageData` in page_data.py, and
@@ -29,20 +28,20 @@ import { FloatNetwork, IntegerNetwork } from "networks.js";
  * @property pixels  (784), in [0, 1] or gray levels
  * @property hiddenSums  (hidden), biases included
  * @property hidden  (hidden), the outputs
- * @property logits  (10), sums of layer 2
- * @property scores  (10), the real numbers that the logits stand for
+ * @property logits  (10), the sums of layer 2
+ * @property realLogits  (10), the real numbers that they stand for
  * @property probabilities  (10), in [0, 1]
  */
 export const model = {};
 export const state = {
-  strokes: [], // of the drawing, see `drawing.js`
+  strokes: [], // the drawing, see `drawing.js`
   image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
-  transform: null, // from the board to the image, of a drawing; null: a test image
-  row: 0, // of the image in the gallery; null: a drawing
-  networkIndex: 0, // in `model.networks`: an epoch, or a bit width
-  layer: 1, neuron: 0,
-  input: undefined, // of the selected parameter; null: the bias; undefined: none
-  isOpen: false, // the panel of the selected neuron
+  transform: null, // how the board became the image; null: it is a test image
+  row: 0, // the place of the image in the gallery; null: it is a drawing
+  networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
+  layer: 1, neuron: 0, // the selected neuron
+  input: null, // the selected parameter: an input's number, or "bias"; null: none
+  isOpen: false, // whether the panel of the selected neuron is open
   off: new Set(), // the hidden neurons that are switched off
 };
 
@@ -64,10 +63,7 @@ export function show() {
   for (const part of parts) part.update?.(result, changed);
 }
 
-export function repaint() {
-  displayed = {};
-  show();
-}
+export const repaint = () => { displayed = {}; show(); };
 
 // Build the parts in their order.
 export function build(list) {
@@ -76,57 +72,14 @@ export function build(list) {
 }
 
 // Select a neuron, or with an input one of its parameters; all parts show it.
-export function select(layer, neuron, input) {
+export function select(layer, neuron, input = null) {
   Object.assign(state, { layer, neuron, input, isOpen: true });
   displayed.selection = null; // new even if it was selected, so that it is announced
   show();
 }
 
-// Announce a text to screen readers, once the page has stopped changing. Of several
-// texts, the last one is announced.
-let announcement = null;
-export function announce(text) {
-  clearTimeout(announcement);
-  announcement = setTimeout(() => { $("announcement").textContent = text; }, 700);
-}
-
-// The page has the networks of the epochs, or the last one in floating point (`float`)
-// followed by those in integers. The `final` network of each classifies test images: it
-// computes with the same numbers, after the last epoch.
-export function load({ tensors, metadata }) {
-  const last = metadata.epochs.length - 1;
-  const float = new FloatNetwork(
-    [tensors["layer_1.weight"], tensors["layer_2.weight"]],
-    [tensors["layer_1.bias"], tensors["layer_2.bias"]],
-    { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
-      title: metadata.bit_widths.length ? "the network in floating point"
-        : "the final network" });
-  const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
-    tensors, epoch, float));
-  const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
-  for (const each of [float, ...epochs]) each.final = float;
-  for (const each of integers) each.final = each;
-  Object.assign(model, metadata, { tensors, float, last,
-    networks: [...epochs, float, ...integers], hasHistory: last > 0 });
-  state.networkIndex = last;
-}
-
-function networkOfEpoch(tensors, epoch, float) {
-  const part = (name, { length }) => { // the epochs of a weight are side by side
-    const all = tensors[`epochs.${name}`], count = all.length / length;
-    return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
-  };
-  const weights = float.weights.map((last, i) =>
-    part(`layer_${i + 1}.weight`, last));
-  const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
-    if (mark) weights[0][i] = float.weights[0][i];
-  });
-  return new FloatNetwork(weights, biases, {});
-}
-
 // Whether training never changed a parameter; this is measured for weights of layer 1.
-export const isFrozen = (layer, input, neuron) => layer === 1 && input !== null &&
+export const isFrozen = (layer, input, neuron) => layer === 1 && input !== "bias" &&
   model.tensors.frozen[neuron * PIXELS + input] === 1;
 export const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);

@@ -26,9 +26,9 @@ class TwoLayers {
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
 
-  // The weight from an input to a neuron, or the bias of the neuron if input is null.
+  // The weight from an input to a neuron; its bias if the input is "bias".
   parameter(layer, input, neuron) {
-    if (input === null) return this.biases[layer - 1][neuron];
+    if (input === "bias") return this.biases[layer - 1][neuron];
     return this.weights[layer - 1][neuron * this.inputs(layer) + input];
   }
 
@@ -38,7 +38,7 @@ class TwoLayers {
     return Float64Array.from({ length: this.neurons(layer) }, (_, neuron) =>
       nonzero.reduce((total, input) =>
         total + this.parameter(layer, input, neuron) * values[input],
-      this.parameter(layer, null, neuron)));
+      this.parameter(layer, "bias", neuron)));
   }
 
   // Classify an image of gray levels; the hidden neurons in `off` output 0.
@@ -47,9 +47,9 @@ class TwoLayers {
     const hiddenSums = this.sums(1, pixels);
     const hidden = hiddenSums.map((total, neuron) =>
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
-    const logits = this.sums(2, hidden), scores = this.scores(logits);
-    return { pixels, hiddenSums, hidden, logits, scores,
-      probabilities: softmax(scores) };
+    const logits = this.sums(2, hidden), realLogits = this.realLogits(logits);
+    return { pixels, hiddenSums, hidden, logits, realLogits,
+      probabilities: softmax(realLogits) };
   }
 
   // The classes predicted for the test images whose hidden outputs are stored.
@@ -66,13 +66,13 @@ class TwoLayers {
 export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
   says = "The network says ";
-  sumNames = ["y", "z"]; // of the sums of each layer
+  sumNames = ["y", "z"]; // the letter of a sum in each layer
 
   pixel(level) { return level / WHITE; }
 
   activation(total) { return Math.max(total, 0); }
 
-  scores(logits) { return logits; }
+  realLogits(logits) { return logits; }
 
   format(value, decimals) { return number(value, decimals); }
 
@@ -114,14 +114,14 @@ export class FloatNetwork extends TwoLayers {
 // at most 32 bits; `>>` and sums of them are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
-  maxOutput = WHITE; // the clamp
+  maxOutput = WHITE; // because of the clamp
 
   constructor(tensors, { bits, ...rest }) {
-    const part = (name) => tensors[`${bits}bit.${name}`];
-    const weights = [part("weights_1"), part("weights_2")];
-    super(weights, [part("biases_1"), part("biases_2")], { bits, ...rest,
-      shifts: part("shifts"), scale_1: part("scale_1"), sum_unit: part("sum_unit"),
-      output_unit: part("output_unit"), activations: part("activations") });
+    const [start, own] = [`${bits}bit.`, {}];
+    for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
+      own[name.slice(start.length)] = tensors[name];
+    const { weights_1, weights_2, biases_1, biases_2, ...others } = own;
+    super([weights_1, weights_2], [biases_1, biases_2], { bits, ...rest, ...others });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network says `;
@@ -144,7 +144,7 @@ export class IntegerNetwork extends TwoLayers {
 
   activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
 
-  scores(logits) { return logits.map((logit) => this.scale_2 * logit); }
+  realLogits(logits) { return logits.map((logit) => this.scale_2 * logit); }
 
   format(value) { return number(value, 0); }
 
@@ -171,13 +171,13 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   // `exact` is what the network in floating point returns for the same image.
-  explain(layer, neuron, { hiddenSums, logits, scores }, exact) {
+  explain(layer, neuron, { hiddenSums, logits, realLogits }, exact) {
     const name = neuronName(layer, neuron);
     if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
       `its weight in ${name}. A logit of 1 stands for ` +
       `${significant(this.scale_2, 4)}, the scale of layer 2: ` +
       `${integer(logits[neuron])} stands for ` +
-      `z = ${number(scores[neuron])}. In floating point, z is ` +
+      `z = ${number(realLogits[neuron])}. In floating point, z is ` +
       `${number(exact.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
     return `A weight of 1 stands for ${significant(this.scale_1[neuron], 4)}, the ` +
@@ -196,7 +196,7 @@ export class IntegerNetwork extends TwoLayers {
 
   columns(logits) {
     return [["logit", Array.from(logits, integer)],
-      ["z", Array.from(this.scores(logits), (z) => number(z))]];
+      ["z", Array.from(this.realLogits(logits), (z) => number(z))]];
   }
 
   stored(...location) {
@@ -208,14 +208,14 @@ export class IntegerNetwork extends TwoLayers {
   realParameter(layer, input, neuron) {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
-      return value * (input === null ? this.sum_unit[neuron] : this.scale_1[neuron]);
-    return value * this.scale_2 / (input === null ? 1 : this.output_unit[input]);
+      return value * (input === "bias" ? this.sum_unit[neuron] : this.scale_1[neuron]);
+    return value * this.scale_2 / (input === "bias" ? 1 : this.output_unit[input]);
   }
 }
 
-function softmax(scores) {
-  const max = Math.max(...scores);
-  const powers = Array.from(scores, (z) => Math.exp(z - max));
+function softmax(logits) {
+  const max = Math.max(...logits);
+  const powers = Array.from(logits, (z) => Math.exp(z - max));
   const total = sum(powers);
   return powers.map((power) => power / total);
 }

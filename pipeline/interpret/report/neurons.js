@@ -2,13 +2,13 @@
 // layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
-  $, capitalized, colors, diverging, element, fillIn, integer, neuronName,
+  $, announce, capitalized, colors, diverging, element, fillIn, integer, neuronName,
   paintPixels, percent, plural, ranked, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
 import {
-  announce, className, classTitle, isFrozen, isShort, model, network, quantity, select,
-  show, state,
+  className, classTitle, isFrozen, isShort, model, network, quantity, select, show,
+  state,
 } from "model.js";
 import { reasonOf } from "networks.js";
 
@@ -167,24 +167,20 @@ export const prediction = {
     const sentence = [network().says, element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
-    $("prediction").replaceChildren(...(
-      state.finding === "blank"
-        ? [`The image is blank${state.image[0] ? "."
-          : ": the sums of layer 1 are its biases."}`]
-        : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
-        : sentence));
+    $("prediction").replaceChildren(...(state.finding === "blank"
+      ? [`The image is blank${state.image[0] ? "."
+        : ": the sums of layer 1 are its biases."}`]
+      : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
+      : sentence));
     announce($("prediction").textContent);
   },
 };
 
 // For each class, how many stored test images a network classifies correctly.
 function correctCounts(final, off) {
-  const predictions = final.storedPredictions(off);
-  const counts = model.class_names.map(() => 0);
-  model.tensors.labels.forEach((label, row) => {
-    if (predictions[row] === label) counts[label] += 1;
-  });
-  return counts;
+  const { labels } = model.tensors, predictions = final.storedPredictions(off);
+  return model.class_names.map((_, label) => predictions.filter((predicted, row) =>
+    predicted === label && labels[row] === label).length);
 }
 
 export const effect = {

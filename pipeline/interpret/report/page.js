@@ -1,10 +1,11 @@
-// Starts the page: reads its data, loads the model and builds its parts. A part can
+// Starts the page: reads its data, makes the networks and builds the parts. A part can
 // have a method `build`, which runs once, and a method `update`, which shows the state.
 
 import { connections } from "connections.js";
-import { $, readColors } from "display.js";
+import { $, largest, readColors } from "display.js";
 import { drawing, useTestImage } from "drawing.js";
-import { build, load, repaint } from "model.js";
+import { build, model, repaint, state } from "model.js";
+import { FloatNetwork, IntegerNetwork } from "networks.js";
 import { effect, neurons, prediction } from "neurons.js";
 import { panel } from "panel.js";
 import { images, parameter } from "parameter.js";
@@ -44,6 +45,40 @@ function fromHalves(bytes) {
     if (exponent === 0) return sign * fraction * 2 ** -24;
     return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
   });
+}
+
+// The page has the networks of the epochs, or the last one in floating point (`float`)
+// followed by those in integers. The `final` network of each classifies test images: it
+// computes with the same numbers, after the last epoch.
+function load({ tensors, metadata }) {
+  const last = metadata.epochs.length - 1;
+  const float = new FloatNetwork(
+    [tensors["layer_1.weight"], tensors["layer_2.weight"]],
+    [tensors["layer_1.bias"], tensors["layer_2.bias"]],
+    { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
+      title: metadata.bit_widths.length ? "the network in floating point"
+        : "the final network" });
+  const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
+    tensors, epoch, float));
+  const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
+  for (const each of [float, ...epochs]) each.final = float;
+  for (const each of integers) each.final = each;
+  Object.assign(model, metadata, { tensors, float, last,
+    networks: [...epochs, float, ...integers], hasHistory: last > 0 });
+  state.networkIndex = last;
+}
+
+function networkOfEpoch(tensors, epoch, float) {
+  const part = (name, { length }) => { // the epochs of a weight are side by side
+    const all = tensors[`epochs.${name}`], count = all.length / length;
+    return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
+  };
+  const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
+  const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
+  tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
+    if (mark) weights[0][i] = float.weights[0][i];
+  });
+  return new FloatNetwork(weights, biases, {});
 }
 
 // After the first frame, which shows that the page is loading.

@@ -2,11 +2,11 @@
 // sum is computed, and the softmax.
 
 import {
-  $, bold, coordinates, element, inputName, MINUS, neuronName, number, parameterName,
-  percent, plural, ranked, rounded, signed, sum, tableRow,
+  $, announce, bold, coordinates, element, inputName, MINUS, neuronName, number,
+  parameterName, percent, plural, ranked, rounded, signed, sum, tableRow,
 } from "display.js";
 import {
-  announce, className, classTitle, isShort, model, network, quantity, select, show,
+  className, classTitle, isShort, model, network, quantity, select, show,
   signedQuantity, state,
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
@@ -22,7 +22,7 @@ function closePanel() {
 }
 
 function closeParameter() {
-  state.input = undefined;
+  state.input = null;
   show();
   if (!$("panel").contains(document.activeElement)) $("t-sum").focus();
 }
@@ -36,7 +36,7 @@ function selectNext(step) {
 function scrollToSelection() {
   if (!isDocked.matches) selectedButton().scrollIntoView({ block: "nearest" });
   const row = document.activeElement.closest("#panel tr");
-  if (state.input === undefined) $("panel").scrollTop = 0;
+  if (state.input === null) $("panel").scrollTop = 0;
   else (row ?? $("images")).scrollIntoView({ block: "nearest" });
 }
 
@@ -49,7 +49,7 @@ export const panel = {
     // Escape closes one thing at a time, the last one first.
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented || !state.isOpen) return;
-      if (state.input !== undefined) closeParameter();
+      if (state.input !== null) closeParameter();
       else closePanel();
     });
     state.isOpen = isDocked.matches;
@@ -88,7 +88,7 @@ export function termsOf(layer, neuron, values, count) {
     return { input, weight, value: values[input], product: weight * values[input] };
   });
   terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.input - b.input);
-  const bias = network().parameter(layer, null, neuron);
+  const bias = network().parameter(layer, "bias", neuron);
   const total = terms.reduce((all, { product }) => all + product, bias);
   const listed = terms.slice(0, count);
   const rest = rounded(total) - rounded(bias) -
@@ -133,7 +133,7 @@ function showTerms({ listed, others, rest, bias, total }) {
     signedQuantity(term.product)]));
   if (others > 0 || rest) rows.push(line(
     others > 0 ? plural(others, `other ${input}`) : "rounding", signedQuantity(rest)));
-  rows.push(line(termButton(null), signedQuantity(bias)),
+  rows.push(line(termButton("bias"), signedQuantity(bias)),
     line("sum", quantity(total), "total"));
   if (layer === 1) {
     const off = state.off.has(neuron) ? [["switched off", 0]] : [];
@@ -150,11 +150,10 @@ function showTerms({ listed, others, rest, bias, total }) {
 
 function termButton(input) {
   const { layer, neuron } = state, cell = document.createDocumentFragment();
-  cell.append(element("button", { type: "button", "data-input": String(input),
+  cell.append(element("button", { type: "button", "data-input": input,
     title: parameterName(layer, input, neuron),
-    onclick: () => select(layer, neuron, input) },
-  input === null ? "bias" : inputName(layer, input)));
-  if (layer === 1 && input !== null)
+    onclick: () => select(layer, neuron, input) }, inputName(layer, input)));
+  if (layer === 1 && input !== "bias")
     cell.append(element("span", { class: "aside" },
       `(${coordinates(input).join(", ")})`));
   return cell;
@@ -173,12 +172,12 @@ function showIncoming() {
   neuronName(1, from), signedQuantity(network().parameter(2, from, label)))));
 }
 
-function showSoftmax({ logits, scores, probabilities }) {
+function showSoftmax({ logits, realLogits, probabilities }) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const columns = network().columns(logits), max = Math.max(...scores);
+  const columns = network().columns(logits), max = Math.max(...realLogits);
   const shares = hundredths(probabilities);
-  const powers = Array.from(scores, (z) => Number(Math.exp(z - max).toFixed(6)));
+  const powers = Array.from(realLogits, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
     tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)",
       "probability"], "", "th"),

@@ -2,15 +2,15 @@
 // parameter: what its name means, its value, and how it became what it is.
 
 import {
-  $, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName, integer,
-  neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
+  $, announce, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName,
+  integer, neuronName, parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
-import { announce, isFrozen, model, network, quantity, select, state } from "model.js";
+import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { selector } from "selectors.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
-const canvases = []; // of the weights, the image, and their products
+const canvases = []; // they show the weights, the image, and their products
 
 function buildCanvas(name, index) {
   const canvas = element("canvas", { tabindex: "0", role: "application",
@@ -25,23 +25,26 @@ function buildCanvas(name, index) {
     return SIDE * row + column;
   };
   canvas.addEventListener("pointermove", (event) => showPixel(pixelAt(event)));
-  canvas.addEventListener("pointerleave", () => showPixel(state.input));
+  canvas.addEventListener("pointerleave", () => showPixel(selectedPixel()));
   canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0],
       ArrowDown: [1, 0] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const position = coordinates(state.input ?? CENTER);
+    const position = coordinates(selectedPixel() ?? CENTER);
     const [row, column] = position.map((place, axis) => place + step[axis]);
     if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
     select(1, state.neuron, SIDE * row + column);
-    announce(pixelText(state.input));
+    announce(pixelText(selectedPixel()));
   });
 }
 
+// The pixel whose weight is selected; null: none.
+const selectedPixel = () => (state.input === "bias" ? null : state.input);
+
 function pixelText(pixel) {
-  if (pixel == null) {
+  if (pixel === null) {
     const gesture = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
     return `${gesture} a pixel to see its product.`;
   }
@@ -67,7 +70,7 @@ export const images = {
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]),
       (pixel) => weightColor(product(pixel))];
     canvases.forEach((canvas, i) => paintSquares(canvas, colorings[i], i === 0));
-    showPixel(state.input);
+    showPixel(selectedPixel());
   },
 };
 
@@ -87,8 +90,8 @@ function paintSquares(canvas, colorOf, isHatched) {
       context.stroke();
     }
   }
-  if (state.input == null) return; // no pixel is selected
-  const [top, left] = coordinates(state.input).map((index) => index * size - 3);
+  if (selectedPixel() === null) return;
+  const [top, left] = coordinates(selectedPixel()).map((index) => index * size - 3);
   for (const [color, width] of [[colors.zero, 9], [colors.selected, 5]]) {
     context.strokeStyle = `rgb(${color})`;
     context.lineWidth = width;
@@ -99,11 +102,11 @@ function paintSquares(canvas, colorOf, isHatched) {
 export const parameter = {
   update(_, changed) {
     const { layer, input, neuron } = state;
-    $("parameter").hidden = input === undefined;
-    if (input === undefined) return;
+    $("parameter").hidden = input === null;
+    if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && input !== null ? model.tensors.nonzero[input] : 0;
+    const used = layer === 1 && input !== "bias" ? model.tensors.nonzero[input] : 0;
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const text = selector().describe(layer, input, neuron) + usage;
@@ -121,16 +124,16 @@ const svgText = (x, y, content, attributes = {}) =>
 // How the name of a parameter follows from its input and its neuron.
 function addressDiagram(layer, input, neuron) {
   const index = (text, kind) => svg("tspan", { class: kind }, String(text));
-  const source = input === null ? "bias" : inputName(layer, input);
-  const isPixel = layer === 1 && input !== null;
-  const name = input === null
+  const source = inputName(layer, input);
+  const isPixel = layer === 1 && input !== "bias";
+  const name = input === "bias"
     ? [`layer_${layer}.bias[`, index(neuron, "to"), "]"]
     : [`layer_${layer}[`, index(input, "from"), ",", index(neuron, "to"), "]"];
   return svg("svg", { viewBox: "0 0 240 152", role: "img",
     "aria-label": `${source} to ${neuronName(layer, neuron)}: ` +
       parameterName(layer, input, neuron) },
   ...(isPixel ? pixelGrid(input) : circle(70, source)),
-  ...(input === null || isPixel ? []
+  ...(input === "bias" || isPixel ? []
     : [svgText(70, 100, `neuron ${input + 1}`),
       svgText(70, 116, ["index ", index(input, "from")])]),
   svg("path", { d: `M${isPixel ? 136 : 96} 58H166m-7 -4l7 4l-7 4`, class: "arrow" }),

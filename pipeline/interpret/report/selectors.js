@@ -54,9 +54,9 @@ export const epochs = {
     const { last, hasHistory } = model, epoch = model.epochs[state.networkIndex];
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
-    $("epoch-text").textContent = `${name}: validation accuracy ` +
-      `${percent(model.validation_accuracy[state.networkIndex], 2)} ` +
-      `(${plural(model.validation_images, "image")})`;
+    const accuracy = percent(model.validation_accuracy[state.networkIndex], 2);
+    $("epoch-text").textContent = `${name}: validation accuracy ${accuracy} (` +
+      `${state.off.size ? "all neurons on" : plural(model.validation_images, "image")})`;
     $("epoch").value = state.networkIndex;
     $("epoch").setAttribute("aria-valuetext", `epoch ${epoch}`);
   },
@@ -112,7 +112,8 @@ export const epochs = {
 
 const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
-const switches = []; // of each bit width: a label, with an input and the prediction
+// For each bit width, a label with an input and the prediction.
+const switches = [];
 
 const bitWidths = {
   build() {
@@ -218,16 +219,16 @@ function moveCursor(plot, epoch) {
   });
 }
 
-// What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
-// for a neuron. The forms of names are those of `NameForm` in names.py; classes and
-// pixels have names on the page only.
+// What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The
+// forms of names are those of `NameForm` in names.py; classes and pixels have names on
+// the page only.
 function locate(name) {
   const label = model.class_names.findIndex((_, each) =>
     classTitle(each).toLowerCase() === name.toLowerCase());
-  if (label >= 0) return [2, label];
+  if (label >= 0) return [2, label, null];
   const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
   if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
-  const lists = [[model.neuron_names, undefined], [model.parameter_names, null]];
+  const lists = [[model.neuron_names, null], [model.parameter_names, "bias"]];
   for (const [forms, withoutInput] of lists) {
     for (const { pattern, groups, first } of forms) {
       const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
@@ -252,7 +253,7 @@ export function find(text) {
   if (neuron < 0 || neuron >= neurons)
     return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
       `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
-  if (input != null && (input < 0 || input >= inputs))
+  if (input < 0 || input >= inputs)
     return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
   select(layer, neuron, input);
   return "";

@@ -10,9 +10,9 @@ import { isBlank } from "networks.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
-let steps = [], stepIndex = null; // the steps of this network; null: no tour is open
+let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let solved = new Set(); // the answered steps
-let feedback = null; // on the last guess
+let feedback = null; // what the card says about the last guess
 const currentStep = () => steps[stepIndex];
 
 function startTour() {
@@ -45,6 +45,7 @@ function endTour() {
   leaveTour($("start-tour"));
   state.isOpen &&= isDocked.matches;
   show();
+  $("board").scrollIntoView({ block: "center" }); // where the user continues
 }
 
 function goToStep(next) {
@@ -100,8 +101,7 @@ const RIGHT = "That is right.";
 // Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
-  feedback = guess === null ? "Please enter a number."
-    : question.check(guess) || RIGHT;
+  feedback = guess === null ? "Please enter a number." : question.check(guess) || RIGHT;
   if (feedback === RIGHT) { solveStep(); return; }
   show();
   scrollToTarget(); // the card is higher now
@@ -138,7 +138,7 @@ function scrollToTarget() {
   else if (!panel.contains(target)) target.scrollIntoView({ block: "center" });
   else {
     const head = panel.firstElementChild.getBoundingClientRect().bottom;
-    panel.scrollBy(0, target.getBoundingClientRect().top - head - 16);
+    panel.scrollBy(0, target.getBoundingClientRect().top - head - 10);
   }
 }
 

@@ -16,7 +16,7 @@ import { epochs, selectNetwork } from "selectors.js";
 // the one with the largest bias. Its pixel: among those that contribute most, the one
 // whose value is closest to 0.5. Then all three numbers in m·x + c matter.
 function exampleNeuron() {
-  const bias = (neuron) => Math.abs(network().parameter(1, null, neuron));
+  const bias = (neuron) => Math.abs(network().parameter(1, "bias", neuron));
   return ranked(currentResult().hiddenSums).slice(0, 5).reduce((best, neuron) =>
     (bias(neuron) > bias(best) ? neuron : best));
 }
@@ -31,17 +31,15 @@ export function tourSteps() {
   const [label] = ranked(currentResult().probabilities);
   return [
     lineStep(neuron, name),
-    { id: "neuron", targets: () => [$("equation")], enter: () => select(1, neuron),
+    { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
         nonzero: String(state.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
-    layerStep(),
-    classesStep(label),
-    softmaxStep(label),
+    layerStep(), classesStep(label), softmaxStep(label),
     ...(model.hasHistory ? [trainingStep()] : []),
     { id: "frozen", targets: () => [$("images").querySelector("canvas")],
-      enter: () => select(1, neuron, model.rarest), values: () => ({}) },
+      enter: () => select(1, neuron, model.rarest) },
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
 }
 
@@ -51,7 +49,7 @@ function lineStep(neuron, name) {
     enter: () => select(1, neuron, pixel),
     values: () => {
       const m = two(network().parameter(1, pixel, neuron));
-      const c = two(network().parameter(1, null, neuron));
+      const c = two(network().parameter(1, "bias", neuron));
       const x = two(currentResult().pixels[pixel]);
       return { name, index: String(neuron + 1), pixel: String(pixel),
         where: rowAndColumn(pixel), m, x, c, y: m * x + c, product: m * x,
@@ -76,7 +74,7 @@ function classesStep(label) {
   return { id: "classes", targets: () => [$("outputs"), outputs[label].button],
     enter: () => select(2, label),
     values: () => ({ name: neuronName(2, label), index: String(label + 1),
-      title: classTitle(label), score: currentResult().logits[label],
+      title: classTitle(label), logit: currentResult().logits[label],
       lines: $("show-connections").checked
         ? " Each line stands for a weight times an output." : "" }) };
 }
@@ -103,12 +101,11 @@ function trainingStep() {
       epochs.stop();
       selectNetwork(before);
     },
-    solved: () => selectNetwork(0),
-    values: () => ({}) };
+    solved: () => selectNetwork(0) };
 }
 
 // Fill the text of a step: a value that is a number has two decimals.
-function contentOf({ id, values: valuesOf }) {
+function contentOf({ id, values: valuesOf = () => ({}) }) {
   const values = valuesOf(), all = (kind) =>
     [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>

@@ -1,0 +1,66 @@
+"""The bytes of the ink and of the prepared image, for drawings of four kinds.
+
+A changed hash means that images of users are prepared in another way. Look at the new
+images, compare `python tests/benchmarks/images.py` before and after, and store the new
+hash. The ink is compared in 32 levels, because its last bits depend on the processor.
+"""
+
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from pipeline.images import preprocess
+from pipeline.images.ink import find_ink
+
+SIDE = 240
+Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
+FOUR = [(150, 200), (150, 40), (60, 140), (190, 140)]
+
+
+def strokes(width):
+    """A 4 drawn with a pen of this many pixels; True is ink."""
+    image = Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(image).line(FOUR, fill=255, width=width, joint="curve")
+    return np.asarray(image) > 0
+
+
+def thin_pen():
+    return np.where(strokes(2), 60.0, 235.0)
+
+
+def photo_with_a_gradient():
+    noise = np.random.default_rng(1).normal(0, 3, (SIDE, SIDE))
+    return (220 - 110 * X - 40 * Y**2) * np.where(strokes(9), 0.35, 1) + noise
+
+
+def ruled_paper():
+    tilted = (np.arange(SIDE)[:, None] + 0.03 * np.arange(SIDE)) % 24 < 2
+    return 230 * np.where(tilted, 0.75, 1) * np.where(strokes(7), 0.3, 1)
+
+
+def inverted():
+    return 255 - thin_pen()
+
+
+def sha256(levels):
+    return hashlib.sha256(np.ascontiguousarray(levels).tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("draw", "ink", "prepared"),
+    [
+        (thin_pen, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
+        (photo_with_a_gradient, "ffbfffac07bc1787", "73800501646189ab"),
+        (ruled_paper, "03ca13a457034007", "b99532bc1df9e803"),
+        (inverted, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
+    levels = draw().clip(0, 255).round().astype(np.uint8)
+    found = (31 * find_ink(levels, is_photo=True)).round().astype(np.uint8)
+    image, finding, _ = preprocess(levels)
+    assert finding == ""
+    assert (sha256(found), sha256(image)) == (ink, prepared)
