@@ -107,7 +107,7 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     Such images were stretched, as in USPS: their proportions are lost, and most digits
     are taller than they are wide.
     """
-    inked = ink > constants.TOUCHING_INK * ink.max()
+    inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
     if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
         return digit
