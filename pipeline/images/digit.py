@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from pipeline import unsure
 from pipeline.images import constants
-from pipeline.images.ink import Ink, noise_limit
+from pipeline.images.ink import Ink, has_uniform_border, noise_limit
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -114,6 +114,29 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
+
+
+def judge_photo(
+    levels: UInt8[np.ndarray, "_ _"], shapes: Mask, mask: Mask
+) -> unsure.Finding:
+    """Return what a photograph shows that is not one digit, with paper around it.
+
+    Args:
+        levels: Its gray levels. If its border is uniform, it is a drawing, which may
+            reach the border.
+        shapes: All strokes of the photograph.
+        mask: Those of the digit.
+    """
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    is_whole = mask.shape == levels.shape  # `remove_lines` has not cut off the borders
+    if border.any() and is_whole and not has_uniform_border(levels):
+        is_edge = border.sum() > unsure.MIN_EDGE * min(mask.shape)
+        return "edge" if is_edge else "cut off"
+    labels, _ = ndimage.label(shapes, EIGHT_NEIGHBORS)
+    areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
+    largest = np.bincount(labels[mask], minlength=1).max()
+    similar = int((areas >= unsure.MIN_DIGIT_AREA * largest).sum())
+    return "several" if similar > unsure.MAX_SIMILAR else ""
 
 
 def judge(

@@ -23,6 +23,7 @@ from pipeline.images.digit import (
     cut_out,
     find_digit,
     judge,
+    judge_photo,
     longer_side,
     undo_stretching,
 )
@@ -66,6 +67,9 @@ def preprocess(
             image = sheet
             levels = steps["sheet"] = reduced
     ink, shapes, mask = _find_strokes(levels, is_photo=is_photo)
+    finding: Finding = ""
+    if is_photo and mask.any():
+        finding = judge_photo(levels, shapes, mask)
     if levels.shape != image.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(image, mask), constants.SEARCH_SIDE)
@@ -73,7 +77,7 @@ def preprocess(
         ink, shapes, mask = _find_strokes(levels, is_photo=is_photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
-        finding: Finding = "blank" if is_blank(original) else "no ink"
+        finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(ink, mask), ink)  # as large as the digit
     edge = constants.EDGE * float(np.median(ink[mask]))
@@ -86,7 +90,8 @@ def preprocess(
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    return centered, judge(shapes, mask, strokes, is_photo=is_photo), steps
+    finding = finding or judge(shapes, mask, strokes, is_photo=is_photo)
+    return centered, finding, steps
 
 
 def _find_strokes(

@@ -269,8 +269,8 @@ def main():
         classes = [
             network.predict(images).numpy().argmax(axis=1) for network, _ in models
         ]
-        residuals = [known.reconstruction_error(images, each) for each in classes]
-        row(f"unlike: {name}", percent([each > known.max_error for each in residuals]))
+        unlike = [known.is_unlike(images, each) for each in classes]
+        row(f"unlike: {name}", percent(unlike))
     pairs = zip(models, outputs, strict=True)
     close = [margin(output) < d.min_margin for (_, d), output in pairs]
     row("close: MNIST test", percent(close))

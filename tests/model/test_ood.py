@@ -29,9 +29,7 @@ def test_unsure_predictions_contain_more_than_their_share_of_the_errors(
     probabilities = trained.network.predict(split.val.images).numpy()
     classes = probabilities.argmax(axis=1)
     wrong = classes != split.val.labels
-    known = detector.components
-    errors = known.reconstruction_error(split.val.images, classes)
-    outside = errors > known.max_error
+    outside = detector.components.is_unlike(split.val.images, classes)
     assert outside[wrong].mean() > 5 * outside[~wrong].mean()
     close = margin(probabilities) < detector.min_margin
     assert close.mean() < 0.1 and close[wrong].mean() > 0.3
