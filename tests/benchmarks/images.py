@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from pipeline import datasets
@@ -187,6 +187,46 @@ KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas)
 KINDS += (shadow, squared_paper, chalk, paper_edges, faint_pencil)
 
 
+def ring(x, y, width, height):
+    """Points of an ellipse around a point."""
+    turns = np.linspace(0, 2 * np.pi, 25)
+    return [*zip(x + width * np.cos(turns), y + height * np.sin(turns), strict=True)]
+
+
+# Strokes of forms that are rare in MNIST, as points with coordinates in [0, 1].
+UNUSUAL_FORMS = {
+    "slashed zero": (0, [ring(0.35, 0.5, 0.35, 0.5), [(0, 1), (0.7, 0)]]),
+    "hooked and footed one": (
+        1,
+        [[(0, 0.35), (0.3, 0), (0.3, 1)], [(0, 1), (0.6, 1)]],
+    ),
+    "open four": (4, [[(0.1, 0), (0, 0.6), (0.6, 0.6)], [(0.55, 0), (0.5, 1)]]),
+    "crossed seven": (
+        7,
+        [[(0, 0), (0.7, 0), (0.3, 1)], [(0.15, 0.5), (0.65, 0.5)]],
+    ),
+}
+
+
+def drawn(strokes, rng, side=280):
+    """Draw strokes with shaky corners, a slant and a pen of random width."""
+    image = Image.new("L", (side, side), 255)
+    draw, width = ImageDraw.Draw(image), int(rng.integers(8, 20))
+    slant = rng.normal(0, 0.12)
+    for stroke in strokes:
+        points = np.array(stroke) + rng.normal(0, 0.015, (len(stroke), 2))
+        points[:, 0] += 0.15 + slant * (0.5 - points[:, 1])
+        places = [tuple(point) for point in side * (0.15 + 0.7 * points)]
+        draw.line(places, fill=20, width=width, joint="curve")
+    return np.asarray(image)
+
+
+def unusual(rng, number=20):
+    """Return images of unusual forms, `number` of each, and their labels."""
+    forms = [form for form in UNUSUAL_FORMS.values() for _ in range(number)]
+    return [drawn(strokes, rng) for _, strokes in forms], [label for label, _ in forms]
+
+
 def sets(images, labels):
     """Yield the name of each set of digits, its images and their labels."""
     rng = np.random.default_rng(1)
@@ -195,8 +235,9 @@ def sets(images, labels):
     yield "stretched to 16x16", [stretched(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
-        drawn = [gray_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
-        yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
+        redrawn = [gray_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
+        yield kind.__name__.replace("_", " "), redrawn, labels[:IMAGES_PER_KIND]
+    yield "unusual forms", *unusual(rng)
 
 
 def noise(side):
