@@ -52,10 +52,10 @@ def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(known, s
     fraction = known.is_unlike(fitted.images, fitted.labels).mean()
     assert OOD_QUANTILE < fraction < OOD_QUANTILE + RATIO_QUANTILE
     images, labels = split.val.images, split.val.labels
-    assert known.is_unlike(images, labels).mean() < 0.06
+    assert known.is_unlike(images, labels).mean() < 0.09
     for step in range(1, 10):
         others = (labels + step) % 10
-        assert known.is_unlike(images, others).mean() > 0.4
+        assert known.is_unlike(images, others).mean() > 0.9
 
 
 def test_reconstruction_errors_agree_with_a_singular_value_decomposition(known, split):
