@@ -6,19 +6,24 @@ one that does is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it is darker than noise can be.
-- several: the image shows several digits side by side.
+- edge: the strokes reach far along the border of a photograph, like a table does.
+- cut off: the strokes reach the border of a photograph.
+- several: the image shows several digits side by side, or a photograph shows many.
 - not drawn: a pen cannot have drawn the shapes in the image.
-- unlike: the image does not look like the training images of the predicted class.
+- unlike: the image does not look like the training images of the predicted class, or
+  looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-`images` finds the first four when it preprocesses an image. The principal components of
-a data set (`datasets.components`) measure the fifth.
+`images` finds the first six when it preprocesses an image. The principal components of
+a data set (`datasets.components`) measure the seventh.
 
 The thresholds, and what each was measured on:
 
     rule       threshold           measured on
     no ink     MIN_CONTRAST (a)    chosen by hand
-    several    MIN_DIGIT_HEIGHT    MNIST's 10,000 test digits, none of which is split,
+    edge       MIN_EDGE            chosen by hand
+    several    MAX_SIMILAR         chosen by hand
+               MIN_DIGIT_HEIGHT    MNIST's 10,000 test digits, none of which is split,
                MIN_DIGIT_AREA      and pairs of them, of which 98.5% are found
     not drawn                      rejected: digits  clothes  noise (b)
                MIN_SIDE_PER_PIECE              0.4%     7.9%  50.4%
@@ -28,7 +33,7 @@ The thresholds, and what each was measured on:
                MIN_OUTLINE         chosen by hand
                OUTLINE_SIDE        chosen by hand
     unlike     OOD_QUANTILE        the half of the training images that the components
-                                   are not fitted to
+               RATIO_QUANTILE      are not fitted to
     close      CLOSE_QUANTILE (c)  the training images
                LOWEST_MARGIN (c)   chosen by hand
 
@@ -47,7 +52,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from pipeline.core.margin import margin
 
 # What preprocessing can find; "" if the image shows one digit.
-Finding = Literal["", "blank", "no ink", "several", "not drawn"]
+Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not drawn"]
 Reason = Literal[Finding, "unlike", "close"]
 
 # What predict, inspect and the interactive page say about each reason.
@@ -56,13 +61,20 @@ TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",
     "no ink": "no ink was found: use a darker pen or more light",
+    "edge": "the image shows the edge of the paper: crop it to the {noun}",
+    "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun}",
     "not drawn": _UNLIKE,
     "unlike": _UNLIKE,
     "close": "{name} is close ({percent})",
 }
 
-# several: a part of the strokes between empty columns is a digit if it has these
+# edge, cut off: strokes touch the border along more than this fraction of the shorter
+# side, or along less.
+MIN_EDGE = 0.25
+# several: a photograph shows more than this number of shapes that are similarly large.
+MAX_SIMILAR = 6
+# Side by side, a part of the strokes between empty columns is a digit if it has these
 # fractions of the height and of the area of the largest part. Pieces of a broken stroke
 # are smaller.
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.6, 0.25
@@ -78,8 +90,9 @@ MAX_ASPECT = 2  # width to height
 MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
 OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
 BOX = 20  # pixels of the longer side of a digit in MNIST
-# unlike: of the training images, the fraction that is rejected.
-OOD_QUANTILE = 0.025
+# unlike: of the training images, the fraction of each class that its components explain
+# too little, and the fraction that those of another class explain far more.
+OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 
 
 def is_blank(

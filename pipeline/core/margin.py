@@ -6,7 +6,7 @@ The smallest margin is stored with the network when it is trained.
 import numpy as np
 from jaxtyping import Float
 
-CLOSE_QUANTILE = 0.06  # fraction of training images whose prediction is close
+CLOSE_QUANTILE = 0.03  # fraction of training images whose prediction is close
 LOWEST_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
 
 

@@ -5,19 +5,19 @@ images share them. The detector of a network compares images with them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int8, Integer, UInt8
+from jaxtyping import Bool, Float, Int8, Integer, UInt8
 
 from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
-from pipeline.unsure import OOD_QUANTILE
+from pipeline.unsure import OOD_QUANTILE, RATIO_QUANTILE
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
@@ -33,12 +33,25 @@ class ClassComponents:
 
     means: UInt8[np.ndarray, "10 784"]  # gray levels
     components: Int8[np.ndarray, "10 k 784"]  # not normalized
-    max_error: float  # largest reconstruction error of an image in distribution
+    max_errors: Float[np.ndarray, "10"]  # of an image that looks like its class
+    max_ratio: float  # of this error to the smallest error of the other classes
 
-    def reconstruction_error(
+    def is_unlike(
         self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " n"]:
-        """Return the errors of reconstructing images from the components of classes.
+    ) -> Bool[np.ndarray, " n"]:
+        """Return which images do not look like the training images of their class.
+
+        The components of the class explain too little of such an image, or those of
+        another class explain far more of it.
+        """
+        own, others = _own_and_others(self.reconstruction_errors(images), classes)
+        is_unlike = (own > self.max_errors[classes]) | (own > self.max_ratio * others)
+        return np.asarray(is_unlike)
+
+    def reconstruction_errors(
+        self, images: UInt8[np.ndarray, "n 28 28"]
+    ) -> Float[np.ndarray, "n 10"]:
+        """Return the errors of reconstructing images from the components of each class.
 
         The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
         would reject thick strokes, and |r| / |x| thin ones. The error of an exact
@@ -47,39 +60,53 @@ class ClassComponents:
         Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
         for residuals associated with principal component analysis (1979).
         """
-        errors = np.full(len(images), np.inf)
-        not_blank = images.any(axis=(1, 2))
-        for label, mean in enumerate(self.means):
-            axes = self.components[label].astype(np.float32)
-            axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
-            rows = np.flatnonzero((classes == label) & not_blank)
-            for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
-                pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
-                centered = pixels - mean / np.float32(255)
-                residual = centered - centered @ axes.T @ axes  # (batch, 784)
-                r = np.linalg.norm(residual, axis=1)
-                x = np.linalg.norm(pixels, axis=1)
-                errors[batch] = r**2 / x
+        errors = np.full((len(images), CLASSES), np.inf)
+        rows = np.flatnonzero(images.any(axis=(1, 2)))
+        axes = self.components.astype(np.float32)
+        axes /= np.maximum(np.linalg.norm(axes, axis=2, keepdims=True), 1)
+        for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
+            pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
+            x = np.linalg.norm(pixels, axis=1)
+            for label, mean in enumerate(self.means / np.float32(255)):
+                centered = pixels - mean
+                residual = centered - centered @ axes[label].T @ axes[label]
+                errors[batch, label] = np.linalg.norm(residual, axis=1) ** 2 / x
         return errors
+
+
+def _own_and_others(
+    errors: Float[np.ndarray, "n 10"], classes: Integer[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Return the error of the class of each image, and the smallest of the others."""
+    is_own = classes[:, None] == np.arange(CLASSES)
+    return errors[is_own], np.where(is_own, np.inf, errors).min(axis=1)
 
 
 def fit_components(train: LabeledImages) -> ClassComponents:
     """Fit the components to training images.
 
-    They are fitted to half of the images of each class and `max_error` to the other
-    half, so that the threshold also holds for new images.
+    They are fitted to half of the images of each class and the thresholds to the other
+    half, so that the thresholds also hold for new images.
     """
     sample = train.pick(sample_rows(len(train)))
     rows = [np.flatnonzero(sample.labels == label) for label in range(CLASSES)]
     fitted = [_principal_components(sample.images[indices[::2]]) for indices in rows]
     means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))
-    unlimited = ClassComponents(means, components, max_error=np.inf)
+    unlimited = ClassComponents(means, components, np.full(CLASSES, np.inf), np.inf)
     rest = sample.pick(np.concatenate([indices[1::2] for indices in rows]))
-    errors = unlimited.reconstruction_error(rest.images, rest.labels)
-    errors = np.append(0, errors[np.isfinite(errors)])  # it is infinite for blank ones
+    errors = unlimited.reconstruction_errors(rest.images)
+    own, others = _own_and_others(errors, rest.labels)
+    finite = np.isfinite(own)  # not of blank images
     # Rounded, because the last digits depend on the number of threads.
-    max_error = round(float(np.quantile(errors, 1 - OOD_QUANTILE)), 4)
-    return replace(unlimited, max_error=max_error)
+    limits = [
+        np.quantile([0, *own[finite & (rest.labels == label)]], 1 - OOD_QUANTILE)
+        for label in range(CLASSES)
+    ]
+    ratios = own[finite] / np.maximum(others[finite], 1e-9)
+    max_ratio = float(np.quantile([1, *ratios], 1 - RATIO_QUANTILE))
+    return ClassComponents(
+        means, components, np.round(limits, 4), max(1.0, round(max_ratio, 4))
+    )
 
 
 def _principal_components(
@@ -147,7 +174,8 @@ def read_components(
         how: ClassComponents(
             arrays[f"{how}.means"],
             arrays[f"{how}.components"],
-            float(arrays[f"{how}.max_error"]),
+            arrays[f"{how}.max_errors"],
+            float(arrays[f"{how}.max_ratio"]),
         )
         for how in SPLITS
         if f"{how}.means" in arrays
@@ -157,7 +185,7 @@ def read_components(
 def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str, Any]:
     return {
         "code": CODE,
-        "ood_quantile": OOD_QUANTILE,
+        "quantiles": [OOD_QUANTILE, RATIO_QUANTILE],
         "data_sha256": data_sha256,
         "tensors_sha256": tensors_sha256(arrays),
     }

@@ -2,7 +2,7 @@
 
 LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
 MNIST's strokes into account. `python tests/benchmarks/images.py` measures the accuracy
-with all of them on images of eleven kinds, and the README shows the results.
+with all of them on images of thirteen kinds, and the README shows the results.
 """
 
 import numpy as np
@@ -19,6 +19,19 @@ MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly l
 SEARCH_SIDE = 400  # pixels to which an image is reduced to find the digit
 DETAIL_SIDE = 133  # of these pixels; the surroundings of a smaller digit are enlarged
 SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
+
+# Sheet. Heights of edges are natural logarithms of the ratio of the gray levels.
+SHEET_SIDE = 133  # pixels to which a photograph is reduced to find the sheet
+SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes noise
+SHEET_WINDOW = 3  # the same pixels; rows on each side of an edge that are compared
+SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
+SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
+MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
+MIN_STEP = 0.3  # the table is at least this much darker than the paper
+MAX_STEP = 1.0  # a higher edge is not a better one
+MIN_EDGE = 0.4  # fraction of the side; an edge is at least as long
+MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than the paper
+MIN_SHEET = 0.25  # fraction of the area of the image
 
 # Ink
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
@@ -44,6 +57,9 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 
 # Digit
 MIN_INK = 0.08  # pixels with less ink are paper
+FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
+FAINT_NOISE = 0.04  # ink; faint strokes cannot be told from more noise
+FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
 THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes
 INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum

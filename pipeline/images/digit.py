@@ -1,4 +1,4 @@
-"""Step 3 of the preprocessing: ink -> the strokes of the digit, and what they show."""
+"""Step 4 of the preprocessing: ink -> the strokes of the digit, and what they show."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from pipeline import unsure
 from pipeline.images import constants
-from pipeline.images.ink import Ink, noise_limit
+from pipeline.images.ink import Ink, has_uniform_border, noise_limit
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -16,19 +16,22 @@ OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
 OtherInk = Float[np.ndarray, "rows columns"]
 
 
-def find_digit(ink: Ink, *, is_photo: bool) -> tuple[Mask, Mask]:
+def find_digit(
+    ink: Ink, *, is_photo: bool, is_faint: bool = False
+) -> tuple[Mask, Mask]:
     """Return the masks of all strokes of an image, and of those of the digit."""
-    shapes = ink > stroke_threshold(ink, is_photo=is_photo)
+    shapes = ink > stroke_threshold(ink, is_photo=is_photo, is_faint=is_faint)
     return shapes, remove_specks(shapes, is_photo=is_photo)
 
 
-def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
+def stroke_threshold(ink: Ink, *, is_photo: bool, is_faint: bool) -> float:
     """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
     It is 1, so that no pixel is a stroke, unless some pixels have far more ink than
     noise and uneven paper can cause.
     """
-    least = constants.MIN_INK + noise_limit(ink) * is_photo
+    least = constants.FAINT_INK if is_faint else constants.MIN_INK
+    least += noise_limit(ink) * is_photo
     candidates = ink[ink > least]
     if not candidates.size:
         return 1.0
@@ -104,13 +107,36 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     Such images were stretched, as in USPS: their proportions are lost, and most digits
     are taller than they are wide.
     """
-    inked = ink > constants.TOUCHING_INK * ink.max()
+    inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
     if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
         return digit
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
+
+
+def judge_photo(
+    levels: UInt8[np.ndarray, "_ _"], shapes: Mask, mask: Mask
+) -> unsure.Finding:
+    """Return what a photograph shows that is not one digit, with paper around it.
+
+    Args:
+        levels: Its gray levels. If its border is uniform, it is a drawing, which may
+            reach the border.
+        shapes: All strokes of the photograph.
+        mask: Those of the digit.
+    """
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    is_whole = mask.shape == levels.shape  # `remove_lines` has not cut off the borders
+    if border.any() and is_whole and not has_uniform_border(levels):
+        is_edge = border.sum() > unsure.MIN_EDGE * min(mask.shape)
+        return "edge" if is_edge else "cut off"
+    labels, _ = ndimage.label(shapes, EIGHT_NEIGHBORS)
+    areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
+    largest = np.bincount(labels[mask], minlength=1).max()
+    similar = int((areas >= unsure.MIN_DIGIT_AREA * largest).sum())
+    return "several" if similar > unsure.MAX_SIMILAR else ""
 
 
 def judge(

@@ -1,4 +1,4 @@
-"""Step 2 of the preprocessing: gray levels -> ink, from 0 (paper) to 1 (full ink).
+"""Step 3 of the preprocessing: gray levels -> ink, from 0 (paper) to 1 (full ink).
 
 The paper can be unevenly lit, squared, ruled or black. `digit` finds the digit in the
 result.

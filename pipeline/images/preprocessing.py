@@ -1,4 +1,4 @@
-"""Step 4 of the preprocessing: strokes -> MNIST's form; and all steps in their order.
+"""Step 5 of the preprocessing: strokes -> MNIST's form; and all steps in their order.
 
 Source of MNIST's form: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied
 to document recognition (1998), section III.A: digits are scaled to fit into 20x20
@@ -23,10 +23,19 @@ from pipeline.images.digit import (
     cut_out,
     find_digit,
     judge,
+    judge_photo,
     longer_side,
     undo_stretching,
 )
-from pipeline.images.ink import Ink, Levels, find_ink, has_photo_size, reduce_to
+from pipeline.images.ink import (
+    Ink,
+    Levels,
+    find_ink,
+    has_photo_size,
+    noise_limit,
+    reduce_to,
+)
+from pipeline.images.sheet import find_outside, paint_outside, touches
 from pipeline.unsure import BOX, Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
@@ -47,20 +56,28 @@ def preprocess(
         digit; and the image after each step. Without a digit, the input is blank.
     """
     is_photo = has_photo_size(original)  # the whole image, even for a part of it
-    levels = reduce_to(original, constants.SEARCH_SIDE)  # (h, w), at most 400
-    steps = {"gray levels": levels}
-    # (rows, columns), fewer if paper was straightened
-    ink = find_ink(levels, is_photo=is_photo)
-    shapes, mask = find_digit(ink, is_photo=is_photo)  # both have the shape of the ink
-    if levels.shape != original.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
+    image, levels = original, reduce_to(original, constants.SEARCH_SIDE)
+    steps = {"gray levels": levels}  # (h, w), at most 400
+    if is_photo and (outside := find_outside(original)) is not None:
+        sheet = paint_outside(original, outside)
+        reduced = reduce_to(sheet, constants.SEARCH_SIDE)
+        _, _, mask = _find_strokes(reduced, is_photo=True)
+        # A digit that crosses an edge shows that this is the edge of a shadow.
+        if mask.any() and not touches(mask, outside, shape=levels.shape):
+            image = sheet
+            levels = steps["sheet"] = reduced
+    ink, shapes, mask = _find_strokes(levels, is_photo=is_photo)
+    finding: Finding = ""
+    if is_photo and mask.any():
+        finding = judge_photo(levels, shapes, mask)
+    if levels.shape != image.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
-        levels = reduce_to(crop_around(original, mask), constants.SEARCH_SIDE)
+        levels = reduce_to(crop_around(image, mask), constants.SEARCH_SIDE)
         steps["surroundings"] = levels
-        ink = find_ink(levels, is_photo=is_photo)
-        shapes, mask = find_digit(ink, is_photo=is_photo)
+        ink, shapes, mask = _find_strokes(levels, is_photo=is_photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
-        finding: Finding = "blank" if is_blank(original) else "no ink"
+        finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(ink, mask), ink)  # cropped to the digit
     edge = constants.EDGE * float(np.median(ink[mask]))
@@ -73,7 +90,23 @@ def preprocess(
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    return centered, judge(shapes, mask, strokes, is_photo=is_photo), steps
+    finding = finding or judge(shapes, mask, strokes, is_photo=is_photo)
+    return centered, finding, steps
+
+
+def _find_strokes(
+    levels: Levels, *, is_photo: bool
+) -> tuple[OtherInk, OtherMask, OtherMask]:
+    """Return the ink, smaller if paper was straightened, and the masks of strokes.
+
+    If a photograph with little noise seems to be blank, faint strokes are searched.
+    """
+    ink = find_ink(levels, is_photo=is_photo)
+    shapes, mask = find_digit(ink, is_photo=is_photo)
+    if mask.any() or not is_photo or noise_limit(ink) > constants.FAINT_NOISE:
+        return ink, shapes, mask
+    ink = ndimage.gaussian_filter(ink, constants.FAINT_BLUR)
+    return ink, *find_digit(ink, is_photo=True, is_faint=True)
 
 
 def resize(

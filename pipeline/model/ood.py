@@ -17,7 +17,7 @@ from pipeline.unsure import Finding, Reason
 
 @dataclass(frozen=True)
 class OodDetector:
-    """The components of the training images, and the threshold of a network."""
+    """The components of the training images, and a threshold of the network."""
 
     components: ClassComponents
     min_margin: float  # smallest margin of a prediction that is not close
@@ -38,7 +38,7 @@ class OodDetector:
         known, classes = self.components, logits.argmax(dim=1).numpy()
         return unsure.reasons(
             findings,
-            is_unlike=known.reconstruction_error(images, classes) > known.max_error,
+            is_unlike=known.is_unlike(images, classes),
             probabilities=logits.softmax(dim=1).numpy(),
             min_margin=self.min_margin,
         )

@@ -9,8 +9,9 @@ from scipy import ndimage
 from pipeline.images import preprocess
 from pipeline.images.reading import gray_levels
 
-BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "images.py"
-KINDS = runpy.run_path(str(BENCHMARK))["KINDS"]  # digits as users draw them
+FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
+BENCHMARK = runpy.run_path(str(FILE))
+KINDS = BENCHMARK["KINDS"]  # digits as users draw them
 
 
 def similarity(image, expected):
@@ -46,6 +47,37 @@ def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
         prepared, *_ = preprocess(gray_levels(kind(digit, rng)))
         values.append(similarity(prepared, preprocess(digit)[0]))
     assert np.median(values) > 0.8
+
+
+@pytest.mark.parametrize("sides", [1, 2, 3, 4])
+def test_the_table_around_a_sheet_is_ignored(mnist, sides):
+    rng, values = np.random.default_rng(sides), []
+    for digit in mnist.test.images[:6]:
+        ink = np.pad(BENCHMARK["written"](digit, rng, (5, 11), (100, 200)), 60)
+        paper = 230 * (1 - 0.7 * ink) + rng.normal(0, 3, ink.shape)
+        on_table = BENCHMARK["on_table"](paper, rng, sides, 10)
+        expected, *_ = preprocess(paper.clip(0, 255).astype(np.uint8))
+        prepared, _, steps = preprocess(on_table.clip(0, 255).astype(np.uint8))
+        assert "sheet" in steps
+        values.append(similarity(prepared, expected))
+    assert np.median(values) > 0.98 and min(values) > 0.9
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_the_straight_edge_of_a_shadow_is_not_that_of_a_sheet(mnist, place):
+    digit = mnist.test.images[0]
+    ink = BENCHMARK["written"](digit, np.random.default_rng(1), (8, 9), (250, 251))
+    lit = np.where(np.arange(ink.shape[1]) < place * ink.shape[1], 110, 220)
+    levels = (lit * (1 - 0.7 * ink)).astype(np.uint8)
+    expected = preprocess(255 - (200 * ink).astype(np.uint8))[0]
+    assert similarity(preprocess(levels)[0], expected) > 0.7
+
+
+def test_nothing_is_found_on_a_blank_noisy_sheet():
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        paper = rng.uniform(150, 245) + rng.normal(0, 5, (320, 320))
+        assert preprocess(paper.clip(0, 255).astype(np.uint8))[1] == "no ink"
 
 
 def test_a_digit_stretched_to_a_square_is_narrowed(mnist):

@@ -232,11 +232,18 @@ export const isBlank = (image) => image.every((level) => level === image[0]);
 // `exact` is the output of the network that the detector belongs to.
 export function reasonOf(model, { image, finding }, exact, probabilities = exact) {
   if (finding) return finding;
-  const error = reconstructionError(model.tensors, image, ranked(exact)[0]);
-  if (error > model.max_error) return "unlike";
+  if (isUnlike(model, image, ranked(exact)[0])) return "unlike";
   const [first, second] = ranked(probabilities);
   const margin = probabilities[first] - probabilities[second];
   return margin < model.min_margin ? "close" : "";
+}
+
+// Whether the components of a class explain too little of an image, or those of
+// another class explain far more of it.
+function isUnlike({ tensors, max_errors: limits, max_ratio: ratio }, image, label) {
+  const errors = limits.map((_, each) => reconstructionError(tensors, image, each));
+  return errors[label] > limits[label] || errors.some((error, other) =>
+    other !== label && errors[label] > ratio * error);
 }
 
 // How much of an image the principal components of a class do not explain.

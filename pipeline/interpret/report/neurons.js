@@ -119,14 +119,14 @@ function runnerUp(second, probability) {
   return `. ${capitalized(className(second))} is second (${percent(probability)}).`;
 }
 
-// What follows the predicted class: the second class, and whether the prediction is
-// sure. Whether an image looks like the training images depends neither on the epoch
+// What follows the predicted class: the second class, and why the prediction is unsure,
+// if it is. Whether an image looks like the training images depends neither on the epoch
 // nor on switches: the detector judges the prediction of the final network in floating
 // point.
 export function conclusion(probabilities) {
   const { float } = model, [first, second] = ranked(probabilities);
   const next = runnerUp(second, probabilities[second]);
-  if (model.max_error === null) return { text: `${next} The training images were ` +
+  if (model.max_errors === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
   const reason = reasonOf(model, state, exact, probabilities);
@@ -137,10 +137,7 @@ export function conclusion(probabilities) {
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== expected) return otherPrediction(next, expected, exact);
-  const isFinal = !state.off.size && network() === float;
-  const sure = " The prediction is sure: the image looks like the " +
-    `${images} the network was trained on.`;
-  return { text: next + (isFinal ? sure : "") };
+  return { text: next };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.

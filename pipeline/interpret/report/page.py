@@ -179,7 +179,8 @@ def _page_data(
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         thresholds=Thresholds(),
-        max_error=detector.components.max_error if detector else None,
+        max_errors=detector.components.max_errors.tolist() if detector else None,
+        max_ratio=detector.components.max_ratio if detector else None,
         min_margin=detector.min_margin if detector else None,
     )
 

@@ -100,5 +100,6 @@ class PageData:
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     thresholds: Thresholds
-    max_error: float | None  # of an image in distribution; None without a detector
+    max_errors: Sequence[float] | None  # of each class; None without a detector
+    max_ratio: float | None  # of an error to the smallest one of the other classes
     min_margin: float | None  # of a prediction that is not close; None without one

@@ -1,0 +1,92 @@
+"""Photographs and screenshots that do not show a single digit on paper."""
+
+import string
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from pipeline.images import preprocess
+
+SHAPE = (300, 400)  # pixels
+
+
+def photographed(levels, rng, noise=3):
+    levels = levels + rng.normal(0, noise, levels.shape)
+    return levels.clip(0, 255).round().astype(np.uint8)
+
+
+def wood(rng, shape=SHAPE):
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, shape), (1.5, 25))
+    return rng.uniform(60, 160) * (1 + rng.uniform(0.05, 0.2) * grain / grain.std())
+
+
+def table(digit, rng):
+    """Nothing but a table."""
+    return photographed(wood(rng), rng)
+
+
+def words(rng, size, *, shape=SHAPE, ink=60, paper=230):
+    """Lines of random words."""
+    image = Image.new("L", shape[::-1], paper)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    letters = [*string.ascii_lowercase, *"  e  a  n  t  "]
+    for top in range(size, shape[0] - size, round(1.5 * size)):
+        line = "".join(rng.choice(letters, 2 * shape[1] // size))
+        draw.text((size, top), line, fill=ink, font=font)
+    return np.asarray(image, np.float64)
+
+
+def text(digit, rng):
+    """A page of text."""
+    return photographed(words(rng, int(rng.integers(10, 30))), rng)
+
+
+def screenshot(digit, rng):
+    """A window with a title bar, buttons and text, without noise."""
+    levels = words(rng, int(rng.integers(10, 16)), ink=30, paper=250)
+    levels[:30] = 60
+    for left in range(20, 380, int(rng.integers(60, 120))):
+        levels[250:280, left : left + 40] = 120
+    return levels.astype(np.uint8)
+
+
+def two_sheets(digit, rng):
+    """Two sheets with a digit each, on a table."""
+    levels = wood(rng, (300, 500))
+    levels *= 80 / levels.mean()
+    for left in (20, 260):
+        levels[40:260, left : left + 210] = rng.uniform(200, 240)
+        large = np.asarray(Image.fromarray(digit).resize((130, 130))) / 255
+        levels[90:220, left + 40 : left + 170] *= 1 - 0.7 * large
+    return photographed(levels, rng)
+
+
+def cut_off(digit, rng):
+    """A digit that the border of a photograph cuts in two."""
+    large = np.asarray(Image.fromarray(digit).resize((220, 220))) / 255
+    levels = np.full(SHAPE, rng.uniform(180, 240))
+    columns = np.flatnonzero(large.max(axis=0) > 0.5)
+    first = int((columns[0] + columns[-1]) / 2)
+    levels[40:260, : 220 - first] *= 1 - 0.7 * large[:, first:]
+    return photographed(levels, rng)
+
+
+KINDS = (table, text, screenshot, two_sheets, cut_off)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_not_one_digit_on_paper_is_always_doubted(kind, mnist, trained):
+    rng = np.random.default_rng(1)
+    images = [kind(digit, rng) for digit in mnist.test.images[:6]]
+    prepared, findings, _ = zip(*map(preprocess, images), strict=True)
+    ready = np.array(prepared)
+    logits = trained.network.logits(ready)
+    assert all(trained.detector.reasons(ready, logits, findings))
+
+
+def test_a_digit_that_the_border_cuts_is_named(mnist):
+    rng = np.random.default_rng(1)
+    findings = {preprocess(cut_off(digit, rng))[1] for digit in mnist.test.images[:6]}
+    assert findings <= {"cut off", "edge"}
