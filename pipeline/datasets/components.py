@@ -150,7 +150,8 @@ def write_components(data: Dataset) -> None:
         fitted = fit_components(train)
         arrays[f"{how}.means"] = fitted.means
         arrays[f"{how}.components"] = fitted.components
-        arrays[f"{how}.max_error"] = np.asarray(fitted.max_error)
+        arrays[f"{how}.max_errors"] = fitted.max_errors
+        arrays[f"{how}.max_ratio"] = np.asarray(fitted.max_ratio)
     metadata = _metadata(arrays, data_sha256=data.sha256)
     write_tensors(_file(data.path), arrays, metadata)
 

@@ -564,5 +564,5 @@ def test_values_that_are_the_defaults_are_accepted_where_others_have_no_effect(c
 
 def test_a_group_with_the_name_of_a_setting_is_refused(conf):
     conf({"conf/dataset/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
-    with pytest.raises(ConfigError, match="^a group must not have .* folder dataset"):
+    with pytest.raises(ConfigError, match=r"^a group must not have .* folder dataset"):
         read("dataset=digits")
