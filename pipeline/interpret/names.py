@@ -29,7 +29,7 @@ class NameForm:
 
     def read(self, text: str) -> dict[str, int] | None:
         """Return the groups, inputs and neurons from 0; None for another form."""
-        match = re.fullmatch(self.pattern, text.strip(), re.IGNORECASE)
+        match = re.fullmatch(self.pattern, text.strip(), re.I | re.A)
         if not match:
             return None
         return {

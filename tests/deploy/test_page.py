@@ -274,7 +274,9 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
     for row, (text, unsure) in zip(rows, said, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
-        name = f" The network in floating point says {model.float_predictions[row]} ("
+        name = (
+            f" The network in floating point predicts {model.float_predictions[row]} ("
+        )
         assert (name in unsure) == (unsure != "") == differs, text
 
 

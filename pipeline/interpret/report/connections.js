@@ -103,9 +103,10 @@ function showConnections(result) {
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent =
-    "Blue lines increase the sum, red lines decrease it. " +
-    `The thickest line into ${name} represents a product of ${maxProduct(into)}` +
-    (out.length ? `, the thickest line out of it for ${maxProduct(out)}.` : ".");
+    "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
+      ` The thickest line into ${name} represents a product of ${maxProduct(into)}` : "") +
+    (out.length ? `, the thickest line out of it one of ${maxProduct(out)}` : "") +
+    (into.length ? "." : "");
 }
 
 const redraw = () => showConnections(currentResult());

@@ -1,10 +1,10 @@
 // Networks in floating point and in integers, and the detector, computed as in
-// pipeline/model and pipeline/deploy/integers.py. Nothing here changes the page.
+// pipeline/core/network.py and pipeline/deploy/integers.py. Nothing here changes the page.
 //
 // All networks have this interface, so the rest of the page does not ask which one it
 // displays. A layer is 1 or 2, a neuron an index, an input an index or "bias".
 //
-//   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network says "
+//   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
 //   parameter(layer, input, neuron)             a weight or a bias
 //   pixel(level), sums(layer, values), activation(total, neuron), realLogits(logits),
@@ -186,9 +186,9 @@ export class IntegerNetwork extends TwoLayers {
       `${number(exact.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
     return `A weight of 1 represents ${significant(this.scale_1[neuron], 4)}, the ` +
-      `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum represents ` +
+      `scale of ${name}, and a gray level of ${WHITE} represents 1. So the sum represents ` +
       `${number(total * this.sum_unit[neuron])}, and the output ${integer(output)} ` +
-      `for ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
+      `represents ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
       `is ${number(exact.hiddenSums[neuron])}.`;
   }
 

@@ -148,12 +148,12 @@ function inWords(reason, images, second, probability) {
     name: className(second), percent: percent(probability) }) + (details[reason] ?? "");
 }
 
-// What the final network in floating point says, if the selected one differs.
+// What the final network in floating point predicts, if the selected one differs.
 function otherPrediction(next, expected, exact) {
   const { float } = model, isChanged = state.off.size > 0;
   const start = `${isChanged ? "without the change, " : ""}${float.title}`;
   return { isUnsure: !isChanged && network() === network().final,
-    text: `${next} ${capitalized(start)} says ${className(expected)} ` +
+    text: `${next} ${capitalized(start)} predicts ${className(expected)} ` +
       `(${percent(exact[expected])}).` };
 }
 

@@ -114,7 +114,9 @@ def select_data(
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
     different = [each.predictions != predicted for each in integers]
-    rows = select_test_images(predicted != test.labels, different)
+    rows = select_test_images(
+        predicted != test.labels, different, example=analysis.example.image
+    )
     tensors = {
         **snapshot(network),
         **{f"epochs.{n}": _to_half(t[epochs]) for n, t in history.items()},
@@ -218,14 +220,17 @@ def select_epochs(recorded: int, *, capacity: int) -> list[int]:
 
 
 def select_test_images(
-    misclassified: Bool[np.ndarray, " n"], different: Sequence[Bool[np.ndarray, " n"]]
+    misclassified: Bool[np.ndarray, " n"],
+    different: Sequence[Bool[np.ndarray, " n"]],
+    *,
+    example: int,
 ) -> Int[np.ndarray, " rows"]:
     """Select test images, in order.
 
-    They include the first misclassified images and the first ones whose predictions
-    differ in integers.
+    They include the image of the tour, the first misclassified images and the first
+    ones whose predictions differ in integers.
     """
-    selected = np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED]
+    selected = np.union1d(np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED], [example])
     for each in different:
         selected = np.union1d(selected, np.flatnonzero(each)[:MAX_DIFFERENT])
     others = np.setdiff1d(np.arange(len(misclassified)), selected)
