@@ -21,7 +21,7 @@ def upright(mnist):
     """The test images of `mnist_upright`, next to the file of `mnist`."""
     test = LabeledImages(straighten(mnist.test.images), mnist.test.labels)
     path = mnist.path.with_name("mnist_upright.safetensors")
-    return replace(mnist, path=path, train=test, test=test)
+    return replace(mnist, path=path, sha256="other images", train=test, test=test)
 
 
 @pytest.mark.parametrize("name", [None, "mnist_upright"])
