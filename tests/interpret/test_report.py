@@ -428,7 +428,7 @@ def test_the_second_class_is_named_unless_it_has_0_percent(page):
             conclusion(probabilities).text];
         })"""
     )
-    sure = [each for each in displayed if "The prediction is sure" in each[2]]
+    sure = [each for each in displayed if ", but" not in each[2]]
     named = ["is second" in text for *_, text in sure]
     assert named == [shares[second] >= 0.0005 for second, shares, _ in sure]
     assert {*named} == {True, False}
@@ -610,4 +610,4 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
     )
     assert "This is a guess: before training, the weights are random." in conclusions[0]
     strange = [each for each in conclusions if "does not look like" in each]
-    assert len(strange) <= 10  # of 100, of which 25 are misclassified in the end
+    assert len(strange) <= 20  # of 100, of which 25 are misclassified in the end
