@@ -258,8 +258,9 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
     set_bit_width(page, 1)
     said = page.evaluate(
         """() => { // with a detector for which no image is strange
-          const { max_error, min_margin, tensors } = model;
-          Object.assign(model, { max_error: Infinity, min_margin: 0, tensors: {
+          const { max_errors, max_ratio, min_margin, tensors } = model;
+          Object.assign(model, { max_errors: Array(10).fill(Infinity),
+                max_ratio: Infinity, min_margin: 0, tensors: {
             ...tensors, "detector.means": new Float32Array(7840),
             "detector.components": new Float32Array(7840) } });
           const said = model.rows.map((_, place) => {
@@ -267,7 +268,7 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
             return [$("prediction").textContent,
               $("prediction").querySelector(".unsure")?.textContent ?? ""];
           });
-          Object.assign(model, { max_error, min_margin, tensors });
+          Object.assign(model, { max_errors, max_ratio, min_margin, tensors });
           return said;
         }"""
     )
