@@ -26,7 +26,7 @@ def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
 
 
 def test_a_paragraph_keeps_the_spaces_of_a_name_but_not_the_lines_of_a_template():
-    assert wrap("\nimage  7.png:\n\n  The network\nsays 7.\n") == (
+    assert wrap("\nimage  7.png:\n\n  The network\npredicts 7.\n") == (
         "image  7.png: The network predicts 7."
     )
 

@@ -68,7 +68,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     noise = np.random.default_rng(1).integers(0, 256, (200, 200), dtype=np.uint8)
     pair = 255 - np.hstack(mnist.test.images[:2])
     pale = np.full((300, 300), 180, np.uint8)
-    pale[60:240, 140:160] = 165
+    pale[60:240, 140:160] = 177
     images = {"1 blank": blank, "2 line": line, "3 noise": noise, "4 pair": pair}
     images["5 pale"] = pale
     for name, image in images.items():
