@@ -64,7 +64,9 @@ def read_words(
     if key in schema.model_fields and not equals:
         raise ConfigError(f"{key} has no value: write {key}=value")
     if not equals and name == key:
-        hint = f"did you mean {schema.main_key}={shorten(word)}?"
+        is_size = word.isdigit() and "hidden" in schema.model_fields
+        meant = "hidden" if is_size else schema.main_key
+        hint = f"did you mean {meant}={shorten(word)}?"
         raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
@@ -74,7 +76,7 @@ def read_words(
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
     """Return whether a word is a value, or an equals sign, of the key before it."""
     keys = schema.model_fields
-    begun = re.fullmatch(r"(?:--)?(\w+) ?(=?|=.*,)", " ".join(words))
+    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", " ".join(words))
     if not begun or begun[1] not in keys or word in keys:
         return False
     return bool(re.fullmatch("=?[^=-]*", word))

@@ -39,6 +39,7 @@ INVALID = {
     "train -m hidden=[5,10]": "is a list: for a sweep, write -m hidden=5,10",
     "export bits=[8,4]": "bits=[8,4] is a list: for a sweep, write -m bits=8,4",
     "train hidden=" + "1" * 5000: "hidden has an invalid value '1111",
+    "train 20": "'20' is not of the form key=value; did you mean hidden=20?",
     "train hiden=20": "`hiden` is not a setting; did you mean hidden?",
     "train lr=nan": "lr must be a finite number, got nan",
     "train lr=-1": "lr must be greater than 0, got -1 (the default is lr=0.001)",
