@@ -16,7 +16,7 @@ from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.terminal import status
 
-CONNECT_SECONDS = 18  # the limit for an answer of the cluster; Ray itself waits 20 s
+CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits 20 s
 DEFAULTS = {  # Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -58,7 +58,7 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 # Digit
 MIN_INK = 0.08  # pixels with less ink are paper
 FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
-FAINT_NOISE = 0.04  # ink; faint strokes cannot be told from more noise
+FAINT_NOISE = 0.04  # ink; faint strokes do not differ from more noise
 FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
 THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes

@@ -58,15 +58,17 @@ def preprocess(
     is_photo = has_photo_size(original)  # the whole image, even for a part of it
     image, levels = original, reduce_to(original, constants.SEARCH_SIDE)
     steps = {"gray levels": levels}  # (h, w), at most 400
+    strokes_of_sheet = None
     if is_photo and (outside := find_outside(original)) is not None:
         sheet = paint_outside(original, outside)
         reduced = reduce_to(sheet, constants.SEARCH_SIDE)
-        _, _, mask = _find_strokes(reduced, is_photo=True)
+        found = _find_strokes(reduced, is_photo=True)
+        mask = found[-1]
         # A digit that crosses an edge shows that this is the edge of a shadow.
         if mask.any() and not touches(mask, outside, shape=levels.shape):
-            image = sheet
+            image, strokes_of_sheet = sheet, found
             levels = steps["sheet"] = reduced
-    ink, shapes, mask = _find_strokes(levels, is_photo=is_photo)
+    ink, shapes, mask = strokes_of_sheet or _find_strokes(levels, is_photo=is_photo)
     finding: Finding = ""
     if is_photo and mask.any():
         finding = judge_photo(levels, shapes, mask)
