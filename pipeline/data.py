@@ -10,7 +10,7 @@ images; the mean of the training pixels is 0.1307, and 67 of the 784 are always 
 
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call
+from pipeline.base.call import call
 from pipeline.cli import (
     DataConfig,
     DataSettings,

@@ -21,7 +21,8 @@ like the training images of this class, or another class is almost as probable.
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call
+from pipeline.base.call import call
+from pipeline.base.terminal import status
 from pipeline.cli import (
     EvaluateConfig,
     EvaluateSettings,
@@ -29,7 +30,6 @@ from pipeline.cli import (
     from_python,
     stage,
 )
-from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation

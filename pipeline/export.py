@@ -35,7 +35,8 @@ the size of all weights and biases, which take 4 bytes each in floating point.
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call
+from pipeline.base.call import call
+from pipeline.base.terminal import status
 from pipeline.cli import (
     Command,
     ExportConfig,
@@ -44,7 +45,6 @@ from pipeline.cli import (
     from_python,
     stage,
 )
-from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.deploy.export import ExportResult

@@ -26,9 +26,9 @@ if __name__ == "inspect":
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call
+from pipeline.base.call import call
+from pipeline.base.terminal import status
 from pipeline.cli import InspectConfig, InspectSettings, documented, from_python, stage
-from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.interpret.inspect import Inspection

@@ -15,7 +15,8 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
-from pipeline.call import call
+from pipeline.base.call import call
+from pipeline.base.terminal import status
 from pipeline.cli import (
     Array,
     PredictConfig,
@@ -24,7 +25,6 @@ from pipeline.cli import (
     from_python,
     stage,
 )
-from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.evaluation.predict import PredictResult

@@ -12,7 +12,7 @@ runs were skipped and why.
 from typing import Unpack
 
 from pipeline import ConfigError
-from pipeline.call import call
+from pipeline.base.call import call
 from pipeline.cli import SyncConfig, SyncSettings, documented, from_python, stage
 
 
@@ -41,7 +41,7 @@ def run_sync(cfg: SyncConfig) -> dict[str, str]:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
-    from pipeline.tracking.sync import sync
+    from pipeline.tracking.copies.sync import sync
 
     return sync(cfg.server, run=cfg.run)
 

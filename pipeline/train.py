@@ -11,7 +11,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call, check_callback
+from pipeline.base.call import call, check_callback
+from pipeline.base.paths import store_dir
+from pipeline.base.terminal import status
 from pipeline.cli import (
     Command,
     SweepSettings,
@@ -22,8 +24,6 @@ from pipeline.cli import (
     stage,
     sweep_from_python,
 )
-from pipeline.paths import store_dir
-from pipeline.terminal import status
 from pipeline.tracking import prepared_tracker
 
 if TYPE_CHECKING:

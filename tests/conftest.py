@@ -103,8 +103,8 @@ class Workspace:
     def sweep(self, stage, *arguments):
         """Run a stage with -m in this process; return what it prints, and its error."""
         from pipeline import cli, export, train
+        from pipeline.base.errors import is_user_error
         from pipeline.cli.arguments import parse
-        from pipeline.errors import is_user_error
 
         functions = {"train": train.run_sweep, "export": export.export_bit_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
@@ -160,7 +160,7 @@ class Workspace:
 
     def hashes(self, *folders):
         """Return the sha256 of each file in these folders, by its path in outputs."""
-        from pipeline.files import file_sha256
+        from pipeline.base.files import file_sha256
 
         return {
             str(path.relative_to(self.outputs)): file_sha256(path)
@@ -171,7 +171,7 @@ class Workspace:
 
     def copy(self, outputs):
         """Copy the workspace to a folder that may exist; return the copy."""
-        from pipeline.tracking.store import open_database
+        from pipeline.tracking.store.sqlite import open_database
 
         shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
         with open_database(outputs):
@@ -183,7 +183,7 @@ class Workspace:
         """A client of the workspace's MLflow store."""
         from mlflow import MlflowClient
 
-        from pipeline.urls import sqlite_uri
+        from pipeline.base.urls import sqlite_uri
 
         return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 
@@ -416,8 +416,8 @@ def idx_folder(tmp_path, few, write_idx):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
-    from pipeline.tracking.mlflow_client import open_store
-    from pipeline.tracking.store import artifact_root, relocate_artifacts
+    from pipeline.tracking.store.client import open_store
+    from pipeline.tracking.store.sqlite import artifact_root, relocate_artifacts
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
     client = open_store(made.outputs)

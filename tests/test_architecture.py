@@ -1,6 +1,7 @@
 """Packages import in one direction, and one package uses each large library."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from pipeline.__main__ import STAGES
 
 PIPELINE = Path(__file__).resolve().parent.parent / "pipeline"
 
-# The packages that each package may import besides core.
+# The packages that each package may import besides core and base.
 MAY_IMPORT = {
     "core": set(),
+    "base": set(),
     "execution": set(),
     "plots": set(),
     "images": set(),
@@ -38,9 +40,8 @@ IMPLEMENTATIONS = {
     "ui": "tracking",
     "sync": "tracking",
 }
-# Modules that every package may use; they import only one another and core.
-SHARED = ["__init__", "call", "call_folder", "console", "errors", "files", "locking"]
-SHARED += ["paths", "process", "tensors", "terminal", "text", "unsure", "urls"]
+# The parts of tracking, each with those that it may import.
+PARTS_OF_TRACKING = {"store": set(), "copies": {"store"}}
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",
@@ -74,10 +75,10 @@ def package_of(path):
 
 def test_every_module_is_in_a_package_or_a_stage():
     existing = {package_of(path) for path in MODULES}
-    assert existing == {*MAY_IMPORT, *STAGES, *SHARED, "__main__"}
+    assert existing == {*MAY_IMPORT, *STAGES, "__init__", "__main__"}
 
 
-@pytest.mark.parametrize("package", [*MAY_IMPORT, *SHARED])
+@pytest.mark.parametrize("package", [*MAY_IMPORT, "__init__"])
 def test_packages_import_in_one_direction(package):
     imported = {
         name.split(".")[1]
@@ -86,8 +87,20 @@ def test_packages_import_in_one_direction(package):
         for name in imports(path)
         if name.startswith("pipeline.")
     }
-    others = imported & {*MAY_IMPORT, *STAGES, "__main__"} - {package, "core"}
+    others = imported & {*MAY_IMPORT, *STAGES, "__main__"} - {package, "core", "base"}
     assert others <= MAY_IMPORT.get(package, set())
+
+
+@pytest.mark.parametrize("part", PARTS_OF_TRACKING)
+def test_the_parts_of_tracking_import_in_one_direction(part):
+    imported = {
+        name
+        for path in PIPELINE.glob(f"tracking/{part}/*.py")
+        for name in imports(path)
+        if name.startswith("pipeline.tracking")
+    }
+    parts = {part, *PARTS_OF_TRACKING[part]}
+    assert {name.split(".")[2] for name in imported} <= parts
 
 
 def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
@@ -106,17 +119,17 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
     [
         # sweeps has a command, too; errors compares paths, and urls checks a setting.
         (
-            {"call.own_folder", "call.results_dir", "call.lasting_dir"}
-            | {"paths.store_dir"},
+            {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
+            | {"base.paths.store_dir"},
             {"sweep", "open_sweep", "errors", "urls"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.
-        ({"paths.data_dir"}, {"sweep", "registry", "trained_model"}),
+        ({"base.paths.data_dir"}, {"sweep", "registry", "trained_model"}),
         # call and call_folder decide where results go; the others explain errors, and
         # find the last network.
         (
-            {"paths.outputs_dir"},
+            {"base.paths.outputs_dir"},
             {"call", "call_folder", "errors", "storage", "selection"},
         ),
     ],
@@ -145,11 +158,14 @@ def test_packages_only_re_export_names():
             assert all(isinstance(node, ast.ImportFrom) for node in others), path
 
 
-def test_the_modules_beside_the_packages_import_one_another_without_a_cycle():
+def test_the_modules_of_base_import_one_another_without_a_cycle():
     graph = {
-        path.stem: {name.split(".")[1] for name in imports(path) if "pipeline." in name}
-        for path in MODULES
-        if package_of(path) in SHARED
+        path.stem: {
+            name.split(".")[2]
+            for name in imports(path)
+            if re.match(r"pipeline\.base\.\w", name)
+        }
+        for path in PIPELINE.glob("base/*.py")
     }
     assert [*TopologicalSorter(graph).static_order()]  # raises an error for a cycle
 

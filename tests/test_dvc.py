@@ -28,9 +28,6 @@ NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
 
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}
-NO_OUTPUT_MODULES = {"__init__.py", "call.py", "call_folder.py", "console.py"}
-NO_OUTPUT_MODULES |= {"errors.py"}
-NO_OUTPUT_MODULES |= {"locking.py", "paths.py", "process.py", "terminal.py", "urls.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},
@@ -60,7 +57,7 @@ def imported_packages(stage):
             reached.add(file)
             waiting += [name for name in imports(file) if name.startswith("pipeline.")]
             if f"/{file.relative_to(ROOT)}" not in IGNORED and (
-                inner or package not in {*NO_OUTPUT_MODULES, f"{stage}.py"}
+                inner or package not in {"__init__.py", f"{stage}.py"}
             ):
                 packages.add(package)
     return packages

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import files
-from pipeline.text import printable
+from pipeline.base import files
+from pipeline.base.text import printable
 
 
 def names(folder):

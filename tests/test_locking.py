@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from pipeline import locking
-from pipeline.locking import Level
+from pipeline.base import locking
+from pipeline.base.locking import Level
 
 
 def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):

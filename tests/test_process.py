@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
 
 COMMAND = """
 import sys
 from pipeline import ConfigError, UserError
-from pipeline.process import run_command
+from pipeline.base.process import run_command
 def command():
     print("printed")
     {statement}
@@ -29,7 +29,7 @@ def run(statement, **options):
 
 
 def test_a_warning_is_the_last_line_also_if_both_outputs_are_one_file():
-    warning = "from pipeline.call import warn; warn('warning: incomplete')"
+    warning = "from pipeline.base.call import warn; warn('warning: incomplete')"
     one = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = run(f"{warning}; print('later')", **one)
     assert done.stdout == "printed\nlater\nwarning: incomplete\n"
@@ -136,8 +136,8 @@ def test_a_message_wraps_at_words_on_a_terminal():
 
 
 def test_outputs_of_an_unknown_user_are_refused_in_one_message():
-    code = "from pipeline.process import run_command\n"
-    code += "from pipeline.paths import outputs_dir\n"
+    code = "from pipeline.base.process import run_command\n"
+    code += "from pipeline.base.paths import outputs_dir\n"
     code += "run_command(outputs_dir, name='python -m pipeline.train')"
     places = {"PYTHONPATH": str(paths.ROOT), "PIPELINE_OUTPUTS": "~nosuchuser/x"}
     command, environment = [sys.executable, "-c", code], os.environ | places

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from pipeline import paths
+from pipeline.base import paths
 
 MODULES = sorted((paths.PACKAGE).rglob("*.py"))
 FORBIDDEN = {"pickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal"}
@@ -16,7 +16,7 @@ ESCAPE = "\x1b[2J\x07\x9b31m"  # clears the screen, rings, turns red
 
 MAY_UNPICKLE = """
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION as switch
-from pipeline.process import run_command
+from pipeline.base.process import run_command
 print(switch.get(), flush=True)  # MLflow's default
 run_command(lambda: print(switch.get()), name="train")
 """

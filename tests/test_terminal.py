@@ -3,9 +3,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from pipeline.console import progress, progress_bar
-from pipeline.terminal import status, wrap
-from pipeline.text import table
+from pipeline.base.console import progress, progress_bar
+from pipeline.base.terminal import status, wrap
+from pipeline.base.text import table
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
+from pipeline.base.paths import displayed
 from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import WrongType, explain_unknown_key, validate
@@ -15,7 +16,6 @@ from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
 from pipeline.cli.words import join_spaced, read_words
-from pipeline.paths import displayed
 
 Item = TypeVar("Item")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Generic
 
 from pipeline import ConfigError
+from pipeline.base.paths import conf_dir, user_path
 from pipeline.cli.schema import ConfigT
-from pipeline.paths import conf_dir, user_path
 
 
 @dataclass(frozen=True)

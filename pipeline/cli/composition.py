@@ -16,12 +16,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
+from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text
 from pipeline.cli.hydra_internals import ordered_files
 from pipeline.cli.source import one_line, read
 from pipeline.cli.values import Choices, parse_choices
-from pipeline.paths import displayed
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.paths import conf_dir, installed, project_dir
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS
-from pipeline.paths import conf_dir, installed, project_dir
 
 
 def defaults() -> dict[str, Any]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline import UserError
+from pipeline.base.paths import conf_dir, displayed
+from pipeline.base.process import run_command
+from pipeline.base.terminal import wrap
 from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.config import as_yaml
 from pipeline.cli.schema import ConfigT, Schema
-from pipeline.paths import conf_dir, displayed
-from pipeline.process import run_command
-from pipeline.terminal import wrap
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

@@ -20,7 +20,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline import ConfigError
-from pipeline.paths import displayed
+from pipeline.base.paths import displayed
 
 MAX_LOADS = 20  # most loads of a file in a composition without a cycle
 _BASE_LOCK = Lock()  # Hydra has one version base for all threads

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.base.text import printable
 from pipeline.cli.default_values import committed_defaults
 from pipeline.cli.schema import TRAINING_KEYS
-from pipeline.text import printable
 
 
 def run_name(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.paths import displayed
+from pipeline.base.paths import displayed
 
 
 def located(message: str, path: Path | None) -> str:

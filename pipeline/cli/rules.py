@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.base.paths import displayed
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid
 from pipeline.cli.schema import TRAINING_KEYS, Schema
 from pipeline.cli.values import shorten
-from pipeline.paths import displayed
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
+from pipeline.base.text import printable
+from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.text import printable
-from pipeline.urls import server_url
 
 # Settings that determine the weights of a training run, in the order in its name. Add
 # a new hyperparameter at the end.

@@ -17,9 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
+from pipeline.base.paths import displayed
 from pipeline.cli.hydra_internals import header_package
 from pipeline.cli.problems import located, refuse
-from pipeline.paths import displayed
 
 HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer, UInt8
 
-from pipeline import UserError, files
+from pipeline import UserError
+from pipeline.base import files
+from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
+from pipeline.base.unsure import OOD_QUANTILE, RATIO_QUANTILE
 from pipeline.core import CLASSES, PIXELS, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
-from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
-from pipeline.unsure import OOD_QUANTILE, RATIO_QUANTILE
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import datasets
-from pipeline.call import say
-from pipeline.paths import data_dir, displayed
-from pipeline.terminal import command_line, next_steps, wrap
-from pipeline.text import table
+from pipeline.base.call import say
+from pipeline.base.paths import data_dir, displayed
+from pipeline.base.terminal import command_line, next_steps, wrap
+from pipeline.base.text import table
 
 
 @dataclass(frozen=True)

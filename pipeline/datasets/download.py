@@ -26,12 +26,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import UserError, files
-from pipeline.call import is_quiet
+from pipeline import UserError
+from pipeline.base import files
+from pipeline.base.call import is_quiet
+from pipeline.base.terminal import print_error
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets.idx import read_folder
-from pipeline.terminal import print_error
 
 RAW_FILES = (
     "train-images-idx3-ubyte",
@@ -242,7 +243,7 @@ def _download(url: str) -> bytes:
 
 
 def _receive(url: str) -> bytes:
-    from pipeline.console import show_reading  # see `terminal.status`
+    from pipeline.base.console import show_reading  # see `terminal.status`
 
     content = bytearray()
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:

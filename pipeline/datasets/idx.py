@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
+from pipeline.base.files import list_folder
 from pipeline.core import CLASSES, SIDE
 from pipeline.core.dataset import LabeledImages
-from pipeline.files import list_folder
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files, locking, plots
+from pipeline import UserError, plots
+from pipeline.base import files, locking
+from pipeline.base.terminal import print_error, status
+from pipeline.base.text import as_file_name
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
@@ -24,8 +27,6 @@ from pipeline.datasets.components import (
 from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import REGISTRY, is_name, spec
 from pipeline.datasets.statistics import Summary, class_means, describe
-from pipeline.terminal import print_error, status
-from pipeline.text import as_file_name
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.base.paths import data_dir, user_path
 from pipeline.core import CLASSES, UserError
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
@@ -20,7 +21,6 @@ from pipeline.datasets.download import (
     mnist_package,
     torchvision_mirrors,
 )
-from pipeline.paths import data_dir, user_path
 
 
 @dataclass(frozen=True)

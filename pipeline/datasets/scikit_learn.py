@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from pipeline.base.terminal import status
 from pipeline.core import SIDE
 from pipeline.core.dataset import LabeledImages
-from pipeline.terminal import status
 
 TRAINING_IMAGES = 1500
 

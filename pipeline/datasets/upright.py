@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.base.terminal import status
 from pipeline.core import SIDE
 from pipeline.core.dataset import LabeledImages
-from pipeline.terminal import status
 
 Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
 

@@ -13,12 +13,12 @@ from jaxtyping import Integer, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import WHITE
+from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.datasets import spec
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.text import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row

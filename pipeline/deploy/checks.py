@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from pipeline import UserError, neuron_name
+from pipeline.base.terminal import wrap
 from pipeline.core import CLASSES
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.terminal import wrap
 
 HEADER = 2  # bytes that a program writes before the results of the images
 

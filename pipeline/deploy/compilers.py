@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
+from pipeline.base.text import printable
 from pipeline.deploy.checks import Check, Outputs, compare, result_type
-from pipeline.text import printable
 
 PROGRAM = Path(__file__).parent / "c" / "host.c"
 # Without -Werror, which the tests add: a later compiler may have other warnings.

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError, deploy, files, neuron_name, tracking
-from pipeline.call import lasting_dir, results_dir, say
+from pipeline import UserError, deploy, neuron_name, tracking
+from pipeline.base import files
+from pipeline.base.call import lasting_dir, results_dir, say
+from pipeline.base.console import progress
+from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
-from pipeline.console import progress
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
@@ -18,9 +21,7 @@ from pipeline.model import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.sweeps.networks import read_networks
-from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
 
 MAX_INACTIVE = 10  # neurons in a message

@@ -10,7 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline import UserError, datasets, files, plots
+from pipeline import UserError, datasets, plots
+from pipeline.base import files
+from pipeline.base.terminal import counted
+from pipeline.base.text import short_repr
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
@@ -20,8 +23,6 @@ from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import ExportReport, QuantizedModel
 from pipeline.model import TrainedModel
-from pipeline.terminal import counted
-from pipeline.text import short_repr
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import UserError, files
+from pipeline import UserError
+from pipeline.base import files
+from pipeline.base.paths import displayed
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import CLASSES, PIXELS
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.paths import displayed
-from pipeline.tensors import read_tensors, write_tensors
 
 # The names of `IntegerNetwork` and of the C code, and those in the file.
 STORED_NAMES = {

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.base.paths import displayed
+from pipeline.base.terminal import counted, wrap
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.exported_network import ExportedNetwork
@@ -22,9 +24,7 @@ from pipeline.interpret import (
 from pipeline.interpret.report import BitWidthData, PageIntegers, render
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
-from pipeline.paths import displayed
 from pipeline.plots import weight_scale
-from pipeline.terminal import counted, wrap
 
 
 def render_page(

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.call import say
-from pipeline.console import new_console, progress, progress_bar
+from pipeline.base.call import say
+from pipeline.base.console import new_console, progress, progress_bar
+from pipeline.base.terminal import counted, status, wrap
+from pipeline.base.text import WIDTH, printable
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.deploy.quantized import QuantizedModel
@@ -15,8 +17,6 @@ from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
-from pipeline.terminal import counted, status, wrap
-from pipeline.text import WIDTH, printable
 
 NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline import files
+from pipeline.base import files
+from pipeline.base.terminal import counted
+from pipeline.base.text import table
 from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.sweeps.configurations import pareto_front
-from pipeline.terminal import counted
-from pipeline.text import table
 
 MARGIN = 0.01  # accuracy that the smallest network may lack
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import ConfigError, UserError, datasets, files, tracking
-from pipeline.call import lasting_dir, results_dir, say
+from pipeline import ConfigError, UserError, datasets, tracking
+from pipeline.base import files
+from pipeline.base.call import lasting_dir, results_dir, say
+from pipeline.base.errors import is_user_error
+from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.base.text import readable, short_repr, table
 from pipeline.cli import EvaluateConfig, params_of_dvc
 from pipeline.core.dataset import Dataset
-from pipeline.errors import is_user_error
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.result_files import write_results
@@ -25,9 +29,6 @@ from pipeline.model import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.paths import data_dir, displayed, store_dir
-from pipeline.terminal import command_line, counted, next_steps, status, wrap
-from pipeline.text import readable, short_repr, table
 from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from pipeline import ConfigError, UserError, images
+from pipeline.base.text import printable
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.upright import straighten
 from pipeline.images import ImageSet, PreparedImages
-from pipeline.text import printable
 
 INDEX = "-?[0-9]{1,9}"
 

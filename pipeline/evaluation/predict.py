@@ -3,8 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import UserError, datasets, files, plots
-from pipeline.call import results_dir, say
+from pipeline import UserError, datasets, plots
+from pipeline.base import files
+from pipeline.base.call import results_dir, say
+from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.terminal import (
+    command_line,
+    counted,
+    next_steps,
+    probability_bars,
+    status,
+    wrap,
+)
+from pipeline.base.text import printable
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
@@ -16,16 +27,6 @@ from pipeline.model import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.paths import data_dir, displayed, store_dir
-from pipeline.terminal import (
-    command_line,
-    counted,
-    next_steps,
-    probability_bars,
-    status,
-    wrap,
-)
-from pipeline.text import printable
 
 MAX_PLOTTED = 60  # images in preparation.png
 

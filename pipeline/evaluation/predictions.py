@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline import datasets
+from pipeline.base.text import short_repr
+from pipeline.base.unsure import TEXTS, Reason, images_of
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
-from pipeline.text import short_repr
-from pipeline.unsure import TEXTS, Reason, images_of
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
 

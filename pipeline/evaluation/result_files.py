@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import files, plots
+from pipeline import plots
+from pipeline.base import files
+from pipeline.base.paths import METRICS_FILE
+from pipeline.base.terminal import counted
+from pipeline.base.text import printable
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.paths import METRICS_FILE
 from pipeline.plots.evaluation import evaluation_scores
-from pipeline.terminal import counted
-from pipeline.text import printable
 
 MAX_MISTAKES = 24  # images in the plot
 MAX_CAPTION = 16  # characters; more would overlap

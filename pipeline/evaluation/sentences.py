@@ -3,11 +3,11 @@
 import numpy as np
 from jaxtyping import Bool
 
+from pipeline.base.terminal import counted
+from pipeline.base.unsure import TEXTS
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.terminal import counted
-from pipeline.unsure import TEXTS
 
 MAX_DESCRIBED = 3  # classes, and confusions
 

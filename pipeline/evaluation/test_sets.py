@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
+from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
 from pipeline.images import ImageSet
-from pipeline.text import printable
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 

@@ -23,15 +23,15 @@ from ray import ObjectRef, exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.base.call import say
+from pipeline.base.errors import RESUME
+from pipeline.base.paths import PACKAGE
+from pipeline.base.process import ONE_THREAD
+from pipeline.base.terminal import status, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import check_code, code, processor, torch_version
-from pipeline.errors import RESUME
 from pipeline.execution.connection import copy_sources, find_cluster
 from pipeline.execution.executor import Executor, Result, Task, failure
-from pipeline.paths import PACKAGE
-from pipeline.process import ONE_THREAD
-from pipeline.terminal import status, wrap
 
 Stored = tuple[ObjectRef[Dataset]]
 

@@ -26,9 +26,9 @@ from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from pipeline import UserError
-from pipeline.errors import RESUME
-from pipeline.paths import search_path
-from pipeline.process import limit_garbage_collection
+from pipeline.base.errors import RESUME
+from pipeline.base.paths import search_path
+from pipeline.base.process import limit_garbage_collection
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")

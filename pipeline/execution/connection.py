@@ -13,8 +13,8 @@ import threading
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.paths import PACKAGE
-from pipeline.terminal import status
+from pipeline.base.paths import PACKAGE
+from pipeline.base.terminal import status
 
 CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits 20 s
 DEFAULTS = {  # Ray's settings in the environment of this process

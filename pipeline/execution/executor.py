@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import is_user_error
+from pipeline.base.errors import is_user_error
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline import unsure
+from pipeline.base import unsure
 from pipeline.images import constants
 from pipeline.images.ink import Ink, has_uniform_border, noise_limit
 

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
-from pipeline.files import list_folder
+from pipeline.base.files import list_folder
+from pipeline.base.terminal import counted
+from pipeline.base.text import printable
 from pipeline.images.reading import FORMAT_NAMES
-from pipeline.terminal import counted
-from pipeline.text import printable
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
-from pipeline.console import progress
+from pipeline.base.console import progress
+from pipeline.base.terminal import counted
+from pipeline.base.unsure import Finding, is_blank
 from pipeline.core import SIDE
 from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
-from pipeline.terminal import counted
-from pipeline.unsure import Finding, is_blank
 
 SHAPE = (SIDE, SIDE)
 

@@ -14,8 +14,8 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pipeline import UserError
+from pipeline.base.text import printable
 from pipeline.images import constants
-from pipeline.text import printable
 
 # Pillow must not try other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from pipeline.base.terminal import counted
+from pipeline.base.unsure import is_blank
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
@@ -18,8 +20,6 @@ from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
-from pipeline.terminal import counted
-from pipeline.unsure import is_blank
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost

@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, neuron_name, plots
+from pipeline import neuron_name, plots
+from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.plots import ImageRow, diverging_colors

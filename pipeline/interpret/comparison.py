@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline import files, neuron_name, plots
+from pipeline import neuron_name, plots
+from pipeline.base import files
+from pipeline.base.text import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import render
 from pipeline.plots import diverging_colors
-from pipeline.text import table
 
 MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
 IMAGES_PER_ROW = 8  # in matches.png: four pairs

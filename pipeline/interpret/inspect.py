@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError, datasets, interpret, neuron_name, tracking
-from pipeline.call import lasting_dir, results_dir, said, say
+from pipeline.base.call import lasting_dir, results_dir, said, say
+from pipeline.base.files import atomic_folder, write_csv
+from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
+from pipeline.base.terminal import command_line, next_steps, status, wrap
+from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.files import atomic_folder, write_csv
 from pipeline.interpret import ParameterLocation, PreActivation, report
 from pipeline.model import (
     TrainedModel,
@@ -19,9 +22,6 @@ from pipeline.model import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.terminal import command_line, next_steps, status, wrap
-from pipeline.text import printable
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"

@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.terminal import wrap
+from pipeline.base.terminal import wrap
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401

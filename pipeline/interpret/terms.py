@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline import files, plots
+from pipeline import plots
+from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.pre_activation import PreActivation
 from pipeline.plots import ImageRow, color_scale, diverging_colors

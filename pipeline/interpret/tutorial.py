@@ -6,11 +6,11 @@ import numpy as np
 from scipy.special import softmax
 
 from pipeline import neuron_name
+from pipeline.base.terminal import counted
+from pipeline.base.text import table
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.pre_activation import rounded
 from pipeline.interpret.templates import render
-from pipeline.terminal import counted
-from pipeline.text import table
 
 
 def percent(fraction: float) -> str:

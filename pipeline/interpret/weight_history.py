@@ -3,12 +3,12 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from pipeline.base.terminal import wrap
+from pipeline.base.text import table
 from pipeline.core import PIXELS
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.pre_activation import rounded
-from pipeline.terminal import wrap
-from pipeline.text import table
 
 MAX_EPOCHS = 24  # in the table of a weight's history; life.csv contains all
 

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import softmax
 
+from pipeline.base.terminal import wrap
+from pipeline.base.text import table
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.pre_activation import PreActivation, rounded
-from pipeline.terminal import wrap
-from pipeline.text import table
 
 MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 

@@ -1,6 +1,6 @@
 """Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.unsure` contains the rules and their thresholds.
+`pipeline.base.unsure` contains the rules and their thresholds.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline import unsure
+from pipeline.base import unsure
+from pipeline.base.unsure import Finding, Reason
 from pipeline.datasets import ClassComponents
-from pipeline.unsure import Finding, Reason
 
 
 @dataclass(frozen=True)

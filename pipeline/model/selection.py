@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError, datasets, files
+from pipeline import UserError, datasets
+from pipeline.base import files
+from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
 from pipeline.tracking import find_training_run
 
 

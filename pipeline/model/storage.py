@@ -13,13 +13,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
+from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import tensor_shapes
-from pipeline.paths import TRAINING_FOLDER, outputs_dir
-from pipeline.tensors import read_tensors, write_tensors
 
 MAX_NETWORK_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 

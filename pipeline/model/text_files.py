@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
-from pipeline.tracking.database import FINAL
+from pipeline.tracking.store.database import FINAL
 
 
 @dataclass(frozen=True)

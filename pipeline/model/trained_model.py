@@ -12,21 +12,21 @@ import numpy as np
 from jaxtyping import Int
 
 from pipeline import UserError, datasets
-from pipeline.core.dataset import LabeledImages
-from pipeline.core.epoch import Snapshot
-from pipeline.core.network import Network, network_from, snapshot
-from pipeline.model.ood import OodDetector
-from pipeline.model.storage import Metadata, load_history, load_network
-from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
-from pipeline.paths import (
+from pipeline.base.paths import (
     CURVES_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     RUN_FILE,
     data_dir,
 )
-from pipeline.tensors import tensors_sha256
-from pipeline.text import short_repr
+from pipeline.base.tensors import tensors_sha256
+from pipeline.base.text import short_repr
+from pipeline.core.dataset import LabeledImages
+from pipeline.core.epoch import Snapshot
+from pipeline.core.network import Network, network_from, snapshot
+from pipeline.model.ood import OodDetector
+from pipeline.model.storage import Metadata, load_history, load_network
+from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
+from pipeline.base.terminal import counted
 from pipeline.plots.common import (
     diverging_colors,
     gray_pixels,
@@ -17,7 +18,6 @@ from pipeline.plots.common import (
     weight_scale,
 )
 from pipeline.plots.rows import ImageRow, image_rows
-from pipeline.terminal import counted
 
 MAX_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10

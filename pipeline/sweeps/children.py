@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
-from pipeline.tracking.tags import (
+from pipeline.tracking.store.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,

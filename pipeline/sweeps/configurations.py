@@ -9,8 +9,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from pipeline.base.text import readable
 from pipeline.sweeps.jobs import Outcome, short_name
-from pipeline.text import readable
 
 Item = TypeVar("Item")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import UserError, datasets
-from pipeline.paths import existing_folder
+from pipeline.base.paths import existing_folder
+from pipeline.base.terminal import counted
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
-from pipeline.terminal import counted
 
 COPIES = 4  # copies of the weight history: two in the worker, two in the driver
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database

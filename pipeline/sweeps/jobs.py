@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import datasets, files
+from pipeline import datasets
+from pipeline.base import files
+from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
     TRAINING_KEYS,
     Command,
@@ -25,7 +27,6 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 from pipeline.datasets import DataFile
-from pipeline.text import as_file_name, printable, short_repr
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 

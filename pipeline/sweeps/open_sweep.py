@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from pipeline.call import say
+from pipeline.base.call import say
+from pipeline.base.paths import store_dir
+from pipeline.base.terminal import status
 from pipeline.cli import SweepConfig
 from pipeline.execution.executor import Executor
-from pipeline.paths import store_dir
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import OnResult, Outcome, all_choices, common_params
@@ -17,9 +18,8 @@ from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
-from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind
+from pipeline.tracking.store.tags import KIND_TAG, SWEEP_TAG, Kind
 
 
 def record_sweep(

@@ -9,11 +9,11 @@ from datetime import timedelta
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from pipeline.console import new_console
+from pipeline.base.console import new_console
+from pipeline.base.terminal import wrap
+from pipeline.base.text import WIDTH, printable
 from pipeline.sweeps.estimate import TimeLeft
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.terminal import wrap
-from pipeline.text import WIDTH, printable
 
 MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
 

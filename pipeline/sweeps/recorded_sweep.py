@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
-from pipeline.tracking.tags import (
+from pipeline.tracking.store.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline import files
+from pipeline.base import files
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.sweeps.configurations import (
     Configuration,

@@ -6,8 +6,10 @@ It is computed from the outcomes alone; `configurations.py` groups and ranks the
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.call import say
-from pipeline.paths import displayed
+from pipeline.base.call import say
+from pipeline.base.paths import displayed
+from pipeline.base.terminal import command_line, next_steps, wrap
+from pipeline.base.text import printable, table
 from pipeline.sweeps.configurations import (
     Configuration,
     best_of,
@@ -15,8 +17,6 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
 )
 from pipeline.sweeps.jobs import Outcome
-from pipeline.terminal import command_line, next_steps, wrap
-from pipeline.text import printable, table
 
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_ROWS = 20  # in the table in the terminal

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
+from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome, all_choices
-from pipeline.text import short_repr
 from pipeline.tracking import OpenRun
-from pipeline.tracking.tags import Status
+from pipeline.tracking.store.tags import Status
 from pipeline.training.log import FIRST_METRICS
 
 MAX_REASONS = 3  # the number of reasons in an error message

@@ -7,7 +7,12 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.sweeps.jobs import ValidJob
 from pipeline.tracking import RecordedRun, tagged_runs
-from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG, Status
+from pipeline.tracking.store.tags import (
+    FINGERPRINT_TAG,
+    PROCESSOR_TAG,
+    WEIGHTS_TAG,
+    Status,
+)
 from pipeline.training.training_run import TrainingRun
 
 

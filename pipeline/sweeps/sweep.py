@@ -7,13 +7,15 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<ke
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import UserError, locking
-from pipeline.call import own_folder, say
+from pipeline import UserError
+from pipeline.base import locking
+from pipeline.base.call import own_folder, say
+from pipeline.base.locking import Level
+from pipeline.base.paths import data_dir, store_dir
+from pipeline.base.terminal import status, wrap
 from pipeline.cli import Command, SweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
-from pipeline.locking import Level
-from pipeline.paths import data_dir, store_dir
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
@@ -29,7 +31,6 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
 from pipeline.sweeps.result import SweepResult
-from pipeline.terminal import status, wrap
 from pipeline.tracking import (
     RecordedRun,
     experiment_of,

@@ -5,16 +5,16 @@ MLflow; most of its modules do not import it.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.database import (
+from pipeline.tracking.copies.mirror import mirror_run
+from pipeline.tracking.interface import OpenRun, Points, Run, viewing_hint
+from pipeline.tracking.remote import prepared_tracker
+from pipeline.tracking.selection import experiment_of, open_tracker
+from pipeline.tracking.store.database import (
     RecordedRun,
     children,
     tagged_runs,
     training_results,
 )
-from pipeline.tracking.interface import OpenRun, Points, Run, viewing_hint
-from pipeline.tracking.locks import store_lock
-from pipeline.tracking.mirror import mirror_run
-from pipeline.tracking.remote import prepared_tracker
-from pipeline.tracking.runs import find_run, find_sweep, find_training_run
-from pipeline.tracking.selection import experiment_of, open_tracker
+from pipeline.tracking.store.locks import store_lock
+from pipeline.tracking.store.runs import find_run, find_sweep, find_training_run
 from pipeline.tracking.tracker import Tracker

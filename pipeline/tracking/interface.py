@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from PIL import Image
 
-from pipeline.terminal import wrap
+from pipeline.base.terminal import wrap
 
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]

@@ -17,17 +17,18 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
-from pipeline import files
+from pipeline.base import files
 from pipeline.core import SIDE
-from pipeline.tracking import pages, provenance
-from pipeline.tracking.database import children, new_name
+from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
-from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
-from pipeline.tracking.mlflow_client import StoreClient
-from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import (
+from pipeline.tracking.store import pages
+from pipeline.tracking.store.client import StoreClient, model_outputs
+from pipeline.tracking.store.database import children, new_name
+from pipeline.tracking.store.locks import write_lock
+from pipeline.tracking.store.mlflow_internals import image_files
+from pipeline.tracking.store.sqlite import path_from_uri
+from pipeline.tracking.store.tags import (
     ENTRIES_TAG,
     ERROR_TAG,
     NOTE_TAG,
@@ -291,11 +292,6 @@ class MlflowRun(Run):
 def digest(sha256: str) -> str:
     """Return the hash of a data set as MLflow stores it: it accepts 36 characters."""
     return sha256[:32]
-
-
-def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
-    """Return the links from a run to its models."""
-    return run.outputs.model_outputs if run.outputs else []
 
 
 def _markdown(kind: str, entries: Mapping[str, str]) -> str:

@@ -11,16 +11,17 @@ from contextlib import contextmanager
 
 from mlflow import entities
 
-from pipeline import UserError, locking
-from pipeline.call import say
-from pipeline.terminal import print_error, wrap
+from pipeline import UserError
+from pipeline.base import locking
+from pipeline.base.call import say
+from pipeline.base.terminal import print_error, wrap
 from pipeline.tracking import provenance
-from pipeline.tracking.database import new_name, tagged_runs
 from pipeline.tracking.interface import OpenRun, Tags
-from pipeline.tracking.locks import run_lock, store_lock
-from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
+from pipeline.tracking.store.client import StoreClient
+from pipeline.tracking.store.database import new_name, tagged_runs
+from pipeline.tracking.store.locks import run_lock, store_lock
+from pipeline.tracking.store.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
 OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks`

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
+from pipeline.base.paths import ROOT
 from pipeline.core.fingerprint import processor, torch_version
-from pipeline.paths import ROOT
-from pipeline.tracking.tags import (
+from pipeline.tracking.store.tags import (
     COMMAND_TAG,
     COMMIT_TAG,
     DIFF_TAG,

@@ -16,15 +16,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate
 
-from pipeline.call import is_quiet
+from pipeline.base.call import is_quiet
+from pipeline.base.process import disable_telemetry
+from pipeline.base.terminal import print_error
 from pipeline.execution.companion import Companion, CompanionKilled
-from pipeline.process import disable_telemetry
-from pipeline.terminal import print_error
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.selection import experiment_of, open_tracker
-from pipeline.tracking.tags import Status
+from pipeline.tracking.store.tags import Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"

@@ -6,12 +6,12 @@ MLflow is imported when a tracker is opened, because it takes a second.
 import os
 from pathlib import Path
 
-from pipeline.call import say
-from pipeline.process import disable_telemetry
-from pipeline.terminal import status, wrap
+from pipeline.base.call import say
+from pipeline.base.process import disable_telemetry
+from pipeline.base.terminal import status, wrap
+from pipeline.base.urls import database_path, names_another_store
 from pipeline.tracking.null import NullTracker
 from pipeline.tracking.tracker import LocalTracker
-from pipeline.urls import database_path, names_another_store
 
 DEFAULT_EXPERIMENT = "digits"
 
@@ -36,8 +36,8 @@ def open_tracker(
         return NullTracker()
     disable_telemetry()
     with status("opening the store"):
-        from pipeline.tracking.mlflow_client import open_store
         from pipeline.tracking.mlflow_tracker import MlflowTracker
+        from pipeline.tracking.store.client import open_store
 
         client = open_store(store)
     if names_another_store(store):

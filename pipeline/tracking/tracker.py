@@ -14,9 +14,9 @@ from time import time_ns
 from typing import Generic, TypeVar
 
 from pipeline.tracking import provenance
+from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, Tags
-from pipeline.tracking.mirror import Mirror
-from pipeline.tracking.tags import Status
+from pipeline.tracking.store.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 

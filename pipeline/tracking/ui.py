@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from pipeline.paths import store_dir
-from pipeline.terminal import status
-from pipeline.tracking import mlflow_server, pages
-from pipeline.tracking.mlflow_client import StoreClient, open_store
-from pipeline.tracking.quiet import quiet
-from pipeline.tracking.runs import find_run
+from pipeline.base.paths import store_dir
+from pipeline.base.terminal import status
+from pipeline.base.urls import database_path, sqlite_uri
+from pipeline.tracking import mlflow_server
 from pipeline.tracking.selection import experiment_of
-from pipeline.tracking.store import artifact_root, require_store
-from pipeline.urls import database_path, sqlite_uri
+from pipeline.tracking.store import pages
+from pipeline.tracking.store.client import StoreClient, open_store
+from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.runs import find_run
+from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses it
 

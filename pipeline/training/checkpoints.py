@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files, locking
+from pipeline import UserError
+from pipeline.base import files, locking
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import snapshot

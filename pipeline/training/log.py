@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import datasets, files
+from pipeline import datasets
+from pipeline.base import files
+from pipeline.base.paths import TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
-from pipeline.paths import TRAINING_FOLDER
 from pipeline.plots import weight_images
 from pipeline.tracking import Points, RecordedRun, Run, provenance
-from pipeline.tracking.database import FINAL
-from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
+from pipeline.tracking.store.database import FINAL
+from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.call import say
-from pipeline.console import new_console, progress_bar
+from pipeline.base.call import say
+from pipeline.base.console import new_console, progress_bar
+from pipeline.base.terminal import wrap
+from pipeline.base.text import table
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
-from pipeline.terminal import wrap
-from pipeline.text import table
-from pipeline.tracking.database import FINAL
+from pipeline.tracking.store.database import FINAL
 from pipeline.training.log import describe_best
 from pipeline.training.training_run import TrainingRun
 

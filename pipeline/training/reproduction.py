@@ -15,8 +15,8 @@ from pipeline import UserError, datasets
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
 from pipeline.tracking import RecordedRun, provenance
-from pipeline.tracking.database import FINAL
-from pipeline.tracking.tags import (
+from pipeline.tracking.store.database import FINAL
+from pipeline.tracking.store.tags import (
     COMMIT_TAG,
     DIFF_TAG,
     PROCESSOR_TAG,

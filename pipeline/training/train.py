@@ -5,8 +5,17 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
-from pipeline import ConfigError, UserError, datasets, files
-from pipeline.call import own_folder, results_dir, say
+from pipeline import ConfigError, UserError, datasets
+from pipeline.base import files
+from pipeline.base.call import own_folder, results_dir, say
+from pipeline.base.paths import (
+    MODEL_FILE,
+    TRAINING_FOLDER,
+    data_dir,
+    displayed,
+    store_dir,
+)
+from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -16,14 +25,6 @@ from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.program import prepare_export
 from pipeline.model.storage import params_of
-from pipeline.paths import (
-    MODEL_FILE,
-    TRAINING_FOLDER,
-    data_dir,
-    displayed,
-    store_dir,
-)
-from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
     OpenRun,
     Tracker,
@@ -31,7 +32,7 @@ from pipeline.tracking import (
     find_training_run,
     tagged_runs,
 )
-from pipeline.tracking.tags import CHECKPOINT_TAG, REPRODUCES_TAG
+from pipeline.tracking.store.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError, files, paths
+from pipeline import UserError
+from pipeline.base import files, paths
+from pipeline.base.tensors import tensors_sha256
+from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
@@ -20,11 +23,9 @@ from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
-from pipeline.tensors import tensors_sha256
-from pipeline.text import short_repr
 from pipeline.tracking import RecordedRun
-from pipeline.tracking.database import FINAL
-from pipeline.tracking.tags import (
+from pipeline.tracking.store.database import FINAL
+from pipeline.tracking.store.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
     HOST_TAG,

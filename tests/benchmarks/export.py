@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
+from pipeline.base.text import table
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
@@ -30,7 +31,6 @@ from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.model import load_trained_model, save_model
-from pipeline.text import table
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
+from pipeline.base.text import table
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
@@ -24,7 +25,6 @@ from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.model import load_trained_model, save_model
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
-from pipeline.text import table
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"

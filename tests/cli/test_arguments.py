@@ -5,7 +5,8 @@ import shutil
 import pytest
 import yaml
 
-from pipeline import ConfigError, cli, paths
+from pipeline import ConfigError, cli
+from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.python import from_python, sweep_from_python

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, UserError, __main__, cli, paths
+from pipeline import ConfigError, UserError, __main__, cli
+from pipeline.base import paths
 from pipeline.cli.command import Flags
 from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults

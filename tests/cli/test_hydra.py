@@ -12,7 +12,8 @@ import threading
 import pytest
 import yaml
 
-from pipeline import ConfigError, cli, paths
+from pipeline import ConfigError, cli
+from pipeline.base import paths
 from pipeline.cli.arguments import parse
 from pipeline.cli.command import read_flags
 from pipeline.cli.entry import help_text

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
+from pipeline.base.files import file_sha256
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core.dataset import Dataset, LabeledImages, Split
 from pipeline.datasets import components
 from pipeline.datasets.components import (
@@ -16,8 +18,6 @@ from pipeline.datasets.components import (
     RATIO_QUANTILE,
     fit_components,
 )
-from pipeline.files import file_sha256
-from pipeline.tensors import read_tensors, write_tensors
 
 PREPARE = """
 import sys

@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
+from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
 from pipeline.datasets.statistics import describe
-from pipeline.files import file_sha256
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.base.tensors import tensors_sha256
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -14,7 +15,6 @@ from pipeline.core.network import snapshot
 from pipeline.deploy import QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.model import Metadata, TrainedModel
-from pipeline.tensors import tensors_sha256
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
+from pipeline.base.paths import MODEL_FILE
 from pipeline.deploy import list_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.report import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
-from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.networks import read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")

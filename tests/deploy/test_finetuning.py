@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipeline.base.tensors import tensors_sha256
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.finetuning import finetune
-from pipeline.tensors import tensors_sha256
 
 
 def sha256(network):

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import UserError, paths
+from pipeline import UserError
+from pipeline.base import paths
 from pipeline.execution.companion import Companion, CompanionKilled
 
 # It has no `__main__` guard: the companion must not run it again.

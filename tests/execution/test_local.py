@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import UserError, paths
+from pipeline import UserError
+from pipeline.base import paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters

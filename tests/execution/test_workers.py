@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import UserError, paths
+from pipeline import UserError
+from pipeline.base import paths
 from pipeline.execution.memory import WORKER_BYTES, choose_workers, free_memory
 from pipeline.execution.workers import DRIVER_BYTES
 

@@ -21,12 +21,12 @@ import pytest
 import yaml
 
 import pipeline.execution
+from pipeline.base.paths import MODEL_FILE
+from pipeline.base.tensors import tensors_sha256
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.model import load_network
-from pipeline.paths import MODEL_FILE
-from pipeline.tensors import tensors_sha256
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 pytestmark = pytest.mark.fault

@@ -14,8 +14,8 @@ from functools import partial
 
 import pytest
 
+from pipeline.base.files import file_sha256
 from pipeline.datasets.registry import MNIST_FILES
-from pipeline.files import file_sha256
 
 pytestmark = pytest.mark.fault
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from pipeline.base.text import printable
 from pipeline.images import list_images, preprocess, read_image
-from pipeline.text import printable
 
 
 def draw_seven(size=(200, 200), *, ink=0, paper=255):

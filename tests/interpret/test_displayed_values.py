@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pipeline import unsure
+from pipeline.base import unsure
 from pipeline.interpret import pre_activations
 from pipeline.interpret.pre_activation import rounded
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import datasets, unsure
+from pipeline import datasets
+from pipeline.base import unsure
 from pipeline.core.dataset import Split
 from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pipeline import UserError
+from pipeline.base.paths import MODEL_FILE
 from pipeline.core.network import Dense
 from pipeline.model import last_trained_model, load_trained_model
-from pipeline.paths import MODEL_FILE
 
 
 def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_project):

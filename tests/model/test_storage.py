@@ -5,11 +5,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save
 
+from pipeline.base.tensors import tensors_sha256
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_trained_model, storage
-from pipeline.tensors import tensors_sha256
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"split": "holdout", "epochs": 2})
 TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"})

@@ -16,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import ConfigError, UserError, cli, datasets, paths
+from pipeline import ConfigError, UserError, cli, datasets
+from pipeline.base import paths
 from pipeline.core.network import check_images
 from pipeline.data import data
 from pipeline.evaluate import evaluate

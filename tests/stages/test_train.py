@@ -20,8 +20,8 @@ from mlflow.exceptions import MlflowException
 from safetensors.numpy import load_file
 
 from pipeline import cli
+from pipeline.base.files import file_sha256
 from pipeline.core.fingerprint import fingerprint
-from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train

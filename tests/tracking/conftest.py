@@ -8,9 +8,9 @@ from pipeline import tracking
 from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import mirror, sync
-from pipeline.tracking.copies import _copied_runs
-from pipeline.tracking.mlflow_client import open_store
+from pipeline.tracking.copies import mirror, sync
+from pipeline.tracking.copies.copies import _copied_runs
+from pipeline.tracking.store.client import open_store
 
 
 @pytest.fixture(scope="module")

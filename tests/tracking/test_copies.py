@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import UserError, locking
+from pipeline import UserError
+from pipeline.base import locking
 from pipeline.sync import sync
-from pipeline.tracking import find_run, mirror, tagged_runs
-from pipeline.tracking.copies import Copies
-from pipeline.tracking.copying import copy_runs
-from pipeline.tracking.mlflow_client import open_store
-from pipeline.tracking.mlflow_internals import VIEW_TAG
-from pipeline.tracking.pages import VIEW
+from pipeline.tracking import find_run, tagged_runs
+from pipeline.tracking.copies import mirror
+from pipeline.tracking.copies.copies import Copies
+from pipeline.tracking.copies.copying import copy_runs
+from pipeline.tracking.store.client import open_store
+from pipeline.tracking.store.mlflow_internals import VIEW_TAG
+from pipeline.tracking.store.pages import VIEW
 
 pytestmark = pytest.mark.usefixtures("same_companion")
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")

@@ -17,8 +17,9 @@ from filelock import FileLock
 
 from pipeline.execution.companion import CompanionKilled
 from pipeline.sync import sync
-from pipeline.tracking import mirror, open_tracker, tagged_runs
-from pipeline.tracking import sync as sync_module
+from pipeline.tracking import open_tracker, tagged_runs
+from pipeline.tracking.copies import mirror
+from pipeline.tracking.copies import sync as sync_module
 
 UNREADABLE = (
     "{url} did not accept the copy: ParseError: Failed to parse experiments field: "

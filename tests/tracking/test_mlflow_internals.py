@@ -10,8 +10,9 @@ import pytest
 from mlflow import server
 from PIL import Image
 
-from pipeline.tracking import database, mlflow_internals, mlflow_server, pages
-from pipeline.tracking.store import (
+from pipeline.tracking import mlflow_server
+from pipeline.tracking.store import database, mlflow_internals, pages
+from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
     artifact_root,
     relocate_artifacts,

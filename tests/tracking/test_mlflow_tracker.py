@@ -5,10 +5,11 @@ from contextlib import suppress
 import pytest
 from PIL import Image
 
-from pipeline import UserError, locking
+from pipeline import UserError
+from pipeline.base import locking
 from pipeline.tracking import provenance
-from pipeline.tracking.locks import run_lock
-from pipeline.tracking.tags import PROJECT_TAG
+from pipeline.tracking.store.locks import run_lock
+from pipeline.tracking.store.tags import PROJECT_TAG
 
 
 @pytest.fixture

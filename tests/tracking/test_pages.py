@@ -1,8 +1,8 @@
 import re
 
 from pipeline import tracking
-from pipeline.tracking import pages
-from pipeline.tracking.store import artifact_root
+from pipeline.tracking.store import pages
+from pipeline.tracking.store.sqlite import artifact_root
 from pipeline.tracking.ui import serve_ui
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from mlflow.artifacts import load_text
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.tracking import prepared_tracker, provenance, tagged_runs
 
 

@@ -13,9 +13,9 @@ import pytest
 from pipeline import UserError, tracking
 from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import provenance, remote
-from pipeline.tracking.locks import run_lock
-from pipeline.tracking.quiet import quiet
 from pipeline.tracking.remote import RemoteTracker
+from pipeline.tracking.store.locks import run_lock
+from pipeline.tracking.store.quiet import quiet
 from pipeline.training.log import log_files
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
@@ -204,7 +204,7 @@ def test_silencing_mlflow_keeps_a_value_of_the_user(monkeypatch):
 
 
 IMPORTED_BY_THE_PROCESS = """
-from pipeline.process import disable_telemetry
+from pipeline.base.process import disable_telemetry
 disable_telemetry()
 from mlflow import telemetry
 assert telemetry.get_telemetry_client() is None
@@ -214,7 +214,7 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
 import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
-from pipeline.tracking.quiet import quiet
+from pipeline.tracking.store.quiet import quiet
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.training.log import log_files
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]

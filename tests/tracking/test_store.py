@@ -11,9 +11,9 @@ import pytest
 from mlflow.cli import cli as mlflow_cli
 
 from pipeline import UserError, tracking
-from pipeline.tracking.database import open_runs, runs_to_copy
-from pipeline.tracking.mlflow_client import open_store
-from pipeline.tracking.store import path_from_uri
+from pipeline.tracking.store.client import open_store
+from pipeline.tracking.store.database import open_runs, runs_to_copy
+from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.ui import list_page, serve_ui
 
 

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.base.files import file_sha256
 from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
-from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance
 from pipeline.training.reproduction import Original, compare

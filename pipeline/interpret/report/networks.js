@@ -225,10 +225,10 @@ function softmax(logits) {
   return powers.map((power) => power / total);
 }
 
-// Whether all pixels of an image are the same, as in pipeline/unsure.py.
+// Whether all pixels of an image are the same, as in pipeline/base/unsure.py.
 export const isBlank = (image) => image.every((level) => level === image[0]);
 
-// The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
+// The reason why a prediction is unsure, as in pipeline/base/unsure.py; "" if it is sure.
 // `exact` is the output of the network that the detector belongs to.
 export function reasonOf(model, { image, finding }, exact, probabilities = exact) {
   if (finding) return finding;

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
-from pipeline import unsure
+from pipeline.base import unsure
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from pipeline import unsure
+from pipeline.base import unsure
 from pipeline.datasets import upright
 from pipeline.images import constants
 from pipeline.interpret.analysis import Example

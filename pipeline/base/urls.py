@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.paths import store_dir
+from pipeline.base.paths import store_dir
 
 
 def is_server(uri: str) -> bool:

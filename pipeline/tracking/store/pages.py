@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pipeline.tracking import mlflow_internals
-from pipeline.tracking.tags import NOTE_TAG, PARENT_TAG
+from pipeline.tracking.store import mlflow_internals
+from pipeline.tracking.store.tags import NOTE_TAG, PARENT_TAG
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view

@@ -11,7 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files
+from pipeline import UserError
+from pipeline.base import files
 
 VERSION = 1  # the version of the file format
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.

@@ -12,20 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, entities
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import UserError, files, locking
-from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.database import open_runs
-from pipeline.tracking.locks import run_lock, write_lock
-from pipeline.tracking.quiet import quiet
-from pipeline.tracking.runs import mlflow_command
-from pipeline.tracking.store import artifact_root, require_store
-from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
-from pipeline.urls import database_path, sqlite_uri
+from pipeline import UserError
+from pipeline.base import files, locking
+from pipeline.base.urls import database_path, sqlite_uri
+from pipeline.tracking.store import mlflow_internals, pages
+from pipeline.tracking.store.database import open_runs
+from pipeline.tracking.store.locks import run_lock, write_lock
+from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.runs import mlflow_command
+from pipeline.tracking.store.sqlite import artifact_root, require_store
+from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
@@ -129,6 +130,11 @@ def open_store(store: Path) -> StoreClient:
             _create(database)
         require_store(store)
         return StoreClient(store)
+
+
+def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
+    """Return the links from a run to its models."""
+    return run.outputs.model_outputs if run.outputs else []
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline import UserError
-from pipeline.call import say
-from pipeline.text import WIDTH, printable
+from pipeline.base.call import say
+from pipeline.base.text import WIDTH, printable
 
 STDERR = 2  # the file descriptor
 
@@ -113,7 +113,7 @@ def status(text: str) -> Iterator[None]:
 
     The step must not show another status line or a progress bar.
     """
-    from pipeline.console import escape, new_console  # 25 ms, which --help saves
+    from pipeline.base.console import escape, new_console  # 25 ms, which --help saves
 
     console = new_console()
     if not console.is_terminal or console.quiet:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
-from pipeline.tracking.store import open_database, path_from_uri
-from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
-from pipeline.urls import database_path
+from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.urls import database_path
+from pipeline.tracking.store.sqlite import open_database, path_from_uri
+from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
 
 # The names of the scores of the trained network on its training images start with this.
 # MLflow sorts the sections of charts by name, so these bars follow the learning curves.

@@ -10,14 +10,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from pipeline import UserError
-from pipeline.tracking.database import (
+from pipeline.base.urls import database_path, is_server, sqlite_uri
+from pipeline.tracking.store.database import (
     RecordedRun,
     children,
     named_runs,
     training_results,
 )
-from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
-from pipeline.urls import database_path, is_server, sqlite_uri
+from pipeline.tracking.store.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 
 MAX_LISTED = 10  # runs that a name matches
 SERVER_SECONDS = 3  # the wait for a server

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import UserError
-from pipeline.call import prepare_replacement
-from pipeline.locking import Level, lock
-from pipeline.text import printable, readable
+from pipeline.base.call import prepare_replacement
+from pipeline.base.locking import Level, lock
+from pipeline.base.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # In the names of hidden files next to a result: no user's file has such a name.
@@ -60,7 +60,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If there is a file at `path`, or a user named this folder and it
-            contains other files; see `pipeline.call_folder`.
+            contains other files; see `pipeline.base.call_folder`.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")

@@ -17,16 +17,24 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
-from pipeline.text import printable
-from pipeline.tracking import pages
-from pipeline.tracking.copying import CopyStatus, copy_runs
-from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
-from pipeline.tracking.locks import server_lock
-from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
-from pipeline.tracking.quiet import quiet
-from pipeline.tracking.runs import find_run
-from pipeline.tracking.sender import Sender, recorded_content
-from pipeline.tracking.tags import (
+from pipeline.base.text import printable
+from pipeline.tracking.copies.copying import CopyStatus, copy_runs
+from pipeline.tracking.copies.sender import Sender, recorded_content
+from pipeline.tracking.store import pages
+from pipeline.tracking.store.client import (
+    StoreClient,
+    complete_experiment,
+    open_store,
+)
+from pipeline.tracking.store.database import (
+    RecordedRun,
+    named_runs,
+    runs_to_copy,
+)
+from pipeline.tracking.store.locks import server_lock
+from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.runs import find_run
+from pipeline.tracking.store.tags import (
     COPY_TAG,
     ENTRIES_TAG,
     NOTE_TAG,

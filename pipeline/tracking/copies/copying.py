@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
-from pipeline.console import progress
-from pipeline.tracking.database import RecordedRun, runs_to_copy
-from pipeline.tracking.tags import PARENT_TAG
+from pipeline.base.console import progress
+from pipeline.tracking.store.database import RecordedRun, runs_to_copy
+from pipeline.tracking.store.tags import PARENT_TAG
 
 
 class CopyStatus(NamedTuple):

@@ -1,4 +1,4 @@
-"""The locks of a store and of its open runs; `pipeline.locking` sets their order.
+"""The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
 The process that records a run holds the run's lock until the run is closed, and the
 operating system releases the lock when this process ends. So a run that is RUNNING and
@@ -11,9 +11,9 @@ lock then holds a new file.
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pipeline import locking
-from pipeline.locking import Level
-from pipeline.urls import database_path
+from pipeline.base import locking
+from pipeline.base.locking import Level
+from pipeline.base.urls import database_path
 
 
 def store_lock(store: Path) -> AbstractContextManager[None]:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.call import say, warn
+from pipeline.base.call import say, warn
+from pipeline.base.terminal import command_line, status, wrap
+from pipeline.base.text import printable
 from pipeline.execution.companion import Companion, CompanionKilled
-from pipeline.terminal import command_line, status, wrap
-from pipeline.text import printable
 
 FINISH_SECONDS = 15  # the longest delay of the end of a command
 ANSWER_SECONDS = 1  # earlier, it stops waiting for another process that copies
@@ -27,7 +27,7 @@ START_SECONDS = 2  # the process starts after PyTorch and MLflow are imported
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 COPIER = "the process that copies it"
-COPIES = "pipeline.tracking.copies"  # this module imports MLflow
+COPIES = "pipeline.tracking.copies.copies"  # this module imports MLflow
 
 
 class Mirror:

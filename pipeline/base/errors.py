@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.paths import outputs_dir, store_dir
+from pipeline.base.paths import outputs_dir, store_dir
 
 # What the system lacks: space on a disk or the right to write to it, open files,
 # memory or processes.

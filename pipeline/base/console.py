@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from http.client import HTTPResponse
 from typing import Any, BinaryIO, TypeVar
 
-from pipeline.call import is_quiet
-from pipeline.text import printable
+from pipeline.base.call import is_quiet
+from pipeline.base.text import printable
 
 _state = random.getstate()
 try:  # Rich draws random numbers, but a caller may have seeded the generator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import ConfigError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent  # the folder of a clone
 # The folder of a training run: in outputs/ and in the artifacts of its run. In a sweep
 # with tracking=none, it is in the job's folder, which is in the sweep's folder.

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.base.call import say
+from pipeline.base.paths import store_dir
+from pipeline.base.terminal import wrap
 from pipeline.execution.companion import Companion
-from pipeline.paths import store_dir
-from pipeline.terminal import wrap
-from pipeline.tracking.copying import CopyStatus, copy_runs
-from pipeline.tracking.database import RecordedRun, runs_to_copy
-from pipeline.tracking.locks import server_lock, store_lock
-from pipeline.tracking.mirror import call_copies, import_copies
-from pipeline.tracking.runs import MAX_LISTED, find_run
-from pipeline.tracking.store import require_store
+from pipeline.tracking.copies.copying import CopyStatus, copy_runs
+from pipeline.tracking.copies.mirror import call_copies, import_copies
+from pipeline.tracking.store.database import RecordedRun, runs_to_copy
+from pipeline.tracking.store.locks import server_lock, store_lock
+from pipeline.tracking.store.runs import MAX_LISTED, find_run
+from pipeline.tracking.store.sqlite import require_store
 
 COPIER = "the process that copies the runs"
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.paths import existing_folder, outputs_dir, user_path
+from pipeline.base.paths import existing_folder, outputs_dir, user_path
 
 # In a folder of a call: the stage that wrote it, and what it contains.
 RECORD = ".files.json"

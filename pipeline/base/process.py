@@ -13,9 +13,9 @@ from contextlib import suppress
 from types import FrameType
 
 from pipeline import ConfigError, UserError
-from pipeline.call import warnings_last
-from pipeline.errors import AGAIN, is_user_error, remedy
-from pipeline.terminal import check_output, print_error
+from pipeline.base.call import warnings_last
+from pipeline.base.errors import AGAIN, is_user_error, remedy
+from pipeline.base.terminal import check_output, print_error
 
 # One thread for PyTorch, which then gives the same sums on any number of cores, and for
 # NumPy, whose threads wait for each other on busy cores: 30 s instead of 4 s.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.call_folder import check_content, checked_folder, write_record
-from pipeline.paths import outputs_dir
+from pipeline.base.call_folder import check_content, checked_folder, write_record
+from pipeline.base.paths import outputs_dir
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 _stage: ContextVar[str | None] = ContextVar("stage", default=None)

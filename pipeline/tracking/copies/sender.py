@@ -15,12 +15,11 @@ from typing import TypeVar
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric
 
-from pipeline.tracking.database import RecordedRun, metric_points
-from pipeline.tracking.mlflow_client import StoreClient
-from pipeline.tracking.mlflow_internals import VIEW_TAG
-from pipeline.tracking.mlflow_run import model_outputs
-from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
+from pipeline.tracking.store.client import StoreClient, model_outputs
+from pipeline.tracking.store.database import RecordedRun, metric_points
+from pipeline.tracking.store.mlflow_internals import VIEW_TAG
+from pipeline.tracking.store.sqlite import path_from_uri
+from pipeline.tracking.store.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete

@@ -1,6 +1,6 @@
 """The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
 
-`database.py` reads the runs, and `mlflow_client.py` writes. A store that was moved or
+`database.py` reads the runs, and `client.py` writes. A store that was moved or
 copied is updated when its database is opened. MLflow is not imported.
 """
 
@@ -14,9 +14,9 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
-from pipeline.call import say
-from pipeline.tracking.locks import write_lock
-from pipeline.urls import database_path
+from pipeline.base.call import say
+from pipeline.base.urls import database_path
+from pipeline.tracking.store.locks import write_lock
 
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import mlflow  # noqa: F401  sets the levels of its loggers
 
-from pipeline.process import disable_telemetry
+from pipeline.base.process import disable_telemetry
 
 LOGGERS = ("mlflow", "alembic")  # they log every error that they also raise
 _lock = threading.Lock()
