@@ -153,7 +153,8 @@ def log_details(
     """
     run.log_model(network, exported, metrics, dataset)
     run.log_points(statistics)
-    run.add_links({"weights": run.link("images of the weights", "model-metrics")})
+    title = "learning curves and images of the weights"
+    run.add_links({"curves": run.link(title, "model-metrics")})
 
 
 def log_comparison(run: Run, is_equal: bool) -> None:

@@ -59,7 +59,7 @@ def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
 
 def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     page.goto(ui.address)
-    page.get_by_role("button", name="Best networks first").wait_for()
+    page.get_by_role("button", name="Newest first").wait_for()
     page.get_by_text("hidden=20 seed=1").wait_for()
     expected = ["val/accuracy", "hidden", "seed", "lr"]
     headings = page.locator("[role=columnheader]")
@@ -96,7 +96,7 @@ def test_the_links_of_a_description_are_visible_without_show_more(ui, page, reco
     run = f"{ui.address.partition('#')[0]}#/experiments/1/runs/{recorded.info.run_id}"
     page.goto(f"{run}?workflowType=machine_learning")
     more = page.get_by_role("button", name="Expand description").bounding_box()
-    for name in ("learning curves", "history.csv", "images of the weights"):
+    for name in ("learning curves and images of the weights", "history.csv"):
         box = page.get_by_role("link", name=name).bounding_box()
         assert box["y"] + box["height"] < more["y"]
 

@@ -13,7 +13,7 @@ from pipeline.tracking.store.tags import NOTE_TAG, PARENT_TAG
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
-NAME = {"attributes.`Run Name`": 215}  # columns and their widths in pixels
+NAME = {"attributes.`Run Name`": 255}  # columns and their widths in pixels
 ACCURACY = {"metrics.`val/accuracy`": 105}
 DURATION = {"duration": 80}
 COLUMNS = {  # the columns of the saved view
@@ -27,6 +27,8 @@ COLUMNS = {  # the columns of the saved view
     **DURATION,
 }
 PARAM_WIDTH = 90  # pixels of a column with a swept setting
+# The UI shows the children of a sweep below it only in this order.
+NEWEST_FIRST = {"orderByKey": "attributes.start_time", "orderByAsc": False}
 BEST_FIRST = {"orderByKey": "metrics.`val/accuracy`", "orderByAsc": False}
 
 
@@ -112,11 +114,11 @@ def move_links(text: str, before: str, after: str) -> str:
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of an experiment: its note, and the saved view of its runs."""
-    view = BEST_FIRST | _columns(COLUMNS)
-    value = mlflow_internals.saved_view("Best networks first", view)
+    view = NEWEST_FIRST | _columns(COLUMNS)
+    value = mlflow_internals.saved_view("Newest first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
     # The UI shows one line; its start page shows only the first words.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = f"Trained networks, sorted by validation accuracy. {link} {hint}"
+    note = f"Trained networks, newest first; + shows those of a sweep. {link} {hint}"
     return {**tags, NOTE_TAG: note}
