@@ -1,7 +1,7 @@
 """The integers of exported networks for `interpret`: its page and its worksheets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from pipeline.interpret import (
     IntegerSum,
     ModelAnalysis,
     PreActivation,
-    QuantizedPreActivation,
     Shift,
 )
 from pipeline.interpret.report import BitWidthData, PageIntegers, render
@@ -73,7 +72,7 @@ def add_exported_integers(
     trained: TrainedModel,
     folder: Path,
     command: str,
-) -> tuple[dict[str, QuantizedPreActivation], str]:
+) -> tuple[dict[str, PreActivation], str]:
     """Add the integers of an export to the sums of a network for an image.
 
     Args:
@@ -108,7 +107,7 @@ def add_integers(
     sums: Mapping[str, PreActivation],
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
-) -> dict[str, QuantizedPreActivation]:
+) -> dict[str, PreActivation]:
     """Return the sums of `pre_activations` in floats and in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
@@ -131,5 +130,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = QuantizedPreActivation(**vars(in_floats), integers=integers)
+        both[name] = replace(in_floats, integers=integers)
     return both

@@ -14,11 +14,11 @@ from pipeline.interpret.names import (
     parse_neurons,
     parse_parameter,
 )
-from pipeline.interpret.pre_activation import PreActivation, pre_activations
-from pipeline.interpret.quantized_sum import (
+from pipeline.interpret.pre_activation import (
     IntegerSum,
-    QuantizedPreActivation,
+    PreActivation,
     Shift,
+    pre_activations,
 )
 from pipeline.interpret.terms import term_images, write_terms
 from pipeline.interpret.tutorial import render_tutorial
