@@ -56,8 +56,8 @@ class PageIntegers:
 
     data: BitWidthData
     predictions: Int[np.ndarray, " m"]  # for all test images
-    # The arrays of `IntegerNetwork` in deploy/integers.py, its units, and the hidden
-    # outputs for test images, by a name such as 8bit.weights_1.
+    # The arrays and units of `IntegerNetwork` in deploy/integer_network.py, and the
+    # hidden outputs for test images, by a name such as 8bit.weights_1.
     tensors: dict[str, np.ndarray]
 
 
