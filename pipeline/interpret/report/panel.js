@@ -76,7 +76,7 @@ export const panel = {
 };
 
 // The displayed terms of a sum, largest first; with the rest, they add up exactly.
-export function termsOf(layer, neuron, values, count) {
+function termsOf(layer, neuron, values, count) {
   const terms = [...values.keys()].filter((input) => values[input]).map((input) => {
     const weight = network().parameter(layer, input, neuron);
     return { input, weight, value: values[input], product: weight * values[input] };
