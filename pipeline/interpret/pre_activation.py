@@ -1,7 +1,7 @@
 """The sum that a neuron computes for an image, with all its terms.
 
-`worksheet` prints it, and `terms` writes it to files. A network in integers computes
-the same sum with integers, which `deploy` adds.
+`worksheet` prints it, and `worksheet_files` writes it to files. A network in integers
+computes the same sum with integers, which `deploy` adds.
 """
 
 from dataclasses import dataclass
