@@ -12,8 +12,8 @@ from pipeline.base.paths import displayed
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import CLASSES, PIXELS
 from pipeline.deploy.bit_widths import BIT_WIDTHS
-from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantized import QuantizedModel
+from pipeline.deploy.integer_network import IntegerNetwork
+from pipeline.deploy.quantized_model import QuantizedModel
 
 # The names of `IntegerNetwork` and of the C code, and those in the file.
 STORED_NAMES = {

@@ -1,7 +1,7 @@
 """Converts a trained network to integers.
 
-c/number_format.txt has the formulas, which use shifts but no divisions; `integers.py`
-computes them, and `bit_widths.py` rounds the weights of layer 1.
+c/number_format.txt has the formulas, which use shifts but no divisions;
+`integer_network.py` computes them, and `bit_widths.py` rounds the weights of layer 1.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline import WHITE, UserError, neuron_name
 from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.bit_widths import BIT_WIDTHS, round_half_up
-from pipeline.deploy.integers import LIMIT, IntegerNetwork
+from pipeline.deploy.integer_network import LIMIT, IntegerNetwork
 
 
 def quantize(

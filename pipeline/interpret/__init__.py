@@ -1,6 +1,15 @@
 """What happens inside a network: its neurons, their sums, and comparisons of networks.
 
-The modules compute, format and draw; `report` renders the interactive page.
+`inspect` is the command. For each question, some modules compute, and others print the
+answer and write its files:
+
+- the whole network: `analysis` with `measurements`; `tutorial`, `analysis_files`, and
+  `report`, which renders the interactive page
+- `neuron=`: `pre_activation`; `worksheet` with `integer_worksheet`, `worksheet_files`
+- `weight=`: `names`; `weight_history`
+- `against=`: `alignment`; `comparison`
+
+`templates` fills in the text files next to these modules.
 """
 
 from pipeline.interpret.alignment import NetworkComparison
@@ -14,13 +23,13 @@ from pipeline.interpret.names import (
     parse_neurons,
     parse_parameter,
 )
-from pipeline.interpret.pre_activation import PreActivation, pre_activations
-from pipeline.interpret.quantized_sum import (
+from pipeline.interpret.pre_activation import (
     IntegerSum,
-    QuantizedPreActivation,
+    PreActivation,
     Shift,
+    pre_activations,
 )
-from pipeline.interpret.terms import term_images, write_terms
 from pipeline.interpret.tutorial import render_tutorial
 from pipeline.interpret.weight_history import describe_history, describe_pixel
 from pipeline.interpret.worksheet import worksheets
+from pipeline.interpret.worksheet_files import term_images, write_terms

@@ -1,42 +1,88 @@
-"""The sum that a neuron computes, and how it is printed; `worksheet` arranges the text.
+"""The sum that a neuron computes for an image, with all its terms.
 
-All numbers are rounded before they are added. The row `rest` of a sum includes the
-rounding error, so a reader who adds the printed numbers gets the printed sum.
+`worksheet` prints it, and `worksheet_files` writes it to files. A network in integers
+computes the same sum with integers, which `deploy` adds.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
-from pipeline import neuron_name
-from pipeline.core import PIXELS, SIDE
+from pipeline import WHITE, neuron_name
+from pipeline.core import PIXELS
 from pipeline.core.network import Network
-from pipeline.datasets import DatasetSpec
 from pipeline.interpret.names import ParameterLocation
+
+EXACT = Context(prec=400, rounding=ROUND_HALF_UP)  # enough digits for every float
 
 
 def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
-    """Round a value to a `Decimal`; sums of decimals are exact."""
-    return Decimal(f"{value:z.{decimals}f}")  # z: never -0.0000
+    """Round to the nearest decimal number, and halves away from zero.
+
+    `rounded` in display.js does the same. Sums of decimal numbers are exact.
+    """
+    result = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=EXACT)
+    return result or abs(result)  # never -0.0000
+
+
+def significant(value: float | Decimal) -> Decimal:
+    """Round a value to 8 significant digits."""
+    return Decimal(f"{value:.7e}")
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How a sum of layer 1 becomes the output of its neuron in integers."""
+
+    n: int  # the sum is divided by 2^n
+    half: int  # half of 2^n, which is added first
+    shifted: int  # the result
+    output: int  # the result after the clamp
+
+
+@dataclass(frozen=True)
+class IntegerSum:
+    """The sum that a neuron computes in integers, as the C code of `export` does."""
+
+    weights: Int64[np.ndarray, " inputs"]
+    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
+    bias: int
+    scale: float  # the scale of a weight in layer 1, of the sum in layer 2
+    shift: Shift | None  # None in layer 2
+
+    @property
+    def terms(self) -> Int64[np.ndarray, " inputs"]:
+        """The products of weights and inputs."""
+        return np.asarray(self.weights * self.inputs)
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return int(self.terms.sum()) + self.bias
+
+    @property
+    def unit(self) -> Decimal:
+        """What a sum of 1 represents, as it is printed."""
+        scale = significant(self.scale)
+        return scale if self.shift is None else significant(scale / WHITE)
+
+    def value(self, integer: int) -> Decimal:
+        """Return what an integer of the sum represents, rounded."""
+        return rounded(integer * self.unit)
 
 
 @dataclass(frozen=True)
 class PreActivation:
-    """The sum that a neuron computes for an image: weights · inputs + bias.
-
-    `QuantizedPreActivation` has the same methods, and adds the integers to their
-    results.
-    """
+    """The sum that a neuron computes for an image: weights · inputs + bias."""
 
     layer: int  # 1: hidden, 2: one neuron for each class
     neuron: int  # its index in the layer, from 0
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
+    integers: IntegerSum | None = None  # the same sum in integers, for comparison
 
     @property
     def name(self) -> str:
@@ -52,9 +98,28 @@ class PreActivation:
         return [neuron_name(1, k) for k in inputs]
 
     @property
+    def term_names(self) -> list[str]:
+        """The products in letters: M and X for pixels, W and N for neurons."""
+        m, x = ("M", "X") if self.layer == 1 else ("W", "N1")
+        return [f"{m}{n}·{x}{n}" for n in range(1, len(self.weights) + 1)]
+
+    @property
     def terms(self) -> Float[np.ndarray, " inputs"]:
         """The products of weights and inputs."""
         return np.asarray(self.weights * self.inputs)
+
+    @property
+    def sizes(self) -> Float[np.ndarray, " inputs"]:
+        """The absolute values of the terms, which determine their order.
+
+        With integers, it is the larger one of both: after fine-tuning, a term can be 0
+        in only one of them.
+        """
+        sizes = np.abs(self.terms)
+        if self.integers is not None:
+            represented = self.integers.terms * float(self.integers.unit)
+            sizes = np.maximum(sizes, np.abs(represented))
+        return np.asarray(sizes)
 
     @property
     def main_weight(self) -> ParameterLocation:
@@ -71,105 +136,6 @@ class PreActivation:
     def relu(self) -> float:
         """The sum after ReLU: the output of a neuron of layer 1."""
         return max(0.0, self.total)
-
-    @property
-    def term_names(self) -> list[str]:
-        """The products in letters: M and X for pixels, W and N for neurons."""
-        m, x = ("M", "X") if self.layer == 1 else ("W", "N1")
-        return [f"{m}{n}·{x}{n}" for n in range(1, len(self.weights) + 1)]
-
-    @property
-    def sizes(self) -> Float[np.ndarray, " inputs"]:
-        """The absolute values of the terms, which determine their order."""
-        return np.asarray(np.abs(self.terms))
-
-    @property
-    def title(self) -> str:
-        """What the title of the worksheet adds to the name of the neuron."""
-        return ""
-
-    def columns(self, displayed: Sequence[int]) -> dict[str, list[str]]:
-        """Return the columns of a sum by heading, with the largest terms."""
-        names = ["rest", "C", "y"] if self.layer == 1 else ["rest", "bias", "z"]
-        terms = [rounded(self.terms[k]) for k in displayed]
-        weights = [f"{rounded(self.weights[k]):,}" for k in displayed]
-        inputs = [f"{rounded(self.inputs[k]):,}" for k in displayed]
-        return {
-            "term": [*(self.term_names[k] for k in displayed), *names],
-            "weight": [*weights, "", "", ""],
-            "x pixel" if self.layer == 1 else "x neuron": [*inputs, "", "", ""],
-            "= product": with_rest(terms, rounded(self.bias), rounded(self.total)),
-        }
-
-    def remarks(self, displayed: Sequence[int], others: str) -> dict[str, list[str]]:
-        """Return a last column with notes on the rows; `others` is about the rest."""
-        places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
-        places = places if self.layer == 1 else [""] * len(displayed)
-        return {"": [*places, others, "", "the sum"]}
-
-    def steps(self, others: str) -> list[str]:
-        """Return the lines after the table, from the sum to the output."""
-        if self.layer == 2:
-            return []
-        state = "active" if self.total > 0 else "not active"
-        relu = f"{self.name} = max(0, y) = {rounded(self.relu):,}"
-        return [f"ReLU: {relu}; the neuron is {state}"]
-
-    def term_rows(self) -> list[dict[str, Any]]:
-        """Return all terms, unrounded, with the bias as a term with input 1."""
-        weights = [*self.weights.tolist(), self.bias]
-        inputs = [*self.inputs.tolist(), 1.0]
-        names = [*self.input_names, "bias"]
-        return [
-            {"neuron": self.name, "input": name, "weight": weight}
-            | {"value": value, "product": weight * value}
-            for name, weight, value in zip(names, weights, inputs, strict=True)
-        ]
-
-    @classmethod
-    def softmax_columns(
-        cls,
-        logits: "Sequence[PreActivation]",
-        rounded_logits: Sequence[Decimal],
-        shares: Sequence[str],
-    ) -> dict[str, list[str]]:
-        """Return the columns from the logits to the prediction, by heading.
-
-        Args:
-            logits: The sums of layer 2.
-            rounded_logits: Their values.
-            shares: The probabilities and their sum, as texts.
-        """
-        largest = max(rounded_logits)
-        powers = [rounded(np.exp(float(z - largest)), 6) for z in rounded_logits]
-        first = int(np.argmax([each.total for each in logits]))
-        return {
-            "e^(z - max)": [f"{power}" for power in (*powers, sum(powers))],
-            "probability": [*shares],
-            "": ["the prediction" if k == first else "" for k in range(len(shares))],
-        }
-
-    @classmethod
-    def softmax_note(cls, spec: DatasetSpec) -> str:
-        """Return what else to say about the prediction."""
-        return ""
-
-    @classmethod
-    def notes(cls, layers: set[int]) -> str:
-        """Return notes on the worksheets of neurons of these layers."""
-        return ""
-
-
-def with_rest(
-    terms: Sequence[int | Decimal],
-    bias: int | Decimal,
-    total: int | Decimal,
-    *,
-    sign: str = "-",
-) -> list[str]:
-    """Format terms of a sum, the sum of all other terms, the bias, and the sum."""
-    values = [*terms, total - bias - sum(terms), bias, total]
-    return [f"{value:{sign},}" for value in values]
 
 
 def pre_activations(

@@ -1,7 +1,8 @@
 """Tables that show the calculations for one image; the printed numbers add up exactly.
 
-The sums say what is in the tables: those of `pre_activation` in floating point, and
-those of `quantized_sum` in integers, too.
+All numbers are rounded before they are added. The row `rest` of a sum includes the
+rounding error, so a reader who adds the printed numbers gets the printed sum. If a sum
+is known in integers, too, `integer_worksheet` adds columns and steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,15 @@ from scipy.special import softmax
 
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
+from pipeline.core import SIDE
 from pipeline.datasets import DatasetSpec
+from pipeline.interpret.integer_worksheet import (
+    integer_columns,
+    integer_logits,
+    integer_steps,
+)
 from pipeline.interpret.pre_activation import PreActivation, rounded
+from pipeline.interpret.templates import render
 
 MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
@@ -24,20 +32,22 @@ def worksheets(
 ) -> str:
     """Return worksheets of neurons and, if needed, of the prediction, with notes."""
     selected = [sums[name] for name in neurons]
+    layers = {neuron.layer for neuron in selected}
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
-    if any(neuron.layer == 2 for neuron in selected):
+    if 2 in layers:
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
         parts.append(softmax_worksheet(logits, spec))
-    return "\n\n".join([*parts, notes(selected)])
+    has_integers = selected[0].integers is not None
+    notes = render("worksheet.txt", layers=layers, has_integers=has_integers)
+    return "\n\n".join([*parts, notes])
 
 
-def formula(pre_activation: PreActivation) -> str:
+def formula(p: PreActivation) -> str:
     """Return the formula of the sum, in symbols."""
-    terms = pre_activation.term_names
+    terms = p.term_names
     if len(terms) > 3:
         terms = [*terms[:2], "...", terms[-1]]
-    result = "C = y" if pre_activation.layer == 1 else "bias = z"
-    return " + ".join([*terms, result])
+    return " + ".join([*terms, "C = y" if p.layer == 1 else "bias = z"])
 
 
 def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
@@ -46,17 +56,41 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     displayed = [int(k) for k in order if p.sizes[k]]
     zeros = int((p.sizes == 0).sum())
     smaller = len(p.sizes) - zeros - len(displayed)
-    others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    label = "" if p.layer == 1 else f", for {spec.title(p.neuron)}"
-    columns = p.columns(displayed) | p.remarks(displayed, others)
-    lines = [
-        f"{p.name}: neuron {p.neuron + 1} of layer {p.layer}{label}{p.title}",
-        formula(p),
-        _explain_names(p),
-        table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),
-        *p.steps(others),
-    ]
-    return "\n".join(lines)
+    rest = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
+    title = f"{p.name}: neuron {p.neuron + 1} of layer {p.layer}"
+    title += "" if p.layer == 1 else f", for {spec.title(p.neuron)}"
+    columns, steps = sum_columns(p, displayed), []
+    if p.integers is not None:  # there is no space for remarks
+        title += ", in floating point and in integers"
+        columns |= integer_columns(p, p.integers, displayed)
+        steps = [f"rest   {rest}", *integer_steps(p, p.integers)]
+    else:
+        places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
+        places = places if p.layer == 1 else [""] * len(displayed)
+        columns[""] = [*places, rest, "", "the sum"]
+        if p.layer == 1:
+            state = "active" if p.total > 0 else "not active"
+            relu = f"{p.name} = max(0, y) = {rounded(p.relu):,}"
+            steps = [f"ReLU: {relu}; the neuron is {state}"]
+    rows = zip(*columns.values(), strict=True)
+    grid = table([*columns], rows, left=["term", ""])
+    return "\n".join([title, formula(p), _explain_names(p), grid, *steps])
+
+
+def sum_columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
+    """Return the columns of a sum by heading, with the largest terms."""
+    terms = [rounded(p.terms[k]) for k in displayed]
+    bias, total = rounded(p.bias), rounded(p.total)
+    products = [*terms, total - bias - sum(terms), bias, total]
+    names = ["rest", "C", "y"] if p.layer == 1 else ["rest", "bias", "z"]
+    weights = [f"{rounded(p.weights[k]):,}" for k in displayed]
+    inputs = [f"{rounded(p.inputs[k]):,}" for k in displayed]
+    return {
+        "term": [*(p.term_names[k] for k in displayed), *names],
+        "weight": [*weights, "", "", ""],
+        "x pixel" if p.layer == 1 else "x neuron": [*inputs, "", "", ""],
+        "= product": [f"{product:,}" for product in products],
+    }
 
 
 def _explain_names(p: PreActivation) -> str:
@@ -70,31 +104,38 @@ def _explain_names(p: PreActivation) -> str:
     )
 
 
-def notes(pre_activations: Sequence[PreActivation]) -> str:
-    """Return notes for the reader of the worksheets."""
-    layers = {p.layer for p in pre_activations}
-    text = "Each product is computed before its factors are rounded."
-    return type(pre_activations[0]).notes(layers) + text
-
-
 def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    exact, kind = np.array([each.total for each in logits]), type(logits[0])
+    exact = np.array([each.total for each in logits])
     z, shares = [*map(rounded, exact)], probabilities(exact)
-    texts = [f"{share}%" for share in (*shares, sum(shares))]
     columns = {
         spec.noun: [*spec.class_names, "sum"],
         "neuron": [*(each.name for each in logits), ""],
         "z": [*(f"{value:,}" for value in z), ""],
-        **kind.softmax_columns(logits, z, texts),
     }
+    probability = [f"{share}%" for share in (*shares, sum(shares))]
     text = (
         f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
+    integers = [each.integers for each in logits if each.integers is not None]
+    if integers:  # there is no space for the powers
+        columns["probability"] = probability
+        columns |= integer_logits(integers, z, predicted=int(exact.argmax()))
+        text += (
+            f" In integers, the prediction is the {spec.noun} with the highest logit; "
+            "of equal logits, the first."
+        )
+    else:
+        powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
+        columns["e^(z - max)"] = [f"{power}" for power in (*powers, sum(powers))]
+        columns["probability"] = probability
+        marks = [""] * len(probability)
+        marks[int(exact.argmax())] = "the prediction"
+        columns[""] = marks
     rows = zip(*columns.values(), strict=True)
     grid = table([*columns], rows, left=[spec.noun, "neuron", "prediction", ""])
-    return f"{wrap(text + kind.softmax_note(spec), indent=0)}\n{grid}"
+    return f"{wrap(text, indent=0)}\n{grid}"
 
 
 def probabilities(logits: Float[np.ndarray, "10"]) -> list[Decimal]:

@@ -1,7 +1,7 @@
 """The printed numbers are read again and recomputed with integers and decimals."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import pytest
@@ -18,6 +18,11 @@ NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:E-\d+)?")
 
 def numbers(text):
     return [Decimal(number.replace(",", "")) for number in NUMBER.findall(text)]
+
+
+def nearest(value):
+    """The value with four decimals."""
+    return value.quantize(Decimal("0.0001"), ROUND_HALF_UP)
 
 
 def sums_of(model, image):
@@ -61,7 +66,7 @@ def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
     hidden = []
     for _, (*_, (z, total, difference)), (scale, comparison, *others) in results:
         unit = scale[-1]
-        value = Decimal(f"{total * unit:z.4f}")
+        value = nearest(total * unit)
         assert comparison == [total, unit, value, value, z, difference]
         assert value - z == difference
         if not others:
@@ -73,7 +78,7 @@ def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
         assert (r, n) == (r_again, n_again) and shifted == (positive + r) // 2**n
         h = min(Decimal(255), shifted)
         assert clamp[:3] == [255, shifted, h]
-        value = Decimal(f"{h * 2**n * unit:z.4f}")
+        value = nearest(h * 2**n * unit)
         assert output == [h, 2, n, unit, value, 0, max(Decimal(0), z)]
         assert last == [value, output[-1], value - output[-1]]
         hidden.append(int(h))

@@ -42,6 +42,17 @@ def decimals(value, digits=4):
     return f"{rounded(float(value), digits):,}".replace("-", MINUS)
 
 
+def test_the_page_rounds_numbers_as_python_does(page):
+    halves = [0.03125, -0.03125, 0.09375, 2.5, -1.00005, 1.00015, 1234.56785]
+    values = [*halves, 0.0, -0.00005, -0.00004, -1234.5, 1e-9, 123456789.12345]
+    for digits in (0, 2, 4, 6):
+        displayed = page.evaluate(
+            "([values, digits]) => values.map((value) => number(value, digits))",
+            [values, digits],
+        )
+        assert displayed == [decimals(value, digits) for value in values]
+
+
 def test_weights_and_products_have_the_color_of_their_sign_and_size(page, analysis):
     page.evaluate("select(1, 5)")
     weights = analysis.trained.network.layer_1.get_weights()[0]

@@ -75,7 +75,7 @@ DRAW = """(strokes) => {
   const prepared = prepare(strokes), { image, finding } = prepared;
   const { probabilities } = network().classify(image);
   return { image: [...image], finding, label: ranked(probabilities)[0],
-    reason: reasonOf(model, prepared, probabilities),
+    reason: reasonOf(prepared, probabilities),
     png: $("board").toDataURL().split(",")[1] };
 }"""
 

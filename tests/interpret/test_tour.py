@@ -40,12 +40,13 @@ def page(open_page, html):
 
 
 @pytest.fixture
-def tour(page):
-    """The page with the tour at its first step; it is left afterward."""
+def tour(open_page, html):
+    """A new page with the tour at its first step."""
+    page = open_page(html, width=1366, height=768)
+    page.emulate_media(reduced_motion="reduce")
     page.locator("#start-tour").click()
     yield page
-    if page.locator("#tour").is_visible():
-        page.locator("#tour-leave").click()
+    page.close()
 
 
 def guess(page, value):
@@ -145,6 +146,23 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.locator("#tour").is_hidden() and tour.locator("#panel").is_visible()
     assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.evaluate("document.activeElement.id") == "start-tour"
+
+
+def test_the_tour_restores_the_selection_and_continues_where_it_was_left(page):
+    page.evaluate("select(1, 5)")
+    start = page.locator("#start-tour")
+    start.click()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text("#connections-text") == "Lines to N28"
+    page.locator("#tour-leave").click()
+    assert page.inner_text("#connections-text") == "Lines to and from N16"
+    assert start.inner_text() == "Continue the tour"
+    start.click()
+    assert page.inner_text("#tour-count") == "Step 5 of 8"
+    for _ in range(4):
+        page.locator("#tour-next").click()
+    assert page.locator("#tour").is_hidden() and start.inner_text() == "Start here"
 
 
 # A laptop, a phone, and the frame of MLflow on a laptop.

@@ -13,9 +13,9 @@ from pipeline.interpret import (
     PreActivation,
     names,
     pre_activations,
-    terms,
     weight_history,
     worksheet,
+    worksheet_files,
 )
 from pipeline.plots.common import FROZEN, POSITIVE
 
@@ -106,7 +106,7 @@ def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
 
 
 def test_always_zero_pixels_are_gray_but_their_products_are_not():
-    images = terms.term_images(of_ones(1, 784), np.arange(784) == 0).images
+    images = worksheet_files.term_images(of_ones(1, 784), np.arange(784) == 0).images
     (_, weights), _, (_, products) = images
     blue, gray = getrgb(POSITIVE), getrgb(FROZEN)
     assert tuple(weights[0, 0]) == gray and tuple(products[0, 0]) == blue

@@ -7,21 +7,22 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
 templates; `curve` computes the plots of the learning curve. A good order to read the
 scripts:
 
-- page.js: starts the page. It reads the data, makes the networks, and builds the parts
+- page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.
-- model.js: `model`, what was loaded, and `state`, what the user selected. Only
+- model.js has `model`, what was loaded, and `state`, what the user selected. Only
   `change` changes it, and updates all parts.
-- networks.js: computes as Python does. display.js: elements, numbers, colors.
-- drawing.js: the drawing area and the test images, which set the image in `state`.
-- neurons.js: the tiles of layer 1 and the bars of layer 2; also, updated later, the
-  prediction and the effect of neurons that are switched off.
-- panel.js: the sum of the selected neuron, and the softmax.
+- networks.js and drawing.js compute as Python does: networks, and images of drawings.
+- display.js displays elements, numbers and colors for all parts.
+
+The parts, one subject in each file:
+
+- input_image.js: the image, which is a drawing or a test image.
+- selectors.js: the network, which is that of an epoch or of a bit width.
+- neurons.js: the tiles of layer 1, the bars of layer 2, and the lines between them.
+- prediction.js: the prediction, why it is unsure, and the accuracy.
+- panel.js: the sum of the selected neuron, the softmax, and the search for a neuron.
 - parameter.js: the weights of the neuron as an image, and the selected parameter.
-- selectors.js: the epochs or the bit widths and the search, which are the first parts,
-  and the learning curve.
-- connections.js: the lines between neurons, after the elements that they connect.
-- tour.js: the tour, last, because it points at all other parts; tour_steps.js defines
-  its steps.
+- tour.js: the tour, which points at all other parts.
 """
 
 from pipeline.interpret.report.page import PAGE_FILE, reason_for_no_page, render

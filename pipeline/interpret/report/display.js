@@ -58,12 +58,15 @@ export const ranked = (values) =>
 const DECIMALS = 4;
 export const MINUS = "−";
 
+// Round to the nearest number, and halves away from zero, as `rounded` does in Python.
 export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
-// The sign is that of the rounded number: never −0.0000.
-export const number = (value, decimals = DECIMALS) =>
-  (rounded(value, decimals) < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
-    minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
+// The rounded number as text; its sign is never that of −0.0000.
+export function number(value, decimals = DECIMALS) {
+  const shown = rounded(value, decimals);
+  return (shown < 0 ? MINUS : "") + Math.abs(shown).toLocaleString("en",
+    { minimumFractionDigits: decimals });
+}
+export const percent = (share, decimals = 1) => `${number(100 * share, decimals)}%`;
 export const integer = (value) => value.toLocaleString("en");
 export const plural = (count, noun) =>
   `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,27 +1,17 @@
-// The drawing area and the gallery of test images: they set the image in `state`. If the
-// images of the data set cannot be drawn, the area only shows the selected image.
-
-import {
-  $, PIXELS, SIDE, element, gray, imageCanvas, largest, paintPixels, plural, positionOn,
-  ranked, sum,
-} from "display.js";
-import {
-  change, className, example, model, network, state, testImage,
-} from "model.js";
-import { isBlank } from "networks.js";
-
-// MNIST's digits fill a box (`thresholds.box`) and have their center of mass at pixel
-// (14, 14); their strokes are about 3 pixels wide.
-const PEN = 3;
-const BOARD_PEN = 1 / 16; // its width, as a fraction of the side of the board
-const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
-
-let strokes = []; // on the board; `state.strokes` after the next frame
-let isDrawing = false;
-let awaitedFrame = null; // the next frame, in which the drawing is classified
-
+// A drawing becomes an image as in pipeline/images/: strokes are left out, scaled,
+// centered and straightened, and judged. Nothing here changes the page.
+//
 // A drawing is a list of strokes, a stroke a list of points [x, y] in shares of the
 // sides of the board.
+
+import { $, PIXELS, SIDE, element, largest, ranked, sum } from "display.js";
+import { model } from "model.js";
+
+// MNIST's digits fill a box (`constants.box`) and have their center of mass at pixel
+// (14, 14); their strokes are about 3 pixels wide.
+const PEN = 3;
+export const BOARD_PEN = 1 / 16; // its width, as a fraction of the side of the board
+const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
 
 // The box of points and pen; it is half the pen's width too far to the lower right.
 function extent(points) {
@@ -41,21 +31,21 @@ function area(points) {
 // Leave out stray strokes, as predict does: those that are small, compared with the
 // largest one. The limit is higher for strokes that are not near it.
 function withoutStray(all) {
-  const { thresholds } = model;
+  const { constants } = model;
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
   return all.filter((stroke, i) => {
     const box = extent(stroke);
     const gap = Math.max(box.left - main.right, main.left - box.right,
       box.top - main.bottom, main.top - box.bottom);
-    return areas[i] >= largest(areas) * (gap > thresholds.near * main.side
-      ? thresholds.min_distant_area : thresholds.min_area);
+    return areas[i] >= largest(areas) * (gap > constants.near * main.side
+      ? constants.min_distant_area : constants.min_area);
   });
 }
 
 // Count the digits that stand side by side with a gap between them, as predict does. A
 // part is a digit if its height and area are not much smaller than the largest ones.
 function countDigits(kept) {
-  const parts = [], { thresholds } = model; // a part is a list of strokes
+  const parts = [], { constants } = model; // a part is a list of strokes
   const extents = () => parts.map((part) => extent(part.flat()));
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
     if (extent(stroke).left <= extents().at(-1)?.right) parts.at(-1).push(stroke);
@@ -64,8 +54,8 @@ function countDigits(kept) {
   const heights = extents().map(({ top, bottom }) => bottom - top);
   const areas = parts.map((part) => sum(part.map(area)));
   return parts.filter((_, i) =>
-    heights[i] >= thresholds.min_digit_height * largest(heights) &&
-    areas[i] >= thresholds.min_digit_area * largest(areas)).length;
+    heights[i] >= constants.min_digit_height * largest(heights) &&
+    areas[i] >= constants.min_digit_area * largest(areas)).length;
 }
 
 // What makes lines unsure, as in predict. Of the four limits of `is_drawn` in unsure.py,
@@ -75,7 +65,7 @@ function countDigits(kept) {
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom } = extent(lines.flat());
-  const isWide = right - left > model.thresholds.max_aspect * (bottom - top);
+  const isWide = right - left > model.constants.max_aspect * (bottom - top);
   return isDot(lines) || isWide ? "not drawn" : "";
 }
 
@@ -151,7 +141,7 @@ export function prepare(drawn) {
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
   // A tap stays a dot.
-  const scale = (model.thresholds.box - PEN) / Math.max(width, height, BOARD_PEN);
+  const scale = (model.constants.box - PEN) / Math.max(width, height, BOARD_PEN);
   const corner = { scale, left: PEN / 2 - scale * left, top: PEN / 2 - scale * top };
   const image = smallImage(lines, corner), mass = sum(image);
   const shift = (coordinate, size) => {
@@ -166,104 +156,9 @@ export function prepare(drawn) {
     finding: findingOf(lines), transform: { ...transform, shear } };
 }
 
+// Draw strokes on the board.
 export function paintBoard(drawn) {
   const board = $("board");
   paint(board, drawn, BOARD_PEN * board.width, (point) =>
     point.map((share) => share * board.width));
-}
-
-function useDrawing() {
-  const { stray, ...prepared } = prepare(strokes);
-  $("prepared").hidden = !strokes.length;
-  $("stray-text").textContent = !stray ? ""
-    : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
-  paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-  change({ ...prepared, strokes: [...strokes], row: null });
-}
-
-function useDrawingSoon() {
-  paintBoard(strokes);
-  awaitedFrame ??= requestAnimationFrame(() => {
-    awaitedFrame = null;
-    useDrawing();
-  });
-}
-
-export function useTestImage(row) {
-  cancelAnimationFrame(awaitedFrame);
-  awaitedFrame = null;
-  isDrawing = false;
-  strokes = [];
-  const image = testImage(row);
-  $("prepared").hidden = true;
-  const board = $("board"), context = board.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ image, row, strokes, finding: isBlank(image) ? "blank" : "",
-    transform: null });
-}
-
-// The ink stays inside the board: the center of the pen keeps away from the border.
-const penPosition = (event) => positionOn($("board"), event).map((share) =>
-  Math.min(Math.max(share, BOARD_PEN), 1 - BOARD_PEN));
-
-function listenToPen() {
-  const board = $("board");
-  board.addEventListener("pointerdown", (event) => {
-    if (!event.isPrimary || event.button) return;
-    board.setPointerCapture(event.pointerId);
-    isDrawing = true;
-    strokes.push([penPosition(event)]);
-    useDrawingSoon();
-  });
-  board.addEventListener("pointermove", (event) => {
-    if (!isDrawing || !event.isPrimary) return;
-    const moves = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
-    useDrawingSoon();
-  });
-  for (const end of ["pointerup", "pointercancel"])
-    board.addEventListener(end, (event) => { if (event.isPrimary) isDrawing = false; });
-  $("clear").addEventListener("click", () => { // from the keyboard, the pen can be down
-    isDrawing = false;
-    strokes = [];
-    useDrawingSoon();
-  });
-}
-
-let thumbnails = [];
-export const drawing = {
-  build() {
-    if (model.drawable) listenToPen();
-    $("image-count").textContent = model.rows.length;
-    thumbnails = model.rows.map((_, row) => element("button", { type: "button",
-      onclick: () => useTestImage(row) }, imageCanvas(testImage(row))));
-    $("gallery").append(...thumbnails);
-  },
-
-  update({ probabilities }, changed) {
-    if (changed.final) markMistakes();
-    thumbnails.forEach((button, row) =>
-      button.setAttribute("aria-current", state.row === row));
-    const label = model.tensors.image_labels[state.row];
-    const [first] = ranked(probabilities);
-    $("source").textContent = state.row === null ? "your drawing"
-      : `test image ${model.rows[state.row]}: ${example(label)}` +
-        (label === first ? "" : ", misclassified");
-  },
-};
-
-function markMistakes() {
-  const { final } = network();
-  thumbnails.forEach((thumbnail, row) => {
-    const label = model.tensors.image_labels[row];
-    const [predicted, inFloat] = [final, model.float].map((each) =>
-      ranked(each.classify(testImage(row)).probabilities)[0]);
-    const notes = [`test image ${model.rows[row]}: ${example(label)}`,
-      ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
-      ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
-    thumbnail.title = thumbnail.ariaLabel = notes.join(", ");
-    thumbnail.classList.toggle("mistake", predicted !== label);
-    thumbnail.classList.toggle("differs", predicted !== inFloat);
-  });
 }

@@ -1,7 +1,7 @@
 // The loaded model and the user's selection. Everything on the page follows from
-// `model` and `state`, which only `change` changes.
+// `model` and `state`. After `build`, only `change` changes the state.
 
-import { PIXELS, signed } from "display.js";
+import { PIXELS, readColors, signed } from "display.js";
 
 /**
  * What was loaded: the fields of `PageData` in page_data.py, and
@@ -16,14 +16,14 @@ import { PIXELS, signed } from "display.js";
  * @property layer_1.bias  (hidden)
  * @property layer_2.weight  (10, hidden)
  * @property layer_2.bias  (10)
- * @property epochs.layer_1.weight  (hidden, 784, epochs) and so on, in 16 bits
+ * @property epochs.layer_1.weight  (hidden, 784, epochs) and so on, rounded to 16 bits
  * @property images  (n, 784), gray levels, with image_labels (n)
  * @property activations  (m, hidden) for test images, with labels (m)
  * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
  *   the parameter; without a history, only of this array
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
- * @property 8bit.weights_1  and so on: the arrays of deploy/integers.py
+ * @property 8bit.weights_1  and so on: the arrays of deploy/integer_network.py
  *
  * @typedef {object} Result  what `classify` of a network returns
  * @property pixels  (784), in [0, 1] or gray levels
@@ -78,11 +78,13 @@ export function change(fields) {
   for (const part of parts) part.update?.(result, changed);
 }
 
-export const repaint = () => { displayed = {}; change({}); };
+// Display everything again, in the colors of the style sheet.
+export const repaint = () => { readColors(); displayed = {}; change({}); };
 
-// Build the parts in their order.
-export function build(list) {
+// Build the parts in their order; `fields` are those of `state` that they start with.
+export function build(list, fields) {
   parts = list;
+  Object.assign(state, fields);
   for (const part of parts) part.build?.();
 }
 

@@ -1,5 +1,6 @@
-// Networks in floating point and in integers, and the detector, computed as in
-// pipeline/core/network.py and pipeline/deploy/integers.py. Nothing here changes the page.
+// Networks in floating point and in integers: they compute as in
+// pipeline/core/network.py and pipeline/deploy/integer_network.py, and describe their
+// numbers in words. Nothing here changes the page.
 //
 // All networks have this interface, so the rest of the page does not ask which one it
 // displays. A layer is 1 or 2, a neuron an index, an input an index or "bias".
@@ -223,41 +224,4 @@ function softmax(logits) {
   const powers = Array.from(logits, (z) => Math.exp(z - max));
   const total = sum(powers);
   return powers.map((power) => power / total);
-}
-
-// Whether all pixels of an image are the same, as in pipeline/base/unsure.py.
-export const isBlank = (image) => image.every((level) => level === image[0]);
-
-// The reason why a prediction is unsure, as in pipeline/base/unsure.py; "" if it is sure.
-// `exact` is the output of the network that the detector belongs to.
-export function reasonOf(model, { image, finding }, exact, probabilities = exact) {
-  if (finding) return finding;
-  if (isUnlike(model, image, ranked(exact)[0])) return "unlike";
-  const [first, second] = ranked(probabilities);
-  const margin = probabilities[first] - probabilities[second];
-  return margin < model.min_margin ? "close" : "";
-}
-
-// Whether the components of a class explain too little of an image, or those of
-// another class explain far more of it.
-function isUnlike({ tensors, max_errors: limits, max_ratio: ratio }, image, label) {
-  const errors = limits.map((_, each) => reconstructionError(tensors, image, each));
-  return errors[label] > limits[label] || errors.some((error, other) =>
-    other !== label && errors[label] > ratio * error);
-}
-
-// How much of an image the principal components of a class do not explain.
-function reconstructionError(tensors, image, label) {
-  const means = tensors["detector.means"], components = tensors["detector.components"];
-  const squared = (values) => values.reduce((total, value) => total + value * value, 0);
-  const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
-  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / WHITE);
-  const rest = centered.slice();
-  for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
-    const axis = components.subarray(row, row + PIXELS);
-    const along = axis.reduce((total, value, i) => total + value * centered[i], 0);
-    const factor = along / Math.max(squared(axis), 1);
-    axis.forEach((value, i) => { rest[i] -= factor * value; });
-  }
-  return squared(rest) / Math.sqrt(squared(Float64Array.from(image, (v) => v / WHITE)));
 }

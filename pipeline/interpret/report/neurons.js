@@ -1,16 +1,15 @@
 // The neurons of both layers: the tiles of layer 1 with their switches, the bars of
-// layer 2, the prediction, and how switched-off neurons change the accuracy.
+// layer 2, and the lines between them. A line represents a product: its color shows the
+// sign, its width the size.
 
 import {
-  $, announce, capitalized, colors, diverging, element, fillIn, integer, neuronName,
-  paintPixels, percent, plural, ranked, sum,
+  $, SIDE, colors, coordinates, diverging, element, largest, neuronName, paintPixels,
+  percent, plural, svg,
 } from "display.js";
-import { isDot } from "drawing.js";
 import {
-  change, className, classTitle, isFrozen, isShort, model, network, quantity, select,
+  change, classTitle, currentResult, isFrozen, model, network, quantity, select,
   state,
 } from "model.js";
-import { reasonOf } from "networks.js";
 
 // A button that selects a neuron; from the keyboard, the focus moves on to the panel.
 const neuronButton = (layer, neuron, attributes, ...children) => element("button", {
@@ -66,29 +65,26 @@ export function weightLegend() {
   const [least, most] = network().legend().weights;
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
-    ...(model.tensors["frozen.layer_1.weight"].includes(1) ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " gray: frozen")] : []));
+    ...(model.tensors["frozen.layer_1.weight"].includes(1)
+      ? [element("span", { class: "unbroken" }, element("span", { class: "hatched" }),
+        " gray: frozen")] : []));
 }
 
-// The colors, and the length of a full bar: the same for all images and epochs.
-const neuronLegend = () => [weightLegend(), element("p", { class: "legend" },
-  "output 0 ",
+// The length of a full bar, which is the same for all images and epochs.
+const barLegend = () => element("p", { class: "legend" }, "output 0 ",
   element("span", { class: "track" }, element("span", { style: "width:100%" })),
-  ` ${network().legend().output}`)];
+  ` ${network().legend().output}`);
 
 export const neurons = {
   build() {
     for (let neuron = 0; neuron < model.hidden; neuron++) buildTile(neuron);
     model.class_names.forEach(buildOutput);
-    $("neurons").classList.toggle("many", model.hidden > 40);
-    const areShort = model.class_names.every((_, label) => isShort(label));
-    $("outputs").classList.toggle("named", !areShort);
     $("neurons").addEventListener("keydown", (event) => moveFocus(event, tiles));
     $("outputs").addEventListener("keydown", (event) => moveFocus(event, outputs));
   },
 
   update({ hidden, probabilities }, changed) {
-    if (changed.final) $("neurons-legend").replaceChildren(...neuronLegend());
+    if (changed.final) $("neurons-legend").replaceChildren(weightLegend(), barLegend());
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
       paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network(), { layer, neuron: selected, off } = state;
@@ -113,113 +109,120 @@ export const neurons = {
   },
 };
 
-// The second class, after the name of the first one.
-function runnerUp(second, probability) {
-  if (probability < 0.0005) return "."; // it would be 0.0%
-  return `. ${capitalized(className(second))} is second (${percent(probability)}).`;
+// In each direction, the lines show the largest products.
+const MAX_LINES = 40;
+const MAX_LINE_WIDTH = 8; // pixels of the screen, for the largest product
+const MIN_SHARE = 0.02; // fraction of the largest product; no smaller one is drawn
+
+// The products into and out of the selected neuron, each as { from, to, product }: two
+// boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
+function connectionsOf({ pixels, hidden }) {
+  const { layer, neuron } = state;
+  const line = (from, to, value, location) =>
+    ({ from, to, product: value * network().parameter(...location) });
+  const outputBox = (label) => outputs[label].button.getBoundingClientRect();
+  if (layer === 2) return [Array.from(hidden, (value, input) =>
+    line(tileBox(input), outputBox(neuron), value, [2, input, neuron])), []];
+  const tile = tileBox(neuron), board = inputBox();
+  if (!tile) return [[], []];
+  return [
+    Array.from(pixels, (value, pixel) =>
+      line(pixelBox(board, pixel), tile, value, [1, pixel, neuron])),
+    outputs.map((_, label) =>
+      line(tile, outputBox(label), hidden[neuron], [2, neuron, label]))];
 }
 
-// What follows the predicted class: the second class, and why the prediction is unsure,
-// if it is. Whether an image looks like the training images depends neither on the epoch
-// nor on switches: the detector judges the prediction of the final network in floating
-// point.
-export function conclusion(probabilities) {
-  const { float } = model, [first, second] = ranked(probabilities);
-  const next = runnerUp(second, probabilities[second]);
-  if (model.max_errors === null) return { text: `${next} The training images were ` +
-    "missing, so this page cannot tell whether the prediction is sure." };
-  const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
-  const reason = reasonOf(model, state, exact, probabilities);
-  const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
-  if (isRandom && ["", "close"].includes(reason)) return { text:
-    `${next} This is a guess: before training, the weights are random.` };
-  const images = first === expected ? model.images_of[first] : model.plural;
-  if (reason) return { isUnsure: true,
-    text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
-  if (first !== expected) return otherPrediction(next, expected, exact);
-  return { text: next };
+// The box of a tile; null if it is scrolled out of view, among many neurons.
+function tileBox(neuron) {
+  const box = tiles[neuron].button.getBoundingClientRect();
+  const frame = $("neurons").getBoundingClientRect();
+  return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
 }
 
-// The text of a reason in unsure.py, with what the page knows in addition.
-function inWords(reason, images, second, probability) {
-  const details = { several: " in the drawing",
-    close: `: the difference is below ${percent(model.min_margin)}` };
-  return fillIn(model.texts[reason], { noun: model.noun, images,
-    name: className(second), percent: percent(probability) }) + (details[reason] ?? "");
+// The box of the 28x28 pixels over the board: a test image fills the board; that of a
+// drawing is moved and scaled so that its pixels cover the drawn strokes. `pixelBox`
+// undoes its shear.
+function inputBox() {
+  const { left, top, width, height } = $("board").getBoundingClientRect();
+  const transform = state.transform ?? { scale: SIDE, left: 0, top: 0 };
+  // The size of a pixel.
+  const [wide, high] = [width / transform.scale, height / transform.scale];
+  return { left: left - wide * transform.left, width: wide * SIDE,
+    top: top - high * transform.top, height: high * SIDE };
 }
 
-// What the final network in floating point predicts, if the selected one differs.
-function otherPrediction(next, expected, exact) {
-  const { float } = model, isChanged = state.off.size > 0;
-  const start = `${isChanged ? "without the change, " : ""}${float.title}`;
-  return { isUnsure: !isChanged && network() === network().final,
-    text: `${next} ${capitalized(start)} predicts ${className(expected)} ` +
-      `(${percent(exact[expected])}).` };
+function pixelBox({ left, top, width, height }, pixel) {
+  const [row, column] = coordinates(pixel);
+  const sheared = column + (state.transform?.shear?.(row) ?? 0);
+  const x = left + (sheared + 0.5) / SIDE * width;
+  const y = top + (row + 0.5) / SIDE * height;
+  return { left: x, right: x, top: y, bottom: y };
 }
 
-export const prediction = {
-  update({ probabilities }, changed) {
-    if (!(changed.network || changed.image || changed.off)) return;
-    const [first] = ranked(probabilities);
-    const { text, isUnsure } = conclusion(probabilities);
-    const sentence = [network().says, element("strong", {}, className(first)),
-      ` (${percent(probabilities[first])})`,
-      element("span", { class: isUnsure ? "unsure" : "" }, text)];
-    $("prediction").replaceChildren(...(state.finding === "blank"
-      ? [`The image is blank${state.image[0] ? "."
-        : ": the sums of layer 1 are its biases."}`]
-      : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
-      : sentence));
-    announce($("prediction").textContent);
-  },
-};
-
-// For each class, how many stored test images a network classifies correctly.
-function correctCounts(off) {
-  const { labels } = model.tensors, predictions = network().storedPredictions(off);
-  return model.class_names.map((_, label) => predictions.filter((predicted, row) =>
-    predicted === label && labels[row] === label).length);
+// A curve from one box to another: horizontal if the second is to the right of the
+// first, as in the three columns of a wide page, otherwise vertical.
+function curveBetween(from, to) {
+  const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+  const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
+  if (isBeside(from, to)) {
+    const [a, b] = [from.right, to.left];
+    // A line from a pixel goes to the other row in the gap, not across the prediction.
+    const bend = Math.max((a + b) / 2, $("input").getBoundingClientRect().right + 10);
+    return [[a, fromY], [bend, fromY], [bend, toY], [b, toY]];
+  }
+  const [a, b] = toY > fromY ? [from.bottom, to.top] : [from.top, to.bottom];
+  return [[fromX, a], [fromX, (a + b) / 2], [toX, (a + b) / 2], [toX, b]];
 }
+// In one column, a pixel can be to the left of a tile by chance.
+const isBeside = (from, to) => to.left >= from.right &&
+  $("layer-1").getBoundingClientRect().top < $("input").getBoundingClientRect().bottom;
 
-export const effect = {
-  build() {
-    $("reset").addEventListener("click", () => {
-      change({ off: new Set() });
+function linesOf(connections, maxWidth) {
+  const size = ({ product }) => Math.abs(product);
+  const max = largest(connections.map(size));
+  const origin = $("connections").getBoundingClientRect();
+  return connections.filter((each) => size(each) > MIN_SHARE * max)
+    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES).filter(({ from }) => from)
+    .map((each) => {
+      const [start, ...others] = curveBetween(each.from, each.to).map(([x, y]) =>
+        `${(x - origin.left).toFixed(1)} ${(y - origin.top).toFixed(1)}`);
+      return svg("path", { d: `M${start}C${others.join(",")}`,
+        class: each.product < 0 ? "negative" : "positive",
+        "stroke-width": Math.max(0.5, maxWidth * size(each) / max).toFixed(2) });
     });
-  },
-
-  update(_, changed) {
-    if (!(changed.off || changed.final)) return;
-    const { title } = network(), { off } = state;
-    const before = correctCounts(), after = correctCounts(off);
-    const correct = (counts) => integer(sum(counts));
-    const total = plural(model.tensors.labels.length, "test image");
-    const without = off.size ? `; without the change, ${correct(before)}` : "";
-    const names = [...off].sort((a, b) => a - b).map((neuron) => neuronName(1, neuron));
-    $("effect").textContent = `${off.size ? `${names.join(", ")} off`
-      : "No neuron is switched off"}: ${title} classifies ${correct(after)} of ` +
-      `${total} correctly${without}.`;
-    $("accuracy").textContent = `${capitalized(title.replace("the ", ""))}: ` +
-      `${correct(after)} of ${total} correct${without}.`;
-    $("reset").disabled = !off.size;
-    $("class-accuracies").replaceChildren(...after.map((count, label) =>
-      accuracyBars(label, before[label], count)));
-  },
-};
-
-// The accuracy for one class: a hollow bar before the change, a solid one after it.
-function accuracyBars(label, before, after) {
-  const images = model.tensors.labels.filter((each) => each === label).length;
-  const share = (count) => count / Math.max(images, 1); // 0 for a class without images
-  const bar = (kind, count) =>
-    element("span", { class: kind, style: `height:${100 * share(count)}%` });
-  const text = `${classTitle(label)}: ${percent(share(before))} of ` +
-    `${plural(images, "image")} before, ${percent(share(after))} after`;
-  const short = (count) => Math.round(100 * share(count));
-  return element("figure", { title: text, role: "img", "aria-label": text,
-    class: after === before ? "" : "differs" },
-  element("div", {}, bar("before", before), bar("after", after)),
-  element("figcaption", {}, element("b", {}, className(label)), element("br"),
-    `${after === before ? "" : `${short(before)} → `}${short(after)}%`,
-    element("br"), `of ${images}`));
 }
+
+function showConnections(result) {
+  const isOn = $("show-connections").checked;
+  const [into, out] = connectionsOf(result);
+  // A line from a pixel is at most as wide as the pixel.
+  const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
+  $("connections").replaceChildren(...(isOn
+    ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
+      ...linesOf(out, MAX_LINE_WIDTH)] : []));
+  const name = neuronName(state.layer, state.neuron);
+  const maxProduct = (connections) =>
+    quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
+  $("connections-text").textContent =
+    `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
+  $("connections-legend").textContent =
+    "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
+      ` The thickest line into ${name} represents a product of ${maxProduct(into)}` : "") +
+    (out.length ? `, the thickest line out of it one of ${maxProduct(out)}` : "") +
+    (into.length ? "." : "");
+}
+
+const redraw = () => showConnections(currentResult());
+
+export const connections = {
+  build() {
+    // In one or two columns, the lines would cover the prediction.
+    $("show-connections").checked = $("network").clientWidth > 760;
+    $("show-connections").addEventListener("change", redraw);
+    $("neurons").addEventListener("scroll", redraw);
+    new ResizeObserver(() => { if (state.image) redraw(); })
+      .observe($("connections").parentElement);
+  },
+
+  update: showConnections,
+};

@@ -1,16 +1,16 @@
 // Starts the page: reads its data, makes the networks and builds the parts. A part can
 // have a method `build`, which runs once, and a method `update`, which shows the state.
 
-import { connections } from "connections.js";
 import { $, largest, readColors } from "display.js";
-import { drawing, useTestImage } from "drawing.js";
-import { build, model, repaint, state } from "model.js";
+import { inputImage, useTestImage } from "input_image.js";
+import { build, model, repaint } from "model.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
-import { effect, neurons, prediction } from "neurons.js";
-import { panel } from "panel.js";
+import { connections, neurons } from "neurons.js";
+import { isDocked, panel, search } from "panel.js";
 import { images, parameter } from "parameter.js";
+import { effect, prediction } from "prediction.js";
+import { curve, selector } from "selectors.js";
 import { tour } from "tour.js";
-import { curve, search, selector } from "selectors.js";
 
 // Return the bytes of the page's data, a compressed safetensors file.
 async function unpack(text) {
@@ -24,19 +24,19 @@ function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
   const { __metadata__: metadata, ...entries } = JSON.parse(header);
-  const types = { F64: Float64Array, F32: Float32Array, F16: Uint8Array,
-    I32: Int32Array, U8: Uint8Array, I8: Int8Array };
+  const types = { F64: Float64Array, F32: Float32Array, I32: Int32Array,
+    U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
     const [from, end] = entry.data_offsets.map((offset) => 8 + length + offset);
     const data = new types[entry.dtype](buffer.slice(from, end));
-    tensors[name] = entry.dtype === "F16" ? fromHalves(data) : data;
+    tensors[name] = name.startsWith("epochs.") ? fromHalves(data) : data;
   }
   return { tensors, metadata: JSON.parse(metadata.page) };
 }
 
-// Read numbers with a sign bit, 5 bits of exponent and 10 bits of fraction. Python
-// stores all low bytes, then all high bytes, which compresses better.
+// Read numbers of 16 bits, of which `half_bytes` in page.py stores all low bytes before
+// all high bytes: a sign bit, 5 bits of exponent and 10 bits of fraction.
 function fromHalves(bytes) {
   const count = bytes.length / 2;
   return Float32Array.from({ length: count }, (_, i) => {
@@ -50,33 +50,28 @@ function fromHalves(bytes) {
 // The page has the networks of the epochs, or the last one in floating point (`float`)
 // followed by those in integers.
 function load({ tensors, metadata }) {
-  const last = metadata.epochs.length - 1;
-  const float = new FloatNetwork(
-    [tensors["layer_1.weight"], tensors["layer_2.weight"]],
-    [tensors["layer_1.bias"], tensors["layer_2.bias"]],
-    { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
-      weight_scale: metadata.weight_scale,
-      title: metadata.bit_widths.length ? "the network in floating point"
-        : "the final network" });
-  const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
-    tensors, epoch, float));
+  const last = metadata.epochs.length - 1, trained = metadata.epochs[last];
+  const { activations } = tensors, { weight_scale } = metadata;
+  const common = { activations, maxOutput: largest(activations) || 1, weight_scale,
+    title: metadata.bit_widths.length ? "the network in floating point"
+      : `the final network${trained ? ` (epoch ${trained})` : ""}` };
+  const network = (part, fields) => new FloatNetwork(
+    ["layer_1.weight", "layer_2.weight"].map(part),
+    ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });
+  const float = network((name) => tensors[name]);
+  const epochs = Array.from({ length: last }, (_, epoch) =>
+    network((name) => earlierValues(tensors, name, epoch), { final: float }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   Object.assign(model, metadata, { tensors, float, last,
     networks: [...epochs, float, ...integers], hasHistory: last > 0 });
-  state.networkIndex = last;
 }
 
-function networkOfEpoch(tensors, epoch, float) {
-  const part = (name, last) => { // the epochs of a parameter are side by side
-    const all = tensors[`epochs.${name}`], count = all.length / last.length;
-    const frozen = tensors[`frozen.${name}`]; // these are exact in all epochs
-    return last.map((value, i) => (frozen[i] ? value : all[i * count + epoch]));
-  };
-  const weights = float.weights.map((last, i) => part(`layer_${i + 1}.weight`, last));
-  const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  const { final, title, activations, maxOutput, weight_scale } = float;
-  return new FloatNetwork(weights, biases,
-    { final, title, activations, maxOutput, weight_scale });
+// The values of a tensor in an epoch; the page has those of a parameter side by side.
+function earlierValues(tensors, name, epoch) {
+  const all = tensors[`epochs.${name}`], frozen = tensors[`frozen.${name}`];
+  const count = all.length / tensors[name].length;
+  return tensors[name].map((value, i) => // a frozen one is exact in all epochs
+    (frozen[i] ? value : all[i * count + epoch]));
 }
 
 // The template calls this, and displays an error.
@@ -89,12 +84,10 @@ export async function start() {
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
   // The order in which the parts are updated: the last of their announcements is heard.
-  build([selector(), search, drawing, neurons, panel, images, parameter, curve, effect,
-    prediction, connections, tour]);
+  build([selector(), search, inputImage, neurons, panel, images, parameter, curve,
+    effect, prediction, connections, tour],
+  { networkIndex: model.last, isOpen: isDocked.matches });
   useTestImage(0);
   $("loading").hidden = true;
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    readColors();
-    repaint();
-  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }

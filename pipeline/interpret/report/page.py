@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from importlib.resources import files
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
@@ -23,10 +23,10 @@ from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.page_data import (
+    DrawingConstants,
     PageData,
     PageIntegers,
     Straightening,
-    Thresholds,
 )
 from pipeline.plots import weight_scale
 
@@ -119,7 +119,7 @@ def select_data(
     )
     tensors = {
         **snapshot(network),
-        **{f"epochs.{n}": _to_half(t[epochs]) for n, t in history.items()},
+        **{f"epochs.{n}": half_bytes(t[epochs]) for n, t in history.items()},
         "images": test.images[rows],
         "image_labels": test.labels[rows],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
@@ -180,24 +180,26 @@ def _page_data(
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
-        thresholds=Thresholds(),
+        constants=DrawingConstants(),
         max_errors=detector.components.max_errors.tolist() if detector else None,
         max_ratio=detector.components.max_ratio if detector else None,
         min_margin=detector.min_margin if detector else None,
     )
 
 
-def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "..."]:
-    """Return weights as float16 with the epochs of a weight side by side.
+def half_bytes(
+    weights: Float[np.ndarray, "epochs ..."],
+) -> UInt8[np.ndarray, "2 ... epochs"]:
+    """Return the low bytes, then the high bytes, of weights rounded to float16.
 
-    Larger weights become the largest number, 65,504.
-    All low bytes are first, then all high bytes. Both make the page 150 kB smaller,
-    because similar bytes compress better together.
+    The values of a weight in all epochs are side by side. Similar bytes compress better
+    together: the page is 150 kB smaller. Larger weights become the largest number,
+    65,504.
     """
     largest = float(np.finfo(np.float16).max)
-    halves = np.moveaxis(weights, 0, -1).clip(-largest, largest).astype(np.float16)
-    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T.ravel()
-    return planes.view(np.float16).reshape(halves.shape)
+    halves = np.moveaxis(weights, 0, -1).clip(-largest, largest).astype("<f2")
+    pairs = np.ascontiguousarray(halves)[..., None].view(np.uint8)
+    return np.moveaxis(pairs, -1, 0)
 
 
 def epoch_capacity(network: Network) -> int:

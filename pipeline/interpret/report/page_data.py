@@ -14,13 +14,13 @@ from pipeline.interpret.names import NameForm
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """The thresholds with which `images` judges strokes; `drawing.js` uses them too."""
+class DrawingConstants:
+    """The constants of `images` and `unsure` that `drawing.js` uses, too."""
 
     box: int = unsure.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
-    near: float = constants.NEAR  # of the largest stroke's longer side
+    near: float = constants.NEAR  # a gap, in longer sides of the largest stroke
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
     max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
@@ -56,8 +56,8 @@ class PageIntegers:
 
     data: BitWidthData
     predictions: Int[np.ndarray, " m"]  # for all test images
-    # The arrays of `IntegerNetwork` in deploy/integers.py, its units, and the hidden
-    # outputs for test images, by a name such as 8bit.weights_1.
+    # The arrays and units of `IntegerNetwork` in deploy/integer_network.py, and the
+    # hidden outputs for test images, by a name such as 8bit.weights_1.
     tensors: dict[str, np.ndarray]
 
 
@@ -99,7 +99,7 @@ class PageData:
     neuron_names: Sequence[NameForm]
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
-    thresholds: Thresholds
+    constants: DrawingConstants
     max_errors: Sequence[float] | None  # of each class; None without a detector
     max_ratio: float | None  # of an error to the smallest one of the other classes
     min_margin: float | None  # of a prediction that is not close; None without one

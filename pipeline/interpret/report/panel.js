@@ -1,9 +1,9 @@
 // The panel of the selected neuron, next to the page or as a sheet on a phone: how its
-// sum is computed, and the softmax.
+// sum is computed, and the softmax. The search opens it by a name.
 
 import {
   $, announce, bold, coordinates, element, inputName, MINUS, neuronName, number,
-  parameterName, percent, plural, ranked, rounded, signed, sum, tableRow,
+  onEnter, parameterName, percent, plural, ranked, rounded, signed, sum, tableRow,
 } from "display.js";
 import {
   change, className, classTitle, isShort, model, network, quantity, select,
@@ -50,7 +50,6 @@ export const panel = {
       if (state.input !== null) closeParameter();
       else closePanel();
     });
-    state.isOpen = isDocked.matches;
     isDocked.addEventListener("change", () => change({ isOpen: isDocked.matches }));
   },
 
@@ -77,7 +76,7 @@ export const panel = {
 };
 
 // The displayed terms of a sum, largest first; with the rest, they add up exactly.
-export function termsOf(layer, neuron, values, count) {
+function termsOf(layer, neuron, values, count) {
   const terms = [...values.keys()].filter((input) => values[input]).map((input) => {
     const weight = network().parameter(layer, input, neuron);
     return { input, weight, value: values[input], product: weight * values[input] };
@@ -193,3 +192,61 @@ function hundredths(shares) {
     .forEach((i) => { result[i] += 1; });
   return result;
 }
+
+// What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The
+// forms of names are those of `NameForm` in names.py; classes and pixels have names on
+// the page only.
+function locate(name) {
+  const label = model.class_names.findIndex((_, each) =>
+    classTitle(each).toLowerCase() === name.toLowerCase());
+  if (label >= 0) return [2, label, null];
+  const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
+  if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
+  const lists = [[model.neuron_names, null], [model.parameter_names, "bias"]];
+  for (const [forms, withoutInput] of lists) {
+    for (const { pattern, groups, first } of forms) {
+      const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
+      if (!match) continue;
+      const read = (group, start) => match[1 + groups.indexOf(group)] - start;
+      return [read("layer", 0), read("neuron", first),
+        groups.includes("input") ? read("input", first) : withoutInput];
+    }
+  }
+  return null;
+}
+
+// Select what a name refers to; return what is wrong with the name, or "".
+export function find(text) {
+  const name = text.trim();
+  const found = locate(name);
+  if (!found) return `“${name}” is not a name on this page. Examples of names: ` +
+    "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
+    `${classTitle(7)}.`;
+  const [layer, neuron, input] = found;
+  const neurons = network().neurons(layer), inputs = network().inputs(layer);
+  if (neuron < 0 || neuron >= neurons)
+    return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
+      `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
+  if (input < 0 || input >= inputs)
+    return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
+  select(layer, neuron, input);
+  return "";
+}
+
+// The message appears below the box and does not move the page.
+export const search = {
+  build() {
+    onEnter($("name"), $("find"), () => {
+      if (!$("name").value.trim()) { $("name").focus(); return; }
+      const problem = find($("name").value);
+      $("search-error").textContent = problem;
+      if (!problem) $("t-sum").focus({ preventScroll: true });
+    });
+    $("name").addEventListener("input", () => { $("search-error").textContent = ""; });
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !$("search-error").textContent) return;
+      event.preventDefault(); // the panel stays open
+      $("search-error").textContent = "";
+    });
+  },
+};

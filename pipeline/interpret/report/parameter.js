@@ -10,15 +10,10 @@ import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
-const canvases = []; // they show the weights, the image, and their products
+// They show the weights, the image, and their products.
+const canvases = [...$("images").querySelectorAll("canvas")];
 
-function buildCanvas(name, index) {
-  const canvas = element("canvas", { tabindex: "0", role: "application",
-    "aria-label": `${name}: select a pixel with the arrow keys` });
-  if (index) $("images").append(element("span",
-    { class: "sign", "aria-hidden": "true" }, index === 1 ? "×" : "="));
-  $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
-  canvases.push(canvas);
+function listenTo(canvas) {
   const pixelAt = (event) => {
     const [column, row] = positionOn(canvas, event).map((share) =>
       Math.min(SIDE - 1, Math.max(0, Math.floor(SIDE * share))));
@@ -57,7 +52,7 @@ function pixelText(pixel) {
 const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
 
 export const images = {
-  build() { ["weights", "image", "products"].forEach(buildCanvas); },
+  build() { canvases.forEach(listenTo); },
 
   update(_, changed) {
     const { image, layer, neuron } = state;
@@ -119,6 +114,9 @@ export const parameter = {
   },
 };
 
+const svgText = (x, y, content, align = "middle", kind = "") =>
+  svg("text", { x, y, "text-anchor": align, class: kind }, ...[content].flat());
+
 // A float16, of which the networks of earlier epochs consist, has three decimal digits.
 const approximate = (value) => `about ${significant(value, 3)}`;
 
@@ -160,10 +158,10 @@ const overEpochs = {
       "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
     svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
       stroke: "var(--pale)", "stroke-dasharray": "2 3" }),
-    plotText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
-    plotText(left, 12, `value ${number(now, 3)}`, "start"),
-    plotText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
-    plotText(width - right, height - 6, model.epochs[last], "end"),
+    svgText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
+    svgText(left, 12, `value ${number(now, 3)}`, "start"),
+    svgText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
+    svgText(width - right, height - 6, model.epochs[last], "end"),
     svg("polyline", { fill: "none", "stroke-width": 2,
       points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
       stroke: isConstant ? "var(--pale)" : "var(--positive)",
@@ -172,8 +170,6 @@ const overEpochs = {
       fill: "var(--selected)" }));
   },
 };
-
-const plotText = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
 // What the value of a parameter is at each bit width.
 const overBitWidths = {
@@ -192,9 +188,6 @@ const overBitWidths = {
     return table;
   },
 };
-
-const svgText = (x, y, content, attributes = {}) =>
-  svg("text", { x, y, "text-anchor": "middle", ...attributes }, ...[content].flat());
 
 // How the name of a parameter follows from its input and its neuron.
 function addressDiagram(layer, input, neuron) {
@@ -215,11 +208,11 @@ function addressDiagram(layer, input, neuron) {
   ...circle(194, neuronName(layer, neuron)),
   svgText(194, 100, `neuron ${neuron + 1}`),
   svgText(194, 116, ["index ", index(neuron, "to")]),
-  svgText(120, 146, name, { class: "address" }));
+  svgText(120, 146, name, "middle", "address"));
 }
 
 const circle = (x, name) => [svg("circle", { cx: x, cy: 58, r: 24, class: "neuron" }),
-  svgText(x, 62, name, { class: "name" })];
+  svgText(x, 62, name, "middle", "name")];
 
 // The 28x28 pixels, with the row and the column of one of them.
 function pixelGrid(pixel) {
@@ -232,7 +225,7 @@ function pixelGrid(pixel) {
     svg("rect", { x, y: top, width: size, height: y - top, class: "guide" }),
     svg("rect",
       { x: x - 1, y: y - 1, width: size + 2, height: size + 2, class: "cell" }),
-    svgText(left - 4, y + 6, `row ${row}`, { "text-anchor": "end" }),
+    svgText(left - 4, y + 6, `row ${row}`, "end"),
     svgText(Math.max(x, 66), 10, `column ${column}`),
     svgText(left + side / 2, 116, [`${row}·${SIDE} + ${column} = `,
       svg("tspan", { class: "from" }, String(pixel))]),

@@ -1,14 +1,10 @@
-// The bar selects a network: that of an epoch or, on a page with integers, that of a
-// bit width. Both selectors have the same methods. Below them, the learning curve, and
-// the search for a neuron or a parameter by its name.
+// Selects the network: that of an epoch with the slider or the learning curve or, on a
+// page with integers, that of a bit width.
 
 import {
-  $, bold, element, integer, neuronName, number, onEnter, percent, plural, positionOn,
-  ranked,
+  $, bold, element, integer, number, percent, plural, positionOn, ranked,
 } from "display.js";
-import {
-  change, className, classTitle, isShort, model, network, select, state,
-} from "model.js";
+import { change, className, isShort, model, network, state } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
@@ -35,17 +31,11 @@ export function stopPlaying() {
 
 const epochs = {
   build() {
-    const { hasHistory, last } = model;
-    $("epoch").max = last;
-    $("epoch").disabled = $("play").disabled = !hasHistory;
     $("epoch").addEventListener("input", () => {
       stopPlaying();
       change({ networkIndex: Number($("epoch").value) });
     });
-    $("play").addEventListener("click", () => {
-      if (playing) stopPlaying();
-      else play();
-    });
+    $("play").addEventListener("click", () => (playing ? stopPlaying() : play()));
   },
 
   update() {
@@ -76,19 +66,18 @@ const bitWidths = {
   },
 
   update(_, changed) {
-    const results = model.networks.map((each) => {
-      const { probabilities } = each.classify(state.image, state.off);
-      const [first] = ranked(probabilities);
-      return { first, share: percent(probabilities[first]) };
-    });
+    const results = model.networks.map((each) =>
+      each.classify(state.image, state.off).probabilities);
+    const [[inFloat]] = results.map(ranked);
     switches.forEach(({ label, input, prediction }, index) => {
-      const { first, share } = results[index], name = className(first);
+      const [first] = ranked(results[index]), name = className(first);
+      const share = percent(results[index][first]);
       input.checked = index === state.networkIndex;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");
       label.title = `${model.networks[index].bitWidth}: ${name}, ${share}`;
       input.ariaLabel = label.title;
-      label.classList.toggle("differs", first !== results[0].first);
+      label.classList.toggle("differs", first !== inFloat);
     });
     if (changed.final) showTable();
   },
@@ -153,62 +142,3 @@ function moveCursor(plot, epoch) {
     dot.classList.toggle("absent", epoch === 0);
   });
 }
-
-// What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The
-// forms of names are those of `NameForm` in names.py; classes and pixels have names on
-// the page only.
-function locate(name) {
-  const label = model.class_names.findIndex((_, each) =>
-    classTitle(each).toLowerCase() === name.toLowerCase());
-  if (label >= 0) return [2, label, null];
-  const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
-  if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
-  const lists = [[model.neuron_names, null], [model.parameter_names, "bias"]];
-  for (const [forms, withoutInput] of lists) {
-    for (const { pattern, groups, first } of forms) {
-      const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
-      if (!match) continue;
-      const read = (group, start) => match[1 + groups.indexOf(group)] - start;
-      return [read("layer", 0), read("neuron", first),
-        groups.includes("input") ? read("input", first) : withoutInput];
-    }
-  }
-  return null;
-}
-
-// Select what a name refers to; return what is wrong with the name, or "".
-export function find(text) {
-  const name = text.trim();
-  const found = locate(name);
-  if (!found) return `“${name}” is not a name on this page. Examples of names: ` +
-    "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
-    `${classTitle(7)}.`;
-  const [layer, neuron, input] = found;
-  const neurons = network().neurons(layer), inputs = network().inputs(layer);
-  if (neuron < 0 || neuron >= neurons)
-    return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
-      `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
-  if (input < 0 || input >= inputs)
-    return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
-  select(layer, neuron, input);
-  return "";
-}
-
-// The message appears below the box and does not move the page.
-export const search = {
-  build() {
-    onEnter($("name"), $("find"), () => {
-      if (!$("name").value.trim()) { $("name").focus(); return; }
-      const problem = find($("name").value);
-      $("search-error").hidden = !problem;
-      $("search-error").textContent = problem;
-      if (!problem) $("t-sum").focus({ preventScroll: true });
-    });
-    $("name").addEventListener("input", () => { $("search-error").hidden = true; });
-    document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || $("search-error").hidden) return;
-      event.preventDefault(); // the panel stays open
-      $("search-error").hidden = true;
-    });
-  },
-};

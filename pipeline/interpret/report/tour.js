@@ -1,34 +1,45 @@
 // The tour: a card that points at the elements of the page, one step at a time, and
-// asks for a guess before it shows an answer. `tour_steps.js` has the steps. The style
-// sheet places the card: on a wide page over the panel or, while it points at the
+// asks for a guess before it shows an answer. tour_steps.html has the texts, and the
+// style sheet places the card: on a wide page over the panel or, while it points at the
 // panel, next to it; otherwise at the lower edge.
 
-import { $, MINUS, element, onEnter } from "display.js";
-import { useTestImage } from "drawing.js";
-import { change, model, network, state } from "model.js";
+import {
+  $, MINUS, element, fillIn, neuronName, number, onEnter, percent, plural, ranked,
+  rounded, rowAndColumn, significant,
+} from "display.js";
+import { useTestImage } from "input_image.js";
+import {
+  change, className, classTitle, currentResult, model, network, select, state,
+} from "model.js";
+import { outputs, tiles } from "neurons.js";
 import { isDocked } from "panel.js";
-import { tourSteps } from "tour_steps.js";
+import { stopPlaying } from "selectors.js";
 
 let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
+let leftAt = 0; // the step at which the tour continues
+let before = {}; // what was selected before the tour
 let solved = new Set(); // the answered steps
 let feedback = null; // what the card says about the last guess
 const currentStep = () => steps[stepIndex];
 
 function startTour() {
-  if (stepIndex !== null) currentStep().leave?.();
-  stepIndex = null;
+  if (stepIndex !== null) { goToStep(0); return; }
+  const { layer, neuron, input, isOpen } = state;
+  before = { layer, neuron, input, isOpen };
   // The steps are about the final network in floating point, with all neurons on.
   change({ networkIndex: model.last, off: new Set() });
   useTestImage(model.rows.indexOf(model.example.image));
-  [steps, solved] = [tourSteps(), new Set()];
+  if (!leftAt) [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
-  $("search-error").hidden = true;
+  $("search-error").textContent = "";
   $("tour").hidden = false;
-  goToStep(0);
+  goToStep(leftAt);
 }
 
 function leaveTour(focused) {
   const step = currentStep();
+  leftAt = stepIndex === steps.length - 1 ? 0 : stepIndex;
+  $("start-tour").textContent = leftAt ? "Continue the tour" : "Start here";
   stepIndex = null;
   step.leave?.();
   document.body.classList.remove("touring");
@@ -41,7 +52,7 @@ function leaveTour(focused) {
 // On a phone, the panel of a step would cover the board.
 function endTour() {
   leaveTour($("start-tour"));
-  change({ isOpen: state.isOpen && isDocked.matches });
+  change({ ...before, isOpen: before.isOpen && isDocked.matches });
   $("board").scrollIntoView({ block: "center" }); // where the user continues
 }
 
@@ -55,6 +66,7 @@ function goToStep(next) {
   if (solved.has(currentStep())) currentStep().solved?.();
   const isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
   change({ isOpen });
+  $("tour-text").parentElement.scrollTop = 0; // the card scrolls by itself
   $("tour").focus({ preventScroll: true });
   scrollToTarget();
 }
@@ -69,15 +81,12 @@ function showCard() {
   $("tour-text").textContent = text;
   $("guess").hidden = !isOpen;
   if (isOpen) showQuestion(question);
-  $("tour-feedback").hidden = !feedback;
   $("tour-feedback").textContent = feedback ?? "";
   $("tour-feedback").className = feedback === RIGHT ? "right" : "wrong";
   $("tour-answer").hidden = isOpen;
   $("tour-answer").textContent = answer;
   $("tour-back").disabled = stepIndex === 0;
   $("tour-next").textContent = stepIndex === steps.length - 1 ? "Finish" : "Next";
-  $("tour-dots").replaceChildren(...steps.map((_, each) =>
-    element("i", each === stepIndex ? { class: "now" } : {})));
   document.body.style.setProperty("--tour-height", `${$("tour").offsetHeight}px`);
 }
 
@@ -191,3 +200,113 @@ export const tour = {
     markTarget(currentTarget());
   },
 };
+
+// The steps: the elements that each can point at (the largest first), what it selects,
+// and the values in its text.
+export function tourSteps() {
+  const { neuron, pixel } = model.example, name = neuronName(1, neuron);
+  // The class of the steps about layer 2, also after another image is chosen.
+  const [label] = ranked(currentResult().probabilities);
+  return [
+    lineStep(neuron, pixel, name),
+    { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
+      values: () => ({ name, y: currentResult().hiddenSums[neuron],
+        nonzero: String(state.image.filter(Boolean).length) }) },
+    { id: "sizes", values: () => ({ name }),
+      targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
+    layerStep(), classesStep(label), softmaxStep(label),
+    ...(model.hasHistory ? [trainingStep()] : []),
+    { id: "frozen", targets: () => [$("images").querySelector("canvas")],
+      enter: () => select(1, neuron, model.rarest) },
+  ].map((step) => ({ ...step, content: () => contentOf(step) }));
+}
+
+function lineStep(neuron, pixel, name) {
+  const two = (value) => rounded(value, 2);
+  return { id: "line", targets: () => [$("images")],
+    enter: () => select(1, neuron, pixel),
+    values: () => {
+      const m = two(network().parameter(1, pixel, neuron));
+      const c = two(network().parameter(1, "bias", neuron));
+      const x = two(currentResult().pixels[pixel]);
+      return { name, index: String(neuron + 1), pixel: String(pixel),
+        where: rowAndColumn(pixel), m, x, c, y: m * x + c, product: m * x,
+        noInput: m + c, added: m + x + c, together: m * (x + c), subtracted: m * x - c,
+        sign: c < 0 ? MINUS : "+", size: Math.abs(c) };
+    } };
+}
+
+function layerStep() {
+  const lowest = () => ranked(currentResult().hiddenSums).at(-1);
+  return { id: "layer", targets: () => [$("neurons"), tiles[lowest()].button],
+    values: () => {
+      const { hiddenSums, hidden } = currentResult(), z = hiddenSums[lowest()];
+      const active = hidden.filter((value) => value > 0).length;
+      return { lowest: neuronName(1, lowest()), z, size: -z, hasQuestion: z < 0,
+        active: `${active} of ${plural(model.hidden, "neuron")} ` +
+          `${active === 1 ? "is" : "are"}` };
+    } };
+}
+
+function classesStep(label) {
+  return { id: "classes", targets: () => [$("outputs"), outputs[label].button],
+    enter: () => select(2, label),
+    values: () => ({ name: neuronName(2, label), index: String(label + 1),
+      title: classTitle(label), logit: currentResult().logits[label],
+      lines: $("show-connections").checked
+        ? " Each line represents a weight times an output." : "" }) };
+}
+
+function softmaxStep(label) {
+  return { id: "softmax", enter: () => select(2, label),
+    targets: () => [$("softmax").parentElement, $("softmax").querySelector(".total")],
+    values: () => {
+      const { logits, probabilities } = currentResult();
+      const [first, second] = ranked(probabilities);
+      const ahead = logits[first] - logits[second];
+      return { title: classTitle(label), share: percent(probabilities[label]),
+        first: className(first), second: className(second), ahead,
+        ratio: significant(Math.exp(ahead), 2) };
+    } };
+}
+
+const trainingStep = () => ({ id: "training",
+  targets: () => [document.querySelector(".epochs")],
+  scene: () => $("neurons"), // which show what changes
+  solved: () => change({ networkIndex: 0 }),
+  leave: () => {
+    stopPlaying();
+    change({ networkIndex: model.last });
+  } });
+
+// Fill the text of a step: a value that is a number has two decimals.
+function contentOf({ id, values: valuesOf = () => ({}) }) {
+  const values = valuesOf(), all = (kind) =>
+    [...$(`step-${id}`).content.querySelectorAll(kind)];
+  const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
+    [name, typeof value === "number" ? number(value, 2) : value]));
+  const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
+  const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
+  const valueOf = (text) => Number(values[text] ?? text);
+  const [ask] = values.hasQuestion === false ? [] : all(".ask");
+  const options = all(".option").map((each) =>
+    ({ text: fill(each.textContent), wrong: fill(each.dataset.wrong ?? "") }));
+  const guesses = all("[data-guess]").map((each) =>
+    [valueOf(each.dataset.guess), fill(each.textContent)]);
+  const tolerance = Number(ask?.dataset.tolerance ?? 0);
+  const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
+    isWhole: tolerance === 0, check: (guess) => (options.length ? options[guess].wrong
+      : problemOf(guess, valueOf(ask.dataset.answer), guesses, textOf(".hint"),
+        tolerance)) };
+  return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),
+    question };
+}
+
+// What is wrong with a number, or "".
+function problemOf(guess, answer, guesses, hint, tolerance) {
+  const isNear = (a, b) => Math.abs(a - b) <= tolerance + 1e-9;
+  if (isNear(guess, answer)) return "";
+  const [, mistake] = guesses.find(([value]) =>
+    isNear(guess, value) && !isNear(answer, value)) ?? [];
+  return mistake ?? `That is too ${guess < answer ? "small" : "large"}. ${hint}`;
+}

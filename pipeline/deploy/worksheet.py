@@ -1,7 +1,7 @@
-"""The integers of exported networks for `interpret`: its page and its worksheets."""
+"""The sums of a worksheet in integers, as an export has them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,61 +9,10 @@ from jaxtyping import UInt8
 
 from pipeline.base.paths import displayed
 from pipeline.base.terminal import counted, wrap
-from pipeline.core.dataset import Dataset, LabeledImages
-from pipeline.deploy.bit_widths import BIT_WIDTHS
-from pipeline.deploy.exported_network import ExportedNetwork
-from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.integer_network import IntegerNetwork
 from pipeline.deploy.integers_file import find_export
-from pipeline.interpret import (
-    IntegerSum,
-    ModelAnalysis,
-    PreActivation,
-    QuantizedPreActivation,
-    Shift,
-)
-from pipeline.interpret.report import BitWidthData, PageIntegers, render
-from pipeline.interpret.report.page import ACTIVATION_IMAGES
+from pipeline.interpret import IntegerSum, PreActivation, Shift
 from pipeline.model import TrainedModel
-from pipeline.plots import weight_scale
-
-
-def render_page(
-    trained: TrainedModel,
-    dataset: Dataset,
-    exports: Sequence[ExportedNetwork],
-    *,
-    name: str,
-) -> str | None:
-    """Return the page of a network with at least one export; see `render`."""
-    analysis = ModelAnalysis.of(trained, dataset)
-    integers = [_page_integers(exported, dataset.test) for exported in exports]
-    return render(analysis, name=name, integers=integers)
-
-
-def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntegers:
-    network, measured = exported.integers, exported.report
-    largest = BIT_WIDTHS[network.bits].largest
-    # With few bits, many weights have the largest size.
-    scale = weight_scale(network.weights_1.astype(float))
-    tensors = asdict(network)
-    del tensors["bits"], tensors["scale_2"]
-    tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
-    sums = network.sums(test.images[:ACTIVATION_IMAGES])
-    tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    return PageIntegers(
-        data=BitWidthData(
-            bits=network.bits,
-            largest_weight=largest,
-            weight_scale=scale if network.bits == 8 else float(largest),
-            finetune=measured.finetune,
-            scale_2=network.scale_2,
-            table_bytes=measured.table_bytes,
-            accuracy=measured.accuracy,
-            same_answers=measured.same_answers,
-        ),
-        predictions=network.classify(test.images),
-        tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
-    )
 
 
 def add_exported_integers(
@@ -73,7 +22,7 @@ def add_exported_integers(
     trained: TrainedModel,
     folder: Path,
     command: str,
-) -> tuple[dict[str, QuantizedPreActivation], str]:
+) -> tuple[dict[str, PreActivation], str]:
     """Add the integers of an export to the sums of a network for an image.
 
     Args:
@@ -108,7 +57,7 @@ def add_integers(
     sums: Mapping[str, PreActivation],
     network: IntegerNetwork,
     image: UInt8[np.ndarray, "28 28"],
-) -> dict[str, QuantizedPreActivation]:
+) -> dict[str, PreActivation]:
     """Return the sums of `pre_activations` in floats and in integers."""
     gray = image.reshape(-1).astype(np.int64)
     hidden = network.sums(image[None])
@@ -131,5 +80,5 @@ def add_integers(
             scale=scale,
             shift=shift,
         )
-        both[name] = QuantizedPreActivation(**vars(in_floats), integers=integers)
+        both[name] = replace(in_floats, integers=integers)
     return both

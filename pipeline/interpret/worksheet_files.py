@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -24,7 +25,7 @@ def write_terms(
 
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
-    rows = [row for p in pre_activations for row in p.term_rows()]
+    rows = [row for p in pre_activations for row in term_rows(p)]
     files.write_csv(folder / "terms.csv", rows)
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
@@ -36,6 +37,22 @@ def write_terms(
             side=8 * SIDE,
             legend=color_scale("negative", "positive", frozen=gray),
         ).save(folder / "terms.png")
+
+
+def term_rows(p: PreActivation) -> list[dict[str, Any]]:
+    """Return all terms, unrounded, with the bias as a term with input 1."""
+    names, rows = [*p.input_names, "bias"], []
+    weights, inputs = [*p.weights.tolist(), p.bias], [*p.inputs.tolist(), 1.0]
+    for name, weight, value in zip(names, weights, inputs, strict=True):
+        row = {"neuron": p.name, "input": name, "weight": weight, "value": value}
+        rows.append(row | {"product": weight * value})
+    if p.integers is not None:
+        weights = [*p.integers.weights.tolist(), p.integers.bias]
+        inputs, unit = [*p.integers.inputs.tolist(), 1], float(p.integers.unit)
+        for row, q, x in zip(rows, weights, inputs, strict=True):
+            row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
+            row["stands_for"] = q * x * unit
+    return rows
 
 
 def term_images(

@@ -11,7 +11,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
 from pipeline.deploy.finetuning import finetune
-from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.integer_network import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
 from pipeline.interpret.measurements import accuracy
 from pipeline.model import TrainedModel

@@ -1,0 +1,86 @@
+"""What a worksheet shows of a sum in integers, next to the sum in floating point.
+
+worksheet.txt explains the columns and the steps.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from pipeline.interpret.pre_activation import (
+    IntegerSum,
+    PreActivation,
+    rounded,
+    significant,
+)
+
+
+def integer_columns(
+    p: PreActivation, integers: IntegerSum, displayed: Sequence[int]
+) -> dict[str, list[str]]:
+    """Return the columns of the terms in integers, and the differences from floats."""
+    x = "gray" if p.layer == 1 else "h"
+    terms = [int(integers.terms[k]) for k in displayed]
+    rest = integers.total - integers.bias - sum(terms)
+    differences = [
+        integers.value(term) - rounded(p.terms[k])
+        for term, k in zip(terms, displayed, strict=True)
+    ]
+    bias_difference = integers.value(integers.bias) - rounded(p.bias)
+    difference = integers.value(integers.total) - rounded(p.total)
+    rest_difference = difference - bias_difference - sum(differences)
+    products = [*terms, rest, integers.bias, integers.total]
+    differences += [rest_difference, bias_difference, difference]
+    return {
+        "q": [*(f"{integers.weights[k]}" for k in displayed), "", "", ""],
+        f"x {x}": [*(f"{integers.inputs[k]}" for k in displayed), "", "", ""],
+        f"= q·{x}": [f"{product:,}" for product in products],
+        "difference": [f"{each:+,}" for each in differences],
+    }
+
+
+def integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
+    """Return the steps from the sum to what it represents and to the output."""
+    exact, relu = rounded(p.total), rounded(p.relu)
+    total, unit, shift = integers.total, integers.unit, integers.shift
+    value = integers.value(total)
+    comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, exact)}"
+    if shift is None:
+        return [f"scale  {unit}", f"       {comparison}"]
+    n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
+    positive, output = max(0, total), rounded(h * 2**n * unit)
+    moved = f"({positive:,} + {half:,}) >> {n} = {shifted:,}"
+    return [
+        f"scale  {significant(integers.scale)}; scale/255 = {unit}",
+        f"       {comparison}",
+        f"ReLU   max(0, {total:,}) = {positive:,}",
+        f"shift  n = {n}, r = {half:,}: {moved}",
+        f"clamp  min(255, {shifted:,}) = {h}: h of {p.name}",
+        f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
+        f"       {_subtraction(output, relu)}",
+    ]
+
+
+def integer_logits(
+    sums: Sequence[IntegerSum], z: Sequence[Decimal], *, predicted: int
+) -> dict[str, list[str]]:
+    """Return the columns from the logits in integers to both predictions.
+
+    `z` are the rounded logits in floating point, and `predicted` is their prediction.
+    """
+    totals = [each.total for each in sums]
+    values = [each.value(each.total) for each in sums]
+    differences = [value - exact for value, exact in zip(values, z, strict=True)]
+    marks = [""] * (len(sums) + 1)
+    marks[predicted], first = "float", totals.index(max(totals))
+    marks[first] = "both" if first == predicted else "integers"
+    return {
+        "logit": [*(f"{total:,}" for total in totals), ""],
+        "· scale": [*(f"{value:,}" for value in values), ""],
+        "difference": [*(f"{each:+,}" for each in differences), ""],
+        "prediction": marks,
+    }
+
+
+def _subtraction(a: Decimal, b: Decimal) -> str:
+    second = f"({b:,})" if b < 0 else f"{b:,}"
+    return f"{a:,} - {second} = {a - b:+,}"

@@ -1,0 +1,102 @@
+// The selected image: the board, on which the user draws, and the gallery of test
+// images. If images of the data set cannot be drawn, the board only shows the selected
+// test image.
+
+import {
+  $, element, gray, imageCanvas, paintPixels, plural, positionOn, ranked,
+} from "display.js";
+import { BOARD_PEN, paintBoard, prepare } from "drawing.js";
+import {
+  change, className, example, model, network, state, testImage,
+} from "model.js";
+import { isBlank } from "prediction.js";
+
+let strokes = []; // on the board; `state.strokes` after the next frame
+let awaitedFrame = null; // the next frame, in which the drawing is classified
+
+// Prepare and classify the drawing in the next frame.
+function useDrawing() {
+  paintBoard(strokes);
+  awaitedFrame ??= requestAnimationFrame(() => {
+    awaitedFrame = null;
+    const { stray, ...prepared } = prepare(strokes);
+    $("prepared").hidden = !strokes.length;
+    $("stray-text").textContent = !stray ? ""
+      : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
+    paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
+    change({ ...prepared, strokes: [...strokes], row: null });
+  });
+}
+
+export function useTestImage(row) {
+  cancelAnimationFrame(awaitedFrame);
+  awaitedFrame = null;
+  strokes = [];
+  const image = testImage(row);
+  $("prepared").hidden = true;
+  const board = $("board"), context = board.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
+  change({ image, row, strokes, finding: isBlank(image) ? "blank" : "",
+    transform: null });
+}
+
+// The ink stays inside the board: the center of the pen keeps away from the border.
+const penPosition = (event) => positionOn($("board"), event).map((share) =>
+  Math.min(Math.max(share, BOARD_PEN), 1 - BOARD_PEN));
+
+function listenToPen() {
+  const board = $("board");
+  board.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return;
+    board.setPointerCapture(event.pointerId); // until it is lifted
+    strokes.push([penPosition(event)]);
+    useDrawing();
+  });
+  board.addEventListener("pointermove", (event) => {
+    if (!strokes.length || !board.hasPointerCapture(event.pointerId)) return;
+    const moves = event.getCoalescedEvents?.() ?? [];
+    strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
+    useDrawing();
+  });
+  $("clear").addEventListener("click", () => {
+    strokes = [];
+    useDrawing();
+  });
+}
+
+let thumbnails = [];
+export const inputImage = {
+  build() {
+    if (model.drawable) listenToPen();
+    thumbnails = model.rows.map((_, row) => element("button", { type: "button",
+      onclick: () => useTestImage(row) }, imageCanvas(testImage(row))));
+    $("gallery").append(...thumbnails);
+  },
+
+  update({ probabilities }, changed) {
+    if (changed.final) markMistakes();
+    thumbnails.forEach((button, row) =>
+      button.setAttribute("aria-current", state.row === row));
+    const label = model.tensors.image_labels[state.row];
+    const [first] = ranked(probabilities);
+    $("source").textContent = state.row === null ? "your drawing"
+      : `test image ${model.rows[state.row]}: ${example(label)}` +
+        (label === first ? "" : ", misclassified");
+  },
+};
+
+function markMistakes() {
+  const { final } = network();
+  thumbnails.forEach((thumbnail, row) => {
+    const label = model.tensors.image_labels[row];
+    const [predicted, inFloat] = [final, model.float].map((each) =>
+      ranked(each.classify(testImage(row)).probabilities)[0]);
+    const notes = [`test image ${model.rows[row]}: ${example(label)}`,
+      ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
+      ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
+    thumbnail.title = thumbnail.ariaLabel = notes.join(", ");
+    thumbnail.classList.toggle("mistake", predicted !== label);
+    thumbnail.classList.toggle("differs", predicted !== inFloat);
+  });
+}
