@@ -85,8 +85,6 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 def _conclusion(predictions: Predictions) -> str:
     """Return bars for a single image, or how many images are classified correctly."""
     if len(predictions) == 1:
-        if not predictions.have_ink[0]:
-            return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
     is_labeled = [label is not None for label in predictions.source.labels]
@@ -125,14 +123,12 @@ def _write(
 def _plotted_row(
     predictions: Predictions, row: int, detector: OodDetector | None
 ) -> plots.ImageRow:
-    """Return the steps of an image, and its probabilities unless it has no ink."""
+    """Return the steps of an image, and the probabilities of its prediction."""
     prepared, source = predictions.prepared, predictions.source
     steps = [(source.name, prepared.images[row])]
     if prepared.steps:
         steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
-    if not predictions.have_ink[row]:
-        return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
