@@ -1,4 +1,4 @@
-"""The rules that make a prediction unsure, and the table of their thresholds.
+"""The rules that make a prediction unsure, and their thresholds.
 
 The network assigns a class to every image, even a digit to a shoe, usually with a high
 probability. A prediction is therefore unsure if one of these rules applies; the first
@@ -17,30 +17,10 @@ one that does is the reason:
 `images` finds the first six when it preprocesses an image. The principal components of
 a data set (`datasets.components`) measure the seventh.
 
-The thresholds, and what each was measured on:
-
-    rule       threshold           measured on
-    no ink     MIN_CONTRAST (a)    chosen by hand
-    edge       MIN_EDGE            chosen by hand
-    several    MAX_SIMILAR         chosen by hand
-               MIN_DIGIT_HEIGHT    MNIST's 10,000 test digits, none of which is split,
-               MIN_DIGIT_AREA      and pairs of them, of which 98.5% are found
-    not drawn                      rejected: digits  clothes  noise (b)
-               MIN_SIDE_PER_PIECE              0.4%     7.9%  50.4%
-               MAX_OUTLINE                     0.2%    16.2%  81.6%
-               MAX_THICKNESS                   3.7%    71.8%  13.6%
-               MAX_ASPECT                      0.0%     7.5%   0.0%
-               MIN_OUTLINE         chosen by hand
-               OUTLINE_SIDE        chosen by hand
-    unlike     OOD_QUANTILE        the half of the training images that the components
-               RATIO_QUANTILE      are not fitted to
-    close      CLOSE_QUANTILE (c)  the training images
-               LOWEST_MARGIN (c)   chosen by hand
-
-(a) In `images.constants`. (b) The first 3,000 training images of MNIST, the first 1,500
-test images of Fashion-MNIST, and 250 images of gray, faint and black-and-white noise
-with 28x28 pixels. (c) In `core.margin`, because the margin is a result of the training
-run.
+The quantiles are fractions of training images; `core.margin` has the one for *close*,
+because the margin is a result of the training run. The other thresholds were chosen by
+hand. `python tests/benchmarks/images.py` measures the effect of all of them: how many
+digits are unsure, and how many images of clothes and noise.
 """
 
 from collections.abc import Sequence

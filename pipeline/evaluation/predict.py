@@ -59,7 +59,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
-    if source.is_raw and len(source.images) > 1:
+    if source.kind == "raw" and len(source.images) > 1:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
     spec = datasets.spec(trained.dataset)
@@ -74,7 +74,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
-    say(_next_step(cfg, own=source.is_raw))
+    say(_next_step(cfg, own=source.kind == "raw"))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -125,9 +125,7 @@ def _plotted_row(
 ) -> plots.ImageRow:
     """Return the steps of an image, and the probabilities of its prediction."""
     prepared, source = predictions.prepared, predictions.source
-    steps = [(source.name, prepared.images[row])]
-    if prepared.steps:
-        steps = [*prepared.steps[row].items()]
+    steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)

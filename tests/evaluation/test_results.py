@@ -46,7 +46,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     images, logits = np.zeros((11, 28, 28), np.uint8), torch.zeros(11, 10)
     paths = [*map(Path, names)]
     source = ImageSet(
-        "few", "", names, labels.tolist(), paths, True, class_names="0123456789"
+        "few", "", names, labels.tolist(), paths, "raw", class_names="0123456789"
     )
     prepared = PreparedImages(source, images, [""] * 11, (), how="")
     for row, probability in enumerate(confidence):
@@ -76,7 +76,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, False)
+    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
     prepared = PreparedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
@@ -91,7 +91,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     save_model(tmp_path / "model.safetensors", new_network(5), {})
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = few.val.images[:3]
-    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, False)
+    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
     prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
     predictions = classify(prepared, trained)
     assert predictions.reasons == [None, "several", "blank"]
@@ -118,7 +118,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
-    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], False)
+    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     prepared = prepare(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)

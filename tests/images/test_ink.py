@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pipeline.images import preprocess
-from pipeline.images.ink import find_ink
+from pipeline.images.ink import ink_of_photo
 
 SIDE = 240
 Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -60,7 +60,7 @@ def sha256(levels):
 )
 def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
     levels = draw().clip(0, 255).round().astype(np.uint8)
-    found = (31 * find_ink(levels, is_photo=True)).round().astype(np.uint8)
+    found = (31 * ink_of_photo(levels)).round().astype(np.uint8)
     image, finding, _ = preprocess(levels)
     assert finding == ""
     assert (sha256(found), sha256(image)) == (ink, prepared)
