@@ -23,13 +23,10 @@ hand. `python tests/benchmarks/images.py` measures the effect of all of them: ho
 digits are unsure, and how many images of clothes and noise.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
-
-from pipeline.core.margin import margin
+from jaxtyping import Int, UInt8
 
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not drawn"]
@@ -75,11 +72,9 @@ BOX = 20  # pixels of the longer side of a digit in MNIST
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 
 
-def is_blank(
-    images: UInt8[np.ndarray, "*n height width"],
-) -> Bool[np.ndarray, "*n"]:
-    """Return whether all pixels of an image, or of each of several, are the same."""
-    return np.asarray(np.ptp(images, axis=(-2, -1)) == 0)
+def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
+    """Return whether all pixels of an image are the same."""
+    return bool(np.ptp(image) == 0)
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:
@@ -109,28 +104,6 @@ def is_drawn(
         and thickness <= MAX_THICKNESS * max(1, BOX / side)
         and aspect <= MAX_ASPECT
     )
-
-
-def reasons(
-    findings: Sequence[Finding],
-    *,
-    is_unlike: Bool[np.ndarray, " n"],
-    probabilities: Float[np.ndarray, "n 10"],
-    min_margin: float,
-) -> list[Reason]:
-    """Return why the prediction for each image is unsure; "" if it is sure.
-
-    Args:
-        findings: What preprocessing found in the images.
-        is_unlike: Whether they do not look like their predicted classes.
-        probabilities: The output of the network.
-        min_margin: The smallest margin of a prediction that is not close.
-    """
-    is_close = margin(probabilities) < min_margin
-    return [
-        finding or ("unlike" if unlike else "close" if close else "")
-        for finding, unlike, close in zip(findings, is_unlike, is_close, strict=True)
-    ]
 
 
 def images_of(class_name: str) -> str:
