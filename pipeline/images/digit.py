@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from pipeline.base import unsure
 from pipeline.images import constants
-from pipeline.images.ink import Ink, has_uniform_border
+from pipeline.images.ink import Ink, Levels, has_uniform_border
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -96,10 +96,9 @@ def crop_around(
     box = bounding_box(mask)
     margin = longer_side(mask) * constants.SURROUNDINGS
     crop = []
-    for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
-        cut = (side / scale - mask_side) / 2  # the pixels that `remove_lines` cut off
-        first = max(0.0, (part.start + cut - margin) * scale)
-        crop.append(slice(int(first), int((part.stop + cut + margin) * scale)))
+    for part in box:
+        first = max(0.0, (part.start - margin) * scale)
+        crop.append(slice(int(first), int((part.stop + margin) * scale)))
     return original[crop[0], crop[1]]
 
 
@@ -126,7 +125,7 @@ def undo_stretching(
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge_photo(levels: UInt8[np.ndarray, "_ _"], strokes: Strokes) -> unsure.Finding:
+def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
     """Return what a photograph shows that is not one digit, with paper around it.
 
     Args:
@@ -136,8 +135,7 @@ def judge_photo(levels: UInt8[np.ndarray, "_ _"], strokes: Strokes) -> unsure.Fi
     """
     mask = strokes.digit
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    is_whole = mask.shape == levels.shape  # `remove_lines` has not cut off the borders
-    if border.any() and is_whole and not has_uniform_border(levels):
+    if border.any() and not has_uniform_border(levels):
         is_edge = border.sum() > unsure.MIN_EDGE * min(mask.shape)
         return "edge" if is_edge else "cut off"
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)

@@ -25,8 +25,8 @@ def ink_of_small_image(levels: Levels) -> Ink:
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 
-def ink_of_photo(levels: Levels) -> Float[np.ndarray, "rows columns"]:
-    """Return the ink of a photograph; it is smaller if its paper was straightened.
+def ink_of_photo(levels: Levels) -> Ink:
+    """Return the ink of a photograph, without the lines of squared or ruled paper.
 
     It is the minimum of two estimates: with uneven light, the raw image has errors at
     the borders, and the image divided by its brightness trend has errors at the edges
@@ -121,7 +121,7 @@ def noise_limit(ink: Ink) -> float:
     return constants.NOISE * std
 
 
-def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
+def remove_lines(ink: Ink) -> Ink:
     """Straighten squared or ruled paper, and remove its lines.
 
     Where a stroke crosses a line, its ink is relative to the light that the line
@@ -145,7 +145,7 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     if not lines.any():
         return ink
     remaining = (1 - straight) / (1 - lines.clip(max=constants.MAX_LINE_INK))
-    return np.asarray((1 - remaining).clip(0, 1))
+    return np.pad((1 - remaining).clip(0, 1), cut, "edge")
 
 
 def _sharpness(ink: Ink, slope: float) -> float:

@@ -111,7 +111,7 @@ def _search_photo(
         on_sheet = _search_levels(reduced)
         mask = on_sheet.digit
         # A digit that crosses an edge shows that this is the edge of a shadow.
-        if mask.any() and not touches(mask, outside, shape=levels.shape):
+        if mask.any() and not touches(mask, outside):
             photo, strokes = sheet, on_sheet
             levels = steps["sheet"] = reduced
     strokes = strokes or _search_levels(levels)

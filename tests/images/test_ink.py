@@ -53,7 +53,7 @@ def sha256(levels):
     [
         (thin_pen, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
         (photo_with_a_gradient, "ffbfffac07bc1787", "73800501646189ab"),
-        (ruled_paper, "03ca13a457034007", "b99532bc1df9e803"),
+        (ruled_paper, "93c8d476e369aab8", "b99532bc1df9e803"),
         (inverted, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
