@@ -102,9 +102,7 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
         paper = (residuals > lowest) & (residuals < highest)
         coefficients = np.linalg.lstsq(sampled[paper], values[paper])[0]
         residuals = values - sampled @ coefficients
-    darkest = np.median(values) / constants.TREND_PARTS
-    trend = np.maximum(terms @ coefficients, darkest)
-    return np.asarray(trend, np.float32)
+    return np.asarray(terms @ coefficients, np.float32)
 
 
 def noise_limit(ink: Ink) -> float:

@@ -56,7 +56,7 @@ def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | No
         sums = np.pad(level.cumsum(axis=0), ((1, 0), (0, 0)))
         means = (sums[size:] - sums[:-size]) / size  # of SHEET_WINDOW rows
         steps = means[size:] - means[:-size]
-        scores = steps.clip(0, constants.MAX_STEP).mean(axis=1)
+        scores = steps.clip(0).mean(axis=1)
         row = int(scores.argmax())
         if scores[row] > best_score:
             best_score = float(scores[row])
