@@ -26,7 +26,7 @@ from pipeline.interpret.report.page_data import (
     PageData,
     PageIntegers,
     Straightening,
-    StrokeThresholds,
+    Thresholds,
 )
 from pipeline.plots import weight_scale
 
@@ -180,7 +180,7 @@ def _page_data(
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
-        thresholds=StrokeThresholds(),
+        thresholds=Thresholds(),
         max_errors=detector.components.max_errors.tolist() if detector else None,
         max_ratio=detector.components.max_ratio if detector else None,
         min_margin=detector.min_margin if detector else None,

@@ -14,7 +14,7 @@ from pipeline.interpret.names import NameForm
 
 
 @dataclass(frozen=True)
-class StrokeThresholds:
+class Thresholds:
     """The thresholds with which `images` judges strokes; `drawing.js` uses them too."""
 
     box: int = unsure.BOX  # pixels; the longer side of a digit
@@ -99,7 +99,7 @@ class PageData:
     neuron_names: Sequence[NameForm]
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
-    thresholds: StrokeThresholds
+    thresholds: Thresholds
     max_errors: Sequence[float] | None  # of each class; None without a detector
     max_ratio: float | None  # of an error to the smallest one of the other classes
     min_margin: float | None  # of a prediction that is not close; None without one
