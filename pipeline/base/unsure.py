@@ -1,4 +1,4 @@
-"""The rules that make a prediction unsure, and the table of their thresholds.
+"""The rules that make a prediction unsure, and their thresholds.
 
 The network assigns a class to every image, even a digit to a shoe, usually with a high
 probability. A prediction is therefore unsure if one of these rules applies; the first
@@ -17,39 +17,16 @@ one that does is the reason:
 `images` finds the first six when it preprocesses an image. The principal components of
 a data set (`datasets.components`) measure the seventh.
 
-The thresholds, and what each was measured on:
-
-    rule       threshold           measured on
-    no ink     MIN_CONTRAST (a)    chosen by hand
-    edge       MIN_EDGE            chosen by hand
-    several    MAX_SIMILAR         chosen by hand
-               MIN_DIGIT_HEIGHT    MNIST's 10,000 test digits, none of which is split,
-               MIN_DIGIT_AREA      and pairs of them, of which 98.5% are found
-    not drawn                      rejected: digits  clothes  noise (b)
-               MIN_SIDE_PER_PIECE              0.4%     7.9%  50.4%
-               MAX_OUTLINE                     0.2%    16.2%  81.6%
-               MAX_THICKNESS                   3.7%    71.8%  13.6%
-               MAX_ASPECT                      0.0%     7.5%   0.0%
-               MIN_OUTLINE         chosen by hand
-               OUTLINE_SIDE        chosen by hand
-    unlike     OOD_QUANTILE        the half of the training images that the components
-               RATIO_QUANTILE      are not fitted to
-    close      CLOSE_QUANTILE (c)  the training images
-               LOWEST_MARGIN (c)   chosen by hand
-
-(a) In `images.constants`. (b) The first 3,000 training images of MNIST, the first 1,500
-test images of Fashion-MNIST, and 250 images of gray, faint and black-and-white noise
-with 28x28 pixels. (c) In `core.margin`, because the margin is a result of the training
-run.
+The quantiles are fractions of training images; `core.margin` has the one for *close*,
+because the margin is a result of the training run. The other thresholds were chosen by
+hand. `python tests/benchmarks/images.py` measures the effect of all of them: how many
+digits are unsure, and how many images of clothes and noise.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
-
-from pipeline.core.margin import margin
+from jaxtyping import Int, UInt8
 
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not drawn"]
@@ -95,11 +72,9 @@ BOX = 20  # pixels of the longer side of a digit in MNIST
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 
 
-def is_blank(
-    images: UInt8[np.ndarray, "*n height width"],
-) -> Bool[np.ndarray, "*n"]:
-    """Return whether all pixels of an image, or of each of several, are the same."""
-    return np.asarray(np.ptp(images, axis=(-2, -1)) == 0)
+def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
+    """Return whether all pixels of an image are the same."""
+    return bool(np.ptp(image) == 0)
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:
@@ -129,28 +104,6 @@ def is_drawn(
         and thickness <= MAX_THICKNESS * max(1, BOX / side)
         and aspect <= MAX_ASPECT
     )
-
-
-def reasons(
-    findings: Sequence[Finding],
-    *,
-    is_unlike: Bool[np.ndarray, " n"],
-    probabilities: Float[np.ndarray, "n 10"],
-    min_margin: float,
-) -> list[Reason]:
-    """Return why the prediction for each image is unsure; "" if it is sure.
-
-    Args:
-        findings: What preprocessing found in the images.
-        is_unlike: Whether they do not look like their predicted classes.
-        probabilities: The output of the network.
-        min_margin: The smallest margin of a prediction that is not close.
-    """
-    is_close = margin(probabilities) < min_margin
-    return [
-        finding or ("unlike" if unlike else "close" if close else "")
-        for finding, unlike, close in zip(findings, is_unlike, is_close, strict=True)
-    ]
 
 
 def images_of(class_name: str) -> str:

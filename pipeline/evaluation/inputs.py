@@ -69,9 +69,9 @@ def prepare_for(
     data set are then straightened.
     """
     if as_mnist is None:
-        as_mnist = spec.prepared_as_mnist and source.is_raw
+        as_mnist = spec.prepared_as_mnist and source.kind == "raw"
     prepared = images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
-    if source.is_own or not spec.is_upright:
+    if source.kind == "own" or not spec.is_upright:
         return prepared
     straightened = straighten(prepared.images)
     pairs = zip(prepared.steps, straightened[: len(prepared.steps)], strict=True)
@@ -105,7 +105,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
         files=[f"image {row}" for row in range(len(pixels))],
         labels=[None] * len(pixels),
         images=pixels,
-        is_raw=False,
+        kind="ready",
     )
 
 
@@ -127,6 +127,5 @@ def _test_images(
         files=[f"{name} {row}" for row in rows],
         labels=chosen.labels.tolist(),
         images=chosen.images,
-        is_raw=False,
-        is_own=True,
+        kind="own",
     )

@@ -59,7 +59,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
-    if source.is_raw and len(source.images) > 1:
+    if source.kind == "raw" and len(source.images) > 1:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
     spec = datasets.spec(trained.dataset)
@@ -74,7 +74,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
-    say(_next_step(cfg, own=source.is_raw))
+    say(_next_step(cfg, own=source.kind == "raw"))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -85,8 +85,6 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 def _conclusion(predictions: Predictions) -> str:
     """Return bars for a single image, or how many images are classified correctly."""
     if len(predictions) == 1:
-        if not predictions.have_ink[0]:
-            return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
     is_labeled = [label is not None for label in predictions.source.labels]
@@ -125,14 +123,10 @@ def _write(
 def _plotted_row(
     predictions: Predictions, row: int, detector: OodDetector | None
 ) -> plots.ImageRow:
-    """Return the steps of an image, and its probabilities unless it has no ink."""
+    """Return the steps of an image, and the probabilities of its prediction."""
     prepared, source = predictions.prepared, predictions.source
-    steps = [(source.name, prepared.images[row])]
-    if prepared.steps:
-        steps = [*prepared.steps[row].items()]
+    steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
-    if not predictions.have_ink[row]:
-        return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images

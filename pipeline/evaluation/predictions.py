@@ -55,16 +55,10 @@ class Predictions:
         return np.asarray(self.probabilities[rows, self.classes])
 
     @cached_property
-    def have_ink(self) -> Bool[np.ndarray, " n"]:
-        """Which images show something; the class of the others is arbitrary."""
-        return np.array([reason not in ("blank", "no ink") for reason in self.reasons])
-
-    @cached_property
     def is_correct(self) -> Bool[np.ndarray, " n"]:
-        """Whether the class is the label; False for an image without label or ink."""
+        """Whether the class is the label; False for an image without a label."""
         pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
-        equal = np.array([label == k for label, k in pairs], bool)
-        return np.asarray(equal & self.have_ink)
+        return np.array([label == k for label, k in pairs], bool)
 
     @property
     def sure(self) -> list[bool | None]:

@@ -68,9 +68,8 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 def mistakes(result: Predictions) -> list[plots.Captioned]:
     """Return the most confident wrong predictions, with their captions."""
     classes, labels = result.classes, result.source.known_labels
-    confidence = np.where(result.have_ink, result.confidence, 0)  # without ink: last
     rows = np.flatnonzero(~result.is_correct)
-    order = np.argsort(-confidence[rows], kind="stable")
+    order = np.argsort(-result.confidence[rows], kind="stable")
     images = []
     for row in rows[order][:MAX_MISTAKES]:
         name = result.spec.class_names[classes[row]]
@@ -78,9 +77,6 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         file = f"image {row}"
         if not isinstance(result.source.images, np.ndarray):
             file = printable(result.source.files[row])[-MAX_CAPTION:]
-        predicted = f"{name}: {confidence[row]:.1%}"
-        if not result.have_ink[row]:
-            predicted = result.prepared.findings[row]
-        caption = f"{predicted}\nlabel: {label}\n{file}"
+        caption = f"{name}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

@@ -62,13 +62,9 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predicted"]:
-    """Return the number of images with each label and each predicted class.
-
-    Images without ink are not counted, because there is nothing to classify.
-    """
-    counts, rows = np.zeros((CLASSES, CLASSES), np.int64), predictions.have_ink
-    labels, classes = predictions.source.known_labels, predictions.classes
-    np.add.at(counts, (labels[rows], classes[rows]), 1)
+    """Return the number of images with each label and each predicted class."""
+    counts = np.zeros((CLASSES, CLASSES), np.int64)
+    np.add.at(counts, (predictions.source.known_labels, predictions.classes), 1)
     return counts
 
 

@@ -4,25 +4,20 @@ import numpy as np
 from jaxtyping import Bool
 
 from pipeline.base.terminal import counted
-from pipeline.base.unsure import TEXTS
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 
 MAX_DESCRIBED = 3  # classes, and confusions
+WITHOUT_INK = ("blank", "no ink")  # reasons why a prediction is unsure
 
 
 def summary(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
-    reason = predictions.reasons[row]
-    if reason == "blank":
-        return "The image is blank: there is nothing to classify."
-    if reason == "no ink":
-        return f"{TEXTS[reason].capitalize()}."
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     confidence = predictions.confidence[row]
     text = f"The network predicts {names[predicted]} ({confidence:.1%})"
-    if reason:
+    if predictions.reasons[row]:
         text += f", but {predictions.doubt(row)}"
     label = predictions.source.labels[row]
     if label is None:
@@ -48,10 +43,9 @@ def describe_result(result: Predictions) -> list[str]:
             "this set has other classes than the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
-    if without_ink := int((~result.have_ink).sum()):
-        verb = "counts" if without_ink == 1 else "count"
+    if without_ink := sum(reason in WITHOUT_INK for reason in result.reasons):
         number = counted(without_ink, "image")
-        lines.append(f"{number} without ink {verb} as misclassified")
+        lines.append(f"no ink was found in {number}")
     if result.is_correct.all():
         return lines
     accuracy = correct / np.maximum(counts, 1)

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from pipeline import UserError, datasets, images
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
-from pipeline.images import ImageSet
+from pipeline.images import ImageSet, Kind
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
@@ -35,19 +35,18 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         val = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        found = _from_arrays(set_name, val.images, val.labels, text)
-        return replace(found, is_own=True)
+        return _from_arrays(set_name, val.images, val.labels, text, kind="own")
     is_own, spec = datasets.has_images_of(name, dataset), datasets.spec(name)
     if is_own or (datasets.is_name(name) and not spec.originals):
         data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
         arrays = data.test.images, data.test.labels
         set_name = name if datasets.is_name(name) else data.name
-        found = _from_arrays(set_name, *arrays, "the test images")
-        return replace(found, is_own=is_own)
+        kind: Kind = "own" if is_own else "ready"
+        return _from_arrays(set_name, *arrays, "the test images", kind=kind)
     if spec.originals:
         pixels, labels = spec.originals()
         text = f"all original images, {_size(pixels)}"
-        return _from_arrays(name, pixels, labels, text, is_raw=True)
+        return _from_arrays(name, pixels, labels, text, kind="raw")
     source = Path(name)
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
     if pairs := [*datasets.image_label_pairs(source)]:
@@ -66,7 +65,7 @@ def _from_arrays(
     labels: UInt8[np.ndarray, " n"],
     description: str,
     *,
-    is_raw: bool = False,
+    kind: Kind,
 ) -> ImageSet:
     spec = datasets.REGISTRY.get(name)
     return ImageSet(
@@ -75,7 +74,7 @@ def _from_arrays(
         files=[f"{name} {row}" for row in range(len(labels))],
         labels=labels.tolist(),
         images=pixels,
-        is_raw=is_raw,
+        kind=kind,
         class_names=spec.class_names if spec else None,
     )
 
@@ -103,5 +102,5 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
             f"got {len(pixels):,}"
         )
     text = f"{printable(path.name)}, {_size(pixels)}"
-    found = _from_arrays(path.name, pixels, labels, text, is_raw=True)
+    found = _from_arrays(path.name, pixels, labels, text, kind="raw")
     return replace(found, name=name)

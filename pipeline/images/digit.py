@@ -1,5 +1,7 @@
 """Step 4 of the preprocessing: ink -> the strokes of the digit, and what they show."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
@@ -7,63 +9,69 @@ from scipy import ndimage
 
 from pipeline.base import unsure
 from pipeline.images import constants
-from pipeline.images.ink import Ink, has_uniform_border, noise_limit
+from pipeline.images.ink import Ink, Levels, has_uniform_border
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 Mask = Bool[np.ndarray, "h w"]
-OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
-OtherInk = Float[np.ndarray, "rows columns"]
 
 
-def find_digit(
-    ink: Ink, *, is_photo: bool, is_faint: bool = False
-) -> tuple[Mask, Mask]:
-    """Return the masks of all strokes of an image, and of those of the digit."""
-    shapes = ink > stroke_threshold(ink, is_photo=is_photo, is_faint=is_faint)
-    return shapes, remove_specks(shapes, is_photo=is_photo)
+@dataclass(frozen=True)
+class Strokes:
+    """The strokes that were found in an image, or in a part of it."""
+
+    ink: Ink
+    shapes: Mask  # all strokes
+    digit: Mask  # those of the digit; none in an image without a digit
 
 
-def stroke_threshold(ink: Ink, *, is_photo: bool, is_faint: bool) -> float:
-    """Return the ink above which a pixel is a stroke: half the mean of such pixels.
+def find_strokes(ink: Ink, *, least: float) -> Mask:
+    """Return the pixels that have more ink than half the mean of such pixels.
 
-    It is 1, so that no pixel is a stroke, unless some pixels have far more ink than
-    noise and uneven paper can cause.
+    Args:
+        ink: The ink of an image.
+        least: The ink that noise and uneven paper can cause. No pixel is a stroke
+            unless some pixels have far more.
     """
-    least = constants.FAINT_INK if is_faint else constants.MIN_INK
-    least += noise_limit(ink) * is_photo
     candidates = ink[ink > least]
     if not candidates.size:
-        return 1.0
+        return np.zeros(ink.shape, bool)
     most = float(np.quantile(candidates, constants.INK_QUANTILE))
     if most < constants.MIN_CONTRAST * least:
-        return 1.0
+        return np.zeros(ink.shape, bool)
     level = most / 2
     for _ in range(constants.THRESHOLD_STEPS):
         level = max(float(candidates[candidates > level].mean()) / 2, least)
-    return level
+    return np.asarray(ink > level)
 
 
-def remove_specks(mask: Mask, *, is_photo: bool) -> Mask:
+def remove_surroundings(mask: Mask) -> Mask:
+    """Remove the blobs at the border of a photograph, such as a table or a shadow.
+
+    They are kept if no other blob has the size of a digit.
+    """
+    labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
+    border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
+    inside = np.array([label not in border for label in range(number + 1)])
+    least = min(mask.shape) / constants.INSIDE
+    boxes = ndimage.find_objects(labels * inside[labels])
+    if not any(box and max(labels[box].shape) >= least for box in boxes):
+        return mask
+    return np.asarray(inside[labels] & mask)
+
+
+def remove_specks(mask: Mask) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
-    In a photograph, blobs at the border (a table, a shadow) are removed if another blob
-    has the size of a digit. Then blobs are removed that are small, compared with the
-    largest one; the limit is higher for blobs that are not near it. If even the largest
-    blob is as small as the grain of the paper, the mask becomes empty.
+    Blobs are removed that are small, compared with the largest one; the limit is higher
+    for blobs that are not near it. If even the largest blob is as small as the grain of
+    the paper, the mask becomes empty.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     if not number:
         return mask
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     boxes = ndimage.find_objects(labels)
-    if is_photo:
-        border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
-        sides = np.array([max(labels[box].shape) for box in boxes])
-        inside = sides >= min(mask.shape) / constants.INSIDE
-        inside &= [label not in border for label in range(1, number + 1)]
-        if inside.any():
-            areas = areas * inside
     largest = boxes[int(areas.argmax())]
     if max(labels[largest].shape) < max(mask.shape) / constants.GRAIN:
         return np.zeros_like(mask)  # grain of the paper
@@ -88,20 +96,21 @@ def crop_around(
     box = bounding_box(mask)
     margin = longer_side(mask) * constants.SURROUNDINGS
     crop = []
-    for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
-        cut = (side / scale - mask_side) / 2  # the pixels that `remove_lines` cut off
-        first = max(0.0, (part.start + cut - margin) * scale)
-        crop.append(slice(int(first), int((part.stop + cut + margin) * scale)))
+    for part in box:
+        first = max(0.0, (part.start - margin) * scale)
+        crop.append(slice(int(first), int((part.stop + margin) * scale)))
     return original[crop[0], crop[1]]
 
 
-def cut_out(ink: Ink, mask: Mask) -> OtherInk:
+def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "rows columns"]:
     """Cut out the digit, without the ink of other strokes."""
     digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
     return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
 
 
-def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
+def undo_stretching(
+    digit: Float[np.ndarray, "rows columns"], ink: Ink
+) -> Float[np.ndarray, "_ _"]:
     """Make a digit narrower if it touches all four borders of a square image.
 
     Such images were stretched, as in USPS: their proportions are lost, and most digits
@@ -116,23 +125,20 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge_photo(
-    levels: UInt8[np.ndarray, "_ _"], shapes: Mask, mask: Mask
-) -> unsure.Finding:
+def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
     """Return what a photograph shows that is not one digit, with paper around it.
 
     Args:
         levels: Its gray levels. If its border is uniform, it is a drawing, which may
             reach the border.
-        shapes: All strokes of the photograph.
-        mask: Those of the digit.
+        strokes: What was found in it.
     """
+    mask = strokes.digit
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    is_whole = mask.shape == levels.shape  # `remove_lines` has not cut off the borders
-    if border.any() and is_whole and not has_uniform_border(levels):
+    if border.any() and not has_uniform_border(levels):
         is_edge = border.sum() > unsure.MIN_EDGE * min(mask.shape)
         return "edge" if is_edge else "cut off"
-    labels, _ = ndimage.label(shapes, EIGHT_NEIGHBORS)
+    labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = np.bincount(labels[mask], minlength=1).max()
     similar = int((areas >= unsure.MIN_DIGIT_AREA * largest).sum())
@@ -140,15 +146,14 @@ def judge_photo(
 
 
 def judge(
-    shapes: Mask, mask: Mask, strokes: OtherMask, *, is_photo: bool
+    mask: Mask, box: Bool[np.ndarray, "rows columns"], *, pieces: int
 ) -> unsure.Finding:
-    """Return what the strokes show that is not one digit.
+    """Return what the strokes of a digit show that is not one digit.
 
     Args:
-        shapes: All strokes of the image.
-        mask: Those of the digit.
-        strokes: The digit in the box, at FINE pixels per pixel.
-        is_photo: Whether the image is a photograph, which can show other things.
+        mask: The strokes.
+        box: The strokes in the box, at FINE pixels per pixel.
+        pieces: The number of separate strokes in the image; see `unsure.is_drawn`.
     """
     columns, _ = ndimage.label(mask.any(axis=0))
     parts = [mask[:, place] for (place,) in ndimage.find_objects(columns)]
@@ -156,14 +161,13 @@ def judge(
     areas = [part.sum() for part in parts]
     if unsure.count_digits(np.array(heights), np.array(areas)) > 1:
         return "several"
-    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
-    depth = ndimage.distance_transform_edt(np.pad(strokes, 1))
-    height, width = strokes.shape
+    depth = ndimage.distance_transform_edt(np.pad(box, 1))
+    height, width = box.shape
     is_drawn = unsure.is_drawn(
         side=longer_side(mask),
-        pieces=1 if is_photo else pieces,
+        pieces=pieces,
         outline=int(outline),
         thickness=float(depth.max()) / constants.FINE,
         aspect=width / height,

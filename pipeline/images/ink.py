@@ -4,8 +4,11 @@ The paper can be unevenly lit, squared, ruled or black. `digit` finds the digit 
 result.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
@@ -15,17 +18,31 @@ Levels = UInt8[np.ndarray, "h w"]
 Ink = Float[np.ndarray, "h w"]
 
 
-def find_ink(levels: Levels, *, is_photo: bool) -> Float[np.ndarray, "rows columns"]:
-    """Return the ink of an image; it is smaller if squared paper was straightened.
-
-    Args:
-        levels: The gray levels of the image, or of a part of it.
-        is_photo: Whether light and noise can vary in the image; see `has_photo_size`.
-    """
-    if not is_dark_on_light(levels, is_photo=is_photo):
+def ink_of_small_image(levels: Levels) -> Ink:
+    """Return the ink of an image that is evenly lit and has little noise."""
+    if not is_dark_on_light(levels, paper_of=np.median):
         levels = 255 - levels
-    ink = ink_on_paper(levels, is_photo=is_photo)
-    return remove_lines(ink) if is_photo else ink
+    return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
+
+
+def ink_of_photo(levels: Levels) -> Ink:
+    """Return the ink of a photograph, without the lines of squared or ruled paper.
+
+    It is the minimum of two estimates: with uneven light, the raw image has errors at
+    the borders, and the image divided by its brightness trend has errors at the edges
+    of shadows.
+    """
+    if not is_dark_on_light(levels, paper_of=_local_median):
+        levels = 255 - levels
+    light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
+    if has_uniform_border(levels):
+        return remove_lines(_absorption(light, window=max(light.shape) // 2 + 1))
+    flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
+    window = max(light.shape) // constants.WINDOW_PARTS
+    estimates = [_absorption(image, window=window) for image in (light, flattened)]
+    # The closing returns the lightest paper; noise makes the median paper darker.
+    estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
+    return remove_lines(np.minimum(*estimates).clip(0, 1))
 
 
 def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
@@ -35,50 +52,25 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
     return np.asarray(image)
 
 
-def has_photo_size(image: Shaped[np.ndarray, "_ _"]) -> bool:
-    """Return whether an image is so large that light and noise can vary in it.
-
-    A small part of a photograph is still a photograph: ask for the whole image.
-    """
-    return bool(max(image.shape) > constants.MIN_PHOTO_SIDE)
-
-
-def is_dark_on_light(levels: Levels, *, is_photo: bool) -> bool:
+def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
     """Return whether the ink is darker than the paper.
 
-    The differences from the surroundings are skewed toward the ink, which covers less
-    area than the paper, so the sum of their cubes has the sign of the ink. For digits
-    that fill the image, it is extended beyond its border, which is mostly paper.
+    The differences from the paper are skewed toward the ink, which covers less area, so
+    the sum of their cubes has the sign of the ink. For digits that fill the image, it
+    is extended beyond its border, which is mostly paper.
+
+    Args:
+        levels: The gray levels.
+        paper_of: Returns the gray levels of the paper: of all or for each pixel.
     """
     small = reduce_to(levels, constants.POLARITY_SIDE).astype(np.float32)
     height, width = small.shape
-    padding = ((height // 2,) * 2, (width // 2,) * 2)
-    small = np.pad(small, padding, "edge")
-    if is_photo:
-        paper = ndimage.median_filter(small, constants.POLARITY_WINDOW)
-    else:
-        paper = np.median(small)
-    return float(((small - paper) ** 3).sum()) <= 0
+    small = np.pad(small, ((height // 2,) * 2, (width // 2,) * 2), "edge")
+    return float(((small - paper_of(small)) ** 3).sum()) <= 0
 
 
-def ink_on_paper(levels: Levels, *, is_photo: bool) -> Ink:
-    """Return the fraction of the paper's light that dark ink absorbs at each pixel.
-
-    For photographs, it is the minimum of two estimates: with uneven light, the raw
-    image has errors at the borders, and the image divided by its brightness trend has
-    errors at the edges of shadows.
-    """
-    light = levels.astype(np.float32)
-    if is_photo:
-        light = ndimage.gaussian_filter(light, constants.BLUR)
-    if not is_photo or has_uniform_border(levels):
-        return _absorption(light, window=max(light.shape) // 2 + 1)
-    flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
-    window = max(light.shape) // constants.WINDOW_PARTS
-    estimates = [_absorption(image, window=window) for image in (light, flattened)]
-    # The closing returns the lightest paper; noise makes the median paper darker.
-    estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
-    return np.asarray(np.minimum(*estimates).clip(0, 1))
+def _local_median(levels: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    return np.asarray(ndimage.median_filter(levels, constants.POLARITY_WINDOW))
 
 
 def has_uniform_border(levels: Levels) -> bool:
@@ -110,9 +102,7 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
         paper = (residuals > lowest) & (residuals < highest)
         coefficients = np.linalg.lstsq(sampled[paper], values[paper])[0]
         residuals = values - sampled @ coefficients
-    darkest = np.median(values) / constants.TREND_PARTS
-    trend = np.maximum(terms @ coefficients, darkest)
-    return np.asarray(trend, np.float32)
+    return np.asarray(terms @ coefficients, np.float32)
 
 
 def noise_limit(ink: Ink) -> float:
@@ -129,7 +119,7 @@ def noise_limit(ink: Ink) -> float:
     return constants.NOISE * std
 
 
-def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
+def remove_lines(ink: Ink) -> Ink:
     """Straighten squared or ruled paper, and remove its lines.
 
     Where a stroke crosses a line, its ink is relative to the light that the line
@@ -153,7 +143,7 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     if not lines.any():
         return ink
     remaining = (1 - straight) / (1 - lines.clip(max=constants.MAX_LINE_INK))
-    return np.asarray((1 - remaining).clip(0, 1))
+    return np.pad((1 - remaining).clip(0, 1), cut, "edge")
 
 
 def _sharpness(ink: Ink, slope: float) -> float:

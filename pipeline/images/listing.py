@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -29,6 +30,10 @@ MAX_TABLE_ROWS = 100_000
 
 
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
+# raw: of any size; prepared as the data set of the network was, such as photographs.
+# ready: 28x28 pixels in the form of MNIST, from another data set or from Python.
+# own: images of the network's data set, which are its input.
+Kind = Literal["raw", "ready", "own"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,7 @@ class ImageSet:
     files: Sequence[str]  # the name of each image; of a file, relative to its folder
     labels: Sequence[int | None]  # None if it is unknown
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
-    is_raw: bool  # whether they have to be preprocessed, unlike those of MNIST
-    is_own: bool = False  # whether they are images of the network's data set
+    kind: Kind  # what they need to become the input of the network
     class_names: Sequence[str] | None = None  # None for those of the network
     problems: Sequence[str] = ()  # a line for each unusable image
 
@@ -130,7 +134,7 @@ def list_images(
         files=[str(path.relative_to(folder)) for path in labels],
         labels=[*labels.values()],
         images=[*labels],
-        is_raw=True,
+        kind="raw",
         problems=problems,
     )
 

@@ -10,13 +10,10 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.base.console import progress
 from pipeline.base.terminal import counted
-from pipeline.base.unsure import Finding, is_blank
-from pipeline.core import SIDE
+from pipeline.base.unsure import Finding
 from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
-
-SHAPE = (SIDE, SIDE)
 
 
 @dataclass(frozen=True)
@@ -47,48 +44,27 @@ def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> Prepare
     Raises:
         UserError: If no image can be read; the message says why.
     """
-    images = source.images
-    if (
-        isinstance(images, np.ndarray)
-        and images.shape[1:] == SHAPE
-        and len(images)
-        and not as_mnist
-    ):
-        return _unchanged(source, images)
-    verb = "preprocessing" if as_mnist else "reading"
-    step = preprocess if as_mnist else resize
+    verb, step = ("preprocessing", preprocess) if as_mnist else ("reading", resize)
     problems, rows, results = [*source.problems], list[int](), []
-    for row, image in enumerate(progress(f"{verb} {source.name}")(images)):
+    for row, image in enumerate(progress(f"{verb} {source.name}")(source.images)):
         try:
             levels = read_image(image) if isinstance(image, Path) else image
         except UserError as error:
             problems.append(str(error))
             continue
         pixels, finding, steps = step(levels)
-        results.append((pixels, finding, steps if len(rows) < keep_steps else None))
+        results.append((pixels, finding, steps if len(rows) < keep_steps else {}))
         rows.append(row)
     if not rows:
-        is_one_file = len(images) == len(problems) == 1
+        is_one_file = len(source.images) == len(problems) == 1
         title = [] if is_one_file else [f"{source.name}: no readable images"]
         raise UserError("\n  ".join([*title, *problems]))
-    prepared, findings, all_steps = zip(*results, strict=True)
+    prepared, findings, steps = zip(*results, strict=True)
+    how = "resized to 28x28" if source.kind == "raw" else "not preprocessed"
     return PreparedImages(
         source=source.pick(rows, problems=problems),
         images=np.stack(prepared),
         findings=findings,
-        steps=[steps for steps in all_steps if steps],
-        how="preprocessed as in MNIST" if as_mnist else "resized to 28x28",
-    )
-
-
-def _unchanged(
-    source: ImageSet, images: UInt8[np.ndarray, "n 28 28"]
-) -> PreparedImages:
-    """Return images that already have the size of the network's input."""
-    return PreparedImages(
-        source=source,
-        images=images.copy(),  # PyTorch warns about read-only arrays
-        findings=["blank" if blank else "" for blank in is_blank(images)],
-        steps=(),
-        how="not preprocessed",
+        steps=steps[:keep_steps],
+        how="preprocessed as in MNIST" if as_mnist else how,
     )

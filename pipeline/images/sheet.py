@@ -56,7 +56,7 @@ def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | No
         sums = np.pad(level.cumsum(axis=0), ((1, 0), (0, 0)))
         means = (sums[size:] - sums[:-size]) / size  # of SHEET_WINDOW rows
         steps = means[size:] - means[:-size]
-        scores = steps.clip(0, constants.MAX_STEP).mean(axis=1)
+        scores = steps.clip(0).mean(axis=1)
         row = int(scores.argmax())
         if scores[row] > best_score:
             best_score = float(scores[row])
@@ -86,20 +86,8 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
     return np.asarray(Image.composite(paper, image, mask))
 
 
-def touches(
-    mask: Bool[np.ndarray, "_ _"], outside: Outside, *, shape: tuple[int, int]
-) -> bool:
-    """Return whether strokes touch what is outside the sheet.
-
-    Args:
-        mask: The strokes, without the borders that `remove_lines` cuts off.
-        outside: What is outside the sheet, in a reduced image.
-        shape: The height and width of the image with these borders.
-    """
-    top, left = (
-        (side - part) // 2 for side, part in zip(shape, mask.shape, strict=True)
-    )
-    height, width = shape
+def touches(mask: Bool[np.ndarray, "h w"], outside: Outside) -> bool:
+    """Return whether strokes touch what is outside the sheet, in a reduced image."""
+    height, width = mask.shape
     whole = np.asarray(Image.fromarray(outside).resize((width, height)))
-    part = whole[top : top + mask.shape[0], left : left + mask.shape[1]]
-    return bool((part & mask).any())
+    return bool((whole & mask).any())

@@ -146,7 +146,9 @@ def _explain_neurons(
     pixels = prepared.images[0]
     sums: Mapping[str, PreActivation]
     sums = interpret.pre_activations(trained.network, pixels)
-    name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
+    name = printable(source.files[0])
+    if source.kind == "raw":
+        name += f", {prepared.how}"
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     if cfg.integers:
         sums, origin = add_integers(

@@ -1,6 +1,6 @@
 """Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.base.unsure` contains the rules and their thresholds.
+`pipeline.base.unsure` describes the rules, of which it applies the last two.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.base import unsure
 from pipeline.base.unsure import Finding, Reason
+from pipeline.core.margin import margin
 from pipeline.datasets import ClassComponents
 
 
@@ -35,10 +35,12 @@ class OodDetector:
             logits: Its output.
             findings: What preprocessing found in the images.
         """
-        known, classes = self.components, logits.argmax(dim=1).numpy()
-        return unsure.reasons(
-            findings,
-            is_unlike=known.is_unlike(images, classes),
-            probabilities=logits.softmax(dim=1).numpy(),
-            min_margin=self.min_margin,
-        )
+        classes = logits.argmax(dim=1).numpy()
+        is_unlike = self.components.is_unlike(images, classes)
+        is_close = margin(logits.softmax(dim=1).numpy()) < self.min_margin
+        return [
+            finding or ("unlike" if unlike else "close" if close else "")
+            for finding, unlike, close in zip(
+                findings, is_unlike, is_close, strict=True
+            )
+        ]

@@ -81,7 +81,7 @@ def test_only_the_steps_of_the_first_images_are_kept(tmp_path):
         Image.new("L", (20, 20), 255).save(tmp_path / f"{row}.png")
     source = find_images(str(tmp_path), lambda: None)
     assert len(prepare(source, as_mnist=True, keep_steps=2).steps) == 2
-    assert prepare(source, as_mnist=True).steps == []
+    assert not prepare(source, as_mnist=True).steps
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def load(mnist):
 
     def load(name, split="exercise"):
         source = find_test_set(name, dataset=mnist, split=split)
-        return prepare(source, as_mnist=source.is_raw)
+        return prepare(source, as_mnist=source.kind == "raw")
 
     return load
 

@@ -8,10 +8,15 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipeline import datasets
-from pipeline.evaluation import Predictions, classify, scores
+from pipeline.core import metrics
+from pipeline.core.dataset import LabeledImages
+from pipeline.evaluation import Predictions, classify, prepare_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
 from pipeline.evaluation.sentences import describe_result, summary
+from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare
+from pipeline.interpret import ModelAnalysis
+from pipeline.interpret.report.page import select_data
 from pipeline.model import load_trained_model, save_model
 
 
@@ -41,7 +46,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     images, logits = np.zeros((11, 28, 28), np.uint8), torch.zeros(11, 10)
     paths = [*map(Path, names)]
     source = ImageSet(
-        "few", "", names, labels.tolist(), paths, True, class_names="0123456789"
+        "few", "", names, labels.tolist(), paths, "raw", class_names="0123456789"
     )
     prepared = PreparedImages(source, images, [""] * 11, (), how="")
     for row, probability in enumerate(confidence):
@@ -71,7 +76,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, False)
+    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
     prepared = PreparedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
@@ -86,44 +91,34 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     save_model(tmp_path / "model.safetensors", new_network(5), {})
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = few.val.images[:3]
-    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, False)
+    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
     prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
     predictions = classify(prepared, trained)
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
-    assert predictions.have_ink.tolist() == [True, True, False]
     assert predictions.doubt(1) == "there is more than one digit"
-    assert summary(predictions, 2).startswith("The image is blank")
+    assert ", but the image is blank" in summary(predictions, 2)
 
 
-def test_images_without_ink_are_misclassified_but_not_as_another_class():
-    images, labels = np.zeros((4, 28, 28), np.uint8), [7, 7, 7, 3]
-    source = ImageSet("few", "", ["a", "b", "c", "d"], labels, images, False)
-    findings = ["", "blank", "no ink", ""]
-    prepared = PreparedImages(source, images, findings, (), how="")
-    logits = torch.eye(10)[labels]  # the network gives each the class of its label
-    result = Predictions(prepared, datasets.spec("mnist"), logits, findings)
-    assert result.is_correct.tolist() == [True, False, False, True]
-    assert scores.score(result)["accuracy"] == 0.5
-    assert scores.confusion_matrix(result).sum() == 2
-    seven = scores.per_class(result)[7]
-    assert (seven["precision"], seven["recall"], seven["n"]) == (1, 1 / 3, 3)
-    bins = scores.calibration(result)
-    assert sum(each["accuracy"] * each["count"] for each in bins) == 2
-    assert describe_result(result) == [
-        "few: 2 of 4 images are classified correctly",
-        "2 images without ink count as misclassified",
-        "worst classes: 7 (33.3% of 3)",
-    ]
-    captions = [caption for caption, _ in mistakes(result)]
-    assert captions == [
-        "blank\nlabel: 7\nimage 1",
-        "no ink\nlabel: 7\nimage 2",
-    ]
+def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnist, few):
+    blank = few.val.images[:60].copy()
+    blank[:30] = 0  # the biases alone predict a class, which some labels are
+    test = LabeledImages(blank, few.val.labels[:60])
+    dataset = replace(mnist, train=few.train, test=test)
+    _, page = select_data(ModelAnalysis.of(trained, dataset))
+    source = find_test_set(None, dataset=dataset, split="exercise")
+    result = classify(prepare_for(datasets.spec("mnist"), source), trained)
+    labels = torch.from_numpy(test.labels).long()
+    expected = metrics.accuracy(trained.network.logits(blank), labels).item()
+    assert result.is_correct[:30].any() and not result.is_correct[:30].all()
+    assert scores.score(result)["accuracy"] == page.float_accuracy == expected
+    assert scores.confusion_matrix(result).sum() == 60
+    assert "no ink was found in 30 images" in describe_result(result)
+    assert "but the image is blank" in summary(result, 0)
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
-    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], False)
+    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     prepared = prepare(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)

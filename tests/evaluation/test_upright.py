@@ -67,5 +67,5 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
 
 def test_an_ordinary_network_gets_upright_images_as_they_are_stored(upright):
     source = find_test_set("mnist_upright", dataset=upright, split="exercise")
-    prepared = prepare_for(MNIST, replace(source, is_own=False))
+    prepared = prepare_for(MNIST, replace(source, kind="ready"))
     np.testing.assert_array_equal(prepared.images, upright.test.images)

@@ -138,7 +138,7 @@ def draw(page, strokes):
         files=["board.png"],
         labels=[None],
         images=np.asarray(board)[None],
-        is_raw=True,
+        kind="raw",
     )
     return result, prepare(saved, as_mnist=True)
 

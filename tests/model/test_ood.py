@@ -47,7 +47,7 @@ def test_a_doubt_names_its_reason(detector, few):
     logits = probabilities.log()
     reasons = detector.reasons(images, logits, findings)
     assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
-    source = ImageSet("six", "", [""] * 6, [None] * 6, images, False)
+    source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
     prepared = PreparedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
     predictions = Predictions(prepared, spec, logits, [*reasons, None])
