@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -45,6 +46,17 @@ Promise.all([...document.querySelectorAll("[type='text/module']")]
   .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })
 """
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
+RUN_STAGES = """
+import runpy, sys
+for stage, *arguments in {commands}:
+    sys.argv, status = [stage, *arguments], 0
+    try:
+        runpy.run_module(f"pipeline.{{stage}}", run_name="__main__")
+    except SystemExit as end:
+        status = end.code
+    print("status", status, file=sys.stderr, flush=True)
+sys.exit()  # without the stage that `Workspace.start` would run
+"""
 
 
 def pytest_collection():
@@ -139,6 +151,18 @@ class Workspace:
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == status, stdout + stderr
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
+
+    def run_all(self, commands, **options):
+        """Run stages one after another in one process, which saves imports.
+
+        `commands` are tuples of a stage and its arguments, with their exit statuses.
+        """
+        code = RUN_STAGES.format(commands=[*commands])
+        done = self.run("train", before=code, **options)
+        statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
+        printed = done.stdout + done.stderr
+        assert [int(status) for status in statuses] == [*commands.values()], printed
+        return done
 
     def trained(self, name):
         return self.outputs / "train" / name
