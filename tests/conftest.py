@@ -438,18 +438,39 @@ def idx_folder(tmp_path, few, write_idx):
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
+def make_once(tmp_path_factory):
+    """Return a function that fills a folder, once for all workers of pytest-xdist."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def make(name, fill):
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(make_once):
     """Return a function that copies an empty store, because creating one is slow."""
     from pipeline.tracking.store.client import open_store
     from pipeline.tracking.store.sqlite import artifact_root, relocate_artifacts
 
-    made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
-    client = open_store(made.outputs)
-    assert client.find_or_create_experiment("digits").experiment_id == "1"
+    def create(folder):
+        client = open_store(folder)
+        assert client.find_or_create_experiment("digits").experiment_id == "1"
+
+    made = make_once("store", create)
 
     def put(folder):
-        shutil.copy(made.outputs / "mlflow.db", folder)
-        before, after = artifact_root(made.outputs), artifact_root(folder)
+        shutil.copy(made / "mlflow.db", folder)
+        before, after = artifact_root(made), artifact_root(folder)
         with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
             relocate_artifacts(connection, before, after)
 
@@ -457,13 +478,14 @@ def empty_store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def prepared_digits(tmp_path_factory):
+def prepared_digits(make_once):
     """A folder with scikit-learn's digits, which tests copy: preparing takes 0.4 s."""
     from pipeline import datasets
 
-    folder = tmp_path_factory.mktemp("digits")
-    datasets.prepare("digits", folder=folder)
-    return folder
+    def prepare(folder):
+        datasets.prepare("digits", folder=folder)
+
+    return make_once("digits", prepare)
 
 
 @pytest.fixture
@@ -622,23 +644,20 @@ def other_user(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, mnist):
+def finished(make_once, mnist):
     """A workspace in which train, evaluate and inspect have run, with the defaults.
 
-    The workers of pytest-xdist share it: the first one trains.
+    printed.txt and inspect.txt next to it have what train and inspect printed.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / "finished"
-    with FileLock(shared / "finished.lock"):
-        if not (folder / "printed.txt").exists():
-            made = new_workspace(folder / "outputs")
-            done = made.run("train", "hidden=20", "epochs=20")
-            made.call("inspect")
-            made.call("evaluate")
-            (folder / "printed.txt").write_text(done.stdout)
-    return Workspace(folder / "outputs")
+
+    def run(folder):
+        made = new_workspace(folder / "outputs")
+        done = made.run("train", "hidden=20", "epochs=20")
+        (folder / "printed.txt").write_text(done.stdout)
+        (folder / "inspect.txt").write_text(made.call("inspect"))
+        made.call("evaluate")
+
+    return Workspace(make_once("finished", run) / "outputs")
 
 
 @pytest.fixture(scope="session")
