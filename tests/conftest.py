@@ -69,11 +69,23 @@ def pytest_collection():
     for name in ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server"):
         importlib.import_module(name)
     import torch
+    from sqlalchemy import Engine, event
     from threadpoolctl import threadpool_limits
 
+    event.listen(Engine, "connect", do_not_flush)
     # One thread, as in the stages: more would compete for the cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
+
+
+def do_not_flush(connection, _):
+    """Let SQLite not wait for the disk after each write: no test cuts the power.
+
+    Waiting also takes more than half of the processor time of a commit. Processes that
+    tests start do wait, as those of users.
+    """
+    with contextlib.suppress(sqlite3.Error):  # some tests damage the database
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def pytest_collection_finish():
@@ -438,10 +450,11 @@ def idx_folder(tmp_path, few, write_idx):
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory):
+def make_once(request, tmp_path_factory):
     """Return a function that fills a folder, once for all workers of pytest-xdist."""
     shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    # A test can start pytest in a clone: the variables of the worker do not tell.
+    if hasattr(request.config, "workerinput"):
         shared = shared.parent
 
     def make(name, fill):
