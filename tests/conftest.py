@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -45,6 +46,17 @@ Promise.all([...document.querySelectorAll("[type='text/module']")]
   .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })
 """
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
+RUN_STAGES = """
+import runpy, sys
+for stage, *arguments in {commands}:
+    sys.argv, status = [stage, *arguments], 0
+    try:
+        runpy.run_module(f"pipeline.{{stage}}", run_name="__main__")
+    except SystemExit as end:
+        status = end.code
+    print("status", status, file=sys.stderr, flush=True)
+sys.exit()  # without the stage that `Workspace.start` would run
+"""
 
 
 def pytest_collection():
@@ -57,11 +69,23 @@ def pytest_collection():
     for name in ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server"):
         importlib.import_module(name)
     import torch
+    from sqlalchemy import Engine, event
     from threadpoolctl import threadpool_limits
 
+    event.listen(Engine, "connect", do_not_flush)
     # One thread, as in the stages: more would compete for the cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
+
+
+def do_not_flush(connection, _):
+    """Let SQLite not wait for the disk after each write: no test cuts the power.
+
+    Waiting also takes more than half of the processor time of a commit. Processes that
+    tests start do wait, as those of users.
+    """
+    with contextlib.suppress(sqlite3.Error):  # some tests damage the database
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def pytest_collection_finish():
@@ -139,6 +163,18 @@ class Workspace:
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == status, stdout + stderr
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
+
+    def run_all(self, commands, **options):
+        """Run stages one after another in one process, which saves imports.
+
+        `commands` are tuples of a stage and its arguments, with their exit statuses.
+        """
+        code = RUN_STAGES.format(commands=[*commands])
+        done = self.run("train", before=code, **options)
+        statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
+        printed = done.stdout + done.stderr
+        assert [int(status) for status in statuses] == [*commands.values()], printed
+        return done
 
     def trained(self, name):
         return self.outputs / "train" / name
@@ -414,18 +450,40 @@ def idx_folder(tmp_path, few, write_idx):
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
+def make_once(request, tmp_path_factory):
+    """Return a function that fills a folder, once for all workers of pytest-xdist."""
+    shared = tmp_path_factory.getbasetemp()
+    # A test can start pytest in a clone: the variables of the worker do not tell.
+    if hasattr(request.config, "workerinput"):
+        shared = shared.parent
+
+    def make(name, fill):
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(make_once):
     """Return a function that copies an empty store, because creating one is slow."""
     from pipeline.tracking.store.client import open_store
     from pipeline.tracking.store.sqlite import artifact_root, relocate_artifacts
 
-    made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
-    client = open_store(made.outputs)
-    assert client.find_or_create_experiment("digits").experiment_id == "1"
+    def create(folder):
+        client = open_store(folder)
+        assert client.find_or_create_experiment("digits").experiment_id == "1"
+
+    made = make_once("store", create)
 
     def put(folder):
-        shutil.copy(made.outputs / "mlflow.db", folder)
-        before, after = artifact_root(made.outputs), artifact_root(folder)
+        shutil.copy(made / "mlflow.db", folder)
+        before, after = artifact_root(made), artifact_root(folder)
         with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
             relocate_artifacts(connection, before, after)
 
@@ -433,13 +491,14 @@ def empty_store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def prepared_digits(tmp_path_factory):
+def prepared_digits(make_once):
     """A folder with scikit-learn's digits, which tests copy: preparing takes 0.4 s."""
     from pipeline import datasets
 
-    folder = tmp_path_factory.mktemp("digits")
-    datasets.prepare("digits", folder=folder)
-    return folder
+    def prepare(folder):
+        datasets.prepare("digits", folder=folder)
+
+    return make_once("digits", prepare)
 
 
 @pytest.fixture
@@ -598,23 +657,20 @@ def other_user(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, mnist):
+def finished(make_once, mnist):
     """A workspace in which train, evaluate and inspect have run, with the defaults.
 
-    The workers of pytest-xdist share it: the first one trains.
+    printed.txt and inspect.txt next to it have what train and inspect printed.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / "finished"
-    with FileLock(shared / "finished.lock"):
-        if not (folder / "printed.txt").exists():
-            made = new_workspace(folder / "outputs")
-            done = made.run("train", "hidden=20", "epochs=20")
-            made.call("inspect")
-            made.call("evaluate")
-            (folder / "printed.txt").write_text(done.stdout)
-    return Workspace(folder / "outputs")
+
+    def run(folder):
+        made = new_workspace(folder / "outputs")
+        done = made.run("train", "hidden=20", "epochs=20")
+        (folder / "printed.txt").write_text(done.stdout)
+        (folder / "inspect.txt").write_text(made.call("inspect"))
+        made.call("evaluate")
+
+    return Workspace(make_once("finished", run) / "outputs")
 
 
 @pytest.fixture(scope="session")

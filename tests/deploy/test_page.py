@@ -253,26 +253,38 @@ def test_the_gallery_marks_predictions_that_differ(page, models, bits):
         assert marked == expected[rows].tolist(), kind
 
 
-def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
-    model, rows = models[1], page.evaluate("model.rows")
+@pytest.fixture(scope="module")
+def displayed(page):
+    """For each image: the prediction with 1 bit, why it is unsure, and the switch.
+
+    With a detector for which no image is strange.
+    """
     set_bit_width(page, 1)
-    said = page.evaluate(
-        """() => { // with a detector for which no image is strange
+    return page.evaluate(
+        """() => {
           const { max_errors, max_ratio, min_margin, tensors } = model;
           Object.assign(model, { max_errors: Array(10).fill(Infinity),
                 max_ratio: Infinity, min_margin: 0, tensors: {
             ...tensors, "detector.means": new Float32Array(7840),
             "detector.components": new Float32Array(7840) } });
-          const said = model.rows.map((_, place) => {
+          const displayed = model.rows.map((_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
-              $("prediction").querySelector(".unsure")?.textContent ?? ""];
+              $("prediction").querySelector(".unsure")?.textContent ?? "",
+              [...$("bit-widths").querySelectorAll("label")]
+                .map((label) => label.classList.contains("differs"))];
           });
           Object.assign(model, { max_errors, max_ratio, min_margin, tensors });
-          return said;
+          return displayed;
         }"""
     )
-    for row, (text, unsure) in zip(rows, said, strict=True):
+
+
+def test_a_prediction_that_differs_from_floating_point_is_unsure(
+    page, models, displayed
+):
+    model, rows = models[1], page.evaluate("model.rows")
+    for row, (text, unsure, _) in zip(rows, displayed, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
         name = (
@@ -281,20 +293,13 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(page, models):
         assert (name in unsure) == (unsure != "") == differs, text
 
 
-def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models):
+def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, displayed):
     rows, quantized = page.evaluate("model.rows"), models.values()
     expected = [
         [False, *(m.predictions[row] != m.float_predictions[row] for m in quantized)]
         for row in rows
     ]
-    marked = page.evaluate(
-        """model.rows.map((_, place) => {
-          useTestImage(place);
-          return [...$("bit-widths").querySelectorAll("label")]
-            .map((label) => label.classList.contains("differs"));
-        })"""
-    )
-    np.testing.assert_array_equal(marked, expected)
+    np.testing.assert_array_equal([marks for *_, marks in displayed], expected)
     assert 0 < np.sum(expected) < len(rows)
 
 

@@ -26,8 +26,8 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     project.call("train", dataset="digits", epochs=3)
     for stage in ("evaluate", "inspect", "predict"):
         project.call(stage)
-    sweep = ["-m", "seed=1,2", "dataset=digits", "epochs=1", "workers=1"]
-    project.run("train", *sweep)
+    sweep = ["seed=1,2", "dataset=digits", "epochs=1", "workers=1"]
+    assert project.sweep("train", *sweep)[1] == ""
     again = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in again
     assert len(project.runs()) == 5
