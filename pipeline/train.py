@@ -49,8 +49,7 @@ def train(
         on_epoch: A function that is called after each epoch with its number, metrics,
             seconds and tensors.
         folder: Where to write the files; by default, outputs/train/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below. Values can be numbers of NumPy or PyTorch, and
             paths.
@@ -64,7 +63,7 @@ def train(
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    with call(folder=folder, stage="train", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         check_callback("on_epoch", on_epoch)
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
@@ -87,7 +86,7 @@ def sweep(
             or several, which are trained together. Settings replace its values.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
-            outputs/sweeps/. Its other files are kept.
+            outputs/sweeps/. It must be new or empty.
         quiet: If True, nothing is printed.
         settings: Those of `train` without resume and reproduce, and workers, executor,
             again, trials. A list, such as hidden=[10, 20], has several values.
