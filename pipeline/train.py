@@ -24,7 +24,7 @@ from pipeline.cli import (
     stage,
     sweep_from_python,
 )
-from pipeline.tracking import prepared_tracker
+from pipeline.tracking import start_tracker
 
 if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
@@ -114,12 +114,12 @@ def run_train(
     cfg: TrainConfig, on_epoch: "Callable[[Epoch], object] | None" = None
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
-    with prepared_tracker(
+    with start_tracker(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
-    ) as open_tracker:
+    ) as tracker:
         with status("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train
-        return train(cfg, open_tracker, on_epoch)
+        return train(cfg, tracker, on_epoch)
 
 
 def run_sweep(
