@@ -12,7 +12,7 @@ from mlflow import entities
 from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.call import say
-from pipeline.base.terminal import print_error, wrap
+from pipeline.base.terminal import print_error, status, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -36,7 +36,8 @@ class MlflowTracker(LocalTracker):
     @cached_property
     def client(self) -> StoreClient:
         """The client of the store, which is opened when the first run is."""
-        return open_store(self.store)
+        with status("opening the store"):
+            return open_store(self.store)
 
     def _open(self, start: RunStart) -> MlflowSweepRun:
         client, store = self.client, self.store

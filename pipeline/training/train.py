@@ -115,7 +115,7 @@ def _train(
             state,
             resume=cfg.resume,
         ) as checkpoint,
-        _open_run(cfg, dataset, checkpoint, name, tracker, original) as run,
+        _start_run(cfg, dataset, checkpoint, name, tracker, original) as run,
         delayed_interrupt() as interrupt,
     ):
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
@@ -151,7 +151,7 @@ def _place(
 
 
 @contextmanager
-def _open_run(
+def _start_run(
     cfg: TrainConfig,
     dataset: Dataset,
     checkpoint: Checkpoint,

@@ -15,7 +15,7 @@ from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import provenance, remote
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.tracking.store.locks import run_lock
-from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
@@ -214,7 +214,7 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
 import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
-from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.training.log import log_files
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
