@@ -46,8 +46,7 @@ def evaluate(
 
     Args:
         folder: Where to write the files; by default, outputs/evaluate/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below, such as sets=["digits"].
 
@@ -58,7 +57,7 @@ def evaluate(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, stage="evaluate", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         return run_evaluate(from_python(EvaluateConfig, settings))
 
 

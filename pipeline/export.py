@@ -61,8 +61,7 @@ def export(
 
     Args:
         folder: Where to write the files; by default, outputs/export/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below, such as bits=4.
 
@@ -73,7 +72,7 @@ def export(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, stage="export", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         return run_export(from_python(ExportConfig, settings))
 
 

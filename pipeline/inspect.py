@@ -45,8 +45,7 @@ def inspect(
 
     Args:
         folder: Where to write the files; by default, outputs/inspect/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below, such as neuron="N11".
 
@@ -57,7 +56,7 @@ def inspect(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, stage="inspect", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         return run_inspect(from_python(InspectConfig, settings))
 
 

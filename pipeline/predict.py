@@ -41,8 +41,7 @@ def predict(
 
     Args:
         folder: Where to write the files; by default, outputs/predict/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below. `images` can also be a list of indices of test
             images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
@@ -57,7 +56,7 @@ def predict(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, stage="predict", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         images: Any = settings.get("images", 0)
         array: Any = None
         if _are_pixels(images):

@@ -24,7 +24,7 @@ from pipeline.cli import (
     stage,
     sweep_from_python,
 )
-from pipeline.tracking import prepared_tracker
+from pipeline.tracking import start_tracker
 
 if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
@@ -49,8 +49,7 @@ def train(
         on_epoch: A function that is called after each epoch with its number, metrics,
             seconds and tensors.
         folder: Where to write the files; by default, outputs/train/. It must be
-            new, empty or written by an earlier call of this function, which is
-            replaced.
+            new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below. Values can be numbers of NumPy or PyTorch, and
             paths.
@@ -64,7 +63,7 @@ def train(
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    with call(folder=folder, stage="train", quiet=quiet):
+    with call(folder=folder, quiet=quiet):
         check_callback("on_epoch", on_epoch)
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
@@ -87,7 +86,7 @@ def sweep(
             or several, which are trained together. Settings replace its values.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
-            outputs/sweeps/. Its other files are kept.
+            outputs/sweeps/. It must be new or empty.
         quiet: If True, nothing is printed.
         settings: Those of `train` without resume and reproduce, and workers, executor,
             again, trials. A list, such as hidden=[10, 20], has several values.
@@ -115,12 +114,12 @@ def run_train(
     cfg: TrainConfig, on_epoch: "Callable[[Epoch], object] | None" = None
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
-    with prepared_tracker(
+    with start_tracker(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
-    ) as open_tracker:
+    ) as tracker:
         with status("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train
-        return train(cfg, open_tracker, on_epoch)
+        return train(cfg, tracker, on_epoch)
 
 
 def run_sweep(

@@ -117,21 +117,19 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too; errors compares paths, and urls checks a setting.
+        # sweeps has a command, too; errors compares paths, urls checks a setting, and
+        # files replaces no other folder that a user named.
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
             | {"base.paths.store_dir"},
-            {"sweep", "open_sweep", "errors", "urls"},
+            {"sweep", "open_sweep", "errors", "urls", "files"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.
         ({"base.paths.data_dir"}, {"sweep", "registry", "trained_model"}),
-        # call and call_folder decide where results go; the others explain errors, and
-        # find the last network.
-        (
-            {"base.paths.outputs_dir"},
-            {"call", "call_folder", "errors", "storage", "selection"},
-        ),
+        # call decides where results go; the others explain errors, and find the last
+        # network.
+        ({"base.paths.outputs_dir"}, {"call", "errors", "storage", "selection"}),
     ],
 )
 def test_only_commands_look_up_folders(names, exceptions):

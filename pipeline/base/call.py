@@ -6,6 +6,7 @@ disturb each other. A command uses the default values.
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.base.call_folder import check_content, checked_folder, write_record
-from pipeline.base.paths import outputs_dir
+from pipeline.base.paths import existing_folder, outputs_dir, user_path
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
-_stage: ContextVar[str | None] = ContextVar("stage", default=None)
 _is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
 _said: ContextVar[list[str] | None] = ContextVar("said", default=None)
 _warnings: ContextVar[list[str]] = ContextVar("warnings")
@@ -25,33 +24,57 @@ _warnings: ContextVar[list[str]] = ContextVar("warnings")
 
 @contextmanager
 def call(
-    *,
-    folder: str | os.PathLike[str] | None = None,
-    stage: str | None = None,
-    quiet: bool = False,
+    *, folder: str | os.PathLike[str] | None = None, quiet: bool = False
 ) -> Iterator[None]:
-    """Set the folder of the files and `quiet` for a block.
-
-    Args:
-        folder: The folder that was given to the call.
-        stage: The stage that replaces this folder; None if its other files are kept.
-        quiet: Whether nothing is printed.
+    """Set the folder that was given to the call, and `quiet`, for a block.
 
     Raises:
-        ConfigError: If `folder` cannot be written or replaced; see `checked_folder`.
+        ConfigError: If the call cannot write to `folder`; see `_check_folder`.
     """
-    path = None
-    if folder is not None:
-        path = checked_folder(folder, stage)
-    tokens = _folder.set(path), _stage.set(stage), _is_quiet.set(quiet), _said.set([])
+    path = None if folder is None else _check_folder(folder)
+    tokens = _folder.set(path), _is_quiet.set(quiet), _said.set([])
     try:
         with warnings_last():
             yield
     finally:
         _folder.reset(tokens[0])
-        _stage.reset(tokens[1])
-        _is_quiet.reset(tokens[2])
-        _said.reset(tokens[3])
+        _is_quiet.reset(tokens[1])
+        _said.reset(tokens[2])
+
+
+def _check_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return the path of the folder of a call; a link is followed.
+
+    Raises:
+        ConfigError: If it is not new or empty, or cannot be replaced or written.
+    """
+    if not os.fspath(folder):  # it would be the working directory
+        raise ConfigError("folder must not be empty: give a path, or leave it out")
+    path = Path(os.path.realpath(user_path(folder, key="folder")))
+    parent = existing_folder(path.parent)
+    if not parent.is_dir() or (path.exists() and not path.is_dir()):
+        raise ConfigError(f"folder must not be a file or be inside a file, got {path}")
+    kept = {
+        "the working directory": Path.cwd(),
+        "the folder of all results": outputs_dir(),
+    }
+    for name, each in kept.items():
+        if Path(os.path.realpath(each)).is_relative_to(path):
+            rule = f"folder must not be or contain {name}"
+            raise ConfigError(f"{rule}, got {path}: use another folder")
+    if os.path.ismount(path):
+        rule = "folder must not be a mount point, which cannot be replaced"
+        raise ConfigError(f"{rule}, got {path}: use a folder in it")
+    if path.exists() and (found := os.listdir(path)):
+        rule = f"folder must be new or empty, got {path}, which contains {found[0]!r}"
+        raise ConfigError(f"{rule}: use another folder, or remove it")
+    for place in (parent, existing_folder(path)):
+        try:
+            os.rmdir(tempfile.mkdtemp(dir=place))  # also asks the file system
+        except OSError as error:
+            rule = f"folder must be writable, got {path}"
+            raise ConfigError(f"{rule}: {place}: {error.strerror}") from None
+    return path
 
 
 @contextmanager
@@ -80,20 +103,6 @@ def warn(text: str) -> None:
     else:
         sys.stdout.flush()  # in a file with both, the warning is last
         print(text, file=sys.stderr)
-
-
-def prepare_replacement(folder: Path, new: Path) -> None:
-    """Check the folder of this call before `new` replaces it, and record its content.
-
-    Other folders belong to the project and need no record.
-
-    Raises:
-        ConfigError: If the folder contains other files, which are newer than the check
-            at the start.
-    """
-    if folder == _folder.get() and (stage := _stage.get()):
-        check_content(folder, stage)
-        write_record(new, stage)
 
 
 def check_callback(name: str, function: object) -> None:

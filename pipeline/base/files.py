@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import UserError
-from pipeline.base.call import prepare_replacement
+from pipeline.base.call import own_folder
 from pipeline.base.locking import Level, lock
 from pipeline.base.text import printable, readable
 
@@ -59,8 +59,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`, or a user named this folder and it
-            contains other files; see `pipeline.base.call_folder`.
+        UserError: If there is a file at `path`.
+        OSError: If it is the folder of this call, and another program has added files.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -73,8 +73,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _flush(file)
         with folder_lock(path):
             _remove_leftovers(path)
-            prepare_replacement(path, temporary)
-            if path.exists():
+            # The folder of a call was empty. If it is not, renaming fails.
+            if path.exists() and path != own_folder():
                 path.rename(_previous(path))
             temporary.rename(path)
             shutil.rmtree(_previous(path), ignore_errors=True)

@@ -13,10 +13,10 @@ the lock of the store. They cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `open_run` waits for the lock of a run, while it holds the store's. It
+- Only `MlflowTracker._open` waits for the lock of a run, while it holds the store's. It
   resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
   process that trained the run has ended. The process that recorded it may still be
-  closing it, which needs the lock of the store. Therefore, `close_run` releases the
+  closing it, which needs the lock of the store. Therefore, `_close` releases the
   lock of the run first.
 """
 

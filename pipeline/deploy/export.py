@@ -22,7 +22,7 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.sweeps.networks import read_networks
-from pipeline.tracking import Run
+from pipeline.tracking import Run, SweepRun
 
 MAX_INACTIVE = 10  # neurons in a message
 
@@ -50,7 +50,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
-    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
     )
@@ -71,7 +71,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     if failed:
         raise UserError(message)
     own = lasting_dir("export", run.artifacts)
-    return ExportResult(tuple(results.values()), own, run.id, run.copied)
+    return ExportResult(tuple(results.values()), own, run.run_id, run.copied)
 
 
 def _select_networks(
@@ -95,20 +95,19 @@ def _select_networks(
     return [({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: SweepRun) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
-        exported, child = results[each], run
+        exported, child_id = results[each], each.trained.run_id if each.swept else None
         exported.write(folder / each.folder)
-        if each.swept and each.trained.run_id:
-            child = run.reopen_child(each.trained.run_id)
+        child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{each.bits}bit/report.json"
         link = child.link(exported.bit_width, page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
-        described.setdefault(child.id, (child, []))[1].append(accuracy)
+        described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
         child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 

@@ -62,7 +62,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
+        tracking.new_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("writing and recording the results"),
@@ -87,7 +87,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
     own = lasting_dir("evaluate", run.artifacts)
-    return Evaluation(tuple(results), metrics, own, run.id, run.copied)
+    return Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
 
 
 def _evaluate_sets(

@@ -74,7 +74,7 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
     else:
         run = _analyze(cfg, trained, dataset)
         own = lasting_dir("inspect", run.artifacts)
-        return Inspection(said(), own, run.id, run.copied)
+        return Inspection(said(), own, run.run_id, run.copied)
     return Inspection(said(), folder)
 
 
@@ -100,7 +100,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         )
     folder = results_dir("inspect")
     with (
-        tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
+        tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("drawing the plots and the page"),

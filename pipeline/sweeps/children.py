@@ -12,7 +12,7 @@ from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import RecordedRun, Run, find_run, provenance
+from pipeline.tracking import RecordedRun, SweepRun, find_run, provenance
 from pipeline.tracking.store.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -30,7 +30,7 @@ from pipeline.training.training_run import TrainingRun, training_tags
 class Children:
     """The children of a sweep's run."""
 
-    run: Run
+    run: SweepRun
     key: str  # the `sweep_key`
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
@@ -84,7 +84,7 @@ class Children:
             job,
             metrics=training.metrics,
             seconds=training.seconds,
-            run_id=child.id,
+            run_id=child.run_id,
             network=network,
             reused=source is not None,
         )
@@ -128,7 +128,7 @@ class Children:
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)
-        return child.id
+        return child.run_id
 
     def _tags(self, job: Job) -> dict[str, str]:
         return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key}

@@ -18,7 +18,7 @@ from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.tracking import OpenRun, open_tracker
+from pipeline.tracking import OpenRun, new_tracker
 from pipeline.tracking.store.tags import KIND_TAG, SWEEP_TAG, Kind
 
 
@@ -49,7 +49,7 @@ def record_sweep(
         SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
     store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
-    tracker = open_tracker(
+    tracker = new_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
     with tracker.start_run(
@@ -68,7 +68,7 @@ def record_sweep(
             if on_result:
                 on_result(outcome)
 
-        takes_runs = run.id is not None and not cfg.again
+        takes_runs = run.run_id is not None and not cfg.again
         reusable = ReusableRuns(store, executor.processors if takes_runs else ())
         train_missing(plan, children, reusable, executor, on_outcome)
         with status("writing and recording the report"):

@@ -21,7 +21,7 @@ from pipeline.sweeps.configurations import (
 )
 from pipeline.sweeps.jobs import Outcome, short_name
 from pipeline.sweeps.report_text import describe, written_files
-from pipeline.tracking import Run
+from pipeline.tracking import SweepRun
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -31,7 +31,7 @@ class Report:
     """The report of a sweep, in its folder and its run."""
 
     def __init__(
-        self, run: Run, folder: Path, outcomes: Sequence[Outcome], *, title: str
+        self, run: SweepRun, folder: Path, outcomes: Sequence[Outcome], *, title: str
     ) -> None:
         """Keep a reference to the outcomes; the caller adds more of them."""
         self.folder = folder

@@ -107,7 +107,7 @@ class SweepResult:
 class _ClosedRun(NamedTuple):
     """The run of the sweep, in a `SweepFailed` that was sent to another process."""
 
-    id: str | None
+    run_id: str | None
     copied: bool | None
 
 
@@ -128,11 +128,11 @@ class SweepFailed(UserError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a process pool send the error to its caller."""
-        run = _ClosedRun(self._run.id, self._run.copied)
+        run = _ClosedRun(self._run.run_id, self._run.copied)
         return SweepFailed, (self._outcomes, self._folder, run)
 
     @property
     def result(self) -> SweepResult:
         """The result of the sweep, with all outcomes."""
         run = self._run  # it was open when the error was raised
-        return SweepResult(self._outcomes, self._folder, run.id, run.copied)
+        return SweepResult(self._outcomes, self._folder, run.run_id, run.copied)

@@ -100,7 +100,7 @@ def sweep(
                     folder=folder,
                     on_result=on_result,
                 )
-            run_id, copied = run.id, run.copied
+            run_id, copied = run.run_id, run.copied
     return SweepResult(plan.ordered_outcomes, folder, run_id, copied)
 
 

@@ -2,12 +2,12 @@
 
 The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a companion
 process, and `NullRun` nowhere. Other packages use only the methods that are documented
-here, so they do not depend on MLflow. `tracker` opens and closes runs.
+here, so they do not depend on MLflow. `tracker` opens and closes runs; `sweep_run` adds
+the methods for a sweep.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, ParamSpec
@@ -31,7 +31,7 @@ class OpenRun(ABC):
 
     @property
     @abstractmethod
-    def id(self) -> str | None:
+    def run_id(self) -> str | None:
         """The id of the run in MLflow; None if it is not recorded."""
 
     @property
@@ -66,7 +66,7 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.id is None:
+        if self.run_id is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
@@ -160,40 +160,4 @@ class Run(OpenRun):
         """Return a Markdown link to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
-        """
-
-    @abstractmethod
-    def child(
-        self,
-        *,
-        name: str,
-        params: Params,
-        tags: Tags,
-        start: int | None = None,
-        end: int | None = None,
-        error: str = "",
-    ) -> "AbstractContextManager[Run]":
-        """Record a finished training run of this sweep as a child of this run.
-
-        Its tags contain its provenance. It lasted from `start` to `end`, in
-        milliseconds since 1970; None is now. When the block ends, the child becomes
-        FINISHED, or FAILED if there is an error. If the block fails or this process is
-        killed inside it, `delete_unfinished_children` removes the child.
-        """
-
-    @abstractmethod
-    def reopen_child(self, run_id: str) -> "Run":
-        """Return a child to which more can be recorded; it stays finished."""
-
-    @abstractmethod
-    def delete_unfinished_children(self) -> None:
-        """Delete the incomplete children; failed ones remain."""
-
-    @abstractmethod
-    def compare_children(self, params: Sequence[str]) -> str:
-        """Return Markdown links to pages with the children, best first.
-
-        These are a list with columns for `params`, which are swept, and two charts. One
-        plots the validation accuracy against the first of `params`; the other shows all
-        of them as parallel coordinates.
         """

@@ -1,13 +1,11 @@
-"""A run in MLflow: metrics, images, files, models and the children of a sweep.
+"""A run in MLflow: metrics, images, files, models and the description.
 
 Runs are opened and closed in `mlflow_tracker`, in the same process.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate
 
@@ -19,63 +17,35 @@ from PIL import Image
 
 from pipeline.base import files
 from pipeline.core import SIDE
-from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children, new_name
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.store.tags import (
-    ENTRIES_TAG,
-    ERROR_TAG,
-    NOTE_TAG,
-    PARENT_TAG,
-    PROJECT_TAG,
-    Status,
-)
+from pipeline.tracking.store.tags import ENTRIES_TAG, NOTE_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
-
-
-@dataclass
-class Batch:
-    """What a child records in one transaction when it is complete; each takes 10 ms."""
-
-    params: dict[str, str]
-    metrics: list[Metric] = field(default_factory=list)
-    tags: list[RunTag] = field(default_factory=list)
 
 
 class MlflowRun(Run):
     """A run in the store."""
 
     def __init__(
-        self,
-        client: StoreClient,
-        run: entities.Run,
-        *,
-        batch: Batch | None = None,
-        lock: FileLock | None = None,
+        self, client: StoreClient, run: entities.Run, lock: FileLock | None = None
     ) -> None:
-        """Wrap a run of the store.
-
-        With a batch, metrics and tags are added to it. `lock` is the lock of the run,
-        if this process holds it.
-        """
-        self._batch, self._lock = batch, lock
-        self._client, self._info = client, run.info
+        """Wrap a run of the store; `lock` is its lock, if this process holds it."""
+        self._client, self._info, self._lock = client, run.info, lock
         self._experiment_id: str = run.info.experiment_id
 
     @property
-    def id(self) -> str:
+    def run_id(self) -> str:
         return str(self._info.run_id)
 
     @property
     def label(self) -> str:
-        return f"{self._info.run_name} ({self.id})"
+        return f"{self._info.run_name} ({self.run_id})"
 
     @property
     def artifacts(self) -> Path:
@@ -99,7 +69,7 @@ class MlflowRun(Run):
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
         """Record what is known when the run starts; `diff` is the `code_diff`."""
         self._client.log_batch(
-            self.id,
+            self.run_id,
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(*tag) for tag in tags.items()],
         )
@@ -114,10 +84,7 @@ class MlflowRun(Run):
             for step, time, values in points
             for name, value in values.items()
         ]
-        if self._batch:
-            self._batch.metrics += metrics
-        else:
-            self._client.log_batch(self.id, metrics=metrics)  # it sends 1,000 at a time
+        self._log(metrics=metrics)  # MLflow writes 1,000 at a time
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
@@ -128,7 +95,7 @@ class MlflowRun(Run):
             self.artifacts / path for path in image_files(name, step)
         )
         if not image_path.parent.exists():
-            self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
+            self._client.set_tag(self.run_id, MLFLOW_LOGGED_IMAGES, True)
         thumbnail = image.copy()
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         with files.atomic_file(image_path) as partial:
@@ -149,29 +116,31 @@ class MlflowRun(Run):
     def log_model(
         self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
     ) -> None:
-        client, run = self._client, self._client.get_run(self.id)
-        condition = f"source_run_id = '{self.id}'"  # it may be incomplete
+        client, run = self._client, self._client.get_run(self.run_id)
+        condition = f"source_run_id = '{self.run_id}'"  # it may be incomplete
         models = client.search_logged_models([self._experiment_id], condition)
         model = next(iter(models), None) or client.create_logged_model(
             self._experiment_id,
             name="model",
-            source_run_id=self.id,
+            source_run_id=self.run_id,
             params=run.data.params,
         )
         folder = path_from_uri(model.artifact_location)
         name, sha256 = dataset
-        ids = {"run_id": self.id, "model_id": model.model_id}
+        ids = {"run_id": self.run_id, "model_id": model.model_id}
         write_model(folder, network, exported, **ids, dataset=name)
         if model.model_id not in {output.model_id for output in model_outputs(run)}:
             output = entities.LoggedModelOutput(model.model_id, step=0)
-            client.log_outputs(self.id, [output])
+            client.log_outputs(self.run_id, [output])
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
         metrics = [
-            Metric(key, x, time, step, model.model_id, name, digest(sha256), self.id)
+            Metric(
+                key, x, time, step, model.model_id, name, digest(sha256), self.run_id
+            )
             for step, time, values in points
             for key, x in values.items()
         ]
-        client.log_batch(self.id, metrics=metrics)
+        client.log_batch(self.run_id, metrics=metrics)
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -190,14 +159,16 @@ class MlflowRun(Run):
         # If two processes record the same new data set at once, one of them fails.
         with write_lock(self._client.store):
             entry = entities.DatasetInput(dataset, [tag])
-            self._client.log_inputs(self.id, datasets=[entry])
+            self._client.log_inputs(self.run_id, datasets=[entry])
 
     def set_tags(self, tags: Tags) -> None:
-        entries = [RunTag(*tag) for tag in tags.items()]
-        if self._batch:
-            self._batch.tags += entries
-        else:
-            self._client.log_batch(self.id, tags=entries)
+        self._log(tags=[RunTag(*tag) for tag in tags.items()])
+
+    def _log(
+        self, *, metrics: Sequence[Metric] = (), tags: Sequence[RunTag] = ()
+    ) -> None:
+        """Record metrics or tags."""
+        self._client.log_batch(self.run_id, metrics=metrics, tags=tags)
 
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         with write_lock(self._client.store):  # another stage may add entries meanwhile
@@ -219,7 +190,7 @@ class MlflowRun(Run):
         """
         with write_lock(self._client.store):  # evaluate and inspect may run together
             entries = self._entries()
-            note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
+            note = self._client.get_run(self.run_id).data.tags.get(NOTE_TAG, "")
             before = _markdown(kind, entries[kind])
             if before and before in note:
                 entries[kind].update(new)
@@ -231,8 +202,7 @@ class MlflowRun(Run):
 
     def _entries(self) -> dict[str, dict[str, str]]:
         """Return the links by key and the results by title."""
-        # A child with a batch is not recorded yet.
-        tags = {} if self._batch else self._client.get_run(self.id).data.tags
+        tags = self._client.get_run(self.run_id).data.tags
         return {"links": {}, "results": {}, **json.loads(tags.get(ENTRIES_TAG, "{}"))}
 
     def _set_note(self, note: str, entries: Mapping[str, Mapping[str, str]]) -> None:
@@ -240,53 +210,7 @@ class MlflowRun(Run):
         self.set_tags({NOTE_TAG: note, ENTRIES_TAG: text})
 
     def link(self, text: str, page: str) -> str:
-        return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
-
-    @contextmanager
-    def child(
-        self,
-        *,
-        name: str,
-        params: Params,
-        tags: Tags,
-        start: int | None = None,
-        end: int | None = None,
-        error: str = "",
-    ) -> "Iterator[MlflowRun]":
-        project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
-        tags = {**project, **tags, PARENT_TAG: self.id}
-        name = new_name(self._client.store, name, self._experiment_id)
-        run = self._client.create_run(
-            self._experiment_id, start_time=start, tags=tags, run_name=name
-        )
-        batch = Batch({key: str(value) for key, value in params.items()})
-        if error:
-            batch.tags.append(RunTag(ERROR_TAG, error))  # MLflow truncates long values
-        child = MlflowRun(self._client, run, batch=batch)
-        yield child
-        child._batch = None
-        logged = [Param(*param) for param in batch.params.items()]
-        self._client.log_batch(child.id, batch.metrics, logged, batch.tags)
-        self._client.set_terminated(
-            child.id, Status.FAILED if error else Status.FINISHED, end
-        )
-
-    def reopen_child(self, run_id: str) -> "MlflowRun":
-        return MlflowRun(self._client, self._client.get_run(run_id))
-
-    def delete_unfinished_children(self) -> None:
-        for child in children(self._client.store, self.id):
-            if child.status not in (Status.FINISHED, Status.FAILED):
-                self._client.delete_run(child.run_id)
-
-    def compare_children(self, params: Sequence[str]) -> str:
-        tag = pages.children_tag(self.id, params)
-        self._client.set_experiment_tag(self._experiment_id, *tag)
-        table, chart = (
-            pages.children_page(self._experiment_id, self.id, mode=mode)
-            for mode in ("TABLE", "CHART")
-        )
-        return f"[list]({table}), [charts]({chart})"
+        return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
 
 
 def digest(sha256: str) -> str:

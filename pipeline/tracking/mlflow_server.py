@@ -58,7 +58,9 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     """
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     from mlflow import server
+    from mlflow.utils import logging_utils
 
+    logging_utils.disable_logging()  # in all threads
     os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
     os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
     os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
@@ -71,12 +73,13 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     instance = uvicorn.Server(config)
     run = threading.Thread(target=instance.run, args=[[listener]], daemon=True)
     run.start()
-    while run.is_alive() and not instance.started:
-        time.sleep(0.02)
-    if not instance.started:
-        raise UserError("MLflow's server did not start")
     try:
+        while run.is_alive() and not instance.started:
+            time.sleep(0.02)
+        if not instance.started:
+            raise UserError("MLflow's server did not start")
         yield
     finally:
         instance.should_exit = True
         run.join()
+        logging_utils.enable_logging()

@@ -1,24 +1,23 @@
-"""Opens, resumes, closes and reopens runs in the store.
+"""Opens and closes runs in the store.
 
 `mlflow_run` records the data of a run. For `train`, both run in the companion that
 `remote` starts, otherwise in the main process.
 """
 
-import gc
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 
 from mlflow import entities
 
 from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.call import say
-from pipeline.base.terminal import print_error, wrap
+from pipeline.base.terminal import print_error, status, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.store.client import StoreClient
+from pipeline.tracking.mlflow_sweep_run import MlflowSweepRun
+from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, tagged_runs
 from pipeline.tracking.store.locks import run_lock, store_lock
 from pipeline.tracking.store.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
@@ -30,25 +29,17 @@ OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks
 class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
-    def __init__(
-        self, client: StoreClient, server: str | None, experiment: str
-    ) -> None:
-        """Keep the client, the URL of the server, and the experiment of new runs."""
-        self.client, self.store, self.server = client, client.store, server
-        self._experiment = experiment
+    def __init__(self, store: Path, server: str | None, experiment: str) -> None:
+        """Keep the arguments; see `new_tracker`."""
+        self.store, self.server, self._experiment = store, server, experiment
 
-    @contextmanager
-    def recording(self) -> Iterator[None]:
-        try:
-            yield
-        except (KeyboardInterrupt, SystemExit) as interrupt:
-            # The frames of an interrupted transaction keep the database locked, and
-            # only the garbage collector frees Python's connections.
-            traceback.clear_frames(interrupt.__traceback__)
-            gc.collect()
-            raise
+    @cached_property
+    def client(self) -> StoreClient:
+        """The client of the store, which is opened when the first run is."""
+        with status("opening the store"):
+            return open_store(self.store)
 
-    def open_run(self, start: RunStart) -> MlflowRun:
+    def _open(self, start: RunStart) -> MlflowSweepRun:
         client, store = self.client, self.store
         tags = {**start.tags, **start.code.tags}
         with store_lock(store):
@@ -56,32 +47,32 @@ class MlflowTracker(LocalTracker):
             if start.resume:
                 run = client.get_run(start.resume)
             else:
-                run = self._create_run(start.name, tags, time=start.time)
+                run = self._create(start.name, tags, time=start.time)
             path = run_lock(store, run.info.run_id)
             lock = locking.hold(path, seconds=OPEN_SECONDS)
-        opened = MlflowRun(client, run, lock=lock)
+        opened = MlflowSweepRun(client, run, lock)
         try:
             if start.resume:
-                client.update_run(opened.id, status=Status.RUNNING)
+                client.update_run(opened.run_id, status=Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
-                    client.delete_tag(opened.id, ERROR_TAG)
+                    client.delete_tag(opened.run_id, ERROR_TAG)
             # A resumed run keeps its params: MLflow refuses another data set name.
             known = run.data.params
             new = {k: v for k, v in start.params.items() if k not in known}
             opened.log_start(new, tags if start.resume else {}, start.code.diff)
         except BaseException as error:
-            self.close_run(opened, *final_status(error))
+            self._close(opened, *final_status(error))
             raise
         return opened
 
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str:
+    def _close(self, run: OpenRun, status: Status, error: str) -> str:
         client, store = self.client, self.store
         assert isinstance(run, MlflowRun)
-        marked = f"run {run.id}"
+        marked = f"run {run.run_id}"
         try:
-            client.set_terminated(run.id, status)
+            client.set_terminated(run.run_id, status)
             if error:
-                client.set_tag(run.id, ERROR_TAG, error)
+                client.set_tag(run.run_id, ERROR_TAG, error)
             run.release()  # before the store's lock is acquired; see `locks`
             if status != Status.FINISHED:  # a child of a sweep may be incomplete
                 marked, status = "killed runs", Status.KILLED
@@ -94,11 +85,9 @@ class MlflowTracker(LocalTracker):
             print_error(f"{marked} could not be marked {status}: {problem}")
         finally:
             run.release()
-        return run.id
+        return run.run_id
 
-    def find_or_create_run(
-        self, run_id: str | None, weights_sha256: str | None
-    ) -> MlflowRun:
+    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> MlflowSweepRun:
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -108,7 +97,7 @@ class MlflowTracker(LocalTracker):
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
-        return MlflowRun(client, run)
+        return MlflowSweepRun(client, run)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
@@ -121,12 +110,12 @@ class MlflowTracker(LocalTracker):
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
         tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-        run = self._create_run(name, tags)
+        run = self._create(name, tags)
         created = f"created {run.info.run_name} ({run.info.run_id})"
         say(wrap(f"the store has no run of this network; {created}"))
         return run
 
-    def _create_run(
+    def _create(
         self, name: str, tags: Tags, *, time: int | None = None
     ) -> entities.Run:
         experiment = self.client.find_or_create_experiment(self._experiment)

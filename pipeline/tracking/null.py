@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.tracking.interface import Run
 from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.sweep_run import SweepRun
 from pipeline.tracking.tracker import LocalTracker, RunStart
 
 
@@ -12,10 +13,10 @@ def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
     pass
 
 
-class NullRun(Run):
+class NullRun(SweepRun):
     """A run that records nothing; its children are itself."""
 
-    id = None
+    run_id = None
     label = "the training run"
     artifacts = None
     submit = log_points = log_image = log_text = log_files = log_model = _discard
@@ -40,11 +41,11 @@ class NullTracker(LocalTracker):
 
     code = CodeState({}, "")  # so that git is not called
 
-    def open_run(self, start: RunStart) -> Run:
+    def _open(self, start: RunStart) -> SweepRun:
         return NullRun()
 
-    def close_run(self, *arguments: object) -> None:
+    def _reopen(self, *arguments: object) -> SweepRun:
+        return NullRun()
+
+    def _close(self, *arguments: object) -> None:
         return None
-
-    def find_or_create_run(self, *arguments: object) -> Run:
-        return NullRun()

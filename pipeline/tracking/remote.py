@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate
@@ -23,7 +22,7 @@ from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
-from pipeline.tracking.selection import experiment_of, open_tracker
+from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.store.tags import Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
@@ -41,7 +40,7 @@ class RemoteRun(OpenRun):
         self._calls: list[Future[Any]] = [opened]  # calls that may still raise an error
 
     @property
-    def id(self) -> str:
+    def run_id(self) -> str:
         return self._opened.result()[0]
 
     @property
@@ -76,14 +75,14 @@ class RemoteTracker(Tracker[RemoteRun]):
     """Records one run in a companion process, which ends with this one."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
-        """Start the process; see `open_tracker` for the arguments."""
+        """Start the process; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
         self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
         provenance.code_state()  # now, because the code may change later
 
-    def open_run(self, start: RunStart) -> RemoteRun:
+    def _open(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
 
         If the store cannot be opened, the first call that waits raises the error.
@@ -91,7 +90,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         opened = self._companion.submit(_open, self.store, self._experiment, start)
         return RemoteRun(self._companion, opened)
 
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def _close(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
             # Waits until the run is open, unless there is a further interrupt.
             return self._companion.submit(_close, status, error).result()
@@ -111,25 +110,21 @@ class RemoteTracker(Tracker[RemoteRun]):
 
 
 @contextmanager
-def prepared_tracker(
+def start_tracker(
     kind: str, store: Path, *, server: str | None, experiment: str | None
-) -> Iterator[Callable[[], Tracker[OpenRun]]]:
+) -> Iterator[Tracker[OpenRun]]:
     """Start a process that imports MLflow; it records one run and ends with the block.
 
     If this process has imported MLflow itself, the other one would save no time, and is
-    not started. Arguments: see `open_tracker`.
-
-    Yields:
-        A function that opens the tracker. Settings that depend on the data are checked
-        before, so that a refused setting creates no store.
+    not started. Arguments: see `new_tracker`.
     """
     if kind == "none" or "mlflow" in sys.modules:
         if kind != "none":
             provenance.code_state()  # now, because the code may change later
-        yield partial(open_tracker, kind, store, server=server, experiment=experiment)
+        yield new_tracker(kind, store, server=server, experiment=experiment)
         return
     with closing(RemoteTracker(store, server, experiment_of(experiment))) as tracker:
-        yield lambda: tracker
+        yield tracker
 
 
 # The functions below run in the companion, which records one run.
@@ -141,10 +136,10 @@ _run: Run = NullRun()
 def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
-    _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
-    _run = _tracker.open_run(start)
-    assert _run.id and _run.artifacts
-    return _run.id, _run.label, _run.artifacts
+    _tracker = new_tracker("mlflow", store, server=None, experiment=experiment)
+    _run = _tracker._open(start)
+    assert _run.run_id and _run.artifacts
+    return _run.run_id, _run.label, _run.artifacts
 
 
 def _record(
@@ -158,4 +153,4 @@ def _record(
 
 def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
-    return _tracker.close_run(_run, status, error) if _run.id else None
+    return _tracker._close(_run, status, error) if _run.run_id else None

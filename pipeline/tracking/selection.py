@@ -1,6 +1,6 @@
 """The tracker that the keys `tracking`, `server` and `experiment_name` select.
 
-MLflow is imported when a tracker is opened, because it takes a second.
+MLflow is imported when a tracker is created, because it takes a second.
 """
 
 import os
@@ -21,26 +21,21 @@ def experiment_of(name: str | None) -> str:
     return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
 
 
-def open_tracker(
+def new_tracker(
     kind: str, store: Path, *, server: str | None, experiment: str | None = None
 ) -> LocalTracker:
     """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
-    The folder `store` is created if necessary, and a server receives copies of the
-    runs. New runs belong to `experiment`; None is the default.
-
-    Raises:
-        UserError, OSError: If the store cannot be opened.
+    When it opens a run, it creates the store in the folder `store` if necessary. A
+    server receives copies of the runs. New runs belong to `experiment`; None is the
+    default.
     """
     if kind == "none":
         return NullTracker()
     disable_telemetry()
-    with status("opening the store"):
+    with status("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker
-        from pipeline.tracking.store.client import open_store
-
-        client = open_store(store)
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(client, server, experiment_of(experiment))
+    return MlflowTracker(store, server, experiment_of(experiment))

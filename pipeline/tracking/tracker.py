@@ -1,9 +1,12 @@
-"""Lifecycle of a run: open or resume it, copy it to a server, and close it.
+"""Lifecycle of a run: open it, copy it to a server, and close it.
 
-The classes are abstract: `MlflowTracker` opens the runs of MLflow, `RemoteTracker` one
-in a companion process, and `NullTracker` those that record nothing.
+`start_run` opens a new run or resumes one; `reopen_run` adds results to one that is
+closed. The classes are abstract: `MlflowTracker` opens the runs of MLflow,
+`RemoteTracker` one in a companion process, and `NullTracker` those that record nothing.
 """
 
+import gc
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -15,8 +18,9 @@ from typing import Generic, TypeVar
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Tags
 from pipeline.tracking.store.tags import Status
+from pipeline.tracking.sweep_run import SweepRun
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
@@ -62,12 +66,10 @@ class Tracker(ABC, Generic[RunType]):
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.process_tags()
             now = time_ns() // 1_000_000
-            run = self.open_run(
-                RunStart(name, params, all_tags, self.code, now, resume)
-            )
+            run = self._open(RunStart(name, params, all_tags, self.code, now, resume))
             if mirror:
-                mirror.follow(lambda: run.id)
-            with self._recorded(run, mirror, partial(self.close_run, run)):
+                mirror.follow(lambda: run.run_id)
+            with self._recorded(run, mirror, partial(self._close, run)):
                 yield run
 
     def _mirror(self) -> AbstractContextManager[Mirror | None]:
@@ -85,25 +87,25 @@ class Tracker(ABC, Generic[RunType]):
     ) -> Iterator[None]:
         """Record a run in the block, then close it and complete its copy.
 
-        `close` gets the status and the error, like `close_run`. The copy is completed
+        `close` gets the status and the error, like `_close`. The copy is completed
         after an error, too, so that the server has what the store has.
         """
         status, error = Status.FINISHED, ""
         try:
-            with self.recording():
-                yield
-                run.wait()
+            yield
+            run.wait()
         except BaseException as exception:
             status, error = final_status(exception)
+            if status == Status.KILLED:
+                # The frames of an interrupted transaction keep the database locked, and
+                # only the garbage collector frees Python's connections.
+                traceback.clear_frames(exception.__traceback__)
+                gc.collect()
             raise
         finally:
             closed_id = close(status, error)
             if mirror and closed_id:
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
-
-    def recording(self) -> AbstractContextManager[object]:
-        """Return the context in which a run is recorded."""
-        return nullcontext()
 
     @property
     def code(self) -> provenance.CodeState:
@@ -111,11 +113,11 @@ class Tracker(ABC, Generic[RunType]):
         return provenance.code_state()
 
     @abstractmethod
-    def open_run(self, start: RunStart) -> RunType:
-        """Open a new run, or one again; `close_run` closes it."""
+    def _open(self, start: RunStart) -> RunType:
+        """Create a run, or open one again; `_close` closes it."""
 
     @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def _close(self, run: OpenRun, status: Status, error: str) -> str | None:
         """Close a run and record its error, if any; return the id if it has one.
 
         Raises:
@@ -124,13 +126,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[Run]):
+class LocalTracker(Tracker[SweepRun]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
+    ) -> Iterator[SweepRun]:
         """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
@@ -141,10 +143,10 @@ class LocalTracker(Tracker[Run]):
         with self._mirror() as mirror:
             if mirror:
                 mirror.start()  # it imports MLflow meanwhile
-            run = self.find_or_create_run(run_id, weights_sha256)
-            with self._recorded(run, mirror, lambda *_: run.id):
+            run = self._reopen(run_id, weights_sha256)
+            with self._recorded(run, mirror, lambda *_: run.run_id):
                 yield run
 
     @abstractmethod
-    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> SweepRun:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -15,7 +15,6 @@ from pipeline.tracking import mlflow_server
 from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, open_store
-from pipeline.tracking.store.quiet import quiet
 from pipeline.tracking.store.runs import find_run
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
@@ -53,7 +52,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
         run_id = find_run(run, store=store).run_id
         info = client.get_run(run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
-    with quiet(), _listen() as listener:
+    with _listen() as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(store))
         with mlflow_server.serving(database, artifact_root(store), listener):

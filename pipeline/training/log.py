@@ -124,7 +124,7 @@ def log_result(
     run.log_metrics(final_metrics, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
     duration = "1 epoch" if params["epochs"] == 1 else f"{params['epochs']} epochs"
-    command = f"python -m pipeline.inspect run={str(run.id)[:8]}"
+    command = f"python -m pipeline.inspect run={str(run.run_id)[:8]}"
     run.describe(
         f"A network {network}, trained on {params['dataset']} for {duration}. "
         f"It classifies **{final_metrics[f'{FINAL}accuracy']:.2%}** of the training "

@@ -20,7 +20,7 @@ from pipeline.training.training_run import TrainingRun
 
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
     """Write a finished training run to a folder, and record its scores."""
-    training.write(folder, run_id=run.id)
+    training.write(folder, run_id=run.run_id)
     network = training.network
     sizes = network.sizes.replace("->", "→")
     run.submit(

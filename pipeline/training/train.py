@@ -45,27 +45,26 @@ NEXT = {
     command_line("predict", "images=0"): "classifies test image 0",
     command_line("inspect"): "writes an interactive page",
 }
-OpenTracker = Callable[[], Tracker[OpenRun]]
 OnEpoch = Callable[[Epoch], object]
 
 
 def train(
-    cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None = None
+    cfg: TrainConfig, tracker: Tracker[OpenRun], on_epoch: OnEpoch | None = None
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch."""
     with one_thread():
         if cfg.reproduce:
-            return _reproduce(cfg, open_tracker, on_epoch)
+            return _reproduce(cfg, tracker, on_epoch)
         file = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _train(cfg, dataset, open_tracker, on_epoch)
+        training = _train(cfg, dataset, tracker, on_epoch)
     say(next_steps(NEXT))
     return training
 
 
 def _reproduce(
-    cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None
+    cfg: TrainConfig, tracker: Tracker[OpenRun], on_epoch: OnEpoch | None
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
@@ -83,7 +82,7 @@ def _reproduce(
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train(cfg, dataset, open_tracker, on_epoch, original)
+    training = _train(cfg, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
@@ -93,7 +92,7 @@ def _reproduce(
 def _train(
     cfg: TrainConfig,
     dataset: Dataset,
-    open_tracker: OpenTracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
@@ -116,7 +115,7 @@ def _train(
             state,
             resume=cfg.resume,
         ) as checkpoint,
-        _open_run(cfg, dataset, checkpoint, name, open_tracker, original) as run,
+        _start_run(cfg, dataset, checkpoint, name, tracker, original) as run,
         delayed_interrupt() as interrupt,
     ):
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
@@ -135,7 +134,7 @@ def _train(
     if run.artifacts and not own_folder():  # another training run replaces `folder`
         folder = run.artifacts / TRAINING_FOLDER
     return TrainResult(
-        **vars(training), folder=folder, run_id=run.id, copied=run.copied
+        **vars(training), folder=folder, run_id=run.run_id, copied=run.copied
     )
 
 
@@ -152,12 +151,12 @@ def _place(
 
 
 @contextmanager
-def _open_run(
+def _start_run(
     cfg: TrainConfig,
     dataset: Dataset,
     checkpoint: Checkpoint,
     name: str,
-    open_tracker: OpenTracker,
+    tracker: Tracker[OpenRun],
     original: Original | None,
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new one; record its inputs."""
@@ -168,7 +167,7 @@ def _open_run(
         tags[REPRODUCES_TAG] = original.run.run_id
     wanted = [checkpoint.id] if cfg.is_tracked else []
     killed = next(iter(tagged_runs(store, CHECKPOINT_TAG, wanted)), None)
-    with open_tracker().start_run(
+    with tracker.start_run(
         name=name,
         params=params_of(dataset.name, hyperparameters),
         tags=cfg.choices | tags,
@@ -200,7 +199,7 @@ def _write(
     with status(message), files.atomic_folder(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.id is not None:
+        if run.run_id is not None:
             record_details(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, training.sha256 == original.training.sha256)

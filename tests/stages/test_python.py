@@ -6,7 +6,6 @@ import os
 import pickle
 import pydoc
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict
@@ -74,31 +73,6 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
         result.folder = None
 
 
-REPLACING = [function for function in CALLS if function not in (data, sweep)]
-
-
-@pytest.mark.parametrize("function", REPLACING, ids=lambda function: function.__name__)
-def test_a_folder_with_files_of_the_user_or_of_another_call_is_refused(
-    project, function, tmp_path
-):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    function(**CALLS[function], folder=folder, quiet=True)
-    (tmp_path / "link").symlink_to(folder)
-    function(**CALLS[function], folder=tmp_path / "link", quiet=True)
-    (folder / "notes").mkdir()
-    (folder / "notes" / "a.txt").write_text("mine")
-    before = [*os.walk(folder)]
-    with pytest.raises(ConfigError, match=r"folder must be .*, which contains 'notes'"):
-        function(**CALLS[function], folder=folder)
-    assert [*os.walk(folder)] == before and (tmp_path / "link").is_symlink()
-    shutil.rmtree(folder / "notes")
-    other = evaluate if function is not evaluate else predict
-    written = rf"mine, which {function.__name__}\(\) has written: use another folder"
-    with pytest.raises(ConfigError, match=written):
-        other(**CALLS[other], folder=folder)
-
-
 WRITING = [function for function in CALLS if function is not data]
 
 
@@ -124,25 +98,35 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
     function, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
-    (tmp_path / "work").mkdir()
+    for name in ("work", "mine"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine" / "notes").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    refused = {"/proc/new": "must be writable, got /proc/new: /proc: "}
-    if function is not sweep:  # it only adds files
-        rule = "must not be or contain the "
-        refused |= {".": rule + "working directory", "..": rule + "working directory"}
-        refused |= {tmp_path / "outputs": rule + "folder of all results"}
-        refused |= {"/proc": "must not be a mount point"}
+    working = "must not be or contain the working directory"
+    refused = {
+        "/proc/new": "must be writable, got /proc/new: /proc: ",
+        "/proc": "must not be a mount point",
+        ".": working,
+        "..": working,
+        tmp_path / "outputs": "must not be or contain the folder of all results",
+        tmp_path / "mine": "must be new or empty, got .*mine, which contains 'notes': ",
+    }
     for folder, rule in refused.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
-    assert [*os.walk(tmp_path)] == [
-        (str(tmp_path), ["work"], []),
-        (str(tmp_path / "work"), [], []),
-    ]
+    assert {path.name for path in tmp_path.rglob("*")} == {"work", "mine", "notes"}
+
+
+def test_an_empty_folder_is_replaced_and_a_link_to_it_remains(project, tmp_path):
+    folder, link = tmp_path / "mine", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    assert predict(**CALLS[predict], folder=link, quiet=True).folder == folder
+    assert link.is_symlink() and (folder / "predictions.json").exists()
 
 
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
-    with pytest.raises(ConfigError, match=r"folder must be .* contains 'mine\.txt'"):
+    with pytest.raises(OSError, match="not empty"):
         train(
             **CALLS[train],
             folder=tmp_path,
@@ -150,16 +134,6 @@ def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
             quiet=True,
         )
     assert (tmp_path / "mine.txt").read_text() == "mine"
-
-
-def test_a_sweep_keeps_other_files_in_its_folder(project, tmp_path):
-    (tmp_path / "sweep.py").write_text("mine")
-    result = sweep(**SETTINGS | {"seed": [1, 2]}, folder=tmp_path, quiet=True)
-    assert {path.name for path in result.folder.iterdir()} == {
-        "sweep.csv",
-        "sweep.png",
-        "sweep.py",
-    }
 
 
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):

@@ -162,12 +162,12 @@ def test_a_copy_is_in_an_experiment_with_the_same_name(
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     client = MlflowClient(server.url)
     client.create_experiment("a team", tags={"mlflow.note.content": "Ours."})
-    address = copy(store)[run.id]
+    address = copy(store)[run.run_id]
     experiment = client.get_experiment_by_name("a team")
     assert experiment.tags["mlflow.note.content"] == "Ours."
     assert VIEW_TAG + VIEW in experiment.tags
     assert f"#/experiments/{experiment.experiment_id}/runs/" in address
-    assert copy(store) == copy(store, run.id) == {run.id: address}
+    assert copy(store) == copy(store, run.run_id) == {run.run_id: address}
 
 
 @pytest.fixture
@@ -220,15 +220,15 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
         sweep.log_text("a.txt", "a")
         while True:
             copies = copies_on(server)
-            if {child.id, sweep.id} <= copies.keys():
-                copied = copies[sweep.id]
+            if {child.run_id, sweep.run_id} <= copies.keys():
+                copied = copies[sweep.run_id]
                 files = MlflowClient(server.url).list_artifacts(copied.info.run_id)
                 names = [file.path for file in files]
                 if "sweep/best" in copied.data.metrics and "a.txt" in names:
                     break
             time.sleep(0.1)
-        assert copies[child.id].info.status == "FINISHED"
-        assert copies[child.id].data.metrics == {"val/accuracy": 0.5}
+        assert copies[child.run_id].info.status == "FINISHED"
+        assert copies[child.run_id].data.metrics == {"val/accuracy": 0.5}
         assert copied.info.status == "RUNNING" and "copy.sha256" not in copied.data.tags
     assert_equal(store, server, tmp_path, count=2)
 
@@ -238,25 +238,25 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
 ):
     monkeypatch.setattr(mirror, "START_SECONDS", 0)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
-        while run.id not in copies_on(server):
+        while run.run_id not in copies_on(server):
             time.sleep(0.1)
-        assert copies_on(server)[run.id].info.status == "RUNNING"
+        assert copies_on(server)[run.run_id].info.status == "RUNNING"
         raise KeyboardInterrupt
     assert run.copied and "copy   " in capfd.readouterr().out
-    copied = copies_on(server)[run.id]
+    copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
     monkeypatch.setattr(mirror, "START_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
-    assert run.copied is False and run.id not in copies_on(server)
+    assert run.copied is False and run.run_id not in copies_on(server)
 
 
 def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
     copies, stored = Copies(open_store(store), server.url), {}
 
     def files():
-        copies.update(find_run(run.id, store=store), is_open=True)
-        copied = copies_on(server)[run.id].info.run_id
+        copies.update(find_run(run.run_id, store=store), is_open=True)
+        copied = copies_on(server)[run.run_id].info.run_id
         paths = (server.folder / "artifacts").glob(f"*/{copied}/**/?.txt")
         return {path.name: path.stat().st_mtime_ns for path in paths}
 
@@ -286,7 +286,7 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
         run.log_dataset("d", **DATASET, use="evaluation")
     copy(store)
-    (dataset,) = copies_on(server)[run.id].inputs.dataset_inputs
+    (dataset,) = copies_on(server)[run.run_id].inputs.dataset_inputs
     assert dataset.dataset.name == "d"
     assert_equal(store, server, tmp_path, count=1)
 
@@ -295,8 +295,8 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
     copies = Copies(open_store(store), server.url)
 
     def update(**options):
-        copies.update(find_run(run.id, store=store), **options)
-        inputs = copies_on(server)[run.id].inputs.dataset_inputs
+        copies.update(find_run(run.run_id, store=store), **options)
+        inputs = copies_on(server)[run.run_id].inputs.dataset_inputs
         return [each.dataset.name for each in inputs]
 
     with start_run(store) as run:
@@ -304,7 +304,7 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
         run.log_dataset("first", **DATASET, use="training")
         assert update(is_open=True) == ["first"]
         run.log_dataset("second", **DATASET, use="evaluation")
-        open_store(store).log_param(run.id, "seed", 1)
+        open_store(store).log_param(run.run_id, "seed", 1)
     assert sorted(update()) == ["first", "second"]
     assert_equal(store, server, tmp_path, count=1)
 
@@ -313,13 +313,13 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
     with suppress(ValueError), start_run(store) as run:
         raise ValueError("disk is full")
     copy(store)
-    with start_run(store, resume=run.id):
+    with start_run(store, resume=run.run_id):
         copies = Copies(open_store(store), server.url)
-        copies.update(find_run(run.id, store=store), is_open=True)
+        copies.update(find_run(run.run_id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
     copy(store)
-    assert copies_on(server)[run.id].info.status == "FINISHED"
+    assert copies_on(server)[run.run_id].info.status == "FINISHED"
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):

@@ -18,18 +18,18 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
     models, run_id = [], None
     for _ in range(3):  # killed while recording, killed afterward, finished
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
-            run_id = run.id
+            run_id = run.run_id
             if models:
                 points = [(2, 1000, {"val/loss": 0.5})]
                 run.log_model(*network_files, points, ("d", "a"))
             else:
-                client.create_logged_model("1", "model", run.id)
+                client.create_logged_model("1", "model", run.run_id)
             models += client.search_logged_models(["1"])
             if len(models) < 3:
                 raise KeyboardInterrupt
     assert [model.status for model in models] == ["PENDING", "READY", "READY"]
     assert len({model.model_id for model in models}) == 1
-    (output,) = client.get_run(run.id).outputs.model_outputs
+    (output,) = client.get_run(run.run_id).outputs.model_outputs
     assert output.model_id == models[0].model_id
     folder, pixels = path_from_uri(models[0].artifact_location), np.zeros((3, 28, 28))
     program = mlflow.pytorch.load_model(folder)
@@ -48,35 +48,35 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     points = [(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5}) for e in (1, 2)]
     with suppress(KeyboardInterrupt), start_run(store) as sweep:
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
-            assert client.get_run(child.id).info.status == "RUNNING"
+            assert client.get_run(child.run_id).info.status == "RUNNING"
             child.log_points(points * 300)  # more than MLflow accepts at once
         failed = {"name": "hidden=6", "params": {}, "error": "no memory"}
         with sweep.child(tags=tags, **failed) as incomplete:
             incomplete.log_text("error.txt", "line 1")
-        of_a_user = client.create_run("1", tags={"mlflow.parentRunId": sweep.id})
+        of_a_user = client.create_run("1", tags={"mlflow.parentRunId": sweep.run_id})
         with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
             raise KeyboardInterrupt
-    assert client.get_run(incomplete.id).info.status == "KILLED"
-    with start_run(store, resume=sweep.id) as resumed:
-        assert resumed.id == sweep.id
+    assert client.get_run(incomplete.run_id).info.status == "KILLED"
+    with start_run(store, resume=sweep.run_id) as resumed:
+        assert resumed.run_id == sweep.run_id
         resumed.delete_unfinished_children()
-    assert client.get_run(incomplete.id).info.lifecycle_stage == "deleted"
+    assert client.get_run(incomplete.run_id).info.lifecycle_stage == "deleted"
     assert client.get_run(of_a_user.info.run_id).info.status == "RUNNING"
-    recorded = {run.status: run for run in children(store, sweep.id)}
+    recorded = {run.status: run for run in children(store, sweep.run_id)}
     failed, finished = recorded["FAILED"], recorded["FINISHED"]
     assert failed.tags["error"] == "no memory"
     assert (failed.artifacts / "error.txt").read_text() == "line 1"
-    sweep.reopen_child(child.id).set_tags({"best": "yes"})
-    assert client.get_run(child.id).data.tags["best"] == "yes"
-    assert (finished.run_id, finished.tags["host"]) == (child.id, "a worker")
+    sweep.reopen_child(child.run_id).set_tags({"best": "yes"})
+    assert client.get_run(child.run_id).data.tags["best"] == "yes"
+    assert (finished.run_id, finished.tags["host"]) == (child.run_id, "a worker")
     assert finished.tags[PROJECT_TAG] == provenance.version("digit-pipeline")
     assert finished.artifacts == child.artifacts
-    info, data = client.get_run(child.id).info, client.get_run(child.id).data
+    info, data = client.get_run(child.run_id).info, client.get_run(child.run_id).data
     assert (info.run_name, info.status) == ("hidden=5", "FINISHED")
     assert (info.start_time, info.end_time) == (1000, 3000)
     assert data.params == {"hidden": "5"}
     assert data.metrics == {"val/loss": 0.5, "val/accuracy": 0.5}
-    assert len(client.get_metric_history(child.id, "val/loss")) == 2
+    assert len(client.get_metric_history(child.run_id, "val/loss")) == 2
     assert len(client.search_runs(["1"], run_view_type=ViewType.ACTIVE_ONLY)) == 4
 
 
@@ -90,9 +90,9 @@ def test_equal_names_of_runs_get_numbers(store, client, start_run):
     runs = client.search_runs(["1"], order_by=["start_time"])
     names = {run.info.run_name for run in runs}
     assert names == {"lr=1%", "lr=1% #2", "lr=1", "lr=1% #3", "lr=1% #4", "lr=1 #2"}
-    client.delete_run(run.id)
+    client.delete_run(run.run_id)
     with start_run(store, name="lr=1%") as run:
-        assert run.label == f"lr=1% #3 ({run.id})"
+        assert run.label == f"lr=1% #3 ({run.run_id})"
 
 
 def test_models_are_ranked_with_the_lines_of_the_documents(
@@ -103,7 +103,7 @@ def test_models_are_ranked_with_the_lines_of_the_documents(
         with start_run(store) as run:
             history = [(0, 1000, {"val/accuracy": accuracy})]
             run.log_model(*network_files, history, ("d", "a"))
-            accuracies[run.id] = accuracy
+            accuracies[run.run_id] = accuracy
     text = (ROOT / "pipeline" / "tracking" / "README.md").read_text()
     (line,) = re.findall(r"^best_first = .*$", text, re.MULTILINE)
     names = {}

@@ -40,7 +40,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
     ):
         resumed = start_run(store, resume=run_id)
         with suppress(KeyboardInterrupt, FloatingPointError), resumed as run:
-            run_id = run.id
+            run_id = run.run_id
             assert locking.is_held(run_lock(store, run_id))
             assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
@@ -51,9 +51,9 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
         assert (stored.info.status, stored.data.tags.get("error")) == (status, reason)
         assert not run_lock(store, run_id).exists()
     # What all attempts recorded is stored once.
-    (point,) = client.get_metric_history(run.id, "val/loss")
+    (point,) = client.get_metric_history(run.run_id, "val/loss")
     assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
-    images = client.list_artifacts(run.id, "images")
+    images = client.list_artifacts(run.run_id, "images")
     assert len([file for file in images if file.path.endswith(".png")]) == 1
 
 
@@ -104,12 +104,12 @@ def test_a_finished_run_has_its_provenance(store, start_run, only_run):
     with start_run(store, tags={"data.sha256": "da7a"}) as run:
         pass
     stored = only_run()
-    assert (stored.info.run_id, stored.info.run_name) == (run.id, "a name")
+    assert (stored.info.run_id, stored.info.run_name) == (run.run_id, "a name")
     assert stored.data.params == {"hidden": "20"}
     expected = {**provenance.tags(), "data.sha256": "da7a"}
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["host"] == platform.node()
-    assert run.id in run.viewing_hint()
+    assert run.run_id in run.viewing_hint()
 
 
 @pytest.mark.parametrize("action", ["start", "reopen"])
@@ -151,14 +151,14 @@ def test_results_are_added_to_the_given_or_the_newest_run_with_equal_weights(
         tags = {"weights.sha256": weights}
         with start_run(store, tags=tags) as run:
             pass
-        runs.append(client.get_run(run.id))
+        runs.append(client.get_run(run.run_id))
     first, newest, other = (run.info.run_id for run in runs)
     # run.json is of another network if `dvc repro` restored this one from its cache.
     expected = {first: first, other: newest, "0" * 32: newest, None: newest}
     metrics = {"with_test_set/mnist/accuracy": 0.9}
     for run_id, found in expected.items():
         with tracker.reopen_run(run_id=run_id, weights_sha256="f00d") as reopened:
-            assert reopened.id == found
+            assert reopened.run_id == found
             reopened.log_metrics(metrics, step=20, time=1000)
     after = client.get_run(first)
     assert after.data.metrics == metrics

@@ -13,8 +13,8 @@ def test_a_description_has_one_entry_per_key(store, start_run, client):
         run.add_results({"Size": "16 KB", "Accuracy": "95%"})
         run.add_links({"page": run.link("report", "artifacts/a b.html")})
         run.add_results({"Accuracy": "96%"})
-    note = client.get_run(run.id).data.tags["mlflow.note.content"]
-    address = f"#/experiments/1/runs/{run.id}"
+    note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    address = f"#/experiments/1/runs/{run.run_id}"
     assert note == (
         f"[report]({address}/artifacts/a%20b.html?{pages.WORKFLOW}) · "
         f"[curves]({address}/model-metrics?{pages.WORKFLOW})\n\n"
@@ -35,9 +35,9 @@ def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
         with start_run(store) as run:
             run.describe("A network.", {})
             run.add_results({"Size": "16 KB", "Evaluation": "96%"})
-        client.set_tag(run.id, "mlflow.note.content", note)
+        client.set_tag(run.run_id, "mlflow.note.content", note)
         run.add_results({"Evaluation": "97%"})
-        assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
+        assert client.get_run(run.run_id).data.tags["mlflow.note.content"] == expected
 
 
 def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
@@ -45,13 +45,13 @@ def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
         run.describe("One of two.", {})
         run.add_results({"Exports": "95%"})
         run.describe("Two of two.", {})
-    note = client.get_run(run.id).data.tags["mlflow.note.content"]
+    note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert note == "Two of two.\n\n- **Exports**: 95%"
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     client.create_experiment("my networks", f"{artifact_root(store)}/mine")
-    with tracking.open_tracker(
+    with tracking.new_tracker(
         "mlflow", store, server=None, experiment="my networks"
     ).start_run(name="mine", params={}, tags={}):
         pass

@@ -7,7 +7,7 @@ import pytest
 from mlflow.artifacts import load_text
 
 from pipeline.base import paths
-from pipeline.tracking import prepared_tracker, provenance, tagged_runs
+from pipeline.tracking import provenance, start_tracker, tagged_runs
 
 
 def test_packages_can_be_installed_in_another_environment():
@@ -49,7 +49,7 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
         use_repository(clone)
         with start_run(store) as run:
             pass
-        return client.get_run(run.id)
+        return client.get_run(run.run_id)
 
     assert record().data.tags["git.diff"] == "none"
     for name in ("README.md", "pipeline/exercise.ipynb"):
@@ -84,7 +84,7 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         settings.write_text(committed + comment)
         use_repository(tmp_path / "clone")
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
-            run_id = run.id
+            run_id = run.run_id
             raise KeyboardInterrupt
         (recorded,) = client.search_runs(["1"])
         assert (recorded.data.tags["git.diff"] == "none") == (not comment)
@@ -103,11 +103,11 @@ def test_an_edit_after_a_training_has_started_is_not_recorded(
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "clone" / "pipeline")
     if in_companion:
         monkeypatch.delitem(sys.modules, "mlflow")
-    prepared = prepared_tracker("mlflow", store, server=None, experiment=None)
-    with prepared as open_tracker:
+    prepared = start_tracker("mlflow", store, server=None, experiment=None)
+    with prepared as tracker:
         with settings.open("a") as stream:
             stream.write("# an edit\n")
-        with open_tracker().start_run(name="a name", params={}, tags={}) as run:
+        with tracker.start_run(name="a name", params={}, tags={}) as run:
             run.wait()
             assert not (run.artifacts / "code.diff").exists()
     (recorded,) = tagged_runs(store, "mlflow.runName", ["a name"])

@@ -15,7 +15,7 @@ from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import provenance, remote
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.tracking.store.locks import run_lock
-from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
@@ -74,16 +74,16 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(
         run.wait()
         (opened,) = runs()
         assert before < opened.info.start_time <= started
-        assert (opened.info.run_id, opened.info.status) == (run.id, "RUNNING")
+        assert (opened.info.run_id, opened.info.status) == (run.run_id, "RUNNING")
         assert opened.data.tags["a"] == "b"
-        assert len(client.get_metric_history(run.id, "val/loss")) == 2
+        assert len(client.get_metric_history(run.run_id, "val/loss")) == 2
         raise FloatingPointError("loss is NaN")
-    closed = client.get_run(run.id)
+    closed = client.get_run(run.run_id)
     assert closed.info.status == "FAILED"
     assert closed.data.tags["error"] == "FloatingPointError: loss is NaN"
     assert closed.data.tags["command"] == provenance.tags()["command"]
     assert closed.data.params == {"hidden": "20"}
-    assert f"({run.id})" in run.viewing_hint().replace("\n       ", " ")
+    assert f"({run.run_id})" in run.viewing_hint().replace("\n       ", " ")
 
 
 def test_the_process_that_records_does_not_import_pytorch(
@@ -126,12 +126,12 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         tracker._companion._process.kill()
         run.submit(log, "a", "c")
         run.wait()
-    assert client.get_run(run.id).info.status == "RUNNING"
-    assert run_lock(store, run.id).exists()
+    assert client.get_run(run.run_id).info.status == "RUNNING"
+    assert run_lock(store, run.run_id).exists()
     with start_run(store):  # the next process closes it
         pass
-    assert client.get_run(run.id).info.status == "KILLED"
-    assert not run_lock(store, run.id).exists()
+    assert client.get_run(run.run_id).info.status == "KILLED"
+    assert not run_lock(store, run.run_id).exists()
 
 
 def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):
@@ -185,10 +185,10 @@ def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(proje
 
 def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
-    prepared = tracking.prepared_tracker("mlflow", store, server=None, experiment=None)
-    with suppress(OSError), prepared as open_tracker:
+    prepared = tracking.start_tracker("mlflow", store, server=None, experiment=None)
+    with suppress(OSError), prepared as tracker:
         raise OSError("no data")
-    assert open_tracker()._companion._process.returncode is not None
+    assert tracker._companion._process.returncode is not None
 
 
 def test_silencing_mlflow_leaves_the_environment_to_other_threads():
@@ -214,7 +214,7 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
 import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
-from pipeline.tracking.store.quiet import quiet
+from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.training.log import log_files
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
@@ -237,14 +237,14 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
 ):
     monkeypatch.delitem(sys.modules, "mlflow")
     with (
-        tracking.prepared_tracker(
+        tracking.start_tracker(
             "mlflow", store, server=None, experiment=None
-        ) as open_tracker,
+        ) as tracker,
         pytest.raises(FileNotFoundError),
-        open_tracker().start_run(name="a name", params={}, tags={}) as run,
+        tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
         run.submit(log_files, [store / "missing"])
     (recorded,) = tracking.tagged_runs(store, "mlflow.runName", ["a name"])
-    assert (recorded.run_id, recorded.status) == (run.id, "FAILED")
+    assert (recorded.run_id, recorded.status) == (run.run_id, "FAILED")
     with pytest.raises(CompanionKilled, match="has ended"):
         run.submit(log_files, [])

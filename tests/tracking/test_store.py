@@ -52,20 +52,20 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
         run.log_text("train/model.safetensors", "")
     client.delete_experiment("1")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
-    found = tracking.find_training_run(run.id, store=store)
-    assert (found.run_id, found.experiment) == (run.id, "another")
-    tracker = tracking.open_tracker("mlflow", store, server=None)
+    found = tracking.find_training_run(run.run_id, store=store)
+    assert (found.run_id, found.experiment) == (run.run_id, "another")
+    tracker = tracking.new_tracker("mlflow", store, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as reopened:
-        assert reopened.id == run.id
+        assert reopened.run_id == run.run_id
     assert list_page(client).startswith("#/experiments/2/")
     if records == "another process":
         monkeypatch.delitem(sys.modules, "mlflow")
     with (
         pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as refused,
-        tracking.prepared_tracker(
+        tracking.start_tracker(
             "mlflow", store, server=None, experiment=None
-        ) as open_tracker,
-        open_tracker().start_run(name="a name", params={}, tags={}) as run,
+        ) as tracker,
+        tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
         run.wait()
     run_command(str(refused.value).partition("(")[2].partition(")")[0])
@@ -107,7 +107,7 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
         (store / "mlflow.db").write_bytes(b"not a database any more" * 1000)
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
     assert "\n" not in str(error.value)
-    assert f"run {run.id} could not be marked FAILED" in capsys.readouterr().err
+    assert f"run {run.run_id} could not be marked FAILED" in capsys.readouterr().err
 
 
 def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):
@@ -130,11 +130,11 @@ def test_a_tracking_uri_of_another_store_is_named_as_not_used(
     own = f"{store}/mlflow.db"
     for address in ("", "http://127.0.0.1:9", own, f"sqlite:///{own}"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.open_tracker("mlflow", store, server=None)
+        tracking.new_tracker("mlflow", store, server=None)
     assert not capsys.readouterr().out
     for address in ("sqlite:///other.db", "postgresql://me:secret@host/x"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.open_tracker("mlflow", store, server=None)
+        tracking.new_tracker("mlflow", store, server=None)
         printed = " ".join(capsys.readouterr().out.split())
         assert printed.startswith(f"runs are recorded in {own}, not in")
         assert "secret" not in printed
@@ -159,8 +159,8 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
         # The name of another experiment changes no run that is resumed.
-        with start_run(tmp_path / "moved", resume=default.id) as resumed:
-            assert resumed.id == default.id
+        with start_run(tmp_path / "moved", resume=default.run_id) as resumed:
+            assert resumed.run_id == default.run_id
 
 
 def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
@@ -170,20 +170,20 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             run.log_text("train/model.safetensors", "")
         runs.append(run)
     for run, name in zip(runs, ("hidden=5 'a'", "'6\"%"), strict=False):
-        for text in (run.id, run.id[:12], name):
+        for text in (run.run_id, run.run_id[:12], name):
             recorded = tracking.find_training_run(text, store=store)
-            assert recorded.run_id == run.id
+            assert recorded.run_id == run.run_id
             assert recorded.network_path.exists()
-    assert tracking.find_run("twice #2", store=store).run_id == runs[3].id
-    open_store(store).update_run(runs[3].id, name="twice")  # as in MLflow's UI
+    assert tracking.find_run("twice #2", store=store).run_id == runs[3].run_id
+    open_store(store).update_run(runs[3].run_id, name="twice")  # as in MLflow's UI
     with pytest.raises(UserError, match="'twice' matches several runs: ent") as error:
         tracking.find_training_run("twice", store=store)
     _, *lines = str(error.value).splitlines()
     today = datetime.now().strftime("%Y-%m-%d")
-    assert {line.split()[0] for line in lines} == {run.id for run in runs[2:]}
+    assert {line.split()[0] for line in lines} == {run.run_id for run in runs[2:]}
     assert all(line.split()[1] == today and "FINISHED  twice" in line for line in lines)
-    open_store(store).delete_run(runs[2].id)
-    assert tracking.find_training_run("twice", store=store).run_id == runs[3].id
+    open_store(store).delete_run(runs[2].run_id)
+    assert tracking.find_training_run("twice", store=store).run_id == runs[3].run_id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
             tracking.find_training_run(text, store=store)
@@ -192,9 +192,9 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
 def test_a_name_is_preferred_to_the_start_of_an_id(store, start_run):
     with start_run(store) as other:
         pass
-    with start_run(store, name=other.id[:3]) as named:
+    with start_run(store, name=other.run_id[:3]) as named:
         pass
-    assert tracking.find_run(other.id[:3], store=store).run_id == named.id
+    assert tracking.find_run(other.run_id[:3], store=store).run_id == named.run_id
 
 
 def test_a_store_without_an_experiment_has_no_runs(store):
@@ -213,7 +213,7 @@ def test_a_run_of_a_deleted_experiment_has_its_own_message(
     client = open_store(store)
     client.delete_experiment(client.get_experiment_by_name("a team").experiment_id)
     with pytest.raises(UserError, match="belongs to the experiment 'a team', which wa"):
-        tracking.find_run(run.id, store=store)
+        tracking.find_run(run.run_id, store=store)
 
 
 def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
@@ -221,14 +221,16 @@ def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
 ):
     with start_run(store, name="a name") as run:
         run.log_text("train/model.safetensors", "")
-    open_store(store).delete_run(run.id)
-    for text in (run.id, run.id[:12], "a name"):
-        with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
+    open_store(store).delete_run(run.run_id)
+    for text in (run.run_id, run.run_id[:12], "a name"):
+        with pytest.raises(
+            UserError, match=f"run {run.run_id} was deleted: "
+        ) as refused:
             tracking.find_training_run(text, store=store)
     with pytest.raises(UserError, match="has no run ''"):
         tracking.find_training_run("", store=store)
     run_command(str(refused.value).partition("(")[2].removesuffix(")"))
-    assert tracking.find_training_run("a name", store=store).run_id == run.id
+    assert tracking.find_training_run("a name", store=store).run_id == run.run_id
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_a_run_without_a_network_is_refused_with_the_reason(
     with start_run(store, tags={"kind": kind}) as run:
         pass
     with pytest.raises(UserError, match=message):
-        tracking.find_training_run(run.id, store=store)
+        tracking.find_training_run(run.run_id, store=store)
 
 
 def test_a_run_without_tags_is_read_with_none(store, client):

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import UserError
 from pipeline.base.text import printable
 from pipeline.tracking.copies.copying import CopyStatus, copy_runs
-from pipeline.tracking.copies.sender import Sender, recorded_content
+from pipeline.tracking.copies.sender import Sender, is_running
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import (
     StoreClient,
@@ -29,11 +29,8 @@ from pipeline.tracking.store.client import (
 from pipeline.tracking.store.database import (
     RecordedRun,
     named_runs,
-    runs_to_copy,
 )
 from pipeline.tracking.store.locks import server_lock
-from pipeline.tracking.store.quiet import quiet
-from pipeline.tracking.store.runs import find_run
 from pipeline.tracking.store.tags import (
     COPY_TAG,
     ENTRIES_TAG,
@@ -45,7 +42,6 @@ from pipeline.tracking.store.tags import (
 # Errors of a run or of the server, whose text says enough. A server can send a response
 # that MLflow cannot read, which raises any other error.
 ERRORS = (MlflowException, OSError, UserError)
-WAIT_SECONDS = 2.0  # the wait for another process that copies
 
 
 @cache
@@ -57,20 +53,12 @@ def _copied_runs(store: Path, server: str) -> "Copies":
     return Copies(open_store(store), server)
 
 
-def copy_open_run(store: Path, server: str, run_id: str) -> None:
-    """Copy what is new in an open run, and its closed children; see `Mirror.follow`."""
-    with quiet():
-        copies = _copied_runs(store, server)
-        for run in runs_to_copy(store, run_id):
-            if run.run_id != run_id:
-                with server_lock(store, seconds=WAIT_SECONDS):
-                    copies.update(run)
-        with server_lock(store, seconds=WAIT_SECONDS):
-            copies.update(find_run(run_id, store=store), is_open=True)
+def copy_with_children(
+    store: Path, server: str, run_id: str, end: float, *, is_open: bool
+) -> str:
+    """Copy what is new in a run and its children; return the URL of the copy.
 
-
-def copy_closed_run(store: Path, server: str, run_id: str, end: float) -> str:
-    """Copy a closed run and its children; return the URL of the copy.
+    A run that is open is copied only if `is_open`; an open child never is.
 
     Raises:
         UserError: If not all runs were copied, or another process holds the lock of the
@@ -80,10 +68,9 @@ def copy_closed_run(store: Path, server: str, run_id: str, end: float) -> str:
 
     def copy(run: RecordedRun) -> CopyStatus | None:
         with server_lock(store, seconds=max(0.0, end - time.time())):
-            return copies.try_update(run)
+            return copies.try_update(run, is_open=is_open and run.run_id == run_id)
 
-    with quiet():
-        copied = copy_runs(store, server, run_id, copy).get(run_id)
+    copied = copy_runs(store, server, run_id, copy).get(run_id)
     if copied is None:
         raise UserError("it was deleted")
     if not copied.url:
@@ -93,14 +80,12 @@ def copy_closed_run(store: Path, server: str, run_id: str, end: float) -> str:
 
 def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:
     """Copy a run for `sync`, which holds the lock of the copies."""
-    with quiet():
-        return _copied_runs(store, server).try_update(run)
+    return _copied_runs(store, server).try_update(run)
 
 
 def mark_killed_runs(store: Path) -> None:
     """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
-    with quiet():
-        open_store(store).mark_killed_runs()
+    open_store(store).mark_killed_runs()
 
 
 class Copies:
@@ -113,8 +98,10 @@ class Copies:
         self._senders: dict[str, Sender] = {}  # by the id of the run
         self._experiments: dict[str, str] = {}  # their ids by those of the originals
 
-    def try_update(self, recorded: RecordedRun) -> CopyStatus | None:
-        """Bring the copy of a closed run up to date; see `update`.
+    def try_update(
+        self, recorded: RecordedRun, *, is_open: bool = False
+    ) -> CopyStatus | None:
+        """Bring the copy of a run up to date; see `update`.
 
         The state is "failed" if this run was not accepted, but the server answers.
 
@@ -122,7 +109,7 @@ class Copies:
             UserError: If the server does not answer.
         """
         try:
-            return self.update(recorded)
+            return self.update(recorded, is_open=is_open)
         except Exception as error:
             reason = _describe(error)
         try:
@@ -140,9 +127,8 @@ class Copies:
         Nothing is done if the run is running, unless `is_open`, or if its copy was
         deleted; the result is None if the run itself was deleted.
         """
-        content = recorded_content(recorded)
         sender = self._senders.get(recorded.run_id)
-        if sender and sender.copied_content == content and not is_open:
+        if sender and sender.is_complete(recorded):
             return CopyStatus("complete", self._url(sender))
         run = self._source.get_run(recorded.run_id)
         copy = self._find(run)
@@ -153,16 +139,12 @@ class Copies:
             return None
         if copy and _is_deleted(copy):
             return CopyStatus("deleted")
-        is_closed = run.info.status not in (Status.RUNNING, "SCHEDULED")
-        if not (is_open or is_closed):
+        if is_running(run) and not is_open:
             return CopyStatus("running")
+        self._find_or_create_parent(run)
         copy = copy or self._create(run)
-        sender, tags = self._sender(run, copy), self._tags(run)
-        if not is_closed:
-            sender.send_open(run, copy, tags)
-            return CopyStatus("copied", self._url(sender))
-        is_sent = sender.send_closed(run, copy, tags)
-        sender.copied_content = content
+        sender = self._sender(run, copy)
+        is_sent = sender.send(recorded, run, copy, self._tags(run))
         return CopyStatus("copied" if is_sent else "complete", self._url(sender))
 
     def _url(self, sender: Sender) -> str:
@@ -208,7 +190,7 @@ class Copies:
         return next(iter(runs), None)
 
     def _create(self, run: entities.Run) -> entities.Run:
-        """Create the copy of a run and, if necessary, the copy of its parent."""
+        """Create the copy of a run."""
         return self._server.create_run(
             self._experiment_of(run),
             start_time=run.info.start_time,
@@ -216,15 +198,20 @@ class Copies:
             run_name=run.info.run_name,
         )
 
-    def _tags(self, run: entities.Run) -> dict[str, str]:
-        """Return the tags of the copy; they refer to copies, not to originals."""
-        tags = dict(run.data.tags)
-        parent = tags.get(PARENT_TAG, "")
+    def _find_or_create_parent(self, run: entities.Run) -> None:
+        """Find or create the copy of the parent of a run, whose id is then known.
+
+        A new one stays open until the parent itself is copied.
+        """
+        parent = run.data.tags.get(PARENT_TAG, "")
         is_new = parent and parent not in self._senders
         if is_new and named_runs(self._source.store, parent):  # it was not deleted
-            # The copy of the parent stays open until the parent itself is copied.
             original = self._source.get_run(parent)
             self._sender(original, self._find(original) or self._create(original))
+
+    def _tags(self, run: entities.Run) -> dict[str, str]:
+        """Return the tags of the copy; they refer to copies that are known."""
+        tags = dict(run.data.tags)
         for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)

@@ -23,6 +23,7 @@ from pipeline.execution.companion import Companion, CompanionKilled
 FINISH_SECONDS = 15  # the longest delay of the end of a command
 ANSWER_SECONDS = 1  # earlier, it stops waiting for another process that copies
 COPY_SECONDS = 1  # between two copies of an open run
+WAIT_SECONDS = 2  # then, the wait for another process that copies
 START_SECONDS = 2  # the process starts after PyTorch and MLflow are imported
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
@@ -67,7 +68,8 @@ class Mirror:
                 if not self._ended.wait(START_SECONDS):
                     self.start()
                 while not self._ended.wait(COPY_SECONDS):
-                    self._submit("copy_open_run", opened).exception()
+                    end = time.time() + WAIT_SECONDS
+                    self._copy(opened, end, is_open=True).exception()
 
         threading.Thread(target=repeat, daemon=True).start()
 
@@ -87,7 +89,7 @@ class Mirror:
             with status(f"copying the run to {self._server}"):
                 # The process answers in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
-                call = self._submit("copy_closed_run", run_id, end)
+                call = self._copy(run_id, end, is_open=False)
                 url = call.result(FINISH_SECONDS)
             say(f"copy   {url}")
             return True
@@ -115,10 +117,11 @@ class Mirror:
         if self._companion:
             self._companion.close()
 
-    def _submit(self, function: str, *arguments: object) -> "Future[str]":
+    def _copy(self, run_id: str, end: float, *, is_open: bool) -> "Future[str]":
+        arguments = self._store, self._server, run_id, end
         companion = self.start()
         return companion.submit(
-            call_copies, function, self._store, self._server, *arguments
+            call_copies, "copy_with_children", *arguments, is_open=is_open
         )
 
 
@@ -133,6 +136,6 @@ def import_copies() -> None:
     import_module(COPIES)
 
 
-def call_copies(function: str, *arguments: object) -> Any:  # noqa: ANN401
+def call_copies(function: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
     """Call a function of `copies`, in the copying process."""
-    return getattr(import_module(COPIES), function)(*arguments)
+    return getattr(import_module(COPIES), function)(*arguments, **options)

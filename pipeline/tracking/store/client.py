@@ -7,7 +7,7 @@ import errno
 import functools
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import open_runs
 from pipeline.tracking.store.locks import run_lock, write_lock
-from pipeline.tracking.store.quiet import quiet
 from pipeline.tracking.store.runs import mlflow_command
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
@@ -34,27 +33,13 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 class StoreClient(MlflowClient):
     """A client that knows the folder of its store.
 
-    The methods that it inherits raise a `UserError` of one line if they fail.
+    The methods of MLflow raise a `UserError` of one line if they fail; see below.
     """
 
     def __init__(self, store: Path) -> None:
         """Connect to the store."""
         self.store = store
         super().__init__(sqlite_uri(database_path(store)))
-
-    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
-        """Return an attribute; see `translate_errors` for the methods of MLflow."""
-        found = super().__getattribute__(name)
-        if name[0] == "_" or not callable(getattr(MlflowClient, name, None)):
-            return found
-        action = "read" if name.startswith(("get_", "search_")) else "write to"
-
-        @functools.wraps(found)
-        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-            with translate_errors(self.store, action):
-                return found(*arguments, **options)
-
-        return call
 
     def newest_experiment(self) -> Experiment | None:
         """Return the experiment of the newest run; None if there is no run."""
@@ -107,7 +92,7 @@ class StoreClient(MlflowClient):
 def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
     """Silence MLflow, and turn its errors into an error with one line."""
     try:
-        with quiet():
+        with mlflow_internals.quiet():
             yield
     except STORE_ERRORS as error:
         lines = str(error).splitlines()
@@ -116,6 +101,23 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
         if "disk is full" in str(error):
             raise OSError(errno.ENOSPC, message) from error
         raise UserError(message) from error
+
+
+def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of MLflow's client whose errors are translated."""
+    is_reading = method.__name__.startswith(("get_", "search_"))
+
+    @functools.wraps(method)
+    def call(client: StoreClient, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        with translate_errors(client.store, "read" if is_reading else "write to"):
+            return method(client, *arguments, **options)
+
+    return call
+
+
+for _name, _method in vars(MlflowClient).items():
+    if _name[0] != "_" and callable(_method):
+        setattr(StoreClient, _name, _translated(_method))
 
 
 def open_store(store: Path) -> StoreClient:

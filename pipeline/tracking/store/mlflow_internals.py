@@ -7,13 +7,25 @@ if it does.
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.logging_utils import suppress_logs_in_thread
+
+from pipeline.base.process import disable_telemetry
 
 VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
 VIEW_TAG = "mlflow.sharedViewState."  # an experiment's tag: this and the key of a view
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence MLflow in this thread; it logs every error that it also raises."""
+    disable_telemetry()  # a user may have imported MLflow before
+    with suppress_logs_in_thread():
+        yield
 
 
 def create_database(uri: str, artifacts: str) -> None:
