@@ -1,7 +1,7 @@
 """Makes a valid command from a command line, or from the keywords of a call."""
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
@@ -15,7 +15,7 @@ from pipeline.cli.items import join_spaced, read_words
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, ConfigT, Schema
-from pipeline.cli.values import MAX_VALUES, Choices, parse_value
+from pipeline.cli.values import MAX_VALUES, Choices
 
 Item = TypeVar("Item")
 
@@ -76,11 +76,8 @@ def command_of(
     except ConfigError as error:
         problems += error.problems
         composed = [Composition(defaults(), {})]  # replaces the values of files
-    grids = []
-    for each in composed:
-        saved, unreadable = _read_saved(each, values, schema)
-        problems += unreadable
-        grids.append(merge(each, saved, values, schema))
+    grids = [merge(each, values, schema) for each in composed]
+    problems += (problem for grid in grids for problem in grid.unreadable)
     return _check(grids, schema, flags, problems)
 
 
@@ -90,21 +87,6 @@ def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
         raise ConfigError("only train and export accept -m")
     if composed.starts_sweep and not schema.has_experiments:
         raise ConfigError("only python -m pipeline.train accepts experiment")
-
-
-def _read_saved(
-    composed: Composition, given: Container[str], schema: Schema
-) -> tuple[dict[str, object], list[str]]:
-    """Return the values of a saved sweep that are not given, and a line per problem."""
-    saved: dict[str, object] = {}
-    problems: list[str] = []
-    for key, word in composed.saved.items():
-        if key not in given:
-            try:
-                saved[key] = parse_value(key, word.partition("=")[2], schema)
-            except ConfigError as error:
-                problems += (located(x, composed.files[key]) for x in error.problems)
-    return saved, problems
 
 
 def _check(

@@ -66,16 +66,9 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
     groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
-    merged, setting, saving = OmegaConf.create(), dict[str, Path](), dict[str, Path]()
-    chosen = set[str]()
     try:
         files, choices = ordered_files(overrides, flags)
-        for path, group, content, _ in files:
-            merged.merge_with(content)
-            setting |= dict.fromkeys(content, path)
-            saving |= dict.fromkeys(_saved(content), path)
-            if group in groups:
-                chosen |= {*content}
+        merged = OmegaConf.merge(*(file.values for file in files))
     except ConfigError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
@@ -85,12 +78,14 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     starts_sweep = (values.get("hydra") or {}).get("mode") == "MULTIRUN"
     is_sweep = flags.is_sweep or starts_sweep
     saved = _saved(values) if is_sweep else {}
-    values.pop("hydra", None)
+    setting = {key: file.path for file in files for key in file.values}
+    saving = {key: file.path for file in files for key in _saved(file.values)}
+    chosen = (file.values for file in files if file.group in groups)
     return Composition(
-        values=values,
+        values={key: value for key, value in values.items() if key != "hydra"},
         files=setting | {key: saving[key] for key in saved},
         choices=choices,
-        chosen=frozenset(chosen),
+        chosen=frozenset(itertools.chain(*chosen)),
         saved=saved,
         starts_sweep=starts_sweep,
         is_sweep=is_sweep,

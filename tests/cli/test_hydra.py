@@ -582,6 +582,23 @@ def test_values_that_are_the_defaults_are_accepted_where_others_have_no_effect(c
         read("reproduce=1234", "hidden=20")
 
 
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ("workers: 2", "-m team=x executor=ray seed=1,2", "workers has no effect with"),
+        ("workers: 2", "team=x", "workers is a setting of sweeps: add -m"),
+        ("trials: 2", "-m team=x seed=1,2", "trials has no effect without an inter"),
+        ("tracking: none\nserver: http://h", "team=x", "server has no effect with"),
+    ],
+)
+def test_a_rule_about_two_settings_names_the_file_of_the_setting(
+    conf, settings, arguments, message
+):
+    conf({"conf/team/x.yaml": f"{GLOBAL}{settings}"})
+    text = problem(*shlex.split(arguments))
+    assert text.startswith(f"conf/team/x.yaml: {message}")
+
+
 def test_a_group_with_the_name_of_a_setting_is_refused(conf):
     conf({"conf/dataset/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
     with pytest.raises(ConfigError, match=r"^a group must not have .* folder dataset"):
