@@ -1,8 +1,8 @@
 """The files of a configuration, in the order in which Hydra composes them.
 
 Hydra reads them through a plugin, `Settings`, so each file is checked before Hydra uses
-it. The files are merged in `composition`, because Hydra's own function, `compose`, does
-not say which file a value is from, and takes twice as long.
+it. `composition` merges them: `hydra.compose` would not say which file a value is from,
+and takes twice as long.
 """
 
 import os
@@ -27,7 +27,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.source import read
 
 _LOCK = Lock()  # Hydra, and `Settings`, have one state for all threads
-_ROOT = "pipeline root"  # a configuration in memory that lists the primary file
+_ROOT = "--config-name"  # a configuration in memory that lists the primary file
 
 
 class File(NamedTuple):
@@ -103,7 +103,8 @@ def ordered_files(
     loaded: dict[str, File] = {}
     with _LOCK:
         before = Singleton.get_state()  # the caller can use Hydra, too
-        Settings.folders, Settings.loaded = flags.folders, loaded
+        Settings.folders = [Path(os.path.normpath(each)) for each in flags.folders]
+        Settings.loaded = loaded
         try:
             GlobalHydra.instance().clear()
             Plugins.instance().register(Settings)
@@ -119,8 +120,9 @@ def ordered_files(
     for default in found.defaults:
         if file := loaded.get(default.config_path):  # others are Hydra's own
             values = file.values
-            for name in reversed((default.package or "").split(".")):
-                values = {name: values} if name and values else values
+            package = default.package.split(".") if default.package and values else []
+            for name in reversed(package):
+                values = {name: values}
             files.append(file._replace(values=values))
     # Hydra records the same as hydra.runtime.choices.
     known = found.overrides.known_choices.items()

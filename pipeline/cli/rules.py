@@ -38,10 +38,10 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
             yield located(f"{key} {reasons[key]}", grid.files.get(key))
     for key, several in {**grid.swept, **grid.intervals}.items():
         if not grid.is_sweep:
-            is_list = isinstance(several, SweepValues) and len(several) == 1
-            rule = "is a list" if is_list else "has several values"
-            text = shorten(f"{key}={several}")
-            yield f"{text} {rule}: {flags.remedy(key, schema)}"
+            rule = f"{shorten(f'{key}={several}')} has several values"
+            if isinstance(several, SweepValues) and len(several) == 1:
+                rule = f"{shorten(f'{key}=[{several}]')} is a list"
+            yield f"{rule}: {flags.remedy(key, schema)}"
     if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
         for key, value in values.items():
             if key in grid.files and value != default_values[key]:
@@ -99,6 +99,7 @@ def _without_effect(
     if is_sweep:
         found |= schema.no_sweep
     elif values.get("bits") != "all" and not values.get("sweep"):
-        remedy = "call sweep()" if flags.is_call else "add -m"
+        in_call = "call sweep()" if schema.has_experiments else "leave it out"
+        remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
     return found

@@ -20,7 +20,7 @@ from pipeline.base.paths import displayed
 from pipeline.cli.problems import located, refuse
 
 HEADER = re.compile(r"\s*#\s*@package[ \t]+(.*)")  # in the first line
-HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
+HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"

@@ -111,6 +111,7 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("--config-dir mine --config-name two", 10, 20, 1),
         ("-cd mine -cn own.yaml", 20, 2, 9),
         ("--config-dir mine +other=late", 20, 20, 5),
+        ("--config-dir conf/../mine +other=late", 20, 20, 5),
         ("--config-dir mine --config-name more team=large", 100, 3, 1),
     ],
 )
@@ -342,6 +343,16 @@ BAD_FILES = {
         {"conf/team/x.yaml": "# @package hydra.job\nenv_copy: [HOME]"},
         "team=x",
         "conf/team/x.yaml: hydra.job cannot be set",
+    ),
+    "a package that ends with Hydra": (
+        {"conf/team/x.yaml": "# @package _global_.hydra\nverbose: true"},
+        "team=x",
+        "conf/team/x.yaml: _global_.hydra cannot be set",
+    ),
+    "a primary file that is missing": (
+        {},
+        "--config-name own",
+        "cannot compose conf: In '--config-name': Could not load 'own'",
     ),
     "a launcher": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
