@@ -67,16 +67,16 @@ class Flags:
         }
         return sorted(names) if paths else None
 
-    def remedy(self, key: str, schema: Schema) -> str | None:
-        """Return what to do instead of giving several values of a key.
+    def remedy(self, setting: str, schema: Schema) -> str | None:
+        """Return what to do instead of a setting with several values.
 
-        It is None in a sweep, which accepts them.
+        It is None in a sweep, which accepts, for example, hidden=[5, 6].
         """
         if self.is_sweep:
             return None
         if not self.is_call:
             return "add -m to run all of them"
-        return f"call sweep({key}=...)" if schema.has_experiments else "give only one"
+        return f"call sweep({setting})" if schema.has_experiments else "give only one"
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:

@@ -70,7 +70,7 @@ def read_words(
     if names is not None:
         if not equals and not name.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
-        return key, parse_choices(word, names, remedy=flags.remedy(key, schema))
+        return key, parse_choices(word, names, remedy=flags.remedy(word, schema))
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
@@ -98,7 +98,8 @@ def read_keyword(
     names = flags.choices(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        return key, parse_choices(word, names, remedy=flags.remedy(key, schema))
+        remedy = flags.remedy(shorten(f"{key}={value!r}"), schema)
+        return key, parse_choices(word, names, remedy=remedy)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     value = _builtin(value)  # an array without axes cannot be iterated

@@ -41,7 +41,9 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
             rule = f"{shorten(f'{key}={several}')} has several values"
             if isinstance(several, SweepValues) and len(several) == 1:
                 rule = f"{shorten(f'{key}=[{several}]')} is a list"
-            yield f"{rule}: {flags.remedy(key, schema)}"
+            given = several if isinstance(several, SweepValues) else str(several)
+            setting = shorten(f"{key}={given!r}")
+            yield f"{rule}: {flags.remedy(setting, schema)}"
     if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
         for key, value in values.items():
             if key in grid.files and value != default_values[key]:
