@@ -2,12 +2,13 @@
 
 This is the only package that uses Hydra. Each step makes a frozen object for the next:
 
-1. `command` reads the flags of a command line, `words` the values of keys and choices
-   of groups; `python` reads the keywords of a call, whose types are in `keywords`.
+1. `command` reads the flags of a command line, `items` the values of keys and choices
+   of groups: words of the command line, or keywords of a call from Python, which
+   `python` passes on. The types of the keywords are in `keywords`.
 2. `values` parses the text of a value: one, several for a sweep, or an interval.
-3. `composition` combines the files that Hydra selects, once for each choice of groups;
-   `source` reads them, and refuses what could run code. What is not public in Hydra is
-   in `hydra_internals`.
+3. `composition` merges the files that Hydra selects, once for each choice of groups;
+   `hydra_files` asks Hydra for them, and `source` reads them and refuses what could run
+   code.
 4. `grid` replaces the values of files by those that are given, and lists the settings.
 5. `config` checks each value with the `schema` of the stage, `rules` checks several
    values together.

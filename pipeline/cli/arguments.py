@@ -1,7 +1,7 @@
 """Makes a valid command from a command line, or from the keywords of a call."""
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
@@ -11,11 +11,11 @@ from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import WrongType, explain_unknown_key, validate
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid, merge
+from pipeline.cli.items import join_spaced, read_words
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, ConfigT, Schema
-from pipeline.cli.values import MAX_VALUES, Choices, parse_value
-from pipeline.cli.words import join_spaced, read_words
+from pipeline.cli.values import MAX_VALUES, Choices
 
 Item = TypeVar("Item")
 
@@ -76,11 +76,8 @@ def command_of(
     except ConfigError as error:
         problems += error.problems
         composed = [Composition(defaults(), {})]  # replaces the values of files
-    grids = []
-    for each in composed:
-        saved, unreadable = _read_saved(each, values, schema)
-        problems += unreadable
-        grids.append(merge(each, saved, values, schema))
+    grids = [merge(each, values, schema) for each in composed]
+    problems += (problem for grid in grids for problem in grid.unreadable)
     return _check(grids, schema, flags, problems)
 
 
@@ -90,21 +87,6 @@ def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
         raise ConfigError("only train and export accept -m")
     if composed.starts_sweep and not schema.has_experiments:
         raise ConfigError("only python -m pipeline.train accepts experiment")
-
-
-def _read_saved(
-    composed: Composition, given: Container[str], schema: Schema
-) -> tuple[dict[str, object], list[str]]:
-    """Return the values of a saved sweep that are not given, and a line per problem."""
-    saved: dict[str, object] = {}
-    problems: list[str] = []
-    for key, word in composed.saved.items():
-        if key not in given:
-            try:
-                saved[key] = parse_value(key, word.partition("=")[2], schema)
-            except ConfigError as error:
-                problems += (located(x, composed.files[key]) for x in error.problems)
-    return saved, problems
 
 
 def _check(
@@ -124,17 +106,13 @@ def _check(
             problems += _unknown_keys(grid, schema)
         if not unreadable:
             for grid in grids:
-                problems += broken_rules(grid, schema)
+                problems += broken_rules(grid, schema, flags)
             problems += broken_rules_of_sweeps(grids)
         _check_number(grids)
         for grid in grids:
-            own = [_combination(x, schema, grid) for x in grid.settings()]
-            combinations += own
-            if grid.intervals:  # both ends of each interval must be valid
-                high = (_combination(x, schema, grid) for x in grid.settings("high"))
-                problems += (x for each in (*own, *high) for x in each.problems)
-                problems += _linked_to_interval(grid)
-    except ConfigError as error:  # there are no combinations
+            combinations += (_combination(x, schema, grid) for x in grid.settings())
+            problems += _broken_intervals(grid, schema)
+    except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
     valid = [each.config for each in combinations if each.config]
     # Only a job of `train` can fail while the others run.
@@ -143,12 +121,10 @@ def _check(
         if is_refused or isinstance(each.error, WrongType):
             problems += each.problems
     refuse(problems)
-    varied, problems = _varied(grids, [x.values for x in combinations], schema)
-    refuse(problems)
     return Command(
         config=valid[0],
         combinations=combinations,
-        varied=varied,
+        varied=_varied(grids, combinations, schema),
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),
         prints=flags.prints,
@@ -186,28 +162,38 @@ def _check_number(grids: Sequence[Grid]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
-def _linked_to_interval(grid: Grid) -> Iterator[str]:
-    """Yield a problem for each key that refers to a key with an interval."""
-    pairs = zip(grid.settings(), grid.settings("high"), strict=True)
-    for key in {key for low, high in pairs for key in low if low[key] != high[key]}:
-        if key not in grid.intervals:
-            problem = f"{key} must not refer to a setting with an interval"
-            yield located(f"{problem}: give it a value", grid.files.get(key))
+def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
+    """Yield a problem for each invalid end of an interval, and each key that uses it.
+
+    A search sets only the key of the interval, and no key that refers to it.
+    """
+    if not grid.intervals:
+        return
+    for low, high in zip(grid.settings("low"), grid.settings("high"), strict=True):
+        for end in (low, high):
+            yield from _combination(end, schema, grid).problems
+        for key in low.keys() - grid.intervals:
+            if low[key] != high[key]:
+                rule = "must not refer to a setting with an interval: give it a value"
+                yield located(f"{key} {rule}", grid.files.get(key))
 
 
 def _varied(
-    grids: Sequence[Grid], settings: Sequence[Mapping[str, Any]], schema: Schema
-) -> tuple[list[str], list[str]]:
-    """Return the keys that a sweep varies, and a problem for each that it must not.
+    grids: Sequence[Grid], combinations: Sequence[Combination[ConfigT]], schema: Schema
+) -> list[str]:
+    """Return the keys that a sweep varies.
 
-    Besides the keys with several values, these are the keys that refer to them, and
-    those whose values differ between the parts of the sweep.
+    They have several values, refer to a key that has several, or have other values in
+    another part of the sweep.
+
+    Raises:
+        ConfigError: If one of them must have the same value in the whole sweep.
     """
-    first, problems = settings[0], list[str]()
+    first, *others = (each.values for each in combinations)
     varied = {key for grid in grids for key in (*grid.swept, *grid.intervals)}
-    varied |= {key for each in settings for key in first if each[key] != first[key]}
-    for key in sorted(varied & {*schema.model_fields} - {*schema.varied}):
-        problem = f"{key} must have one value in a sweep: give it on the command line"
-        paths = [grid.files[key] for grid in grids if key in grid.files]
-        problems.append(located(problem, paths[-1] if paths else None))
-    return [key for key in schema.varied if key in varied], problems
+    varied |= {key for key in first for other in others if other[key] != first[key]}
+    rule = "must have one value in a sweep: give it on the command line"
+    files = {key: path for grid in grids for key, path in grid.files.items()}
+    fixed = {*schema.model_fields} - {*schema.varied}
+    refuse(located(f"{key} {rule}", files.get(key)) for key in sorted(varied & fixed))
+    return [key for key in schema.varied if key in varied]

@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 from pipeline import ConfigError
 from pipeline.base.paths import conf_dir, user_path
-from pipeline.cli.schema import ConfigT
+from pipeline.cli.schema import ConfigT, Schema
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Flags:
-    """The flags of a command line; a call from Python has the defaults."""
+    """The flags of a command line, or of a call from Python."""
 
     is_sweep: bool = False
     prints: bool = False  # --cfg job
     name: str = "hydra"  # the primary file, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
+    is_call: bool = False  # from Python
 
     @property
     def folders(self) -> list[Path]:
@@ -65,6 +66,17 @@ class Flags:
             for file in path.rglob("*.yaml")
         }
         return sorted(names) if paths else None
+
+    def remedy(self, setting: str, schema: Schema) -> str | None:
+        """Return what to do instead of a setting with several values.
+
+        It is None in a sweep, which accepts, for example, hidden=[5, 6].
+        """
+        if self.is_sweep:
+            return None
+        if not self.is_call:
+            return "add -m to run all of them"
+        return f"call sweep({setting})" if schema.has_experiments else "give only one"
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:

@@ -19,7 +19,7 @@ def defaults() -> dict[str, Any]:
     Raises:
         ConfigError: If it cannot be read, or lacks settings.
     """
-    from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
+    from pipeline.cli.source import read  # OmegaConf takes 0.05 s: not for --help
 
     path = conf_dir() / "config.yaml"
     values, _ = read(path)

@@ -1,7 +1,7 @@
 """The values of all settings: from files, and as they are given."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.cli.composition import Composition
 from pipeline.cli.problems import located
 from pipeline.cli.schema import TEXT_KEYS, Schema
 from pipeline.cli.source import one_line
-from pipeline.cli.values import SweepValues
+from pipeline.cli.values import SweepValues, parse_value
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Grid:
     choices: Mapping[str, str]  # by group
     given: Set[str]  # the keys that must have an effect
     is_sweep: bool
+    unreadable: Sequence[str]  # problems of the values of a saved sweep
 
     @property
     def swept(self) -> dict[str, SweepValues]:
@@ -51,16 +52,18 @@ class Grid:
             yield _resolve(values, self.files)
 
 
-def merge(
-    composed: Composition,
-    saved: Mapping[str, object],
-    given: Mapping[str, object],
-    schema: Schema,
-) -> Grid:
+def merge(composed: Composition, given: Mapping[str, object], schema: Schema) -> Grid:
     """Replace the values of files by the values of a saved sweep, then by given ones.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """
+    saved, problems = dict[str, object](), list[str]()
+    for key, word in composed.saved.items():
+        if key not in given:
+            try:
+                saved[key] = parse_value(key, word.partition("=")[2], schema)
+            except ConfigError as error:
+                problems += (located(x, composed.files[key]) for x in error.problems)
     values = {**composed.values, **saved, **given}
     order = dict.fromkeys([*schema.varied, *values])
     return Grid(
@@ -69,6 +72,7 @@ def merge(
         choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
         is_sweep=composed.is_sweep,
+        unreadable=problems,
     )
 
 

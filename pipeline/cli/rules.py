@@ -5,18 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.base.paths import displayed
+from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid
+from pipeline.cli.problems import located
 from pipeline.cli.schema import TRAINING_KEYS, Schema
-from pipeline.cli.values import shorten
+from pipeline.cli.values import SweepValues, shorten
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 
 
-def broken_rules(grid: Grid, schema: Schema) -> Iterator[str]:
+def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     Raises:
@@ -24,18 +26,24 @@ def broken_rules(grid: Grid, schema: Schema) -> Iterator[str]:
     """
     first = next(grid.settings())
     values = {key: first.get(key) for key in schema.model_fields}
-    yield from _conflicts(values)
-    reasons = _without_effect(values, schema, is_sweep=grid.is_sweep)
+    for keys, problem in _conflicts(values):
+        paths = [grid.files[key] for key in keys if key in grid.files]
+        yield located(problem, paths[0] if paths else None)
+    reasons = _without_effect(values, schema, flags, is_sweep=grid.is_sweep)
     default_values = defaults()
     for key in reasons.keys() & grid.given:
         # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
         # replaces even such a value.
         if key in TRAINING_KEYS or values[key] != default_values[key]:
-            yield f"{key} {reasons[key]}"
+            yield located(f"{key} {reasons[key]}", grid.files.get(key))
     for key, several in {**grid.swept, **grid.intervals}.items():
         if not grid.is_sweep:
-            text = shorten(f"{key}={several}")
-            yield f"{text} has several values: add -m to run all of them"
+            rule = f"{shorten(f'{key}={several}')} has several values"
+            if isinstance(several, SweepValues) and len(several) == 1:
+                rule = f"{shorten(f'{key}=[{several}]')} is a list"
+            given = several if isinstance(several, SweepValues) else str(several)
+            setting = shorten(f"{key}={given!r}")
+            yield f"{rule}: {flags.remedy(setting, schema)}"
     if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
         for key, value in values.items():
             if key in grid.files and value != default_values[key]:
@@ -51,32 +59,34 @@ def broken_rules_of_sweeps(grids: Sequence[Grid]) -> Iterator[str]:
         if grid.is_sweep and grid.intervals and trials is None:
             yield "trials, the number of suggestions, has no value: add trials=40"
         if grid.is_sweep and trials is not None and not grid.intervals:
-            rule = "trials has no effect without an interval"
-            yield f"{rule}: add hidden=interval(4,128)"
+            rule = "has no effect without an interval: add hidden=interval(4,128)"
+            yield located(f"trials {rule}", grid.files.get("trials"))
     if len(grids) > 1 and any(grid.intervals for grid in grids):
         yield "a search cannot be joined with another sweep: run them separately"
 
 
-def _conflicts(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a problem for settings that cannot be combined."""
+def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield the keys of settings that cannot be combined, and why."""
     networks = [key for key in NETWORK_KEYS if values.get(key)]
     questions = [key for key in QUESTION_KEYS if values.get(key)]
     if len(networks) > 1:
         names = " and ".join(networks[:2])
-        yield f"{names} both select a network: leave out one of them"
+        yield networks, f"{names} both select a network: leave out one of them"
     if len(questions) > 1:
-        yield f"{', '.join(questions)} cannot be combined: use only one"
+        rule = "cannot be combined: use only one"
+        yield questions, f"{', '.join(questions)} {rule}"
     if values.get("image") is not None and not values["neuron"]:
-        yield "image requires neuron: add neuron=N11, or leave out image"
+        yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
     if values.get("integers") and not values["neuron"]:
-        yield "integers requires neuron: add neuron=N11, or leave out integers"
+        rule = "requires neuron: add neuron=N11, or leave out integers"
+        yield ["integers"], f"integers {rule}"
     if values.get("executor") == "ray" and values["workers"]:
         rule = "has no effect with executor=ray, which uses all cores of the nodes"
-        yield f"workers {rule}: leave it out"
+        yield ["workers", "executor"], f"workers {rule}: leave it out"
 
 
 def _without_effect(
-    values: Mapping[str, Any], schema: Schema, *, is_sweep: bool
+    values: Mapping[str, Any], schema: Schema, flags: Flags, *, is_sweep: bool
 ) -> dict[str, str]:
     """Return the settings that have no effect with these values, and why."""
     found: dict[str, str] = {}
@@ -91,5 +101,7 @@ def _without_effect(
     if is_sweep:
         found |= schema.no_sweep
     elif values.get("bits") != "all" and not values.get("sweep"):
-        found |= dict.fromkeys(schema.only_sweeps, "is a setting of sweeps: add -m")
+        in_call = "call sweep()" if schema.has_experiments else "leave it out"
+        remedy = in_call if flags.is_call else "add -m"
+        found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
     return found

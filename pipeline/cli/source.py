@@ -1,9 +1,8 @@
-"""Reads the YAML files of a configuration for Hydra, and refuses what could run code.
+"""Reads the YAML files of a configuration, and refuses what could run code.
 
-Hydra reads each file that takes part in a composition with `read`. A setting
-of Hydra can import a package, call a class or copy the environment into a result, and
-a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain only keys,
-values, a defaults list, and references to other keys.
+A setting of Hydra can import a package, call a class or copy the environment into a
+result, and a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain
+only keys, values, a defaults list, and references to other keys.
 """
 
 import re
@@ -18,10 +17,10 @@ from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.hydra_internals import header_package
 from pipeline.cli.problems import located, refuse
 
-HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in defaults and packages
+HEADER = re.compile(r"\s*#\s*@package[ \t]+(.*)")  # in the first line
+HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
@@ -51,11 +50,12 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark
-        package = header_package(text)
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot read {displayed(path)}: {error}") from None
+    header = HEADER.match(text)
+    package = header[1].strip() if header else None
     values = parse(text, path)
     problems = _problems(values, package, is_read_by_dvc=path.name == "config.yaml")
     refuse(located(problem, path) for problem in problems)

@@ -21,7 +21,7 @@ from pipeline.datasets import DatasetSpec
 from pipeline.datasets.upright import straighten
 from pipeline.images import ImageSet, PreparedImages
 
-INDEX = "-?[0-9]{1,9}"
+INDEX = "-?[0-9]{1,80}"
 
 
 def find_images(value: str, load_dataset: Callable[[], Dataset]) -> ImageSet:

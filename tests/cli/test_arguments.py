@@ -79,6 +79,7 @@ INVALID = {
     "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
     "train -m lr=interval(0,1) trials=4": "lr must be greater than 0, got 0",
     "train -m hidden=interval(4.5,9) trials=4": "must be a valid integer, got 4.5",
+    "train -m hidden=interval(4,9.5) trials=4": "must be a valid integer, got 9.5",
     "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high) with low < h",
     "train -m seed=tag(log,interval(0,9)) trials=4": "tag(log,...) needs low > 0, got",
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
@@ -208,6 +209,7 @@ def test_the_last_one_of_repeated_settings_counts_as_in_hydra():
     ("argument", "interval"),
     [
         ("hidden=interval(4,128)", Interval(4, 128, log=False)),
+        ("hidden=interval(4.0,1e2)", Interval(4, 100, log=False)),
         ("batch_size=int(interval(8,256))", Interval(8, 256, log=False)),
         ("lr=tag(log,interval(1e-4,0.03))", Interval(0.0001, 0.03, log=True)),
     ],

@@ -139,6 +139,13 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
         sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
+    pytorch = torch.tensor(0.001, dtype=getattr(torch, kind))
+    for number in (getattr(np, kind)(0.001), pytorch):
+        assert from_python(TrainConfig, {"lr": number}).lr == 0.001
+
+
 def test_a_stage_without_its_dot_is_refused_with_what_to_type(capsys):
     for words, message in {
         "train hidden=5": "error: each stage is a module: write python -m "

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 
+import hydra
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from pipeline import ConfigError, cli
 from pipeline.base import paths
+from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
-from pipeline.cli.command import read_flags
+from pipeline.cli.command import Flags, read_flags
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.sweeps.jobs import combine
@@ -108,12 +111,29 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("--config-dir mine --config-name two", 10, 20, 1),
         ("-cd mine -cn own.yaml", 20, 2, 9),
         ("--config-dir mine +other=late", 20, 20, 5),
+        ("--config-dir conf/../mine +other=late", 20, 20, 5),
         ("--config-dir mine --config-name more team=large", 100, 3, 1),
     ],
 )
 def test_files_are_composed_as_hydra_documents(conf, arguments, hidden, epochs, seed):
     expected = {"hidden": hidden, "epochs": epochs, "seed": seed}
     assert values(*shlex.split(arguments)) == expected
+
+
+def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path):
+    settings = "hidden: ${seed}\nhydra: {sweeper: {params: {lr: '1,2'}}}"
+    conf({"conf/team/x.yaml": f"{GLOBAL}defaults: [sub/deep, small]\n{settings}"})
+    overrides = ["team=x", "+other=seed"]
+    ours = compositions.compose(overrides, Flags(is_sweep=True))
+    with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
+    values = OmegaConf.to_container(theirs)
+    composed = values.pop("hydra")
+    assert ours.values == values
+    assert ours.saved == {"lr": f"lr={composed['sweeper']['params']['lr']}"}
+    assert ours.choices.items() <= composed["runtime"]["choices"].items()
+    names = {path.name for key, path in ours.files.items() if key in ("hidden", "lr")}
+    assert names == {"x.yaml"} and ours.files["seed"].parent.name == "other"
 
 
 def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
@@ -324,6 +344,16 @@ BAD_FILES = {
         "team=x",
         "conf/team/x.yaml: hydra.job cannot be set",
     ),
+    "a package that ends with Hydra": (
+        {"conf/team/x.yaml": "# @package _global_.hydra\nverbose: true"},
+        "team=x",
+        "conf/team/x.yaml: _global_.hydra cannot be set",
+    ),
+    "a primary file that is missing": (
+        {},
+        "--config-name own",
+        "cannot compose conf: In '--config-name': Could not load 'own'",
+    ),
     "a launcher": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
         "team=x",
@@ -337,7 +367,7 @@ BAD_FILES = {
     "a file outside of the folder": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [../../x]", "x.yaml": "hidden: 9"},
         "team=x",
-        "team/../../x.yaml is outside of conf, the folder of settings: remove it",
+        "cannot compose conf: In 'team/x': Could not load 'team/../../x'",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
@@ -365,12 +395,12 @@ BAD_FILES = {
             "conf/team/b.yaml": GLOBAL + "defaults: [a]",
         },
         "team=a",
-        "these files form a cycle: team/a.yaml → team/b.yaml → team/a.yaml; remove one",
+        "the defaults lists of conf/team/a.yaml and conf/team/b.yaml form a cycle",
     ),
     "an experiment that lists itself": (
         {"conf/experiment/x.yaml": GLOBAL + "defaults: [x]"},
         "experiment=x",
-        "form a cycle: experiment/x.yaml → experiment/x.yaml; remove",
+        "the defaults lists of conf/experiment/x.yaml form a cycle: remove",
     ),
     "two primary files": (
         {
@@ -378,7 +408,7 @@ BAD_FILES = {
             "mine/b.yaml": "defaults: [a, _self_]",
         },
         "--config-dir mine --config-name a.yaml",
-        "form a cycle: a.yaml → b.yaml → a.yaml; remove",
+        "the defaults lists of mine/a.yaml and mine/b.yaml form a cycle: remove",
     ),
     "two types": (
         {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
@@ -442,7 +472,7 @@ BAD_FILES = {
     "a listed choice outside of the folder": (
         {"x.yaml": "hidden: 9"},
         "team=[../../x]",
-        "team/../../x.yaml is outside of conf",
+        "cannot compose conf: In 'hydra': Could not load 'team/../../x'",
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
@@ -561,6 +591,23 @@ def test_values_that_are_the_defaults_are_accepted_where_others_have_no_effect(c
     assert read("workers=null", "again=false").config.workers is None
     with pytest.raises(ConfigError, match="hidden cannot be combined with reproduce"):
         read("reproduce=1234", "hidden=20")
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ("workers: 2", "-m team=x executor=ray seed=1,2", "workers has no effect with"),
+        ("workers: 2", "team=x", "workers is a setting of sweeps: add -m"),
+        ("trials: 2", "-m team=x seed=1,2", "trials has no effect without an inter"),
+        ("tracking: none\nserver: http://h", "team=x", "server has no effect with"),
+    ],
+)
+def test_a_rule_about_two_settings_names_the_file_of_the_setting(
+    conf, settings, arguments, message
+):
+    conf({"conf/team/x.yaml": f"{GLOBAL}{settings}"})
+    text = problem(*shlex.split(arguments))
+    assert text.startswith(f"conf/team/x.yaml: {message}")
 
 
 def test_a_group_with_the_name_of_a_setting_is_refused(conf):

@@ -22,7 +22,7 @@ def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
     np.testing.assert_array_equal(listed.labels, mnist.test.labels[rows])
     prepared = prepare(listed, as_mnist=False)
     np.testing.assert_array_equal(prepared.images, mnist.test.images[rows])
-    for index in ("-1", "10000"):
+    for index in ("-1", "10000", "1000000000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
             find_image(index, mnist)
         with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):

@@ -169,7 +169,7 @@ def test_the_remedies_are_those_of_python():
     for settings, message in {
         "several": ({"hidden": [5, 6]}, "several values: call sweep(hidden=[5, 6])"),
         "list": ({"lr": [1]}, "lr=[1] is a list: call sweep(lr=[1])"),
-        "text": ({"seed": "range(1,3)"}, "call sweep(seed='range(1,3)')"),
+        "text": ({"seed": "range(1,3)"}, "call sweep(seed=[1, 2])"),
         "none": ({"epochs": None}, "epochs must have a value (the default is epochs="),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
     }.values():

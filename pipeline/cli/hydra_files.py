@@ -1,0 +1,138 @@
+"""The files of a configuration, in the order in which Hydra composes them.
+
+Hydra reads them through a plugin, `Settings`, so each file is checked before Hydra uses
+it. `composition` merges them: `hydra.compose` would not say which file a value is from,
+and takes twice as long.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar, NamedTuple
+
+from hydra import initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from pipeline import ConfigError
+from pipeline.base.paths import displayed
+from pipeline.cli.command import Flags
+from pipeline.cli.source import read
+
+_LOCK = Lock()  # Hydra, and `Settings`, have one state for all threads
+_ROOT = "--config-name"  # a configuration in memory that lists the primary file
+
+
+class File(NamedTuple):
+    """A file of a composition."""
+
+    path: Path
+    group: str
+    values: dict[str, Any]  # in its package
+    listed: list[Any]  # its defaults list
+
+
+class Settings(ConfigSource):
+    """The YAML files of some folders; the first folder that has a file is used."""
+
+    folders: ClassVar[Sequence[Path]] = ()
+    loaded: ClassVar[dict[str, File]] = {}  # by name, such as team/small
+
+    @staticmethod
+    def scheme() -> str:
+        """Return how the search path of Hydra names this class."""
+        return "settings"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read a file; a ConfigError says what it contains besides settings."""
+        path = self._find(config_path)
+        assert path
+        values, package = read(path)
+        config = OmegaConf.create(values)
+        listed, group = values.pop("defaults", []), config_path.rpartition("/")[0]
+        self.loaded[config_path] = File(path, group, values, listed)
+        return ConfigResult(self.provider, str(path), config, {"package": package})
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether there is a file of this name."""
+        return bool(self._find(config_path))
+
+    def is_group(self, config_path: str) -> bool:
+        """Return whether there is a group of this name."""
+        return any(os.path.isdir(folder / config_path) for folder in self.folders)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return the names of the files of a group, for messages."""
+        groups = [folder / config_path for folder in self.folders]
+        return sorted({path.stem for each in groups for path in each.glob("*.yaml")})
+
+    def available(self) -> bool:
+        """Return whether the folders exist."""
+        return True
+
+    def _find(self, name: str) -> Path | None:
+        for folder in self.folders:
+            path = os.path.normpath(folder / f"{name.removesuffix('.yaml')}.yaml")
+            if os.path.isfile(path) and Path(path).is_relative_to(folder):
+                return Path(path)
+        return None
+
+
+def ordered_files(
+    overrides: Sequence[str], flags: Flags
+) -> tuple[list[File], dict[str, str]]:
+    """Return the files in the order of Hydra, and the choice of each group.
+
+    Args:
+        overrides: Choices of groups, such as team=small or ~team.
+        flags: They select the primary file and the folders.
+
+    Raises:
+        ConfigError: If a file is invalid, or defaults lists form a cycle.
+        HydraException: If a file is missing or the choices are invalid.
+    """
+    hydra = {"searchpath": [f"{Settings.scheme()}://"]}
+    root = {"defaults": [flags.name, "_self_"], "hydra": hydra}
+    loaded: dict[str, File] = {}
+    with _LOCK:
+        before = Singleton.get_state()  # the caller can use Hydra, too
+        Settings.folders = [Path(os.path.normpath(each)) for each in flags.folders]
+        Settings.loaded = loaded
+        try:
+            GlobalHydra.instance().clear()
+            Plugins.instance().register(Settings)
+            ConfigStore.instance().store(_ROOT, root)
+            initialize_config_module("hydra.conf", version_base="1.3")
+            loader = GlobalHydra.instance().config_loader()
+            found = loader.compute_defaults_list(_ROOT, [*overrides], RunMode.RUN)
+        except RecursionError:
+            raise ConfigError(_describe_cycle([*loaded.values()])) from None
+        finally:
+            Singleton.set_state(before)
+    files = []
+    for default in found.defaults:
+        if file := loaded.get(default.config_path):  # others are Hydra's own
+            values = file.values
+            package = default.package.split(".") if default.package and values else []
+            for name in reversed(package):
+                values = {name: values}
+            files.append(file._replace(values=values))
+    # Hydra records the same as hydra.runtime.choices.
+    known = found.overrides.known_choices.items()
+    choices = {key.partition("@")[0]: choice for key, choice in known if choice}
+    return files, {k: x for k, x in choices.items() if not k.startswith("hydra/")}
+
+
+def _describe_cycle(loaded: Sequence[File]) -> str:
+    """Return a message with the files in a cycle, and perhaps others."""
+    text = str([each.listed for each in loaded])
+    paths = {x.path: None for x in loaded if x.listed and x.path.stem in text}
+    names = " and ".join(str(displayed(path)) for path in paths)
+    return f"the defaults lists of {names} form a cycle: remove one of their entries"

@@ -1,0 +1,156 @@
+"""Reads what a user gives: choices of groups, and values of keys.
+
+These are the words of a command line, or the keywords of a call from Python.
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipeline import ConfigError
+from pipeline.cli.command import Flags, Interval
+from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
+from pipeline.cli.source import describe_hydra
+from pipeline.cli.values import (
+    MAX_VALUES,
+    SweepValues,
+    parse_choices,
+    parse_value,
+    shorten,
+)
+
+MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
+
+
+def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
+    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
+    joined: list[list[str]] = []
+    for word in words:
+        if joined and _lacks_value(joined[-1], word, schema):
+            joined[-1].append(word)
+        else:
+            joined.append([word])
+    return joined
+
+
+def read_words(
+    words: Sequence[str], schema: Schema, flags: Flags
+) -> tuple[str, object]:
+    """Return a key and its parsed value, or a group and its `Choices`.
+
+    Args:
+        words: One word; several are refused, see `join_spaced`.
+        schema: The schema of the stage.
+        flags: The flags of the command line.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    word = " ".join(words)
+    spaced = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
+    is_spaced = len(words) > 1 or re.match(r"--|\w+:", word)
+    if is_spaced and spaced and spaced[1] in schema.model_fields:
+        rule = f"{word!r} is not of the form key=value"
+        value = spaced[2].replace(", ", ",") or "value"
+        raise ConfigError(f"{rule}: write {spaced[1]}={value}")
+    if word.startswith("-"):
+        remedy = "--help lists the settings"
+        if re.match("--config-path|-cp", word):
+            remedy = "--config-dir adds a folder of settings"
+        raise ConfigError(f"unknown flag {word}: {remedy}")
+    name, equals, text = word.partition("=")
+    key = re.sub(r"^(\+\+|\+|~)", "", name)
+    group, _, package = key.partition("@")
+    if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
+        raise ConfigError(describe_hydra(key))
+    names = flags.choices(group)
+    if names is not None:
+        if not equals and not name.startswith("~"):
+            raise ConfigError(f"{key} has no value: write {key}=value")
+        return key, parse_choices(word, names, remedy=flags.remedy(word, schema))
+    if name.startswith("~") and key in KEYS:
+        rule = f"~{key} would delete a setting, but every setting needs a value"
+        raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
+    if key in schema.model_fields and not equals:
+        raise ConfigError(f"{key} has no value: write {key}=value")
+    if not equals and name == key:
+        is_size = word.isdigit() and "hidden" in schema.model_fields
+        meant = "hidden" if is_size else schema.main_key
+        hint = f"did you mean {meant}={shorten(word)}?"
+        raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
+    return key, parse_value(key, text, schema)
+
+
+def read_keyword(
+    keyword: tuple[str, Any], schema: Schema, flags: Flags
+) -> tuple[str, object]:
+    """Return a key and its parsed value, or a group and its `Choices`.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    key, value = keyword
+    names = flags.choices(key)
+    if names is not None:
+        word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
+        remedy = flags.remedy(shorten(f"{key}={value!r}"), schema)
+        return key, parse_choices(word, names, remedy=remedy)
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
+    value = _builtin(value)  # an array without axes cannot be iterated
+    has_list = contains(schema.model_fields[key].annotation, list)
+    has_several = has_list or key in schema.varied
+    if isinstance(value, str) and (has_several or key not in TEXT_KEYS):
+        return key, parse_value(key, value, schema)  # as on a command line
+    if not has_several or not _is_list(value):
+        return key, value
+    items = itertools.islice(value, MAX_VALUES + 1)
+    values = [_read_item(key, item, schema) for item in items]
+    if not values and not has_list:
+        raise ConfigError(f"{key} has no value: give at least one")
+    return key, values if has_list else SweepValues(values)
+
+
+def _is_list(value: object) -> bool:
+    """Return whether a value is a list, a range, an array or the like."""
+    return hasattr(value, "__iter__") and not isinstance(value, str | bytes)
+
+
+def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
+    """Return a value of a list; text for a number is parsed as if it were alone."""
+    if not isinstance(item, str) or key in TEXT_KEYS:
+        return _builtin(item)
+    value = parse_value(key, item, schema)
+    if isinstance(value, SweepValues | Interval):
+        raise ConfigError(f"{key} has a list with several values in {item!r}: use one")
+    return value
+
+
+def _builtin(value: Any) -> Any:  # noqa: ANN401
+    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ConfigError(f"a number must have at most {MAX_BITS:,} bits")
+    if getattr(value, "ndim", None) != 0:
+        return value
+    number, kind = value.item(), str(value.dtype).removeprefix("torch.")
+    if kind in ("float16", "float32"):
+        import numpy as np  # already imported, because it made the value
+
+        return float(str(np.dtype(kind).type(number)))  # 0.001 and not 0.00100000005
+    return number
+
+
+def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
+    """Return whether a word is a value, or an equals sign, of the key before it."""
+    keys = schema.model_fields
+    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", " ".join(words))
+    if not begun or begun[1] not in keys or word in keys:
+        return False
+    return bool(re.fullmatch("=?[^=-]*", word))
