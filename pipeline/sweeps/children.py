@@ -10,6 +10,7 @@ from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
+from pipeline.model.storage import params_of
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
@@ -122,7 +123,7 @@ class Children:
         """Record a failed attempt to train a job; return the id of its run, if any."""
         with self.run.child(
             name=job.name,
-            params=job.params,
+            params=params_of(job.values),
             tags=self._tags(job) | provenance.tags(),
             error=error,
         ) as child:

@@ -8,9 +8,10 @@ from pipeline.base.paths import store_dir
 from pipeline.base.terminal import status
 from pipeline.cli import SweepConfig
 from pipeline.execution.executor import Executor
+from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import OnResult, Outcome, all_choices, common_params
+from pipeline.sweeps.jobs import OnResult, Outcome, all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
@@ -49,13 +50,15 @@ def record_sweep(
         SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
     store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
+    params = params_of(next(job.values for job in jobs if not job.problems))
+    common = {key: x for key, x in params.items() if key not in jobs[0].varied}
     tracker = open_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
     with tracker.start_run(
         name=name,
         # Swept values are left out: MLflow cannot plot text such as 5,10.
-        params=common_params(jobs),
+        params=common,
         tags={**all_choices(jobs), KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:

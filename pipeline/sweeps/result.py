@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from pipeline import UserError
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
+from pipeline.model.storage import params_of
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Outcome, all_choices
+from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking import OpenRun
 from pipeline.tracking.store.tags import Status
 from pipeline.training.log import FIRST_METRICS
@@ -46,24 +47,17 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the grid.
 
-        It has the choices of groups that differ, the hyperparameters (the swept ones
-        first), the data set, all metrics of metrics.json, the number of parameters, the
-        seconds of all epochs, and the status and the id of the run. If it failed,
-        `error` says why, and the metrics, the number and the seconds are None.
+        It has the swept choices and values, the data set, the hyperparameters, all
+        metrics of metrics.json, the number of parameters, the seconds of all epochs,
+        and the status and the id of the run. If it failed, `error` says why, and the
+        metrics, the number and the seconds are None.
         """
-        jobs = [outcome.job for outcome in self.outcomes]
-        groups = [
-            group
-            for group in all_choices(jobs)
-            if len({job.choices.get(group) for job in jobs}) > 1
-        ]
         others = {name for outcome in self.outcomes for name in outcome.metrics}
         metrics = dict.fromkeys([*FIRST_METRICS, *sorted(others)])
         return [
             {
-                **{group: outcome.job.choices.get(group) for group in groups},
                 **outcome.job.swept,
-                **outcome.job.params,
+                **params_of(outcome.job.values),
                 **{name: outcome.metrics.get(name) for name in metrics},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,

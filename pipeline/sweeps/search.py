@@ -146,10 +146,12 @@ class Search(Plan):
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
-        return [
-            replace(job, values=dict(validate(TrainConfig, {**job.values, **values})))
-            for job in self._grid
-        ]
+        jobs = []
+        for job in self._grid:
+            merged = {**job.values, **values}
+            config = validate(TrainConfig, merged)
+            jobs.append(replace(job, values=merged, config=config))
+        return jobs
 
 
 def _size(interval: Interval) -> int | float:

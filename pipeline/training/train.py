@@ -170,7 +170,7 @@ def _open_run(
     killed = next(iter(tagged_runs(store, CHECKPOINT_TAG, wanted)), None)
     with open_tracker().start_run(
         name=name,
-        params=params_of(dataset.name, hyperparameters),
+        params=params_of(dict(cfg)),
         tags=cfg.choices | tags,
         resume=killed.run_id if killed else None,
     ) as run:

@@ -135,7 +135,8 @@ class TrainingRun:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        return storage.params_of(self.dataset, self.hyperparameters)
+        values = {"dataset": self.dataset, **dict(self.hyperparameters)}
+        return storage.params_of(values)
 
     @property
     def seconds(self) -> float:

@@ -2,12 +2,13 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import UserError
-from pipeline.cli import TrainConfig, defaults, sweep_from_python
+from pipeline.cli import TrainConfig, defaults, sweep_from_python, validate
 from pipeline.datasets import DataFile
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
@@ -17,9 +18,19 @@ from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
 
 
+def job_with(**keys):
+    """Return a job of a sweep that varies these keys."""
+    values = defaults() | keys
+    config = (
+        None
+        if "hidden" in keys and keys["hidden"] < 1
+        else validate(TrainConfig, values)
+    )
+    return Job(values, {}, config, varied=[*keys])
+
+
 def outcome(accuracy, error="", **keys):
-    job = Job(defaults() | keys, [*keys])
-    return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
+    return Outcome(job_with(**keys), error, {"val/accuracy": accuracy}, 1.0)
 
 
 def configurations(key, *accuracies):
@@ -118,7 +129,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
 def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job(defaults() | keys, [*keys]) for keys in swept]
+    jobs = [job_with(**keys) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
@@ -127,9 +138,9 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     empty_project, idx_folder, swept
 ):
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
-    values = [defaults() | {"dataset": str(folder)} for folder in (idx_folder, copy)]
     project = empty_project("names", store=False)
-    jobs = [Job(each, [swept]) for each in values]
+    jobs = [job_with(dataset=str(folder)) for folder in (idx_folder, copy)]
+    jobs = [replace(job, varied=[swept]) for job in jobs]
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
     assert job.data.path.stem == job.config.dataset
@@ -148,10 +159,11 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
     assert recorded_bytes([]) == 0
 
 
-def test_an_invalid_job_has_values_but_no_configuration():
+def test_an_invalid_job_has_values_but_no_configuration(tmp_path):
     command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
     invalid, valid = combine(command)
     assert len(invalid.problems) == 1 and invalid.swept == {"hidden": 0}
     assert not valid.problems and valid.swept == {"hidden": 5}
-    assert not hasattr(invalid, "config")
-    assert valid.values["run_name"] is None  # it names the sweep
+    assert not invalid.config
+    data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
+    assert valid.with_data(data).config.run_name is None  # it names the sweep
