@@ -71,11 +71,6 @@ class Job(Combination[TrainConfig]):
         return short_name(self.swept)
 
     @property
-    def folder_name(self) -> str:
-        """The name of its folder, such as "hidden=40,seed=2"."""
-        return folder_name(self.swept)
-
-    @property
     def key(self) -> str:
         """What distinguishes the jobs of a sweep: a hash of its varied settings."""
         return files.json_sha256({key: self.values[key] for key in self.varied})

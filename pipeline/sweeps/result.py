@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.text import short_repr
@@ -11,7 +11,6 @@ from pipeline.model import TrainedModel, load_trained_model
 from pipeline.model.storage import params_of
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
-from pipeline.tracking import OpenRun
 from pipeline.tracking.store.tags import Status
 from pipeline.training.log import FIRST_METRICS
 
@@ -98,35 +97,18 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
-class _ClosedRun(NamedTuple):
-    """The run of the sweep, in a `SweepFailed` that was sent to another process."""
-
-    id: str | None
-    copied: bool | None
-
-
 class SweepFailed(UserError):
     """Training runs of a sweep failed; `result` contains all outcomes."""
 
-    def __init__(
-        self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun
-    ) -> None:
-        """Name the first training runs that failed, with their reasons."""
-        failed = [outcome for outcome in outcomes if outcome.error]
-        lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
-        lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
-        if len(failed) > MAX_REASONS:
-            lines.append(f"and {len(failed) - MAX_REASONS:,} more")
-        super().__init__("\n  ".join(lines))
-        self._outcomes, self._folder, self._run = outcomes, folder, run
+    result: SweepResult
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let a process pool send the error to its caller."""
-        run = _ClosedRun(self._run.id, self._run.copied)
-        return SweepFailed, (self._outcomes, self._folder, run)
 
-    @property
-    def result(self) -> SweepResult:
-        """The result of the sweep, with all outcomes."""
-        run = self._run  # it was open when the error was raised
-        return SweepResult(self._outcomes, self._folder, run.id, run.copied)
+def check_failures(outcomes: Sequence[Outcome]) -> None:
+    """Raise a SweepFailed that names the first training runs that failed, if any."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
+    lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
+    if len(failed) > MAX_REASONS:
+        lines.append(f"and {len(failed) - MAX_REASONS:,} more")
+    if failed:
+        raise SweepFailed("\n  ".join(lines))

@@ -61,7 +61,6 @@ class Search(Plan):
         self._intervals = intervals
         self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
         self._suggestions: list[dict[str, Any]] = []
-        self._accuracies: dict[str, float] = {}  # by `Job.key`
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -106,12 +105,12 @@ class Search(Plan):
         does not wait.
         """
         super().add(outcome)
-        if outcome.error:
-            return
-        self._accuracies[outcome.job.key] = outcome.accuracy
+        accuracies = {
+            key: x.accuracy for key, x in self._outcomes.items() if not x.error
+        }
         for number, keys in [*self._open.items()]:
-            if self._accuracies.keys() >= {*keys}:
-                self.study.tell(number, fmean(self._accuracies[key] for key in keys))
+            if accuracies.keys() >= {*keys}:
+                self.study.tell(number, fmean(accuracies[key] for key in keys))
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:

@@ -236,6 +236,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     with project.captured():
         trained = train(team="small", **settings)
         swept = sweep(team=["small", "wide", None], **settings)
+        equal = sweep(team=["small", "empty"], hidden=10, **settings)
         settings = {"reproduce": trained.run_id, "server": None, "quiet": True}
         reproduced = train(team="empty", **settings)
     tags = project.client.get_run(trained.run_id).data.tags
@@ -254,6 +255,8 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
     assert rows == [("small", 10), ("wide", 100), ("null", 20)]
     assert "kind" not in swept.rows()[0]  # the same choice in each training run
+    (row,) = project.read(equal.folder / "sweep.csv")
+    assert (row["team"], row["trained"]) == ("small,empty", "1")
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):

@@ -10,27 +10,35 @@ import pytest
 from pipeline import UserError
 from pipeline.cli import TrainConfig, defaults, sweep_from_python, validate
 from pipeline.datasets import DataFile
-from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
+from pipeline.sweeps.configurations import (
+    Configuration,
+    best_trade_offs,
+    group_by_configuration,
+)
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import Job, Outcome, combine, prepare_data, sweep_name
+from pipeline.sweeps.jobs import (
+    Job,
+    Outcome,
+    combine,
+    folder_name,
+    prepare_data,
+    sweep_name,
+)
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
 
 
-def job_with(**keys):
-    """Return a job of a sweep that varies these keys."""
+def valid_job(**keys):
+    """Return a job, without problems, of a sweep that varies these keys."""
     values = defaults() | keys
-    config = (
-        None
-        if "hidden" in keys and keys["hidden"] < 1
-        else validate(TrainConfig, values)
-    )
-    return Job(values, {}, config, varied=[*keys])
+    return Job(values, {}, validate(TrainConfig, values), varied=[*keys])
 
 
-def outcome(accuracy, error="", **keys):
-    return Outcome(job_with(**keys), error, {"val/accuracy": accuracy}, 1.0)
+def outcome(accuracy, error="", choices=None, **keys):
+    groups = [*(choices or {})]
+    job = Job(defaults() | keys, choices or {}, varied=[*keys], groups=groups)
+    return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
 def configurations(key, *accuracies):
@@ -85,7 +93,7 @@ def test_a_result_has_the_order_of_the_values_not_of_the_ends():
     plan = Plan(each.job for each in outcomes)
     for each in reversed(outcomes):
         plan.add(each)
-    assert plan.ordered_outcomes == outcomes
+    assert plan.outcomes == outcomes
 
 
 def test_only_several_seeds_have_a_mean():
@@ -94,6 +102,18 @@ def test_only_several_seeds_have_a_mean():
     assert summarize(group_by_configuration([one, other])) == (
         "all seeds: validation accuracy 85.00% ± 7.07"
     )
+
+
+def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
+    teams = [outcome(0.9, choices={"team": name}, seed=1) for name in ("a", "b,c")]
+    teams.append(outcome(0.8, choices={"team": "d"}, seed=2))
+    assert sweep_name([each.job for each in teams]) == "team=a,b,c,d seed=1,2"
+    rows = [
+        (row["team"], row["trained"])
+        for row in map(Configuration.row, group_by_configuration(teams))
+    ]
+    assert rows == [("a", 1), ("b,c", 1), ("d", 1)]
+    assert teams[1].job.name == "team=b,c hidden=20 seed=1"
 
 
 def test_configurations_with_different_validation_images_have_no_best():
@@ -129,7 +149,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
 def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [job_with(**keys) for keys in swept]
+    jobs = [outcome(0.9, **keys).job for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
@@ -139,12 +159,17 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
 ):
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
     project = empty_project("names", store=False)
-    jobs = [job_with(dataset=str(folder)) for folder in (idx_folder, copy)]
+    jobs = [valid_job(dataset=str(folder)) for folder in (idx_folder, copy)]
     jobs = [replace(job, varied=[swept]) for job in jobs]
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
     assert job.data.path.stem == job.config.dataset
-    for name in (job.name, job.folder_name, sweep_name([job]), *job.tags.values()):
+    for name in (
+        job.name,
+        folder_name(job.swept),
+        sweep_name([job]),
+        *job.tags.values(),
+    ):
         assert "/" not in name
     assert " dataset=my_digits-" in job.name
 
@@ -154,7 +179,7 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
         check_space(10**18, tmp_path / "sweeps")
     assert "\n" not in str(refused.value)
     data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
-    job = outcome(0.9, hidden=5).job.with_data(data)
+    job = valid_job(hidden=5).with_data(data)
     assert recorded_bytes([job]) > BEST_BYTES
     assert recorded_bytes([]) == 0
 
