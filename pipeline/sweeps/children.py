@@ -23,7 +23,7 @@ from pipeline.tracking.store.tags import (
     Kind,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.recording import record_details, record_result
+from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
 
@@ -108,7 +108,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             child.submit(log_weights, epoch, len(training.epochs) - 1)
-        record_details(child, training, run.network_path)
+        record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

@@ -123,7 +123,7 @@ def log_result(
     run.describe(description, links)
 
 
-def log_details(
+def log_model(
     run: Run,
     network: Path,
     exported: Path,

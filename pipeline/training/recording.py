@@ -11,7 +11,7 @@ from pipeline.model.program import export_network
 from pipeline.tracking import OpenRun
 from pipeline.tracking.store.database import FINAL
 from pipeline.training.log import (
-    log_details,
+    log_model,
     log_result,
     ordered,
     tensor_statistics,
@@ -45,8 +45,8 @@ def _describe(training: TrainingRun) -> str:
     )
 
 
-def record_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Record the program of a network, exported from its file; see `log_details`."""
+def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
+    """Export a network from its file, and record it as a model; see `log_model`."""
     statistics = [
         (e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs
     ]
@@ -59,7 +59,7 @@ def record_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
         run.submit(
-            log_details,
+            log_model,
             network,
             exported,
             statistics,

@@ -36,7 +36,7 @@ from pipeline.tracking.store.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary
-from pipeline.training.recording import record_details, record_result
+from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
@@ -197,7 +197,7 @@ def _write(
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
         if run.id is not None:
-            record_details(run, training, temporary / MODEL_FILE)
+            record_model(run, training, temporary / MODEL_FILE)
         if expected:
             run.submit(log_comparison, training.sha256 == expected)
         run.wait()

@@ -84,12 +84,8 @@ class TrainingRun:
         metadata = trained.metadata
         run_file = trained.run_file
         states = _rows(trained.history or {})
-        rows = _rows(trained.curves)
-        final = {
-            name: value
-            for name, value in trained.metrics.items()
-            if name.startswith(FINAL)
-        }
+        scores = trained.metrics.items()
+        final = {name: value for name, value in scores if name.startswith(FINAL)}
         if (
             run_file is None
             or not len(states) == len(run_file.times) == trained.epochs + 1
@@ -101,22 +97,14 @@ class TrainingRun:
         ):
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
-        initial = Epoch(states[0], time=run_file.times[0])
-        others = [
-            Epoch(
-                states[number],
-                number=number,
-                metrics=rows[number - 1],
-                seconds=run_file.seconds[number - 1],
-                time=run_file.times[number],
-            )
-            for number in range(1, len(states))
-        ]
+        # Epoch 0 has neither metrics nor seconds.
+        metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
+        columns = states, range(len(states)), metrics, seconds, run_file.times
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[initial, *others],
+            epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
             final_metrics=final,
             min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
