@@ -179,12 +179,9 @@ def _open_run(
         for epoch in checkpoint.epochs:  # the last one may not be logged
             run.submit(log_epoch, epoch, cfg.epochs)
         if last := checkpoint.epochs[-1].number:
-            text = (
-                f"resuming {(killed or run).label} after epoch {last} of {cfg.epochs}"
-            )
-            if cfg.is_tracked:
-                text += f" in experiment {experiment_of(cfg.experiment_name)}"
-            say(wrap(text))
+            label, experiment = (killed or run).label, _place(cfg)["experiment"]
+            where = f" in experiment {experiment}" if experiment else ""
+            say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         yield run
 
 
