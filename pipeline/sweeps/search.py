@@ -105,12 +105,11 @@ class Search(Plan):
         does not wait.
         """
         super().add(outcome)
-        accuracies = {
-            key: x.accuracy for key, x in self._outcomes.items() if not x.error
-        }
         for number, keys in [*self._open.items()]:
-            if accuracies.keys() >= {*keys}:
-                self.study.tell(number, fmean(accuracies[key] for key in keys))
+            ended = filter(None, map(self._outcomes.get, keys))
+            accuracies = [each.accuracy for each in ended if not each.error]
+            if len(accuracies) == len(keys):
+                self.study.tell(number, fmean(accuracies))
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
