@@ -18,7 +18,7 @@ a sweep. The types of flags, intervals and commands are in `command`. Each step 
 `ConfigError`; `arguments` collects their lines, and raises one error with all of them.
 """
 
-from pipeline.cli.command import Command, Interval
+from pipeline.cli.command import Combination, Command, Interval
 from pipeline.cli.config import as_yaml, validate
 from pipeline.cli.default_values import committed_defaults, defaults, params_of_dvc
 from pipeline.cli.entry import documented, stage

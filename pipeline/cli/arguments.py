@@ -139,7 +139,7 @@ def _combination(
         config = validate(schema, values, grid.files, grid.choices)
     except ConfigError as error:
         return Combination(values, grid.choices, error=error)
-    return Combination(values, grid.choices, config)
+    return Combination({**values, **dict(config)}, grid.choices, config)
 
 
 def _unknown_keys(grid: Grid, schema: Schema) -> Iterator[str]:

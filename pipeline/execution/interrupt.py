@@ -40,22 +40,19 @@ def _announce() -> None:
 
 
 @contextmanager
-def delayed_interrupt(
-    first: Callable[[], None] = _announce, *, message: str = f"stopped; {RESUME}"
-) -> Iterator[Interrupt]:
+def delayed_interrupt(first: Callable[[], None] = _announce) -> Iterator[Interrupt]:
     """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
 
     Those ignore it, as with nohup, or have a handler of another language, which Python
     could not restore.
 
-    Args:
-        first: What the first one does, in addition to setting `Interrupt.requested`.
-        message: The message of the KeyboardInterrupt that a second one raises.
+    The first one sets `Interrupt.requested` and calls `first`; a second one raises a
+    KeyboardInterrupt.
     """
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupt.check(message)
+        interrupt.check(f"stopped; {RESUME}")
         interrupt.requested = True
         first()
 

@@ -44,12 +44,12 @@ class Metadata(BaseModel):
         """The data set and the hyperparameters by key; {} if they are not recorded."""
         if self.hyperparameters is None:
             return {}
-        return params_of(self.dataset, self.hyperparameters)
+        return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
 
 
-def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the params of a run: the name of the data set and the hyperparameters."""
-    return {"dataset": dataset, **hyperparameters.model_dump()}
+    return {key: values[key] for key in ("dataset", *Hyperparameters.model_fields)}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.model.storage import params_of
+from pipeline.sweeps.jobs import Job, Outcome, ValidJob, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, SweepRun, find_run, provenance
 from pipeline.tracking.store.tags import (
@@ -22,7 +23,7 @@ from pipeline.tracking.store.tags import (
     Kind,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.recording import record_details, record_result
+from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
 
@@ -31,7 +32,6 @@ class Children:
     """The children of a sweep's run."""
 
     run: SweepRun
-    key: str  # the `sweep_key`
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
 
@@ -41,9 +41,9 @@ class Children:
         return self.run.artifacts or self.folder
 
     def record(
-        self, job: ValidJob, training: TrainingRun, source: RecordedRun | None = None
+        self, job: ValidJob, training: TrainingRun, reused: RecordedRun | None = None
     ) -> Outcome:
-        """Record a trained job, or the recorded run `source`, which is reused.
+        """Record a job that was trained now, or earlier by the run `reused`.
 
         Raises:
             UserError: If the data changed while the sweep was running.
@@ -54,10 +54,10 @@ class Children:
         # and the code that trained the network.
         training = replace(training, dataset=job.data.path.stem)
         tags = training_tags(training.hyperparameters, training.data_sha256)
-        tags |= provenance.tags_of(source.tags) if source else provenance.tags()
+        tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
-        if source:
-            tags[REUSED_TAG] = source.tags.get(REUSED_TAG, source.run_id)
+        if reused:
+            tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name,
@@ -66,17 +66,16 @@ class Children:
             start=start,
             end=end,
         ) as child:
-            parent = child.artifacts or self.folder / job.folder_name
+            parent = child.artifacts or self.folder / folder_name(job.swept)
             network = parent / TRAINING_FOLDER / MODEL_FILE
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(
                 log_inputs,
-                job.data.path,
-                job.data.sha256,
+                (job.data.path, job.data.sha256),
                 as_yaml(job.config),
                 code_hashes(),
                 plots=False,
-                source=source,
+                reused=reused,
             )
             child.submit(log_epochs, training.epochs)
             record_result(child, training, network.parent)
@@ -86,7 +85,7 @@ class Children:
             seconds=training.seconds,
             run_id=child.run_id,
             network=network,
-            reused=source is not None,
+            reused=reused is not None,
         )
 
     def record_best(self, best: Outcome, *, store: Path) -> None:
@@ -109,7 +108,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             child.submit(log_weights, epoch, len(training.epochs) - 1)
-        record_details(child, training, run.network_path)
+        record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
@@ -122,7 +121,7 @@ class Children:
         """Record a failed attempt to train a job; return the id of its run, if any."""
         with self.run.child(
             name=job.name,
-            params=job.params,
+            params=params_of(job.values),
             tags=self._tags(job) | provenance.tags(),
             error=error,
         ) as child:
@@ -131,4 +130,4 @@ class Children:
         return child.run_id
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key}
+        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.key}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import existing_folder
-from pipeline.base.terminal import counted
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 
 COPIES = 4  # copies of the weight history: two in the worker, two in the driver
@@ -82,13 +81,6 @@ def recorded_bytes(jobs: Sequence[ValidJob]) -> int:
 def _history_bytes(job: ValidJob) -> int:
     """Return the size of the tensors before training and after each epoch."""
     return 4 * job.parameter_count * (job.config.epochs + 1)
-
-
-def describe_work(count: int, workers: int, size: int) -> str:
-    """Describe a sweep: "15 training runs, 2 at a time: 24 MB of disk space"."""
-    runs = counted(count, "training run")
-    at_a_time = f", {workers} at a time" if workers > 1 else ""
-    return f"{runs}{at_a_time}: {format_bytes(size)} of disk space"
 
 
 def check_space(size: int, folder: Path) -> None:

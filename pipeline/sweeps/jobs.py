@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.base import files
 from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
     TRAINING_KEYS,
+    Combination,
     Command,
     Interval,
     TrainConfig,
@@ -32,18 +33,21 @@ MAX_NAMED = 8  # values of a key in the name of a sweep
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training run of a sweep, which can be invalid; see `ValidJob`."""
+class Job(Combination[TrainConfig]):
+    """A combination that a sweep trains unless it is invalid; see `ValidJob`."""
 
-    values: Mapping[str, Any]  # by key; some are invalid if there are problems
-    varied: Sequence[str]  # the keys that the sweep varies
-    problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
-    choices: Mapping[str, str] = field(default_factory=dict)  # of groups
+    varied: Sequence[str] = ()  # the settings that the sweep varies
+    groups: Sequence[str] = ()  # the groups that it varies
 
     def with_data(self, data: DataFile) -> "ValidJob":
-        """Return this job, without problems, with the name of its data set."""
-        values = {**self.values, "dataset": data.path.stem}
-        return ValidJob(values, self.varied, choices=self.choices, data=data)
+        """Return this job, which is valid, with the name of its data set."""
+        assert self.config
+        # The name of a run is that of the sweep.
+        update = {"dataset": data.path.stem, "run_name": None}
+        config = self.config.model_copy(update=update)
+        values = {**self.values, **update}
+        fields = {**vars(self), "values": values, "config": config}
+        return ValidJob(**fields, data=data)
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -51,33 +55,25 @@ class Job:
 
     @property
     def swept(self) -> dict[str, Any]:
-        """The values of the keys that the sweep varies."""
-        return {key: self.values[key] for key in self.varied}
+        """The choices and values that the sweep varies, by group and by key."""
+        choices = {group: self.choices[group] for group in self.groups}
+        return choices | {key: self.values[key] for key in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        return run_name(self.values, named=self.varied)
+        choices = [f"{group}={self.choices[group]}" for group in self.groups]
+        return " ".join([*choices, run_name(self.values, named=self.varied)])
 
     @property
     def short_name(self) -> str:
-        """Its swept values, such as "hidden=40 seed=2"."""
+        """What the sweep varies, such as "hidden=40 seed=2"."""
         return short_name(self.swept)
 
     @property
-    def folder_name(self) -> str:
-        """The name of its folder, such as "hidden=40,seed=2"."""
-        return folder_name(self.swept)
-
-    @property
     def key(self) -> str:
-        """What distinguishes the jobs of a sweep: a hash of its swept values."""
-        return files.json_sha256(self.swept)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters, by key, in the order of its name."""
-        return {key: self.values[key] for key in TRAINING_KEYS}
+        """What distinguishes the jobs of a sweep: a hash of its varied settings."""
+        return files.json_sha256({key: self.values[key] for key in self.varied})
 
     @property
     def parameter_count(self) -> int:
@@ -86,7 +82,7 @@ class Job:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The choices of groups, and the keys that the sweep varies, for its run."""
+        """All choices of groups, and the settings that the sweep varies."""
         return {**self.choices, **{key: str(x) for key, x in self.swept.items()}}
 
 
@@ -94,12 +90,8 @@ class Job:
 class ValidJob(Job):
     """A job that can be trained, because its data set is prepared."""
 
+    config: TrainConfig = field(kw_only=True)
     data: DataFile = field(kw_only=True)
-
-    @cached_property
-    def config(self) -> TrainConfig:
-        """Its values, which `combine` has validated, with the name of its data set."""
-        return TrainConfig.model_construct(**self.values)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -162,17 +154,39 @@ def folder_name(swept: Mapping[str, Any]) -> str:
 
 
 def combine(command: Command[TrainConfig]) -> list[Job]:
-    """Return a job for each combination of the swept values, without duplicates.
+    """Return a job for each combination of the swept values.
+
+    Combinations that are equal in all settings are one job, with the choices of all. A
+    group without a choice has the choice null. A saved sweep, the choice of the group
+    `experiment`, only lists combinations, so it does not distinguish jobs.
 
     For a search, each interval has one of its values.
     """
-    keys = command.varied or ["seed"]
+    combinations = command.combinations
+    groups = [
+        group
+        for group in all_choices(combinations)
+        if len({each.choices.get(group) for each in combinations}) > 1
+    ]
+    varied = command.varied or ["seed"]
+    named = [group for group in groups if group != "experiment"]
     jobs = []
-    for each in command.combinations:
-        values = dict(each.config) if each.config else dict(each.values)
-        values["run_name"] = None  # it names the sweep
-        jobs.append(Job(values, keys, each.problems, each.choices))
-    return list({job.key: job for job in jobs}.values())
+    for each in combinations:
+        choices = {**dict.fromkeys(groups, "null"), **each.choices}
+        fields = {**vars(each), "choices": choices}
+        jobs.append(Job(**fields, varied=varied, groups=named))
+    return _merge_equal(jobs)
+
+
+def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
+    """Return one job of those with the same key, with the choices of all."""
+    equal: dict[str, list[Job]] = {}
+    for job in jobs:
+        equal.setdefault(job.key, []).append(job)
+    return [
+        replace(first, choices=all_choices([first, *others])) if others else first
+        for first, *others in equal.values()
+    ]
 
 
 def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
@@ -200,7 +214,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
         job if job.problems else job.with_data(prepared[job.values["dataset"]])
         for job in jobs
     ]
-    return list({job.key: job for job in checked}.values())
+    return _merge_equal(checked)
 
 
 def sweep_key(
@@ -233,29 +247,30 @@ def sweep_name(
     If a key has more than `MAX_NAMED` values, only the first two and the last appear;
     an interval appears as "hidden=4..128".
     """
-    swept = {}
-    for key in jobs[0].varied:
-        values = list(dict.fromkeys(job.tags[key] for job in jobs))
-        if len(values) > MAX_NAMED:
-            values = [*values[:2], "…", values[-1]]
-        swept[key] = ",".join(values)
+    first, choices = jobs[0], all_choices(jobs)
+    texts = {group: choices[group].split(",") for group in first.groups}
+    for key in first.varied:
+        texts[key] = [*dict.fromkeys(str(job.values[key]) for job in jobs)]
+    swept = {
+        key: ",".join(x if len(x) <= MAX_NAMED else [*x[:2], "…", x[-1]])
+        for key, x in texts.items()
+    }
     for key, interval in (intervals or {}).items():
         swept[key] = f"{interval.low}..{interval.high}"
+    valid = next(job for job in jobs if not job.problems)
     default_values = committed_defaults()
-    others = {k: v for k, v in common_params(jobs).items() if v != default_values[k]}
-    return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
+    others = {
+        key: valid.values[key]
+        for key in TRAINING_KEYS
+        if key not in swept and valid.values[key] != default_values[key]
+    }
+    return short_name({**swept, **others})
 
 
-def all_choices(jobs: Iterable[Job]) -> dict[str, str]:
-    """Return the choices of all jobs by group, such as "small,large" for team."""
+def all_choices(combinations: Iterable[Combination[TrainConfig]]) -> dict[str, str]:
+    """Return all choices of each group, such as "small,wide" for team."""
     found: dict[str, dict[str, None]] = {}
-    for job in jobs:
-        for group, name in job.choices.items():
-            found.setdefault(group, {})[name] = None
+    for each in combinations:
+        for group, names in each.choices.items():
+            found.setdefault(group, {}).update(dict.fromkeys(names.split(",")))
     return {group: ",".join(names) for group, names in found.items()}
-
-
-def common_params(jobs: Iterable[Job]) -> dict[str, Any]:
-    """Return the params that the sweep does not vary; at least one job is valid."""
-    job = next(job for job in jobs if not job.problems)  # a valid job
-    return {key: x for key, x in job.params.items() if key not in job.varied}

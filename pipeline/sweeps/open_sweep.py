@@ -1,24 +1,27 @@
 """Records a sweep while it is trained: its run, the children of the run, the report."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import status
 from pipeline.cli import SweepConfig
 from pipeline.execution.executor import Executor
+from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import OnResult, Outcome, all_choices, common_params
+from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepFailed
+from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
-from pipeline.tracking import OpenRun, new_tracker
+from pipeline.tracking import new_tracker
 from pipeline.tracking.store.tags import KIND_TAG, SWEEP_TAG, Kind
 
 
@@ -29,11 +32,10 @@ def record_sweep(
     cfg: SweepConfig,
     *,
     name: str,
-    key: str,
     folder: Path,
     on_result: OnResult | None,
-) -> OpenRun:
-    """Train the missing jobs, record and print the report; return the closed run.
+) -> SweepResult:
+    """Train the missing jobs, record and print the report.
 
     Args:
         plan: The jobs.
@@ -41,7 +43,6 @@ def record_sweep(
         executor: Its workers are running.
         cfg: The settings that all jobs have in common.
         name: The name of the run.
-        key: The `sweep_key`.
         folder: For the table and the plot, and the networks if nothing is recorded.
         on_result: A function to call with each outcome.
 
@@ -52,44 +53,57 @@ def record_sweep(
     tracker = new_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
-    with tracker.start_run(
-        name=name,
-        # Swept values are left out: MLflow cannot plot text such as 5,10.
-        params=common_params(jobs),
-        tags={**all_choices(jobs), KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
-        resume=recorded.run.run_id if recorded.run else None,
-    ) as run:
-        run.delete_unfinished_children()
-        report = Report(run, folder, plan.outcomes, title=name)
-        children = Children(run, key, folder, recorded)
+    sweep_tags = {KIND_TAG: Kind.SWEEP, SWEEP_TAG: recorded.key}
+    try:
+        with tracker.start_run(
+            name=name,
+            params=_common_params(jobs),
+            tags=all_choices(jobs) | sweep_tags,
+            resume=recorded.run.run_id if recorded.run else None,
+        ) as run:
+            run.delete_unfinished_children()
+            report = Report(run, folder, plan, title=name)
+            children = Children(run, folder, recorded)
 
-        def on_outcome(outcome: Outcome) -> None:
-            report.update()
-            if on_result:
-                on_result(outcome)
+            def on_outcome(outcome: Outcome) -> None:
+                report.update()
+                if on_result:
+                    on_result(outcome)
 
-        takes_runs = run.run_id is not None and not cfg.again
-        reusable = ReusableRuns(store, executor.processors if takes_runs else ())
-        train_missing(plan, children, reusable, executor, on_outcome)
-        with status("writing and recording the report"):
-            report.finish()
-        try:
-            if best := best_of(plan.outcomes):
-                with status("adding images and a program to the best network"):
-                    children.record_best(best, store=store)
-        finally:
-            print_report(plan.outcomes, folder, run.viewing_hint())
-        _check_failures(plan, folder, run)
-    return run
+            takes_runs = run.run_id is not None and not cfg.again
+            reusable = ReusableRuns(store, executor.processors if takes_runs else ())
+            train_missing(plan, children, reusable, executor, on_outcome)
+            _finish(plan, report, children)
+    except SweepFailed as failed:
+        failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
+        raise
+    return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
 
-def _check_failures(plan: Plan, folder: Path, run: OpenRun) -> None:
-    """Raise a SweepFailed if jobs failed; print the first traceback, if there is one.
+def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return the params that all jobs have: MLflow cannot plot text such as 5,10."""
+    valid = next(job for job in jobs if not job.problems)
+    params = params_of(valid.values)
+    return {key: x for key, x in params.items() if key not in valid.varied}
 
-    Only an error in the program has a traceback.
+
+def _finish(plan: Plan, report: Report, children: Children) -> None:
+    """Write and print the report, and complete the best network.
+
+    Raises:
+        SweepFailed: If jobs failed. The first traceback is printed, if there is one;
+            only an error in the program has a traceback.
     """
-    failed = [outcome for outcome in plan.outcomes if outcome.error]
-    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
-        say(tracebacks[0], file=sys.stderr)
-    if failed:
-        raise SweepFailed(plan.ordered_outcomes, folder, run)
+    with status("writing and recording the report"):
+        report.finish()
+    try:
+        if best := best_of(plan.outcomes):
+            with status("adding images and a program to the best network"):
+                children.record_best(best, store=store_dir())
+    finally:
+        hint = children.run.viewing_hint()
+        print_report(plan.outcomes, report.folder, hint)
+    tracebacks = (each.traceback for each in plan.outcomes if each.traceback)
+    if first := next(tracebacks, None):
+        say(first, file=sys.stderr)
+    check_failures(plan.outcomes)

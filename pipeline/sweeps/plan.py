@@ -11,7 +11,7 @@ class Plan:
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
         self._jobs = {job.key: job for job in jobs}
-        self.outcomes: list[Outcome] = []
+        self._outcomes: dict[str, Outcome] = {}  # by `Job.key`
 
     @property
     def jobs(self) -> list[Job]:
@@ -23,16 +23,14 @@ class Plan:
         return self._jobs[key]
 
     @property
-    def ordered_outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[Outcome]:
         """The outcomes in the order of the jobs, which can end in another order."""
-        position = {key: number for number, key in enumerate(self._jobs)}
-        return sorted(self.outcomes, key=lambda outcome: position[outcome.job.key])
+        return [self._outcomes[key] for key in self._jobs if key in self._outcomes]
 
     @property
     def missing(self) -> list[Job]:
         """The jobs without an outcome."""
-        ended = {outcome.job.key for outcome in self.outcomes}
-        return [job for key, job in self._jobs.items() if key not in ended]
+        return [job for key, job in self._jobs.items() if key not in self._outcomes]
 
     @property
     def untrained(self) -> list[ValidJob]:
@@ -54,4 +52,4 @@ class Plan:
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job."""
-        self.outcomes.append(outcome)
+        self._outcomes[outcome.job.key] = outcome

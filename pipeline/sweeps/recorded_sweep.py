@@ -26,6 +26,7 @@ from pipeline.tracking.store.tags import (
 class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
+    key: str  # the `sweep_key`
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
     # The `training_results` of each child, by its id.
@@ -40,13 +41,13 @@ class RecordedSweep:
         runs = tagged_runs(store, SWEEP_TAG, [key])
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
-            return cls()
+            return cls(key)
         ended = [
             child
             for child in children(store, run.run_id)
             if child.status in (Status.FINISHED, Status.FAILED)
         ]
-        return cls(run, ended, training_results(store, ended))
+        return cls(key, run, ended, training_results(store, ended))
 
     @property
     def is_finished(self) -> bool:

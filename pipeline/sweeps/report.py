@@ -19,7 +19,8 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     sort_key,
 )
-from pipeline.sweeps.jobs import Outcome, short_name
+from pipeline.sweeps.jobs import short_name
+from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import describe, written_files
 from pipeline.tracking import SweepRun
 
@@ -30,12 +31,10 @@ MAX_SHARE = 0.05  # the largest fraction of the time for updates
 class Report:
     """The report of a sweep, in its folder and its run."""
 
-    def __init__(
-        self, run: SweepRun, folder: Path, outcomes: Sequence[Outcome], *, title: str
-    ) -> None:
-        """Keep a reference to the outcomes; the caller adds more of them."""
+    def __init__(self, run: SweepRun, folder: Path, plan: Plan, *, title: str) -> None:
+        """Report the outcomes of a plan; the caller adds more of them."""
         self.folder = folder
-        self._run, self._outcomes, self._title = run, outcomes, title
+        self._run, self._plan, self._title = run, plan, title
         self._next_update = time.monotonic() + UPDATE_SECONDS
 
     def update(self) -> None:
@@ -47,19 +46,18 @@ class Report:
 
     def write(self, *, links: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
-        configurations = group_by_configuration(self._outcomes)
+        configurations = group_by_configuration(self._plan.outcomes)
         write_files(self.folder, configurations, title=self._title)
         self._run.log_files("sweep", written_files(self.folder))
         self._run.describe(describe(configurations, links=links), {})
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
-        configurations = group_by_configuration(self._outcomes)
-        best = next(iter(configurations), None)
-        varied = self._outcomes[0].job.varied
+        best = group_by_configuration(self._plan.outcomes)[0]
+        varied = self._plan.jobs[0].varied
         swept = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(links=self._run.compare_children(swept))
-        if best and best.trained and comparable(best.keys):
+        if best.trained and comparable(best.keys):
             metrics = {"sweep/best_val_accuracy": best.accuracy}
             self._run.log_metrics(metrics, step=0)
 

@@ -3,6 +3,7 @@
 It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -78,19 +79,17 @@ def describe(configurations: Sequence[Configuration], *, links: str = "") -> str
         first.append(f"All training runs, best first: {links}")
     location = "The plot and the table are under Artifacts, in `sweep/`."
     gap = "&emsp;| "  # MLflow shows no space between columns
+    columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])  # more never fit
+    lines = [
+        f"| {gap.join(cell.replace('|', '/') for cell in row)} |"
+        for row in [columns, *rows]
+    ]
+    lines.insert(1, "|" + " ---: |" * len(columns))
     size = MAX_DESCRIPTION - sum(map(len, [*first, location])) - 50
-    lines: list[str] = []
-    most = MAX_DESCRIPTION // 40  # more rows never fit
-    columns, rows = _cells(configurations[:most])
-    for row in [columns, ["---:"] * len(columns), *rows]:
-        separator = " | " if len(lines) == 1 else gap
-        lines.append(f"| {separator.join(cell.replace('|', '/') for cell in row)} |")
-        size -= len(lines[-1]) + 1
-        if size < 0:
-            lines.pop()
-            break
-    parts = [*first, "\n".join(lines)]
-    if more := len(configurations) - (len(lines) - 2):
+    ends = itertools.accumulate(len(line) + 1 for line in lines)
+    shown = [line for line, end in zip(lines, ends, strict=True) if end <= size]
+    parts = [*first, "\n".join(shown)]
+    if more := len(configurations) - (len(shown) - 2):
         parts.append(f"and {more:,} more in `sweep/sweep.csv`.")
     return "\n\n".join([*parts, location])
 

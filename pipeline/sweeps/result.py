@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
+from pipeline.model.storage import params_of
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Outcome, all_choices
-from pipeline.tracking import OpenRun
+from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking.store.tags import Status
 from pipeline.training.log import FIRST_METRICS
 
@@ -46,24 +46,17 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the grid.
 
-        It has the choices of groups that differ, the hyperparameters (the swept ones
-        first), the data set, all metrics of metrics.json, the number of parameters, the
-        seconds of all epochs, and the status and the id of the run. If it failed,
-        `error` says why, and the metrics, the number and the seconds are None.
+        It has the swept choices and values, the data set, the hyperparameters, all
+        metrics of metrics.json, the number of parameters, the seconds of all epochs,
+        and the status and the id of the run. If it failed, `error` says why, and the
+        metrics, the number and the seconds are None.
         """
-        jobs = [outcome.job for outcome in self.outcomes]
-        groups = [
-            group
-            for group in all_choices(jobs)
-            if len({job.choices.get(group) for job in jobs}) > 1
-        ]
         others = {name for outcome in self.outcomes for name in outcome.metrics}
         metrics = dict.fromkeys([*FIRST_METRICS, *sorted(others)])
         return [
             {
-                **{group: outcome.job.choices.get(group) for group in groups},
                 **outcome.job.swept,
-                **outcome.job.params,
+                **params_of(outcome.job.values),
                 **{name: outcome.metrics.get(name) for name in metrics},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
@@ -104,35 +97,18 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
-class _ClosedRun(NamedTuple):
-    """The run of the sweep, in a `SweepFailed` that was sent to another process."""
-
-    run_id: str | None
-    copied: bool | None
-
-
 class SweepFailed(UserError):
     """Training runs of a sweep failed; `result` contains all outcomes."""
 
-    def __init__(
-        self, outcomes: Sequence[Outcome], folder: Path, run: OpenRun | _ClosedRun
-    ) -> None:
-        """Name the first training runs that failed, with their reasons."""
-        failed = [outcome for outcome in outcomes if outcome.error]
-        lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
-        lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
-        if len(failed) > MAX_REASONS:
-            lines.append(f"and {len(failed) - MAX_REASONS:,} more")
-        super().__init__("\n  ".join(lines))
-        self._outcomes, self._folder, self._run = outcomes, folder, run
+    result: SweepResult
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let a process pool send the error to its caller."""
-        run = _ClosedRun(self._run.run_id, self._run.copied)
-        return SweepFailed, (self._outcomes, self._folder, run)
 
-    @property
-    def result(self) -> SweepResult:
-        """The result of the sweep, with all outcomes."""
-        run = self._run  # it was open when the error was raised
-        return SweepResult(self._outcomes, self._folder, run.run_id, run.copied)
+def check_failures(outcomes: Sequence[Outcome]) -> None:
+    """Raise a SweepFailed that names the first training runs that failed, if any."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
+    lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
+    if len(failed) > MAX_REASONS:
+        lines.append(f"and {len(failed) - MAX_REASONS:,} more")
+    if failed:
+        raise SweepFailed("\n  ".join(lines))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pipeline.base.call import say
 from pipeline.base.errors import RESUME
+from pipeline.base.terminal import counted
 from pipeline.execution.executor import Executor, Result, Task
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
+from pipeline.sweeps.estimate import check_space, format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import OnResult, Outcome, ValidJob
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
@@ -55,7 +56,9 @@ def _announce(
     to_train = [job for job in plan.untrained if not reusable.has(job)]
     size = recorded_bytes(plan.untrained) + recorded_bytes(plan.expected())
     if count := len(to_train) + len(plan.expected()):
-        say(describe_work(count, workers, size))
+        runs = counted(count, "training run")
+        at_a_time = f", {workers} at a time" if workers > 1 else ""
+        say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space")
     check_space(size, folder)
 
 

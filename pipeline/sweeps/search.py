@@ -61,7 +61,6 @@ class Search(Plan):
         self._intervals = intervals
         self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
         self._suggestions: list[dict[str, Any]] = []
-        self._accuracies: dict[str, float] = {}  # by `Job.key`
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -106,12 +105,11 @@ class Search(Plan):
         does not wait.
         """
         super().add(outcome)
-        if outcome.error:
-            return
-        self._accuracies[outcome.job.key] = outcome.accuracy
         for number, keys in [*self._open.items()]:
-            if self._accuracies.keys() >= {*keys}:
-                self.study.tell(number, fmean(self._accuracies[key] for key in keys))
+            ended = filter(None, map(self._outcomes.get, keys))
+            accuracies = [each.accuracy for each in ended if not each.error]
+            if len(accuracies) == len(keys):
+                self.study.tell(number, fmean(accuracies))
                 del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
@@ -146,10 +144,12 @@ class Search(Plan):
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
-        return [
-            replace(job, values=dict(validate(TrainConfig, {**job.values, **values})))
-            for job in self._grid
-        ]
+        jobs = []
+        for job in self._grid:
+            merged = {**job.values, **values}
+            config = validate(TrainConfig, merged)
+            jobs.append(replace(job, values=merged, config=config))
+        return jobs
 
 
 def _size(interval: Interval) -> int | float:

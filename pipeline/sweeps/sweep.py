@@ -82,38 +82,29 @@ def sweep(
             for outcome in plan.outcomes:
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
-            run_id: str | None = recorded.run.run_id
-            copied = _show_finished(plan, recorded.run, folder, cfg)
-        else:
-            # The workers import PyTorch while this process imports it and MLflow.
-            jobs = [*plan.untrained, *plan.expected()]
-            with _new_executor(cfg, jobs) as executor:
-                with status("loading PyTorch and MLflow"):
-                    from pipeline.sweeps.open_sweep import record_sweep
-                run = record_sweep(
-                    plan,
-                    recorded,
-                    executor,
-                    cfg,
-                    name=name,
-                    key=key,
-                    folder=folder,
-                    on_result=on_result,
-                )
-            run_id, copied = run.run_id, run.copied
-    return SweepResult(plan.ordered_outcomes, folder, run_id, copied)
+            return _show_finished(plan, recorded.run, folder, cfg)
+        # The workers import PyTorch while this process imports it and MLflow.
+        with _new_executor(cfg, [*plan.untrained, *plan.expected()]) as executor:
+            with status("loading PyTorch and MLflow"):
+                from pipeline.sweeps.open_sweep import record_sweep
+            return record_sweep(
+                plan,
+                recorded,
+                executor,
+                cfg,
+                name=name,
+                folder=folder,
+                on_result=on_result,
+            )
 
 
 def _show_finished(
     plan: Plan, run: RecordedRun, folder: Path, cfg: SweepConfig
-) -> bool | None:
+) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again to the folder of a call, and if they are
     missing.
-
-    Returns:
-        Whether the server has all of it; None without a server.
     """
     say("this sweep is finished; again=true trains it again")
     copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
@@ -122,7 +113,7 @@ def _show_finished(
 
         write_files(folder, group_by_configuration(plan.outcomes), title=run.name)
     print_report(plan.outcomes, folder, viewing_hint(run.label))
-    return copied
+    return SweepResult(plan.outcomes, folder, run.run_id, copied)
 
 
 def _read_recorded(cfg: SweepConfig, key: str) -> RecordedSweep:
@@ -130,10 +121,9 @@ def _read_recorded(cfg: SweepConfig, key: str) -> RecordedSweep:
 
     With again=true, a finished sweep is not continued.
     """
-    if not cfg.is_tracked:
-        return RecordedSweep()
-    recorded = RecordedSweep.read(store_dir(), key)
-    return RecordedSweep() if cfg.again and recorded.is_finished else recorded
+    new = RecordedSweep(key)
+    recorded = RecordedSweep.read(store_dir(), key) if cfg.is_tracked else new
+    return new if cfg.again and recorded.is_finished else recorded
 
 
 def _plan(

@@ -7,7 +7,6 @@ this is a companion. It needs no PyTorch, so this module does not import it.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +17,6 @@ from pipeline.base.paths import TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
 from pipeline.tracking import Points, RecordedRun, Run, provenance
-from pipeline.tracking.store.database import FINAL
 from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
@@ -28,40 +26,39 @@ MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 
 def log_inputs(
     run: Run,
-    data: Path,
-    sha256: str,
+    data: tuple[Path, str],
     settings: str,
     code: Mapping[str, str],
     *,
     plots: bool,
-    source: RecordedRun | None = None,
+    reused: RecordedRun | None = None,
 ) -> None:
     """Log what determines a training run.
 
     Args:
         run: The run.
-        data: The file of the data set.
-        sha256: Its hash when it was read.
+        data: The file of the data set, and its hash when it was read.
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        source: The recorded run that is reused, with its packages.
+        reused: The recorded run with these results, which used its own packages.
     """
-    summary = datasets.summary(data)
+    path, sha256 = data
+    summary = datasets.summary(path)
     run.log_dataset(
-        data.stem,
+        path.stem,
         sha256=sha256,
-        source=str(data),
+        source=str(path),
         counts={part: summary[part]["images"] for part in ("train", "test")},
         use="training",
     )
-    beside = datasets.files_beside(data)
+    beside = datasets.files_beside(path)
     run.log_files("data", beside if plots else beside[:1])
     run.log_text("config.yaml", settings)
     run.log_text("code.json", files.as_json(code))
-    if source is None:
+    if reused is None:
         run.log_text("packages.txt", provenance.packages())
-    elif (packages := source.artifacts / "packages.txt").exists():
+    elif (packages := reused.artifacts / "packages.txt").exists():
         run.log_text("packages.txt", packages.read_text("utf-8"))
 
 
@@ -99,12 +96,9 @@ def log_files(run: Run, paths: Sequence[Path]) -> None:
 
 def log_result(
     run: Run,
-    params: Mapping[str, Any],
-    accuracy: float,
+    description: str,
     final_metrics: Mapping[str, float],
     *,
-    network: str,
-    best: str,
     time: int,
     sha256: str,
 ) -> None:
@@ -112,33 +106,24 @@ def log_result(
 
     Args:
         run: The run.
-        params: The params of the run.
-        accuracy: The validation accuracy of the trained network.
+        description: Its text, without links.
         final_metrics: See `TrainingRun.final_metrics`.
-        network: Its sizes and its number of parameters, for the description.
-        best: See `describe_best`.
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.
     """
     # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics(final_metrics, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    duration = "1 epoch" if params["epochs"] == 1 else f"{params['epochs']} epochs"
     command = f"python -m pipeline.inspect run={str(run.run_id)[:8]}"
-    run.describe(
-        f"A network {network}, trained on {params['dataset']} for {duration}. "
-        f"It classifies **{final_metrics[f'{FINAL}accuracy']:.2%}** of the training "
-        f"images and **{accuracy:.2%}** of the validation images correctly "
-        f"(split={params['split']}; {best}).",
-        {
-            "page": f"interactive page: run `{command}`",
-            "curves": run.link("learning curves", "model-metrics"),
-            "history": run.link("history.csv", "artifacts/train/history.csv"),
-        },
-    )
+    links = {
+        "page": f"interactive page: run `{command}`",
+        "curves": run.link("learning curves", "model-metrics"),
+        "history": run.link("history.csv", "artifacts/train/history.csv"),
+    }
+    run.describe(description, links)
 
 
-def log_details(
+def log_model(
     run: Run,
     network: Path,
     exported: Path,
@@ -176,11 +161,6 @@ def tensor_statistics(
             ("zeros", np.mean(tensor == 0)),
         )
     }
-
-
-def describe_best(epoch: Epoch) -> str:
-    """Describe the epoch with the highest validation accuracy."""
-    return f"best: {epoch.metrics['val/accuracy']:.2%} after epoch {epoch.number}"
 
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:

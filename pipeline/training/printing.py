@@ -10,7 +10,6 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.tracking.store.database import FINAL
-from pipeline.training.log import describe_best
 from pipeline.training.training_run import TrainingRun
 
 
@@ -42,7 +41,7 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
             ("train", FINAL, "of the trained network"),
-            ("validation", "val/", describe_best(training.best_epoch)),
+            ("validation", "val/", training.best),
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")

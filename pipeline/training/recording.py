@@ -6,11 +6,12 @@ The functions of `log` run where the run is recorded; these pass them what they 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
 from pipeline.tracking import OpenRun
+from pipeline.tracking.store.database import FINAL
 from pipeline.training.log import (
-    describe_best,
-    log_details,
+    log_model,
     log_result,
     ordered,
     tensor_statistics,
@@ -21,22 +22,31 @@ from pipeline.training.training_run import TrainingRun
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
     """Write a finished training run to a folder, and record its scores."""
     training.write(folder, run_id=run.run_id)
-    network = training.network
-    sizes = network.sizes.replace("->", "→")
     run.submit(
         log_result,
-        training.params,
-        training.metrics["val/accuracy"],
+        _describe(training),
         training.final_metrics,
-        network=f"{sizes} with {network.parameter_count:,} parameters",
-        best=describe_best(training.best_epoch),
         time=training.epochs[-1].time,
         sha256=training.sha256,
     )
 
 
-def record_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Record the program of a network, exported from its file; see `log_details`."""
+def _describe(training: TrainingRun) -> str:
+    """Return the text of the description of its run, in Markdown."""
+    network, settings = training.network, training.hyperparameters
+    accuracy, final = (training.metrics[f"{x}accuracy"] for x in ("val/", FINAL))
+    sizes = network.sizes.replace("->", "→")
+    return (
+        f"A network {sizes} with {network.parameter_count:,} parameters, trained on "
+        f"{training.dataset} for {counted(settings.epochs, 'epoch')}. It classifies "
+        f"**{final:.2%}** of the training images and "
+        f"**{accuracy:.2%}** of the validation images "
+        f"correctly (split={settings.split}; {training.best})."
+    )
+
+
+def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
+    """Export a network from its file, and record it as a model; see `log_model`."""
     statistics = [
         (e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs
     ]
@@ -49,7 +59,7 @@ def record_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
         run.submit(
-            log_details,
+            log_model,
             network,
             exported,
             statistics,

@@ -36,7 +36,7 @@ from pipeline.tracking.store.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary
-from pipeline.training.recording import record_details, record_result
+from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
@@ -75,14 +75,19 @@ def _reproduce(
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
-    # The same images can have another name here.
-    recorded = original.training.params | {"dataset": dataset.name}
+    settings = {
+        **dict(cfg),
+        **original.training.params,
+        "dataset": dataset.name,  # the same images can have another name here
+        "reproduce": run.run_id,
+        "run_name": cfg.run_name or f"{run.name} again",
+    }
     try:
-        cfg = validate(TrainConfig, dict(cfg) | recorded, choices=cfg.choices)
+        cfg = validate(TrainConfig, settings, choices=cfg.choices)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train(cfg, dataset, tracker, on_epoch, original)
+    training = _train(cfg, dataset, tracker, on_epoch, original.training.sha256)
     say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
@@ -94,15 +99,14 @@ def _train(
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
-    original: Original | None = None,
+    expected: str | None = None,
 ) -> TrainResult:
-    """Train a network and write the results; `original` is the run to reproduce."""
+    """Train a network and write the results; a reproduction has an `expected` hash."""
     hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
-    default_name = f"{original.run.name} again" if original else run_name(dict(cfg))
-    name = cfg.run_name or default_name
+    folder = results_dir("reproduce" if cfg.reproduce else TRAINING_FOLDER)
+    name = cfg.run_name or run_name(dict(cfg))
     network = state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_tracked:
@@ -111,11 +115,11 @@ def _train(
         open_checkpoint(
             store_dir(),
             fingerprint(hyperparameters, dataset.sha256),
-            _place(cfg, dataset, original),
+            _place(cfg),
             state,
             resume=cfg.resume,
         ) as checkpoint,
-        _start_run(cfg, dataset, checkpoint, name, tracker, original) as run,
+        _start_run(cfg, dataset, checkpoint, tracker, name) as run,
         delayed_interrupt() as interrupt,
     ):
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
@@ -126,7 +130,7 @@ def _train(
             if on_epoch:
                 on_epoch(deepcopy(epoch))  # the function may change its arrays
         training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
-        _write(training, folder, run, original)
+        _write(training, folder, run, expected)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
@@ -138,15 +142,13 @@ def _train(
     )
 
 
-def _place(
-    cfg: TrainConfig, dataset: Dataset, original: Original | None
-) -> dict[str, str | None]:
+def _place(cfg: TrainConfig) -> dict[str, str | None]:
     """Return where a training run is computed and recorded; resumed runs must match."""
     return {
         "processor": processor(),
-        "dataset": dataset.name,
+        "dataset": cfg.dataset,
         "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
-        "reproduces": original.run.run_id if original else None,
+        "reproduces": cfg.reproduce,
     }
 
 
@@ -155,44 +157,35 @@ def _start_run(
     cfg: TrainConfig,
     dataset: Dataset,
     checkpoint: Checkpoint,
-    name: str,
     tracker: Tracker[OpenRun],
-    original: Original | None,
+    name: str,
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new one; record its inputs."""
-    hyperparameters, store = cfg.hyperparameters(), store_dir()
-    tags = training_tags(hyperparameters, dataset.sha256)
+    tags = training_tags(cfg.hyperparameters(), dataset.sha256)
     tags[CHECKPOINT_TAG] = checkpoint.id
-    if original:
-        tags[REPRODUCES_TAG] = original.run.run_id
+    if cfg.reproduce:
+        tags[REPRODUCES_TAG] = cfg.reproduce
     wanted = [checkpoint.id] if cfg.is_tracked else []
-    killed = next(iter(tagged_runs(store, CHECKPOINT_TAG, wanted)), None)
+    killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=name,
-        params=params_of(dataset.name, hyperparameters),
+        params=params_of(dict(cfg)),
         tags=cfg.choices | tags,
         resume=killed.run_id if killed else None,
     ) as run:
-        run.submit(
-            log_inputs,
-            dataset.path,
-            dataset.sha256,
-            as_yaml(cfg),
-            code_hashes(),
-            plots=True,
-        )
+        data, code = (dataset.path, dataset.sha256), code_hashes()
+        run.submit(log_inputs, data, as_yaml(cfg), code, plots=True)
         for epoch in checkpoint.epochs:  # the last one may not be logged
             run.submit(log_epoch, epoch, cfg.epochs)
         if last := checkpoint.epochs[-1].number:
-            label = (killed or run).label
-            where = f" in experiment {experiment_of(cfg.experiment_name)}"
-            text = f"resuming {label} after epoch {last} of {cfg.epochs}"
-            say(wrap(text + (where if cfg.is_tracked else "")))
+            label, experiment = (killed or run).label, _place(cfg)["experiment"]
+            where = f" in experiment {experiment}" if experiment else ""
+            say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         yield run
 
 
 def _write(
-    training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
+    training: TrainingRun, folder: Path, run: OpenRun, expected: str | None
 ) -> None:
     """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
@@ -200,7 +193,7 @@ def _write(
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
         if run.run_id is not None:
-            record_details(run, training, temporary / MODEL_FILE)
-        if original:
-            run.submit(log_comparison, training.sha256 == original.training.sha256)
+            record_model(run, training, temporary / MODEL_FILE)
+        if expected:
+            run.submit(log_comparison, training.sha256 == expected)
         run.wait()

@@ -44,7 +44,8 @@ class TrainingRun:
     data_sha256: str  # the hash of the file of the data set
     hyperparameters: Hyperparameters
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
-    train_score: Mapping[str, float]  # see `measure`
+    # The result of `measure`, with names such as with_final_weights/train_loss.
+    final_metrics: Mapping[str, float]
     min_margin: float  # see `smallest_margin`
     host: str
     processor: str
@@ -59,13 +60,13 @@ class TrainingRun:
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
         network = network_from(epochs[-1].tensors)
-        train_score, min_margin = measure(network, split.train)
+        score, min_margin = measure(network, split.train)
         return cls(
             dataset=dataset.name,
             data_sha256=dataset.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
-            train_score=train_score,
+            final_metrics={f"{FINAL}{name}": value for name, value in score.items()},
             min_margin=min_margin,
             host=platform.node(),
             processor=processor(),
@@ -83,40 +84,28 @@ class TrainingRun:
         metadata = trained.metadata
         run_file = trained.run_file
         states = _rows(trained.history or {})
-        rows = _rows(trained.curves)
-        final = {
-            name.removeprefix(FINAL): value
-            for name, value in trained.metrics.items()
-            if name.startswith(FINAL)
-        }
+        scores = trained.metrics.items()
+        final = {name: value for name, value in scores if name.startswith(FINAL)}
         if (
             run_file is None
             or not len(states) == len(run_file.times) == trained.epochs + 1
             or not trained.curves.keys() >= {*FIRST_METRICS}
-            or not final.keys() >= {"loss", "accuracy"}
+            or not final.keys() >= {f"{FINAL}loss", f"{FINAL}accuracy"}
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None
         ):
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
-        initial = Epoch(states[0], time=run_file.times[0])
-        others = [
-            Epoch(
-                states[number],
-                number=number,
-                metrics=rows[number - 1],
-                seconds=run_file.seconds[number - 1],
-                time=run_file.times[number],
-            )
-            for number in range(1, len(states))
-        ]
+        # Epoch 0 has neither metrics nor seconds.
+        metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
+        columns = states, range(len(states)), metrics, seconds, run_file.times
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[initial, *others],
-            train_score=final,
+            epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
+            final_metrics=final,
             min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
@@ -135,7 +124,8 @@ class TrainingRun:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        return storage.params_of(self.dataset, self.hyperparameters)
+        values = {"dataset": self.dataset, **dict(self.hyperparameters)}
+        return storage.params_of(values)
 
     @property
     def seconds(self) -> float:
@@ -143,19 +133,16 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def best_epoch(self) -> Epoch:
-        """The epoch with the highest validation accuracy; the first of several."""
-        return max(self.epochs[1:], key=lambda epoch: epoch.metrics["val/accuracy"])
-
-    @property
-    def final_metrics(self) -> dict[str, float]:
-        """`train_score`, with the names of the metrics in MLflow."""
-        return {f"{FINAL}{name}": value for name, value in self.train_score.items()}
+    def best(self) -> str:
+        """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
+        accuracies = {e.number: e.metrics["val/accuracy"] for e in self.epochs[1:]}
+        first = max(accuracies, key=accuracies.__getitem__)  # of equal ones
+        return f"best: {accuracies[first]:.2%} after epoch {first}"
 
     @property
     def metrics(self) -> dict[str, float]:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
-        return ordered(self.epochs[-1].metrics) | self.final_metrics
+        return ordered(self.epochs[-1].metrics) | dict(self.final_metrics)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -195,7 +182,7 @@ class TrainResult(TrainingRun):
         return short_repr(
             self,
             val_accuracy=self.metrics["val/accuracy"],
-            train_accuracy=self.train_score["accuracy"],
+            train_accuracy=self.metrics[f"{FINAL}accuracy"],
             run_id=self.run_id,
             folder=self.folder,
         )

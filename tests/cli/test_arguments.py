@@ -11,7 +11,7 @@ from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.datasets import REGISTRY
-from pipeline.sweeps.jobs import combine
+from pipeline.sweeps.jobs import combine, folder_name
 
 
 def read(*arguments, stage="train"):
@@ -255,7 +255,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     swept = jobs("-m", "hidden=5,10", "dataset=mnist,my set")
     values = [(job.values["hidden"], job.values["dataset"]) for job in swept]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
-    folders = [job.folder_name for job in swept]
+    folders = [folder_name(job.swept) for job in swept]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
 

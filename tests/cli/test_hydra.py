@@ -175,11 +175,21 @@ def test_help_with_a_folder_of_settings_does_not_import_hydra(conf):
 
 def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     team = ["-m", "team=small,large", "server=http://x"]
-    assert names(*team) == ["hidden=10 seed=1", "hidden=100 seed=1"]
+    assert names(*team) == [
+        "team=small hidden=10 seed=1",
+        "team=large hidden=100 seed=1",
+    ]
     nested = ["-m", "team=small,sub/deep", "server=http://x"]
-    assert names(*nested) == ["hidden=10 seed=1", "hidden=11 seed=1"]
+    assert names(*nested) == [
+        "team=small hidden=10 seed=1",
+        "team=sub/deep hidden=11 seed=1",
+    ]
     assert len(names(*team, "seed=1,2,3")) == 6
-    assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
+    # The teams are equal in all settings.
+    assert names(*team, "hidden=5,6") == [
+        "team=small,large hidden=5 seed=1",
+        "team=small,large hidden=6 seed=1",
+    ]
     assert "server must have one value in a sweep" in problem(*team[:2])
 
 
@@ -187,8 +197,8 @@ def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, experiment: null]"})
     assert values("team=null", "experiment=null", "+other=null")["hidden"] == 20
     assert names("-m", "team=small,null", "server=null") == [
-        "hidden=10 seed=1",
-        "hidden=20 seed=1",
+        "team=small hidden=10 seed=1",
+        "team=null hidden=20 seed=1",
     ]
     assert names("-m", "experiment=glob(*s,exclude=h*)") == names(
         "experiment=learning_rates"
@@ -246,6 +256,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     with project.captured():
         trained = train(team="small", **settings)
         swept = sweep(team=["small", "wide", None], **settings)
+        equal = sweep(team=["small", "empty"], hidden=10, **settings)
         settings = {"reproduce": trained.run_id, "server": None, "quiet": True}
         reproduced = train(team="empty", **settings)
     tags = project.client.get_run(trained.run_id).data.tags
@@ -253,17 +264,19 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     assert tags["host"] == platform.node()
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
-    assert parent.tags["team"] == "small,wide" and parent.tags["kind"] == "sweep"
+    assert parent.tags["team"] == "small,wide,null" and parent.tags["kind"] == "sweep"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]
     assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
         ("small", "10"),
         ("wide", "100"),
-        (None, "20"),
+        ("null", "20"),
     ]
     assert all(child.data.tags["kind"] == "training" for child in children)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
-    assert rows == [("small", 10), ("wide", 100), (None, 20)]
+    assert rows == [("small", 10), ("wide", 100), ("null", 20)]
     assert "kind" not in swept.rows()[0]  # the same choice in each training run
+    (row,) = project.read(equal.folder / "sweep.csv")
+    assert (row["team"], row["trained"]) == ("small,empty", "1")
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
@@ -300,8 +313,8 @@ def test_a_saved_sweep_can_vary_a_group(conf):
     sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {team: 'small,wide'}}}"
     conf({"conf/experiment/x.yaml": f"# @package _global_\nserver: null\n{sweep}"})
     assert names("experiment=x", "server=null", "epochs=3") == [
-        "hidden=10 seed=1 epochs=3",
-        "hidden=100 seed=1 epochs=3",
+        "team=small hidden=10 seed=1 epochs=3",
+        "team=wide hidden=100 seed=1 epochs=3",
     ]
     sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {+other: 'seed', ++lr: '1,2'}}}"
     conf({"conf/experiment/x.yaml": f"# @package _global_\n{sweep}"})

@@ -4,7 +4,7 @@ import heapq
 
 import pytest
 
-from pipeline.cli import defaults
+from pipeline.cli import TrainConfig, defaults, validate
 from pipeline.datasets import DataFile
 from pipeline.sweeps.estimate import TimeLeft
 from pipeline.sweeps.jobs import Job, Outcome
@@ -44,8 +44,12 @@ def jobs_of(data, **keys):
     settings = [{}]
     for key, values in keys.items():
         settings = [{**each, key: value} for each in settings for value in values]
-    jobs = [Job(defaults() | each, [*keys]) for each in settings]
-    return [job.with_data(data) for job in jobs]
+    jobs = []
+    for each in settings:
+        values = defaults() | each
+        config = validate(TrainConfig, values)
+        jobs.append(Job(values, {}, config, varied=[*keys]).with_data(data))
+    return jobs
 
 
 def sizes(job):

@@ -2,23 +2,42 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import UserError
-from pipeline.cli import TrainConfig, defaults, sweep_from_python
+from pipeline.cli import TrainConfig, defaults, sweep_from_python, validate
 from pipeline.datasets import DataFile
-from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
+from pipeline.sweeps.configurations import (
+    Configuration,
+    best_trade_offs,
+    group_by_configuration,
+)
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import Job, Outcome, combine, prepare_data, sweep_name
+from pipeline.sweeps.jobs import (
+    Job,
+    Outcome,
+    combine,
+    folder_name,
+    prepare_data,
+    sweep_name,
+)
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import describe, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
 
 
-def outcome(accuracy, error="", **keys):
-    job = Job(defaults() | keys, [*keys])
+def valid_job(**keys):
+    """Return a job, without problems, of a sweep that varies these keys."""
+    values = defaults() | keys
+    return Job(values, {}, validate(TrainConfig, values), varied=[*keys])
+
+
+def outcome(accuracy, error="", choices=None, **keys):
+    groups = [*(choices or {})]
+    job = Job(defaults() | keys, choices or {}, varied=[*keys], groups=groups)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
@@ -74,7 +93,7 @@ def test_a_result_has_the_order_of_the_values_not_of_the_ends():
     plan = Plan(each.job for each in outcomes)
     for each in reversed(outcomes):
         plan.add(each)
-    assert plan.ordered_outcomes == outcomes
+    assert plan.outcomes == outcomes
 
 
 def test_only_several_seeds_have_a_mean():
@@ -83,6 +102,18 @@ def test_only_several_seeds_have_a_mean():
     assert summarize(group_by_configuration([one, other])) == (
         "all seeds: validation accuracy 85.00% ± 7.07"
     )
+
+
+def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
+    teams = [outcome(0.9, choices={"team": name}, seed=1) for name in ("a", "b,c")]
+    teams.append(outcome(0.8, choices={"team": "d"}, seed=2))
+    assert sweep_name([each.job for each in teams]) == "team=a,b,c,d seed=1,2"
+    rows = [
+        (row["team"], row["trained"])
+        for row in map(Configuration.row, group_by_configuration(teams))
+    ]
+    assert rows == [("a", 1), ("b,c", 1), ("d", 1)]
+    assert teams[1].job.name == "team=b,c hidden=20 seed=1"
 
 
 def test_configurations_with_different_validation_images_have_no_best():
@@ -118,7 +149,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
 def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job(defaults() | keys, [*keys]) for keys in swept]
+    jobs = [outcome(0.9, **keys).job for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
@@ -127,13 +158,18 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     empty_project, idx_folder, swept
 ):
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
-    values = [defaults() | {"dataset": str(folder)} for folder in (idx_folder, copy)]
     project = empty_project("names", store=False)
-    jobs = [Job(each, [swept]) for each in values]
+    jobs = [valid_job(dataset=str(folder)) for folder in (idx_folder, copy)]
+    jobs = [replace(job, varied=[swept]) for job in jobs]
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
     assert job.data.path.stem == job.config.dataset
-    for name in (job.name, job.folder_name, sweep_name([job]), *job.tags.values()):
+    for name in (
+        job.name,
+        folder_name(job.swept),
+        sweep_name([job]),
+        *job.tags.values(),
+    ):
         assert "/" not in name
     assert " dataset=my_digits-" in job.name
 
@@ -143,15 +179,16 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
         check_space(10**18, tmp_path / "sweeps")
     assert "\n" not in str(refused.value)
     data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
-    job = outcome(0.9, hidden=5).job.with_data(data)
+    job = valid_job(hidden=5).with_data(data)
     assert recorded_bytes([job]) > BEST_BYTES
     assert recorded_bytes([]) == 0
 
 
-def test_an_invalid_job_has_values_but_no_configuration():
+def test_an_invalid_job_has_values_but_no_configuration(tmp_path):
     command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
     invalid, valid = combine(command)
     assert len(invalid.problems) == 1 and invalid.swept == {"hidden": 0}
     assert not valid.problems and valid.swept == {"hidden": 5}
-    assert not hasattr(invalid, "config")
-    assert valid.values["run_name"] is None  # it names the sweep
+    assert not invalid.config
+    data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
+    assert valid.with_data(data).config.run_name is None  # it names the sweep

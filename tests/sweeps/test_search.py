@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from pipeline import ConfigError
-from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
+from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python, validate
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.search import Search
@@ -20,8 +20,12 @@ SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=T
 
 def jobs_with(*seeds):
     data, keys = DataFile(Path("mnist.safetensors"), "0" * 64), ["hidden", "seed", "lr"]
-    values = [defaults() | {"run_name": None, "seed": seed} for seed in seeds]
-    return [Job(each, keys).with_data(data) for each in values]
+    jobs = []
+    for seed in seeds:
+        values = defaults() | {"seed": seed}
+        config = validate(TrainConfig, values)
+        jobs.append(Job(values, {}, config, varied=keys).with_data(data))
+    return jobs
 
 
 def open_search(trials, recorded=()):
