@@ -4,7 +4,7 @@ It is computed from the outcomes alone; `configurations.py` groups and ranks the
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +44,27 @@ class Report:
             end = time.monotonic()
             self._next_update = end + max(UPDATE_SECONDS, (end - start) / MAX_SHARE)
 
-    def write(self, *, links: str = "") -> None:
-        """Write the table and the plot, and record them; see `describe`."""
+    def write(self, links: Mapping[str, str] | None = None) -> None:
+        """Write the table and the plot, and record them with a description.
+
+        `links` are links to other pages for the description.
+        """
         configurations = group_by_configuration(self._plan.outcomes)
         write_files(self.folder, configurations, title=self._title)
-        self._run.log_files("sweep", written_files(self.folder))
-        self._run.describe(describe(configurations, links=links), {})
+        written = written_files(self.folder)
+        self._run.log_files("sweep", written)
+        files_links = {
+            path.name: self._run.link(path.name, f"artifacts/sweep/{path.name}")
+            for path in written
+        }
+        self._run.describe(describe(configurations), {**(links or {}), **files_links})
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         best = group_by_configuration(self._plan.outcomes)[0]
         varied = self._plan.jobs[0].varied
         swept = sorted(varied, key=lambda key: key == "seed")  # the seed is last
-        self.write(links=self._run.compare_children(swept))
+        self.write(self._run.compare_children(swept))
         if best.trained and comparable(best.keys):
             metrics = {"sweep/best_val_accuracy": best.accuracy}
             self._run.log_metrics(metrics, step=0)

@@ -19,7 +19,7 @@ from pipeline.sweeps.configurations import (
 )
 from pipeline.sweeps.jobs import Outcome
 
-MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
+MAX_DESCRIPTION = 7300  # characters; with its links, MLflow accepts 8,000
 MAX_ROWS = 20  # in the table in the terminal
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
@@ -66,18 +66,13 @@ def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     return [configurations[rank] for rank in sorted(ranks)]
 
 
-def describe(configurations: Sequence[Configuration], *, links: str = "") -> str:
+def describe(configurations: Sequence[Configuration]) -> str:
     """Describe a sweep in Markdown, with the first rows of its table that fit.
 
-    Args:
-        configurations: All configurations, in the order of the table.
-        links: Links to MLflow's pages of the child runs.
+    The configurations are in the order of the table.
     """
     # MLflow shows five lines, and the others on a click.
-    first = [summarize(configurations)]
-    if links:
-        first.append(f"All training runs, best first: {links}")
-    location = "The plot and the table are under Artifacts, in `sweep/`."
+    summary = summarize(configurations)
     gap = "&emsp;| "  # MLflow shows no space between columns
     columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])  # more never fit
     lines = [
@@ -85,13 +80,13 @@ def describe(configurations: Sequence[Configuration], *, links: str = "") -> str
         for row in [columns, *rows]
     ]
     lines.insert(1, "|" + " ---: |" * len(columns))
-    size = MAX_DESCRIPTION - sum(map(len, [*first, location])) - 50
+    size = MAX_DESCRIPTION - len(summary) - 50
     ends = itertools.accumulate(len(line) + 1 for line in lines)
     shown = [line for line, end in zip(lines, ends, strict=True) if end <= size]
-    parts = [*first, "\n".join(shown)]
+    parts = [summary, "\n".join(shown)]
     if more := len(configurations) - (len(shown) - 2):
-        parts.append(f"and {more:,} more in `sweep/sweep.csv`.")
-    return "\n\n".join([*parts, location])
+        parts.append(f"and {more:,} more in `sweep.csv`.")
+    return "\n\n".join(parts)
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:

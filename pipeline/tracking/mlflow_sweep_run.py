@@ -80,11 +80,14 @@ class MlflowSweepRun(MlflowRun, SweepRun):
             if child.status not in (Status.FINISHED, Status.FAILED):
                 self._client.delete_run(child.run_id)
 
-    def compare_children(self, params: Sequence[str]) -> str:
+    def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         tag = pages.children_tag(self.run_id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
         table, chart = (
             pages.children_page(self._experiment_id, self.run_id, mode=mode)
             for mode in ("TABLE", "CHART")
         )
-        return f"[list]({table}), [charts]({chart})"
+        return {
+            "children": f"[training runs, best first]({table})",
+            "charts": f"[charts]({chart})",
+        }

@@ -32,8 +32,8 @@ class NullRun(SweepRun):
     def reopen_child(self, run_id: str) -> Run:
         return self
 
-    def compare_children(self, params: object) -> str:
-        return ""
+    def compare_children(self, params: object) -> dict[str, str]:
+        return {}
 
 
 class NullTracker(LocalTracker):

@@ -38,8 +38,8 @@ class SweepRun(Run):
         """Delete the incomplete children; failed ones remain."""
 
     @abstractmethod
-    def compare_children(self, params: Sequence[str]) -> str:
-        """Return Markdown links to pages with the children, best first.
+    def compare_children(self, params: Sequence[str]) -> dict[str, str]:
+        """Return Markdown links to pages with the children, best first, by name.
 
         These are a list with columns for `params`, which are swept, and two charts. One
         plots the validation accuracy against the first of `params`; the other shows all

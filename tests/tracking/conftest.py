@@ -100,8 +100,7 @@ def record_sweep(start_run):
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
             with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
                 pass
-            links = sweep.compare_children(["hidden", "seed"])
-            sweep.describe(f"All training runs: {links}", {})
+            sweep.describe("A sweep.", sweep.compare_children(["hidden", "seed"]))
             raise ValueError("1 of 2 training runs failed")
 
     return record
