@@ -6,9 +6,9 @@ the default network classifies 95.9% correctly, with a loss of 0.147. A folder c
 contain images with a labels.csv, images in subfolders 0 to 9, images with the label in
 their name, or a pair of IDX files. The label is the first number in the name if it has
 one digit: 7_a.png and scan7.png have the label 7, and IMG_2026.png has none. Writes
-metrics.json, answers.csv, classes.csv, confusion.csv, calibration.csv, scores.png and
-mistakes.png (the most confident mistakes) to outputs/evaluate/, and records them in the
-MLflow run that trained the network. Takes about 4 s.
+metrics.json, predictions.csv, classes.csv, confusion.csv, calibration.csv, scores.png
+and mistakes.png (the most confident mistakes) to outputs/evaluate/, and records them in
+the MLflow run that trained the network. Takes about 4 s.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 is how much the accuracy may vary by chance; the loss in nats; and the confidence, which

@@ -85,7 +85,8 @@ def run(names):
                 files = sorted(outputs.glob(VALUES[name]))
                 results[name]["values"] = [scalars(path) for path in files]
             if name == "sets":
-                results[name]["sure"] = count_sure(outputs / "evaluate" / "answers.csv")
+                path = outputs / "evaluate" / "predictions.csv"
+                results[name]["sure"] = count_sure(path)
             if name == "other":
                 model = outputs / "train" / "model.safetensors"
                 shutil.copy(model, outputs / "other.safetensors")
@@ -101,7 +102,7 @@ def scalars(path):
 def count_sure(path):
     """Count the predictions and the errors on MNIST, of all and of the sure ones."""
     rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
-    errors = [row for row in rows if row["answer"] != row["label"]]
+    errors = [row for row in rows if row["predicted"] != row["label"]]
     sure = [row for row in rows if row["sure"] == "True"]
     sure_errors = [row for row in errors if row["sure"] == "True"]
     return [[len(rows), len(sure)], [len(errors), len(sure_errors)]]

@@ -117,8 +117,11 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     report, bits = exported.report, exported.integers.bits
     name, section = f"export/{bits}bit", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
-    metrics = {"accuracy": report.accuracy, "same_answers": report.same_answers}
-    run.log_metrics({f"{section}/{key}": v for key, v in metrics.items()}, step=0)
+    metrics = {
+        f"{section}/accuracy": report.accuracy,
+        f"{section}/same_predictions": report.same_predictions,
+    }
+    run.log_metrics(metrics, step=0)
     for check in exported.checks:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 

@@ -47,7 +47,7 @@ def _page_integers(exported: ExportedNetwork, test: LabeledImages) -> PageIntege
             scale_2=network.scale_2,
             table_bytes=measured.table_bytes,
             accuracy=measured.accuracy,
-            same_answers=measured.same_answers,
+            same_predictions=measured.same_predictions,
         ),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},

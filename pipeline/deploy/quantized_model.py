@@ -34,7 +34,7 @@ class ExportReport:
     test_images: int
     accuracy: float  # in integers
     float_accuracy: float  # of the trained network
-    same_answers: float  # fraction of test images that both predict equally
+    same_predictions: float  # fraction of test images that both predict equally
     table_bytes: int  # the size of the parameters in flash
     weights_sha256: str  # of the trained network
 
@@ -109,7 +109,7 @@ class QuantizedModel:
             test_images=len(labels),
             accuracy=accuracy(self.predictions, labels),
             float_accuracy=accuracy(self.float_predictions, labels),
-            same_answers=float((self.predictions == self.float_predictions).mean()),
+            same_predictions=float((self.predictions == self.float_predictions).mean()),
             table_bytes=self.integers.table_bytes,
             weights_sha256=self.trained.sha256,
         )

@@ -22,7 +22,7 @@ SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
 # The values of report.json that the table contains.
 COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
-    *("accuracy", "float_accuracy", "same_answers"),
+    *("accuracy", "float_accuracy", "same_predictions"),
 )
 MAX_ROWS = 40  # in the table in the terminal
 
@@ -79,7 +79,7 @@ def sizes_table(results: ExportsByJob) -> str:
     for each in sorted(results, key=lambda c: results[c].report.table_bytes):
         report = results[each].report
         keys = map(str, [*each.swept.values(), each.bits, report.finetune])
-        shares = report.accuracy, report.float_accuracy, report.same_answers
+        shares = report.accuracy, report.float_accuracy, report.same_predictions
         cells = (f"{share:.2%}" for share in shares)
         rows.append([*keys, *cells, f"{report.table_bytes:,}"])
     text = table([*first.swept, *columns], rows[:MAX_ROWS])

@@ -94,7 +94,7 @@ class Predictions:
         """Return the content of predictions.json: an entry for each image."""
         columns = {
             "file": self.source.files,
-            "digit": self.classes.tolist(),
+            "predicted": self.classes.tolist(),
             "probabilities": [
                 [round(p, 6) for p in row] for row in self.probabilities.tolist()
             ],

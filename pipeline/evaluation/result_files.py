@@ -19,7 +19,7 @@ from pipeline.plots.evaluation import evaluation_scores
 MAX_MISTAKES = 24  # images in the plot
 MAX_CAPTION = 16  # characters; more would overlap
 TABLES = {
-    "answers.csv": scores.per_image,
+    "predictions.csv": scores.per_image,
     "classes.csv": scores.per_class,
     "confusion.csv": scores.confusion,
     "calibration.csv": scores.calibration,

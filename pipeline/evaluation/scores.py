@@ -73,7 +73,7 @@ def per_image(predictions: Predictions) -> list[Row]:
     columns = {
         "file": predictions.source.files,
         "label": predictions.source.labels,
-        "answer": predictions.classes.tolist(),
+        "predicted": predictions.classes.tolist(),
         "confidence": [round(value, 4) for value in predictions.confidence.tolist()],
         "sure": predictions.sure,
     }
@@ -93,7 +93,7 @@ def per_class(predictions: Predictions) -> list[Row]:
         "precision": correct / np.maximum(predicted, 1),
         "recall": correct / np.maximum(n, 1),
         "f1": 2 * correct / np.maximum(predicted + n, 1),
-        "n": n,
+        "support": n,
     }
     return to_rows({name: column.tolist() for name, column in columns.items()})
 
@@ -101,8 +101,7 @@ def per_class(predictions: Predictions) -> list[Row]:
 def confusion(predictions: Predictions) -> list[Row]:
     """Return the confusion matrix: a row per label, a column per predicted class."""
     return [
-        {"label": label}
-        | {f"answer {predicted}": count for predicted, count in enumerate(counts)}
+        {"label": label, **{f"predicted {k}": count for k, count in enumerate(counts)}}
         for label, counts in enumerate(confusion_matrix(predictions).tolist())
     ]
 

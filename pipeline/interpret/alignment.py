@@ -19,9 +19,9 @@ from pipeline.interpret.measurements import accuracy
 
 @dataclass(frozen=True)
 class NeuronMatch:
-    """The partner in network B of a neuron of network A."""
+    """The match in network B of a neuron of network A."""
 
-    b: int  # the index of the partner, from 0
+    b: int  # the index of the neuron of B, from 0
     similarity: float  # a correlation or cosine; nan if one of them never varies
 
     @property
@@ -39,7 +39,7 @@ def match_neurons(
 
     A similarity of nan counts as 0, and `tie_breaker` decides between equally good
     matchings. If the networks differ in size, some neurons of the larger one have no
-    partner.
+    match.
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
@@ -108,12 +108,12 @@ class NetworkComparison:
     def differences(self) -> dict[str, tuple[float, float]]:
         """Return the largest and the mean absolute difference of each array.
 
-        The neurons of B are ordered by their partners by weights. Neurons without a
-        partner are omitted.
+        The neurons of B are ordered by their matches by weights. Neurons without a
+        match are omitted.
         """
-        partners = [match.b for match in self.by_weights.values()]
+        matched = [match.b for match in self.by_weights.values()]
         a = neuron_weights(self.a)[:, [*self.by_weights]]
-        b = neuron_weights(self.b)[:, partners]
+        b = neuron_weights(self.b)[:, matched]
         biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
         absolute = np.abs(a - b)
         arrays = {

@@ -25,7 +25,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
     """Return which neurons of two networks match, and how the networks differ."""
     by_activations, by_weights = comparison.by_activations, comparison.by_weights
     matched = sorted({*by_activations, *by_weights})
-    partners = [
+    matches = [
         [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
         for j in matched[:MAX_MATCHES]
     ]
@@ -38,7 +38,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
     return render(
         "comparison.txt",
         comparison=comparison,
-        partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
+        matches=table(columns, matches, left=[columns[0], columns[1], columns[3]]),
         more=max(0, len(matched) - MAX_MATCHES),
         constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
@@ -74,7 +74,7 @@ def write_comparison(
 
 
 def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
-    """Return the partners of each neuron of A; a cell is empty if it has none."""
+    """Return the matches of each neuron of A; a cell is empty if it has none."""
     rows = []
     for j in range(comparison.a.hidden):
         row: dict[str, Any] = {"neuron": neuron_name(1, j)}

@@ -189,7 +189,7 @@ def _show_weight(
     folder = results_dir("details/weight")
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-        write_csv(partial / "life.csv", rows)
+        write_csv(partial / "history.csv", rows)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     say(f"\nfiles  {displayed(folder)}")

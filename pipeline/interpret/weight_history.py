@@ -10,7 +10,7 @@ from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.pre_activation import rounded
 
-MAX_EPOCHS = 24  # in the table of a weight's history; life.csv contains all
+MAX_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
 
 
 def describe_history(
@@ -41,7 +41,7 @@ def describe_history(
         text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each;"
-            text += " life.csv contains all epochs."
+            text += " history.csv contains all epochs."
         lines.append(wrap(text, indent=0))
     return "\n".join(lines)
 

@@ -130,4 +130,4 @@ class Children:
         return child.run_id
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.key}
+        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}

@@ -202,7 +202,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
         are one, too.
 
     Raises:
-        UserError, OSError: If a data set is not available: the key of the sweep depends
+        UserError, OSError: If a data set is not available: the id of the sweep depends
             on its hash.
     """
     prepared: dict[str, DataFile] = {}
@@ -217,7 +217,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
     return _merge_equal(checked)
 
 
-def sweep_key(
+def sweep_id(
     jobs: Iterable[Job],
     intervals: Mapping[str, Interval],
     *,

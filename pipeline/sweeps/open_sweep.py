@@ -53,7 +53,7 @@ def record_sweep(
     tracker = new_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
-    sweep_tags = {KIND_TAG: Kind.SWEEP, SWEEP_TAG: recorded.key}
+    sweep_tags = {KIND_TAG: Kind.SWEEP, SWEEP_TAG: recorded.sweep_id}
     try:
         with tracker.start_run(
             name=name,

@@ -26,28 +26,28 @@ from pipeline.tracking.store.tags import (
 class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
-    key: str  # the `sweep_key`
+    sweep_id: str  # see `sweep_id` in jobs.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
     # The `training_results` of each child, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, store: Path, key: str) -> "RecordedSweep":
-        """Read the newest sweep with this `sweep_key`.
+    def read(cls, store: Path, sweep_id: str) -> "RecordedSweep":
+        """Read the newest sweep with this id.
 
         Children from any processor are included; their tags name the processor.
         """
-        runs = tagged_runs(store, SWEEP_TAG, [key])
+        runs = tagged_runs(store, SWEEP_TAG, [sweep_id])
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
-            return cls(key)
+            return cls(sweep_id)
         ended = [
             child
             for child in children(store, run.run_id)
             if child.status in (Status.FINISHED, Status.FAILED)
         ]
-        return cls(key, run, ended, training_results(store, ended))
+        return cls(sweep_id, run, ended, training_results(store, ended))
 
     @property
     def is_finished(self) -> bool:

@@ -1,7 +1,7 @@
 """The command train -m: many training runs under one parent run, with one report.
 
 After an interruption of any kind, the same command continues: the children of the run
-in MLflow are the record of what is trained. The files are in outputs/sweeps/<key>/.
+in MLflow are the record of what is trained. The files are in outputs/sweeps/<id>/.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from pipeline.sweeps.jobs import (
     ValidJob,
     combine,
     prepare_data,
-    sweep_key,
+    sweep_id,
     sweep_name,
 )
 from pipeline.sweeps.plan import Plan
@@ -65,12 +65,14 @@ def sweep(
         provenance.code_state()  # now, because the code may change later
     grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
-    key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
-    folder = own_folder() or store / "sweeps" / key
+    identifier = sweep_id(
+        grid, command.intervals, experiment=experiment, again=cfg.again
+    )
+    folder = own_folder() or store / "sweeps" / identifier
     waiting = "waiting for another process, which is running the same sweep"
-    lock = store / "sweeps" / f".{key}.lock"
+    lock = store / "sweeps" / f".{identifier}.lock"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
-        recorded = _read_recorded(cfg, key)
+        recorded = _read_recorded(cfg, identifier)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it got its name when it started
             name = recorded.run.name
@@ -116,13 +118,15 @@ def _show_finished(
     return SweepResult(plan.outcomes, folder, run.run_id, copied)
 
 
-def _read_recorded(cfg: SweepConfig, key: str) -> RecordedSweep:
+def _read_recorded(cfg: SweepConfig, identifier: str) -> RecordedSweep:
     """Return what earlier processes have recorded of this sweep.
 
     With again=true, a finished sweep is not continued.
     """
-    new = RecordedSweep(key)
-    recorded = RecordedSweep.read(store_dir(), key) if cfg.is_tracked else new
+    new = RecordedSweep(identifier)
+    recorded = new
+    if cfg.is_tracked:
+        recorded = RecordedSweep.read(store_dir(), identifier)
     return new if cfg.again and recorded.is_finished else recorded
 
 

@@ -88,7 +88,7 @@ def accuracies(exports):
                 mean(results, "accuracy"),
                 points(np.mean(gains)),
                 f"{points(min(gains))} to {points(max(gains))}",
-                mean(results, "same_answers"),
+                mean(results, "same_predictions"),
                 f"{results[0]['finetune']}",
             )
         )

@@ -63,7 +63,7 @@ def test_each_network_of_a_sweep_is_exported_with_each_bit_width(sweep, rows):
     for row in rows:
         folder = sweep.outputs / "export" / row["folder"]
         report = sweep.read(folder / "report.json")
-        for name in ("bits", "hidden", "table_bytes", "accuracy", "same_answers"):
+        for name in ("bits", "hidden", "table_bytes", "accuracy", "same_predictions"):
             assert str(report[name]) == row[name]
         assert (folder / "digits.c").exists()
 

@@ -120,7 +120,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert row[2:] == [
             f"{network.table_bytes:,}\u00a0B",
             f"{100 * model.report.accuracy:.2f}%",
-            f"{100 * model.report.same_answers:.2f}%",
+            f"{100 * model.report.same_predictions:.2f}%",
         ]
         correct = int((model.predictions == model.dataset.test.labels).sum())
         assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")

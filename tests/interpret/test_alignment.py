@@ -20,7 +20,7 @@ def permuted(network):
     return network_from(state)
 
 
-def partners(matches):
+def indices(matches):
     return {a: match.b for a, match in matches.items()}
 
 
@@ -30,7 +30,7 @@ compare = alignment.NetworkComparison.of
 def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     result = compare(trained.network, permuted(trained.network), mnist.test)
     for matches in (result.by_weights, result.by_activations):
-        assert partners(matches) == INVERSE
+        assert indices(matches) == INVERSE
         assert min(m.similarity for m in matches.values()) == pytest.approx(1)
     assert [*result.differences().values()] == [(0.0, 0.0)] * 4
     assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
@@ -38,8 +38,8 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     text = describe_comparison(result)
     assert f"the same network, with {moved} neurons in other positions" in text
     row = next(line for line in text.splitlines() if line.startswith("N11 "))
-    partner = f"N1{INVERSE[0] + 1}"
-    assert row.split() == ["N11", partner, "+1.000", partner, "+1.000"]
+    match = f"N1{INVERSE[0] + 1}"
+    assert row.split() == ["N11", match, "+1.000", match, "+1.000"]
 
 
 def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
@@ -47,7 +47,7 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     state["layer_1.bias"][[3, 7, 11]] = -1e6
     inactive = network_from(state)
     result = compare(inactive, permuted(inactive), mnist.test)
-    assert partners(result.by_activations) == INVERSE
+    assert indices(result.by_activations) == INVERSE
     unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
     assert unknown == [3, 7, 11]
     text = describe_comparison(result)
@@ -72,13 +72,13 @@ def test_pixels_whose_weights_never_changed_are_gray_for_each_network(trained, f
 
 def test_the_matching_is_optimal_and_not_greedy():
     similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
-    assert partners(alignment.match_neurons(similarity)) == {0: 1, 1: 0}
+    assert indices(alignment.match_neurons(similarity)) == {0: 1, 1: 0}
 
 
-def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
+def test_neurons_of_a_larger_network_have_no_match(trained, few, new_network):
     other = new_network(30, seed=2)
     result = compare(trained.network, other, few.val)
-    assert len({*partners(result.by_weights).values()}) == 20
+    assert len({*indices(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
     assert min(largest for largest, _ in result.differences().values()) > 0
     rest = "have no match; the other 20 are compared"

@@ -47,17 +47,17 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(
     assert re.search(r"my_digits: (18|19|20) of 20 images are classified", printed)
     classes, confusion, calibration, predictions = (
         table(workspace, f"{name}.csv")
-        for name in ("classes", "confusion", "calibration", "answers")
+        for name in ("classes", "confusion", "calibration", "predictions")
     )
     for name, rows in predictions.items():
         matrix = np.zeros((10, 10), int)  # rows: labels; columns: predictions
         for row in rows:
-            matrix[int(row["label"]), int(row["answer"])] += 1
+            matrix[int(row["label"]), int(row["predicted"])] += 1
         values, n, correct = results[name], counts[name], matrix.diagonal()
         assert len(rows) == n and values["accuracy"] == correct.sum() / n
         assert values["unsure"] == sum(row["sure"] == "False" for row in rows) / n
         columns = [
-            [int(row["n"]), float(row["precision"]), float(row["recall"])]
+            [int(row["support"]), float(row["precision"]), float(row["recall"])]
             for row in classes[name]
         ]
         images, precision, recall = np.array(columns).T
@@ -65,7 +65,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(
         rounded = {"rtol": 5e-4}  # to four significant digits
         np.testing.assert_allclose(precision * matrix.sum(axis=0), correct, **rounded)
         np.testing.assert_allclose(recall * images, correct, **rounded)
-        names = [f"answer {digit}" for digit in range(10)]
+        names = [f"predicted {digit}" for digit in range(10)]
         cells = [[int(row[name]) for name in names] for row in confusion[name]]
         np.testing.assert_array_equal(cells, matrix)
         assert sum(int(row["count"]) for row in calibration[name]) == n
@@ -142,7 +142,7 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     assert step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
-    names = {"metrics.json", "answers.csv", "scores.png", "mistakes.png"}
+    names = {"metrics.json", "predictions.csv", "scores.png", "mistakes.png"}
     assert recorded.artifacts(run, "evaluate") >= {f"evaluate/{name}" for name in names}
     digits = metrics["digits"]
     recorded.call("evaluate", sets=[str(digit_folder)])

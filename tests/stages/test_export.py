@@ -69,7 +69,7 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
     files = {f"export/2bit/{name}" for name in FILES}
     assert exported.artifacts(run, "export/2bit") == files
     report = exported.read("export/report.json")
-    for name in ("accuracy", "same_answers"):  # at step 0, MLflow draws a bar
+    for name in ("accuracy", "same_predictions"):  # at step 0, MLflow draws a bar
         assert exported.points(run, f"with_2bit_weights/{name}") == [(0, report[name])]
     assert run.data.tags["version.onnxruntime"]
     note = run.data.tags["mlflow.note.content"]

@@ -167,7 +167,7 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
     count = np.count_nonzero(mnist.train.images[:, 10, 20])
     assert f"is above 0 in {count:,} of 60,000 training images" in text
     history = load_file(workspace.trained("history.safetensors"))
-    rows = workspace.read("details/weight/life.csv")
+    rows = workspace.read("details/weight/history.csv")
     values = [float(row["value"]) for row in rows]
     assert values == history["layer_1.weight"][:, 5, 300].tolist()
 

@@ -23,7 +23,7 @@ def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
     seven = record["probabilities"][7]
     line = f"mnist test image 0: The network predicts 7 ({seven:.1%}). Correct. 0 "
     assert printed.startswith(line) and seven >= 0.98
-    assert record["digit"] == record["label"] == 7 and record["sure"]
+    assert record["predicted"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
     shutil.copytree(workspace.trained(""), tmp_path / "train")
     path = tmp_path / "train" / "model.safetensors"
@@ -35,7 +35,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     workspace, digit_folder
 ):
     records, printed = predict(workspace, digit_folder)
-    correct = sum(record["digit"] == record["label"] for record in records)
+    correct = sum(record["predicted"] == record["label"] for record in records)
     assert len(records) == printed.count("The network predicts") == 20 and correct >= 18
     assert f"{correct} of 20 images are classified correctly" in printed
     assert printed.count(" Correct.") == correct
@@ -57,7 +57,7 @@ def test_unreadable_images_are_named_and_the_others_are_classified(
         predict(workspace, tmp_path)
     assert len(str(error.value).splitlines()) == 3
     records = workspace.read("predict/predictions.json")
-    assert [record["digit"] for record in records] == [7, 7]
+    assert [record["predicted"] for record in records] == [7, 7]
     # The apostrophe keeps a spreadsheet from running the name as a formula.
     assert files_in_csv(workspace) == ["7.png", "'=1+1\n.png"]
 
@@ -113,7 +113,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     workspace.call("train", dataset=str(folder), **options)
     folder.rename(tmp_path / "moved")
     records, _ = predict(workspace, drawn)
-    assert {record["digit"] for record in records} - {0, 1}
+    assert {record["predicted"] for record in records} - {0, 1}
     (record,), _ = predict(workspace, 0)  # from the prepared file, as for these
     assert record["label"] in (0, 1)
     assert "1 image, the validation images" in workspace.call("evaluate")

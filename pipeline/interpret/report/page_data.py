@@ -47,7 +47,7 @@ class BitWidthData:
     scale_2: float  # the real number that a logit of 1 represents
     table_bytes: int  # the size of the parameters in flash
     accuracy: float  # in [0, 1]
-    same_answers: float  # fraction of predictions as in floating point
+    same_predictions: float  # fraction of predictions as in floating point
 
 
 @dataclass(frozen=True)
