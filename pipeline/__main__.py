@@ -9,7 +9,7 @@ STAGES = {
     "data": "download a data set, verify it and plot it",
     "train": "train a network or a sweep, and record it in MLflow",
     "evaluate": "measure how well a network classifies test sets",
-    "predict": "classify single images",
+    "predict": "classify images",
     "inspect": "explain the parameters of a trained network",
     "export": "export a network as C code and an ONNX file",
     "ui": "show the recorded runs in a browser, in MLflow's UI",

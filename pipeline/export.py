@@ -1,6 +1,6 @@
 """Export a trained network as C code for a microcontroller, and as an ONNX file.
 
-Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and quantizes it to
 integers. bits= is the bit width of the weights of layer 1; layer 2 always has 8 bits.
 With fewer than 8 bits, the network is first trained for ten more epochs with rounded
 weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these

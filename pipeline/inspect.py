@@ -1,8 +1,8 @@
 """Explain a trained network, down to every parameter.
 
 By default, inspect analyzes the network in outputs/train/ (or the network of run=<id>
-or model=<file>) with its data. It prints a tutorial: how many parameters there are and
-why, how y = m·x + c leads to the whole network, which weights are frozen (training
+or model=<file>) on its data set. It prints a tutorial: how many parameters there are
+and why, how y = m·x + c leads to the whole network, which weights are frozen (training
 never changed them), and what each neuron responds to. It writes a summary, tables,
 plots and an interactive page, report.html, to outputs/inspect/ and to the network's
 MLflow run. This takes about 7 s.

@@ -1,4 +1,4 @@
-"""Classify single images, and say why a prediction is unsure.
+"""Classify images, and say why a prediction is unsure.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Image files can have any size and
@@ -37,7 +37,7 @@ def predict(
     quiet: bool = False,
     **settings: Unpack[PredictSettings],
 ) -> "PredictResult":
-    """Classify single images, like `python -m pipeline.predict`.
+    """Classify images, like `python -m pipeline.predict`.
 
     Args:
         folder: Where to write the files; by default, outputs/predict/. It must be

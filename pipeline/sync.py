@@ -39,7 +39,7 @@ def run_sync(cfg: SyncConfig) -> dict[str, str]:
     """Copy the missing runs, and print what was done with each."""
     if cfg.server is None:
         raise ConfigError(
-            "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
+            "no server is set: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
     from pipeline.tracking.copies.sync import sync
 

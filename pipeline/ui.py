@@ -1,7 +1,7 @@
 """Show the recorded runs in a browser, in MLflow's UI.
 
-Reads the tracking store in outputs/ and opens the list of the trained networks or, with
-run=<id>, the page of that run. By default, the list shows the experiment of the newest
+Reads the tracking store in outputs/ and opens the list of runs or, with run=<id>, the
+page of that run. By default, the list shows the experiment of the newest
 run; the environment variable MLFLOW_EXPERIMENT_NAME selects another one.
 
 The server uses port 5000 or, if another program uses that port, a free one. It is

@@ -79,10 +79,10 @@ def pytest_collection():
 
 
 def do_not_flush(connection, _):
-    """Let SQLite not wait for the disk after each write: no test cuts the power.
+    """Disable SQLite's sync to the disk after each write: no test cuts the power.
 
-    Waiting also takes more than half of the processor time of a commit. Processes that
-    tests start do wait, as those of users.
+    The sync also takes more than half of the processor time of a commit. Processes that
+    tests start do sync, as those of users.
     """
     with contextlib.suppress(sqlite3.Error):  # some tests damage the database
         connection.execute("PRAGMA synchronous = OFF")
@@ -598,7 +598,10 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def open_page(chromium, tmp_path_factory):
-    """Return a function that opens a report page from disk, offline, without errors."""
+    """Return a function that opens a page of `inspect` or `export`, offline.
+
+    The tests fail if a page has an error.
+    """
     errors = []
 
     def open_(html, *, width=1300, height=900):

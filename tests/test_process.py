@@ -143,4 +143,4 @@ def test_outputs_of_an_unknown_user_are_refused_in_one_message():
     command, environment = [sys.executable, "-c", code], os.environ | places
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "PIPELINE_OUTPUTS must have the name of a user" in done.stderr
+    assert "PIPELINE_OUTPUTS must have a user name or /" in done.stderr

@@ -48,7 +48,7 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: If it is not new or empty, or cannot be replaced or written.
     """
-    if not os.fspath(folder):  # it would be the working directory
+    if not os.fspath(folder):  # an empty path means the working directory
         raise ConfigError("folder must not be empty: give a path, or leave it out")
     path = Path(os.path.realpath(user_path(folder, key="folder")))
     parent = existing_folder(path.parent)

@@ -84,7 +84,7 @@ def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        rule = "must have the name of a user, or /, after ~"
+        rule = "must have a user name or / after ~"
         raise ConfigError(f"{key} {rule}, got {path}") from None
 
 

@@ -1,4 +1,4 @@
-"""Read IDX files, the format of MNIST, plain or gzipped.
+"""Reads IDX files, the format of MNIST, plain or gzipped.
 
 The sizes in a header are checked before memory is allocated for them.
 """

@@ -1,4 +1,4 @@
-"""Read the images of a data set from their source, and store them in one file.
+"""Reads the images of a data set from their source, and stores them in one file.
 
 A folder with IDX files is imported: from then on, its data set has a name. All commands
 load data sets by their names, through `load`, which verifies the file.

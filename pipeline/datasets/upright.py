@@ -1,4 +1,4 @@
-"""Straighten digits: shear each image so that its slant is the mean slant of MNIST.
+"""Straightens digits: shears each image so that its slant is the mean slant of MNIST.
 
 The slant is how far the digit's center moves to the right from one row to the next. It
 follows from the moments of the gray levels I about the center of mass:

@@ -111,5 +111,6 @@ def find_export(
     own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
     if own:
         return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
-    problem = damaged or f"{displayed(folder)} has no integers of this network"
+    missing = f"{displayed(folder)} does not contain the integers of this network"
+    problem = damaged or missing
     raise UserError(f"{problem}: run {command}")

@@ -1,4 +1,4 @@
-"""Converts a trained network to integers.
+"""Quantizes a trained network: converts it to integers.
 
 c/number_format.txt has the formulas, which use shifts but no divisions;
 `integer_network.py` computes them, and `bit_widths.py` rounds the weights of layer 1.

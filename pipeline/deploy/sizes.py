@@ -84,7 +84,7 @@ def sizes_table(results: ExportsByJob) -> str:
         rows.append([*keys, *cells, f"{report.table_bytes:,}"])
     text = table([*first.swept, *columns], rows[:MAX_ROWS])
     if (more := len(rows) - MAX_ROWS) > 0:
-        text += f"\nand {more:,} more in {SIZES_TABLE}"
+        text += f"\n... and {more:,} more in {SIZES_TABLE}"
     return text
 
 

@@ -40,7 +40,7 @@ def describe_result(result: Predictions) -> list[str]:
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:
         lines.append(
-            "this set has other classes than the network: a "
+            "the classes of this set differ from those of the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
     if without_ink := sum(reason in WITHOUT_INK for reason in result.reasons):

@@ -6,7 +6,8 @@ through these steps; `preprocess` calls those after the first:
 1. `reading` turns the file into gray levels.
 2. `sheet` removes what lies around the sheet of paper, in a photograph.
 3. `ink` separates ink from paper: the fraction of light that each pixel absorbs. Images
-   of more than 64 pixels count as photographs, in which light and noise vary.
+   with a side of more than 64 pixels count as photographs, in which light and noise
+   vary.
 4. `digit` finds the strokes of the digit. For a small digit in a large photograph,
    steps 3 and 4 are repeated with its surroundings, in more detail.
 5. `preprocessing` scales the strokes to a box of 20x20 pixels, adjusts their width, and

@@ -1,4 +1,4 @@
-"""Find the image files of a folder and their labels, without opening the images.
+"""Finds the image files of a folder and their labels, without opening the images.
 
 Labels come from a `labels.csv`, from folders named 0..9, or from file names.
 """

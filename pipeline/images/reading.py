@@ -73,8 +73,9 @@ def _check_file(path: Path, name: str) -> None:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise UserError(f"{name} is {kind if os.path.lexists(path) else 'missing'}")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UserError(f"{name} must have at most {MAX_FILE_BYTES:,} bytes")
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            rule = f"{name} must have at most {MAX_FILE_BYTES:,} bytes"
+            raise UserError(f"{rule}, got {size:,}")
         with path.open("rb") as stream:
             head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Find the trained network that a command uses, and the data it was trained with.
+"""Finds the trained network that a command uses, and the data it was trained with.
 
 `pipeline/model/trained_model.py` reads the files themselves.
 """

@@ -1,4 +1,4 @@
-"""The plots of stage export: rounded weights, and images whose prediction changes.
+"""The plots of the export stage: rounded weights, and images whose prediction changes.
 
 `rows` arranges their images.
 """

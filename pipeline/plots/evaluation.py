@@ -1,4 +1,4 @@
-"""The plots of stage evaluate: confusion matrix and reliability diagram."""
+"""The plots of the evaluate stage: confusion matrix and reliability diagram."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The plots of stage inspect: what neurons respond to, and which pixels are used.
+"""The plots of the inspect stage: what neurons respond to, and which pixels are used.
 
 `rows.image_rows` draws images of single neurons.
 """

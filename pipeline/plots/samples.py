@@ -1,4 +1,4 @@
-"""The plots of stage data: the mean images of the classes, and samples."""
+"""The plots of the data stage: the mean images of the classes, and samples."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The image of the weights of layer 1 after an epoch, as stage train records it.
+"""The image of the weights of layer 1 after an epoch, as the train stage records it.
 
 It is drawn with NumPy and Pillow in 10 ms. Matplotlib would take longer than an epoch.
 """

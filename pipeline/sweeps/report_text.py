@@ -33,7 +33,7 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     columns, rows = _cells(select_rows(configurations))
     say(f"\n{table(columns, rows, left=[''])}")
     if hidden := len(configurations) - len(rows):
-        say(f"and {hidden:,} more in sweep.csv")
+        say(f"... and {hidden:,} more in sweep.csv")
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
         say(wrap(f"{runs} were reused; again=true trains all again"))

@@ -94,13 +94,14 @@ class Search(Plan):
             repeated = 0 if jobs else repeated + 1
             yield from jobs
             if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
-                say(f"no new values after {len(self._suggestions):,} suggestions")
+                count = f"{len(self._suggestions):,} suggestions"
+                say(f"the search ended early: no new values after {count}")
                 self._trials = len(self._suggestions)
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; report finished suggestions to Optuna.
 
-        A suggestion with a failed job stays open: Optuna avoids its neighborhood. A
+        A suggestion with a failed job stays open: Optuna avoids similar values. A
         worker gets its next job before the result that it has sent is added, so that it
         does not wait.
         """

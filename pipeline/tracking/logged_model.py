@@ -35,7 +35,7 @@ def write_model(
         inputs=Schema([TensorSpec(dtype, (-1, SIDE, SIDE))]),
         outputs=Schema([TensorSpec(dtype, (-1, CLASSES))]),
     )
-    images = f"gray levels / 255 of images that are prepared as in {dataset}"
+    images = f"gray levels / 255 of images that are preprocessed as in {dataset}"
     model = Model(
         run_id=run_id,
         model_id=model_id,

@@ -1,4 +1,4 @@
-"""Records a finished training run, of the stage train or of a sweep.
+"""Records a finished training run, of the train stage or of a sweep.
 
 The functions of `log` run where the run is recorded; these pass them what they need.
 """

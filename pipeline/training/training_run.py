@@ -96,7 +96,7 @@ class TrainingRun:
             or metadata.min_margin is None
         ):
             folder = run.network_path.parent
-            raise UserError(f"{folder} does not contain a whole training run")
+            raise UserError(f"{folder} does not contain a complete training run")
         # Epoch 0 has neither metrics nor seconds.
         metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
         columns = states, range(len(states)), metrics, seconds, run_file.times
@@ -171,7 +171,7 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainResult(TrainingRun):
-    """What the stage train returns: a training run, and where it is recorded."""
+    """What the train stage returns: a training run, and where it is recorded."""
 
     folder: Path  # with the files; if it is recorded, in the store
     run_id: str | None  # the id of the MLflow run; None if it is not recorded

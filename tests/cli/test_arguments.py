@@ -67,7 +67,7 @@ INVALID = {
     "predict " + "how-are-you-" * 300: "is not of the form key=value; did you mean",
     "train --config-dir " + "x" * 300: "--config-dir must be an existing folder",
     "train --config-dir=": "--config-dir must be an existing folder, got ''",
-    "train --config-dir ~nosuchuser/x": "--config-dir must have the name of a user",
+    "train --config-dir ~nosuchuser/x": "--config-dir must have a user name or /",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",

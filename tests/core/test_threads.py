@@ -1,4 +1,4 @@
-"""PyTorch's settings belong to the process, so they are restored after a training."""
+"""A training run restores PyTorch's settings, because they belong to the process."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def settings():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("flushes", [False, True])
-def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes, dtype):
+def test_the_last_of_several_training_runs_restores_the_settings(flushes, dtype):
     before = torch.get_num_threads()
     torch.set_default_dtype(dtype)
     torch.set_num_threads(3)

@@ -148,7 +148,8 @@ def test_an_export_of_another_network_is_refused_with_a_remedy(
 ):
     other = exported.outputs / "other.safetensors"
     save_model(other, trained_on_few(seed=2).network, {})
-    message = r"export has no integers of this network: run python -m pipeline\.export"
+    message = "export does not contain the integers of this network: "
+    message += r"run python -m pipeline\.export"
     with pytest.raises(UserError, match=rf"{message} model={other}$"):
         exported.call("inspect", neuron="N11", integers=True, model=str(other))
     (exported.outputs / "export").rename(exported.outputs / "moved")

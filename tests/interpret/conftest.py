@@ -1,4 +1,4 @@
-"""Analyses of two networks, and the report page of one."""
+"""Analyses of two networks, and the interactive page of one."""
 
 from dataclasses import replace
 from functools import cache

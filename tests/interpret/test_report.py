@@ -1,4 +1,4 @@
-"""The report page, in a real Chromium with the network off."""
+"""The interactive page, in a real Chromium with the network off."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The stage export: its files, what it records, and what it refuses."""
+"""The export stage: its files, what it records, and what it refuses."""
 
 import os
 import re

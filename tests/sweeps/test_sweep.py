@@ -140,7 +140,7 @@ def models(sweep):
     return networks
 
 
-def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
+def test_a_repeated_sweep_continues_its_run_and_repeats_no_training_run(
     swept, runs, monkeypatch
 ):
     sweep, _, _ = swept
@@ -156,7 +156,7 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
     assert {run.info.run_id for run in children} == {run.info.run_id for run in runs[1]}
 
 
-def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
+def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
     single = (sweep.workspace.outputs / "train/model.safetensors").read_bytes()
     sweep.run("hidden=5", "seed=1,2")

@@ -15,13 +15,14 @@ void straighten(uint8_t image[784])
     const int64_t yy = (int64_t)mass * sum_yy - (int64_t)sum_y * sum_y;
     if (yy == 0) return; /* blank, or a single row */
     xy = xy > yy ? yy : xy < -yy ? -yy : xy; /* at most 45 degrees */
+    /* 113 / 1024: MNIST's mean slant */
     const int32_t shear = (int32_t)(1024 * (xy + yy) / yy) - 1024 + 113;
     const int32_t center = (int32_t)(16 * sum_y / mass);
     for (int16_t y = 0; y < 28; y++) {
         /* Where the row begins, in 1/16384 of a column; 32 columns keep it positive. */
         const int32_t start = 32 * 16384L + shear * (16 * y - center);
         const int16_t shift = (int16_t)(start / 16384 - 32);
-        const uint32_t right = (uint32_t)(start % 16384 / 64); /* of 256 */
+        const uint32_t right = (uint32_t)(start % 16384 / 64); /* share of the right pixel, of 256 */
         uint8_t row[28 + 1] = {0};
         for (int16_t x = 0; x < 28; x++) row[x] = image[28 * y + x];
         for (int16_t x = 0; x < 28; x++) {

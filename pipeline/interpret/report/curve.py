@@ -1,4 +1,4 @@
-"""The learning curve of the report page, as the numbers of two SVG plots.
+"""The learning curve of the interactive page, as the numbers of two SVG plots.
 
 The x axis starts at 0, epoch 0, and y grows downward; the page moves the cursor.
 """

@@ -1,4 +1,4 @@
-"""The report page: selects its data and fills the HTML template.
+"""The interactive page: selects its data and fills the HTML template.
 
 The HTML, CSS and JavaScript files next to this module define what the page displays.
 """
