@@ -141,7 +141,7 @@ def _parse_number(key: str, text: str, *, integer: bool) -> object:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         value, is_sweep = override.value(), override.is_sweep_override()
         if isinstance(value, RangeSweep):
-            value.shuffle = False  # it would list all numbers of the range
+            value.shuffle = False  # true lists all numbers of the range
         several = is_sweep and not isinstance(value, IntervalSweep)
         numbers = override.sweep_iterator() if several else iter([value])
         parsed = [*itertools.islice(numbers, MAX_VALUES + 1)]

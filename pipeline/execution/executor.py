@@ -131,7 +131,7 @@ class Executor(AbstractContextManager["Executor"]):
                     results.append(self._end(call, attempts))
                 self._fill(function, attempts)
             except BaseException:  # no other call can be started
-                yield from results  # they have arrived, and are not lost
+                yield from results  # results that have arrived are not lost
                 raise
             yield from self._valid(results)
         ended = self._ended(attempts.running, timeout=0.0)

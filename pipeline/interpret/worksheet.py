@@ -96,7 +96,7 @@ def sum_columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[st
 def _explain_names(p: PreActivation) -> str:
     """Say how the names of a weight in its sum and in the array are related."""
     location = p.main_weight
-    assert location.input is not None  # it is not a bias
+    assert location.input is not None  # not a bias
     weight, _ = p.term_names[location.input].split("·")
     return (
         f"{weight} is {location.name}, the weight of {p.input_names[location.input]}: "

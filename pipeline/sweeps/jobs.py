@@ -120,7 +120,7 @@ class Outcome:
     seconds: float = math.nan  # the time of all epochs; NaN if it failed
     run_id: str | None = None  # the id of its MLflow run, also if it failed
     network: Path | None = None  # its file; None if the job failed
-    reused: bool = False  # it was taken from an earlier run
+    reused: bool = False  # taken from an earlier run
     traceback: str = ""  # set for an error in the program
 
     def __repr__(self) -> str:

@@ -74,7 +74,7 @@ def sweep(
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, identifier)
         name = cfg.run_name or sweep_name(grid, command.intervals)
-        if recorded.run:  # it got its name when it started
+        if recorded.run:  # a sweep gets its name when it starts
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
         if not cfg.is_tracked:

@@ -142,7 +142,7 @@ class LocalTracker(Tracker[SweepRun]):
         """
         with self._mirror() as mirror:
             if mirror:
-                mirror.start()  # it imports MLflow meanwhile
+                mirror.start()  # meanwhile, its process imports MLflow
             run = self._reopen(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.run_id):
                 yield run

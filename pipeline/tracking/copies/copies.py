@@ -205,7 +205,7 @@ class Copies:
         """
         parent = run.data.tags.get(PARENT_TAG, "")
         is_new = parent and parent not in self._senders
-        if is_new and named_runs(self._source.store, parent):  # it was not deleted
+        if is_new and named_runs(self._source.store, parent):  # not deleted
             original = self._source.get_run(parent)
             self._sender(original, self._find(original) or self._create(original))
 

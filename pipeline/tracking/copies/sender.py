@@ -77,7 +77,7 @@ class Sender:
         server, info, content = self._server, original.info, _content(recorded)
         points = metric_points(self._source.store, info.run_id)
         if is_running(original):
-            if copy.info.status != Status.RUNNING:  # it was resumed
+            if copy.info.status != Status.RUNNING:  # the run was resumed
                 server.update_run(self.copy_id, status=Status.RUNNING)
             self._send(original, copy, tags, points)
             return True
@@ -104,7 +104,7 @@ class Sender:
     ) -> None:
         """Send the params, points, tags, data sets and files that are new."""
         server = self._server
-        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
+        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # resumed
             server.delete_tag(self.copy_id, ERROR_TAG)
         new_params = _changed(original.data.params, self._params)
         new_tags = _changed(tags, self._tags)
