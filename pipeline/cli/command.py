@@ -56,7 +56,7 @@ class Flags:
 
         It is None if there is no folder of this name.
         """
-        if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # a path could leave conf/
+        if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # no path out of the folders
             return None
         # Unlike the method of a path, `isdir` raises no error if the name is too long.
         paths = [each / group for each in self.folders if os.path.isdir(each / group)]
