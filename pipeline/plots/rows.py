@@ -80,7 +80,9 @@ def align(rows: Sequence[ImageRow]) -> list[ImageRow]:
     """Place images with the same caption below each other; a row can lack some."""
     known = [dict(each for each in row.images if each) for row in rows]
     captions: list[str] = []
-    for images in known:
+    # The longest row first, because shorter ones do not show the order of what they
+    # lack: a row with a and c, and one with b and c, say nothing about a and b.
+    for images in sorted(known, key=len, reverse=True):
         place = 0
         for caption in images:
             if caption not in captions:

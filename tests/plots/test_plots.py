@@ -108,6 +108,19 @@ def test_equal_captions_are_below_each_other():
     plots.image_rows(plots.align(rows), title="a title")
 
 
+def test_aligned_images_keep_the_order_of_the_longest_row():
+    image = np.zeros((28, 28), np.uint8)
+    steps = (["gray", "sheet", "ink"], ["gray", "crop", "ink"])
+    steps += (["gray", "sheet", "crop", "ink"],)
+    rows = [plots.ImageRow([(step, image) for step in each]) for each in steps]
+    aligned = [[each and each[0] for each in row.images] for row in plots.align(rows)]
+    assert aligned == [
+        ["gray", "sheet", None, "ink"],
+        ["gray", None, "crop", "ink"],
+        ["gray", "sheet", "crop", "ink"],
+    ]
+
+
 def test_bars_are_as_long_as_the_probabilities():
     def blue(probability):
         images = [("ink", np.zeros((28, 28), np.uint8))]
