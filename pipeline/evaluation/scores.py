@@ -41,7 +41,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "confidence": torch.from_numpy(predictions.confidence).mean().item(),
         "calibration_error": calibration_error(calibration(predictions)),
     }
-    if None not in predictions.reasons:
+    if predictions.is_judged:
         values["unsure"] = predictions.sure.count(False) / n
     return values
 

@@ -100,6 +100,17 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert ", but the image is blank" in summary(predictions, 2)
 
 
+def test_blank_images_are_not_judged_without_a_detector(new_network, tmp_path):
+    save_model(tmp_path / "model.safetensors", new_network(5), {})
+    trained = load_trained_model(tmp_path / "model.safetensors")
+    images = np.zeros((3, 28, 28), np.uint8)
+    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
+    prepared = PreparedImages(source, images, ["blank"] * 3, (), how="")
+    predictions = classify(prepared, trained)
+    assert predictions.sure == [False] * 3 and not predictions.is_judged
+    assert "unsure" not in scores.score(predictions)
+
+
 def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnist, few):
     blank = few.val.images[:60].copy()
     blank[:30] = 0  # the biases alone predict a class, which some labels are
