@@ -31,8 +31,8 @@ def test_the_wilson_interval_agrees_with_a_published_value():
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
-    is_correct = torch.tensor([True] * 6 + [False] * 2 + [True, False])
-    bins = scores.reliability(torch.tensor([0.9] * 8 + [0.5] * 2), is_correct)
+    is_correct = np.array([True] * 6 + [False] * 2 + [True, False])
+    bins = scores.reliability(np.array([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each["count"] for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert scores.calibration_error(bins) == pytest.approx(expected)
