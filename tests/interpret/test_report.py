@@ -324,8 +324,7 @@ def test_keyboard_selections_are_announced_and_keep_the_focus(page):
     term.press("Enter")
     announcement.filter(has_text=f"{name}, one of 15,910").wait_for()
     assert page.evaluate("document.activeElement.title") == name  # keeps the focus
-    page.evaluate("find('N28')")
-    page.locator("#incoming summary").click()
+    page.evaluate("find('N28'); document.getElementById('incoming').open = true")
     page.locator("#incoming-weights button").nth(4).press("Enter")
     assert page.evaluate("document.activeElement.title") == "layer_2[4,7]"
     page.locator("#neurons [role=switch]").first.press("Enter")
