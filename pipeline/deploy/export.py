@@ -17,7 +17,6 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
 from pipeline.model import (
     TrainedModel,
-    last_trained_model,
     load_training_data,
     select_trained_model,
 )
@@ -89,8 +88,8 @@ def _select_networks(
             trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, store=store_dir()
-    ) or last_trained_model(expected=params_of_dvc())
+        run=cfg.run, model=cfg.model, store=store_dir(), expected=params_of_dvc()
+    )
     trained.require_two_layers()
     return [({}, trained)], trained.run_id, trained.sha256
 
@@ -191,7 +190,7 @@ def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
         names = [neuron_name(1, j) for j in exported.inactive_neurons]
         if names:
             others = len(names) - MAX_INACTIVE
-            more = f" and {others:,} more" * (others > 0)
+            more = f" and {others:,} more" if others > 0 else ""
             listed = ", ".join(names[:MAX_INACTIVE]) + more
             rule = f"output 0 for every training image ({exported.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))

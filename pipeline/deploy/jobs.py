@@ -52,7 +52,7 @@ def list_jobs(
             swept,
             trained,
             bits,
-            Path(folder_name(swept), f"{bits}bit" * (len(bit_widths) > 1)),
+            Path(folder_name(swept), f"{bits}bit" if len(bit_widths) > 1 else ""),
         )
         for swept, trained in networks
         for bits in bit_widths
@@ -115,7 +115,7 @@ def _printed(results: Iterable[Result], tasks: Sequence[Task]) -> Iterator[Resul
         for result in results:
             ended += result.final
             bar.update(shown, completed=ended)
-            count = f"  ({ended:,} of {len(tasks):,})" * result.final
+            count = f"  ({ended:,} of {len(tasks):,})" if result.final else ""
             line = f"{result.task.key:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:

@@ -119,7 +119,8 @@ def plot(results: ExportsByJob) -> Image:
         )
         lines.setdefault(name, []).append(point)
     title = "Accuracy and size of exported networks"
-    title += f", hidden={min(sizes)}" * (len(sizes) == 1)
+    if len(sizes) == 1:
+        title += f", hidden={min(sizes)}"
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",

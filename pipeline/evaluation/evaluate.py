@@ -23,12 +23,7 @@ from pipeline.evaluation.scores import score
 from pipeline.evaluation.sentences import describe_result
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet
-from pipeline.model import (
-    TrainedModel,
-    last_trained_model,
-    load_training_data,
-    select_trained_model,
-)
+from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
@@ -56,8 +51,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store
-        ) or last_trained_model(expected=params_of_dvc())
+            run=cfg.run, model=cfg.model, store=store, expected=params_of_dvc()
+        )
     dataset = load_training_data(trained, folder=data_dir())
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
@@ -76,7 +71,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     say(f"\n{_summary(metrics)}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
-    if not trained.detector:
+    if not all(result.is_judged for result in results):
         reason = trained.missing_detector()
         say(wrap(f"{reason}, so unsure predictions are not counted") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")

@@ -23,7 +23,6 @@ from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.sentences import count_correct, summary
 from pipeline.model import (
     OodDetector,
-    last_trained_model,
     load_training_data,
     select_trained_model,
 )
@@ -49,10 +48,8 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
-        trained = (
-            select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
-            or last_trained_model()
-        )
+        store = store_dir()
+        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )

@@ -28,6 +28,7 @@ class Predictions:
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
+    is_judged: bool = False  # whether a detector did; if not, reasons can be unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -124,7 +125,8 @@ def classify(
     reasons: Sequence[Reason | None] = [each or None for each in prepared.findings]
     if trained.detector:
         reasons = trained.detector.reasons(images, logits, prepared.findings)
-    return Predictions(prepared, spec, logits, reasons)
+    is_judged = trained.detector is not None
+    return Predictions(prepared, spec, logits, reasons, is_judged=is_judged)
 
 
 def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

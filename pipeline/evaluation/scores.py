@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from pipeline.core import CLASSES, metrics
 from pipeline.evaluation.predictions import Predictions, to_rows
@@ -38,10 +37,10 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "accuracy": correct / n,
         "accuracy_low": low,
         "accuracy_high": high,
-        "confidence": torch.from_numpy(predictions.confidence).mean().item(),
+        "confidence": float(predictions.confidence.mean()),
         "calibration_error": calibration_error(calibration(predictions)),
     }
-    if None not in predictions.reasons:
+    if predictions.is_judged:
         values["unsure"] = predictions.sure.count(False) / n
     return values
 
@@ -108,12 +107,11 @@ def confusion(predictions: Predictions) -> list[Row]:
 
 def calibration(predictions: Predictions) -> list[Row]:
     """Compare the confidence of predictions with their accuracy; see `reliability`."""
-    confidence, is_correct = predictions.confidence, predictions.is_correct
-    return reliability(torch.from_numpy(confidence), torch.from_numpy(is_correct))
+    return reliability(predictions.confidence, predictions.is_correct)
 
 
 def reliability(
-    confidence: Float[Tensor, " n"], is_correct: Bool[Tensor, " n"]
+    confidence: Float[np.ndarray, " n"], is_correct: Bool[np.ndarray, " n"]
 ) -> list[Row]:
     """Compare confidence with accuracy in bins of equal width; empty bins are omitted.
 
@@ -124,13 +122,13 @@ def reliability(
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
     (2017), section 2.
     """
-    numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
-    bins = [numbers == number for number in numbers.unique()]  # ascending
+    numbers = np.ceil(confidence * CALIBRATION_BINS).clip(1, CALIBRATION_BINS)
+    bins = [numbers == number for number in np.unique(numbers)]  # ascending
     return [
         {
             "count": int(inside.sum()),
-            "confidence": confidence[inside].double().mean().item(),
-            "accuracy": is_correct[inside].double().mean().item(),
+            "confidence": float(confidence[inside].mean(dtype=np.float64)),
+            "accuracy": float(is_correct[inside].mean()),
         }
         for inside in bins
     ]

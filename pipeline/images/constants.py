@@ -3,6 +3,8 @@
 LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
 MNIST's strokes into account. `python tests/benchmarks/images.py` measures the accuracy
 with all of them on images of thirteen kinds, and the README shows the results.
+
+The comments say what a lower or a higher value does, as far as the code shows it.
 """
 
 import numpy as np
@@ -10,15 +12,26 @@ import numpy as np
 # Gray levels
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 # A color channel whose contrast is more than this many times that of the luminance
-# replaces it.
+# replaces it. Lower: noise in a channel can replace gray ink; higher: colored ink whose
+# luminance is that of the paper is lost.
 COLOR_CONTRAST = 1.5
-ONE_TONE = 32  # gray levels; opaque pixels with a smaller deviation are ink alone
+# Gray levels; opaque pixels with a smaller deviation are ink alone. Higher: an image
+# of pale ink on paper counts as ink alone.
+ONE_TONE = 32
 
 # Size
-MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
-SEARCH_SIDE = 400  # pixels to which an image is reduced to find the digit
-DETAIL_SIDE = 133  # of these pixels; the surroundings of a smaller digit are enlarged
-SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
+# Pixels; images up to this size are assumed to be evenly lit. Higher: shadows and noise
+# of small photographs count as ink.
+MIN_PHOTO_SIDE = 64
+# Pixels to which an image is reduced to find the digit. Lower: thin strokes vanish;
+# higher: more noise remains, and all steps take longer.
+SEARCH_SIDE = 400
+# Of these pixels; the surroundings of a smaller digit are searched in more detail.
+# Lower: small digits are coarse; higher: larger digits are searched twice.
+DETAIL_SIDE = 133
+# Margin around a small digit, as a fraction of its side. Lower: there is too little
+# paper to compare with; higher: less detail, and other things are included.
+SURROUNDINGS = 0.5
 
 # Sheet. Heights of edges are natural logarithms of the ratio of the gray levels.
 SHEET_SIDE = 133  # pixels to which a photograph is reduced to find the sheet
@@ -26,6 +39,8 @@ SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes
 SHEET_WINDOW = 3  # the same pixels; rows on each side of an edge that are compared
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
+# For all of these limits, lower: shadows and strokes count as edges of the sheet;
+# higher: more edges are not found. Of MAX_SURROUND, it is the other way round.
 MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
 MIN_STEP = 0.3  # the table is at least this much darker than the paper
 MIN_EDGE = 0.4  # fraction of the side; an edge is at least as long
@@ -35,43 +50,72 @@ MIN_SHEET = 0.25  # fraction of the area of the image
 # Ink
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
 POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
-BLUR = 1  # pixels; standard deviation of the filter that removes noise
-WINDOW_PARTS = 3  # parts of a photograph's longer side; each is wider than a stroke
+# Pixels; standard deviation of the filter that removes noise. Lower: more noise;
+# higher: thin strokes are faint, and narrow gaps close.
+BLUR = 1
+# Parts of a photograph's longer side; each is wider than a stroke. Lower: shadows
+# remain; higher: bold strokes count as paper.
+WINDOW_PARTS = 3
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
 TREND_FITS = 5  # number of fits; each ignores the outliers of the one before
-TREND_RANGE = (-1.5, 2.5)  # standard deviations from the trend; the rest is not paper
+# Standard deviations from the trend; the rest is not paper. Wider: strokes and
+# reflections change the trend; narrower: few samples of the paper remain.
+TREND_RANGE = (-1.5, 2.5)
 MAD_TO_STD = 1.48  # median absolute deviation to standard deviation, if normal
 NOISE_DISTANCE = 3  # columns between two pixels whose difference is noise
 DIFFERENCE_TO_STD = 1.05  # median of these differences to the noise, if normal
-NOISE = 3  # standard deviations of the noise; paper hardly exceeds them
+# Standard deviations of the noise; paper hardly exceeds them. Lower: more specks;
+# higher: pencil is lost in noise.
+NOISE = 3
 LINES_SIDE = 200  # pixels to which an image is reduced to find the tilt of its lines
 TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 STROKE_QUANTILE = 0.97  # quantile of the ink; more is a stroke, not a line of the paper
 MIN_LINE_LENGTH = 0.5  # fraction of the longest line; shorter lines are not compared
 LINE_PARTS = 4  # parts of a row; a line of the paper is in all of them
-MIN_LINE_INK = 0.03  # a line from border to border has more ink than this
-MIN_LINES = 3  # lines from border to border with which paper is squared or ruled
+# A line from border to border has more ink than this. Lower: noise counts as lines;
+# higher: pale squares remain.
+MIN_LINE_INK = 0.03
+# Lines from border to border with which paper is squared or ruled. Lower: a wide stroke
+# can count as a line; higher: few lines remain.
+MIN_LINES = 3
 MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 
 # Digit
+# Of the limits of ink, lower: more specks, and blank paper shows a digit; higher: more
+# faint digits are not found.
 MIN_INK = 0.08  # pixels with less ink are paper
 FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
-FAINT_NOISE = 0.04  # ink; faint strokes do not differ from more noise
-FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
+# Ink; faint strokes do not differ from more noise. Lower: fewer faint digits are found;
+# higher: more noise counts as a digit.
+FAINT_NOISE = 0.04
+FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes
 INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum
+# Of the limits of area, lower: more specks; higher: parts of broken strokes are lost.
 MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
-NEAR = 0.25  # distance of near blobs, as a fraction of the largest blob's longer side
-GRAIN = 50  # the side of an image, divided by that of the smallest possible digit
-INSIDE = 5  # the same, for a digit inside of a photograph that has blobs at the border
-TOUCHING_INK = 0.1  # fraction of the most ink; with less, a digit touches no border
+# Distance of near blobs, as a fraction of the largest blob's longer side. Lower: small
+# parts of a digit are lost; higher: more specks.
+NEAR = 0.25
+# The side of an image, divided by that of the smallest possible digit. Lower: small
+# digits are not found; higher: grain of the paper counts as a digit.
+GRAIN = 50
+# The same, for a digit inside of a photograph that has blobs at the border. Lower: an
+# edge can count as the digit; higher: specks can replace a digit that is cut off.
+INSIDE = 5
+# Fraction of the most ink; with less, a digit touches no border. Higher: fewer digits
+# count as stretched.
+TOUCHING_INK = 0.1
 ENLARGED = 2  # factor before a digit is made narrower, so that it keeps its details
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
-EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
+# A stroke ends where its ink falls to this fraction of its median. Lower: bolder
+# strokes, and small holes close; higher: thinner strokes, which can break.
+EDGE = 0.5
 MAX_EDGE = 0.9  # fraction of the most ink; a stroke does not end above it
-STROKE_WIDTHS = (2.6, 3.3)  # pixels; strokes outside of this range are adjusted
+# Pixels; strokes outside of this range are adjusted. Wider: pens that are rare in MNIST
+# remain; narrower: ordinary strokes change.
+STROKE_WIDTHS = (2.6, 3.3)

@@ -121,8 +121,10 @@ def _search_photo(
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
     if levels.shape != photo.shape and is_small:
         around = crop_around(photo, strokes.digit)
-        steps["surroundings"] = reduce_to(around, constants.SEARCH_SIDE)
-        strokes = _search_levels(steps["surroundings"])
+        around = reduce_to(around, constants.SEARCH_SIDE)
+        # Reducing it less removes less noise, in which faint strokes can be lost.
+        if (detailed := _search_levels(around)).digit.any():
+            strokes, steps["surroundings"] = detailed, around
     return strokes, finding, steps
 
 

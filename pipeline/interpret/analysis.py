@@ -6,14 +6,12 @@ It only computes: `analysis_files` writes tables and plots, `tutorial` the text,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline.base.terminal import counted
 from pipeline.base.unsure import is_blank
-from pipeline.core import CLASSES, PIXELS
+from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
@@ -117,24 +115,6 @@ class ModelAnalysis:
             "always_active_neurons": (self.rates == 1).sum(),
         }
         return {name: int(count) for name, count in counts.items()}
-
-    @property
-    def arrays(self) -> list[dict[str, Any]]:
-        """The arrays of parameters: their shapes and sizes, and the reason for them."""
-        neurons = counted(self.hidden, "neuron")
-        reasons = {
-            "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
-            "layer_1 bias": "one for each neuron",
-            "layer_2 kernel": f"{neurons} x {CLASSES} {self.spec.plural}",
-            "layer_2 bias": f"one for each {self.spec.noun}",
-        }
-        layers = self.trained.network.layer_1, self.trained.network.layer_2
-        arrays = [array for layer in layers for array in layer.get_weights()]
-        return [
-            {"name": name, "keras_shape": array.shape, "torch_shape": array.T.shape}
-            | {"size": array.size, "why": why}
-            for (name, why), array in zip(reasons.items(), arrays, strict=True)
-        ]
 
     def extremes(self, neuron: int) -> tuple[list[int], list[int]]:
         """Return the test images with the highest, and with the lowest, sums."""

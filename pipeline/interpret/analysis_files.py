@@ -11,6 +11,7 @@ from pipeline import neuron_name, plots
 from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.tutorial import array_rows
 from pipeline.plots import ImageRow, diverging_colors
 
 
@@ -30,7 +31,7 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         "split": analysis.trained.split,
         "training_images": len(analysis.train),
         "accuracy": analysis.accuracy,
-        "arrays": analysis.arrays,
+        "arrays": array_rows(analysis),
     }
 
 

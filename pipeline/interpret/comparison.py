@@ -65,11 +65,12 @@ def write_comparison(
     scale = plots.weight_scale(np.hstack(kernels))
     images = comparison_images(comparison, frozen_pixels, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen_pixels)
+    gray = "frozen weights" if has_frozen else ""
     plots.image_grid(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=plots.weight_legend(scale, gray="frozen weights" * has_frozen),
+        legend=plots.weight_legend(scale, gray=gray),
     ).save(folder / "matches.png")
 
 

@@ -14,9 +14,9 @@ from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.interpret import ParameterLocation, PreActivation, report
+from pipeline.interpret.names import BIAS
 from pipeline.model import (
     TrainedModel,
-    last_trained_model,
     load_recorded_model,
     load_trained_model,
     load_training_data,
@@ -50,8 +50,12 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store_dir()
-        ) or last_trained_model(history=True, expected=params_of_dvc())
+            run=cfg.run,
+            model=cfg.model,
+            store=store_dir(),
+            history=True,
+            expected=params_of_dvc(),
+        )
         trained.require_two_layers()
     neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)
     if location:
@@ -183,7 +187,7 @@ def _show_weight(
         )
     values = location.values(history)
     say(interpret.describe_history(location, values))
-    if location.layer == 1 and location.input is not None:
+    if location.layer == 1 and location.input != BIAS:
         images = dataset.split(trained.split).train.images
         say(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")

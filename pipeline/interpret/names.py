@@ -9,6 +9,7 @@ sum of this neuron, where terms are counted from 1, the same weight is M301.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from pipeline import ConfigError, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
+BIAS: Final = "bias"  # in place of the input of a weight, as in display.js
 INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # numbers from 0 and from 1
 
 
@@ -92,13 +94,13 @@ class ParameterLocation:
     """Which parameter it is: the row and the column of Keras's array of a layer."""
 
     layer: int
-    input: int | None  # the pixel or neuron of a weight, from 0; None for a bias
+    input: int | Literal["bias"]  # the pixel or neuron of a weight, from 0; or BIAS
     neuron: int  # the neuron that adds it to its sum, from 0
 
     @property
     def name(self) -> str:
         """The name that `parse_parameter` reads."""
-        if self.input is None:
+        if self.input == BIAS:
             return f"layer_{self.layer}.bias[{self.neuron}]"
         return f"layer_{self.layer}[{self.input},{self.neuron}]"
 
@@ -110,7 +112,8 @@ class ParameterLocation:
         """
         layer = f"layer_{self.layer}"
         inputs, neurons = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
-        if self.neuron >= neurons or (self.input or 0) >= inputs:
+        row = 0 if self.input == BIAS else self.input
+        if self.neuron >= neurons or row >= inputs:
             raise ConfigError(
                 f"weight must be {layer}[0,0] to {layer}[{inputs - 1},{neurons - 1}] "
                 f"or {layer}.bias[0] to {layer}.bias[{neurons - 1}] in this network, "
@@ -120,7 +123,7 @@ class ParameterLocation:
     def describe(self) -> str:
         """Describe the parameter in words."""
         neuron = f"neuron {neuron_name(self.layer, self.neuron)}"
-        if self.input is None:
+        if self.input == BIAS:
             return f"the bias of {neuron}"
         source = f"neuron {neuron_name(1, self.input)}"
         if self.layer == 1:
@@ -132,7 +135,7 @@ class ParameterLocation:
         self, history: Mapping[str, Float[np.ndarray, "..."]]
     ) -> Float[np.ndarray, " epochs"]:
         """Return the value of the parameter before training and after each epoch."""
-        if self.input is None:
+        if self.input == BIAS:
             return np.asarray(history[f"layer_{self.layer}.bias"][:, self.neuron])
         weights = history[f"layer_{self.layer}.weight"]  # PyTorch: (epoch, to, from)
         return np.asarray(weights[:, self.neuron, self.input])
@@ -147,7 +150,7 @@ def parse_parameter(text: str) -> ParameterLocation:
     for form in PARAMETERS:
         if found := form.read(text):
             return ParameterLocation(
-                found["layer"], found.get("input"), found["neuron"]
+                found["layer"], found.get("input", BIAS), found["neuron"]
             )
     raise ConfigError(
         "weight must be a name such as layer_1[300,5] (pixel 300 to neuron N16), "

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from pipeline import neuron_name
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
+from pipeline.core import CLASSES, PIXELS
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.pre_activation import rounded
 from pipeline.interpret.templates import render
@@ -79,10 +80,28 @@ def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     }
 
 
+def array_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
+    """Return the shapes and the size of each array of parameters, and their reason."""
+    neurons, spec = counted(analysis.hidden, "neuron"), analysis.spec
+    reasons = {
+        "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
+        "layer_1 bias": "one for each neuron",
+        "layer_2 kernel": f"{neurons} x {CLASSES} {spec.plural}",
+        "layer_2 bias": f"one for each {spec.noun}",
+    }
+    network = analysis.trained.network
+    arrays = [*network.layer_1.get_weights(), *network.layer_2.get_weights()]
+    return [
+        {"name": name, "keras_shape": array.shape, "torch_shape": array.T.shape}
+        | {"size": array.size, "why": why}
+        for (name, why), array in zip(reasons.items(), arrays, strict=True)
+    ]
+
+
 def _arrays(analysis: ModelAnalysis) -> str:
     rows = [
         [f"{v:,}" if k == "size" else f"{v}" for k, v in array.items()]
-        for array in analysis.arrays
+        for array in array_rows(analysis)
     ]
     total = analysis.trained.network.parameter_count
     rows.append(["total", "", "", f"{total:,}", ""])

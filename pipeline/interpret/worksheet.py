@@ -21,6 +21,7 @@ from pipeline.interpret.integer_worksheet import (
     integer_logits,
     integer_steps,
 )
+from pipeline.interpret.names import BIAS
 from pipeline.interpret.pre_activation import PreActivation, rounded
 from pipeline.interpret.templates import render
 
@@ -96,7 +97,7 @@ def sum_columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[st
 def _explain_names(p: PreActivation) -> str:
     """Say how the names of a weight in its sum and in the array are related."""
     location = p.main_weight
-    assert location.input is not None  # not a bias
+    assert location.input != BIAS
     weight, _ = p.term_names[location.input].split("·")
     return (
         f"{weight} is {location.name}, the weight of {p.input_names[location.input]}: "

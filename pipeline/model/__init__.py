@@ -2,7 +2,6 @@
 
 from pipeline.model.ood import OodDetector
 from pipeline.model.selection import (
-    last_trained_model,
     load_recorded_model,
     load_training_data,
     select_trained_model,

@@ -16,48 +16,42 @@ from pipeline.tracking import find_training_run
 
 
 def select_trained_model(
-    *, run: str | None, model: str | None, store: Path
-) -> TrainedModel | None:
-    """Read the network that a command names; None if it names none.
+    *,
+    run: str | None,
+    model: str | None,
+    store: Path,
+    history: bool = False,
+    expected: Mapping[str, Any] | None = None,
+) -> TrainedModel:
+    """Read the network that a command names or, by default, the last trained one.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
         store: The folder of the store.
+        history: Whether the weight history and the learning curves of the last trained
+            network are needed.
+        expected: The params that this network must have, if they are recorded.
 
     Raises:
-        UserError: If the store does not contain the run, or a file is missing or
-            damaged.
+        UserError: If the store does not contain the run; if a file is missing or
+            damaged; or if the network has other params than expected.
     """
     if model:
         return load_trained_model(user_path(model, key="model"))
-    return load_recorded_model(run, store=store) if run is not None else None
-
-
-def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
-    """Read the network of a run; see `find_training_run`."""
-    return load_trained_model(find_training_run(run, store=store).network_path)
-
-
-def last_trained_model(
-    *, history: bool = False, expected: Mapping[str, Any] | None = None
-) -> TrainedModel:
-    """Read the network of the last training run.
-
-    Args:
-        history: Whether its weight history and learning curves are needed.
-        expected: The params that it must have, if they are recorded.
-
-    Raises:
-        UserError: If a file is missing or damaged; the message says what creates it.
-        UserError: If it has other params than expected.
-    """
+    if run is not None:
+        return load_recorded_model(run, store=store)
     last = outputs_dir() / TRAINING_FOLDER
     # Another training must not replace one of the files while they are read.
     with files.folder_lock(last):
         trained = load_trained_model(last / MODEL_FILE)
         _check_params(trained, expected or {})
         return trained.with_history_read() if history else trained
+
+
+def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
+    """Read the network of a run; see `find_training_run`."""
+    return load_trained_model(find_training_run(run, store=store).network_path)
 
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:

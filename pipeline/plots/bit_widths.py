@@ -70,7 +70,8 @@ def rounded_weights(
         ):
             colors = diverging_colors(values, scale=scale, gray=always_zero)
             rows.append(ImageRow([*zip(texts, colors, strict=True)], title))
-    first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
+    total = len(weights)
+    first = f" (first {count} of {total:,} neurons)" if count < total else ""
     return image_rows(
         rows,
         title=f"Weights of layer 1: floating point above {bit_width}{first}",
@@ -103,7 +104,7 @@ def changed_predictions(
     for kind, mask in kinds.items():
         indices = np.flatnonzero(changed & mask)
         shown = indices[: IMAGES_PER_ROW * MAX_ROWS]
-        some = f", the first {len(shown)} of them" * (len(shown) < len(indices))
+        some = f", the first {len(shown)} of them" if len(shown) < len(indices) else ""
         title = f"{kind}: {counted(len(indices), 'image')}{some}"
         for start in range(0, len(shown), IMAGES_PER_ROW):
             cells = [

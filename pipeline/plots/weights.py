@@ -58,7 +58,8 @@ def weight_images(
     draw.text((width - size // 2, size // 4), title, INK, font(size), anchor="ra")
     image.paste(grid, (0, round(HEADER * width)))
     y = round(HEADER * width) + grid.height + size
-    part = f", the first {len(drawn)} of {len(weights)}" * (len(weights) > len(drawn))
+    count, total = len(drawn), len(weights)
+    part = f", the first {count} of {total}" if count < total else ""
     caption = f"weights of layer 1, one image for each neuron{part}"
     draw.text((size // 2, y), caption, MUTED, font(round(0.75 * size)))
     y += 2 * size

@@ -1,12 +1,14 @@
 """Measures accuracy and out-of-distribution detection on images of many kinds.
 
-    python tests/benchmarks/images.py
+    python tests/benchmarks/images.py [--quick]
 
 Trains the network of the exercise with seeds 1 to 3, then prints tables; takes about
-three minutes. Each kind is drawn from MNIST's test digits, as a pen or a camera would
-show them, with a fixed seed; the preprocessing was not tuned to these images.
+three minutes. With --quick, there are one seed and fewer images. Each kind is drawn
+from MNIST's test digits, as a pen or a camera would show them, with a fixed seed; the
+preprocessing was not tuned to these images.
 """
 
+import argparse
 import io
 from pathlib import Path
 
@@ -28,7 +30,8 @@ from pipeline.model import OodDetector
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
-IMAGES_PER_KIND = 200  # images drawn of each kind
+IMAGES_PER_KIND, QUICK_PER_KIND = 200, 50  # images drawn of each kind
+QUICK_TEST_IMAGES = 1000
 
 
 def gray(values):
@@ -227,7 +230,7 @@ def unusual(rng, number=20):
     return [drawn(strokes, rng) for _, strokes in forms], [label for label, _ in forms]
 
 
-def sets(images, labels):
+def sets(images, labels, number):
     """Yield the name of each set of digits, its images and their labels."""
     rng = np.random.default_rng(1)
     yield "MNIST test", images, labels
@@ -235,14 +238,14 @@ def sets(images, labels):
     yield "stretched to 16x16", [stretched(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
-        redrawn = [gray_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
-        yield kind.__name__.replace("_", " "), redrawn, labels[:IMAGES_PER_KIND]
+        redrawn = [gray_levels(kind(digit, rng)) for digit in images[:number]]
+        yield kind.__name__.replace("_", " "), redrawn, labels[:number]
     yield "unusual forms", *unusual(rng)
 
 
-def noise(side):
+def noise(side, number=IMAGES_PER_KIND):
     """Gray, faint and black-and-white noise."""
-    rng, size = np.random.default_rng(3), (IMAGES_PER_KIND // 4, side, side)
+    rng, size = np.random.default_rng(3), (number // 4, side, side)
     images = [rng.normal(128, 60, size), rng.normal(30, 10, size)]
     images += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
     return np.concatenate(images).clip(0, 255).astype(np.uint8)
@@ -287,26 +290,34 @@ def train(split, seed):
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
     torch.set_num_threads(1)
     mnist = datasets.load("mnist", folder=DATA)
-    clothes = datasets.load("fashion_mnist", folder=DATA).test.images
-    models = [train(mnist.split("exercise"), seed) for seed in SEEDS]
-    outputs = [network.predict(mnist.test.images).numpy() for network, _ in models]
-    errors = [output.argmax(axis=1) != mnist.test.labels for output in outputs]
-    print("Percentages, means of three seeds; ood, unsure: of the correct predictions")
+    seeds, test, number = SEEDS, mnist.test, IMAGES_PER_KIND
+    if quick:
+        seeds, number = SEEDS[:1], QUICK_PER_KIND
+        test = test.pick(np.arange(QUICK_TEST_IMAGES))
+    clothes = datasets.load("fashion_mnist", folder=DATA).test.images[: len(test)]
+    models = [train(mnist.split("exercise"), seed) for seed in seeds]
+    outputs = [network.predict(test.images).numpy() for network, _ in models]
+    errors = [output.argmax(axis=1) != test.labels for output in outputs]
+    values = "Percentages of one seed" if quick else "Percentages, means of three seeds"
+    print(f"{values}; ood, unsure: of the correct predictions")
     row("", "images", "accuracy", "ood", "unsure", "blank", "several")
     accuracy = percent([~wrong for wrong in errors])
-    row("MNIST test, unprocessed", len(mnist.test), accuracy)
-    for name, images, labels in sets(mnist.test.images, mnist.test.labels):
+    row("MNIST test, unprocessed", len(test), accuracy)
+    for name, images, labels in sets(test.images, test.labels, number):
         findings, judged = judge(models, images)
         measured = zip(*(shares(each, labels) for each in judged), strict=True)
         blank = findings.count("blank") + findings.count("no ink")
         several = findings.count("several")
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
-    unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}
+    unprocessed = {"MNIST test": test.images, "Fashion-MNIST test": clothes}
     known = models[0][1].components  # of the data, so all networks have the same
-    for name, images in (unprocessed | {"noise": noise(28)}).items():
+    for name, images in (unprocessed | {"noise": noise(28, number)}).items():
         classes = [
             network.predict(images).numpy().argmax(axis=1) for network, _ in models
         ]
@@ -318,7 +329,9 @@ def main():
     pairs = zip(close, errors, strict=True)
     row("close: misclassified", percent([near[wrong].mean() for near, wrong in pairs]))
     print("\nPreprocessed; unsure for any reason")
-    without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
+    without_digits = {
+        f"noise {side}x{side}": noise(side, number) for side in (8, 28, 128, 300)
+    }
     for name, images in ({"clothes": clothes} | without_digits).items():
         _, judged = judge(models, images)
         unsure = percent([bool(reason) for each in judged for _, reason in each])

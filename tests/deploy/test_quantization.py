@@ -14,7 +14,7 @@ from pipeline import UserError
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core.network import snapshot
 from pipeline.deploy import BIT_WIDTHS, QuantizedModel
-from pipeline.deploy.bit_widths import CLIP_4_BITS, TERNARY_THRESHOLD, round_half_up
+from pipeline.deploy.bit_widths import round_half_up
 from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import fitting_shifts, quantize
@@ -27,17 +27,17 @@ def half_up(value):
 
 
 def one_neuron(weights, bits):
-    """Return the integers and the scale of a neuron, value by value."""
+    """Return the integers and the scale of a neuron, by the table in the README."""
     sizes = [abs(w) for w in weights]
     mean = math.fsum(sizes) / len(sizes)
     if bits == 2:
-        least = TERNARY_THRESHOLD * mean
+        least = 0.7 * mean
         large = [size for size in sizes if size > least]
         signs = [(w > 0) - (w < 0) if abs(w) > least else 0 for w in weights]
         return signs, math.fsum(large) / len(large)
     if bits > 2:
         n = 2 ** (bits - 1) - 1
-        scale = (max(sizes) if bits == 8 else CLIP_4_BITS * mean) / n
+        scale = (max(sizes) if bits == 8 else 3 * mean) / n
         return [max(-n, min(n, half_up(w / scale))) for w in weights], scale
     return [1 if w >= 0 else -1 for w in weights], mean
 

@@ -31,8 +31,8 @@ def test_the_wilson_interval_agrees_with_a_published_value():
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
-    is_correct = torch.tensor([True] * 6 + [False] * 2 + [True, False])
-    bins = scores.reliability(torch.tensor([0.9] * 8 + [0.5] * 2), is_correct)
+    is_correct = np.array([True] * 6 + [False] * 2 + [True, False])
+    bins = scores.reliability(np.array([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each["count"] for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert scores.calibration_error(bins) == pytest.approx(expected)
@@ -98,6 +98,17 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit"
     assert ", but the image is blank" in summary(predictions, 2)
+
+
+def test_blank_images_are_not_judged_without_a_detector(new_network, tmp_path):
+    save_model(tmp_path / "model.safetensors", new_network(5), {})
+    trained = load_trained_model(tmp_path / "model.safetensors")
+    images = np.zeros((3, 28, 28), np.uint8)
+    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
+    prepared = PreparedImages(source, images, ["blank"] * 3, (), how="")
+    predictions = classify(prepared, trained)
+    assert predictions.sure == [False] * 3 and not predictions.is_judged
+    assert "unsure" not in scores.score(predictions)
 
 
 def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnist, few):

@@ -167,6 +167,19 @@ def test_a_small_digit_in_a_noisy_photograph_is_found(mnist):
         assert similarity(prepared, expected) > 0.7
 
 
+def test_a_digit_that_is_lost_in_the_noise_of_its_surroundings_is_kept(mnist):
+    digit = mnist.test.images[42]
+    small = Image.fromarray(digit[BENCHMARK["bounding_box"](digit > 0)])
+    ink = np.zeros((1200, 1600))
+    small = np.asarray(small.resize((round(65 * small.width / small.height), 65))) / 255
+    ink[500:565, 700 : 700 + small.shape[1]] = small
+    noise = np.random.default_rng(0).normal(0, 20, ink.shape)
+    photo = (132 * (1 - 0.21 * ink) + noise).clip(0, 255).round().astype(np.uint8)
+    prepared, finding, steps = preprocess(photo)
+    assert finding != "no ink" and "surroundings" not in steps
+    assert similarity(prepared, preprocess(digit)[0]) > 0.5
+
+
 @pytest.mark.parametrize("shape", [(1, 500), (12, 400), (600, 3), (70, 66)])
 def test_ruled_strips_of_any_width_are_processed(shape):
     levels = np.full(shape, 220, np.uint8)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.evaluation import classify
 from pipeline.images import ImageSet, prepare
+from pipeline.interpret import report
 
 MARGIN = 1 / 16  # of the board, which the pen cannot reach
 
@@ -209,7 +210,12 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     assert page.inner_text("#prepared").startswith("The network sees")
 
 
-def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
+@pytest.mark.parametrize("has_detector", [True, False])
+def test_two_digits_side_by_side_are_not_one(
+    page, open_page, untrained, draw_on_page, has_detector
+):
+    if not has_detector:
+        page = open_page(report.render(untrained(3), name="without a detector"))
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
     both, prepared = draw(page, left + right)

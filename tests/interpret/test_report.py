@@ -1,7 +1,10 @@
 """The interactive page, in a real Chromium with the network off."""
 
+import dataclasses
 import re
 from dataclasses import replace
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,9 @@ import torch
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.interpret import pre_activations, report
-from pipeline.interpret.names import ParameterLocation
-from pipeline.interpret.report.page import select_data, select_epochs
+from pipeline.interpret.names import BIAS, ParameterLocation
+from pipeline.interpret.report.page import scripts, select_data, select_epochs
+from pipeline.interpret.report.page_data import PageData
 from pipeline.interpret.worksheet import softmax_worksheet, sum_columns
 from pipeline.model import Metadata
 
@@ -113,6 +117,26 @@ def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
     assert (halves[:, 0] == 65504).all() and np.abs(halves[:, 1:]).max() < 10
 
 
+def test_the_page_uses_each_field_of_its_data_and_no_others():
+    fields = {each.name for each in dataclasses.fields(PageData)}
+    code = "\n".join(scripts().values())
+    unpacked = re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code)
+    used = {*re.findall(r"\bmodel\.(\w+)", code), *re.findall(r"\w+", str(unpacked))}
+    assert {name for name in used if "_" in name} <= fields
+    folder = Path(report.__file__).parent
+    for template in folder.glob("*.html"):
+        used |= {*re.findall(r"\w+", template.read_text("utf-8"))}
+    assert fields <= used
+
+
+def test_the_scripts_of_the_page_import_one_another_without_a_cycle():
+    graph = {
+        name: re.findall(r'from "(\w+\.js)"', script)
+        for name, script in scripts().items()
+    }
+    assert {*TopologicalSorter(graph).static_order()} == {*graph}
+
+
 def test_epochs_are_evenly_spaced_from_the_first():
     assert select_epochs(21, capacity=99) == [*range(20)]  # without the final one
     assert select_epochs(101, capacity=99) == [*range(0, 100, 5)]
@@ -161,6 +185,13 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
     assert "NaN" not in page.inner_html("#page")  # without its data, in base64
     page.close()
+
+
+def test_small_numbers_have_all_significant_digits(page):
+    texts = page.evaluate(
+        "[3e-10, -5.96e-8, 1234.56, 0].map((value) => significant(value, 3))"
+    )
+    assert texts == ["0.0000000003", f"{MINUS}0.0000000596", "1,230", "0"]
 
 
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
@@ -254,10 +285,10 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
 
 
 def test_parameters_have_the_names_that_python_gives_them(page):
-    places = [(1, 300, 5), (2, 19, 9), (1, None, 19), (2, None, 0)]
+    places = [(1, 300, 5), (2, 19, 9), (1, BIAS, 19), (2, BIAS, 0)]
     names = page.evaluate(
         """(places) => places.map(([layer, input, neuron]) =>
-          parameterName(layer, input ?? "bias", neuron))""",
+          parameterName(layer, input, neuron))""",
         places,
     )
     assert names == [ParameterLocation(*place).name for place in places]
@@ -293,6 +324,9 @@ def test_keyboard_selections_are_announced_and_keep_the_focus(page):
     term.press("Enter")
     announcement.filter(has_text=f"{name}, one of 15,910").wait_for()
     assert page.evaluate("document.activeElement.title") == name  # keeps the focus
+    page.evaluate("find('N28'); document.getElementById('incoming').open = true")
+    page.locator("#incoming-weights button").nth(4).press("Enter")
+    assert page.evaluate("document.activeElement.title") == "layer_2[4,7]"
     page.locator("#neurons [role=switch]").first.press("Enter")
     announcement.filter(has_text="The network predicts 7").wait_for()
 
@@ -459,6 +493,16 @@ def test_the_training_is_played_until_the_slider_is_moved(page):
     page.locator("#play").click()
     page.locator("#epoch-text", has_text="After epoch 20").wait_for()
     page.locator("#play[aria-pressed=false]").wait_for()
+
+
+def test_without_a_detector_the_network_before_training_guesses(open_page, analysis):
+    trained = analysis.trained
+    metadata = trained.metadata.model_copy(update={"min_margin": None})
+    without = replace(trained, metadata=metadata)
+    page = open_page(report.render(replace(analysis, trained=without), name=NAME))
+    assert "cannot tell" in page.inner_text("#prediction")
+    page.locator("#epoch").fill("0")
+    assert "This is a guess" in page.inner_text("#prediction")
 
 
 def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mnist):

@@ -129,6 +129,27 @@ def test_the_softmax_step_is_about_the_selected_class_of_any_image(tour):
     tour.evaluate("useTestImage(0)")
 
 
+def test_only_the_step_about_training_lets_the_user_select_an_epoch(page):
+    page.locator("#epoch").fill("1")
+    page.locator("#play").click()
+    page.locator("#start-tour").click()
+    assert page.locator("#play").get_attribute("aria-pressed") == "false"
+    for step in range(8):
+        title = page.inner_text("#tour-title")
+        is_about_training = title.startswith("How the numbers were learned")
+        for control in ("#play", "#epoch"):
+            assert page.locator(control).is_enabled() == is_about_training, step
+        if is_about_training:
+            page.locator("#guess-show").click()
+            page.locator("#play").click()
+        else:
+            assert page.inner_text("#epoch-text").startswith("After epoch 20")
+        page.locator("#tour-next").click()
+    assert page.locator("#play").get_attribute("aria-pressed") == "false"
+    assert page.inner_text("#epoch-text").startswith("After epoch 20")
+    assert page.locator("#play").is_enabled() and page.locator("#epoch").is_enabled()
+
+
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")

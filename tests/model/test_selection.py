@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE
+from pipeline.base.paths import MODEL_FILE, store_dir
 from pipeline.core.network import Dense
-from pipeline.model import last_trained_model, load_trained_model
+from pipeline.model import load_trained_model, select_trained_model
 
 
 def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_project):
@@ -14,7 +14,9 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
     with project.captured():
-        trained = last_trained_model(history=True)
+        trained = select_trained_model(
+            run=None, model=None, store=store_dir(), history=True
+        )
     project.call("train", hidden=5, **keys)
     assert trained.history["layer_1.weight"].shape == (3, 8, 784)
     with project.captured():

@@ -72,7 +72,7 @@ export const plural = (count, noun) =>
   `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
-    .toLocaleString("en", { maximumFractionDigits: 9 });
+    .toLocaleString("en", { maximumSignificantDigits: digits });
 // Replace each {name} in a text by the value of this name.
 export const fillIn = (text, values) =>
   text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -83,12 +83,13 @@ export const signed = (value, text) =>
   element("span", { class: value < 0 ? "minus" : "plus" }, text);
 
 export const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
-// An input is the index of a pixel or a neuron, or "bias".
+// An input is the index of a pixel or a neuron, or BIAS.
+export const BIAS = "bias";
 export function inputName(layer, input) {
-  if (input === "bias") return input;
+  if (input === BIAS) return input;
   return layer === 1 ? `pixel ${input}` : neuronName(1, input);
 }
-export const parameterName = (layer, input, neuron) => (input === "bias"
+export const parameterName = (layer, input, neuron) => (input === BIAS
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
 
 export const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE];

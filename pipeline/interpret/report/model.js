@@ -1,7 +1,7 @@
 // The loaded model and the user's selection. Everything on the page follows from
 // `model` and `state`. After `build`, only `change` changes the state.
 
-import { PIXELS, readColors, signed } from "display.js";
+import { BIAS, PIXELS, readColors, signed } from "display.js";
 
 /**
  * What was loaded: the fields of `PageData` in page_data.py, and
@@ -41,7 +41,7 @@ export const state = {
   row: 0, // the place of the image in the gallery; null: it is a drawing
   networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
   layer: 1, neuron: 0, // the selected neuron
-  input: null, // the selected parameter: an input's number, or "bias"; null: none
+  input: null, // the selected parameter: an input's number, or BIAS; null: none
   isOpen: false, // whether the panel of the selected neuron is open
   off: new Set(), // the hidden neurons that are switched off
 };
@@ -94,7 +94,7 @@ export const select = (layer, neuron, input = null) =>
 
 // Whether training never changed a parameter.
 export function isFrozen(layer, input, neuron) {
-  const isBias = input === "bias";
+  const isBias = input === BIAS;
   const marks = model.tensors[`frozen.layer_${layer}.${isBias ? "bias" : "weight"}`];
   return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
 }

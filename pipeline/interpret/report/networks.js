@@ -3,7 +3,7 @@
 // numbers in words. Nothing here changes the page.
 //
 // All networks have this interface, so the rest of the page does not ask which one it
-// displays. A layer is 1 or 2, a neuron an index, an input an index or "bias".
+// displays. A layer is 1 or 2, a neuron an index, an input an index or BIAS.
 //
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
@@ -22,7 +22,7 @@
 //   storedPredictions(off)       its classes for test images, from `activations`
 
 import {
-  CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
+  BIAS, CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
   significant, sum,
 } from "display.js";
 
@@ -37,9 +37,9 @@ class TwoLayers {
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
 
-  // The weight from an input to a neuron; its bias if the input is "bias".
+  // The weight from an input to a neuron; its bias if the input is BIAS.
   parameter(layer, input, neuron) {
-    if (input === "bias") return this.biases[layer - 1][neuron];
+    if (input === BIAS) return this.biases[layer - 1][neuron];
     return this.weights[layer - 1][neuron * this.inputs(layer) + input];
   }
 
@@ -49,7 +49,7 @@ class TwoLayers {
     return Float64Array.from({ length: this.neurons(layer) }, (_, neuron) =>
       nonzero.reduce((total, input) =>
         total + this.parameter(layer, input, neuron) * values[input],
-      this.parameter(layer, "bias", neuron)));
+      this.parameter(layer, BIAS, neuron)));
   }
 
   // Classify an image of gray levels; the hidden neurons in `off` output 0.
@@ -214,8 +214,8 @@ export class IntegerNetwork extends TwoLayers {
   realParameter(layer, input, neuron) {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
-      return value * (input === "bias" ? this.sum_unit[neuron] : this.scale_1[neuron]);
-    return value * this.scale_2 / (input === "bias" ? 1 : this.output_unit[input]);
+      return value * (input === BIAS ? this.sum_unit[neuron] : this.scale_1[neuron]);
+    return value * this.scale_2 / (input === BIAS ? 1 : this.output_unit[input]);
   }
 }
 

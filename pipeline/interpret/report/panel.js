@@ -2,8 +2,9 @@
 // sum is computed, and the softmax. The search opens it by a name.
 
 import {
-  $, announce, bold, coordinates, element, inputName, MINUS, neuronName, number,
-  onEnter, parameterName, percent, plural, ranked, rounded, signed, sum, tableRow,
+  $, BIAS, announce, bold, coordinates, element, inputName, MINUS, neuronName,
+  number, onEnter, parameterName, percent, plural, ranked, rounded, signed, sum,
+  tableRow,
 } from "display.js";
 import {
   change, className, classTitle, isShort, model, network, quantity, select,
@@ -82,7 +83,7 @@ function termsOf(layer, neuron, values, count) {
     return { input, weight, value: values[input], product: weight * values[input] };
   });
   terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.input - b.input);
-  const bias = network().parameter(layer, "bias", neuron);
+  const bias = network().parameter(layer, BIAS, neuron);
   const total = terms.reduce((all, { product }) => all + product, bias);
   const listed = terms.slice(0, count);
   const rest = rounded(total) - rounded(bias) -
@@ -127,7 +128,7 @@ function showTerms({ listed, others, rest, bias, total }) {
     signedQuantity(term.product)]));
   if (others > 0 || rest) rows.push(line(
     others > 0 ? plural(others, `other ${input}`) : "rounding", signedQuantity(rest)));
-  rows.push(line(termButton("bias"), signedQuantity(bias)),
+  rows.push(line(termButton(BIAS), signedQuantity(bias)),
     line("sum", quantity(total), "total"));
   if (layer === 1) {
     const off = state.off.has(neuron) ? [["switched off", 0]] : [];
@@ -136,10 +137,16 @@ function showTerms({ listed, others, rest, bias, total }) {
   }
   const head = element("span", {}, input,
     layer === 1 ? element("span", { class: "aside" }, " (row, column)") : "");
-  const { input: focused } = document.activeElement.dataset;
-  $("terms").replaceChildren(
+  replaceKeepingFocus($("terms"),
     tableRow([head, "weight", "× input", "= product"], "", "th"), ...rows);
-  if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
+}
+
+// Replace the content of an element; the button of the same input keeps the focus.
+function replaceKeepingFocus(container, ...content) {
+  const { activeElement: focused } = document;
+  const input = container.contains(focused) && focused.dataset.input;
+  container.replaceChildren(...content);
+  if (input) container.querySelector(`[data-input="${input}"]`)?.focus();
 }
 
 function termButton(input) {
@@ -147,7 +154,7 @@ function termButton(input) {
   cell.append(element("button", { type: "button", "data-input": input,
     title: parameterName(layer, input, neuron),
     onclick: () => select(layer, neuron, input) }, inputName(layer, input)));
-  if (layer === 1 && input !== "bias")
+  if (layer === 1 && input !== BIAS)
     cell.append(element("span", { class: "aside" },
       `(${coordinates(input).join(", ")})`));
   return cell;
@@ -160,10 +167,11 @@ function showIncoming() {
   if (layer === 1) return;
   $("incoming").firstElementChild.textContent =
     `All ${plural(model.hidden, "weight")} into ${neuronName(2, label)}`;
-  $("incoming-weights").replaceChildren(...tiles.map((_, from) => element("button", {
-    type: "button", title: parameterName(2, from, label),
+  const buttons = tiles.map((_, from) => element("button", {
+    type: "button", title: parameterName(2, from, label), "data-input": from,
     onclick: () => select(2, label, from) },
-  neuronName(1, from), signedQuantity(network().parameter(2, from, label)))));
+  neuronName(1, from), signedQuantity(network().parameter(2, from, label))));
+  replaceKeepingFocus($("incoming-weights"), ...buttons);
 }
 
 function showSoftmax({ logits, realLogits, probabilities }) {
@@ -202,7 +210,7 @@ function locate(name) {
   if (label >= 0) return [2, label, null];
   const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
   if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
-  const lists = [[model.neuron_names, null], [model.parameter_names, "bias"]];
+  const lists = [[model.neuron_names, null], [model.parameter_names, BIAS]];
   for (const [forms, withoutInput] of lists) {
     for (const { pattern, groups, first } of forms) {
       const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);

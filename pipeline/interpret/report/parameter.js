@@ -2,9 +2,9 @@
 // parameter: what its name means, its value, and how it became what it is.
 
 import {
-  $, announce, PIXELS, SIDE, WHITE, colors, coordinates, element, gray, inputName,
-  integer, neuronName, number, parameterName, plural, positionOn, rowAndColumn,
-  significant, svg, tableRow,
+  $, BIAS, PIXELS, SIDE, WHITE, announce, colors, coordinates, element, gray,
+  inputName, integer, neuronName, number, parameterName, plural, positionOn,
+  rowAndColumn, significant, svg, tableRow,
 } from "display.js";
 import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor, weightLegend } from "neurons.js";
@@ -36,7 +36,7 @@ function listenTo(canvas) {
 }
 
 // The pixel whose weight is selected; null: none.
-const selectedPixel = () => (state.input === "bias" ? null : state.input);
+const selectedPixel = () => (state.input === BIAS ? null : state.input);
 
 function pixelText(pixel) {
   if (pixel === null) {
@@ -101,7 +101,7 @@ export const parameter = {
     if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && input !== "bias" ? model.tensors.nonzero[input] : 0;
+    const used = layer === 1 && input !== BIAS ? model.tensors.nonzero[input] : 0;
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const values = model.bit_widths.length ? overBitWidths : overEpochs;
@@ -193,15 +193,15 @@ const overBitWidths = {
 function addressDiagram(layer, input, neuron) {
   const index = (text, kind) => svg("tspan", { class: kind }, String(text));
   const source = inputName(layer, input);
-  const isPixel = layer === 1 && input !== "bias";
-  const name = input === "bias"
+  const isPixel = layer === 1 && input !== BIAS;
+  const name = input === BIAS
     ? [`layer_${layer}.bias[`, index(neuron, "to"), "]"]
     : [`layer_${layer}[`, index(input, "from"), ",", index(neuron, "to"), "]"];
   return svg("svg", { viewBox: "0 0 240 152", role: "img",
     "aria-label": `${source} to ${neuronName(layer, neuron)}: ` +
       parameterName(layer, input, neuron) },
   ...(isPixel ? pixelGrid(input) : circle(70, source)),
-  ...(input === "bias" || isPixel ? []
+  ...(input === BIAS || isPixel ? []
     : [svgText(70, 100, `neuron ${input + 1}`),
       svgText(70, 116, ["index ", index(input, "from")])]),
   svg("path", { d: `M${isPixel ? 136 : 96} 58H166m-7 -4l7 4l-7 4`, class: "arrow" }),

@@ -13,10 +13,10 @@ import {
 // Whether all pixels of an image are the same, as in pipeline/base/unsure.py.
 export const isBlank = (image) => image.every((level) => level === image[0]);
 
-// The reason why a prediction is unsure, as in pipeline/base/unsure.py; "" if it is sure.
-// `exact` is the output of the network that the detector belongs to.
+// The reason why a prediction is unsure, as in pipeline/base/unsure.py; "" if it is
+// sure, null if that is unknown. `exact` is the output of the detector's network.
 export function reasonOf({ image, finding }, exact, probabilities = exact) {
-  if (finding) return finding;
+  if (finding || !model.max_errors) return finding || null;
   if (isUnlike(image, ranked(exact)[0])) return "unlike";
   const [first, second] = ranked(probabilities);
   const margin = probabilities[first] - probabilities[second];
@@ -57,18 +57,17 @@ export function conclusion(probabilities) {
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  if (model.max_errors === null) return { text: `${next} The training images were ` +
-    "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
   const reason = reasonOf(state, exact, probabilities);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
-  if (isRandom && ["", "close"].includes(reason)) return { text:
+  if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   const images = first === expected ? model.images_of[first] : model.plural;
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== expected) return otherPrediction(next, expected, exact);
-  return { text: next };
+  return { text: reason === "" ? next : `${next} The training images were missing, ` +
+    "so this page cannot tell whether the prediction is sure." };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.

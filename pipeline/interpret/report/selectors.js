@@ -23,10 +23,17 @@ function play() {
   $("play").setAttribute("aria-pressed", "true");
 }
 
-export function stopPlaying() {
+function stopPlaying() {
   clearInterval(playing);
   playing = null;
-  $("play").setAttribute("aria-pressed", "false");
+  $("play")?.setAttribute("aria-pressed", "false");
+}
+
+// Let the user select an epoch, or stay at the selected one.
+export function allowEpochs(isAllowed) {
+  stopPlaying();
+  for (const id of ["play", "epoch"])
+    if ($(id)) $(id).disabled = !(isAllowed && model.hasHistory);
 }
 
 const epochs = {
@@ -102,6 +109,7 @@ export const curve = {
   build() {
     for (const plot of $("curves")?.children ?? []) plot.addEventListener("click",
       (event) => {
+        if ($("epoch").disabled) return;
         const { x, width } = plot.viewBox.baseVal;
         const [first] = plot.querySelector("polyline").points; // of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;

@@ -13,7 +13,7 @@ import {
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
 import { isDocked } from "panel.js";
-import { stopPlaying } from "selectors.js";
+import { allowEpochs } from "selectors.js";
 
 let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let leftAt = 0; // the step at which the tour continues
@@ -42,6 +42,7 @@ function leaveTour(focused) {
   $("start-tour").textContent = leftAt ? "Continue the tour" : "Start here";
   stepIndex = null;
   step.leave?.();
+  allowEpochs(true);
   document.body.classList.remove("touring");
   delete document.body.dataset.question;
   markTarget(null);
@@ -62,6 +63,7 @@ function goToStep(next) {
   if (stepIndex !== null) currentStep().leave?.();
   [stepIndex, feedback] = [next, null];
   $("guess-value").value = "";
+  allowEpochs(currentStep().id === "training");
   currentStep().enter?.();
   if (solved.has(currentStep())) currentStep().solved?.();
   const isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
@@ -274,10 +276,7 @@ const trainingStep = () => ({ id: "training",
   targets: () => [document.querySelector(".epochs")],
   scene: () => $("neurons"), // which show what changes
   solved: () => change({ networkIndex: 0 }),
-  leave: () => {
-    stopPlaying();
-    change({ networkIndex: model.last });
-  } });
+  leave: () => change({ networkIndex: model.last }) });
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {

@@ -145,7 +145,7 @@ def named_runs(
 
     `deleted` selects deleted runs, experiments="deleted" runs of deleted experiments.
     """
-    condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
+    condition = f"{NAMED} AND {'NOT ' if deleted else ''}{ACTIVE}"
     if experiments == "deleted":  # all of their runs are deleted, too
         condition = NAMED
     return _select(store, condition, *[text] * 4, experiments=experiments)
