@@ -200,13 +200,13 @@ def _show_weight(
 def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     """Print and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
-    frozen_pixels = [
-        None if history is None else interpret.frozen_weights(history).min(axis=1)
+    frozen = [
+        None if history is None else interpret.frozen_weights(history)
         for history in (a.history, b.history)
     ]
     folder = results_dir("details/against")
     with atomic_folder(folder) as partial:
-        interpret.write_comparison(comparison, frozen_pixels, partial)
+        interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.sha256:
         text += " B was trained on other data, or its data are not recorded."

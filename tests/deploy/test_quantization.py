@@ -42,6 +42,11 @@ def one_neuron(weights, bits):
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
+def test_a_weight_is_never_in_two_bytes():
+    with pytest.raises(AssertionError, match="a whole number of weights"):
+        replace(BIT_WIDTHS[4], bits=3)
+
+
 @ALL_BIT_WIDTHS
 def test_the_integers_follow_the_formulas(bits, quantized):
     model = quantized(bits, epochs=0)

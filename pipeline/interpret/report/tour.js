@@ -222,18 +222,35 @@ export function tourSteps() {
 }
 
 function lineStep(neuron, pixel, name) {
-  const two = (value) => rounded(value, 2);
   return { id: "line", targets: () => [$("images")],
     enter: () => select(1, neuron, pixel),
     values: () => {
-      const m = two(network().parameter(1, pixel, neuron));
-      const c = two(network().parameter(1, "bias", neuron));
-      const x = two(currentResult().pixels[pixel]);
-      return { name, index: String(neuron + 1), pixel: String(pixel),
-        where: rowAndColumn(pixel), m, x, c, y: m * x + c, product: m * x,
-        noInput: m + c, added: m + x + c, together: m * (x + c), subtracted: m * x - c,
-        sign: c < 0 ? MINUS : "+", size: Math.abs(c) };
+      const m = rounded(network().parameter(1, pixel, neuron), 2);
+      const c = rounded(network().parameter(1, "bias", neuron), 2);
+      const x = rounded(currentResult().pixels[pixel], 2);
+      return {
+        name,
+        index: String(neuron + 1),
+        pixel: String(pixel),
+        where: rowAndColumn(pixel),
+        m,
+        x,
+        c,
+        ...lineValues(m, x, c),
+        sign: c < 0 ? MINUS : "+",
+        size: Math.abs(c),
+      };
     } };
+}
+
+// m·x + c and typical mistakes, for numbers with two decimals. They are computed with
+// integers, as the tutorial of Python does: floats would round some halves down.
+export function lineValues(...numbers) {
+  const [m, x, c] = numbers.map((each) => Math.round(100 * each));
+  const exact = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),
+    added: 100 * (m + x + c), together: m * (x + c), subtracted: m * x - 100 * c };
+  return Object.fromEntries(Object.entries(exact).map(([name, value]) =>
+    [name, Math.sign(value) * Math.round(Math.abs(value) / 100) / 100]));
 }
 
 function layerStep() {
@@ -242,7 +259,7 @@ function layerStep() {
     values: () => {
       const { hiddenSums, hidden } = currentResult(), z = hiddenSums[lowest()];
       const active = hidden.filter((value) => value > 0).length;
-      return { lowest: neuronName(1, lowest()), z, size: -z, hasQuestion: z < 0,
+      return { lowest: neuronName(1, lowest()), z, size: -z, hasQuestion: rounded(z, 2) < 0,
         active: `${active} of ${plural(model.hidden, "neuron")} ` +
           `${active === 1 ? "is" : "are"}` };
     } };
