@@ -68,7 +68,7 @@ def add_integers(
         if in_floats.layer == 1:
             weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
-            values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
+            values = (network.shifts[k], network.half[k], shifted[k], outputs[k])
             shift = Shift(*map(int, values))
         else:
             weights, biases, inputs = network.weights_2, network.biases_2, outputs

@@ -28,7 +28,7 @@ SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
 MIN_STEP = 0.3  # the table is at least this much darker than the paper
-MIN_EDGE = 0.4  # fraction of the side; an edge is at least as long
+MIN_SHEET_EDGE = 0.4  # fraction of the side; an edge is at least as long
 MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than the paper
 MIN_SHEET = 0.25  # fraction of the area of the image
 
@@ -63,15 +63,17 @@ THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly chang
 INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum
 MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
-NEAR = 0.25  # distance of near blobs, as a fraction of the largest blob's longer side
-GRAIN = 50  # the side of an image, divided by that of the smallest possible digit
-INSIDE = 5  # the same, for a digit inside of a photograph that has blobs at the border
+MAX_GAP = 0.25  # to the largest blob, in its longer sides; others are far from it
+SIDE_TO_DIGIT = 50  # side of an image, divided by that of the smallest possible digit
+SIDE_TO_INNER_DIGIT = (
+    5  # the same, for a digit inside of a photograph that has blobs at the border
+)
 TOUCHING_INK = 0.1  # fraction of the most ink; with less, a digit touches no border
 ENLARGED = 2  # factor before a digit is made narrower, so that it keeps its details
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
-EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
-MAX_EDGE = 0.9  # fraction of the most ink; a stroke does not end above it
+STROKE_END = 0.5  # a stroke ends where its ink falls to this fraction of its median
+MAX_STROKE_END = 0.9  # fraction of the most ink; a stroke does not end above it
 STROKE_WIDTHS = (2.6, 3.3)  # pixels; strokes outside of this range are adjusted

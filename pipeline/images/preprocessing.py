@@ -71,7 +71,7 @@ def preprocess(
         finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
-    edge = constants.EDGE * float(np.median(strokes.ink[mask]))
+    edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
     centered = center_by_mass(downsample(adjusted))  # (28, 28)
@@ -163,7 +163,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
     most ink.
     """
     fine = scale_to_box(digit)
-    return fine > min(edge, constants.MAX_EDGE * float(fine.max()))
+    return fine > min(edge, constants.MAX_STROKE_END * float(fine.max()))
 
 
 def adjust_width(strokes: Mask) -> Bool[np.ndarray, "rows columns"]:

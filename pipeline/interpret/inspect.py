@@ -57,11 +57,7 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
     if location:
         location.check(hidden=trained.network.hidden)
     if cfg.arrays:
-        for name in ("layer_1", "layer_2"):
-            kernel, bias = getattr(trained.network, name).get_weights()
-            say(f"{name} kernel {kernel.shape}\n{kernel}\n")
-            say(f"{name} bias {bias.shape}\n{bias}\n")
-        say(f"all values  {displayed(trained.path)}")
+        _print_arrays(trained)
         return Inspection(said(), None)
     dataset = load_training_data(trained, folder=data_dir())
     if neurons:
@@ -76,6 +72,15 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
         own = lasting_dir("inspect", run.artifacts)
         return Inspection(said(), own, run.run_id, run.copied)
     return Inspection(said(), folder)
+
+
+def _print_arrays(trained: TrainedModel) -> None:
+    """Print the arrays as NumPy summarizes them."""
+    for name in ("layer_1", "layer_2"):
+        kernel, bias = getattr(trained.network, name).get_weights()
+        say(f"{name} kernel {kernel.shape}\n{kernel}\n")
+        say(f"{name} bias {bias.shape}\n{bias}\n")
+    say(f"all values  {displayed(trained.path)}")
 
 
 def _other_network(against: str) -> TrainedModel:

@@ -128,7 +128,7 @@ def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
     images = probe_images(network, generator=np.random.default_rng(1))
     sums = network.sums(images)
     assert np.abs(sums).max() == bounds["sum"]
-    rounded = np.maximum(sums, 0) + network.rounding
+    rounded = np.maximum(sums, 0) + network.half
     assert rounded.max() == bounds["sum before its shift"]
     # Neurons that are 255 where a class has a weight above 0, and 0 elsewhere.
     weights = network.weights_2

@@ -177,7 +177,7 @@ def test_the_responses_of_a_neuron_are_in_the_row_of_its_name():
     means, costs = np.zeros((20, 10)), np.zeros((20, 11))
     means[1, 8] = 5  # N12
     names = [f"N1{n}" for n in range(1, 21)]
-    plot = neuron_responses(means, costs, names, DIGITS, noun="digit")
+    plot = neuron_responses(means, costs, names, DIGITS, noun="digit", cost_decimals=1)
     rows, columns = np.nonzero((np.asarray(plot) == BLUE).all(axis=2))
     assert rows.mean() < plot.height / 4 and columns.mean() > plot.width / 4
 
