@@ -211,7 +211,7 @@ export function tourSteps() {
     lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
-        nonzero: String(state.image.filter(Boolean).length) }) },
+        nonzero: String(state.picture.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
     layerStep(), classesStep(label), softmaxStep(label),
@@ -298,8 +298,8 @@ const trainingStep = () => ({ id: "training",
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
-  const values = valuesOf(), all = (kind) =>
-    [...$(`step-${id}`).content.querySelectorAll(kind)];
+  const values = valuesOf();
+  const all = (kind) => [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
     [name, typeof value === "number" ? number(value, 2) : value]));
   const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
@@ -311,10 +311,13 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
   const guesses = all("[data-guess]").map((each) =>
     [valueOf(each.dataset.guess), fill(each.textContent)]);
   const tolerance = Number(ask?.dataset.tolerance ?? 0);
+  const check = (guess) => {
+    if (options.length) return options[guess].wrong;
+    const answer = valueOf(ask.dataset.answer);
+    return problemOf(guess, answer, guesses, textOf(".hint"), tolerance);
+  };
   const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
-    isWhole: tolerance === 0, check: (guess) => (options.length ? options[guess].wrong
-      : problemOf(guess, valueOf(ask.dataset.answer), guesses, textOf(".hint"),
-        tolerance)) };
+    isWhole: tolerance === 0, check };
   return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),
     question };
 }
