@@ -55,7 +55,7 @@ export const images = {
   build() { canvases.forEach(listenTo); },
 
   update(_, changed) {
-    const { image, layer, neuron } = state;
+    const { layer, neuron } = state, { image } = state.picture;
     for (const id of ["images", "images-legend", "pixel-text"])
       $(id).hidden = layer === 2;
     if (changed.final) $("images-legend").replaceChildren(weightLegend());
