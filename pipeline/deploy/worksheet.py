@@ -38,7 +38,7 @@ def add_exported_integers(
     """
     path, network, metadata = find_export(
         folder,
-        trained.path.resolve().parent.parent / "export",  # of a run
+        trained.exports_folder,
         weights_sha256=trained.sha256,
         command=command,
     )

@@ -104,17 +104,12 @@ def _search_photo(
         after each step.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
-    steps, strokes = {"gray levels": levels}, None
-    if (outside := find_outside(photo)) is not None:
-        sheet = paint_outside(photo, outside)
-        reduced = reduce_to(sheet, constants.SEARCH_SIDE)
-        on_sheet = _search_levels(reduced)
-        mask = on_sheet.digit
-        # A digit that crosses an edge shows that this is the edge of a shadow.
-        if mask.any() and not touches(mask, outside):
-            photo, strokes = sheet, on_sheet
-            levels = steps["sheet"] = reduced
-    strokes = strokes or _search_levels(levels)
+    steps = {"gray levels": levels}
+    if on_sheet := _search_sheet(photo):
+        photo, levels, strokes = on_sheet
+        steps["sheet"] = levels
+    else:
+        strokes = _search_levels(levels)
     if not strokes.digit.any():
         return strokes, "", steps
     finding = judge_photo(levels, strokes)
@@ -124,6 +119,23 @@ def _search_photo(
         steps["surroundings"] = reduce_to(around, constants.SEARCH_SIDE)
         strokes = _search_levels(steps["surroundings"])
     return strokes, finding, steps
+
+
+def _search_sheet(photo: Levels) -> tuple[Levels, Levels, Strokes] | None:
+    """Return a photograph of a sheet as paper only, reduced, and its strokes.
+
+    None if it shows no edge of a sheet, or if no digit is on the sheet alone.
+    """
+    outside = find_outside(photo)
+    if outside is None:
+        return None
+    sheet = paint_outside(photo, outside)
+    reduced = reduce_to(sheet, constants.SEARCH_SIDE)
+    strokes = _search_levels(reduced)
+    mask = strokes.digit
+    # A digit that crosses an edge shows that this is the edge of a shadow.
+    is_on_sheet = mask.any() and not touches(mask, outside)
+    return (sheet, reduced, strokes) if is_on_sheet else None
 
 
 def _search_levels(levels: Levels) -> Strokes:
