@@ -106,7 +106,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: SweepRun) -> None:
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{each.bits}bit/report.json"
-        link = child.link(exported.bit_width, page)
+        link = child.link(exported.integers.bit_width, page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
@@ -193,6 +193,6 @@ def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
             others = len(names) - MAX_INACTIVE
             more = f" and {others:,} more" * (others > 0)
             listed = ", ".join(names[:MAX_INACTIVE]) + more
-            rule = f"output 0 for every training image ({exported.bit_width})"
+            rule = f"output 0 for every training image ({exported.integers.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
 from pipeline import WHITE
+from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
 from pipeline.core.network import BATCH, batches
 
@@ -43,6 +44,11 @@ class IntegerNetwork:
     def hidden(self) -> int:
         """The number of neurons in layer 1."""
         return len(self.biases_1)
+
+    @property
+    def bit_width(self) -> str:
+        """The bit width of the weights of layer 1, such as "8 bits"."""
+        return counted(self.bits, "bit")
 
     @property
     def table_bytes(self) -> int:

@@ -40,9 +40,10 @@ def widest_run(mask):
 def test_the_colors_are_those_of_the_interactive_page():
     css = (Path(report.__file__).parent / "page.css").read_text()
     light = css[css.index("{") : css.index("}")]
-    for name in ("ink", "muted", "line", "positive", "negative", "frozen"):
+    names = ("ink", "muted", "pale", "line", "positive", "negative", "selected")
+    for name in (*names, "frozen", "zero"):
         (color,) = re.findall(rf"--{name}: (#\w+);", light)
-        assert getattr(common, name.upper()) == color
+        assert getattr(common, "PAPER" if name == "zero" else name.upper()) == color
 
 
 def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():

@@ -53,7 +53,7 @@ export const state = {
 export const network = () => model.networks[state.networkIndex];
 export const currentResult = () => network().classify(state.picture.image, state.off);
 
-let parts = [], displayed = {};
+let parts = [], displayed = {}, isUpdating = false;
 
 /**
  * Change fields of `state`, then call `update(result, changed)` of each part in order.
@@ -71,6 +71,7 @@ let parts = [], displayed = {};
  * @property {boolean} selection  the neuron or parameter: new, or selected again
  */
 export function change(fields) {
+  if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
   const current = { network: network(), final: network().final,
     image: state.picture.image, off: state.off };
@@ -79,7 +80,12 @@ export function change(fields) {
   changed.selection = "neuron" in fields || "input" in fields;
   displayed = current;
   const result = currentResult();
-  for (const part of parts) part.update?.(result, changed);
+  isUpdating = true;
+  try {
+    for (const part of parts) part.update?.(result, changed);
+  } finally {
+    isUpdating = false;
+  }
 }
 
 // Display everything again, in the colors of the style sheet.

@@ -42,8 +42,7 @@ def add_exported_integers(
         weights_sha256=trained.sha256,
         command=command,
     )
-    bit_width = counted(network.bits, "bit")
-    text = f"Integers: {displayed(path)}, {bit_width} per weight of layer 1."
+    text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
     if finetune := metadata.get("finetune", 0):
         text += (
             f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
