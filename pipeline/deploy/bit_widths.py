@@ -37,19 +37,14 @@ class BitWidth:
         assert 8 % self.bits == 0, "a byte must contain a whole number of weights"
 
     @property
-    def per_byte(self) -> int:
-        """The number of weights in a byte; it is a power of two."""
-        return 8 // self.bits
-
-    @property
     def log2_per_byte(self) -> int:
-        """The shift that divides a weight's position in the table by `per_byte`."""
-        return self.per_byte.bit_length() - 1
+        """The binary logarithm of the number of weights in a byte."""
+        return (8 // self.bits).bit_length() - 1
 
     @property
     def first_shift(self) -> str:
         """C code for the shift that brings a weight to the lowest bits of its byte."""
-        place = f"position & {self.per_byte - 1}"
+        place = f"position & {8 // self.bits - 1}"
         return place if self.bits == 1 else f"({place}) << {self.bits.bit_length() - 1}"
 
     def quantize(

@@ -228,18 +228,9 @@ function lineStep(neuron, pixel, name) {
       const m = rounded(network().parameter(1, pixel, neuron), 2);
       const c = rounded(network().parameter(1, "bias", neuron), 2);
       const x = rounded(currentResult().pixels[pixel], 2);
-      return {
-        name,
-        index: String(neuron + 1),
-        pixel: String(pixel),
-        where: rowAndColumn(pixel),
-        m,
-        x,
-        c,
-        ...lineValues(m, x, c),
-        sign: c < 0 ? MINUS : "+",
-        size: Math.abs(c),
-      };
+      return { name, index: String(neuron + 1), pixel: String(pixel),
+        where: rowAndColumn(pixel), m, x, c, ...lineValues(m, x, c),
+        sign: c < 0 ? MINUS : "+", size: Math.abs(c) };
     } };
 }
 
