@@ -250,7 +250,8 @@ function layerStep() {
     values: () => {
       const { hiddenSums, hidden } = currentResult(), z = hiddenSums[lowest()];
       const active = hidden.filter((value) => value > 0).length;
-      return { lowest: neuronName(1, lowest()), z, size: -z, hasQuestion: rounded(z, 2) < 0,
+      return { lowest: neuronName(1, lowest()), z, size: -z,
+        hasQuestion: rounded(z, 2) < 0, // as it is displayed
         active: `${active} of ${plural(model.hidden, "neuron")} ` +
           `${active === 1 ? "is" : "are"}` };
     } };
