@@ -14,8 +14,8 @@ one that does is the reason:
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-`images` finds the first six when it preprocesses an image. The principal components of
-a data set (`datasets.components`) measure the seventh.
+`images` applies the first six when it preprocesses an image. `is_unlike` in
+`datasets.components` is the seventh, and `model.ood` applies it and the last one.
 
 The quantiles are fractions of training images; `core.margin` has the one for *close*,
 because the margin is a result of the training run. The other thresholds were chosen by
@@ -48,7 +48,7 @@ TEXTS: dict[Reason, str] = {
 
 # edge, cut off: strokes touch the border along more than this fraction of the shorter
 # side, or along less.
-MIN_EDGE = 0.25
+MIN_TOUCHING = 0.25
 # several: a photograph shows more than this number of shapes that are similarly large.
 MAX_SIMILAR = 6
 # Side by side, a part of the strokes between empty columns is a digit if it has these
@@ -75,6 +75,28 @@ OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
     """Return whether all pixels of an image are the same."""
     return bool(np.ptp(image) == 0)
+
+
+def border_finding(*, touching: int, side: int) -> Finding:
+    """Return what strokes show that touch the border of a photograph.
+
+    Args:
+        touching: The number of pixels at the border that are strokes.
+        side: The shorter side of the photograph, in pixels.
+    """
+    if touching > MIN_TOUCHING * side:
+        return "edge"
+    return "cut off" if touching else ""
+
+
+def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:
+    """Return whether a photograph shows many shapes that are similarly large.
+
+    Args:
+        areas: The areas of all shapes, in pixels.
+        largest: The area of the largest shape of the digit.
+    """
+    return bool((areas >= MIN_DIGIT_AREA * largest).sum() > MAX_SIMILAR)
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:

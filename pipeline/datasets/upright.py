@@ -11,7 +11,7 @@ is the deskewing that LeCun et al., Gradient-based learning applied to document
 recognition (1998), section III.C, describe.
 
 All numbers are integers and no division has a negative operand, so that the result is
-the same on every processor, and in the C code of `pipeline/deploy/straighten.md`.
+the same on every processor, and in the C code of `pipeline/deploy/c/straighten.c`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,6 @@ Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
 
 ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
 MEAN_SLANT = -113  # the mean of MNIST's training images: they lean to the right
-MAX_SLANT = ONE  # a larger slant, in either direction, is treated as this one
 PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
 FRACTIONS = 256  # a position between two columns is measured in parts of a column
 MARGIN = 32  # columns; more than a row can move, so that no position is negative
@@ -67,7 +66,7 @@ def _straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28
     # The sums over dx·dy and dy², multiplied by the mass.
     xy = mass * sum_xy - sum_x * sum_y
     yy = mass * sum_yy - sum_y * sum_y
-    # The slant plus 1, in units of 1 / ONE; it is not negative.
+    # The slant plus 1, in units of 1 / ONE, 0 to 2 * ONE: at most 45 degrees.
     slant = ONE * (xy.clip(-yy, yy) + yy) // np.maximum(yy, 1)
     shear = np.where(yy > 0, slant - ONE - MEAN_SLANT, 0)
     center = PARTS * sum_y // np.maximum(mass, 1)

@@ -6,13 +6,14 @@ A good order to read the modules: `integer_network` is the reference; `bit_width
 `c_source` renders the C code from the templates in c/. `probes`, `checks`, `compilers`
 and `onnx_file` compare the implementations. `exported_network` makes all files of an
 export, `jobs` runs one export or several, `sizes` compares them, and `export` is
-the command. `integers_file` writes and reads the integers; `page` and `worksheet`
-prepare them for the page and the worksheets of `interpret`.
+the command. `integers_file` writes and reads the integers; `page` and
+`integer_sums` prepare them for the page and the worksheets of `interpret`.
 """
 
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.checks import describe_checks
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
+from pipeline.deploy.integer_sums import add_exported_integers, add_integers
 from pipeline.deploy.jobs import ExportJob, ExportsByJob, list_jobs, run_jobs
 from pipeline.deploy.page import render_page
 from pipeline.deploy.quantized_model import QuantizedModel
@@ -23,4 +24,3 @@ from pipeline.deploy.sizes import (
     smallest,
     write_sizes,
 )
-from pipeline.deploy.worksheet import add_exported_integers, add_integers

@@ -20,7 +20,7 @@ CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 class BitWidth:
     """A bit width: weights ≈ scale · q, where q is -largest to largest."""
 
-    bits: int
+    bits: int  # 8, or fewer that divide 8, so that no weight is in two bytes
     largest: int
     # The scale of each neuron, (hidden, 1), from the absolute values of its weights.
     scale: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
@@ -31,6 +31,21 @@ class BitWidth:
     code: str = ""  # `encode` in words, for the C code
     unpack: str = ""  # C code that adds weight · gray, with the code in `packed`
     has_zero: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the number of bits."""
+        assert 8 % self.bits == 0, "a byte must contain a whole number of weights"
+
+    @property
+    def log2_per_byte(self) -> int:
+        """The binary logarithm of the number of weights in a byte."""
+        return (8 // self.bits).bit_length() - 1
+
+    @property
+    def first_shift(self) -> str:
+        """C code for the shift that brings a weight to the lowest bits of its byte."""
+        place = f"position & {8 // self.bits - 1}"
+        return place if self.bits == 1 else f"({place}) << {self.bits.bit_length() - 1}"
 
     def quantize(
         self, weights: Float[np.ndarray, "hidden 784"]

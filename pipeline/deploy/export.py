@@ -53,6 +53,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
     )
+    several = len(jobs) > 1
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
@@ -62,11 +63,11 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
         files.atomic_folder(results_dir("export")) as folder,
     ):
         _record_all(results, folder, run)
-        if len(jobs) > 1:
+        if several:
             _compare(results, folder, run)
         if "all" in bits and not cfg.sweep:
             page = _write_page(results, dataset, folder, run)
-    _print(cfg, results, run, page=page)
+    _print(cfg, results, run, several=several, page=page)
     if failed:
         raise UserError(message)
     own = lasting_dir("export", run.artifacts)
@@ -104,7 +105,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: SweepRun) -> None:
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{each.bits}bit/report.json"
-        link = child.link(exported.bit_width, page)
+        link = child.link(exported.integers.bit_width, page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
@@ -158,21 +159,23 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     return text
 
 
-def _print(cfg: ExportConfig, results: ExportsByJob, run: Run, *, page: str) -> None:
+def _print(
+    cfg: ExportConfig, results: ExportsByJob, run: Run, *, several: bool, page: str
+) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
         paragraphs.append(_describe_inactive_neurons(exports))
-    best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
-    if plot.exists():
+    best = next(iter(results))
+    if several:
         paragraphs.append(wrap(deploy.describe_sizes(results)))
         best = deploy.smallest(results)
     say("\n" + "\n\n".join(filter(None, paragraphs)), end="\n\n")
     say(f"code   {displayed(folder / best.folder / 'digits.c')}")
-    if plot.exists():
-        say(f"plot   {displayed(plot)}")
+    if several:
+        say(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if page:
         say(f"page   {page}")
     say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
@@ -192,6 +195,6 @@ def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
             others = len(names) - MAX_INACTIVE
             more = f" and {others:,} more" if others > 0 else ""
             listed = ", ".join(names[:MAX_INACTIVE]) + more
-            rule = f"output 0 for every training image ({exported.bit_width})"
+            rule = f"output 0 for every training image ({exported.integers.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

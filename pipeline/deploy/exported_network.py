@@ -12,7 +12,6 @@ from PIL import Image
 
 from pipeline import UserError, datasets, plots
 from pipeline.base import files
-from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
@@ -44,11 +43,6 @@ class ExportedNetwork:
         report = self.report
         return short_repr(self, bits=report.bits, accuracy=report.accuracy)
 
-    @property
-    def bit_width(self) -> str:
-        """The bit width of the weights of layer 1, such as "8 bits"."""
-        return counted(self.integers.bits, "bit")
-
     def write(self, folder: Path) -> None:
         """Write the files to a folder, which is created if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +73,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         ]
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:
-        name = f"the implementations with {counted(model.integers.bits, 'bit')} differ"
+        name = f"the implementations with {model.integers.bit_width} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
     return ExportedNetwork(
         model.integers, report, model.inactive_neurons, checks, contents
@@ -117,7 +111,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.nonzero(train) == 0,
-        bit_width=counted(integers.bits, "bit"),
+        bit_width=integers.bit_width,
         largest=BIT_WIDTHS[integers.bits].largest,
         finetuned=model.finetuning_epochs > 0,
     )
@@ -132,5 +126,5 @@ def plot_changes(model: QuantizedModel) -> Image.Image:
         model.float_predictions,
         model.predictions,
         class_names=datasets.spec(model.trained.dataset).class_names,
-        bit_width=counted(model.integers.bits, "bit"),
+        bit_width=model.integers.bit_width,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
 from pipeline import WHITE
+from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
 from pipeline.core.network import BATCH, batches
 
@@ -30,6 +31,7 @@ class IntegerNetwork:
     """
 
     bits: int  # bits for each weight of layer 1: 8, 4, 2 or 1
+    # Each row of weights belongs to a neuron: transposed, compared with the C code.
     weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer 1
     biases_1: Int32[np.ndarray, " hidden"]  # biases of layer 1
     shifts: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
@@ -42,6 +44,11 @@ class IntegerNetwork:
     def hidden(self) -> int:
         """The number of neurons in layer 1."""
         return len(self.biases_1)
+
+    @property
+    def bit_width(self) -> str:
+        """The bit width of the weights of layer 1, such as "8 bits"."""
+        return counted(self.bits, "bit")
 
     @property
     def table_bytes(self) -> int:
@@ -61,7 +68,7 @@ class IntegerNetwork:
         return np.asarray(np.ldexp(self.sum_unit, self.shifts.astype(np.int32)))
 
     @cached_property
-    def rounding(self) -> Int64[np.ndarray, " hidden"]:
+    def half(self) -> Int64[np.ndarray, " hidden"]:
         """Half of 2^shift, which is added to a sum so that the shift rounds it."""
         return np.asarray((1 << self.shifts.astype(np.int64)) >> 1)
 
@@ -79,7 +86,7 @@ class IntegerNetwork:
     ) -> Int64[np.ndarray, "n hidden"]:
         """Compute the sums of layer 1 after ReLU and shift."""
         positive = np.maximum(sums, 0)
-        return np.asarray((positive + self.rounding) >> self.shifts.astype(np.int64))
+        return np.asarray((positive + self.half) >> self.shifts.astype(np.int64))
 
     def activations(
         self, sums: Int64[np.ndarray, "n hidden"]
@@ -118,6 +125,6 @@ class IntegerNetwork:
             negative = biases + WHITE * np.minimum(wide, 0).sum(axis=1)
             bounds[name] = int(max(positive.max(), -negative.min()))
             if name == "sum":
-                rounded = np.maximum(positive, 0) + self.rounding
+                rounded = np.maximum(positive, 0) + self.half
                 bounds["sum before its shift"] = int(rounded.max())
         return bounds

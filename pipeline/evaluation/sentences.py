@@ -24,7 +24,7 @@ def summary(predictions: Predictions, row: int) -> str:
         return f"{text}."
     if predictions.is_correct[row]:
         return f"{text}. Correct."
-    return f"{text}. Wrong: the label is {names[label]}."
+    return f"{text}. Wrong: the label is {predictions.label_names[label]}."
 
 
 def describe_result(result: Predictions) -> list[str]:

@@ -36,18 +36,27 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
         return _from_arrays(set_name, val.images, val.labels, text, kind="own")
-    is_own, spec = datasets.has_images_of(name, dataset), datasets.spec(name)
-    if is_own or (datasets.is_name(name) and not spec.originals):
-        data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
-        arrays = data.test.images, data.test.labels
-        set_name = name if datasets.is_name(name) else data.name
-        kind: Kind = "own" if is_own else "ready"
-        return _from_arrays(set_name, *arrays, "the test images", kind=kind)
-    if spec.originals:
-        pixels, labels = spec.originals()
+    is_name = datasets.is_name(name)
+    if datasets.has_images_of(name, dataset):
+        set_name = name if is_name else dataset.name
+        return _test_images(set_name, dataset, kind="own")
+    if not is_name:
+        return _read_folder(Path(name))
+    if originals := datasets.spec(name).originals:
+        pixels, labels = originals()
         text = f"all original images, {_size(pixels)}"
         return _from_arrays(name, pixels, labels, text, kind="raw")
-    source = Path(name)
+    other = datasets.load(name, folder=dataset.path.parent)
+    return _test_images(name, other, kind="ready")
+
+
+def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
+    test = dataset.test
+    return _from_arrays(name, test.images, test.labels, "the test images", kind=kind)
+
+
+def _read_folder(source: Path) -> ImageSet:
+    """Read IDX files, or list the images of a folder with their labels."""
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
     if pairs := [*datasets.image_label_pairs(source)]:
         return _read_idx_pair(set_name, pairs)

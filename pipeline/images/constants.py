@@ -43,7 +43,7 @@ SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilt
 # higher: more edges are not found. Of MAX_SURROUND, it is the other way round.
 MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
 MIN_STEP = 0.3  # the table is at least this much darker than the paper
-MIN_EDGE = 0.4  # fraction of the side; an edge is at least as long
+MIN_SHEET_EDGE = 0.4  # fraction of the side; an edge is at least as long
 MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than the paper
 MIN_SHEET = 0.25  # fraction of the area of the image
 
@@ -97,13 +97,13 @@ MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
 # Distance of near blobs, as a fraction of the largest blob's longer side. Lower: small
 # parts of a digit are lost; higher: more specks.
-NEAR = 0.25
+MAX_GAP = 0.25
 # The side of an image, divided by that of the smallest possible digit. Lower: small
 # digits are not found; higher: grain of the paper counts as a digit.
-GRAIN = 50
+SIDE_TO_DIGIT = 50
 # The same, for a digit inside of a photograph that has blobs at the border. Lower: an
 # edge can count as the digit; higher: specks can replace a digit that is cut off.
-INSIDE = 5
+SIDE_TO_INNER_DIGIT = 5
 # Fraction of the most ink; with less, a digit touches no border. Higher: fewer digits
 # count as stretched.
 TOUCHING_INK = 0.1
@@ -114,8 +114,8 @@ TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 # A stroke ends where its ink falls to this fraction of its median. Lower: bolder
 # strokes, and small holes close; higher: thinner strokes, which can break.
-EDGE = 0.5
-MAX_EDGE = 0.9  # fraction of the most ink; a stroke does not end above it
+STROKE_END = 0.5
+MAX_STROKE_END = 0.9  # fraction of the most ink; a stroke does not end above it
 # Pixels; strokes outside of this range are adjusted. Wider: pens that are rare in MNIST
 # remain; narrower: ordinary strokes change.
 STROKE_WIDTHS = (2.6, 3.3)

@@ -53,7 +53,7 @@ def remove_surroundings(mask: Mask) -> Mask:
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
     inside = np.array([label not in border for label in range(number + 1)])
-    least = min(mask.shape) / constants.INSIDE
+    least = min(mask.shape) / constants.SIDE_TO_INNER_DIGIT
     boxes = ndimage.find_objects(labels * inside[labels])
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
@@ -73,9 +73,9 @@ def remove_specks(mask: Mask) -> Mask:
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     boxes = ndimage.find_objects(labels)
     largest = boxes[int(areas.argmax())]
-    if max(labels[largest].shape) < max(mask.shape) / constants.GRAIN:
+    if max(labels[largest].shape) < max(mask.shape) / constants.SIDE_TO_DIGIT:
         return np.zeros_like(mask)  # grain of the paper
-    reach = max(labels[largest].shape) * constants.NEAR
+    reach = max(labels[largest].shape) * constants.MAX_GAP
     distant = np.array([_distance(box, largest) > reach for box in boxes])
     least = np.where(distant, constants.MIN_DISTANT_AREA, constants.MIN_AREA)
     kept = areas >= least * areas.max()
@@ -136,13 +136,12 @@ def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
     mask = strokes.digit
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     if border.any() and not has_uniform_border(levels):
-        is_edge = border.sum() > unsure.MIN_EDGE * min(mask.shape)
-        return "edge" if is_edge else "cut off"
+        touching = int(border.sum())
+        return unsure.border_finding(touching=touching, side=min(mask.shape))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
-    largest = np.bincount(labels[mask], minlength=1).max()
-    similar = int((areas >= unsure.MIN_DIGIT_AREA * largest).sum())
-    return "several" if similar > unsure.MAX_SIMILAR else ""
+    largest = int(np.bincount(labels[mask], minlength=1).max())
+    return "several" if unsure.shows_many(areas, largest=largest) else ""
 
 
 def judge(

@@ -38,7 +38,7 @@ Kind = Literal["raw", "ready", "own"]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """What was read: images of any size, with their names and labels.
+    """What was found: images of any size, with their names and labels.
 
     Files are opened when they are prepared, because all at once may need much memory.
     """

@@ -71,7 +71,7 @@ def preprocess(
         finding = "blank" if is_blank(original) else "no ink"
         return np.zeros((SIDE, SIDE), np.uint8), finding, steps
     digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
-    edge = constants.EDGE * float(np.median(strokes.ink[mask]))
+    edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
     centered = center_by_mass(downsample(adjusted))  # (28, 28)
@@ -104,17 +104,12 @@ def _search_photo(
         after each step.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
-    steps, strokes = {"gray levels": levels}, None
-    if (outside := find_outside(photo)) is not None:
-        sheet = paint_outside(photo, outside)
-        reduced = reduce_to(sheet, constants.SEARCH_SIDE)
-        on_sheet = _search_levels(reduced)
-        mask = on_sheet.digit
-        # A digit that crosses an edge shows that this is the edge of a shadow.
-        if mask.any() and not touches(mask, outside):
-            photo, strokes = sheet, on_sheet
-            levels = steps["sheet"] = reduced
-    strokes = strokes or _search_levels(levels)
+    steps = {"gray levels": levels}
+    if on_sheet := _search_sheet(photo):
+        photo, levels, strokes = on_sheet
+        steps["sheet"] = levels
+    else:
+        strokes = _search_levels(levels)
     if not strokes.digit.any():
         return strokes, "", steps
     finding = judge_photo(levels, strokes)
@@ -126,6 +121,23 @@ def _search_photo(
         if (detailed := _search_levels(around)).digit.any():
             strokes, steps["surroundings"] = detailed, around
     return strokes, finding, steps
+
+
+def _search_sheet(photo: Levels) -> tuple[Levels, Levels, Strokes] | None:
+    """Return a photograph of a sheet as paper only, reduced, and its strokes.
+
+    None if it shows no edge of a sheet, or if no digit is on the sheet alone.
+    """
+    outside = find_outside(photo)
+    if outside is None:
+        return None
+    sheet = paint_outside(photo, outside)
+    reduced = reduce_to(sheet, constants.SEARCH_SIDE)
+    strokes = _search_levels(reduced)
+    mask = strokes.digit
+    # A digit that crosses an edge shows that this is the edge of a shadow.
+    is_on_sheet = mask.any() and not touches(mask, outside)
+    return (sheet, reduced, strokes) if is_on_sheet else None
 
 
 def _search_levels(levels: Levels) -> Strokes:
@@ -165,7 +177,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
     most ink.
     """
     fine = scale_to_box(digit)
-    return fine > min(edge, constants.MAX_EDGE * float(fine.max()))
+    return fine > min(edge, constants.MAX_STROKE_END * float(fine.max()))
 
 
 def adjust_width(strokes: Mask) -> Bool[np.ndarray, "rows columns"]:

@@ -163,7 +163,7 @@ def _scale_to_bytes(
         ValueError: If no number is finite.
     """
     is_float = values.dtype.kind == "f"
-    values = values.astype(np.float32)
+    values = values.astype(np.float64)  # the range of float32 values overflows float32
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise ValueError("it contains no finite values")

@@ -65,7 +65,7 @@ def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | No
         return None
     edge, step, above, paper = best
     is_edge = step > constants.MIN_STEP
-    if is_edge.mean() < constants.MIN_EDGE:
+    if is_edge.mean() < constants.MIN_SHEET_EDGE:
         return None
     is_dark = above[:, is_edge] < paper[is_edge] - constants.MIN_STEP / 2
     if is_dark.mean() < constants.MIN_DARK:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from pipeline import WHITE
 from pipeline.base.unsure import is_blank
 from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
@@ -104,6 +105,11 @@ class ModelAnalysis:
         return [int(j) for j in order[:MAX_NEURONS]]
 
     @property
+    def cost_decimals(self) -> int:
+        """The decimals of an ablation cost in percent; more if all are below 1%."""
+        return 1 if self.costs[:, 0].max() >= 0.01 else 2
+
+    @property
     def counts(self) -> dict[str, int]:
         """The counts in summary.json; the weights of always-zero pixels are frozen."""
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
@@ -156,6 +162,6 @@ class ModelAnalysis:
         levels = images[image].ravel().astype(int)
         products = np.abs(kernel[:, neuron] * levels)
         largest = np.argsort(-products, kind="stable")[:40]
-        # Half of the gray level 255 is not an integer, so both are doubled.
-        pixel = largest[np.abs(2 * levels[largest] - 255).argmin()]
+        # Half of WHITE is not an integer, so both are doubled.
+        pixel = largest[np.abs(2 * levels[largest] - WHITE).argmin()]
         return Example(image=image, neuron=int(neuron), pixel=int(pixel))

@@ -71,6 +71,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         [neuron_name(1, j) for j in displayed],
         analysis.spec.class_names,
         noun=analysis.spec.noun,
+        cost_decimals=analysis.cost_decimals,
     ).save(folder / "neurons.png")
     _write_extremes(analysis, folder / "exciting.png")
     usage = pixel_usage(analysis.nonzero / len(analysis.train))

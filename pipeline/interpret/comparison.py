@@ -20,6 +20,8 @@ from pipeline.plots import diverging_colors
 MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
 IMAGES_PER_ROW = 8  # in matches.png: four pairs
 
+FrozenWeights = Bool[np.ndarray, "784 hidden"]
+
 
 def describe_comparison(comparison: NetworkComparison) -> str:
     """Return which neurons of two networks match, and how the networks differ."""
@@ -53,7 +55,7 @@ def _cells(match: NeuronMatch | None) -> list[str]:
 
 def write_comparison(
     comparison: NetworkComparison,
-    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
+    frozen: Sequence[FrozenWeights | None],
     folder: Path,
 ) -> None:
     """Write matched neurons as the table matches.csv and as the images matches.png.
@@ -63,8 +65,8 @@ def write_comparison(
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
     scale = plots.weight_scale(np.hstack(kernels))
-    images = comparison_images(comparison, frozen_pixels, scale=scale)
-    has_frozen = any(each is not None and each.any() for each in frozen_pixels)
+    images = comparison_images(comparison, frozen, scale=scale)
+    has_frozen = any(each is not None and each.any() for each in frozen)
     gray = "frozen weights" if has_frozen else ""
     plots.image_grid(
         images,
@@ -89,20 +91,22 @@ def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
 
 def comparison_images(
     comparison: NetworkComparison,
-    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
+    frozen: Sequence[FrozenWeights | None],
     *,
     scale: float,
 ) -> list[plots.Captioned]:
     """Return the weights of neurons matched by activations, most similar first."""
-    kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
+    kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
     matches = comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = []
     for a in order[:MAX_MATCHES]:
         b, similarity = matches[a].b, matches[a].similarity_text
         captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
-        weights = kernels[0][a], kernels[1][b]
-        for caption, w, gray in zip(captions, weights, frozen_pixels, strict=True):
-            colors = diverging_colors(w, scale=scale, gray=gray)
+        for caption, j, kernel, mask in zip(
+            captions, (a, b), kernels, frozen, strict=True
+        ):
+            gray = None if mask is None else mask[:, j]
+            colors = diverging_colors(kernel[:, j], scale=scale, gray=gray)
             images.append((caption, colors))
     return images

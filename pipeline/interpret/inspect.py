@@ -61,11 +61,7 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
     if location:
         location.check(hidden=trained.network.hidden)
     if cfg.arrays:
-        for name in ("layer_1", "layer_2"):
-            kernel, bias = getattr(trained.network, name).get_weights()
-            say(f"{name} kernel {kernel.shape}\n{kernel}\n")
-            say(f"{name} bias {bias.shape}\n{bias}\n")
-        say(f"all values  {displayed(trained.path)}")
+        _print_arrays(trained)
         return Inspection(said(), None)
     dataset = load_training_data(trained, folder=data_dir())
     if neurons:
@@ -80,6 +76,15 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
         own = lasting_dir("inspect", run.artifacts)
         return Inspection(said(), own, run.run_id, run.copied)
     return Inspection(said(), folder)
+
+
+def _print_arrays(trained: TrainedModel) -> None:
+    """Print the arrays as NumPy summarizes them."""
+    for name in ("layer_1", "layer_2"):
+        kernel, bias = getattr(trained.network, name).get_weights()
+        say(f"{name} kernel {kernel.shape}\n{kernel}\n")
+        say(f"{name} bias {bias.shape}\n{bias}\n")
+    say(f"all values  {displayed(trained.path)}")
 
 
 def _other_network(against: str) -> TrainedModel:
@@ -204,13 +209,13 @@ def _show_weight(
 def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     """Print and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
-    frozen_pixels = [
-        None if history is None else interpret.frozen_weights(history).min(axis=1)
+    frozen = [
+        None if history is None else interpret.frozen_weights(history)
         for history in (a.history, b.history)
     ]
     folder = results_dir("details/against")
     with atomic_folder(folder) as partial:
-        interpret.write_comparison(comparison, frozen_pixels, partial)
+        interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.sha256:
         text += " B was trained on other data, or its data are not recorded."

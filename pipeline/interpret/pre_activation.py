@@ -145,7 +145,7 @@ def pre_activations(
 
     PyTorch computes the same sums in float32; they differ in the sixth digit.
     """
-    inputs = image.reshape(PIXELS) / 255
+    inputs = image.reshape(PIXELS) / WHITE
     by_name: dict[str, PreActivation] = {}
     for number, dense in ((1, network.layer_1), (2, network.layer_2)):
         kernel, bias = (array.astype(float) for array in dense.get_weights())

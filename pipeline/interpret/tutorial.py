@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from pipeline import neuron_name
+from pipeline import WHITE, neuron_name
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.core import CLASSES, PIXELS
@@ -52,7 +52,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         max_neurons=MAX_NEURONS,
         responses=_responses(analysis),
         counted=counted,
-        frozen_others=int(analysis.frozen_others.sum()),
+        frozen_others_count=int(analysis.frozen_others.sum()),
         frozen_inactive=int(analysis.frozen_others[:, is_inactive].sum()),
         # How often the pixels of the other ones are above 0.
         nonzero=analysis.nonzero[analysis.frozen_others[:, ~is_inactive].any(axis=1)],
@@ -64,7 +64,7 @@ def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     example = analysis.example
     image, neuron, pixel = example.image, example.neuron, example.pixel
     kernel, bias = analysis.trained.network.layer_1.get_weights()
-    x = rounded(float(analysis.dataset.test.images[image].ravel()[pixel]) / 255, 2)
+    x = rounded(float(analysis.dataset.test.images[image].ravel()[pixel]) / WHITE, 2)
     m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)
     y = float(analysis.sums[image, neuron])
     sign = "-" if c < 0 else "+"
@@ -112,7 +112,6 @@ def _arrays(analysis: ModelAnalysis) -> str:
 def _responses(analysis: ModelAnalysis) -> str:
     """Return what each neuron responds to, highest ablation cost first."""
     displayed, names = analysis.displayed, analysis.spec.class_names
-    decimals = 1 if analysis.costs[displayed, 0].max() >= 0.01 else 2
     rows = []
     for j in displayed:
         row = [neuron_name(1, j), percent(analysis.rates[j])]
@@ -124,6 +123,6 @@ def _responses(analysis: ModelAnalysis) -> str:
             row += ["always 0", "", ""]
         k = int(np.argmax(costs))
         affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"
-        rows.append([*row, f"{cost:z.{decimals}%}", affected])
+        rows.append([*row, f"{cost:z.{analysis.cost_decimals}%}", affected])
     columns = ["neuron", "active", "highest", "lowest", "images", "cost"]
     return table([*columns, "most affected"], rows, left=["neuron"])

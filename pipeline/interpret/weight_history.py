@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from pipeline import WHITE
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
 from pipeline.core import PIXELS
@@ -52,7 +53,7 @@ def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
     count = np.count_nonzero(levels)
     return wrap(
         f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
-        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
+        f"({count / len(images):.1%}); its mean is {levels.mean() / WHITE:.4f} (0 is "
         "black, 1 is white).",
         indent=0,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline import plots
+from pipeline import WHITE, plots
 from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.pre_activation import PreActivation
@@ -64,7 +64,7 @@ def term_images(
     above 0 in other images.
     """
     weights, terms = pre_activation.weights, pre_activation.terms
-    levels = np.round(pre_activation.inputs * 255).astype(np.uint8)
+    levels = np.round(pre_activation.inputs * WHITE).astype(np.uint8)
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
     weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
     weight_colors = diverging_colors(weights, scale=scales[0], gray=always_zero)

@@ -80,6 +80,11 @@ class TrainedModel:
         return hyperparameters.epochs if hyperparameters else 0
 
     @property
+    def exports_folder(self) -> Path:
+        """The folder with the exports of a recorded run; it can be missing."""
+        return self.path.resolve().parent.parent / "export"
+
+    @property
     def history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
         return self.path.with_name(HISTORY_FILE)

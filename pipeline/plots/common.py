@@ -1,5 +1,9 @@
 """Colors, the font and legends, for all plots.
 
+Gray weights are those of pixels that are 0 in all training images, which training
+cannot change (`gray_pixels`). Where the legend says "frozen weights", as in
+matches.png, they are all weights that training never changed, each on its own.
+
 `figures` has what the plots with Matplotlib share; `rows` arranges images.
 """
 

@@ -28,6 +28,7 @@ def neuron_responses(
     class_names: Sequence[str],
     *,
     noun: str,
+    cost_decimals: int,
 ) -> Image.Image:
     """Plot the mean output of neurons for each class, next to their ablation costs.
 
@@ -37,20 +38,20 @@ def neuron_responses(
         names: The names of the neurons.
         class_names: The names of the classes.
         noun: What an image shows, such as a digit.
+        cost_decimals: The decimals of a cost in percentage points.
     """
     figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     cost_title = "Ablation cost in percentage points (blue: accuracy gained)"
     outputs, gains = color_map(PAPER, POSITIVE), color_map(POSITIVE, PAPER, NEGATIVE)
-    for axes, values, columns, colors, title, form in (
-        (left, means, class_names, outputs, f"Mean output for each {noun}", ".1f"),
-        (right, 100 * costs, ["all", *class_names], gains, cost_title, cost_format),
+    for axes, values, columns, colors, title, decimals in (
+        (left, means, class_names, outputs, f"Mean output for each {noun}", 1),
+        (right, 100 * costs, ["all", *class_names], gains, cost_title, cost_decimals),
     ):
         largest = float(np.abs(values).max()) or 1.0
         lowest = 0.0 if axes is left else -largest
         axes.imshow(values, cmap=colors, vmin=lowest, vmax=largest, aspect="auto")
-        texts = [[f"{value:z{form}}" for value in row] for row in values]
+        texts = [[f"{value:z.{decimals}f}" for value in row] for row in values]
         dark = np.abs(values) > 0.6 * largest
         label_cells(axes, texts, rows=names, columns=columns, dark=dark)
         set_title(axes, title)

@@ -139,7 +139,8 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     network = models[bits].integers
     set_bit_width(page, bits)
     draw_on_page(page, [[(0.3, 0.22), (0.7, 0.2), (0.45, 0.85)]])
-    image = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
+    image = np.array([page.evaluate("[...state.picture.image]")], np.uint8)
+    image = image.reshape(1, 28, 28)
     (sums,) = network.sums(image)
     (logits,) = network.logits(sums[None])
     neuron = int(sums.argmax())
@@ -148,7 +149,7 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     place = values.index(sums[neuron], 11)  # after ten terms and the bias
     assert sum(values[:place]) == sums[neuron]
     (output,) = network.activations(sums[None])[:, neuron]
-    half = int(network.rounding[neuron])
+    half = int(network.half[neuron])
     assert values[place + 1 : place + 3] == [sums[neuron], sums[neuron] + half]
     assert values[-1] == output == int(page.inner_text("#result b"))
     label = int(logits.argmax())
@@ -169,7 +170,7 @@ def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
     page.evaluate("(neuron) => { useTestImage(0); select(1, neuron); }", neuron)
     text = Path(deploy.__file__).with_name("c") / "number_format.txt"
     (formula,) = re.findall(r"min\(255, .* >> \S+\)", text.read_text())
-    values = {"sum[j]": sums, "half": network.rounding, "shifts[j]": network.shifts}
+    values = {"sum[j]": sums, "half": network.half, "shifts[j]": network.shifts}
     for name, value in values.items():
         formula = formula.replace(name, str(value[neuron]))
     displayed = page.inner_text("#result").replace(",", "")

@@ -42,6 +42,11 @@ def one_neuron(weights, bits):
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
+def test_a_weight_is_never_in_two_bytes():
+    with pytest.raises(AssertionError, match="a whole number of weights"):
+        replace(BIT_WIDTHS[4], bits=3)
+
+
 @ALL_BIT_WIDTHS
 def test_the_integers_follow_the_formulas(bits, quantized):
     model = quantized(bits, epochs=0)
@@ -123,7 +128,7 @@ def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
     images = probe_images(network, generator=np.random.default_rng(1))
     sums = network.sums(images)
     assert np.abs(sums).max() == bounds["sum"]
-    rounded = np.maximum(sums, 0) + network.rounding
+    rounded = np.maximum(sums, 0) + network.half
     assert rounded.max() == bounds["sum before its shift"]
     # Neurons that are 255 where a class has a weight above 0, and 0 elsewhere.
     weights = network.weights_2

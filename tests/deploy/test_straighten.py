@@ -41,10 +41,6 @@ def images(mnist):
     return np.concatenate([mnist.test.images, noise, dots, extremes]).astype(np.uint8)
 
 
-def test_the_document_has_the_function():
-    assert f"```c\n{CODE}```\n" in DOCUMENT
-
-
 @pytest.mark.parametrize("options", [["-O2"], SANITIZERS], ids=["O2", "sanitizers"])
 @pytest.mark.parametrize("compiler", COMPILERS, ids=lambda c: c.program)
 def test_the_c_function_makes_the_same_images(compiler, options, images, tmp_path):

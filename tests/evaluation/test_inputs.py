@@ -90,7 +90,7 @@ def load(mnist):
 
     def load(name, split="exercise"):
         source = find_test_set(name, dataset=mnist, split=split)
-        return prepare(source, as_mnist=source.kind == "raw")
+        return prepare_for(datasets.spec("mnist"), source)
 
     return load
 

@@ -62,6 +62,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
+    assert summary(result, 1).endswith("Wrong: the label is 0.")  # not t-shirt/top
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
     assert first == "bag: 90.0%\nlabel: 1\nfew 4\ufffd.png"  # named by both data sets

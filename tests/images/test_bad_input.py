@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from pipeline.base import unsure
 from pipeline.images import preprocess
 
 SHAPE = (300, 400)  # pixels
@@ -90,3 +91,8 @@ def test_a_digit_that_the_border_cuts_is_named(mnist):
     rng = np.random.default_rng(1)
     findings = {preprocess(cut_off(digit, rng))[1] for digit in mnist.test.images[:6]}
     assert findings <= {"cut off", "edge"}
+
+
+def test_strokes_far_along_the_border_are_an_edge_and_others_are_cut_off():
+    found = [unsure.border_finding(touching=n, side=400) for n in (0, 1, 100, 101)]
+    assert found == ["", "cut off", "cut off", "edge"]

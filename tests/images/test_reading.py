@@ -67,6 +67,7 @@ GOOD = {
     "float to 255.tif": lambda: with_floats(255),
     "float that overshoots.tif": lambda: with_floats(1.13),
     "float of mean 0.tif": lambda: with_floats(3.2, lowest=-0.42),
+    "float of all sizes.tif": lambda: with_floats(6e38, lowest=-3e38),
     "lossy.webp": lambda: draw_seven((100, 100)),
 }
 

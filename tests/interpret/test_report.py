@@ -455,7 +455,7 @@ def test_images_have_the_colors_of_the_color_scheme(page):
 def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
         """model.rows.map((_, place) => {
-          state.image = testImage(place);
+          useTestImage(place);
           const { probabilities } = currentResult();
           return [ranked(probabilities)[1], Array.from(probabilities),
             conclusion(probabilities).text];
@@ -640,10 +640,13 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
 
 def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(page):
     conclusions = page.evaluate(
-        """model.rows.map((_, place) => {
-          Object.assign(state, { image: testImage(place), networkIndex: 0 });
-          return conclusion(network().classify(state.image).probabilities).text;
-        })"""
+        """() => {
+          change({ networkIndex: 0 });
+          return model.rows.map((_, place) => {
+            useTestImage(place);
+            return conclusion(currentResult().probabilities).text;
+          });
+        }"""
     )
     assert "This is a guess: before training, the weights are random." in conclusions[0]
     strange = [each for each in conclusions if "does not look like" in each]

@@ -246,6 +246,20 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     page.close()
 
 
+def test_a_sum_that_is_displayed_as_0_is_not_asked_about(open_page, untrained):
+    page = open_page(report.render(untrained(1), name="a sum of almost 0"))
+    asked = page.evaluate(
+        """[-0.004, -0.006].map((bias) => {
+          model.tensors["layer_1.weight"].fill(0);
+          model.tensors["layer_1.bias"].fill(bias);
+          const step = tourSteps().find(({ id }) => id === "layer");
+          return Boolean(step.content().question);
+        })"""
+    )
+    assert asked == [False, True]
+    page.close()
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained, level):
     analysis = untrained(3)

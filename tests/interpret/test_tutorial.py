@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.interpret import render_tutorial
+from pipeline.interpret.pre_activation import rounded
 
 
 def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
@@ -57,3 +58,10 @@ def test_the_tour_of_the_page_begins_with_the_same_weight(analysis, html, open_p
     step = page.inner_text("#tour-text")
     assert step.startswith(f"N1{neuron + 1}, ") and f" pixel {pixel}," in step
     assert page.inner_text("#source").startswith("test image 0: ")
+
+
+def test_the_tour_and_the_tutorial_round_the_result_of_a_line_alike(open_page, html):
+    page = open_page(html)
+    for m, x, c in [(0.35, 0.7, -0.1), (-0.35, 0.7, 0.1), (0.05, 0.1, 0.0)]:
+        y = rounded(rounded(m, 2) * rounded(x, 2) + rounded(c, 2), 2)
+        assert page.evaluate("(line) => lineValues(...line).y", [m, x, c]) == float(y)

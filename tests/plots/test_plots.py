@@ -40,9 +40,10 @@ def widest_run(mask):
 def test_the_colors_are_those_of_the_interactive_page():
     css = (Path(report.__file__).parent / "page.css").read_text()
     light = css[css.index("{") : css.index("}")]
-    for name in ("ink", "muted", "line", "positive", "negative", "frozen"):
+    names = ("ink", "muted", "pale", "line", "positive", "negative", "selected")
+    for name in (*names, "frozen", "zero"):
         (color,) = re.findall(rf"--{name}: (#\w+);", light)
-        assert getattr(common, name.upper()) == color
+        assert getattr(common, "PAPER" if name == "zero" else name.upper()) == color
 
 
 def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():
@@ -190,7 +191,7 @@ def test_the_responses_of_a_neuron_are_in_the_row_of_its_name():
     means, costs = np.zeros((20, 10)), np.zeros((20, 11))
     means[1, 8] = 5  # N12
     names = [f"N1{n}" for n in range(1, 21)]
-    plot = neuron_responses(means, costs, names, DIGITS, noun="digit")
+    plot = neuron_responses(means, costs, names, DIGITS, noun="digit", cost_decimals=1)
     rows, columns = np.nonzero((np.asarray(plot) == BLUE).all(axis=2))
     assert rows.mean() < plot.height / 4 and columns.mean() > plot.width / 4
 

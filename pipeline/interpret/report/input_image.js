@@ -11,7 +11,7 @@ import {
 } from "model.js";
 import { isBlank } from "prediction.js";
 
-let strokes = []; // on the board; `state.strokes` after the next frame
+let strokes = []; // on the board; a part of `state.picture` after the next frame
 let awaitedFrame = null; // the next frame, in which the drawing is classified
 
 // Prepare and classify the drawing in the next frame.
@@ -24,7 +24,7 @@ function useDrawing() {
     $("stray-text").textContent = !stray ? ""
       : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
     paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-    change({ ...prepared, strokes: [...strokes], row: null });
+    change({ picture: { ...prepared, strokes: [...strokes], row: null } });
   });
 }
 
@@ -37,8 +37,8 @@ export function useTestImage(row) {
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ image, row, strokes, finding: isBlank(image) ? "blank" : "",
-    transform: null });
+  change({ picture: { image, row, strokes, finding: isBlank(image) ? "blank" : "",
+    transform: null } });
 }
 
 // The ink stays inside the board: the center of the pen keeps away from the border.
@@ -76,12 +76,12 @@ export const inputImage = {
 
   update({ probabilities }, changed) {
     if (changed.final) markMistakes();
-    thumbnails.forEach((button, row) =>
-      button.setAttribute("aria-current", state.row === row));
-    const label = model.tensors.image_labels[state.row];
+    const { row } = state.picture, label = model.tensors.image_labels[row];
+    thumbnails.forEach((button, place) =>
+      button.setAttribute("aria-current", row === place));
     const [first] = ranked(probabilities);
-    $("source").textContent = state.row === null ? "your drawing"
-      : `test image ${model.rows[state.row]}: ${example(label)}` +
+    $("source").textContent = row === null ? "your drawing"
+      : `test image ${model.rows[row]}: ${example(label)}` +
         (label === first ? "" : ", misclassified");
   },
 };

@@ -25,6 +25,13 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of deploy/integer_network.py
  *
+ * @typedef {object} Picture  a new one for each image or drawing
+ * @property image  (784), gray levels
+ * @property {string} finding  what makes it unsure, as in unsure.py
+ * @property strokes  the drawing, see drawing.js; empty for a test image
+ * @property transform  how the board became the image; null for a test image
+ * @property row  the place of a test image in the gallery; null for a drawing
+ *
  * @typedef {object} Result  what `classify` of a network returns
  * @property pixels  (784), in [0, 1] or gray levels
  * @property hiddenSums  (hidden), biases included
@@ -35,10 +42,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  */
 export const model = {};
 export const state = {
-  strokes: [], // the drawing that is classified, see `drawing.js`
-  image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
-  transform: null, // how the board became the image; null: it is a test image
-  row: 0, // the place of the image in the gallery; null: it is a drawing
+  picture: null, // the image that is classified, see `Picture`
   networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
   layer: 1, neuron: 0, // the selected neuron
   input: null, // the selected parameter: an input's number, or BIAS; null: none
@@ -47,9 +51,9 @@ export const state = {
 };
 
 export const network = () => model.networks[state.networkIndex];
-export const currentResult = () => network().classify(state.image, state.off);
+export const currentResult = () => network().classify(state.picture.image, state.off);
 
-let parts = [], displayed = {};
+let parts = [], displayed = {}, isUpdating = false;
 
 /**
  * Change fields of `state`, then call `update(result, changed)` of each part in order.
@@ -67,15 +71,21 @@ let parts = [], displayed = {};
  * @property {boolean} selection  the neuron or parameter: new, or selected again
  */
 export function change(fields) {
+  if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
-  const current = { network: network(), final: network().final, image: state.image,
-    off: state.off };
+  const current = { network: network(), final: network().final,
+    image: state.picture.image, off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));
   changed.selection = "neuron" in fields || "input" in fields;
   displayed = current;
   const result = currentResult();
-  for (const part of parts) part.update?.(result, changed);
+  isUpdating = true;
+  try {
+    for (const part of parts) part.update?.(result, changed);
+  } finally {
+    isUpdating = false;
+  }
 }
 
 // Display everything again, in the colors of the style sheet.

@@ -141,11 +141,11 @@ export class IntegerNetwork extends TwoLayers {
   pixel(level) { return level; }
 
   // Half of 2^shift, which is added to a sum so that the shift rounds it.
-  rounding(neuron) { return (1 << this.shifts[neuron]) >> 1; }
+  half(neuron) { return (1 << this.shifts[neuron]) >> 1; }
 
   // The output of a hidden neuron before the clamp.
   shifted(total, neuron) {
-    return (Math.max(total, 0) + this.rounding(neuron)) >> this.shifts[neuron];
+    return (Math.max(total, 0) + this.half(neuron)) >> this.shifts[neuron];
   }
 
   activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
@@ -156,7 +156,7 @@ export class IntegerNetwork extends TwoLayers {
 
   steps(total, neuron) {
     if (total <= 0) return [["ReLU sets it to 0", 0]];
-    const shift = this.shifts[neuron], half = this.rounding(neuron);
+    const shift = this.shifts[neuron], half = this.half(neuron);
     const shifted = this.shifted(total, neuron);
     return [
       ["ReLU keeps a positive sum", total],
@@ -172,7 +172,7 @@ export class IntegerNetwork extends TwoLayers {
       number(this.scale_2 * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
-    return [[`output = min(${WHITE}, (${integer(total)} + ${this.rounding(neuron)}) ` +
+    return [[`output = min(${WHITE}, (${integer(total)} + ${this.half(neuron)}) ` +
       `>> ${this.shifts[neuron]}) = `, output]];
   }
 

@@ -144,7 +144,7 @@ function tileBox(neuron) {
 // undoes its shear.
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
-  const transform = state.transform ?? { scale: SIDE, left: 0, top: 0 };
+  const transform = state.picture.transform ?? { scale: SIDE, left: 0, top: 0 };
   // The size of a pixel.
   const [wide, high] = [width / transform.scale, height / transform.scale];
   return { left: left - wide * transform.left, width: wide * SIDE,
@@ -153,7 +153,7 @@ function inputBox() {
 
 function pixelBox({ left, top, width, height }, pixel) {
   const [row, column] = coordinates(pixel);
-  const sheared = column + (state.transform?.shear?.(row) ?? 0);
+  const sheared = column + (state.picture.transform?.shear?.(row) ?? 0);
   const x = left + (sheared + 0.5) / SIDE * width;
   const y = top + (row + 0.5) / SIDE * height;
   return { left: x, right: x, top: y, bottom: y };
@@ -197,9 +197,9 @@ function showConnections(result) {
   const [into, out] = connectionsOf(result);
   // A line from a pixel is at most as wide as the pixel.
   const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
-  $("connections").replaceChildren(...(isOn
-    ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
-      ...linesOf(out, MAX_LINE_WIDTH)] : []));
+  const lines = isOn ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
+    ...linesOf(out, MAX_LINE_WIDTH)] : [];
+  $("connections").replaceChildren(...lines);
   const name = neuronName(state.layer, state.neuron);
   const maxProduct = (connections) =>
     quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
@@ -220,7 +220,7 @@ export const connections = {
     $("show-connections").checked = $("network").clientWidth > 760;
     $("show-connections").addEventListener("change", redraw);
     $("neurons").addEventListener("scroll", redraw);
-    new ResizeObserver(() => { if (state.image) redraw(); })
+    new ResizeObserver(() => { if (state.picture) redraw(); })
       .observe($("connections").parentElement);
   },
 

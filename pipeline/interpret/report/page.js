@@ -50,11 +50,13 @@ function fromHalves(bytes) {
 // The page has the networks of the epochs, or the last one in floating point (`float`)
 // followed by those in integers.
 function load({ tensors, metadata }) {
-  const last = metadata.epochs.length - 1, trained = metadata.epochs[last];
-  const { activations } = tensors, { weight_scale } = metadata;
-  const common = { activations, maxOutput: largest(activations) || 1, weight_scale,
-    title: metadata.bit_widths.length ? "the network in floating point"
-      : `the final network${trained ? ` (epoch ${trained})` : ""}` };
+  const last = metadata.epochs.length - 1;
+  const trained = metadata.epochs[last];
+  const { activations } = tensors;
+  const title = metadata.bit_widths.length ? "the network in floating point"
+    : `the final network${trained ? ` (epoch ${trained})` : ""}`;
+  const common = { activations, maxOutput: largest(activations) || 1,
+    weight_scale: metadata.weight_scale, title };
   const network = (part, fields) => new FloatNetwork(
     ["layer_1.weight", "layer_2.weight"].map(part),
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });

@@ -108,8 +108,7 @@ def select_data(
     network, test = trained.network, analysis.dataset.test
     frozen = {name: is_frozen(values) for name, values in history.items()}
     if not history:  # only those that training cannot change are known
-        always_zero = np.tile(analysis.always_zero, (analysis.hidden, 1))
-        frozen = {"layer_1.weight": always_zero}
+        frozen = {"layer_1.weight": np.tile(analysis.always_zero, (analysis.hidden, 1))}
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
@@ -162,8 +161,8 @@ def _page_data(
         training_images=len(analysis.train),
         validation_images=len(analysis.validation),
         test_images=len(analysis.dataset.test),
-        always_zero=int(analysis.always_zero.sum()),
-        frozen_others=int(analysis.frozen_others.sum()),
+        always_zero_count=int(analysis.always_zero.sum()),
+        frozen_others_count=int(analysis.frozen_others.sum()),
         rarest=rarest,
         rarest_images=int(analysis.nonzero[rarest]),
         example=analysis.example,

@@ -20,7 +20,7 @@ class DrawingConstants:
     box: int = unsure.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
-    near: float = constants.NEAR  # a gap, in longer sides of the largest stroke
+    near: float = constants.MAX_GAP  # a gap, in longer sides of the largest stroke
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
     max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
@@ -79,8 +79,8 @@ class PageData:
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set
-    always_zero: int  # always-zero pixels: 0 in all training images
-    frozen_others: int  # frozen weights of other pixels
+    always_zero_count: int  # pixels that are 0 in all training images
+    frozen_others_count: int  # frozen weights of other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
     example: Example  # with which the tour begins

@@ -57,8 +57,9 @@ export function conclusion(probabilities) {
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
-  const reason = reasonOf(state, exact, probabilities);
+  const exact = float.classify(state.picture.image).probabilities;
+  const [expected] = ranked(exact);
+  const reason = reasonOf(state.picture, exact, probabilities);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
@@ -95,10 +96,11 @@ export const prediction = {
     const sentence = [network().says, element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
-    $("prediction").replaceChildren(...(state.finding === "blank"
-      ? [`The image is blank${state.image[0] ? "."
+    const { image, finding, strokes } = state.picture;
+    $("prediction").replaceChildren(...(finding === "blank"
+      ? [`The image is blank${image[0] ? "."
         : ": the sums of layer 1 are its biases."}`]
-      : isDot(state.strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
+      : isDot(strokes) ? [`This is only a dot. Draw a ${model.noun}.`]
       : sentence));
     announce($("prediction").textContent);
   },

@@ -74,7 +74,7 @@ const bitWidths = {
 
   update(_, changed) {
     const results = model.networks.map((each) =>
-      each.classify(state.image, state.off).probabilities);
+      each.classify(state.picture.image, state.off).probabilities);
     const [[inFloat]] = results.map(ranked);
     switches.forEach(({ label, input, prediction }, index) => {
       const [first] = ranked(results[index]), name = className(first);

@@ -213,7 +213,7 @@ export function tourSteps() {
     lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
-        nonzero: String(state.image.filter(Boolean).length) }) },
+        nonzero: String(state.picture.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
     layerStep(), classesStep(label), softmaxStep(label),
@@ -224,18 +224,26 @@ export function tourSteps() {
 }
 
 function lineStep(neuron, pixel, name) {
-  const two = (value) => rounded(value, 2);
   return { id: "line", targets: () => [$("images")],
     enter: () => select(1, neuron, pixel),
     values: () => {
-      const m = two(network().parameter(1, pixel, neuron));
-      const c = two(network().parameter(1, "bias", neuron));
-      const x = two(currentResult().pixels[pixel]);
+      const m = rounded(network().parameter(1, pixel, neuron), 2);
+      const c = rounded(network().parameter(1, "bias", neuron), 2);
+      const x = rounded(currentResult().pixels[pixel], 2);
       return { name, index: String(neuron + 1), pixel: String(pixel),
-        where: rowAndColumn(pixel), m, x, c, y: m * x + c, product: m * x,
-        noInput: m + c, added: m + x + c, together: m * (x + c), subtracted: m * x - c,
+        where: rowAndColumn(pixel), m, x, c, ...lineValues(m, x, c),
         sign: c < 0 ? MINUS : "+", size: Math.abs(c) };
     } };
+}
+
+// m·x + c and typical mistakes, for numbers with two decimals. They are computed with
+// integers, as the tutorial of Python does: floats would round some halves down.
+export function lineValues(...numbers) {
+  const [m, x, c] = numbers.map((each) => Math.round(100 * each));
+  const exact = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),
+    added: 100 * (m + x + c), together: m * (x + c), subtracted: m * x - 100 * c };
+  return Object.fromEntries(Object.entries(exact).map(([name, value]) =>
+    [name, Math.sign(value) * Math.round(Math.abs(value) / 100) / 100]));
 }
 
 function layerStep() {
@@ -244,7 +252,8 @@ function layerStep() {
     values: () => {
       const { hiddenSums, hidden } = currentResult(), z = hiddenSums[lowest()];
       const active = hidden.filter((value) => value > 0).length;
-      return { lowest: neuronName(1, lowest()), z, size: -z, hasQuestion: z < 0,
+      return { lowest: neuronName(1, lowest()), z, size: -z,
+        hasQuestion: rounded(z, 2) < 0, // as it is displayed
         active: `${active} of ${plural(model.hidden, "neuron")} ` +
           `${active === 1 ? "is" : "are"}` };
     } };
@@ -280,8 +289,8 @@ const trainingStep = () => ({ id: "training",
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
-  const values = valuesOf(), all = (kind) =>
-    [...$(`step-${id}`).content.querySelectorAll(kind)];
+  const values = valuesOf();
+  const all = (kind) => [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
     [name, typeof value === "number" ? number(value, 2) : value]));
   const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
@@ -293,10 +302,13 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
   const guesses = all("[data-guess]").map((each) =>
     [valueOf(each.dataset.guess), fill(each.textContent)]);
   const tolerance = Number(ask?.dataset.tolerance ?? 0);
+  const check = (guess) => {
+    if (options.length) return options[guess].wrong;
+    const answer = valueOf(ask.dataset.answer);
+    return problemOf(guess, answer, guesses, textOf(".hint"), tolerance);
+  };
   const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
-    isWhole: tolerance === 0, check: (guess) => (options.length ? options[guess].wrong
-      : problemOf(guess, valueOf(ask.dataset.answer), guesses, textOf(".hint"),
-        tolerance)) };
+    isWhole: tolerance === 0, check };
   return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),
     question };
 }

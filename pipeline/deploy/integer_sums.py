@@ -38,12 +38,11 @@ def add_exported_integers(
     """
     path, network, metadata = find_export(
         folder,
-        trained.path.resolve().parent.parent / "export",  # of a run
+        trained.exports_folder,
         weights_sha256=trained.sha256,
         command=command,
     )
-    bit_width = counted(network.bits, "bit")
-    text = f"Integers: {displayed(path)}, {bit_width} per weight of layer 1."
+    text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
     if finetune := metadata.get("finetune", 0):
         text += (
             f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
@@ -68,7 +67,7 @@ def add_integers(
         if in_floats.layer == 1:
             weights, biases, inputs = network.weights_1, network.biases_1, gray
             scale = float(network.scale_1[k])
-            values = (network.shifts[k], network.rounding[k], shifted[k], outputs[k])
+            values = (network.shifts[k], network.half[k], shifted[k], outputs[k])
             shift = Shift(*map(int, values))
         else:
             weights, biases, inputs = network.weights_2, network.biases_2, outputs
