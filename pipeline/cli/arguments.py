@@ -172,8 +172,8 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
     for low, high in zip(grid.settings("low"), grid.settings("high"), strict=True):
         for end in (low, high):
             yield from _combination(end, schema, grid).problems
-        for key in low.keys() - grid.intervals:
-            if low[key] != high[key]:
+        for key in low:
+            if key not in grid.intervals and low[key] != high[key]:
                 rule = "must not refer to a setting with an interval: give it a value"
                 yield located(f"{key} {rule}", grid.files.get(key))
 

@@ -46,7 +46,7 @@ def stage(
         command = parse(sys.argv[1:], schema)
         if command.prints:
             if (number := len(command.combinations)) > 1:
-                print(f"# the first of {number:,} combinations")
+                print(f"# the first valid of {number:,} combinations")
             print(as_yaml(command.config), end="")
         elif command.is_sweep and sweep:
             sweep(command)

@@ -31,7 +31,7 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
         yield located(problem, paths[0] if paths else None)
     reasons = _without_effect(values, schema, flags, is_sweep=grid.is_sweep)
     default_values = defaults()
-    for key in reasons.keys() & grid.given:
+    for key in [key for key in reasons if key in grid.given]:
         # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
         # replaces even such a value.
         if key in TRAINING_KEYS or values[key] != default_values[key]:
