@@ -110,7 +110,7 @@ def _check(
             problems += broken_rules_of_sweeps(grids)
         _check_number(grids)
         for grid in grids:
-            combinations += (_combination(x, schema, grid) for x in grid.settings())
+            combinations += (_combination(x, schema, grid) for x in grid.combinations())
             problems += _broken_intervals(grid, schema)
     except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
@@ -169,7 +169,9 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
     """
     if not grid.intervals:
         return
-    for low, high in zip(grid.settings("low"), grid.settings("high"), strict=True):
+    for low, high in zip(
+        grid.combinations("low"), grid.combinations("high"), strict=True
+    ):
         for end in (low, high):
             yield from _combination(end, schema, grid).problems
         for key in low:

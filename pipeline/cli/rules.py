@@ -24,7 +24,7 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
     Raises:
         ConfigError: If a reference to another setting is invalid.
     """
-    first = next(grid.settings())
+    first = next(grid.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for keys, problem in _conflicts(values):
         paths = [grid.files[key] for key in keys if key in grid.files]

@@ -52,8 +52,8 @@ class Children:
             raise UserError(f"{job.data.path} changed while the sweep was running")
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
-        training = replace(training, dataset=job.data.path.stem)
-        tags = training_tags(training.hyperparameters, training.data_sha256)
+        training = replace(training, dataset=job.data.name)
+        tags = training_tags(job.fingerprint, job.data.sha256)
         tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -71,7 +71,7 @@ class Children:
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(
                 log_inputs,
-                (job.data.path, job.data.sha256),
+                job.data,
                 as_yaml(job.config),
                 code_hashes(),
                 plots=False,

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import status
-from pipeline.cli import SweepConfig
+from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
@@ -29,7 +29,7 @@ def record_sweep(
     plan: Plan,
     recorded: RecordedSweep,
     executor: Executor,
-    cfg: SweepConfig,
+    cfg: CommonSweepConfig,
     *,
     name: str,
     folder: Path,

@@ -1,5 +1,7 @@
 """PyTorch's settings belong to the process, so they are restored after a training."""
 
+from threading import Event, Thread
+
 import pytest
 import torch
 
@@ -28,3 +30,25 @@ def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes, 
     torch.set_default_dtype(torch.float32)
     torch.set_flush_denormal(False)
     torch.set_num_threads(before)
+
+
+def test_the_last_of_overlapping_blocks_in_several_python_threads_restores_them():
+    before, counts = torch.get_num_threads(), []
+    entered, ended = Event(), Event()
+
+    def last():
+        with one_thread():
+            entered.set()
+            ended.wait()
+            counts.append(torch.get_num_threads())
+        counts.append(torch.get_num_threads())
+
+    other = Thread(target=last)
+    torch.set_num_threads(3)
+    with one_thread():
+        other.start()
+        entered.wait()
+    ended.set()
+    other.join()
+    torch.set_num_threads(before)
+    assert counts == [1, 3]
