@@ -169,9 +169,8 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
     """
     if not grid.intervals:
         return
-    for low, high in zip(
-        grid.combinations("low"), grid.combinations("high"), strict=True
-    ):
+    lowest, highest = (grid.combinations(end) for end in ("low", "high"))
+    for low, high in zip(lowest, highest, strict=True):
         for end in (low, high):
             yield from _combination(end, schema, grid).problems
         for key in low:

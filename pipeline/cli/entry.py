@@ -69,9 +69,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
         text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
-    choices = {
-        group: ", ".join(flags.files_of_group(group) or ()) for group in flags.groups
-    }
+    choices = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
     if not schema.has_experiments:
         choices.pop("experiment", None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]

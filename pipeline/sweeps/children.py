@@ -35,11 +35,6 @@ class Children:
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
 
-    @property
-    def networks_folder(self) -> Path:
-        """The folder on whose disk the networks are written."""
-        return self.run.artifacts or self.folder
-
     def record(
         self, job: ValidJob, training: TrainingRun, reused: RecordedRun | None = None
     ) -> Outcome:
