@@ -1,25 +1,21 @@
 """The command `data`: prepares a data set and prints its summary."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from pipeline import datasets
 from pipeline.base.call import say
 from pipeline.base.paths import data_dir, displayed
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import table
+from pipeline.datasets import DataFile
 from pipeline.datasets.statistics import Summary
 
 
 @dataclass(frozen=True)
-class PreparedData:
-    """A data set that is ready."""
+class PreparedData(DataFile):
+    """The file of a data set, and its summary; its other files are next to it."""
 
-    name: str
-    path: Path  # its file; the other files are next to it
-    sha256: str
-    summary: Summary  # the content of <name>.json
-    is_new: bool  # whether this call created it
+    summary: Summary = field(kw_only=True)  # the content of <name>.json
 
 
 def data(dataset: str, *, default: str) -> PreparedData:
@@ -53,4 +49,4 @@ def data(dataset: str, *, default: str) -> PreparedData:
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(file.name, path, file.sha256, summary, file.is_new)
+    return PreparedData(path, file.sha256, file.is_new, summary=summary)
