@@ -108,7 +108,8 @@ class Children:
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
-        earlier = self.recorded.failed_run(job, error) if job.problems else None
+        is_valid = isinstance(job, ValidJob)
+        earlier = None if is_valid else self.recorded.failed_run(job, error)
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
