@@ -21,7 +21,7 @@ from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.predict import PredictResult
 from pipeline.images import prepare
 from pipeline.interpret.inspect import Inspection
-from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
 from pipeline.training.training_run import TrainResult
 
@@ -136,6 +136,9 @@ def test_the_results_have_the_fields_of_the_table():
         known = {each.name for each in dataclasses.fields(result)} | {*dir(result)}
         assert fields and {*fields} <= known, name
         assert ("copied" in fields) == ("copied" in known)
+    (listed,) = re.findall(r"`job` \((.*?)\)", rows["Outcome"])
+    known = {each.name for each in dataclasses.fields(Job)} | {*dir(Job)}
+    assert {*re.findall(r"`(\w+)`", listed)} <= known
 
 
 def python_code(name):

@@ -106,7 +106,7 @@ STORED |= {"a\udcff.png": r"a\udcff.png"}  # a name that is not UTF-8
 
 def test_tables_are_utf_8_in_any_locale(tmp_path):
     path = tmp_path / "x.csv"
-    code = "import sys; from pipeline import files; from pathlib import Path; "
+    code = "import sys; from pipeline.base import files; from pathlib import Path; "
     code += "files.write_csv(Path(sys.argv[1]), [{'file': '\\xfc.png'}])"
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-c", code, path]

@@ -9,7 +9,8 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
 3. `composition` merges the files that Hydra selects, once for each choice of groups;
    `hydra_files` asks Hydra for them, and `source` reads them and refuses what could run
    code.
-4. `grid` replaces the values of files by those that are given, and lists the settings.
+4. `grid` replaces the values of files by those that are given, and lists the
+   combinations.
 5. `config` checks each value with the `schema` of the stage, `rules` checks several
    values together.
 
@@ -37,12 +38,12 @@ from pipeline.cli.names import network_name, run_name
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import (
     TRAINING_KEYS,
+    CommonSweepConfig,
     DataConfig,
     EvaluateConfig,
     ExportConfig,
     InspectConfig,
     PredictConfig,
-    SweepConfig,
     SyncConfig,
     TrainConfig,
     UiConfig,

@@ -110,7 +110,7 @@ def _check(
             problems += broken_rules_of_sweeps(grids)
         _check_number(grids)
         for grid in grids:
-            combinations += (_combination(x, schema, grid) for x in grid.settings())
+            combinations += (_combination(x, schema, grid) for x in grid.combinations())
             problems += _broken_intervals(grid, schema)
     except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
@@ -169,11 +169,12 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
     """
     if not grid.intervals:
         return
-    for low, high in zip(grid.settings("low"), grid.settings("high"), strict=True):
+    lowest, highest = (grid.combinations(end) for end in ("low", "high"))
+    for low, high in zip(lowest, highest, strict=True):
         for end in (low, high):
             yield from _combination(end, schema, grid).problems
-        for key in low.keys() - grid.intervals:
-            if low[key] != high[key]:
+        for key in low:
+            if key not in grid.intervals and low[key] != high[key]:
                 rule = "must not refer to a setting with an interval: give it a value"
                 yield located(f"{key} {rule}", grid.files.get(key))
 

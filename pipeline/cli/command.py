@@ -51,7 +51,7 @@ class Flags:
         paths = [path for folder in self.folders for path in folder.iterdir()]
         return sorted({path.name for path in paths if path.is_dir()})
 
-    def choices(self, group: str) -> list[str] | None:
+    def files_of_group(self, group: str) -> list[str] | None:
         """Return the names of the files of a group, such as sub/deep.
 
         It is None if there is no folder of this name.

@@ -48,7 +48,7 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
         varied = {
             key: parse_choices(word, names)
             for key, word in saved.items()
-            if (names := flags.choices(key)) is not None
+            if (names := flags.files_of_group(key)) is not None
         }
         if varied:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}

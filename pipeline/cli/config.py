@@ -7,7 +7,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,11 +46,19 @@ def validate(
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
         message = "\n".join(_explain(each, files or {}) for each in errors.values())
-        if any(each["type"].endswith("_type") for each in errors.values()):
+        if any(_is_wrong_type(each, schema) for each in errors.values()):
             raise WrongType(message) from None
         raise ConfigError(message) from None
     config._choices = dict(choices or {})
     return config
+
+
+def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
+    """Return whether an error is about the type of a value, not about its bounds."""
+    if error["type"] == "literal_error":
+        allowed = get_args(schema.model_fields[error["loc"][0]].annotation)
+        return type(error["input"]) not in map(type, allowed)
+    return str(error["type"]).endswith("_type")
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:

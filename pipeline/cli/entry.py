@@ -46,7 +46,7 @@ def stage(
         command = parse(sys.argv[1:], schema)
         if command.prints:
             if (number := len(command.combinations)) > 1:
-                print(f"# the first of {number:,} combinations")
+                print(f"# the first valid of {number:,} combinations")
             print(as_yaml(command.config), end="")
         elif command.is_sweep and sweep:
             sweep(command)
@@ -69,7 +69,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
         text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
-    choices = {group: ", ".join(flags.choices(group) or ()) for group in flags.groups}
+    choices = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
     if not schema.has_experiments:
         choices.pop("experiment", None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]

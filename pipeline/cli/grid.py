@@ -39,7 +39,7 @@ class Grid:
         """The interval of each key that a search varies."""
         return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
 
-    def settings(self, end: str = "low") -> Iterator[dict[str, Any]]:
+    def combinations(self, end: str = "low") -> Iterator[dict[str, Any]]:
         """Yield each combination of the swept values, with one end of each interval.
 
         Raises:

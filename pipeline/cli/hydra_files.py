@@ -1,8 +1,8 @@
 """The files of a configuration, in the order in which Hydra composes them.
 
-Hydra reads them through a plugin, `Settings`, so each file is checked before Hydra uses
-it. `composition` merges them: `hydra.compose` would not say which file a value is from,
-and takes twice as long.
+Hydra reads them through a plugin, `CheckedFiles`, which checks each file before Hydra
+uses it. `composition` merges them: `hydra.compose` would not say which file a value is
+from, and takes twice as long.
 """
 
 import os
@@ -26,7 +26,7 @@ from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.source import read
 
-_LOCK = Lock()  # Hydra, and `Settings`, have one state for all threads
+_LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
 _ROOT = "--config-name"  # a configuration in memory that lists the primary file
 
 
@@ -39,7 +39,7 @@ class File(NamedTuple):
     listed: list[Any]  # its defaults list
 
 
-class Settings(ConfigSource):
+class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
     folders: ClassVar[Sequence[Path]] = ()
@@ -98,16 +98,16 @@ def ordered_files(
         ConfigError: If a file is invalid, or defaults lists form a cycle.
         HydraException: If a file is missing or the choices are invalid.
     """
-    hydra = {"searchpath": [f"{Settings.scheme()}://"]}
+    hydra = {"searchpath": [f"{CheckedFiles.scheme()}://"]}
     root = {"defaults": [flags.name, "_self_"], "hydra": hydra}
     loaded: dict[str, File] = {}
     with _LOCK:
         before = Singleton.get_state()  # the caller can use Hydra, too
-        Settings.folders = [Path(os.path.normpath(each)) for each in flags.folders]
-        Settings.loaded = loaded
+        CheckedFiles.folders = [Path(os.path.normpath(each)) for each in flags.folders]
+        CheckedFiles.loaded = loaded
         try:
             GlobalHydra.instance().clear()
-            Plugins.instance().register(Settings)
+            Plugins.instance().register(CheckedFiles)
             ConfigStore.instance().store(_ROOT, root)
             initialize_config_module("hydra.conf", version_base="1.3")
             loader = GlobalHydra.instance().config_loader()

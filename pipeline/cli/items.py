@@ -66,7 +66,7 @@ def read_words(
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
         raise ConfigError(describe_hydra(key))
-    names = flags.choices(group)
+    names = flags.files_of_group(group)
     if names is not None:
         if not equals and not name.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
@@ -95,7 +95,7 @@ def read_keyword(
         ConfigError: If it is neither.
     """
     key, value = keyword
-    names = flags.choices(key)
+    names = flags.files_of_group(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
         remedy = flags.remedy(shorten(f"{key}={value!r}"), schema)

@@ -24,14 +24,14 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
     Raises:
         ConfigError: If a reference to another setting is invalid.
     """
-    first = next(grid.settings())
+    first = next(grid.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for keys, problem in _conflicts(values):
         paths = [grid.files[key] for key in keys if key in grid.files]
         yield located(problem, paths[0] if paths else None)
     reasons = _without_effect(values, schema, flags, is_sweep=grid.is_sweep)
     default_values = defaults()
-    for key in reasons.keys() & grid.given:
+    for key in [key for key in reasons if key in grid.given]:
         # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
         # replaces even such a value.
         if key in TRAINING_KEYS or values[key] != default_values[key]:

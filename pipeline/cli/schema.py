@@ -73,7 +73,7 @@ class RecordedConfig(StageConfig):
         return self.tracking != "none"
 
 
-class SweepConfig(RecordedConfig):
+class CommonSweepConfig(RecordedConfig):
     """The settings that all training runs of a sweep have in common."""
 
     run_name: Name | None
@@ -84,7 +84,7 @@ class SweepConfig(RecordedConfig):
     trials: int | None = Field(ge=1)
 
 
-class TrainConfig(SweepConfig, DataConfig, Hyperparameters):
+class TrainConfig(CommonSweepConfig, DataConfig, Hyperparameters):
     """Settings of the train stage."""
 
     varied = TRAINING_KEYS
@@ -102,14 +102,14 @@ class TrainConfig(SweepConfig, DataConfig, Hyperparameters):
         return Hyperparameters(**dict(self))
 
 
-class ModelConfig(StageConfig):
+class NetworkConfig(StageConfig):
     """Settings of all stages that load a trained network."""
 
     run: Text | None
     model: Text | None
 
 
-class EvaluateConfig(ModelConfig, RecordedConfig):
+class EvaluateConfig(NetworkConfig, RecordedConfig):
     """Settings of the evaluate stage."""
 
     main_key = "sets"
@@ -117,14 +117,14 @@ class EvaluateConfig(ModelConfig, RecordedConfig):
     prepare: bool | None
 
 
-class PredictConfig(ModelConfig):
+class PredictConfig(NetworkConfig):
     """Settings of the predict stage."""
 
     main_key = "images"
     images: int | Text
 
 
-class InspectConfig(ModelConfig, RecordedConfig):
+class InspectConfig(NetworkConfig, RecordedConfig):
     """Settings of the inspect stage."""
 
     main_key = "neuron"
@@ -136,7 +136,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
     against: Text | None
 
 
-class ExportConfig(ModelConfig, RecordedConfig):
+class ExportConfig(NetworkConfig, RecordedConfig):
     """Settings of the export stage."""
 
     main_key = "bits"

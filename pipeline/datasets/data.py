@@ -1,26 +1,21 @@
 """The command `data`: prepares a data set and prints its summary."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 from pipeline import datasets
 from pipeline.base.call import say
 from pipeline.base.paths import data_dir, displayed
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import table
+from pipeline.datasets import DataFile
+from pipeline.datasets.statistics import Summary
 
 
 @dataclass(frozen=True)
-class PreparedData:
-    """A data set that is ready."""
+class PreparedData(DataFile):
+    """The file of a data set, and its summary; its other files are next to it."""
 
-    name: str
-    path: Path  # its file; the other files are next to it
-    sha256: str
-    summary: Mapping[str, Any]  # the content of <name>.json
-    is_new: bool  # whether this call created it
+    summary: Summary = field(kw_only=True)  # the content of <name>.json
 
 
 def data(dataset: str, *, default: str) -> PreparedData:
@@ -32,26 +27,26 @@ def data(dataset: str, *, default: str) -> PreparedData:
     """
     file = datasets.prepare(dataset, folder=data_dir())
     path, summary = file.path, datasets.summary(file.path)
-    spec = datasets.spec(path.stem)
-    say(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
+    spec = datasets.spec(file.name)
+    say(f"{file.name}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
-        [f"{n:,}" for n in (summary[part]["images"], *summary[part]["per_class"])]
-        for part in ("train", "test")
+        [f"{n:,}" for n in (part.images, *part.per_class)]
+        for part in (summary.train, summary.test)
     ]
     rows = zip(("all", *spec.class_names), *counts, strict=True)
     say(table(("class", "train", "test"), rows, left=["class"]))
-    pixels, unused = summary["pixels"], len(summary["never_lit"])
+    pixels, unused = summary.pixels, len(summary.never_lit)
     text = (
         "The pixels are between 0 (black) and 1 (white). In the training images, their "
-        f"mean is {pixels['mean']:.4f} and their standard deviation is "
-        f"{pixels['std']:.4f}; {pixels['zero']:.1%} of them are 0. {unused} of the 784 "
+        f"mean is {pixels.mean:.4f} and their standard deviation is "
+        f"{pixels.std:.4f}; {pixels.zero:.1%} of them are 0. {unused} of the 784 "
         "pixels are 0 in all training images."
     )
     say(f"\n{wrap(text, indent=0)}\n")
-    plots = [path.with_name(f"{path.stem}-{kind}.png") for kind in ("samples", "means")]
+    _, *plots = datasets.files_beside(path)
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
     say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")
-    other = path.stem if path.stem != default else None
+    other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(path.stem, path, file.sha256, summary, file.is_new)
+    return PreparedData(path, file.sha256, file.is_new, summary=summary)

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -36,6 +35,11 @@ class DataFile:
     path: Path
     sha256: str
     is_new: bool = False  # whether this call of `prepare` created it
+
+    @property
+    def name(self) -> str:
+        """The name of the data set."""
+        return self.path.stem
 
 
 def load(
@@ -104,7 +108,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     """Create the file of a data set, unless the folder contains a valid one.
 
     Commands call this once, when they start: it is the only function that imports a
-    folder of the user. The stem of the file's path is the name of the data set.
+    folder of the user.
 
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
@@ -139,25 +143,25 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         assert sha256
         _write_others(path, sha256, is_new=is_new)
         if is_new:
-            described = describe(Dataset.read(path)) | {"origin": origin}
+            described = describe(Dataset.read(path), origin).model_dump()
             files.write_atomic(summary_path, files.as_json(described).encode())
         return DataFile(path, sha256, is_new)
 
 
 def files_beside(path: Path) -> list[Path]:
     """Return the summary and the plots that belong to the file of a data set."""
-    endings = (".json", "-means.png", "-samples.png")
+    endings = (".json", "-samples.png", "-means.png")
     return [path.with_name(f"{path.stem}{ending}") for ending in endings]
 
 
-def summary(path: Path) -> dict[str, Any]:
-    """Return the stored summary of a data set as a dict; see `Summary`.
+def summary(path: Path) -> Summary:
+    """Return the stored summary of a data set.
 
     Raises:
         OSError, ValueError: If it cannot be read, or is damaged.
     """
     content = path.with_suffix(".json").read_bytes()
-    return Summary.model_validate_json(content).model_dump()
+    return Summary.model_validate_json(content)
 
 
 def has_images_of(dataset: str, data: Dataset) -> bool:
@@ -199,7 +203,7 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
     if read := spec(dataset).read:
         return read(path.parent)
     try:
-        origin = summary(path)["origin"]
+        origin = summary(path).origin
     except (OSError, ValueError):
         raise UserError(_unknown(dataset)) from None
     raise UserError(_how_to_import(path, origin))
@@ -247,7 +251,7 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
 
 def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     """Write the components and the plots that are missing or belong to other data."""
-    _, means_path, samples_path = files_beside(path)
+    _, samples_path, means_path = files_beside(path)
     has_components = read_components(path, data_sha256=sha256) is not None
     has_plots = not is_new and means_path.exists() and samples_path.exists()
     if has_components and has_plots:
@@ -282,6 +286,6 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 def _recorded_sha256(path: Path) -> str | None:
     """Return the sha256 of a data set's file; None without an intact summary."""
     try:
-        return str(summary(path)["sha256"])
+        return summary(path).sha256
     except (OSError, ValueError):
         return None

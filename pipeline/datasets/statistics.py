@@ -1,11 +1,13 @@
 """Statistics of the images of a data set: counts, pixels, the mean of each class."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import Dataset
+from pipeline.core.dataset import Dataset, LabeledImages
 
 
 class Counts(BaseModel):
@@ -24,7 +26,7 @@ class Pixels(BaseModel):
 
 
 class Summary(BaseModel):
-    """The content of `<name>.json`: what `describe` returns, and the origin."""
+    """The content of `<name>.json`: what `describe` returns."""
 
     name: str
     sha256: str
@@ -44,32 +46,29 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
     }
 
 
-def describe(dataset: Dataset) -> dict[str, object]:
+def describe(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     """Summarize the images: counts, statistics of the pixels, always-zero pixels.
 
     The statistics are of the training images, scaled to [0, 1]; never_lit are the
     pixels (0..783, row by row) that are 0 in all of them.
     """
-    counts = {
-        part: {
-            "images": len(images),
-            "per_class": np.bincount(images.labels, minlength=CLASSES).tolist(),
-        }
-        for part, images in (("train", dataset.train), ("test", dataset.test))
-    }
     # Computed from the number of pixels of each level: as floats, images need 400 MB.
     levels = np.bincount(dataset.train.images.ravel(), minlength=256)
     fractions, values = levels / levels.sum(), np.arange(256) / 255
     mean = float(fractions @ values)
     std = float(fractions @ (values - mean) ** 2) ** 0.5
-    return {
-        "name": dataset.name,
-        "sha256": dataset.sha256,
-        **counts,
-        "pixels": {
-            "mean": round(mean, 6),
-            "std": round(std, 6),
-            "zero": round(float(fractions[0]), 6),
-        },
-        "never_lit": np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
-    }
+    zero = float(fractions[0])
+    return Summary(
+        name=dataset.name,
+        sha256=dataset.sha256,
+        train=_count(dataset.train),
+        test=_count(dataset.test),
+        pixels=Pixels(mean=round(mean, 6), std=round(std, 6), zero=round(zero, 6)),
+        never_lit=np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
+        origin=dict(origin),
+    )
+
+
+def _count(data: LabeledImages) -> Counts:
+    per_class = np.bincount(data.labels, minlength=CLASSES).tolist()
+    return Counts(images=len(data), per_class=per_class)

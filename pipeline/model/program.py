@@ -46,9 +46,10 @@ def _running_exporter() -> Companion:
         if _exporter is None or not _exporter.is_running:
             if _exporter:
                 _exporter.close()
-            # On busy cores, training comes first. Libraries may print something.
+            # The end of a training run waits for the process, so it must not starve on
+            # busy cores. Libraries may print something.
             name = "the process that exports networks"
-            _exporter = Companion(name, niceness=10, quiet=True)
+            _exporter = Companion(name, niceness=2, quiet=True)
         return _exporter
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
-from pipeline.tracking.store.database import FINAL
+from pipeline.base.metric_names import REQUIRED
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def read_metrics(path: Path) -> dict[str, float]:
         metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
     except ValueError:
         metrics = {}
-    if not metrics.keys() >= {f"{FINAL}accuracy", "val/accuracy"}:
-        raise UserError(f"{path} is damaged: it has no valid accuracies")
+    if not metrics.keys() >= {*REQUIRED}:
+        raise UserError(f"{path} is damaged: it has no valid losses and accuracies")
     return metrics
 
 

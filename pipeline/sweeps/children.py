@@ -35,11 +35,6 @@ class Children:
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
 
-    @property
-    def networks_folder(self) -> Path:
-        """The folder on whose disk the networks are written."""
-        return self.run.artifacts or self.folder
-
     def record(
         self, job: ValidJob, training: TrainingRun, reused: RecordedRun | None = None
     ) -> Outcome:
@@ -52,8 +47,8 @@ class Children:
             raise UserError(f"{job.data.path} changed while the sweep was running")
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
-        training = replace(training, dataset=job.data.path.stem)
-        tags = training_tags(training.hyperparameters, training.data_sha256)
+        training = replace(training, dataset=job.data.name)
+        tags = training_tags(job.fingerprint, job.data.sha256)
         tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -71,7 +66,7 @@ class Children:
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(
                 log_inputs,
-                (job.data.path, job.data.sha256),
+                job.data,
                 as_yaml(job.config),
                 code_hashes(),
                 plots=False,
@@ -113,7 +108,8 @@ class Children:
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
-        earlier = self.recorded.failed_run(job, error) if job.problems else None
+        is_valid = isinstance(job, ValidJob)
+        earlier = None if is_valid else self.recorded.failed_run(job, error)
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.text import readable
 from pipeline.sweeps.jobs import Outcome, short_name
 
@@ -67,8 +68,8 @@ class Configuration:
         return {
             **self.keys,
             "trained": len(self.trained),
-            "val/accuracy": readable(self.accuracy) if seconds else None,
-            "val/accuracy std": readable(self.std),
+            VAL_ACCURACY: readable(self.accuracy) if seconds else None,
+            f"{VAL_ACCURACY} std": readable(self.std),
             "parameters": self.parameter_count if seconds else None,
             "bytes": 4 * self.parameter_count if seconds else None,
             "seconds": round(fmean(seconds), 3) if seconds else None,

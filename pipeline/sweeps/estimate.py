@@ -29,7 +29,7 @@ class TimeLeft:
         """Start an estimate for jobs of which `workers` are trained at a time."""
         paths = {job.data.path for job in jobs if isinstance(job, ValidJob)}
         self._images: dict[Path, int] = {
-            path: datasets.summary(path)["train"]["images"] for path in paths
+            path: datasets.summary(path).train.images for path in paths
         }
         self._workers, self._left = workers, sum(map(self._work, jobs))
         self._trained = 0  # jobs that the workers trained

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline import datasets
 from pipeline.base import files
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
     TRAINING_KEYS,
@@ -43,7 +44,7 @@ class Job(Combination[TrainConfig]):
         """Return this job, which is valid, with the name of its data set."""
         assert self.config
         # The name of a run is that of the sweep.
-        update = {"dataset": data.path.stem, "run_name": None}
+        update = {"dataset": data.name, "run_name": None}
         config = self.config.model_copy(update=update)
         values = {**self.values, **update}
         fields = {**vars(self), "values": values, "config": config}
@@ -133,7 +134,7 @@ class Outcome:
     @property
     def accuracy(self) -> float:
         """The accuracy on the validation images, in [0, 1]; NaN if it failed."""
-        return self.metrics.get("val/accuracy", math.nan)
+        return self.metrics.get(VAL_ACCURACY, math.nan)
 
 
 OnResult = Callable[[Outcome], object]

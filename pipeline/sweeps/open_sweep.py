@@ -8,12 +8,12 @@ from typing import Any
 from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import status
-from pipeline.cli import SweepConfig
+from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
+from pipeline.sweeps.jobs import Job, OnResult, Outcome, ValidJob, all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
@@ -29,7 +29,7 @@ def record_sweep(
     plan: Plan,
     recorded: RecordedSweep,
     executor: Executor,
-    cfg: SweepConfig,
+    cfg: CommonSweepConfig,
     *,
     name: str,
     folder: Path,
@@ -82,7 +82,7 @@ def record_sweep(
 
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the params that all jobs have: MLflow cannot plot text such as 5,10."""
-    valid = next(job for job in jobs if not job.problems)
+    valid = next(job for job in jobs if isinstance(job, ValidJob))
     params = params_of(valid.values)
     return {key: x for key, x in params.items() if key not in valid.varied}
 

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from pipeline.base.console import new_console
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import wrap
 from pipeline.base.text import WIDTH, printable
 from pipeline.sweeps.estimate import TimeLeft
@@ -44,7 +45,7 @@ class Progress:
         else:
             seconds = f"{outcome.seconds:5.1f} s"
             effort = f"{'reused':>{len(seconds)}}" if outcome.reused else seconds
-            accuracy = f"val/accuracy {outcome.accuracy:6.2%}"
+            accuracy = f"{VAL_ACCURACY} {outcome.accuracy:6.2%}"
             self._print(outcome.job, f"{accuracy} {effort}  {count}")
         self._bar.update(self._task, completed=self._ended)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
+from pipeline.base.metric_names import FIRST
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.model.storage import params_of
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking.store.tags import Status
-from pipeline.training.log import FIRST_METRICS
 
 MAX_REASONS = 3  # the number of reasons in an error message
 
@@ -52,7 +52,7 @@ class SweepResult:
         metrics, the number and the seconds are None.
         """
         others = {name for outcome in self.outcomes for name in outcome.metrics}
-        metrics = dict.fromkeys([*FIRST_METRICS, *sorted(others)])
+        metrics = dict.fromkeys([*FIRST, *sorted(others)])
         return [
             {
                 **outcome.job.swept,

@@ -36,7 +36,8 @@ def train_missing(
     """
     jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
     workers = executor.workers
-    _announce(plan, reusable, children.networks_folder, workers=workers)
+    networks_folder = children.run.artifacts or children.folder
+    _announce(plan, reusable, networks_folder, workers=workers)
     with (
         show_progress(jobs, ended=ended, workers=workers) as progress,
         delayed_interrupt(executor.stop) as interrupt,

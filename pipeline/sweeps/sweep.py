@@ -13,7 +13,7 @@ from pipeline.base.call import own_folder, say
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.terminal import status, wrap
-from pipeline.cli import Command, SweepConfig, TrainConfig
+from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.sweeps.configurations import group_by_configuration
@@ -60,17 +60,11 @@ def sweep(
     if locking.holds(Level.SWEEP):  # two such processes could wait for each other
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    cfg, store = command.config, store_dir()
-    if cfg.is_tracked:
-        provenance.code_state()  # now, because the code may change later
-    grid = prepare_data(combine(command), data_dir())
-    experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
-    identifier = sweep_id(
-        grid, command.intervals, experiment=experiment, again=cfg.again
-    )
-    folder = own_folder() or store / "sweeps" / identifier
+    cfg = command.config
+    grid, identifier = _identify(command)
+    parent = store_dir() / "sweeps"
+    folder, lock = own_folder() or parent / identifier, parent / f".{identifier}.lock"
     waiting = "waiting for another process, which is running the same sweep"
-    lock = store / "sweeps" / f".{identifier}.lock"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, identifier)
         name = cfg.run_name or sweep_name(grid, command.intervals)
@@ -100,8 +94,20 @@ def sweep(
             )
 
 
+def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
+    """Return the jobs, with their data sets, and the `sweep_id`."""
+    cfg, experiment = command.config, None
+    if cfg.is_tracked:
+        provenance.code_state()  # now, because the code may change later
+        experiment = experiment_of(cfg.experiment_name)
+    grid = prepare_data(combine(command), data_dir())
+    return grid, sweep_id(
+        grid, command.intervals, experiment=experiment, again=cfg.again
+    )
+
+
 def _show_finished(
-    plan: Plan, run: RecordedRun, folder: Path, cfg: SweepConfig
+    plan: Plan, run: RecordedRun, folder: Path, cfg: CommonSweepConfig
 ) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
@@ -118,7 +124,7 @@ def _show_finished(
     return SweepResult(plan.outcomes, folder, run.run_id, copied)
 
 
-def _read_recorded(cfg: SweepConfig, identifier: str) -> RecordedSweep:
+def _read_recorded(cfg: CommonSweepConfig, identifier: str) -> RecordedSweep:
     """Return what earlier processes have recorded of this sweep.
 
     With again=true, a finished sweep is not continued.
@@ -149,8 +155,8 @@ def _plan(
     return plan
 
 
-def _new_executor(cfg: SweepConfig, jobs: Sequence[ValidJob]) -> Executor:
-    """Return the executor that the key `executor` names."""
+def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[ValidJob]) -> Executor:
+    """Return the executor that the setting `executor` names."""
     return new_executor(
         cfg.executor,
         workers=cfg.workers,

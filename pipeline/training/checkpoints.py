@@ -30,6 +30,7 @@ from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
 REMOVED = ".removed-"  # the start of the name of a folder that is being removed
+PLACE_FILE = "place.json"
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
@@ -153,31 +154,44 @@ def open_checkpoint(
         state: The network, optimizer and generator before the first epoch.
         resume: Whether to resume a killed training run.
     """
-    parent = store / "checkpoints" / fingerprint
     content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
-        for folder in parent.parent.glob(f"{REMOVED}*"):
-            shutil.rmtree(folder)  # a process was killed while it removed it
-        killed = []
-        for folder in parent.glob("*/"):
-            if not locking.is_held(folder / "lock"):
-                place_file = folder / "place.json"
-                if not place_file.exists():  # killed while it was created
-                    _remove(folder)
-                elif place_file.read_bytes() == content:
-                    killed.append(folder)
-        if not resume:
-            while killed:
-                _remove(killed.pop())
-        folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
+        folder = _clean_and_choose(
+            store / "checkpoints" / fingerprint, content, resume=resume
+        )
         lock = locking.hold(folder / "lock")
     try:
-        files.write_atomic(folder / "place.json", content)
+        files.write_atomic(folder / PLACE_FILE, content)
         yield Checkpoint(folder, state)
         with store_lock(store):
             _remove(folder)
     finally:
         lock.release()
+
+
+def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
+    """Remove what no process will resume, and return the folder of a checkpoint.
+
+    Args:
+        parent: The folder of all checkpoints with the same fingerprint.
+        place: The content of the file with the place.
+        resume: See `open_checkpoint`.
+    """
+    for folder in parent.parent.glob(f"{REMOVED}*"):
+        shutil.rmtree(folder)  # a process was killed while it removed it
+    killed = []
+    for folder in parent.glob("*/"):
+        if locking.is_held(folder / "lock"):
+            continue
+        file = folder / PLACE_FILE
+        if not file.exists():  # killed while it was created
+            _remove(folder)
+        elif file.read_bytes() == place:
+            killed.append(folder)
+    if not resume:
+        while killed:
+            _remove(killed.pop())
+    return max(killed, key=_epochs_size, default=parent / uuid4().hex)
 
 
 def _epochs_size(folder: Path) -> int:

@@ -13,20 +13,20 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
+from pipeline.base.metric_names import FIRST
 from pipeline.base.paths import TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
+from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
 from pipeline.tracking import Points, RecordedRun, Run, provenance
 from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
-# MLflow's pages show the metrics in the order in which a run logs them.
-FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 
 
 def log_inputs(
     run: Run,
-    data: tuple[Path, str],
+    data: DataFile,
     settings: str,
     code: Mapping[str, str],
     *,
@@ -37,22 +37,21 @@ def log_inputs(
 
     Args:
         run: The run.
-        data: The file of the data set, and its hash when it was read.
+        data: The file of the data set, with its hash when it was read.
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
         reused: The recorded run with these results, which used its own packages.
     """
-    path, sha256 = data
-    summary = datasets.summary(path)
+    summary = datasets.summary(data.path)
     run.log_dataset(
-        path.stem,
-        sha256=sha256,
-        source=str(path),
-        counts={part: summary[part]["images"] for part in ("train", "test")},
+        data.name,
+        sha256=data.sha256,
+        source=str(data.path),
+        counts={"train": summary.train.images, "test": summary.test.images},
         use="training",
     )
-    beside = datasets.files_beside(path)
+    beside = datasets.files_beside(data.path)
     run.log_files("data", beside if plots else beside[:1])
     run.log_text("config.yaml", settings)
     run.log_text("code.json", files.as_json(code))
@@ -165,4 +164,4 @@ def tensor_statistics(
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics of an epoch in the order in which they are logged."""
-    return {name: metrics[name] for name in dict.fromkeys([*FIRST_METRICS, *metrics])}
+    return {name: metrics[name] for name in dict.fromkeys([*FIRST, *metrics])}

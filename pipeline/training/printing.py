@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.base.call import say
 from pipeline.base.console import new_console, progress_bar
+from pipeline.base.metric_names import FINAL, VAL_ACCURACY
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
-from pipeline.tracking.store.database import FINAL
 from pipeline.training.training_run import TrainingRun
 
 
@@ -27,7 +27,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
                 f"{epoch.number:5}       {metrics['train/loss']:.4f}"
                 f"   {metrics['train/accuracy']:7.2%}"
                 f"       {metrics['val/loss']:.4f}"
-                f"   {metrics['val/accuracy']:7.2%}   {epoch.seconds:7.2f}"
+                f"   {metrics[VAL_ACCURACY]:7.2%}   {epoch.seconds:7.2f}"
             )
 
 

@@ -6,10 +6,10 @@ The functions of `log` run where the run is recorded; these pass them what they 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline.base.metric_names import FINAL, VAL_ACCURACY
 from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
 from pipeline.tracking import OpenRun
-from pipeline.tracking.store.database import FINAL
 from pipeline.training.log import (
     log_model,
     log_result,
@@ -34,7 +34,8 @@ def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
 def _describe(training: TrainingRun) -> str:
     """Return the text of the description of its run, in Markdown."""
     network, settings = training.network, training.hyperparameters
-    accuracy, final = (training.metrics[f"{x}accuracy"] for x in ("val/", FINAL))
+    accuracy = training.metrics[VAL_ACCURACY]
+    final = training.metrics[f"{FINAL}accuracy"]
     sizes = network.sizes.replace("->", "→")
     return (
         f"A network {sizes} with {network.parameter_count:,} parameters, trained on "

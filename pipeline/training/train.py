@@ -1,13 +1,14 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
-from pipeline.base.call import own_folder, results_dir, say
+from pipeline.base.call import lasting_dir, results_dir, say
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
@@ -22,6 +23,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes, fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
+from pipeline.datasets import DataFile
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.program import prepare_export
 from pipeline.model.storage import params_of
@@ -87,7 +89,7 @@ def _reproduce(
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train(cfg, dataset, tracker, on_epoch, original.training.sha256)
+    training = _train(cfg, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
@@ -99,29 +101,30 @@ def _train(
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
-    expected: str | None = None,
+    original: Original | None = None,
 ) -> TrainResult:
-    """Train a network and write the results; a reproduction has an `expected` hash."""
+    """Train a network and write the results; a reproduction has an `original`."""
     hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    folder = results_dir("reproduce" if cfg.reproduce else TRAINING_FOLDER)
+    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
     name = cfg.run_name or run_name(dict(cfg))
     network = state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_tracked:
         prepare_export(cfg.hidden)  # in another process, alongside training
+    identity = fingerprint(hyperparameters, dataset.sha256)
+    tags = training_tags(identity, dataset.sha256)
+    if original:
+        tags[REPRODUCES_TAG] = original.run.run_id
     with (
         open_checkpoint(
-            store_dir(),
-            fingerprint(hyperparameters, dataset.sha256),
-            _place(cfg),
-            state,
-            resume=cfg.resume,
+            store_dir(), identity, _place(cfg), state, resume=cfg.resume
         ) as checkpoint,
-        _start_run(cfg, dataset, checkpoint, tracker, name) as run,
+        _start_run(cfg, checkpoint, tracker, name, tags) as run,
         delayed_interrupt() as interrupt,
     ):
+        _log_start(run, cfg, dataset, checkpoint)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         for epoch in print_epochs(trained, total=cfg.epochs):
@@ -130,16 +133,15 @@ def _train(
             if on_epoch:
                 on_epoch(deepcopy(epoch))  # the function may change its arrays
         training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
-        _write(training, folder, run, expected)
+        _write(training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
-    if run.artifacts and not own_folder():  # another training run replaces `folder`
-        folder = run.artifacts / TRAINING_FOLDER
-    return TrainResult(
-        **vars(training), folder=folder, run_id=run.run_id, copied=run.copied
-    )
+    if run.artifacts:  # another training run replaces `folder`
+        folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
+    known = {each.name: getattr(training, each.name) for each in fields(training)}
+    return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
 
 
 def _place(cfg: TrainConfig) -> dict[str, str | None]:
@@ -155,28 +157,20 @@ def _place(cfg: TrainConfig) -> dict[str, str | None]:
 @contextmanager
 def _start_run(
     cfg: TrainConfig,
-    dataset: Dataset,
     checkpoint: Checkpoint,
     tracker: Tracker[OpenRun],
     name: str,
+    tags: Mapping[str, str],
 ) -> Iterator[OpenRun]:
-    """Open the run that a checkpoint belongs to, or a new one; record its inputs."""
-    tags = training_tags(cfg.hyperparameters(), dataset.sha256)
-    tags[CHECKPOINT_TAG] = checkpoint.id
-    if cfg.reproduce:
-        tags[REPRODUCES_TAG] = cfg.reproduce
+    """Open the run that a checkpoint belongs to, or a new one."""
     wanted = [checkpoint.id] if cfg.is_tracked else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=name,
         params=params_of(dict(cfg)),
-        tags=cfg.choices | tags,
+        tags={**cfg.choices, **tags, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,
     ) as run:
-        data, code = (dataset.path, dataset.sha256), code_hashes()
-        run.submit(log_inputs, data, as_yaml(cfg), code, plots=True)
-        for epoch in checkpoint.epochs:  # the last one may not be logged
-            run.submit(log_epoch, epoch, cfg.epochs)
         if last := checkpoint.epochs[-1].number:
             label, experiment = (killed or run).label, _place(cfg)["experiment"]
             where = f" in experiment {experiment}" if experiment else ""
@@ -184,8 +178,18 @@ def _start_run(
         yield run
 
 
+def _log_start(
+    run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
+) -> None:
+    """Log the inputs, and the epochs of the checkpoint: the last may not be logged."""
+    data = DataFile(dataset.path, dataset.sha256)
+    run.submit(log_inputs, data, as_yaml(cfg), code_hashes(), plots=True)
+    for epoch in checkpoint.epochs:
+        run.submit(log_epoch, epoch, cfg.epochs)
+
+
 def _write(
-    training: TrainingRun, folder: Path, run: OpenRun, expected: str | None
+    training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
 ) -> None:
     """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
@@ -194,6 +198,7 @@ def _write(
         run.submit(log_files, sorted(temporary.iterdir()))
         if run.run_id is not None:
             record_model(run, training, temporary / MODEL_FILE)
-        if expected:
-            run.submit(log_comparison, training.sha256 == expected)
+        if original:
+            is_equal = training.sha256 == original.training.sha256
+            run.submit(log_comparison, is_equal)
         run.wait()

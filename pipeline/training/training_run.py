@@ -13,18 +13,18 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base import files, paths
+from pipeline.base.metric_names import FINAL, FIRST, VAL_ACCURACY
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import fingerprint, processor
+from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
 from pipeline.tracking import RecordedRun
-from pipeline.tracking.store.database import FINAL
 from pipeline.tracking.store.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
@@ -33,7 +33,7 @@ from pipeline.tracking.store.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import FIRST_METRICS, ordered
+from pipeline.training.log import ordered
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ class TrainingRun:
         if (
             run_file is None
             or not len(states) == len(run_file.times) == trained.epochs + 1
-            or not trained.curves.keys() >= {*FIRST_METRICS}
-            or not final.keys() >= {f"{FINAL}loss", f"{FINAL}accuracy"}
+            or not trained.curves.keys() >= {*FIRST}
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None
@@ -99,12 +98,18 @@ class TrainingRun:
             raise UserError(f"{folder} does not contain a complete training run")
         # Epoch 0 has neither metrics nor seconds.
         metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
-        columns = states, range(len(states)), metrics, seconds, run_file.times
+        columns = {
+            "number": range(len(states)),
+            "tensors": states,
+            "metrics": metrics,
+            "seconds": seconds,
+            "time": run_file.times,
+        }
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
+            epochs=[Epoch(**values) for values in _rows(columns)],
             final_metrics=final,
             min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
@@ -135,7 +140,7 @@ class TrainingRun:
     @property
     def best(self) -> str:
         """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
-        accuracies = {e.number: e.metrics["val/accuracy"] for e in self.epochs[1:]}
+        accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
         first = max(accuracies, key=accuracies.__getitem__)  # of equal ones
         return f"best: {accuracies[first]:.2%} after epoch {first}"
 
@@ -181,7 +186,7 @@ class TrainResult(TrainingRun):
         """Return a short description, because the fields contain all epochs."""
         return short_repr(
             self,
-            val_accuracy=self.metrics["val/accuracy"],
+            val_accuracy=self.metrics[VAL_ACCURACY],
             train_accuracy=self.metrics[f"{FINAL}accuracy"],
             run_id=self.run_id,
             folder=self.folder,
@@ -197,12 +202,12 @@ class TrainResult(TrainingRun):
         return DataFrame(self.history)
 
 
-def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:
+def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
     """Return the tags that identify a training run, as soon as it starts."""
     return {
         KIND_TAG: Kind.TRAINING,
         DATA_TAG: data_sha256,
-        FINGERPRINT_TAG: fingerprint(hyperparameters, data_sha256),
+        FINGERPRINT_TAG: fingerprint,
     }
 
 

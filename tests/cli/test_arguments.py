@@ -236,9 +236,9 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
     printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
     assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}
-    swept = ["-m", "hidden=5,6", "lr=0.1", "--cfg=job"]
+    swept = ["-m", "hidden=-1,5", "lr=0.1", "--cfg=job"]
     first, *others = new_project.run("train", *swept).stdout.splitlines()
-    assert first == "# the first of 2 combinations"
+    assert first == "# the first valid of 2 combinations"
     values = yaml.safe_load("\n".join(others))
     assert (values["hidden"], values["lr"]) == (5, 0.1)
 
@@ -291,6 +291,21 @@ def test_a_value_of_a_sweep_with_another_type_is_refused(value):
     with pytest.raises(ConfigError) as error:
         sweep_from_python(cli.TrainConfig, settings)
     assert str(error.value) == problem
+
+
+@pytest.mark.parametrize("value", [3, None, b"x", {1}])
+def test_a_choice_of_a_sweep_with_another_type_is_refused(value):
+    with pytest.raises(ConfigError, match="split must"):
+        sweep_from_python(cli.TrainConfig, {"split": ["exercise", value]})
+
+
+def test_problems_are_in_the_order_of_the_settings_in_each_process():
+    given = ["reproduce=a", "epochs=3", "seed=2", "lr=0.1", "hidden=4"]
+    keys = [line.split()[0] for line in problems(*given)]
+    assert keys == ["hidden", "seed", "epochs", "lr"]
+    linked = [f"{key}=${{hidden}}" for key in ("batch_size", "seed", "epochs")]
+    lines = problems("-m", "hidden=interval(4,8)", "trials=2", *linked)
+    assert [line.split()[0] for line in lines] == ["seed", "epochs", "batch_size"]
 
 
 @pytest.mark.parametrize("text", ["split=exercise,holdout", "dataset=mnist,digits"])

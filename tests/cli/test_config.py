@@ -71,7 +71,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
 
 
 def test_the_common_settings_of_a_sweep_have_no_value_that_it_varies():
-    common = {*cli.SweepConfig.model_fields}
+    common = {*cli.CommonSweepConfig.model_fields}
     assert common.isdisjoint(TrainConfig.varied)
     assert common >= {*TrainConfig.only_sweeps}
 

@@ -1,5 +1,7 @@
 """A training run restores PyTorch's settings, because they belong to the process."""
 
+from threading import Event, Thread
+
 import pytest
 import torch
 
@@ -28,3 +30,25 @@ def test_the_last_of_several_training_runs_restores_the_settings(flushes, dtype)
     torch.set_default_dtype(torch.float32)
     torch.set_flush_denormal(False)
     torch.set_num_threads(before)
+
+
+def test_the_last_of_overlapping_blocks_in_several_python_threads_restores_them():
+    before, counts = torch.get_num_threads(), []
+    entered, ended = Event(), Event()
+
+    def last():
+        with one_thread():
+            entered.set()
+            ended.wait()
+            counts.append(torch.get_num_threads())
+        counts.append(torch.get_num_threads())
+
+    other = Thread(target=last)
+    torch.set_num_threads(3)
+    with one_thread():
+        other.start()
+        entered.wait()
+    ended.set()
+    other.join()
+    torch.set_num_threads(before)
+    assert counts == [1, 3]

@@ -125,6 +125,19 @@ def test_an_empty_folder_is_replaced_and_a_link_to_it_remains(project, tmp_path)
     assert link.is_symlink() and (folder / "predictions.json").exists()
 
 
+def test_a_function_that_is_called_after_an_epoch_can_call_recorded_stages(project):
+    evaluations = []
+    train(
+        **SETTINGS,
+        seed=3,
+        on_epoch=lambda _: evaluations.append(evaluate(sets=["digits"], quiet=True)),
+        quiet=True,
+    )
+    (evaluation,) = evaluations
+    run = find_run(evaluation.run_id, store=project.outputs)
+    assert run.status == "FINISHED"
+
+
 def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
     with pytest.raises(OSError, match="not empty"):
         train(

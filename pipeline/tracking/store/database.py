@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from pipeline.base.metric_names import FINAL, VAL_ACCURACY
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
 from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
 
-# The names of the scores of the trained network on its training images start with this.
-# MLflow sorts the sections of charts by name, so these bars follow the learning curves.
-FINAL = "with_final_weights/train_"
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,
         key, value
@@ -122,7 +120,7 @@ def training_results(
     with open_database(store) as connection:
         for run_id, name, value in connection.execute(RESULTS, (ids, ids)):
             found.setdefault(run_id, {})[name] = value
-    return {run_id: each for run_id, each in found.items() if "val/accuracy" in each}
+    return {run_id: each for run_id, each in found.items() if VAL_ACCURACY in each}
 
 
 def metric_points(store: Path, run_id: str) -> list[tuple[str, float, int, int]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.tracking.store import mlflow_internals
 from pipeline.tracking.store.tags import NOTE_TAG, PARENT_TAG
 
@@ -66,7 +67,7 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     name, so it is not in the menu of views, which is limited to 40.
     """
     swept = {f"params.`{key}`": PARAM_WIDTH for key in params}
-    accuracy = "val/accuracy"
+    accuracy = VAL_ACCURACY
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
     axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
     view = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from pipeline import UserError
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.urls import database_path, is_server, sqlite_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
@@ -69,7 +70,7 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
         known = results.get(run.run_id)
-        result = f"{known['val/accuracy']:.2%}" if known else run.status
+        result = f"{known[VAL_ACCURACY]:.2%}" if known else run.status
         lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
     if more := len(runs) - MAX_LISTED:
         lines += [f"and {more:,} more"] if more > 0 else []
