@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets"},  # datasets checks a name
+    "cli": {"datasets", "tracking"},  # for names of data sets and tags
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},

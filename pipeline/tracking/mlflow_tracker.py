@@ -13,6 +13,7 @@ from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.call import say
 from pipeline.base.terminal import print_error, status, wrap
+from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -30,12 +31,14 @@ class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
-        """Keep the arguments; see `new_tracker`."""
+        """Open the store if it exists; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
+        if database_path(store).exists():
+            _ = self.client
 
     @cached_property
     def client(self) -> StoreClient:
-        """The client of the store, which is opened when the first run is."""
+        """The client of the store, which the first run creates."""
         with status("opening the store"):
             return open_store(self.store)
 

@@ -132,7 +132,7 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 def open_checkpoint(
     store: Path,
     fingerprint: str,
-    place: Mapping[str, str | None],
+    place: Mapping[str, Any],
     state: TrainingState,
     *,
     resume: bool,

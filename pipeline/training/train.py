@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
@@ -142,13 +143,14 @@ def _train(
     )
 
 
-def _place(cfg: TrainConfig) -> dict[str, str | None]:
+def _place(cfg: TrainConfig) -> dict[str, Any]:
     """Return where a training run is computed and recorded; resumed runs must match."""
     return {
         "processor": processor(),
         "dataset": cfg.dataset,
         "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
         "reproduces": cfg.reproduce,
+        "choices": dict(sorted(cfg.choices.items())),  # the run has them as tags
     }
 
 

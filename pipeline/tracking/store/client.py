@@ -95,7 +95,7 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
         with mlflow_internals.quiet():
             yield
     except STORE_ERRORS as error:
-        lines = str(error).splitlines()
+        lines = str(error).splitlines() or [type(error).__name__]
         reason = next((line for line in lines if "Error) " in line), lines[0])
         message = f"cannot {action} {database_path(store)}: {reason}"
         if "disk is full" in str(error):
