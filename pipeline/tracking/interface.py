@@ -2,7 +2,7 @@
 
 The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a companion
 process, and `NullRun` nowhere. Other packages use only the methods that are documented
-here, so they do not depend on MLflow. `tracker` opens and closes runs; `sweep_run` adds
+here, so they do not depend on MLflow. `tracker` opens and closes runs; `local_run` adds
 the methods for a sweep.
 """
 

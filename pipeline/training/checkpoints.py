@@ -160,7 +160,7 @@ def open_checkpoint(
             shutil.rmtree(folder)  # a process was killed while it removed it
         killed = []
         for folder in parent.glob("*/"):
-            if not locking.is_held(folder / "lock"):
+            if not locking.is_locked(folder / "lock"):
                 place_file = folder / "place.json"
                 if not place_file.exists():  # killed while it was created
                     _remove(folder)
@@ -170,7 +170,7 @@ def open_checkpoint(
             while killed:
                 _remove(killed.pop())
         folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
-        lock = locking.hold(folder / "lock")
+        lock = locking.acquire(folder / "lock")
     try:
         files.write_atomic(folder / "place.json", content)
         yield Checkpoint(folder, state)

@@ -9,7 +9,7 @@ from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking.copies import mirror, sync
-from pipeline.tracking.copies.copies import _copied_runs
+from pipeline.tracking.copies.server import copies_on
 from pipeline.tracking.store.client import open_store
 
 
@@ -37,7 +37,7 @@ def same_companion(lasting_companion, monkeypatch):
 
     def start(*_, **__):
         # A new process would not remember what was sent.
-        lasting_companion.submit(_copied_runs.cache_clear)
+        lasting_companion.submit(copies_on.cache_clear)
         return lasting_companion
 
     for module in (mirror, sync):

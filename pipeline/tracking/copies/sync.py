@@ -12,8 +12,8 @@ from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import wrap
 from pipeline.execution.companion import Companion
-from pipeline.tracking.copies.copying import CopyStatus, copy_runs
-from pipeline.tracking.copies.mirror import call_copies, import_copies
+from pipeline.tracking.copies.order import CopyStatus, copy_in_order
+from pipeline.tracking.copies.process import copy_run, import_mlflow, mark_killed_runs
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock
 from pipeline.tracking.store.runs import MAX_LISTED, find_run
@@ -41,11 +41,11 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
     with closing(Companion(COPIER, quiet=True)) as companion:
-        companion.submit(import_copies).result()
+        companion.submit(import_mlflow).result()
         with store_lock(store):
-            companion.submit(call_copies, "mark_killed_runs", store).result()
+            companion.submit(mark_killed_runs, store).result()
         copy = partial(_copy_run, companion, store, server)
-        done = copy_runs(store, server, run_id, copy)
+        done = copy_in_order(store, server, run_id, copy)
     runs = [run for run in runs_to_copy(store, run_id) if run.run_id in done]
     say(f"copies on {server}")
     for experiment in sorted({run.experiment for run in runs}):
@@ -71,9 +71,8 @@ def _copy_run(
     """
     with server_lock(store):
         try:
-            call = companion.submit(call_copies, "copy_run", store, server, run)
-            copied: CopyStatus | None = call.result(RUN_SECONDS)
-            return copied
+            call = companion.submit(copy_run, store, server, run)
+            return call.result(RUN_SECONDS)
         except TooLate:
             companion.close()  # before another process gets the lock
             message = f"the server did not answer within {RUN_SECONDS} s"

@@ -80,7 +80,7 @@ class StoreClient(MlflowClient):
         for run in open_runs(self.store):
             # A sweep records its children.
             lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
-            if PROJECT_TAG not in run.tags or locking.is_held(lock):
+            if PROJECT_TAG not in run.tags or locking.is_locked(lock):
                 continue
             # Read again: its process may have closed it before it freed the lock.
             if self.get_run(run.run_id).info.status == Status.RUNNING:
@@ -115,6 +115,8 @@ def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+# A class with methods of its own for each would repeat all of MLflow's; with a wrapper
+# at each call, a new call could be forgotten, and MLflow would print a traceback.
 for _name, _method in vars(MlflowClient).items():
     if _name[0] != "_" and callable(_method):
         setattr(StoreClient, _name, _translated(_method))

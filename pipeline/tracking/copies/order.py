@@ -18,7 +18,7 @@ class CopyStatus(NamedTuple):
     reason: str = ""  # why it failed
 
 
-def copy_runs(
+def copy_in_order(
     store: Path,
     server: str,
     run_id: str | None,
