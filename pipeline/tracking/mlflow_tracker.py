@@ -85,8 +85,8 @@ class MlflowTracker(LocalTracker):
             # 2. A process that resumes the run waits for this lock while it holds the
             # store's, so this one releases it before it waits for that; see `locking`.
             run.release()
-            # 3. A child of a sweep may be incomplete. See "an interrupted run is killed
-            # on the server too" in `test_copies`.
+            # 3. A child of a sweep may be incomplete. See "a child is complete or
+            # removed" in `test_mlflow_run`.
             if status != Status.FINISHED:
                 marked, status = "killed runs", Status.KILLED
                 with store_lock(store):

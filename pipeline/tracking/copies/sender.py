@@ -1,6 +1,10 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
-`copies` uses it, in the companion that copies runs.
+`server` uses it, in the companion that copies runs. Two values say whether the copy of
+a closed run is complete. The first needs no request, the second survives the process:
+
+- `_local_state` of the original equals `_sent_state`, which this process remembers.
+- `_sha256` of the original equals the tag `copy.sha256` of the copy.
 """
 
 import hashlib
@@ -44,15 +48,14 @@ class Sender:
         self._points: set[Key] = set()
         self._inputs: set[str] = set()  # data sets with their use, as JSON
         self._files: Files = {}
-        self._complete: object = None  # the `_content` of a run that was sent entirely
+        self._sent_state: object = None  # see above
 
     def is_complete(self, recorded: RecordedRun) -> bool:
         """Return whether this process has sent everything in a closed run.
 
-        It needs no request to MLflow, so the process that copies an open sweep asks
-        every second. Another process knows only the hash in the tag `copy.sha256`.
+        The process that copies an open sweep asks every second.
         """
-        return self._complete == _content(recorded)
+        return self._sent_state == _local_state(recorded)
 
     def send(
         self,
@@ -74,14 +77,14 @@ class Sender:
         Returns:
             Whether anything was sent; not if the copy of a closed run was complete.
         """
-        server, info, content = self._server, original.info, _content(recorded)
+        server, info, state = self._server, original.info, _local_state(recorded)
         points = metric_points(self._source.store, info.run_id)
         if is_running(original):
             if copy.info.status != Status.RUNNING:  # it was resumed
                 server.update_run(self.copy_id, status=Status.RUNNING)
             self._send(original, copy, tags, points)
             return True
-        sha256 = _content_sha256(original, points)
+        sha256 = _sha256(original, points)
         is_new = copy.data.tags.get(COPIED_TAG) != sha256
         if is_new:
             self._send(original, copy, tags, points)
@@ -92,7 +95,7 @@ class Sender:
                 server.set_experiment_tag(self.experiment_id, *tag)
             server.set_terminated(self.copy_id, info.status, info.end_time)
             server.set_tag(self.copy_id, COPIED_TAG, sha256)
-        self._complete = content
+        self._sent_state = state
         return is_new
 
     def _send(
@@ -207,15 +210,15 @@ def _files(folder: Path) -> Files:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def _content(run: RecordedRun) -> object:
+def _local_state(run: RecordedRun) -> object:
     """Return a value that changes when a closed run changes; see `is_complete`."""
     return run.status, dict(run.tags), _files(run.artifacts)
 
 
-def _content_sha256(run: entities.Run, points: list[Point]) -> str:
+def _sha256(run: entities.Run, points: list[Point]) -> str:
     """Return a hash that changes when anything in a run changes.
 
-    Unlike `_content`, it is the same in another process and in a moved store.
+    Unlike `_local_state`, it is the same in another process and in a moved store.
     """
     entries = run.to_dictionary()
     # The project may move.
