@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
@@ -19,8 +19,15 @@ from pipeline.base.terminal import wrap
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
-Points = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metrics
 Arguments = ParamSpec("Arguments")
+
+
+class EpochPoint(NamedTuple):
+    """The metrics of an epoch."""
+
+    step: int  # the number of the epoch
+    time: int  # in milliseconds since 1970
+    metrics: Metrics
 
 
 class OpenRun(ABC):
@@ -92,11 +99,11 @@ class Run(OpenRun):
         twice with the same time is stored once.
         """
         now = time_ns() // 1_000_000
-        self.log_points([(step, now if time is None else time, metrics)])
+        self.log_points([EpochPoint(step, now if time is None else time, metrics)])
 
     @abstractmethod
-    def log_points(self, points: Points) -> None:
-        """Record the metrics of many epochs at once: step, time and metrics of each.
+    def log_points(self, points: Sequence[EpochPoint]) -> None:
+        """Record the metrics of many epochs at once.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
         """
@@ -115,7 +122,11 @@ class Run(OpenRun):
 
     @abstractmethod
     def log_model(
-        self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
+        self,
+        network: Path,
+        exported: Path,
+        points: Sequence[EpochPoint],
+        dataset: tuple[str, str],
     ) -> None:
         """Record a network as an MLflow model, or replace its files.
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 from mlflow import MlflowClient, entities
 
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import RecordedRun, metric_points
+from pipeline.tracking.store.database import MetricPoint, RecordedRun, metric_points
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.store.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
@@ -27,8 +27,7 @@ CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
-Point = tuple[str, float, int, int]  # name, value, time and step of a metric
-Key = tuple[str, str, int, int]  # the same with the value as text
+Key = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
 Files = dict[Path, tuple[int, int]]  # size and time of each file
 
 
@@ -103,7 +102,7 @@ class Sender:
         original: entities.Run,
         copy: entities.Run,
         tags: dict[str, str],
-        points: list[Point],
+        points: list[MetricPoint],
     ) -> None:
         """Send the params, points, tags, data sets and files that are new."""
         server = self._server
@@ -197,7 +196,7 @@ def _changed(
     return {key: value for key, value in entries.items() if sent.get(key) != value}
 
 
-def _key(point: Point) -> Key:
+def _key(point: MetricPoint) -> Key:
     """Return a point with its value as text, because NaN differs from itself."""
     name, value, time, step = point
     return name, str(value), time, step
@@ -215,7 +214,7 @@ def _local_state(run: RecordedRun) -> object:
     return run.status, dict(run.tags), _files(run.artifacts)
 
 
-def _sha256(run: entities.Run, points: list[Point]) -> str:
+def _sha256(run: entities.Run, points: list[MetricPoint]) -> str:
     """Return a hash that changes when anything in a run changes.
 
     Unlike `_local_state`, it is the same in another process and in a moved store.
