@@ -39,7 +39,12 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded."""
+        """The id of the run in MLflow; None without `is_recorded`."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the run is recorded; not with tracking=none."""
+        return self.run_id is not None
 
     @property
     @abstractmethod
@@ -73,7 +78,7 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.run_id is None:
+        if not self.is_recorded:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 

@@ -194,7 +194,7 @@ def _write(
     with status(message), files.atomic_folder(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.run_id is not None:
+        if run.is_recorded:
             record_model(run, training, temporary / MODEL_FILE)
         if expected:
             run.submit(log_comparison, training.sha256 == expected)
