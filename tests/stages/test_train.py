@@ -252,9 +252,13 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
 def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     project, tmp_path, monkeypatch
 ):
-    shutil.copytree(paths.conf_dir(), tmp_path / "conf")
-    (tmp_path / "conf" / "team").mkdir()
-    (tmp_path / "conf" / "team" / "same.yaml").write_text("# @package _global_\n")
+    conf = tmp_path / "conf"
+    shutil.copytree(paths.conf_dir(), conf)
+    text = (conf / "hydra.yaml").read_text()
+    text = text.replace("- experiment:", "- team: null\n  - experiment:")
+    (conf / "hydra.yaml").write_text(text)
+    (conf / "team").mkdir()
+    (conf / "team" / "same.yaml").write_text("# @package _global_\n")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
 
     class Stop(BaseException):
