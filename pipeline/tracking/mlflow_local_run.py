@@ -76,9 +76,9 @@ class MlflowLocalRun(MlflowRun, LocalRun):
         return MlflowRun(self._client, self._client.get_run(run_id))
 
     def delete_unfinished_children(self) -> None:
-        for child in children(self._client.store, self.run_id):
-            if child.status not in (Status.FINISHED, Status.FAILED):
-                self._client.delete_run(child.run_id)
+        for recorded in children(self._client.store, self.run_id):
+            if recorded.status not in (Status.FINISHED, Status.FAILED):
+                self._client.delete_run(recorded.run_id)
 
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         tag = pages.children_tag(self.run_id, params)

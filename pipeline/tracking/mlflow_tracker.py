@@ -119,7 +119,8 @@ class MlflowTracker(LocalTracker):
         if sha256 is None:
             assert run_id
             return client.get_run(run_id)
-        ids = [run.run_id for run in tagged_runs(client.store, WEIGHTS_TAG, [sha256])]
+        found = tagged_runs(client.store, WEIGHTS_TAG, [sha256])
+        ids = [recorded.run_id for recorded in found]
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"

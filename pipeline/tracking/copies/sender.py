@@ -209,9 +209,9 @@ def _files(folder: Path) -> Files:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def _local_state(run: RecordedRun) -> object:
+def _local_state(recorded: RecordedRun) -> object:
     """Return a value that changes when a closed run changes; see `is_complete`."""
-    return run.status, dict(run.tags), _files(run.artifacts)
+    return recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
 
 def _sha256(run: entities.Run, points: list[MetricPoint]) -> str:

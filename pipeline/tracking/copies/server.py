@@ -19,15 +19,8 @@ from pipeline.base.text import printable
 from pipeline.tracking.copies.order import CopyStatus
 from pipeline.tracking.copies.sender import Sender, is_running
 from pipeline.tracking.store import pages
-from pipeline.tracking.store.client import (
-    StoreClient,
-    complete_experiment,
-    open_store,
-)
-from pipeline.tracking.store.database import (
-    RecordedRun,
-    named_runs,
-)
+from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
+from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.tags import (
     COPY_TAG,
     ENTRIES_TAG,

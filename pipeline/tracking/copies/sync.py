@@ -46,10 +46,10 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
             companion.submit(mark_killed_runs, store).result()
         copy = partial(_copy_run, companion, store, server)
         done = copy_in_order(store, server, run_id, copy)
-    runs = [run for run in runs_to_copy(store, run_id) if run.run_id in done]
+    runs = [each for each in runs_to_copy(store, run_id) if each.run_id in done]
     say(f"copies on {server}")
-    for experiment in sorted({run.experiment for run in runs}):
-        own = [run for run in runs if run.experiment == experiment]
+    for experiment in sorted({each.experiment for each in runs}):
+        own = [each for each in runs if each.experiment == experiment]
         say("\n".join(_report(experiment, own, done)))
     if run_id:
         copied = done.get(run_id)
@@ -62,7 +62,7 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
 
 
 def _copy_run(
-    companion: Companion, store: Path, server: str, run: RecordedRun
+    companion: Companion, store: Path, server: str, recorded: RecordedRun
 ) -> CopyStatus | None:
     """Copy a run in the companion.
 
@@ -71,7 +71,7 @@ def _copy_run(
     """
     with server_lock(store):
         try:
-            call = companion.submit(copy_run, store, server, run)
+            call = companion.submit(copy_run, store, server, recorded)
             return call.result(RUN_SECONDS)
         except TooLate:
             companion.close()  # before another process gets the lock
@@ -83,14 +83,14 @@ def _report(
     experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, CopyStatus]
 ) -> Iterator[str]:
     """Yield the number of runs of each kind, and why runs were skipped."""
-    states = Counter(done[run.run_id].state for run in runs)
-    skipped = [run for run in runs if done[run.run_id].state in SKIPPED]
+    states = Counter(done[each.run_id].state for each in runs)
+    skipped = [each for each in runs if done[each.run_id].state in SKIPPED]
     counts = {"copied": states["copied"], "already complete": states["complete"]}
     counts["skipped"] = len(skipped)
     numbers = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     yield f"{experiment}: {numbers}"
-    for run in skipped[:MAX_LISTED]:
-        reason = SKIPPED[done[run.run_id].state]
-        yield wrap(f"{run.label}: {reason}", indent=4, start="  ")
+    for recorded in skipped[:MAX_LISTED]:
+        reason = SKIPPED[done[recorded.run_id].state]
+        yield wrap(f"{recorded.label}: {reason}", indent=4, start="  ")
     if len(skipped) > MAX_LISTED:
         yield f"  and {len(skipped) - MAX_LISTED:,} more"

@@ -77,15 +77,16 @@ class StoreClient(MlflowClient):
         It may have been on any host that shares the folder. The caller holds the lock
         of the store; see `locks`.
         """
-        for run in open_runs(self.store):
+        for recorded in open_runs(self.store):
+            run_id, tags = recorded.run_id, recorded.tags
             # A sweep records its children.
-            lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
-            if PROJECT_TAG not in run.tags or locking.is_locked(lock):
+            lock = run_lock(self.store, tags.get(PARENT_TAG, run_id))
+            if PROJECT_TAG not in tags or locking.is_locked(lock):
                 continue
             # Read again: its process may have closed it before it freed the lock.
-            if self.get_run(run.run_id).info.status == Status.RUNNING:
-                self.set_terminated(run.run_id, Status.KILLED)
-            run_lock(self.store, run.run_id).unlink(missing_ok=True)
+            if self.get_run(run_id).info.status == Status.RUNNING:
+                self.set_terminated(run_id, Status.KILLED)
+            run_lock(self.store, run_id).unlink(missing_ok=True)
 
 
 @contextmanager
