@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets"},  # datasets checks a name
+    "cli": {"datasets", "tracking"},  # for names of data sets and tags
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},
@@ -71,6 +71,31 @@ def package_of(path):
     """
     parts = path.relative_to(PIPELINE).with_suffix("").parts
     return parts[-1] if IMPLEMENTATIONS.get(parts[-1]) == parts[0] else parts[0]
+
+
+def defined_names(module):
+    """Return the names that a module of the project defines or imports."""
+    folder = PIPELINE.parent / module.replace(".", "/")
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    names = {each.stem for each in folder.glob("*")} if folder.is_dir() else set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+    return names
+
+
+def test_the_programs_in_texts_of_tests_import_names_that_exist():
+    line = re.compile(r"^\s*from (pipeline[\w.]*) import ([\w, ]+)", re.MULTILINE)
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for module, names in line.findall(node.value):
+                    imported = {name.split()[0] for name in names.split(",")}
+                    assert imported <= defined_names(module), path
 
 
 def test_every_module_is_in_a_package_or_a_stage():

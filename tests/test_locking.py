@@ -35,7 +35,7 @@ def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_
 
     with locking.lock(tmp_path / "store", Level.STORE, waiting=""):
         acquire("database", Level.DATABASE)
-        run = locking.hold(tmp_path / "run")
+        run = locking.acquire(tmp_path / "run")
         for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
             with pytest.raises(RuntimeError, match="must be acquired before"):
                 acquire(name, level)
@@ -51,11 +51,11 @@ def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tm
     path, results = tmp_path / "run", []
 
     def second():
-        lock = locking.hold(path, seconds=60.0)
-        results.append(locking.is_held(path))
+        lock = locking.acquire(path, seconds=60.0)
+        results.append(locking.is_locked(path))
         lock.release()
 
-    first = locking.hold(path)
+    first = locking.acquire(path)
     thread = threading.Thread(target=second)
     thread.start()
     time.sleep(0.3)  # it waits
@@ -77,6 +77,6 @@ def test_a_lock_file_that_is_removed_before_it_is_locked_has_one_holder(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", remove_first)
-    lock = locking.hold(path, seconds=60.0)
-    assert removed and locking.is_held(path)
+    lock = locking.acquire(path, seconds=60.0)
+    assert removed and locking.is_locked(path)
     lock.release()

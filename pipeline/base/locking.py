@@ -13,10 +13,10 @@ the lock of the store. They cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `MlflowTracker._open` waits for the lock of a run, while it holds the store's. It
-  resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
+- Only `MlflowTracker.open_run` waits for the lock of a run, while it holds the store's.
+  It resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
   process that trained the run has ended. The process that recorded it may still be
-  closing it, which needs the lock of the store. Therefore, `_close` releases the
+  closing it, which needs the lock of the store. Therefore, `close_run` releases the
   lock of the run first.
 """
 
@@ -55,7 +55,7 @@ class _Held(threading.local):
 _held = _Held()
 
 
-def holds(level: Level) -> bool:
+def thread_holds(level: Level) -> bool:
     """Return whether this thread holds a lock of this level in a block of `lock`."""
     return level in _held.levels
 
@@ -88,7 +88,7 @@ def lock(
             _held.levels.pop()
 
 
-def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
+def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
     Unlike `lock`, it does not record the level of the lock.
@@ -110,7 +110,7 @@ def _held_by_another(path: Path) -> UserError:
     return UserError(f"another process holds {path}: wait until it ends")
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Return whether a running process holds the lock file at `path`."""
     if not path.exists():
         return False

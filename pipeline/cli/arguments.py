@@ -52,9 +52,7 @@ def command_of(
         ConfigError: If something is invalid. If it cannot be read, rules about several
             settings are not checked, because some of them may be missing.
     """
-    for name in sorted(KEYS.intersection(flags.groups)):
-        rule = "a group must not have the name of a setting: rename the folder"
-        raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")
+    _check_groups(flags)
     problems: list[str] = []
     values: dict[str, object] = {}
     groups: dict[str, Choices] = {}
@@ -79,6 +77,19 @@ def command_of(
     grids = [merge(each, values, schema) for each in composed]
     problems += (problem for grid in grids for problem in grid.unreadable)
     return _check(grids, schema, flags, problems)
+
+
+def _check_groups(flags: Flags) -> None:
+    """Check the names of groups, which are keys of settings and tags of runs."""
+    own = {*flags.groups} - {"experiment"}
+    if not own:
+        return
+    from pipeline.tracking.store.tags import TAGS  # 0.1 s, only for own groups
+
+    for name in sorted(own & (KEYS | TAGS)):
+        what = "setting" if name in KEYS else "tag of this project"
+        rule = f"a group must not have the name of a {what}: rename the folder"
+        raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")
 
 
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:

@@ -21,7 +21,7 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.sweeps.networks import read_networks
-from pipeline.tracking import Run, SweepRun
+from pipeline.tracking import LocalRun, Run
 
 MAX_INACTIVE = 10  # neurons in a message
 
@@ -49,6 +49,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
+    # Before the exports, because it refuses a store that cannot be used.
     tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
@@ -95,7 +96,7 @@ def _select_networks(
     return [({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportsByJob, folder: Path, run: SweepRun) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: LocalRun) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id

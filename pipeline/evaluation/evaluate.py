@@ -54,12 +54,11 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
             run=cfg.run, model=cfg.model, store=store, expected=params_of_dvc()
         )
     dataset = load_training_data(trained, folder=data_dir())
+    tracker = tracking.new_tracker(cfg.tracking, store, server=cfg.server)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracking.new_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
-            run_id=trained.run_id, weights_sha256=trained.sha256
-        ) as run,
+        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         status("writing and recording the results"),
         files.atomic_folder(folder) as partial,
     ):

@@ -30,8 +30,8 @@ from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import status, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import check_code, code, processor, torch_version
-from pipeline.execution.connection import copy_sources, find_cluster
 from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
 

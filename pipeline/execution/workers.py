@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pipeline import UserError
-from pipeline.execution.connection import set_defaults
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.memory import choose_workers, free_memory
+from pipeline.execution.ray_connection import set_defaults
 
 # What this process will still need: PyTorch, MLflow and the data; measured: 0.38 GB.
 DRIVER_BYTES = 400_000_000

@@ -102,6 +102,7 @@ def _other_network(against: str) -> TrainedModel:
 
 def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
     """Write and log all results, print the tutorial, and return the run."""
+    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
@@ -109,9 +110,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         )
     folder = results_dir("inspect")
     with (
-        tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
-            run_id=trained.run_id, weights_sha256=trained.sha256
-        ) as run,
+        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         status("drawing the plots and the page"),
         atomic_folder(folder) as partial,
     ):

@@ -13,7 +13,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.model.storage import params_of
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import RecordedRun, SweepRun, find_run, provenance
+from pipeline.tracking import LocalRun, RecordedRun, find_run, provenance
 from pipeline.tracking.store.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -31,7 +31,7 @@ from pipeline.training.training_run import TrainingRun, training_tags
 class Children:
     """The children of a sweep's run."""
 
-    run: SweepRun
+    run: LocalRun
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
 

@@ -219,7 +219,7 @@ def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
 
 
 def sweep_id(
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     intervals: Mapping[str, Interval],
     *,
     experiment: str | None,
@@ -227,12 +227,13 @@ def sweep_id(
 ) -> str:
     """Return what identifies a sweep, 16 hexadecimal digits.
 
-    It is a hash of the fingerprints of the valid jobs, the values of the others, the
-    intervals of a search, the experiment (None if nothing is recorded), and whether all
-    is trained again.
+    It is a hash of the fingerprints of the valid jobs, the values of the others, their
+    choices of groups, which are tags of the run, the intervals of a search, the
+    experiment (None if nothing is recorded), and whether all is trained again.
     """
     content = [
         sorted(job.key for job in jobs),
+        sorted(all_choices(jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,
         again,

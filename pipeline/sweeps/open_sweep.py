@@ -70,7 +70,7 @@ def record_sweep(
                 if on_result:
                     on_result(outcome)
 
-            takes_runs = run.run_id is not None and not cfg.again
+            takes_runs = run.is_recorded and not cfg.again
             reusable = ReusableRuns(store, executor.processors if takes_runs else ())
             train_missing(plan, children, reusable, executor, on_outcome)
             _finish(plan, report, children)

@@ -57,7 +57,8 @@ def sweep(
         SweepFailed: If jobs are invalid or failed; the others are trained first.
         UserError: If `on_result` of another sweep calls it.
     """
-    if locking.holds(Level.SWEEP):  # two such processes could wait for each other
+    # Two such processes could wait for each other.
+    if locking.thread_holds(Level.SWEEP):
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config

@@ -6,9 +6,10 @@ MLflow; most of its modules do not import it.
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import mirror_run
-from pipeline.tracking.interface import OpenRun, Points, Run, viewing_hint
+from pipeline.tracking.interface import EpochPoint, OpenRun, Run, viewing_hint
+from pipeline.tracking.local_run import LocalRun
 from pipeline.tracking.remote import start_tracker
-from pipeline.tracking.selection import experiment_of, new_tracker
+from pipeline.tracking.settings import experiment_of, new_tracker
 from pipeline.tracking.store.database import (
     RecordedRun,
     children,
@@ -17,5 +18,4 @@ from pipeline.tracking.store.database import (
 )
 from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.store.runs import find_run, find_sweep, find_training_run
-from pipeline.tracking.sweep_run import SweepRun
 from pipeline.tracking.tracker import Tracker

@@ -2,7 +2,7 @@
 
 The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a companion
 process, and `NullRun` nowhere. Other packages use only the methods that are documented
-here, so they do not depend on MLflow. `tracker` opens and closes runs; `sweep_run` adds
+here, so they do not depend on MLflow. `tracker` opens and closes runs; `local_run` adds
 the methods for a sweep.
 """
 
@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
@@ -19,8 +19,15 @@ from pipeline.base.terminal import wrap
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
-Points = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metrics
 Arguments = ParamSpec("Arguments")
+
+
+class EpochPoint(NamedTuple):
+    """The metrics of an epoch."""
+
+    step: int  # the number of the epoch
+    time: int  # in milliseconds since 1970
+    metrics: Metrics
 
 
 class OpenRun(ABC):
@@ -32,7 +39,12 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded."""
+        """The id of the run in MLflow; None without `is_recorded`."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the run is recorded; not with tracking=none."""
+        return self.run_id is not None
 
     @property
     @abstractmethod
@@ -66,7 +78,7 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.run_id is None:
+        if not self.is_recorded:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
@@ -92,11 +104,11 @@ class Run(OpenRun):
         twice with the same time is stored once.
         """
         now = time_ns() // 1_000_000
-        self.log_points([(step, now if time is None else time, metrics)])
+        self.log_points([EpochPoint(step, now if time is None else time, metrics)])
 
     @abstractmethod
-    def log_points(self, points: Points) -> None:
-        """Record the metrics of many epochs at once: step, time and metrics of each.
+    def log_points(self, points: Sequence[EpochPoint]) -> None:
+        """Record the metrics of many epochs at once.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
         """
@@ -115,7 +127,11 @@ class Run(OpenRun):
 
     @abstractmethod
     def log_model(
-        self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
+        self,
+        network: Path,
+        exported: Path,
+        points: Sequence[EpochPoint],
+        dataset: tuple[str, str],
     ) -> None:
         """Record a network as an MLflow model, or replace its files.
 

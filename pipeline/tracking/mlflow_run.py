@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipeline.base import files
 from pipeline.core import SIDE
-from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
+from pipeline.tracking.interface import Arguments, EpochPoint, Params, Run, Tags
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
@@ -78,7 +78,7 @@ class MlflowRun(Run):
         else:  # a resumed run may have the one of its first start
             (self.artifacts / "code.diff").unlink(missing_ok=True)
 
-    def log_points(self, points: Points) -> None:
+    def log_points(self, points: Sequence[EpochPoint]) -> None:
         metrics = [
             Metric(name, value, time, step)
             for step, time, values in points
@@ -114,7 +114,11 @@ class MlflowRun(Run):
             shutil.copyfile(path, self.artifacts / folder / path.name)
 
     def log_model(
-        self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
+        self,
+        network: Path,
+        exported: Path,
+        points: Sequence[EpochPoint],
+        dataset: tuple[str, str],
     ) -> None:
         client, run = self._client, self._client.get_run(self.run_id)
         condition = f"source_run_id = '{self.run_id}'"  # it may be incomplete

@@ -13,10 +13,11 @@ from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.call import say
 from pipeline.base.terminal import print_error, status, wrap
+from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
+from pipeline.tracking.mlflow_local_run import MlflowLocalRun
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.mlflow_sweep_run import MlflowSweepRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, tagged_runs
 from pipeline.tracking.store.locks import run_lock, store_lock
@@ -30,18 +31,23 @@ class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
-        """Keep the arguments; see `new_tracker`."""
+        """Open the store if it exists; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
+        if database_path(store).exists():
+            _ = self.client
 
     @cached_property
     def client(self) -> StoreClient:
-        """The client of the store, which is opened when the first run is."""
+        """The client of the store, which the first run creates."""
         with status("opening the store"):
             return open_store(self.store)
 
-    def _open(self, start: RunStart) -> MlflowSweepRun:
+    def open_run(self, start: RunStart) -> MlflowLocalRun:
         client, store = self.client, self.store
         tags = {**start.tags, **start.code.tags}
+        # 1. Under the store's lock, the run exists and gets its lock, because another
+        # process marks runs as KILLED whose lock is free, as this one does first. See
+        # "a running run whose lock is free" in the tests.
         with store_lock(store):
             client.mark_killed_runs()
             if start.resume:
@@ -49,45 +55,53 @@ class MlflowTracker(LocalTracker):
             else:
                 run = self._create(start.name, tags, time=start.time)
             path = run_lock(store, run.info.run_id)
-            lock = locking.hold(path, seconds=OPEN_SECONDS)
-        opened = MlflowSweepRun(client, run, lock)
+            lock = locking.acquire(path, seconds=OPEN_SECONDS)
+        opened = MlflowLocalRun(client, run, lock)
         try:
+            # 2. A resumed run loses how it ended. See "a run that ended early".
             if start.resume:
                 client.update_run(opened.run_id, status=Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                     client.delete_tag(opened.run_id, ERROR_TAG)
-            # A resumed run keeps its params: MLflow refuses another data set name.
+            # 3. A resumed run keeps its params: MLflow refuses another data set name.
             known = run.data.params
             new = {k: v for k, v in start.params.items() if k not in known}
             opened.log_start(new, tags if start.resume else {}, start.code.diff)
         except BaseException as error:
-            self._close(opened, *final_status(error))
+            # No caller has the run yet. See "a run that cannot be opened has failed".
+            self.close_run(opened, *final_status(error))
             raise
         return opened
 
-    def _close(self, run: OpenRun, status: Status, error: str) -> str:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str:
         client, store = self.client, self.store
         assert isinstance(run, MlflowRun)
         marked = f"run {run.run_id}"
         try:
+            # 1. While the lock is held, no other process marks the run as KILLED.
             client.set_terminated(run.run_id, status)
             if error:
                 client.set_tag(run.run_id, ERROR_TAG, error)
-            run.release()  # before the store's lock is acquired; see `locks`
-            if status != Status.FINISHED:  # a child of a sweep may be incomplete
+            # 2. A process that resumes the run waits for this lock while it holds the
+            # store's, so this one releases it before it waits for that; see `locking`.
+            run.release()
+            # 3. A child of a sweep may be incomplete. See "a child is complete or
+            # removed" in `test_mlflow_run`.
+            if status != Status.FINISHED:
                 marked, status = "killed runs", Status.KILLED
                 with store_lock(store):
                     client.mark_killed_runs()
         except (UserError, OSError) as problem:
             if status == Status.FINISHED:
                 raise
-            # The error that ended the run is more important.
+            # The error that ended the run is more important. See "a run that cannot be
+            # closed is never reported as finished".
             print_error(f"{marked} could not be marked {status}: {problem}")
         finally:
             run.release()
         return run.run_id
 
-    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> MlflowSweepRun:
+    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> MlflowLocalRun:
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -97,7 +111,7 @@ class MlflowTracker(LocalTracker):
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
-        return MlflowSweepRun(client, run)
+        return MlflowLocalRun(client, run)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
@@ -105,7 +119,8 @@ class MlflowTracker(LocalTracker):
         if sha256 is None:
             assert run_id
             return client.get_run(run_id)
-        ids = [run.run_id for run in tagged_runs(client.store, WEIGHTS_TAG, [sha256])]
+        found = tagged_runs(client.store, WEIGHTS_TAG, [sha256])
+        ids = [recorded.run_id for recorded in found]
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"

@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pipeline.tracking.interface import Run
+from pipeline.tracking.local_run import LocalRun
 from pipeline.tracking.provenance import CodeState
-from pipeline.tracking.sweep_run import SweepRun
 from pipeline.tracking.tracker import LocalTracker, RunStart
 
 
@@ -13,7 +13,7 @@ def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
     pass
 
 
-class NullRun(SweepRun):
+class NullRun(LocalRun):
     """A run that records nothing; its children are itself."""
 
     run_id = None
@@ -41,11 +41,11 @@ class NullTracker(LocalTracker):
 
     code = CodeState({}, "")  # so that git is not called
 
-    def _open(self, start: RunStart) -> SweepRun:
+    def open_run(self, start: RunStart) -> LocalRun:
         return NullRun()
 
-    def _reopen(self, *arguments: object) -> SweepRun:
+    def _reopen(self, *arguments: object) -> LocalRun:
         return NullRun()
 
-    def _close(self, *arguments: object) -> None:
+    def close_run(self, *arguments: object) -> None:
         return None

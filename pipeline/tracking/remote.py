@@ -22,7 +22,7 @@ from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
-from pipeline.tracking.selection import experiment_of, new_tracker
+from pipeline.tracking.settings import experiment_of, new_tracker
 from pipeline.tracking.store.tags import Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
@@ -82,7 +82,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
         provenance.code_state()  # now, because the code may change later
 
-    def _open(self, start: RunStart) -> RemoteRun:
+    def open_run(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
 
         If the store cannot be opened, the first call that waits raises the error.
@@ -90,7 +90,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         opened = self._companion.submit(_open, self.store, self._experiment, start)
         return RemoteRun(self._companion, opened)
 
-    def _close(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
             # Waits until the run is open, unless there is a further interrupt.
             return self._companion.submit(_close, status, error).result()
@@ -137,7 +137,7 @@ def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
     _tracker = new_tracker("mlflow", store, server=None, experiment=experiment)
-    _run = _tracker._open(start)
+    _run = _tracker.open_run(start)
     assert _run.run_id and _run.artifacts
     return _run.run_id, _run.label, _run.artifacts
 
@@ -153,4 +153,4 @@ def _record(
 
 def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
-    return _tracker._close(_run, status, error) if _run.run_id else None
+    return _tracker.close_run(_run, status, error) if _run.run_id else None

@@ -19,8 +19,8 @@ from typing import Generic, TypeVar
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Tags
+from pipeline.tracking.local_run import LocalRun
 from pipeline.tracking.store.tags import Status
-from pipeline.tracking.sweep_run import SweepRun
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
@@ -66,10 +66,11 @@ class Tracker(ABC, Generic[RunType]):
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.process_tags()
             now = time_ns() // 1_000_000
-            run = self._open(RunStart(name, params, all_tags, self.code, now, resume))
+            start = RunStart(name, params, all_tags, self.code, now, resume)
+            run = self.open_run(start)
             if mirror:
                 mirror.follow(lambda: run.run_id)
-            with self._recorded(run, mirror, partial(self._close, run)):
+            with self._recorded(run, mirror, partial(self.close_run, run)):
                 yield run
 
     def _mirror(self) -> AbstractContextManager[Mirror | None]:
@@ -87,23 +88,29 @@ class Tracker(ABC, Generic[RunType]):
     ) -> Iterator[None]:
         """Record a run in the block, then close it and complete its copy.
 
-        `close` gets the status and the error, like `_close`. The copy is completed
-        after an error, too, so that the server has what the store has.
+        `close` gets the status and the error, like `close_run`. The steps have this
+        order; the tests that are named are in `tests/tracking/`.
         """
         status, error = Status.FINISHED, ""
         try:
             yield
+            # 1. The last calls in the companion can fail, too. See `test_remote`: "a
+            # call that fails when the block has ended".
             run.wait()
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED:
-                # The frames of an interrupted transaction keep the database locked, and
-                # only the garbage collector frees Python's connections.
+                # 2. The frames of an interrupted transaction keep the database locked,
+                # and only the garbage collector frees Python's connections, so `close`
+                # could not write. See `test_mlflow_tracker`: "an interrupt inside a
+                # transaction".
                 traceback.clear_frames(exception.__traceback__)
                 gc.collect()
             raise
         finally:
             closed_id = close(status, error)
+            # 3. The copy is completed last, because it gets the status, and after an
+            # error, too. See `test_mirror`: "results that an error ended".
             if mirror and closed_id:
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
@@ -113,11 +120,11 @@ class Tracker(ABC, Generic[RunType]):
         return provenance.code_state()
 
     @abstractmethod
-    def _open(self, start: RunStart) -> RunType:
-        """Create a run, or open one again; `_close` closes it."""
+    def open_run(self, start: RunStart) -> RunType:
+        """Create a run, or open one again; `close_run` closes it."""
 
     @abstractmethod
-    def _close(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         """Close a run and record its error, if any; return the id if it has one.
 
         Raises:
@@ -126,13 +133,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[SweepRun]):
+class LocalTracker(Tracker[LocalRun]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[SweepRun]:
+    ) -> Iterator[LocalRun]:
         """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
@@ -148,5 +155,5 @@ class LocalTracker(Tracker[SweepRun]):
                 yield run
 
     @abstractmethod
-    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> SweepRun:
+    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> LocalRun:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -133,7 +133,7 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 def open_checkpoint(
     store: Path,
     fingerprint: str,
-    place: Mapping[str, str | None],
+    place: Mapping[str, Any],
     state: TrainingState,
     *,
     resume: bool,
@@ -159,7 +159,7 @@ def open_checkpoint(
         folder = _clean_and_choose(
             store / "checkpoints" / fingerprint, content, resume=resume
         )
-        lock = locking.hold(folder / "lock")
+        lock = locking.acquire(folder / "lock")
     try:
         files.write_atomic(folder / PLACE_FILE, content)
         yield Checkpoint(folder, state)
@@ -181,7 +181,7 @@ def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
         shutil.rmtree(folder)  # a process was killed while it removed it
     killed = []
     for folder in parent.glob("*/"):
-        if locking.is_held(folder / "lock"):
+        if locking.is_locked(folder / "lock"):
             continue
         file = folder / PLACE_FILE
         if not file.exists():  # killed while it was created

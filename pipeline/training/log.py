@@ -18,7 +18,7 @@ from pipeline.base.paths import TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
-from pipeline.tracking import Points, RecordedRun, Run, provenance
+from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
@@ -71,9 +71,13 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     """Log the metrics of epochs; epoch 0, before the training, has none."""
     run.log_points(
         [
-            (e.number, e.time, ordered(e.metrics) | {"train/seconds": e.seconds})
-            for e in epochs
-            if e.number
+            EpochPoint(
+                each.number,
+                each.time,
+                ordered(each.metrics) | {"train/seconds": each.seconds},
+            )
+            for each in epochs
+            if each.number
         ]
     )
 
@@ -126,8 +130,8 @@ def log_model(
     run: Run,
     network: Path,
     exported: Path,
-    statistics: Points,
-    metrics: Points,
+    statistics: Sequence[EpochPoint],
+    metrics: Sequence[EpochPoint],
     dataset: tuple[str, str],
 ) -> None:
     """Log what every single training run has; in a sweep, only the best network has it.

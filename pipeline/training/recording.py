@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from pipeline.base.metric_names import FINAL, VAL_ACCURACY
 from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
-from pipeline.tracking import OpenRun
+from pipeline.tracking import EpochPoint, OpenRun
 from pipeline.training.log import (
     log_model,
     log_result,
@@ -49,12 +49,13 @@ def _describe(training: TrainingRun) -> str:
 def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
     """Export a network from its file, and record it as a model; see `log_model`."""
     statistics = [
-        (e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs
+        EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
+        for each in training.epochs
     ]
     last = training.epochs[-1]
     metrics = [
-        (0, last.time, training.final_metrics),
-        (last.number, last.time, ordered(last.metrics)),
+        EpochPoint(0, last.time, training.final_metrics),
+        EpochPoint(last.number, last.time, ordered(last.metrics)),
     ]
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")

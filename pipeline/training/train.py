@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
@@ -144,13 +145,14 @@ def _train(
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
 
 
-def _place(cfg: TrainConfig) -> dict[str, str | None]:
+def _place(cfg: TrainConfig) -> dict[str, Any]:
     """Return where a training run is computed and recorded; resumed runs must match."""
     return {
         "processor": processor(),
         "dataset": cfg.dataset,
         "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
         "reproduces": cfg.reproduce,
+        "choices": dict(sorted(cfg.choices.items())),  # the run has them as tags
     }
 
 
@@ -196,7 +198,7 @@ def _write(
     with status(message), files.atomic_folder(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.run_id is not None:
+        if run.is_recorded:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             is_equal = training.sha256 == original.training.sha256

@@ -619,7 +619,11 @@ def test_a_rule_about_two_settings_names_the_file_of_the_setting(
     assert text.startswith(f"conf/team/x.yaml: {message}")
 
 
-def test_a_group_with_the_name_of_a_setting_is_refused(conf):
-    conf({"conf/dataset/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
-    with pytest.raises(ConfigError, match=r"^a group must not have .* folder dataset"):
-        read("dataset=digits")
+@pytest.mark.parametrize(
+    ("name", "what"), [("dataset", "setting"), ("reused_from", "tag")]
+)
+def test_a_group_with_the_name_of_a_setting_or_a_tag_is_refused(conf, name, what):
+    conf({f"conf/{name}/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
+    message = rf"^a group must not have the name of a {what}.* folder {name} "
+    with pytest.raises(ConfigError, match=message):
+        read("epochs=1")

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from safetensors.numpy import load_file
 
 from pipeline import cli
+from pipeline.base import paths
 from pipeline.base.files import file_sha256
 from pipeline.core.fingerprint import fingerprint
 from pipeline.model import load_trained_model, save_model
@@ -248,7 +249,18 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     assert len({call.result().folder for call in calls}) == 4
 
 
-def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monkeypatch):
+def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
+    project, tmp_path, monkeypatch
+):
+    conf = tmp_path / "conf"
+    shutil.copytree(paths.conf_dir(), conf)
+    text = (conf / "hydra.yaml").read_text()
+    text = text.replace("- experiment:", "- team: null\n  - experiment:")
+    (conf / "hydra.yaml").write_text(text)
+    (conf / "team").mkdir()
+    (conf / "team" / "same.yaml").write_text("# @package _global_\n")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+
     class Stop(BaseException):
         """Ends a training after its first epoch."""
 
@@ -264,10 +276,13 @@ def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monke
     assert "resuming" not in project.call("train", experiment_name="B", **options)
     (other,) = project.runs(experiments=["2"])
     assert other.info.status == "FINISHED"
-    assert project.runs()[0].info.status == "KILLED"
+    assert "resuming" not in project.call("train", team="same", **options)
+    assert project.runs()[0].data.tags["team"] == "same"
+    assert project.runs()[1].info.status == "KILLED"
     printed = " ".join(project.call("train", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
-    (finished,) = project.runs()
+    finished = project.runs()[1]
+    assert "team" not in finished.data.tags
     assert (finished.info.run_id, finished.info.status) == (
         *(killed.info.run_id, "FINISHED"),
     )

@@ -9,7 +9,7 @@ from pipeline.execution.companion import Companion
 from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking.copies import mirror, sync
-from pipeline.tracking.copies.copies import _copied_runs
+from pipeline.tracking.copies.server import copies_on
 from pipeline.tracking.store.client import open_store
 
 
@@ -37,7 +37,7 @@ def same_companion(lasting_companion, monkeypatch):
 
     def start(*_, **__):
         # A new process would not remember what was sent.
-        lasting_companion.submit(_copied_runs.cache_clear)
+        lasting_companion.submit(copies_on.cache_clear)
         return lasting_companion
 
     for module in (mirror, sync):
@@ -120,7 +120,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         run.log_text("config.yaml", "hidden: 20\n")
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-        points = [(0, 1002, {"val/accuracy": 0.5})]
+        points = [tracking.EpochPoint(0, 1002, {"val/accuracy": 0.5})]
         run.log_model(*network_files, points, ("d", "a" * 64))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)

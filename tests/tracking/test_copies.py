@@ -20,8 +20,8 @@ from pipeline.base import locking
 from pipeline.sync import sync
 from pipeline.tracking import find_run, tagged_runs
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.copies import Copies
-from pipeline.tracking.copies.copying import copy_runs
+from pipeline.tracking.copies.order import copy_in_order
+from pipeline.tracking.copies.server import Copies
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
@@ -51,7 +51,7 @@ def copy(server):
 
     def copy(folder, run_id=None):
         copies = Copies(open_store(folder), server.url)
-        done = copy_runs(folder, server.url, run_id, copies.try_update)
+        done = copy_in_order(folder, server.url, run_id, copies.try_update)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
     return copy
@@ -372,7 +372,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
     source.set_terminated(source.create_run(other).info.run_id)
-    with locking.hold(lock, seconds=1.0):
+    with locking.acquire(lock, seconds=1.0):
         text = synced.call("sync", server=server.url)
         assert text.splitlines() == [
             f"copies on {server.url}",

@@ -10,7 +10,7 @@ import pytest
 from mlflow import server
 from PIL import Image
 
-from pipeline.tracking import mlflow_server
+from pipeline.tracking import EpochPoint, mlflow_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
@@ -49,12 +49,10 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
         for number, accuracy in enumerate((0.25, 0.75)):
             tags = {"fingerprint": str(number)}
             with sweep.child(name=str(number), params={}, tags=tags) as child:
-                points = [(epoch, epoch, {"train/seconds": 0.5}) for epoch in (1, 2)]
-                last = {
-                    "val/accuracy": accuracy,
-                    LOSS: 0.125,
-                }
-                child.log_points([*points, (2, 2, last | {"weights/min": -1.0})])
+                seconds = {"train/seconds": 0.5}
+                points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
+                last = {"val/accuracy": accuracy, LOSS: 0.125, "weights/min": -1.0}
+                child.log_points([*points, EpochPoint(2, 2, last)])
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.run_id)
     assert (found.run_id, found.name) == (sweep.run_id, expected.info.run_name)

@@ -7,7 +7,7 @@ import torch
 from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
-from pipeline.tracking import children, provenance
+from pipeline.tracking import EpochPoint, children, provenance
 from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.store.tags import PROJECT_TAG
 
@@ -20,7 +20,7 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
             run_id = run.run_id
             if models:
-                points = [(2, 1000, {"val/loss": 0.5})]
+                points = [EpochPoint(2, 1000, {"val/loss": 0.5})]
                 run.log_model(*network_files, points, ("d", "a"))
             else:
                 client.create_logged_model("1", "model", run.run_id)
@@ -45,7 +45,10 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
 ):
     setting = {"params": {"hidden": 5}, "start": 1000, "end": 3000}
     tags = {"fingerprint": "5", "host": "a worker"}
-    points = [(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5}) for e in (1, 2)]
+    points = [
+        EpochPoint(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
+        for e in (1, 2)
+    ]
     with suppress(KeyboardInterrupt), start_run(store) as sweep:
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
             assert client.get_run(child.run_id).info.status == "RUNNING"
@@ -101,7 +104,7 @@ def test_models_are_ranked_with_the_lines_of_the_documents(
     accuracies = {}
     for accuracy in (0.5, 0.9, 0.7):
         with start_run(store) as run:
-            history = [(0, 1000, {"val/accuracy": accuracy})]
+            history = [EpochPoint(0, 1000, {"val/accuracy": accuracy})]
             run.log_model(*network_files, history, ("d", "a"))
             accuracies[run.run_id] = accuracy
     text = (ROOT / "pipeline" / "tracking" / "README.md").read_text()

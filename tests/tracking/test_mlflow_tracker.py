@@ -41,7 +41,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
         resumed = start_run(store, resume=run_id)
         with suppress(KeyboardInterrupt, FloatingPointError), resumed as run:
             run_id = run.run_id
-            assert locking.is_held(run_lock(store, run_id))
+            assert locking.is_locked(run_lock(store, run_id))
             assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
             run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
@@ -125,8 +125,8 @@ def test_a_running_run_whose_lock_is_free_was_killed(
     for parent in ("dead", "alive"):
         tags = {**ours, "mlflow.parentRunId": ids[parent]}
         ids[f"child of {parent}"] = create(**tags)
-    locking.hold(run_lock(store, ids["dead"])).release()  # its file remains
-    lock = locking.hold(run_lock(store, ids["alive"]))
+    locking.acquire(run_lock(store, ids["dead"])).release()  # its file remains
+    lock = locking.acquire(run_lock(store, ids["alive"]))
     assert locked_runs(store) == {ids["dead"], ids["alive"]}
     reopened = tracker.reopen_run(run_id=None, weights_sha256="f00d")
     with start_run(store) if action == "start" else reopened:

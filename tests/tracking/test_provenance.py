@@ -72,6 +72,22 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
     assert (clone / "conf" / "config.yaml").read_text().endswith("# a comment\n")
 
 
+def test_a_patch_of_more_than_a_million_characters_is_truncated(
+    tmp_path, use_repository
+):
+    package = tmp_path / "clone" / "pipeline"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", *identity, *command], cwd=package.parent, check=True)
+    (package / "large.py").write_text("x = 1\n" * 200_000)
+    use_repository(package.parent)
+    patch, last = provenance.code_diff()[:-1].rsplit("\n", 1)
+    assert len(patch) == 1_000_000
+    assert re.fullmatch(r"\(truncated: 1,400,\d{3} characters\)", last)
+
+
 @pytest.mark.parametrize(
     "comments", [("# one\n", "# other\n"), ("# one\n", ""), ("", "# other\n")]
 )

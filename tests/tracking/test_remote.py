@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.companion import CompanionKilled
-from pipeline.tracking import provenance, remote
+from pipeline.tracking import EpochPoint, provenance, remote
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.tracking.store.locks import run_lock
 from pipeline.tracking.store.mlflow_internals import quiet
@@ -26,7 +26,8 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
 def log(run, name, value):
     run.set_tags({name: value})
-    run.log_points([(step, 1000, {"val/loss": 0.5}) for step in (1, 2)])
+    points = [EpochPoint(step, 1000, {"val/loss": 0.5}) for step in (1, 2)]
+    run.log_points(points)
 
 
 def fail(run):

@@ -9,9 +9,10 @@ from functools import partial
 import mlflow
 import pytest
 from mlflow.cli import cli as mlflow_cli
+from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, tracking
-from pipeline.tracking.store.client import open_store
+from pipeline.tracking.store.client import open_store, translate_errors
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.ui import list_page, serve_ui
@@ -108,6 +109,18 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
     assert "\n" not in str(error.value)
     assert f"run {run.run_id} could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_an_error_of_mlflow_without_a_text_is_named(store):
+    message = r"cannot write to .*mlflow\.db: MlflowException$"
+    with pytest.raises(UserError, match=message), translate_errors(store):
+        raise MlflowException("")
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_the_work(store):
+    (store / "mlflow.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(UserError, match=r"cannot read .*mlflow\.db"):
+        tracking.new_tracker("mlflow", store, server=None)
 
 
 def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):

@@ -1,7 +1,6 @@
 """Copies a run to a server while it is open, in a companion.
 
-The main process holds the `Mirror`. `import_copies`, `call_copies` and
-`copies` run in the companion.
+The main process holds the `Mirror`; `process` contains what runs in the companion.
 """
 
 import threading
@@ -10,15 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import closing, suppress
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pipeline import UserError
 from pipeline.base.call import say, warn
 from pipeline.base.terminal import command_line, status, wrap
 from pipeline.base.text import printable
 from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.tracking.copies.process import copy_with_children, import_mlflow
 
 FINISH_SECONDS = 15  # the longest delay of the end of a command
 ANSWER_SECONDS = 1  # earlier, it stops waiting for another process that copies
@@ -28,7 +26,6 @@ START_SECONDS = 2  # the process starts after PyTorch and MLflow are imported
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 COPIER = "the process that copies it"
-COPIES = "pipeline.tracking.copies.copies"  # this module imports MLflow
 
 
 class Mirror:
@@ -53,7 +50,7 @@ class Mirror:
                 raise CompanionKilled(f"{COPIER} has ended")
             if self._companion is None:
                 self._companion = Companion(COPIER, niceness=NICENESS, quiet=True)
-                self._companion.submit(import_copies)
+                self._companion.submit(import_mlflow)
             return self._companion
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
@@ -119,23 +116,10 @@ class Mirror:
 
     def _copy(self, run_id: str, end: float, *, is_open: bool) -> "Future[str]":
         arguments = self._store, self._server, run_id, end
-        companion = self.start()
-        return companion.submit(
-            call_copies, "copy_with_children", *arguments, is_open=is_open
-        )
+        return self.start().submit(copy_with_children, *arguments, is_open=is_open)
 
 
 def mirror_run(store: Path, server: str, run_id: str) -> bool:
     """Copy a closed run and its children; see `Mirror.finish`."""
     with closing(Mirror(store, server)) as mirror:
         return mirror.finish(run_id)
-
-
-def import_copies() -> None:
-    """Import `copies`, which imports MLflow, in the copying process."""
-    import_module(COPIES)
-
-
-def call_copies(function: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-    """Call a function of `copies`, in the copying process."""
-    return getattr(import_module(COPIES), function)(*arguments, **options)

@@ -1,6 +1,10 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
-`copies` uses it, in the companion that copies runs.
+`server` uses it, in the companion that copies runs. Two values say whether the copy of
+a closed run is complete. The first needs no request, the second survives the process:
+
+- `_local_state` of the original equals `_sent_state`, which this process remembers.
+- `_sha256` of the original equals the tag `copy.sha256` of the copy.
 """
 
 import hashlib
@@ -14,7 +18,7 @@ from typing import TypeVar
 from mlflow import MlflowClient, entities
 
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import RecordedRun, metric_points
+from pipeline.tracking.store.database import MetricPoint, RecordedRun, metric_points
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.store.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
@@ -23,8 +27,7 @@ CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
-Point = tuple[str, float, int, int]  # name, value, time and step of a metric
-Key = tuple[str, str, int, int]  # the same with the value as text
+Key = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
 Files = dict[Path, tuple[int, int]]  # size and time of each file
 
 
@@ -44,15 +47,14 @@ class Sender:
         self._points: set[Key] = set()
         self._inputs: set[str] = set()  # data sets with their use, as JSON
         self._files: Files = {}
-        self._complete: object = None  # the `_content` of a run that was sent entirely
+        self._sent_state: object = None  # see above
 
     def is_complete(self, recorded: RecordedRun) -> bool:
         """Return whether this process has sent everything in a closed run.
 
-        It needs no request to MLflow, so the process that copies an open sweep asks
-        every second. Another process knows only the hash in the tag `copy.sha256`.
+        The process that copies an open sweep asks every second.
         """
-        return self._complete == _content(recorded)
+        return self._sent_state == _local_state(recorded)
 
     def send(
         self,
@@ -74,14 +76,14 @@ class Sender:
         Returns:
             Whether anything was sent; not if the copy of a closed run was complete.
         """
-        server, info, content = self._server, original.info, _content(recorded)
+        server, info, state = self._server, original.info, _local_state(recorded)
         points = metric_points(self._source.store, info.run_id)
         if is_running(original):
             if copy.info.status != Status.RUNNING:  # the run was resumed
                 server.update_run(self.copy_id, status=Status.RUNNING)
             self._send(original, copy, tags, points)
             return True
-        sha256 = _content_sha256(original, points)
+        sha256 = _sha256(original, points)
         is_new = copy.data.tags.get(COPIED_TAG) != sha256
         if is_new:
             self._send(original, copy, tags, points)
@@ -92,7 +94,7 @@ class Sender:
                 server.set_experiment_tag(self.experiment_id, *tag)
             server.set_terminated(self.copy_id, info.status, info.end_time)
             server.set_tag(self.copy_id, COPIED_TAG, sha256)
-        self._complete = content
+        self._sent_state = state
         return is_new
 
     def _send(
@@ -100,7 +102,7 @@ class Sender:
         original: entities.Run,
         copy: entities.Run,
         tags: dict[str, str],
-        points: list[Point],
+        points: list[MetricPoint],
     ) -> None:
         """Send the params, points, tags, data sets and files that are new."""
         server = self._server
@@ -194,7 +196,7 @@ def _changed(
     return {key: value for key, value in entries.items() if sent.get(key) != value}
 
 
-def _key(point: Point) -> Key:
+def _key(point: MetricPoint) -> Key:
     """Return a point with its value as text, because NaN differs from itself."""
     name, value, time, step = point
     return name, str(value), time, step
@@ -207,15 +209,15 @@ def _files(folder: Path) -> Files:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def _content(run: RecordedRun) -> object:
+def _local_state(recorded: RecordedRun) -> object:
     """Return a value that changes when a closed run changes; see `is_complete`."""
-    return run.status, dict(run.tags), _files(run.artifacts)
+    return recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
 
-def _content_sha256(run: entities.Run, points: list[Point]) -> str:
+def _sha256(run: entities.Run, points: list[MetricPoint]) -> str:
     """Return a hash that changes when anything in a run changes.
 
-    Unlike `_content`, it is the same in another process and in a moved store.
+    Unlike `_local_state`, it is the same in another process and in a moved store.
     """
     entries = run.to_dictionary()
     # The project may move.

@@ -12,8 +12,8 @@ from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import wrap
 from pipeline.execution.companion import Companion
-from pipeline.tracking.copies.copying import CopyStatus, copy_runs
-from pipeline.tracking.copies.mirror import call_copies, import_copies
+from pipeline.tracking.copies.order import CopyStatus, copy_in_order
+from pipeline.tracking.copies.process import copy_run, import_mlflow, mark_killed_runs
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock
 from pipeline.tracking.store.runs import MAX_LISTED, find_run
@@ -41,15 +41,15 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
     with closing(Companion(COPIER, quiet=True)) as companion:
-        companion.submit(import_copies).result()
+        companion.submit(import_mlflow).result()
         with store_lock(store):
-            companion.submit(call_copies, "mark_killed_runs", store).result()
+            companion.submit(mark_killed_runs, store).result()
         copy = partial(_copy_run, companion, store, server)
-        done = copy_runs(store, server, run_id, copy)
-    runs = [run for run in runs_to_copy(store, run_id) if run.run_id in done]
+        done = copy_in_order(store, server, run_id, copy)
+    runs = [each for each in runs_to_copy(store, run_id) if each.run_id in done]
     say(f"copies on {server}")
-    for experiment in sorted({run.experiment for run in runs}):
-        own = [run for run in runs if run.experiment == experiment]
+    for experiment in sorted({each.experiment for each in runs}):
+        own = [each for each in runs if each.experiment == experiment]
         say("\n".join(_report(experiment, own, done)))
     if run_id:
         copied = done.get(run_id)
@@ -62,7 +62,7 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
 
 
 def _copy_run(
-    companion: Companion, store: Path, server: str, run: RecordedRun
+    companion: Companion, store: Path, server: str, recorded: RecordedRun
 ) -> CopyStatus | None:
     """Copy a run in the companion.
 
@@ -71,9 +71,8 @@ def _copy_run(
     """
     with server_lock(store):
         try:
-            call = companion.submit(call_copies, "copy_run", store, server, run)
-            copied: CopyStatus | None = call.result(RUN_SECONDS)
-            return copied
+            call = companion.submit(copy_run, store, server, recorded)
+            return call.result(RUN_SECONDS)
         except TooLate:
             companion.close()  # before another process gets the lock
             message = f"the server did not answer within {RUN_SECONDS} s"
@@ -84,14 +83,14 @@ def _report(
     experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, CopyStatus]
 ) -> Iterator[str]:
     """Yield the number of runs of each kind, and why runs were skipped."""
-    states = Counter(done[run.run_id].state for run in runs)
-    skipped = [run for run in runs if done[run.run_id].state in SKIPPED]
+    states = Counter(done[each.run_id].state for each in runs)
+    skipped = [each for each in runs if done[each.run_id].state in SKIPPED]
     counts = {"copied": states["copied"], "already complete": states["complete"]}
     counts["skipped"] = len(skipped)
     numbers = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     yield f"{experiment}: {numbers}"
-    for run in skipped[:MAX_LISTED]:
-        reason = SKIPPED[done[run.run_id].state]
-        yield wrap(f"{run.label}: {reason}", indent=4, start="  ")
+    for recorded in skipped[:MAX_LISTED]:
+        reason = SKIPPED[done[recorded.run_id].state]
+        yield wrap(f"{recorded.label}: {reason}", indent=4, start="  ")
     if len(skipped) > MAX_LISTED:
         yield f"  and {len(skipped) - MAX_LISTED:,} more"

@@ -77,15 +77,16 @@ class StoreClient(MlflowClient):
         It may have been on any host that shares the folder. The caller holds the lock
         of the store; see `locks`.
         """
-        for run in open_runs(self.store):
+        for recorded in open_runs(self.store):
+            run_id, tags = recorded.run_id, recorded.tags
             # A sweep records its children.
-            lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
-            if PROJECT_TAG not in run.tags or locking.is_held(lock):
+            lock = run_lock(self.store, tags.get(PARENT_TAG, run_id))
+            if PROJECT_TAG not in tags or locking.is_locked(lock):
                 continue
             # Read again: its process may have closed it before it freed the lock.
-            if self.get_run(run.run_id).info.status == Status.RUNNING:
-                self.set_terminated(run.run_id, Status.KILLED)
-            run_lock(self.store, run.run_id).unlink(missing_ok=True)
+            if self.get_run(run_id).info.status == Status.RUNNING:
+                self.set_terminated(run_id, Status.KILLED)
+            run_lock(self.store, run_id).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
         with mlflow_internals.quiet():
             yield
     except STORE_ERRORS as error:
-        lines = str(error).splitlines()
+        lines = str(error).splitlines() or [type(error).__name__]
         reason = next((line for line in lines if "Error) " in line), lines[0])
         message = f"cannot {action} {database_path(store)}: {reason}"
         if "disk is full" in str(error):
@@ -115,6 +116,8 @@ def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+# A class with methods of its own for each would repeat all of MLflow's; with a wrapper
+# at each call, a new call could be forgotten, and MLflow would print a traceback.
 for _name, _method in vars(MlflowClient).items():
     if _name[0] != "_" and callable(_method):
         setattr(StoreClient, _name, _translated(_method))

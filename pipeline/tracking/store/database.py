@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL, VAL_ACCURACY
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
@@ -73,6 +74,15 @@ class RecordedRun:
         return self.artifacts / TRAINING_FOLDER / MODEL_FILE
 
 
+class MetricPoint(NamedTuple):
+    """A value of a metric."""
+
+    name: str
+    value: float
+    time: int  # in milliseconds since 1970
+    step: int
+
+
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
@@ -123,15 +133,15 @@ def training_results(
     return {run_id: each for run_id, each in found.items() if VAL_ACCURACY in each}
 
 
-def metric_points(store: Path, run_id: str) -> list[tuple[str, float, int, int]]:
-    """Return name, value, time and step of each point of all metrics of a run.
+def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
+    """Return the points of all metrics of a run.
 
     MLflow reads one metric at a time, which takes ten times as long.
     """
     with open_database(store) as connection:
         rows = connection.execute(POINTS, (run_id,)).fetchall()
     return [
-        (name, math.nan if is_nan else value, time, step)
+        MetricPoint(name, math.nan if is_nan else value, time, step)
         for name, value, is_nan, time, step in rows
     ]
 

@@ -1,4 +1,4 @@
-"""What a sweep can record in addition: training runs as children of its run."""
+"""A run that this process has opened, which can have children: training runs."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pipeline.tracking.interface import Params, Run, Tags
 
 
-class SweepRun(Run):
-    """An open run that can have children; any run of this process is one."""
+class LocalRun(Run):
+    """A run that a `LocalTracker` has opened; only a sweep gives it children."""
 
     @abstractmethod
     def child(

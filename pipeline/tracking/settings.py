@@ -26,9 +26,12 @@ def new_tracker(
 ) -> LocalTracker:
     """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
-    When it opens a run, it creates the store in the folder `store` if necessary. A
-    server receives copies of the runs. New runs belong to `experiment`; None is the
-    default.
+    The store in the folder `store` is opened now, so that one that cannot be used is
+    refused before any work. If there is none, the first run creates it. A server
+    receives copies of the runs. New runs belong to `experiment`; None is the default.
+
+    Raises:
+        UserError, OSError: If the store cannot be used.
     """
     if kind == "none":
         return NullTracker()

@@ -1,13 +1,11 @@
-"""Makes exact copies of runs on an MLflow server, once or while they are open.
+"""The copies on an MLflow server: finds or creates them, and brings them up to date.
 
-All of this runs in a companion, which `mirror` or `sync` starts. It can be killed at
-any point: the next one continues, and nothing is lost or stored twice. `sender` sends
-the data of each run.
+The companion of `process` can be killed at any point: the next one continues, and
+nothing is lost or stored twice. `sender` sends the data of each run.
 """
 
 import os
 import re
-import time
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -18,19 +16,11 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
 from pipeline.base.text import printable
-from pipeline.tracking.copies.copying import CopyStatus, copy_runs
+from pipeline.tracking.copies.order import CopyStatus
 from pipeline.tracking.copies.sender import Sender, is_running
 from pipeline.tracking.store import pages
-from pipeline.tracking.store.client import (
-    StoreClient,
-    complete_experiment,
-    open_store,
-)
-from pipeline.tracking.store.database import (
-    RecordedRun,
-    named_runs,
-)
-from pipeline.tracking.store.locks import server_lock
+from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
+from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.tags import (
     COPY_TAG,
     ENTRIES_TAG,
@@ -45,47 +35,12 @@ ERRORS = (MlflowException, OSError, UserError)
 
 
 @cache
-def _copied_runs(store: Path, server: str) -> "Copies":
-    """Return the copies on a server; they remember what this process has sent."""
+def copies_on(server: str, store: Path) -> "Copies":
+    """Return the copies of a store; they remember what this process has sent."""
     # A retry could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     return Copies(open_store(store), server)
-
-
-def copy_with_children(
-    store: Path, server: str, run_id: str, end: float, *, is_open: bool
-) -> str:
-    """Copy what is new in a run and its children; return the URL of the copy.
-
-    A run that is open is copied only if `is_open`; an open child never is.
-
-    Raises:
-        UserError: If not all runs were copied, or another process holds the lock of the
-            copies until `end`, in seconds since 1970; the message says why.
-    """
-    copies = _copied_runs(store, server)
-
-    def copy(run: RecordedRun) -> CopyStatus | None:
-        with server_lock(store, seconds=max(0.0, end - time.time())):
-            return copies.try_update(run, is_open=is_open and run.run_id == run_id)
-
-    copied = copy_runs(store, server, run_id, copy).get(run_id)
-    if copied is None:
-        raise UserError("it was deleted")
-    if not copied.url:
-        raise UserError("it was deleted on the server")
-    return copied.url
-
-
-def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:
-    """Copy a run for `sync`, which holds the lock of the copies."""
-    return _copied_runs(store, server).try_update(run)
-
-
-def mark_killed_runs(store: Path) -> None:
-    """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
-    open_store(store).mark_killed_runs()
 
 
 class Copies:

@@ -18,7 +18,7 @@ class CopyStatus(NamedTuple):
     reason: str = ""  # why it failed
 
 
-def copy_runs(
+def copy_in_order(
     store: Path,
     server: str,
     run_id: str | None,
@@ -36,11 +36,11 @@ def copy_runs(
     """
     runs = runs_to_copy(store, run_id)
     # Parents are last, because a description links to the copies of children.
-    runs.sort(key=lambda run: PARENT_TAG not in run.tags)
+    runs.sort(key=lambda recorded: PARENT_TAG not in recorded.tags)
     done = {
-        run.run_id: copied
-        for run in progress(f"copying runs to {server}")(runs)
-        if (copied := copy(run))
+        recorded.run_id: copied
+        for recorded in progress(f"copying runs to {server}")(runs)
+        if (copied := copy(recorded))
     }
     failed = [key for key, each in done.items() if each.state == "failed"]
     if failed:

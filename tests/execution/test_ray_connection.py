@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import UserError
-from pipeline.execution.connection import find_cluster, find_reason
+from pipeline.execution.ray_connection import find_cluster, find_reason
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 

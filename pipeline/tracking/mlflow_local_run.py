@@ -1,4 +1,4 @@
-"""The run of a sweep in MLflow, and the training runs that are its children."""
+"""A run of this process in MLflow, and the training runs of a sweep, its children."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ from mlflow.entities import Metric, Param, RunTag
 
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Params, Tags
+from pipeline.tracking.local_run import LocalRun
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient
 from pipeline.tracking.store.database import children, new_name
 from pipeline.tracking.store.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
-from pipeline.tracking.sweep_run import SweepRun
 
 
 class NewChild(MlflowRun):
@@ -47,7 +47,7 @@ class NewChild(MlflowRun):
         self._client.set_terminated(self.run_id, status, end)
 
 
-class MlflowSweepRun(MlflowRun, SweepRun):
+class MlflowLocalRun(MlflowRun, LocalRun):
     """A run in the store that can have children."""
 
     @contextmanager
@@ -76,9 +76,9 @@ class MlflowSweepRun(MlflowRun, SweepRun):
         return MlflowRun(self._client, self._client.get_run(run_id))
 
     def delete_unfinished_children(self) -> None:
-        for child in children(self._client.store, self.run_id):
-            if child.status not in (Status.FINISHED, Status.FAILED):
-                self._client.delete_run(child.run_id)
+        for recorded in children(self._client.store, self.run_id):
+            if recorded.status not in (Status.FINISHED, Status.FAILED):
+                self._client.delete_run(recorded.run_id)
 
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         tag = pages.children_tag(self.run_id, params)
