@@ -2,12 +2,12 @@
 
 The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a companion
 process, and `NullRun` nowhere. Other packages use only the methods that are documented
-here, so they do not depend on MLflow. `tracker` opens and closes runs; `local_run` adds
-the methods for a sweep.
+here, so they do not depend on MLflow. `tracker` opens and closes runs.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, NamedTuple, ParamSpec
@@ -176,4 +176,44 @@ class Run(OpenRun):
         """Return a Markdown link to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
+        """
+
+
+class LocalRun(Run):
+    """A run that a `LocalTracker` has opened; only a sweep gives it children."""
+
+    @abstractmethod
+    def child(
+        self,
+        *,
+        name: str,
+        params: Params,
+        tags: Tags,
+        start: int | None = None,
+        end: int | None = None,
+        error: str = "",
+    ) -> AbstractContextManager[Run]:
+        """Record a finished training run of this sweep as a child of this run.
+
+        Its tags contain its provenance. It lasted from `start` to `end`, in
+        milliseconds since 1970; None is now. When the block ends, the child becomes
+        FINISHED, or FAILED if there is an error. If the block fails or this process is
+        killed inside it, `delete_unfinished_children` removes the child.
+        """
+
+    @abstractmethod
+    def reopen_child(self, run_id: str) -> Run:
+        """Return a child to which more can be recorded; it stays finished."""
+
+    @abstractmethod
+    def delete_unfinished_children(self) -> None:
+        """Delete the incomplete children; failed ones remain."""
+
+    @abstractmethod
+    def compare_children(self, params: Sequence[str]) -> dict[str, str]:
+        """Return Markdown links to pages with the children, best first, by name.
+
+        These are a list with columns for `params`, which are swept, and two charts. One
+        plots the validation accuracy against the first of `params`; the other shows all
+        of them as parallel coordinates.
         """

@@ -7,8 +7,7 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import Params, Tags
-from pipeline.tracking.local_run import LocalRun
+from pipeline.tracking.interface import LocalRun, Params, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient

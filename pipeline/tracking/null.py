@@ -3,8 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import Run
-from pipeline.tracking.local_run import LocalRun
+from pipeline.tracking.interface import LocalRun, Run
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.tracker import LocalTracker, RunStart
 

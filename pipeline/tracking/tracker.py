@@ -18,8 +18,7 @@ from typing import Generic, TypeVar
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Tags
-from pipeline.tracking.local_run import LocalRun
+from pipeline.tracking.interface import LocalRun, OpenRun, Params, Tags
 from pipeline.tracking.store.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
