@@ -43,8 +43,7 @@ def _command(
     schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
 ) -> Command[ConfigT]:
     # Hydra takes 0.1 s, which `--help` saves.
-    from pipeline.cli.arguments import command_of
-    from pipeline.cli.items import read_keyword
+    from pipeline.cli import arguments, items
 
     flags = Flags(is_sweep=is_sweep, is_call=True)
-    return command_of(settings.items(), read_keyword, schema, flags)
+    return arguments.command_of(settings.items(), items.read_keyword, schema, flags)

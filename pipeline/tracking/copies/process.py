@@ -30,14 +30,11 @@ def copy_with_children(
         UserError: If not all runs were copied, or another process holds the lock of the
             copies until `end`, in seconds since 1970; the message says why.
     """
-    from pipeline.tracking.copies.server import copies_on
-
-    copies = copies_on(server, store)
 
     def copy(recorded: RecordedRun) -> CopyStatus | None:
         with server_lock(store, seconds=max(0.0, end - time.time())):
             is_this = recorded.run_id == run_id
-            return copies.try_update(recorded, is_open=is_open and is_this)
+            return copy_run(store, server, recorded, is_open=is_open and is_this)
 
     copied = copy_in_order(store, server, run_id, copy).get(run_id)
     if copied is None:
@@ -47,11 +44,13 @@ def copy_with_children(
     return copied.url
 
 
-def copy_run(store: Path, server: str, recorded: RecordedRun) -> CopyStatus | None:
-    """Copy a run for `sync`, which holds the lock of the copies."""
+def copy_run(
+    store: Path, server: str, recorded: RecordedRun, *, is_open: bool = False
+) -> CopyStatus | None:
+    """Copy a run; the caller, such as `sync`, holds the lock of the copies."""
     from pipeline.tracking.copies.server import copies_on
 
-    return copies_on(server, store).try_update(recorded)
+    return copies_on(server, store).try_update(recorded, is_open=is_open)
 
 
 def mark_killed_runs(store: Path) -> None:
