@@ -64,8 +64,8 @@ def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
-        rule = "set it in conf/config.yaml, and list config in defaults:"
-        return f"{key} has no value: {rule}"
+        rule = "lacks the default values: add the line `defaults: [config, _self_]`"
+        return f"the primary file (--config-name) {rule}"  # the same for all keys
     rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")

@@ -57,7 +57,8 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     value = _parse_number(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
         rule = f"{shorten(f'{key}={text}')} is a list"
-        raise ConfigError(f"{rule}: for a sweep, write -m {key}={SweepValues(value)}")
+        remedy = f"leave out the brackets: -m {key}={SweepValues(value)}"
+        raise ConfigError(f"{rule}: for a sweep, {remedy}")
     if isinstance(value, SweepValues | Interval) and not is_varied:
         raise ConfigError(f"{key}={shorten(text)} has several values: give only one")
     return value

@@ -15,7 +15,8 @@ from pipeline.datasets.statistics import Summary
 class PreparedData(DataFile):
     """The file of a data set, and its summary; its other files are next to it."""
 
-    summary: Summary = field(kw_only=True)  # the content of <name>.json
+    # The content of <name>.json.
+    summary: Summary = field(kw_only=True, repr=False)
 
 
 def data(dataset: str, *, default: str) -> PreparedData:

@@ -11,6 +11,7 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline.base import files
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.sweeps.configurations import (
     Configuration,
@@ -66,8 +67,8 @@ class Report:
         swept = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(self._run.compare_children(swept))
         if best.trained and comparable(best.keys):
-            metrics = {"sweep/best_val_accuracy": best.accuracy}
-            self._run.log_metrics(metrics, step=0)
+            # The list of runs has a column with this metric.
+            self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
 
 
 def write_files(

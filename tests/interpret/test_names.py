@@ -46,7 +46,8 @@ def test_a_parameter_is_described_by_what_it_connects(typed, name, description):
 )
 def test_text_that_names_no_neuron_is_refused(text):
     with pytest.raises(
-        ConfigError, match=r"^neuron must be a name such as N11 .* or all, got '"
+        ConfigError,
+        match=r"^neuron must be in layer 1 or 2, .* or all, got '",
     ):
         parse_neurons(text)
 
