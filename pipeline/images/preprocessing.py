@@ -123,7 +123,9 @@ def _search_photo(
     return strokes, finding, steps
 
 
-def _search_sheet(photo: Levels) -> tuple[Levels, Levels, Strokes] | None:
+def _search_sheet(
+    photo: Levels,
+) -> tuple[Levels, UInt8[np.ndarray, "_ _"], Strokes] | None:
     """Return a photograph of a sheet as paper only, reduced, and its strokes.
 
     None if it shows no edge of a sheet, or if no digit is on the sheet alone.

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import LocalRun, OpenRun, Params, Tags
+from pipeline.tracking.interface import LocalRun, OpenRun, Params, Run, Tags
 from pipeline.tracking.store.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -98,7 +98,7 @@ class Tracker(ABC, Generic[RunType]):
             run.wait()
         except BaseException as exception:
             status, error = final_status(exception)
-            if status == Status.KILLED:
+            if status == Status.KILLED and isinstance(run, Run):  # of this process
                 # 2. The frames of an interrupted transaction keep the database locked,
                 # and only the garbage collector frees Python's connections, so `close`
                 # could not write. See `test_mlflow_tracker`: "an interrupt inside a

@@ -1,7 +1,6 @@
 """What Hydra's documentation promises, tried with groups that a user could add."""
 
 import os
-import platform
 import re
 import shlex
 import shutil
@@ -247,10 +246,7 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
 
 
 def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker):
-    # A group can have the name of another tag, which stays what it is.
-    listed = "defaults: [config, team: null, kind: small, host: small, _self_]"
-    groups = {f"conf/{name}/small.yaml": GLOBAL for name in ("kind", "host")}
-    conf(groups | {"conf/hydra.yaml": listed})
+    conf({"conf/hydra.yaml": "defaults: [config, team: null, _self_]"})
     project = empty_project("groups")
     settings = {"dataset": "digits", "epochs": 1, "server": None, "quiet": True}
     with project.captured():
@@ -260,11 +256,10 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
         settings = {"reproduce": trained.run_id, "server": None, "quiet": True}
         reproduced = train(team="empty", **settings)
     tags = project.client.get_run(trained.run_id).data.tags
-    assert tags["team"] == "small" and tags["kind"] == "training"
-    assert tags["host"] == platform.node()
+    assert tags["team"] == "small"
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
-    assert parent.tags["team"] == "small,wide,null" and parent.tags["kind"] == "sweep"
+    assert parent.tags["team"] == "small,wide,null"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]
     assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
         ("small", "10"),

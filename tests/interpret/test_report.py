@@ -121,7 +121,8 @@ def test_the_page_uses_each_field_of_its_data_and_no_others():
     fields = {each.name for each in dataclasses.fields(PageData)}
     code = "\n".join(scripts().values())
     unpacked = re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code)
-    used = {*re.findall(r"\bmodel\.(\w+)", code), *re.findall(r"\w+", str(unpacked))}
+    read = re.findall(r"\b(?:model|metadata)\.(\w+)", code)
+    used = {*read, *re.findall(r"\w+", str(unpacked))}
     assert {name for name in used if "_" in name} <= fields
     folder = Path(report.__file__).parent
     for template in folder.glob("*.html"):

@@ -126,7 +126,7 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
     expected, pixels = trained.network.predict(images), images.astype(np.float32) / 255
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)
-    assert model.metadata.metadata["input"].endswith("prepared as in mnist")
+    assert model.metadata.metadata["input"].endswith("preprocessed as in mnist")
     assert model.predict(pixels[:0]).shape == (0, 10)
     holed = np.where(pixels == 0, np.float32("nan"), pixels)
     for wrong, got in (
