@@ -191,7 +191,7 @@ class Sweep:
 
     def wait_for(self, text, *, count=1):
         """Wait until the sweep has printed a text so many times."""
-        wait_until(lambda: self.log.read_text().count(text) >= count, 120, self.log)
+        wait_until(lambda: self.log.read_text().count(text) >= count, 300, self.log)
 
     def finish(self, split, count):
         """Wait for its end, and compare its networks with networks trained alone."""
