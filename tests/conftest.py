@@ -325,7 +325,9 @@ def start_workers():
         processes.append(driver := psutil.Process(started.pid))
         while len(workers) < 2:
             assert started.poll() is None, started.communicate()
-            workers = [w for w in driver.children() if "companion" in command_line(w)]
+            workers = [
+                w for w in driver.children() if "helper_process" in command_line(w)
+            ]
         workers[0].suspend()
         processes.extend(workers)
         return started, workers

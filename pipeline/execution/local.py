@@ -1,4 +1,4 @@
-"""Runs tasks in processes of this machine, each of which is a `Companion`.
+"""Runs tasks in processes of this machine, each of which is a `HelperProcess`.
 
 `_import`, `_run_task` and `_load` run in these workers.
 """
@@ -13,8 +13,8 @@ from typing import Any
 from pipeline.base.call import is_quiet
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged, code, processor
-from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
 KILLED = "its worker was killed, perhaps because memory ran out"
 
@@ -31,7 +31,7 @@ class LocalExecutor(Executor):
         """
         self._code = code()  # before later edits
         self._modules = modules
-        self._workers: list[Companion | None] = [None] * workers
+        self._workers: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
 
     @property
@@ -52,13 +52,13 @@ class LocalExecutor(Executor):
         for worker in filter(None, self._workers):
             worker.close()
 
-    def _running_worker(self, index: int) -> Companion:
+    def _running_worker(self, index: int) -> HelperProcess:
         """Return a worker; start it if it does not run."""
         worker = self._workers[index]
         if worker is None or not worker.is_running:
             if worker:
                 worker.close()
-            self._workers[index] = worker = Companion("a worker", quiet=is_quiet())
+            self._workers[index] = worker = HelperProcess("a worker", quiet=is_quiet())
             worker.submit(_import, self._modules)
         return worker
 
@@ -81,7 +81,7 @@ class LocalExecutor(Executor):
             return Result(task, call.result())
         if isinstance(error, CodeChanged):  # the other tasks would fail, too
             raise error
-        if isinstance(error, CompanionKilled):
+        if isinstance(error, HelperKilled):
             return Result(task, error=KILLED, final=final)
         return failure(task, error, traceback=error.__notes__[-1])
 

@@ -16,10 +16,10 @@ from torch.export import ExportedProgram
 
 from pipeline.core import SIDE
 from pipeline.core.network import Network
-from pipeline.execution.companion import Companion
+from pipeline.execution.helper_process import HelperProcess
 
 _lock = threading.Lock()
-_exporter: Companion | None = None
+_exporter: HelperProcess | None = None
 
 
 def prepare_export(hidden: int) -> None:
@@ -33,13 +33,13 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
     The program maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
 
     Raises:
-        CompanionKilled: If the process is killed.
+        HelperKilled: If the process is killed.
     """
     exporter = _running_exporter()
     exporter.submit(_export, network.resolve(), exported.resolve(), hidden).result()
 
 
-def _running_exporter() -> Companion:
+def _running_exporter() -> HelperProcess:
     """Return the process; start it if it does not run."""
     global _exporter
     with _lock:
@@ -49,7 +49,7 @@ def _running_exporter() -> Companion:
             # The end of a training run waits for the process, so it must not starve on
             # busy cores. Libraries may print something.
             name = "the process that exports networks"
-            _exporter = Companion(name, niceness=2, quiet=True)
+            _exporter = HelperProcess(name, niceness=2, quiet=True)
         return _exporter
 
 

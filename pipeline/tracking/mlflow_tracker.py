@@ -1,6 +1,6 @@
 """Opens and closes runs in the store.
 
-`mlflow_run` records the data of a run. For `train`, both run in the companion that
+`mlflow_run` records the data of a run. For `train`, both run in the helper process that
 `remote` starts, otherwise in the main process.
 """
 

@@ -1,9 +1,9 @@
-"""Records a run in a companion process, which imports MLflow while this one trains.
+"""Records a run in a helper process, which imports MLflow while this one trains.
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
 
-`_open`, `_record` and `_close` run in the companion, all else in the process of
+`_open`, `_record` and `_close` run in the helper process, all else in the process of
 `train`.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Concatenate
 from pipeline.base.call import is_quiet
 from pipeline.base.process import disable_telemetry
 from pipeline.base.terminal import print_error
-from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
@@ -30,13 +30,13 @@ RECORDER = "the process that records the run"
 
 
 class RemoteRun(OpenRun):
-    """The run in the companion process; its properties wait until it is open."""
+    """The run in the helper process; its properties wait until it is open."""
 
     def __init__(
-        self, companion: Companion, opened: "Future[tuple[str, str, Path]]"
+        self, helper: HelperProcess, opened: "Future[tuple[str, str, Path]]"
     ) -> None:
-        """Keep the companion, and the future id, label and artifacts of the run."""
-        self._companion, self._opened = companion, opened
+        """Keep the process, and the future id, label and artifacts of the run."""
+        self._helper, self._opened = helper, opened
         self._calls: list[Future[Any]] = [opened]  # calls that may still raise an error
 
     @property
@@ -57,9 +57,9 @@ class RemoteRun(OpenRun):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) in the companion, and do not wait for it."""
+        """Call function(run, ...) in the helper process, and do not wait for it."""
         self._check(wait=False)
-        call = self._companion.submit(_record, function, *arguments, **options)
+        call = self._helper.submit(_record, function, *arguments, **options)
         self._calls.append(call)
 
     def wait(self) -> None:
@@ -72,14 +72,14 @@ class RemoteRun(OpenRun):
 
 
 class RemoteTracker(Tracker[RemoteRun]):
-    """Records one run in a companion process, which ends with this one."""
+    """Records one run in a helper process, which ends with this one."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
         """Start the process; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
-        self._companion = Companion(RECORDER, quiet=is_quiet())
-        self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
+        self._helper = HelperProcess(RECORDER, quiet=is_quiet())
+        self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
         provenance.code_state()  # now, because the code may change later
 
     def open_run(self, start: RunStart) -> RemoteRun:
@@ -87,14 +87,14 @@ class RemoteTracker(Tracker[RemoteRun]):
 
         If the store cannot be opened, the first call that waits raises the error.
         """
-        opened = self._companion.submit(_open, self.store, self._experiment, start)
-        return RemoteRun(self._companion, opened)
+        opened = self._helper.submit(_open, self.store, self._experiment, start)
+        return RemoteRun(self._helper, opened)
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
             # Waits until the run is open, unless there is a further interrupt.
-            return self._companion.submit(_close, status, error).result()
-        except CompanionKilled:
+            return self._helper.submit(_close, status, error).result()
+        except HelperKilled:
             if status == Status.FINISHED:
                 raise
             # The error that ended the run is more important.
@@ -106,7 +106,7 @@ class RemoteTracker(Tracker[RemoteRun]):
 
     def close(self) -> None:
         """End the process."""
-        self._companion.close()
+        self._helper.close()
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def start_tracker(
         yield tracker
 
 
-# The functions below run in the companion, which records one run.
+# The functions below run in the helper process, which records one run.
 
 _tracker: LocalTracker = NullTracker()
 _run: Run = NullRun()

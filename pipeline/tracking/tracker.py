@@ -2,7 +2,7 @@
 
 `start_run` opens a new run or resumes one; `reopen_run` adds results to one that is
 closed. The classes are abstract: `MlflowTracker` opens the runs of MLflow,
-`RemoteTracker` one in a companion process, and `NullTracker` those that record nothing.
+`RemoteTracker` one in a helper process, and `NullTracker` those that record nothing.
 """
 
 import gc
@@ -93,8 +93,8 @@ class Tracker(ABC, Generic[RunType]):
         status, error = Status.FINISHED, ""
         try:
             yield
-            # 1. The last calls in the companion can fail, too. See `test_remote`: "a
-            # call that fails when the block has ended".
+            # 1. The last calls in the helper process can fail, too. See `test_remote`:
+            # "a call that fails when the block has ended".
             run.wait()
         except BaseException as exception:
             status, error = final_status(exception)

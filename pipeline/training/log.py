@@ -1,7 +1,7 @@
 """What a training run logs: inputs, each epoch, and at the end its results.
 
 `OpenRun.submit` calls these functions in the process that records the run. For `train`,
-this is a companion. It needs no PyTorch, so this module does not import it.
+this is a helper process. It needs no PyTorch, so this module does not import it.
 """
 
 import math

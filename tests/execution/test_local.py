@@ -177,7 +177,7 @@ def test_ctrl_c_is_for_the_driver_only(data, functions):
     while len(workers) < 2:
         assert driver.poll() is None
         children = psutil.Process(driver.pid).children()
-        workers = [each for each in children if "companion" in str(each.cmdline())]
+        workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"

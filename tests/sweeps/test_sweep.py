@@ -146,7 +146,7 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training_run(
     sweep, _, _ = swept
     # In another order; nothing is trained, so no cluster or other process is needed.
     monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
-    monkeypatch.delattr(local, "Companion")
+    monkeypatch.delattr(local, "HelperProcess")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray", "workers=null")
     assert printed.count("failed: hidden") == 2 + 1  # two lines, and the table

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline import tracking
-from pipeline.execution.companion import Companion
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking.copies import mirror, sync
@@ -14,34 +14,34 @@ from pipeline.tracking.store.client import open_store
 
 
 @pytest.fixture(scope="module")
-def lasting_companion():
-    """One companion for several tests, because each new one would import MLflow.
+def lasting_helper():
+    """One helper process for several tests, because each new one would import MLflow.
 
     It can import the modules of these tests.
     """
 
-    class Lasting(Companion):
+    class Lasting(HelperProcess):
         def close(self):
             pass
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        companion = Lasting("the lasting companion", quiet=True)
-    yield companion
-    Companion.close(companion)
+        helper = Lasting("the lasting helper process", quiet=True)
+    yield helper
+    HelperProcess.close(helper)
 
 
 @pytest.fixture
-def same_companion(lasting_companion, monkeypatch):
+def same_helper(lasting_helper, monkeypatch):
     """Let one process make all copies, except the copies of commands."""
 
     def start(*_, **__):
         # A new process would not remember what was sent.
-        lasting_companion.submit(copies_on.cache_clear)
-        return lasting_companion
+        lasting_helper.submit(copies_on.cache_clear)
+        return lasting_helper
 
     for module in (mirror, sync):
-        monkeypatch.setattr(module, "Companion", start)
+        monkeypatch.setattr(module, "HelperProcess", start)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
 
-pytestmark = pytest.mark.usefixtures("same_companion")
+pytestmark = pytest.mark.usefixtures("same_helper")
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
 

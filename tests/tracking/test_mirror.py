@@ -15,7 +15,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from pipeline.execution.companion import CompanionKilled
+from pipeline.execution.helper_process import HelperKilled
 from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
 from pipeline.tracking.copies import mirror
@@ -80,7 +80,7 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     recorded, fault, timeout, reason, capfd, monkeypatch, request
 ):
     if fault.startswith("answers"):  # the others end the process that copies
-        request.getfixturevalue("same_companion")
+        request.getfixturevalue("same_helper")
     monkeypatch.setattr(mirror, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
@@ -116,12 +116,12 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
 def test_a_closed_copy_starts_no_process(recorded):
     copy = mirror.Mirror(recorded, broken_server("refuses"))
     copy.close()
-    with pytest.raises(CompanionKilled, match="has ended"):
+    with pytest.raises(HelperKilled, match="has ended"):
         copy.start()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
-    empty_project, recorded, same_companion
+    empty_project, recorded, same_helper
 ):
     project, url = empty_project("refused", store=False), broken_server("refuses")
     with pytest.raises(ValueError, match="no run is recorded yet"):
@@ -146,7 +146,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 
 
-def test_results_that_an_error_ended_are_copied_too(recorded, same_companion, capsys):
+def test_results_that_an_error_ended_are_copied_too(recorded, same_helper, capsys):
     url = broken_server("refuses")
     tracker = new_tracker("mlflow", recorded, server=url)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
@@ -158,7 +158,7 @@ def test_results_that_an_error_ended_are_copied_too(recorded, same_companion, ca
 
 
 def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(
-    recorded, same_companion, capfd, monkeypatch
+    recorded, same_helper, capfd, monkeypatch
 ):
     monkeypatch.setattr(mirror, "FINISH_SECONDS", 60)
     monkeypatch.setattr(mirror, "ANSWER_SECONDS", 57)

@@ -109,15 +109,15 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         assert added.removeprefix("+") == comment.strip()
 
 
-@pytest.mark.parametrize("in_companion", [True, False])
+@pytest.mark.parametrize("in_helper", [True, False])
 def test_an_edit_after_a_training_has_started_is_not_recorded(
-    clone_project, use_repository, store, tmp_path, monkeypatch, in_companion
+    clone_project, use_repository, store, tmp_path, monkeypatch, in_helper
 ):
     settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
     use_repository(tmp_path / "clone")
     # The other process reads the same clone, as it does for a user.
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "clone" / "pipeline")
-    if in_companion:
+    if in_helper:
         monkeypatch.delitem(sys.modules, "mlflow")
     prepared = start_tracker("mlflow", store, server=None, experiment=None)
     with prepared as tracker:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.execution.companion import CompanionKilled
+from pipeline.execution.helper_process import HelperKilled
 from pipeline.tracking import EpochPoint, provenance, remote
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.tracking.store.locks import run_lock
@@ -48,9 +48,9 @@ def tracker(store, monkeypatch):
 
 
 @pytest.fixture
-def shared_tracker(store, lasting_companion, monkeypatch):
+def shared_tracker(store, lasting_helper, monkeypatch):
     """The same, in a process that other tests use, too."""
-    monkeypatch.setattr(remote, "Companion", lambda *_, **__: lasting_companion)
+    monkeypatch.setattr(remote, "HelperProcess", lambda *_, **__: lasting_helper)
     return RemoteTracker(store, None, "mine")
 
 
@@ -88,9 +88,9 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(
 
 
 def test_the_process_that_records_does_not_import_pytorch(
-    shared_tracker, lasting_companion
+    shared_tracker, lasting_helper
 ):
-    modules = lasting_companion.submit(imported_modules).result()
+    modules = lasting_helper.submit(imported_modules).result()
     assert {"pipeline.training.log", "pipeline.tracking.mlflow_tracker"} <= modules
     assert "torch" not in modules
 
@@ -119,12 +119,12 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
     tracker, store, client, start_run
 ):
     with (
-        pytest.raises(CompanionKilled, match=r"records the run was killed; run the sa"),
+        pytest.raises(HelperKilled, match=r"records the run was killed; run the sa"),
         tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")
         run.wait()
-        tracker._companion._process.kill()
+        tracker._helper._process.kill()
         run.submit(log, "a", "c")
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
@@ -140,7 +140,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker._companion._process.kill()
+        tracker._helper._process.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
@@ -154,12 +154,12 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, r
 
 
 def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
-    tracker._companion._process.send_signal(signal.SIGSTOP)  # it never opens the run
+    tracker._helper._process.send_signal(signal.SIGSTOP)  # it never opens the run
     interrupt = [threading.main_thread().ident, signal.SIGINT]
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
         raise SystemExit
-    assert tracker._companion._process.returncode == -signal.SIGKILL
+    assert tracker._helper._process.returncode == -signal.SIGKILL
     assert not runs()
 
 
@@ -189,7 +189,7 @@ def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypa
     prepared = tracking.start_tracker("mlflow", store, server=None, experiment=None)
     with suppress(OSError), prepared as tracker:
         raise OSError("no data")
-    assert tracker._companion._process.returncode is not None
+    assert tracker._helper._process.returncode is not None
 
 
 def test_silencing_mlflow_leaves_the_environment_to_other_threads():
@@ -247,5 +247,5 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
         run.submit(log_files, [store / "missing"])
     (recorded,) = tracking.tagged_runs(store, "mlflow.runName", ["a name"])
     assert (recorded.run_id, recorded.status) == (run.run_id, "FAILED")
-    with pytest.raises(CompanionKilled, match="has ended"):
+    with pytest.raises(HelperKilled, match="has ended"):
         run.submit(log_files, [])

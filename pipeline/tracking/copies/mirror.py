@@ -1,6 +1,6 @@
-"""Copies a run to a server while it is open, in a companion.
+"""Copies a run to a server while it is open, in a helper process.
 
-The main process holds the `Mirror`; `process` contains what runs in the companion.
+The main process holds the `Mirror`; `process` contains what runs in the helper process.
 """
 
 import threading
@@ -15,7 +15,7 @@ from pipeline import UserError
 from pipeline.base.call import say, warn
 from pipeline.base.terminal import command_line, status, wrap
 from pipeline.base.text import printable
-from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking.copies.process import copy_with_children, import_mlflow
 
 FINISH_SECONDS = 15  # the longest delay of the end of a command
@@ -35,23 +35,23 @@ class Mirror:
         """Keep the folder of the store and the URL of the server."""
         self._store, self._server = store, server
         self._ended, self._starting = threading.Event(), threading.Lock()
-        self._companion: Companion | None = None
+        self._helper: HelperProcess | None = None
         self._is_closed = False
 
-    def start(self) -> Companion:
+    def start(self) -> HelperProcess:
         """Start the process, which imports MLflow, unless it is running.
 
         Raises:
-            CompanionKilled: If this object was closed, which the thread of `follow`
+            HelperKilled: If this object was closed, which the thread of `follow`
                 can notice late: it must not leave a process behind.
         """
         with self._starting:
             if self._is_closed:
-                raise CompanionKilled(f"{COPIER} has ended")
-            if self._companion is None:
-                self._companion = Companion(COPIER, niceness=NICENESS, quiet=True)
-                self._companion.submit(import_mlflow)
-            return self._companion
+                raise HelperKilled(f"{COPIER} has ended")
+            if self._helper is None:
+                self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
+                self._helper.submit(import_mlflow)
+            return self._helper
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every second; `run_id` waits until it is open.
@@ -80,7 +80,7 @@ class Mirror:
         read, so a server that answers in small pieces would never exceed it.
         """
         self._ended.set()
-        if is_killed and self._companion is None:
+        if is_killed and self._helper is None:
             return False
         try:
             with status(f"copying the run to {self._server}"):
@@ -92,7 +92,7 @@ class Mirror:
             return True
         except TooLate:
             reason = f"{self._server} took more than {FINISH_SECONDS} s"
-        except CompanionKilled:
+        except HelperKilled:
             reason = f"{COPIER} was killed"
         except KeyboardInterrupt:  # the local run is complete
             reason = "stopped"
@@ -111,8 +111,8 @@ class Mirror:
         self._ended.set()
         with self._starting:
             self._is_closed = True
-        if self._companion:
-            self._companion.close()
+        if self._helper:
+            self._helper.close()
 
     def _copy(self, run_id: str, end: float, *, is_open: bool) -> "Future[str]":
         arguments = self._store, self._server, run_id, end

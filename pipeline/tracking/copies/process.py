@@ -1,6 +1,6 @@
-"""The functions that run in the companion that copies runs.
+"""The functions that run in the helper process that copies runs.
 
-`mirror` and `sync` start the companion and import this module, too, so `server`, which
+`mirror` and `sync` start this process and import this module, too. So `server`, which
 imports MLflow, is imported inside the functions.
 """
 

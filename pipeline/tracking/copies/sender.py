@@ -1,7 +1,8 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
-`server` uses it, in the companion that copies runs. Two values say whether the copy of
-a closed run is complete. The first needs no request, the second survives the process:
+`server` uses it, in the helper process that copies runs. Two values say whether the
+copy of a closed run is complete. The first needs no request, the second survives the
+process:
 
 - `_local_state` of the original equals `_sent_state`, which this process remembers.
 - `_sha256` of the original equals the tag `copy.sha256` of the copy.

@@ -1,6 +1,6 @@
 """The copies on an MLflow server: finds or creates them, and brings them up to date.
 
-The companion of `process` can be killed at any point: the next one continues, and
+The helper process of `process` can be killed at any point: the next one continues, and
 nothing is lost or stored twice. `sender` sends the data of each run.
 """
 

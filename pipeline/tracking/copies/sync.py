@@ -11,7 +11,7 @@ from pipeline import UserError
 from pipeline.base.call import say
 from pipeline.base.paths import store_dir
 from pipeline.base.terminal import wrap
-from pipeline.execution.companion import Companion
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.order import CopyStatus, copy_in_order
 from pipeline.tracking.copies.process import copy_run, import_mlflow, mark_killed_runs
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
@@ -40,11 +40,11 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     store = store_dir()
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
-    with closing(Companion(COPIER, quiet=True)) as companion:
-        companion.submit(import_mlflow).result()
+    with closing(HelperProcess(COPIER, quiet=True)) as helper:
+        helper.submit(import_mlflow).result()
         with store_lock(store):
-            companion.submit(mark_killed_runs, store).result()
-        copy = partial(_copy_run, companion, store, server)
+            helper.submit(mark_killed_runs, store).result()
+        copy = partial(_copy_run, helper, store, server)
         done = copy_in_order(store, server, run_id, copy)
     runs = [each for each in runs_to_copy(store, run_id) if each.run_id in done]
     say(f"copies on {server}")
@@ -62,19 +62,19 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
 
 
 def _copy_run(
-    companion: Companion, store: Path, server: str, recorded: RecordedRun
+    helper: HelperProcess, store: Path, server: str, recorded: RecordedRun
 ) -> CopyStatus | None:
-    """Copy a run in the companion.
+    """Copy a run in the helper process.
 
     Raises:
         UserError: If the server does not answer or is too slow.
     """
     with server_lock(store):
         try:
-            call = companion.submit(copy_run, store, server, recorded)
+            call = helper.submit(copy_run, store, server, recorded)
             return call.result(RUN_SECONDS)
         except TooLate:
-            companion.close()  # before another process gets the lock
+            helper.close()  # before another process gets the lock
             message = f"the server did not answer within {RUN_SECONDS} s"
             raise UserError(message) from None
 

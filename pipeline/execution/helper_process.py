@@ -1,10 +1,10 @@
-"""A second Python process, a companion, which runs functions for this one.
+"""A helper process: a second Python process that runs functions for this one.
 
 Libraries that take seconds to import are imported there while this process works. It is
 started as a command, so it also works from a script without a `__main__` guard.
 
-`Companion` is used in the process that starts it; `_serve` and `_respond` run in the
-new one.
+`HelperProcess` is used in the process that starts it; `_serve` and `_respond` run in
+the new one.
 """
 
 import os
@@ -34,11 +34,11 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-class CompanionKilled(UserError):
-    """A companion ended before it had answered."""
+class HelperKilled(UserError):
+    """A helper process ended before it had answered."""
 
 
-class Companion:
+class HelperProcess:
     """A process that runs functions, one after the other in the order of the calls.
 
     It ends when this process ends for any reason, even in the middle of a function. The
@@ -61,8 +61,8 @@ class Companion:
         self._folder = tempfile.mkdtemp(prefix="pipeline-")
         self._connection, other_end = Pipe()
         descriptor, output = other_end.fileno(), subprocess.DEVNULL if quiet else None
-        module = [sys.executable, "-P", "-m", "pipeline.execution.companion"]
-        # This process must not keep the other end open: if the companion is killed
+        module = [sys.executable, "-P", "-m", "pipeline.execution.helper_process"]
+        # This process must not keep the other end open: if the helper process is killed
         # while it sends a result, the rest of it would be awaited forever.
         with other_end:
             try:
@@ -99,17 +99,17 @@ class Companion:
         the messages, so an interrupt of the caller cannot separate a request from its
         answer. If the function raises an error, the future raises the same error with
         the traceback of the process as its last note; if the process ends meanwhile, it
-        raises `CompanionKilled`.
+        raises `HelperKilled`.
 
         Raises:
-            CompanionKilled: After `close`.
+            HelperKilled: After `close`.
             TypeError, AttributeError, PicklingError: If arguments cannot be sent.
         """
         request = pickle.dumps((function, arguments, options))
         future: Future[Value] = Future()
         with self._ending:  # a call after the None of `close` would get no answer
             if self._is_closed:
-                raise CompanionKilled(f"{self._name} has ended")
+                raise HelperKilled(f"{self._name} has ended")
             self._calls.put((future, request))
         return future
 
@@ -122,7 +122,7 @@ class Companion:
             return not self._ended
 
     def close(self) -> None:
-        """End the process at once; calls without an answer raise `CompanionKilled`."""
+        """End the process at once; calls without an answer raise `HelperKilled`."""
         self._end()
         with self._ending:
             self._is_closed = True
@@ -130,7 +130,7 @@ class Companion:
         self._thread.join()
 
     def _exchange(self) -> None:
-        """Send each request and receive its answer, until the companion is closed."""
+        """Send each request and receive its answer, until the process is closed."""
         with self._connection:
             while item := self._calls.get():
                 future, request = item
@@ -152,7 +152,7 @@ class Companion:
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._end()
-            return None, CompanionKilled(f"{self._name} was killed; {RESUME}")
+            return None, HelperKilled(f"{self._name} was killed; {RESUME}")
         result, error, text = pickle.loads(answer)
         if error:
             error.add_note(text)
@@ -174,7 +174,7 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-# The functions below run in the companion.
+# The functions below run in the helper process.
 
 
 def _serve(connection: Connection, folder: Path) -> None:
