@@ -15,12 +15,14 @@ from jaxtyping import Bool, Float, Int8, Integer, UInt8
 from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
-from pipeline.base.unsure import OOD_QUANTILE, RATIO_QUANTILE
 from pipeline.core import CLASSES, PIXELS, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
+# Of the training images, the fraction of each class that its components explain too
+# little, and the fraction that those of another class explain far more.
+OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
 # The hashes of this module, with its constants, and of the one that selects images.
 CODE = files.json_sha256(
@@ -187,7 +189,6 @@ def read_components(
 def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str, Any]:
     return {
         "code": CODE,
-        "quantiles": [OOD_QUANTILE, RATIO_QUANTILE],
         "data_sha256": data_sha256,
         "tensors_sha256": tensors_sha256(arrays),
     }

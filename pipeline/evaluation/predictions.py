@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pipeline import datasets
 from pipeline.base.text import short_repr
-from pipeline.base.unsure import TEXTS, Reason, images_of
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
+from pipeline.images.unsure import TEXTS, Reason, images_of
 from pipeline.model import TrainedModel
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
@@ -122,9 +122,11 @@ def classify(
     spec, images = datasets.spec(trained.dataset), prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
-    reasons: Sequence[Reason | None] = [each or None for each in prepared.findings]
+    judged: Sequence[Reason | None] = [None] * len(images)
     if trained.detector:
-        reasons = trained.detector.reasons(images, logits, prepared.findings)
+        judged = trained.detector.reasons(images, logits)
+    pairs = zip(prepared.findings, judged, strict=True)
+    reasons = [finding or reason for finding, reason in pairs]
     is_judged = trained.detector is not None
     return Predictions(prepared, spec, logits, reasons, is_judged=is_judged)
 

@@ -13,7 +13,8 @@ through these steps; `preprocess` calls those after the first:
 5. `preprocessing` scales the strokes to a box of 20x20 pixels, adjusts their width, and
    centers them; `digit` then judges whether they can be one digit.
 
-The constants of the steps are in `constants`.
+The constants of the steps are in `constants`, and the rules that make a prediction
+unsure in `unsure`.
 """
 
 from pipeline.images.listing import ImageSet, Kind, list_images

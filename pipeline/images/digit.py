@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.base import unsure
-from pipeline.images import constants
+from pipeline.images import constants, unsure
 from pipeline.images.ink import Ink, Levels, has_uniform_border
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)

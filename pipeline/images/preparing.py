@@ -10,10 +10,10 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.base.console import progress
 from pipeline.base.terminal import counted
-from pipeline.base.unsure import Finding
 from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
+from pipeline.images.unsure import Finding
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.base.unsure import BOX, Finding, is_blank
 from pipeline.core import SIDE
 from pipeline.images import constants
 from pipeline.images.digit import (
@@ -39,6 +38,7 @@ from pipeline.images.ink import (
     reduce_to,
 )
 from pipeline.images.sheet import find_outside, paint_outside, touches
+from pipeline.images.unsure import BOX, Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 

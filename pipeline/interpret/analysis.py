@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pipeline import WHITE
-from pipeline.base.unsure import is_blank
 from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
+from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
 

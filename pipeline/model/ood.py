@@ -1,16 +1,15 @@
 """Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.base.unsure` describes the rules, of which it applies the last two.
+`pipeline.images.unsure` describes all rules; these are the last two.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.base.unsure import Finding, Reason
 from pipeline.core.margin import margin
 from pipeline.datasets import ClassComponents
 
@@ -23,24 +22,18 @@ class OodDetector:
     min_margin: float  # smallest margin of a prediction that is not close
 
     def reasons(
-        self,
-        images: UInt8[np.ndarray, "n 28 28"],
-        logits: Float[Tensor, "n 10"],
-        findings: Sequence[Finding],
-    ) -> list[Reason]:
+        self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
+    ) -> list[Literal["", "unlike", "close"]]:
         """Return why the prediction for each image is unsure; "" if it is sure.
 
         Args:
             images: The input of the network.
             logits: Its output.
-            findings: What preprocessing found in the images.
         """
         classes = logits.argmax(dim=1).numpy()
         is_unlike = self.components.is_unlike(images, classes)
         is_close = margin(logits.softmax(dim=1).numpy()) < self.min_margin
         return [
-            finding or ("unlike" if unlike else "close" if close else "")
-            for finding, unlike, close in zip(
-                findings, is_unlike, is_close, strict=True
-            )
+            "unlike" if unlike else "close" if close else ""
+            for unlike, close in zip(is_unlike, is_close, strict=True)
         ]

@@ -268,7 +268,8 @@ def judge(models, images):
     ready, predictions = np.array(prepared), []
     for network, detector in models:
         logits = network.logits(ready)
-        reasons = detector.reasons(ready, logits, findings)
+        judged = detector.reasons(ready, logits)
+        reasons = [found or why for found, why in zip(findings, judged, strict=True)]
         predictions.append([*zip(logits.argmax(dim=1).tolist(), reasons, strict=True)])
     return findings, predictions
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pipeline.base import unsure
+from pipeline.images import unsure
 from pipeline.interpret import pre_activations
 from pipeline.interpret.pre_activation import rounded
 
@@ -115,7 +115,7 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(page, trained, mnist)
     rows = page.evaluate("model.rows")
     images = mnist.test.images[rows]
     logits = trained.network.logits(images)
-    reasons = trained.detector.reasons(images, logits, [""] * len(rows))
+    reasons = trained.detector.reasons(images, logits)
     texts = page.evaluate(
         """model.rows.map((_, place) => {
           useTestImage(place);

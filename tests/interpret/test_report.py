@@ -227,8 +227,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     findings = [*[""] * (len(images) - 1), "blank"]
-    logits = trained.network.logits(images)
-    reasons = trained.detector.reasons(images, logits, findings)
+    judged = trained.detector.reasons(images, trained.network.logits(images))
+    reasons = [*judged[:-1], "blank"]
     found = page.evaluate(
         """([images, findings]) => images.map((image, i) => reasonOf(
           { image, finding: findings[i] },

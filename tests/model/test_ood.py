@@ -3,12 +3,11 @@ import pytest
 import torch
 
 from pipeline import datasets
-from pipeline.base import unsure
 from pipeline.core.dataset import Split
 from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.evaluation import Predictions
-from pipeline.images import ImageSet, PreparedImages
+from pipeline.images import ImageSet, PreparedImages, unsure
 from pipeline.model import OodDetector
 
 
@@ -45,7 +44,8 @@ def test_a_doubt_names_its_reason(detector, few):
     probabilities[:, 7] = 1
     probabilities[1, [4, 7, 9]] = torch.tensor([0.4, 0.5, 0.1])
     logits = probabilities.log()
-    reasons = detector.reasons(images, logits, findings)
+    judged = detector.reasons(images, logits)
+    reasons = [found or why for found, why in zip(findings, judged, strict=True)]
     assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
     source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
     prepared = PreparedImages(source, images, findings, (), how="")

@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Int, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
-from pipeline.base import unsure
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
+from pipeline.images import unsure
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from pipeline.base import unsure
 from pipeline.datasets import upright
-from pipeline.images import constants
+from pipeline.images import constants, unsure
 from pipeline.interpret.analysis import Example
 from pipeline.interpret.names import NameForm
 

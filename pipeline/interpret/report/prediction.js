@@ -10,10 +10,10 @@ import {
   change, className, classTitle, model, network, state,
 } from "model.js";
 
-// Whether all pixels of an image are the same, as in pipeline/base/unsure.py.
+// Whether all pixels of an image are the same, as in pipeline/images/unsure.py.
 export const isBlank = (image) => image.every((level) => level === image[0]);
 
-// The reason why a prediction is unsure, as in pipeline/base/unsure.py; "" if it is
+// The reason why a prediction is unsure, as in pipeline/images/unsure.py; "" if it is
 // sure, null if that is unknown. `exact` is the output of the detector's network.
 export function reasonOf({ image, finding }, exact, probabilities = exact) {
   if (finding || !model.max_errors) return finding || null;

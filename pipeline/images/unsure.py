@@ -14,13 +14,11 @@ one that does is the reason:
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-`images` applies the first six when it preprocesses an image. `is_unlike` in
-`datasets.components` is the seventh, and `model.ood` applies it and the last one.
-
-The quantiles are fractions of training images; `core.margin` has the one for *close*,
-because the margin is a result of the training run. The other thresholds were chosen by
-hand. `python tests/benchmarks/images.py` measures the effect of all of them: how many
-digits are unsure, and how many images of clothes and noise.
+The first six are found when an image is preprocessed. `model.ood` applies the last two,
+whose thresholds are quantiles of training images: those of *unlike* are in
+`datasets.components`, and that of *close* in `core.margin`. The thresholds below were
+chosen by hand. `python tests/benchmarks/images.py` measures the effect of all of them:
+how many digits are unsure, and how many images of clothes and noise.
 """
 
 from typing import Literal
@@ -67,9 +65,6 @@ MAX_ASPECT = 2  # width to height
 MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
 OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
 BOX = 20  # pixels of the longer side of a digit in MNIST
-# unlike: of the training images, the fraction of each class that its components explain
-# too little, and the fraction that those of another class explain far more.
-OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 
 
 def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
