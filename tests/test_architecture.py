@@ -142,12 +142,11 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too; errors compares paths, urls checks a setting, and
-        # files replaces no other folder that a user named.
+        # sweeps has a command, too; errors compares paths, and urls checks a setting.
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
-            | {"base.paths.store_dir"},
-            {"sweep", "open_sweep", "errors", "urls", "files"},
+            | {"base.call.new_results", "base.paths.store_dir"},
+            {"sweep", "open_sweep", "errors", "urls"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.

@@ -1,45 +1,40 @@
-"""What a call from Python changes: the folder of its files, and whether it prints.
+"""The folder of a call from Python, and where the results of a call or command go.
 
-The values belong to the thread of the call, so that calls in several threads do not
-disturb each other. A command uses the default values.
+The folder belongs to the thread of the call, so that calls in several threads do not
+disturb each other. A command has none.
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.files import atomic_folder
 from pipeline.base.paths import existing_folder, outputs_dir, user_path
+from pipeline.base.printing import output_of_call
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
-_is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
-_said: ContextVar[list[str] | None] = ContextVar("said", default=None)
-_warnings: ContextVar[list[str]] = ContextVar("warnings")
 
 
 @contextmanager
 def call(
     *, folder: str | os.PathLike[str] | None = None, quiet: bool = False
 ) -> Iterator[None]:
-    """Set the folder that was given to the call, and `quiet`, for a block.
+    """Set the folder of a call for a block, and print nothing in it if `quiet`.
 
     Raises:
         ConfigError: If the call cannot write to `folder`; see `_check_folder`.
     """
     path = None if folder is None else _check_folder(folder)
-    tokens = _folder.set(path), _is_quiet.set(quiet), _said.set([])
+    token = _folder.set(path)
     try:
-        with warnings_last():
+        with output_of_call(quiet=quiet):
             yield
     finally:
-        _folder.reset(tokens[0])
-        _is_quiet.reset(tokens[1])
-        _said.reset(tokens[2])
+        _folder.reset(token)
 
 
 def _check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -77,48 +72,10 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-@contextmanager
-def warnings_last() -> Iterator[None]:
-    """Print the warnings of a block at its end, where a user sees them."""
-    warnings: list[str] = []
-    token = _warnings.set(warnings)
-    try:
-        yield
-    finally:
-        _warnings.reset(token)
-        for text in warnings:
-            warn(text)
-
-
-def warn(text: str) -> None:
-    """Print a warning at the end of this call or command; see `warnings_last`.
-
-    It begins with "warning: ".
-    """
-    warnings = _warnings.get(None)
-    if is_quiet():
-        return
-    if warnings is not None:
-        warnings.append(text)
-    else:
-        sys.stdout.flush()  # in a file with both, the warning is last
-        print(text, file=sys.stderr)
-
-
 def check_callback(name: str, function: object) -> None:
     """Raise a ConfigError unless this is a function or None, before anything runs."""
     if not (function is None or callable(function)):
         raise ConfigError(f"{name} must be a function, got {function!r:.40}")
-
-
-def said() -> str:
-    """Return what this call has passed to `say` so far; "" in a command."""
-    return "".join(_said.get() or ())
-
-
-def is_quiet() -> bool:
-    """Return whether this call prints nothing."""
-    return _is_quiet.get()
 
 
 # `folder` is not a setting, so it is not in `cfg`. Only the modules of commands look it
@@ -146,9 +103,10 @@ def lasting_dir(name: str, artifacts: Path | None) -> Path:
     return artifacts / name
 
 
-def say(*values: object, sep: str = " ", end: str = "\n", **options: Any) -> None:  # noqa: ANN401
-    """Print values as `print` does, unless the call is quiet."""
-    if (texts := _said.get()) is not None and "file" not in options:
-        texts.append(sep.join(map(str, values)) + end)
-    if not is_quiet():
-        print(*values, sep=sep, end=end, **options)
+def new_results(folder: Path) -> AbstractContextManager[Path]:
+    """Yield a temporary folder for the results of this call; see `atomic_folder`.
+
+    The folder that was given to this call was empty. If another program has added
+    files, they are not replaced.
+    """
+    return atomic_folder(folder, replace=folder != own_folder())

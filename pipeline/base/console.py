@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from http.client import HTTPResponse
 from typing import Any, BinaryIO, TypeVar
 
-from pipeline.base.call import is_quiet
+from pipeline.base.printing import is_quiet
 from pipeline.base.text import printable
 
 _state = random.getstate()

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import UserError
-from pipeline.base.call import own_folder
 from pipeline.base.locking import Level, lock
 from pipeline.base.text import printable, readable
 
@@ -51,7 +50,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
 
     A process that reads under `folder_lock(path)` sees the files of a single writer. If
@@ -60,7 +59,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If there is a file at `path`.
-        OSError: If it is the folder of this call, and another program has added files.
+        OSError: If the folder is not empty and `replace` is false.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -73,10 +72,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _flush(file)
         with folder_lock(path):
             _remove_leftovers(path)
-            # The folder of a call was empty. If it is not, renaming fails.
-            if path.exists() and path != own_folder():
+            if replace and path.exists():
                 path.rename(_previous(path))
-            temporary.rename(path)
+            temporary.rename(path)  # also onto an empty folder
             shutil.rmtree(_previous(path), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -13,8 +13,8 @@ from contextlib import suppress
 from types import FrameType
 
 from pipeline import ConfigError, UserError
-from pipeline.base.call import warnings_last
 from pipeline.base.errors import AGAIN, is_user_error, remedy
+from pipeline.base.printing import warnings_last
 from pipeline.base.terminal import check_output, print_error
 
 # One thread for PyTorch, which then gives the same sums on any number of cores, and for

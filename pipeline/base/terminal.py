@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.call import say
+from pipeline.base.printing import say
 from pipeline.base.text import WIDTH, printable
 
 STDERR = 2  # the file descriptor

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from pipeline import datasets
-from pipeline.base.call import say
 from pipeline.base.paths import data_dir, displayed
+from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import table
 from pipeline.datasets import DataFile

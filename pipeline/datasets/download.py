@@ -28,7 +28,7 @@ import numpy as np
 
 from pipeline import UserError
 from pipeline.base import files
-from pipeline.base.call import is_quiet
+from pipeline.base.printing import is_quiet
 from pipeline.base.terminal import print_error
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import LabeledImages

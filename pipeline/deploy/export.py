@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, deploy, neuron_name, tracking
-from pipeline.base import files
-from pipeline.base.call import lasting_dir, results_dir, say
+from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.console import progress
 from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
@@ -61,7 +61,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     page = ""
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
-        files.atomic_folder(results_dir("export")) as folder,
+        new_results(results_dir("export")) as folder,
     ):
         _record_all(results, folder, run)
         if several:

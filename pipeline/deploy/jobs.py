@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.call import say
 from pipeline.base.console import new_console, progress, progress_bar
+from pipeline.base.printing import say
 from pipeline.base.terminal import counted, status, wrap
 from pipeline.base.text import WIDTH, printable
 from pipeline.core.dataset import Dataset

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, UserError, datasets, tracking
-from pipeline.base import files
-from pipeline.base.call import lasting_dir, results_dir, say
+from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.base.text import readable, short_repr, table
 from pipeline.cli import EvaluateConfig, params_of_dvc
@@ -60,7 +60,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         status("writing and recording the results"),
-        files.atomic_folder(folder) as partial,
+        new_results(folder) as partial,
     ):
         write_results(results, metrics, partial)
         run.log_files("evaluate", sorted(partial.iterdir()))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipeline import UserError, datasets, plots
 from pipeline.base import files
-from pipeline.base.call import results_dir, say
+from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import (
     command_line,
     counted,
@@ -64,7 +65,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
-    with status("writing the results"), files.atomic_folder(folder) as partial:
+    with status("writing the results"), new_results(folder) as partial:
         _write(predictions, partial, trained.detector)
     say(_conclusion(predictions))
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"

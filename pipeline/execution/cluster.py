@@ -23,9 +23,9 @@ from ray import ObjectRef, exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
-from pipeline.base.call import say
 from pipeline.base.errors import RESUME
 from pipeline.base.paths import PACKAGE
+from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import status, wrap
 from pipeline.core.dataset import Dataset

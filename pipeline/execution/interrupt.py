@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.base.call import say
 from pipeline.base.errors import RESUME
+from pipeline.base.printing import say
 
 
 @dataclass

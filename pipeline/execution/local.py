@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.call import is_quiet
+from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged, code, processor
 from pipeline.execution.executor import Executor, Result, Task, failure

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError, datasets, interpret, neuron_name, tracking
-from pipeline.base.call import lasting_dir, results_dir, said, say
-from pipeline.base.files import atomic_folder, write_csv
+from pipeline.base.call import lasting_dir, new_results, results_dir
+from pipeline.base.files import write_csv
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
+from pipeline.base.printing import said, say
 from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
@@ -112,7 +113,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         status("drawing the plots and the page"),
-        atomic_folder(folder) as partial,
+        new_results(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
         if html := report.render(analysis, name=name):
@@ -170,7 +171,7 @@ def _explain_neurons(
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
     folder = results_dir("details/neuron")
-    with atomic_folder(folder) as partial:
+    with new_results(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
@@ -195,7 +196,7 @@ def _show_weight(
         images = dataset.split(trained.split).train.images
         say(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")
-    with atomic_folder(folder) as partial:
+    with new_results(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
         write_csv(partial / "history.csv", rows)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
@@ -213,7 +214,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
         for history in (a.history, b.history)
     ]
     folder = results_dir("details/against")
-    with atomic_folder(folder) as partial:
+    with new_results(folder) as partial:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.sha256:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.call import say
 from pipeline.base.paths import store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import status
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.base.call import say
 from pipeline.base.paths import displayed
+from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import printable, table
 from pipeline.sweeps.configurations import (

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.base.call import say
 from pipeline.base.errors import RESUME
+from pipeline.base.printing import say
 from pipeline.base.terminal import counted
 from pipeline.execution.executor import Executor, Result, Task
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt

@@ -19,7 +19,7 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from pipeline.base.call import say
+from pipeline.base.printing import say
 from pipeline.cli import Interval, TrainConfig, validate
 from pipeline.sweeps.jobs import Outcome, ValidJob
 from pipeline.sweeps.plan import Plan

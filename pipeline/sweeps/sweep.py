@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base import locking
-from pipeline.base.call import own_folder, say
+from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import status, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.execution.executor import Executor

@@ -11,7 +11,7 @@ from mlflow import entities
 
 from pipeline import UserError
 from pipeline.base import locking
-from pipeline.base.call import say
+from pipeline.base.printing import say
 from pipeline.base.terminal import print_error, status, wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance

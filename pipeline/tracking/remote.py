@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate
 
-from pipeline.base.call import is_quiet
+from pipeline.base.printing import is_quiet
 from pipeline.base.process import disable_telemetry
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess

@@ -6,7 +6,7 @@ MLflow is imported when a tracker is created, because it takes a second.
 import os
 from pathlib import Path
 
-from pipeline.base.call import say
+from pipeline.base.printing import say
 from pipeline.base.process import disable_telemetry
 from pipeline.base.terminal import status, wrap
 from pipeline.base.urls import database_path, names_another_store

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.base.call import say
 from pipeline.base.console import new_console, progress_bar
 from pipeline.base.metric_names import FINAL, VAL_ACCURACY
+from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
 from pipeline.core.dataset import LabeledImages

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
-from pipeline.base import files
-from pipeline.base.call import lasting_dir, results_dir, say
+from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
@@ -17,6 +16,7 @@ from pipeline.base.paths import (
     displayed,
     store_dir,
 )
+from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
@@ -195,7 +195,7 @@ def _write(
 ) -> None:
     """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
-    with status(message), files.atomic_folder(folder) as temporary:
+    with status(message), new_results(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
         if run.is_recorded:

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.call import say, warn
+from pipeline.base.printing import say, warn
 from pipeline.base.terminal import command_line, status, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import HelperKilled, HelperProcess

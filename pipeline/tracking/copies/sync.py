@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.call import say
 from pipeline.base.paths import store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.order import CopyStatus, copy_in_order

@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
-from pipeline.base.call import say
+from pipeline.base.printing import say
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.locks import write_lock
 
