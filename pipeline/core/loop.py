@@ -1,8 +1,8 @@
 """The training loop, epoch by epoch.
 
 It does not depend on the layers or on the optimizer: the network computes its
-gradients, and the optimizer applies them. It logs nothing: it yields the results of
-each epoch.
+gradients, and the optimizer applies them. It prints and records nothing: it yields the
+results of each epoch.
 """
 
 import math
@@ -27,6 +27,9 @@ from pipeline.core.optimizer import Optimizer, new_optimizer
 
 check_code()  # PyTorch is imported late, perhaps long after the modules were hashed
 
+# The gray levels and the one-hot labels of a batch.
+Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -47,28 +50,28 @@ class TrainingState:
 
 def shuffled_batches(
     data: LabeledImages, *, batch_size: int, generator: torch.Generator
-) -> Iterator[tuple[Iterator[tuple[Tensor, Tensor]], Int[Tensor, " n"]]]:
-    """Yield the batches of one epoch after another, each in a new random order.
+) -> Iterator[tuple[Iterator[Batch], Int[Tensor, " n"]]]:
+    """Shuffle the images for one epoch after another, without end.
 
     Yields:
-        The gray levels (batch, 784) and one-hot labels (10, batch) of each batch, and
-        all labels in this order. The last batch may be smaller. All batches have the
-        same tensors, which are filled again: new ones would take 8% more time.
+        For each epoch, its batches, and all labels in the same order. The last batch of
+        an epoch can be smaller. A batch is valid until the next one, which uses the
+        same memory: new tensors would take 8% more time.
     """
     images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
-    labels = torch.from_numpy(data.labels).long()
+    labels = torch.from_numpy(data.labels).long()  # (n,)
     targets = one_hot(labels, CLASSES).T.float()  # (10, n)
     shuffled_images, shuffled_targets = torch.empty_like(images), targets.clone()
-    floats = torch.empty(batch_size, PIXELS)
+    floats = torch.empty(batch_size, PIXELS, dtype=torch.float32)
 
-    def float_batches() -> Iterator[tuple[Tensor, Tensor]]:
-        parts = shuffled_images.split(batch_size)
-        columns = shuffled_targets.split(batch_size, dim=1)
+    def float_batches() -> Iterator[Batch]:
+        parts = shuffled_images.split(batch_size)  # (batch, 784)
+        columns = shuffled_targets.split(batch_size, dim=1)  # (10, batch)
         for part, column in zip(parts, columns, strict=True):
             yield floats[: len(part)].copy_(part), column
 
     while True:
-        order = torch.randperm(len(labels), generator=generator)
+        order = torch.randperm(len(labels), generator=generator)  # (n,)
         torch.index_select(images, 0, order, out=shuffled_images)
         torch.index_select(targets, 1, order, out=shuffled_targets)
         yield float_batches(), labels[order]
@@ -86,13 +89,14 @@ def fit(
     Args:
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The images for training, shuffled in every epoch, and for validation.
-        hyperparameters: The settings of the loop; `TrainingState.initial` uses others.
+        hyperparameters: Here, only the batch size; `TrainingState.initial` and
+            `Dataset.split` use others.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
         The network and its metrics: losses in nats, accuracies in [0, 1]. `train/...`
-        is the mean over the steps of the epoch, as in Keras; `val/...` is measured
-        after the epoch.
+        is the mean over the training images, each at its step of the epoch, as in
+        Keras; `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
@@ -102,10 +106,10 @@ def fit(
     shuffled = shuffled_batches(
         split.train, batch_size=batch_size, generator=state.generator
     )
-    gradient = torch.zeros_like(network.vector)
+    gradient = torch.zeros_like(network.vector)  # (p,), filled again in each step
     out = network.views(gradient)
-    logits = torch.empty(CLASSES, len(split.train))
-    outputs = logits.split(batch_size, dim=1)
+    logits = network.vector.new_empty(CLASSES, len(split.train))  # (10, n), of an epoch
+    outputs = logits.split(batch_size, dim=1)  # (10, batch), of each of its steps
     for number in epochs:
         start = perf_counter()
         batches, labels = next(shuffled)

@@ -5,6 +5,7 @@ their weights in Keras's layout. Its gradients are written out, without autograd
 compare them with autograd and finite differences.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
     """Scale gray levels, 0 to 255, to pixels in [0, 1]."""
-    return torch.from_numpy(images) / 255
+    return torch.from_numpy(images).float() / 255
 
 
 def batches(
@@ -81,7 +82,8 @@ class Dense(nn.Linear):
         Source: Glorot and Bengio, Understanding the difficulty of training deep
         feedforward neural networks (2010), equation 16; the default of Keras's Dense.
         """
-        super().__init__(inputs, neurons)
+        # The type is explicit, because a program can change PyTorch's default.
+        super().__init__(inputs, neurons, dtype=torch.float32)
         nn.init.xavier_uniform_(self.weight, generator=generator)
         nn.init.zeros_(self.bias)
 
@@ -95,7 +97,16 @@ class Dense(nn.Linear):
 
 
 class Network(nn.Module):
-    """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10."""
+    """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10.
+
+    `forward` computes with a row for each image, as usual in PyTorch, and `gradients`
+    with a column for each image, which is faster.
+
+    Attributes:
+        vector: All parameters, (p,), which an optimizer updates as a whole. The layers
+            have views of it.
+        tensors: The same parameters as four matrices; see `views`.
+    """
 
     def __init__(self, *, hidden: int, generator: torch.Generator) -> None:
         """Draw the initial weights.
@@ -108,8 +119,6 @@ class Network(nn.Module):
         super().__init__()
         self.layer_1 = Dense(PIXELS, hidden, generator=generator)
         self.layer_2 = Dense(hidden, CLASSES, generator=generator)
-        # All parameters are one vector, which an optimizer updates as a whole; the
-        # tensors of the layers are views of it.
         self.vector = parameters_to_vector(self.parameters()).detach()
         vector_to_parameters(self.vector, self.parameters())
         self.tensors = self.views(self.vector)
@@ -118,17 +127,28 @@ class Network(nn.Module):
         """Let `copy` and `pickle` recreate it: copied parameters are not views."""
         return network_from, (snapshot(self),)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
+        """Refuse a conversion, such as by `double` or `cuda`.
+
+        The layers would get tensors of their own, which are no views of the vector.
+        """
+        if fn(self.vector) is not self.vector:
+            rule = "a network must remain in float32 on the CPU"
+            raise UserError(f"{rule}: convert the tensors of its state_dict() instead")
+        return super()._apply(fn, recurse)
+
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
         """Split a vector with one number per parameter into the tensors of the layers.
 
-        Each neuron has a row: a weight is (neurons, inputs), a bias (neurons, 1).
+        Each neuron has a row: (hidden, 784), (hidden, 1), (10, hidden) and (10, 1) for
+        weight and bias of layer 1, then of layer 2.
         """
         parameters = [*self.parameters()]
         parts = vector.split([tensor.numel() for tensor in parameters])
         return [p.view(len(t), -1) for p, t in zip(parts, parameters, strict=True)]
 
     def forward(self, pixels: Float[Tensor, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Compute the logits, which softmax turns into probabilities."""
+        """Compute the logits of pixels in [0, 1]; softmax makes them probabilities."""
         hidden = self.layer_1(pixels.flatten(start_dim=1)).relu()  # (n, hidden)
         logits: Tensor = self.layer_2(hidden)  # (n, 10)
         return logits
@@ -143,20 +163,21 @@ class Network(nn.Module):
     ) -> None:
         """Compute the gradient of the mean cross-entropy of a batch.
 
-        Here, each neuron has a row and each image a column. Products, softmax and sums
-        of this shape are faster than of its transpose.
+        Each neuron has a row and each image a column, except in `images`. Products,
+        softmax and sums of this shape are faster than of its transpose.
 
         Args:
             images: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot: 1 in the row of the class, else 0.
-            out: Receives the gradient of each tensor: weight and bias of layer 1, then
-                of layer 2; `views` creates these tensors from one vector.
-            logits: A tensor to which the logits are written.
+            out: Receives the gradient of each of the `tensors`. `views` makes it from a
+                vector, which then contains the whole gradient.
+            logits: Receives the logits.
 
         Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
         derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
         Bishop, Pattern Recognition and Machine Learning (2006).
         """
+        # (hidden, 784), (hidden, 1), (10, hidden), (10, 1); d_x is the gradient of x.
         w_1, b_1, w_2, b_2 = self.tensors
         d_w_1, d_b_1, d_w_2, d_b_2 = out
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
@@ -166,12 +187,15 @@ class Network(nn.Module):
         hidden = torch.addmm(b_1, w_1, images.T, alpha=a).relu_()  # (hidden, batch)
         logits = torch.addmm(b_2, w_2, hidden, out=logits)  # (10, batch)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
-        d_logits = logits.softmax(dim=0).sub_(targets).div_(len(images))
+        # The loss is a mean over the batch: the derivative is (p - y) / batch.
+        d_logits = logits.softmax(dim=0).sub_(targets).div_(len(images))  # (10, batch)
         torch.mm(d_logits, hidden.T, out=d_w_2)  # (10, hidden)
-        torch.sum(d_logits, dim=1, keepdim=True, out=d_b_2)
-        d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # ReLU's slope: 1 or 0
+        torch.sum(d_logits, dim=1, keepdim=True, out=d_b_2)  # (10, 1)
+        # The slope of ReLU is 1 where its output is positive, else 0.
+        d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # (hidden, batch)
+        # (hidden, 784); with beta=0, the first argument is ignored.
         torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=a, out=d_w_1)
-        torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)
+        torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)  # (hidden, 1)
 
     def logits(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
         """Compute the logits of gray-level images, without gradients.
@@ -186,7 +210,7 @@ class Network(nn.Module):
     def unchecked_logits(
         self, images: UInt8[np.ndarray, "n 28 28"]
     ) -> Float[Tensor, "n 10"]:
-        """Compute the logits of images in batches, without gradients."""
+        """Compute the logits of images without checking them; see `score`."""
         return torch.cat([self(to_pixels(batch)) for batch in batches(images)])
 
     @torch.no_grad()

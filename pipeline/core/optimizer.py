@@ -19,7 +19,7 @@ class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
     The parameters are one long vector, `Network.vector`, so a step takes six operations
-    for any number of layers.
+    for any number of layers. All tensors here have its shape, (p,).
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
     variant at the end of section 2, which adds epsilon to the uncorrected root.
@@ -42,13 +42,16 @@ class Adam:
     def step(self, g: Float[Tensor, " p"]) -> None:
         """Update all parameters with the gradient of a batch."""
         self.steps += 1
+        # mean <- beta_1 mean + (1 - beta_1) g
         self.mean.lerp_(g, 1 - BETA_1)
+        # square <- beta_2 square + (1 - beta_2) g²
         self.square.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
         # Both averages start at 0; this removes the bias from their ratio.
         correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
         # NumPy rounds roots correctly, so they are the same on every processor.
         np.sqrt(self.square.numpy(), out=self.root.numpy())
         self.root.add_(EPSILON)
+        # parameters <- parameters - lr correction mean / (sqrt(square) + epsilon)
         self.parameters.addcdiv_(self.mean, self.root, value=-self.lr * correction)
 
 

@@ -11,15 +11,14 @@ import torch
 
 _lock = threading.Lock()
 _blocks = 0  # open blocks, in all Python threads
-# PyTorch's number of threads, precision of products and type before the first block.
-_before = (1, "highest", torch.float32)
+_before = (1, "highest")  # threads and precision of products before the first block
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread, which gives the same sums on any number of cores.
 
-    The other settings of PyTorch that change the sums have their default values.
+    The precision of products, which changes them too, is the highest.
 
     Blocks in several Python threads can overlap. The last one to end restores the
     settings; Python threads whose blocks ended earlier keep one thread.
@@ -30,9 +29,9 @@ def one_thread() -> Iterator[None]:
     with _lock:
         if _blocks == 0:
             precision = torch.get_float32_matmul_precision()
-            _before = torch.get_num_threads(), precision, torch.get_default_dtype()
+            _before = torch.get_num_threads(), precision
         _blocks += 1
-        _set(1, "highest", torch.float32)
+        _set(1, "highest")
     torch.set_flush_denormal(True)  # 10% faster, with identical weights
     try:
         yield
@@ -44,7 +43,6 @@ def one_thread() -> Iterator[None]:
                 _set(*_before)
 
 
-def _set(threads: int, precision: str, dtype: torch.dtype) -> None:
+def _set(threads: int, precision: str) -> None:
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
-    torch.set_default_dtype(dtype)

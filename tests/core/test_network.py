@@ -9,7 +9,7 @@ import torch
 
 from pipeline import UserError
 from pipeline.core.metrics import accuracy, cross_entropy
-from pipeline.core.network import Dense, to_pixels
+from pipeline.core.network import Dense, network_from, snapshot, to_pixels
 
 
 @pytest.mark.parametrize(("inputs", "neurons"), [(784, 20), (20, 10), (784, 80)])
@@ -77,6 +77,31 @@ def test_images_that_are_not_gray_levels_are_refused(
             method(wrong)
     assert np.array_equal(method(torch.from_numpy(images.copy())), expected)
     assert np.array_equal(method(images[:9][::-1]), method(images[:9][::-1].copy()))
+
+
+def test_a_default_type_of_a_program_does_not_change_a_network(new_network, few):
+    network, images = new_network(20), few.val.images
+    torch.set_default_dtype(torch.float64)
+    try:
+        same = network_from(snapshot(network))
+        created, logits = new_network(20), same.logits(images)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(logits, network.logits(images))
+    for other in (same, created):
+        assert other.vector.dtype is torch.float32
+        assert torch.equal(other.vector, network.vector)
+
+
+@pytest.mark.parametrize("convert", ["double", "half", "bfloat16"])
+def test_a_network_cannot_be_converted_to_another_type(new_network, few, convert):
+    network, images = new_network(20), few.val.images
+    before = network.logits(images)
+    with pytest.raises(UserError, match=r"must remain in float32 on the CPU: "):
+        getattr(network, convert)()
+    assert network.float() is network.to("cpu") is network
+    network.vector.mul_(2)  # the layers still share it
+    assert not torch.equal(network.logits(images), before)
 
 
 def test_no_images_have_no_predictions(new_network):
