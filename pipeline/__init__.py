@@ -6,11 +6,15 @@ WHITE = 255  # the highest gray level; in integers, also the highest output of a
 
 
 class ConfigError(UserError):
-    """Invalid settings; the message has one line for each problem."""
+    """Invalid settings; one error contains all problems that were found."""
+
+    def __init__(self, message: str) -> None:
+        """Set the message: a problem, or several, each in its own line."""
+        super().__init__(message)
 
     @property
     def problems(self) -> list[str]:
-        """The lines of the message."""
+        """The lines of the message, which a command prints below a title."""
         return str(self).split("\n")
 
 

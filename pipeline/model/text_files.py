@@ -1,6 +1,6 @@
-"""The text files of a training run: run.json, metrics.json and history.csv.
+"""Reads the text files of a training run: run.json, metrics.json and history.csv.
 
-`storage` reads the networks themselves.
+`TrainingRun.write` writes them. `storage` reads and writes the networks themselves.
 """
 
 from dataclasses import dataclass

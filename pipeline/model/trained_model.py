@@ -75,7 +75,15 @@ class TrainedModel:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs; 0 if that is not recorded."""
+        """The number of epochs in the history.
+
+        Without a history file, it is the planned number, or 0 if it is not recorded.
+
+        Raises:
+            UserError: See `history`.
+        """
+        if self.history:
+            return len(self.history["layer_1.bias"]) - 1
         hyperparameters = self.metadata.hyperparameters
         return hyperparameters.epochs if hyperparameters else 0
 

@@ -102,7 +102,7 @@ class Children:
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
-            child.submit(log_weights, epoch, len(training.epochs) - 1)
+            child.submit(log_weights, epoch, training.last.number)
         record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import FIRST
-from pipeline.base.paths import TRAINING_FOLDER
+from pipeline.base.paths import CURVES_FILE, TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
@@ -22,6 +22,8 @@ from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
+# What a reproduction reads in the artifacts of a run; the folder has files of the data.
+DATA_FOLDER, CODE_FILE = "data", "code.json"
 
 
 def log_inputs(
@@ -52,19 +54,19 @@ def log_inputs(
         use="training",
     )
     beside = datasets.files_beside(data.path)
-    run.log_files("data", beside if plots else beside[:1])
+    run.log_files(DATA_FOLDER, beside if plots else beside[:1])
     run.log_text("config.yaml", settings)
-    run.log_text("code.json", files.as_json(code))
+    run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:
         run.log_text("packages.txt", provenance.packages())
     elif (packages := reused.artifacts / "packages.txt").exists():
         run.log_text("packages.txt", packages.read_text("utf-8"))
 
 
-def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
+def log_epoch(run: Run, epoch: Epoch, total: int) -> None:
     """Log metrics and an image of the weights; logging them again has no effect."""
     log_epochs(run, [epoch])
-    log_weights(run, epoch, epochs)
+    log_weights(run, epoch, total)
 
 
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
@@ -82,11 +84,14 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     )
 
 
-def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
-    """Log an image of the weights of layer 1, but not more than `MAX_IMAGES`."""
+def log_weights(run: Run, epoch: Epoch, total: int) -> None:
+    """Log an image of the weights of layer 1, but not more than `MAX_IMAGES`.
+
+    `total` is the planned number of epochs, or that of a finished training run.
+    """
     number, tensors = epoch.number, epoch.tensors
-    interval = math.ceil(epochs / MAX_IMAGES)
-    if number in (0, epochs) or number % interval == 0:
+    interval = math.ceil(total / MAX_IMAGES)
+    if number in (0, total) or number % interval == 0:
         weights = tensors["layer_1.weight"]
         image = weight_images(weights, tensors, title=f"epoch {number}")
         run.log_image("weights/layer_1", image, step=number)
@@ -121,7 +126,7 @@ def log_result(
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),
-        "history": run.link("history.csv", "artifacts/train/history.csv"),
+        "history": run.link(CURVES_FILE, f"artifacts/{TRAINING_FOLDER}/{CURVES_FILE}"),
     }
     run.describe(description, links)
 

@@ -26,7 +26,7 @@ def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
         log_result,
         _describe(training),
         training.final_metrics,
-        time=training.epochs[-1].time,
+        time=training.last.time,
         sha256=training.sha256,
     )
 
@@ -36,10 +36,11 @@ def _describe(training: TrainingRun) -> str:
     network, settings = training.network, training.hyperparameters
     accuracy = training.metrics[VAL_ACCURACY]
     final = training.metrics[f"{FINAL}accuracy"]
+    epochs = counted(training.last.number, "epoch")
     sizes = network.sizes.replace("->", "→")
     return (
         f"A network {sizes} with {network.parameter_count:,} parameters, trained on "
-        f"{training.dataset} for {counted(settings.epochs, 'epoch')}. It classifies "
+        f"{training.dataset} for {epochs}. It classifies "
         f"**{final:.2%}** of the training images and "
         f"**{accuracy:.2%}** of the validation images "
         f"correctly (split={settings.split}; {training.best})."
@@ -52,7 +53,7 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
         EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
         for each in training.epochs
     ]
-    last = training.epochs[-1]
+    last = training.last
     metrics = [
         EpochPoint(0, last.time, training.final_metrics),
         EpochPoint(last.number, last.time, ordered(last.metrics)),

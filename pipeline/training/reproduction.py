@@ -23,6 +23,7 @@ from pipeline.tracking.store.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
+from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.training_run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
@@ -49,7 +50,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
         UserError: See `datasets.load`.
     """
     origin: dict[str, str] = {}
-    for recorded in (original.run.artifacts / "data").glob("*.json"):
+    for recorded in (original.run.artifacts / DATA_FOLDER).glob("*.json"):
         try:
             origin = json.loads(recorded.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
@@ -101,7 +102,7 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
 
 
 def _code_differences(run: RecordedRun) -> Iterator[str]:
-    path = run.artifacts / "code.json"
+    path = run.artifacts / CODE_FILE
     if not path.exists():
         yield "code: not recorded in the original run"
         return

@@ -7,7 +7,7 @@ where it is recorded. `train_once` runs in the workers of a sweep.
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
+from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
 from pipeline.tracking.store.tags import (
     DATA_TAG,
@@ -88,7 +89,7 @@ class TrainingRun:
         final = {name: value for name, value in scores if name.startswith(FINAL)}
         if (
             run_file is None
-            or not len(states) == len(run_file.times) == trained.epochs + 1
+            or len(states) != len(run_file.times)
             or not trained.curves.keys() >= {*FIRST}
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
@@ -117,14 +118,22 @@ class TrainingRun:
         )
 
     @property
+    def last(self) -> Epoch:
+        """The last epoch; its number says how many epochs were trained.
+
+        `hyperparameters.epochs` is the planned number.
+        """
+        return self.epochs[-1]
+
+    @property
     def network(self) -> Network:
         """The trained network."""
-        return network_from(self.epochs[-1].tensors)
+        return network_from(self.last.tensors)
 
     @property
     def sha256(self) -> str:
         """The `tensors_sha256` of the trained network."""
-        return tensors_sha256(self.epochs[-1].tensors)
+        return tensors_sha256(self.last.tensors)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -147,7 +156,7 @@ class TrainingRun:
     @property
     def metrics(self) -> dict[str, float]:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
-        return ordered(self.epochs[-1].metrics) | dict(self.final_metrics)
+        return ordered(self.last.metrics) | dict(self.final_metrics)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -166,12 +175,12 @@ class TrainingRun:
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
         files.write_csv(folder / paths.CURVES_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
-        run = {
-            "run_id": run_id,
-            "seconds": [epoch.seconds for epoch in self.epochs[1:]],
-            "times": [epoch.time for epoch in self.epochs],
-        }
-        files.write_json(folder / paths.RUN_FILE, run)
+        run_file = RunFile(
+            run_id,
+            seconds=[epoch.seconds for epoch in self.epochs[1:]],
+            times=[epoch.time for epoch in self.epochs],
+        )
+        files.write_json(folder / paths.RUN_FILE, asdict(run_file))
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def select_data(
         tensors |= each.tensors
     data = _page_data(
         analysis,
-        epochs=[*epochs, max(trained.epochs, recorded - 1)],
+        epochs=[*epochs, trained.epochs],
         rows=rows.tolist(),
         integers=integers,
     )

@@ -1,0 +1,31 @@
+from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.cli import defaults
+from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.model import load_trained_model
+from pipeline.tracking import RecordedRun
+from pipeline.training.training_run import TrainingRun
+
+
+def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
+    few, tmp_path
+):
+    planned = Hyperparameters(**defaults() | {"epochs": 5})
+    _, epochs = train_network(few, planned.model_copy(update={"epochs": 2}))
+    dataset = Dataset(tmp_path / "mnist.safetensors", "00ff", few.train, few.val)
+    training = TrainingRun.of(dataset, few, planned, epochs)
+    folder = tmp_path / TRAINING_FOLDER
+    folder.mkdir()
+    training.write(folder, run_id=None)
+
+    trained = load_trained_model(folder / MODEL_FILE)
+    assert trained.epochs == training.last.number == 2
+    assert len(trained.curves["val/accuracy"]) == 2
+    run = RecordedRun("1f", "short", "Default", "FINISHED", {}, tmp_path, start=0)
+    again = TrainingRun.read(run)
+    assert again.last.number == 2 and again.hyperparameters.epochs == 5
+    assert again.history == training.history and again.sha256 == training.sha256
+
+    (folder / "history.safetensors").unlink()
+    assert load_trained_model(folder / MODEL_FILE).epochs == 5  # all that is known
