@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import ConfigError
 from pipeline.base.files import atomic_folder
 from pipeline.base.paths import existing_folder, outputs_dir, user_path
-from pipeline.base.printing import output_of_call
+from pipeline.base.printing import output
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 
@@ -31,7 +31,7 @@ def call(
     path = None if folder is None else _check_folder(folder)
     token = _folder.set(path)
     try:
-        with output_of_call(quiet=quiet):
+        with output(quiet=quiet):
             yield
     finally:
         _folder.reset(token)

@@ -1,73 +1,70 @@
 """What a call or a command prints: text, and its warnings at the end.
 
 The values belong to the thread of the call, so that calls in several threads do not
-disturb each other. A command uses the default values.
+disturb each other.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
-_is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
-_said: ContextVar[list[str] | None] = ContextVar("said", default=None)
-_warnings: ContextVar[list[str]] = ContextVar("warnings")
+
+@dataclass(frozen=True)
+class _Output:
+    """The output of a call or a command."""
+
+    is_quiet: bool = False
+    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+_output: ContextVar[_Output | None] = ContextVar("output", default=None)
 
 
 @contextmanager
-def output_of_call(*, quiet: bool) -> Iterator[None]:
-    """Print nothing in a block if `quiet`; keep what it says, for `said`."""
-    tokens = _is_quiet.set(quiet), _said.set([])
+def output(*, quiet: bool = False) -> Iterator[None]:
+    """Print the warnings of a block at its end, where a user sees them.
+
+    If `quiet`, nothing is printed in the block.
+    """
+    started = _Output(quiet)
+    token = _output.set(started)
     try:
-        with warnings_last():
-            yield
+        yield
     finally:
-        _is_quiet.reset(tokens[0])
-        _said.reset(tokens[1])
+        _output.reset(token)
+        for text in started.warnings:
+            warn(text)
 
 
 def say(*values: object, sep: str = " ", end: str = "\n", **options: Any) -> None:  # noqa: ANN401
     """Print values as `print` does, unless the call is quiet."""
-    if (texts := _said.get()) is not None and "file" not in options:
-        texts.append(sep.join(map(str, values)) + end)
+    if (current := _output.get()) and "file" not in options:
+        current.said.append(sep.join(map(str, values)) + end)
     if not is_quiet():
         print(*values, sep=sep, end=end, **options)
 
 
 def said() -> str:
-    """Return what this call has passed to `say` so far; "" in a command."""
-    return "".join(_said.get() or ())
+    """Return what this call has passed to `say` so far."""
+    current = _output.get()
+    return "".join(current.said) if current else ""
 
 
 def is_quiet() -> bool:
     """Return whether this call prints nothing."""
-    return _is_quiet.get()
-
-
-@contextmanager
-def warnings_last() -> Iterator[None]:
-    """Print the warnings of a block at its end, where a user sees them."""
-    warnings: list[str] = []
-    token = _warnings.set(warnings)
-    try:
-        yield
-    finally:
-        _warnings.reset(token)
-        for text in warnings:
-            warn(text)
+    current = _output.get()
+    return current is not None and current.is_quiet
 
 
 def warn(text: str) -> None:
-    """Print a warning at the end of this call or command; see `warnings_last`.
-
-    It begins with "warning: ".
-    """
-    warnings = _warnings.get(None)
-    if is_quiet():
-        return
-    if warnings is not None:
-        warnings.append(text)
-    else:
+    """Print a warning, which begins with "warning: ", at the end; see `output`."""
+    current = _output.get()
+    if current is None:
         sys.stdout.flush()  # in a file with both, the warning is last
         print(text, file=sys.stderr)
+    elif not current.is_quiet:
+        current.warnings.append(text)

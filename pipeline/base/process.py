@@ -14,7 +14,7 @@ from types import FrameType
 
 from pipeline import ConfigError, UserError
 from pipeline.base.errors import AGAIN, is_user_error, remedy
-from pipeline.base.printing import warnings_last
+from pipeline.base.printing import output
 from pipeline.base.terminal import check_output, print_error
 
 # One thread for PyTorch, which then gives the same sums on any number of cores, and for
@@ -42,7 +42,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     atexit.register(_skip_finalization, statuses)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        with warnings_last():
+        with output():
             function()
         sys.stdout.flush()
         statuses.append(0)

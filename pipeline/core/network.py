@@ -124,7 +124,10 @@ class Network(nn.Module):
         self.tensors = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let `copy` and `pickle` recreate it: copied parameters are not views."""
+        """Let `copy` and `pickle` recreate it from arrays.
+
+        Copied parameters would not be views, and a worker cannot get tensors.
+        """
         return network_from, (snapshot(self),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
@@ -133,8 +136,7 @@ class Network(nn.Module):
         The layers would get tensors of their own, which are no views of the vector.
         """
         if fn(self.vector) is not self.vector:
-            rule = "a network must remain in float32 on the CPU"
-            raise UserError(f"{rule}: convert the tensors of its state_dict() instead")
+            raise UserError("a network is float32 on the CPU: convert its state_dict()")
         return super()._apply(fn, recurse)
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:

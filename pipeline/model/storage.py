@@ -44,7 +44,7 @@ class Metadata(BaseModel):
         """The data set and the hyperparameters by key; {} if they are not recorded."""
         if self.hyperparameters is None:
             return {}
-        return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
+        return {"dataset": self.dataset, **dict(self.hyperparameters)}
 
 
 def params_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Snapshot
-from pipeline.core.network import Network, network_from, snapshot
+from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
 from pipeline.model.storage import Metadata, load_history, load_network
 from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
@@ -45,9 +45,9 @@ class TrainedModel:
         return short_repr(self, network=self.network.sizes, **known)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the network as arrays, because tensors cannot be sent to a worker."""
+        """Pickle the fields only, because a worker reads the other files if needed."""
         known = self.metadata, self.path, self.sha256, self.run_file
-        return _unpickle, (snapshot(self.network), *known)
+        return TrainedModel, (self.network, *known)
 
     @property
     def run_id(self) -> str | None:
@@ -173,10 +173,6 @@ class TrainedModel:
         """
         _ = self.history, self.curves
         return self
-
-
-def _unpickle(arrays: Snapshot, *known: Any) -> TrainedModel:  # noqa: ANN401
-    return TrainedModel(network_from(arrays), *known)
 
 
 def load_trained_model(path: Path) -> TrainedModel:

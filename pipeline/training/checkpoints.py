@@ -64,13 +64,8 @@ class Checkpoint:
 
     def save(self, epoch: Epoch) -> None:
         """Save what is needed to resume after this epoch."""
-        values = {
-            "number": epoch.number,
-            "metrics": epoch.metrics,
-            "seconds": epoch.seconds,
-            "time": epoch.time,
-        }
-        record = _pack(epoch.tensors, values)
+        values = {**vars(epoch)}  # `_read_epochs` makes the epoch again
+        record = _pack(values.pop("tensors"), values)
         with self._epochs_file.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)

@@ -99,18 +99,12 @@ class TrainingRun:
             raise UserError(f"{folder} does not contain a complete training run")
         # Epoch 0 has neither metrics nor seconds.
         metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
-        columns = {
-            "number": range(len(states)),
-            "tensors": states,
-            "metrics": metrics,
-            "seconds": seconds,
-            "time": run_file.times,
-        }
+        columns = states, range(len(states)), metrics, seconds, run_file.times
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[Epoch(**values) for values in _rows(columns)],
+            epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
             final_metrics=final,
             min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
@@ -138,8 +132,7 @@ class TrainingRun:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        values = {"dataset": self.dataset, **dict(self.hyperparameters)}
-        return storage.params_of(values)
+        return {"dataset": self.dataset, **dict(self.hyperparameters)}
 
     @property
     def seconds(self) -> float:
