@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.utils import vector_to_parameters
 
 from pipeline.cli import defaults
 from pipeline.core import loop
@@ -24,8 +25,9 @@ def train(split, *, lr=0.001, epochs=2, **options):
 
 def test_gradients_equal_autograd_and_finite_differences(few, new_network):
     trained, _ = train(few, epochs=1)
-    network = new_network(20)  # in float64, which no other code supports
-    network.vector = trained.vector.double()
+    network = new_network(20)
+    network.vector = trained.vector.double()  # its methods refuse float64
+    vector_to_parameters(network.vector, network.parameters())
     network.tensors = network.views(network.vector)
     images = torch.from_numpy(few.train.images[:32]).flatten(1).double()
     pixels = images / 255
