@@ -99,13 +99,10 @@ class Dense(nn.Linear):
 class Network(nn.Module):
     """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10.
 
-    `forward` computes with a row for each image, as usual in PyTorch, and `gradients`
-    with a column for each image, which is faster.
-
     Attributes:
         vector: All parameters, (p,), which an optimizer updates as a whole. The layers
             have views of it.
-        tensors: The same parameters as four matrices; see `views`.
+        tensors: The same parameters as matrices; see `views`.
     """
 
     def __init__(self, *, hidden: int, generator: torch.Generator) -> None:
@@ -142,8 +139,7 @@ class Network(nn.Module):
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
         """Split a vector with one number per parameter into the tensors of the layers.
 
-        Each neuron has a row: (hidden, 784), (hidden, 1), (10, hidden) and (10, 1) for
-        weight and bias of layer 1, then of layer 2.
+        Each neuron has a row: a weight is (neurons, inputs), a bias (neurons, 1).
         """
         parameters = [*self.parameters()]
         parts = vector.split([tensor.numel() for tensor in parameters])
@@ -165,8 +161,8 @@ class Network(nn.Module):
     ) -> None:
         """Compute the gradient of the mean cross-entropy of a batch.
 
-        Each neuron has a row and each image a column, except in `images`. Products,
-        softmax and sums of this shape are faster than of its transpose.
+        Unlike in `forward`, each image has a column: products, softmax and sums of this
+        shape are faster than of its transpose. Only in `images`, it has a row.
 
         Args:
             images: The gray levels of the images, 0 to 255.
