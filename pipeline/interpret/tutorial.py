@@ -10,7 +10,7 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.core import CLASSES, PIXELS
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.pre_activation import rounded
+from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import render
 
 

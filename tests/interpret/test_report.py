@@ -12,7 +12,7 @@ import torch
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
-from pipeline.interpret import pre_activations, report
+from pipeline.interpret import neuron_sums, report
 from pipeline.interpret.names import BIAS, ParameterLocation
 from pipeline.interpret.report.page import scripts, select_data, select_epochs
 from pipeline.interpret.report.page_data import PageData
@@ -243,7 +243,7 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert page.inner_text("#t-sum") == "N16: neuron 6 of layer 1"
     *terms, total, _ = numbers(page, "#terms")
     assert round(sum(terms), 4) == total
-    expected = pre_activations(trained.network, mnist.test.images[0])["N16"].total
+    expected = neuron_sums(trained.network, mnist.test.images[0])["N16"].total
     assert total == pytest.approx(expected, abs=1e-4)
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)
@@ -266,7 +266,7 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)
         row = page.evaluate("model.rows")[place]
-        sums = pre_activations(trained.network, mnist.test.images[row])
+        sums = neuron_sums(trained.network, mnist.test.images[row])
         for name in ("N16", "N28"):
             page.evaluate("find", name)
             displayed = [

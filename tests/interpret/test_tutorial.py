@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.interpret import render_tutorial
-from pipeline.interpret.pre_activation import rounded
+from pipeline.interpret.rounding import rounded
 
 
 def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(

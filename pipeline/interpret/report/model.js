@@ -23,7 +23,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  *   the parameter; without a history, only of this array
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
- * @property 8bit.weights_1  and so on: the arrays of deploy/integer_network.py
+ * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *
  * @typedef {object} Picture  a new one for each image or drawing
  * @property image  (784), gray levels

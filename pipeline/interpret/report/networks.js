@@ -1,5 +1,5 @@
 // Networks in floating point and in integers: they compute as in
-// pipeline/core/network.py and pipeline/deploy/integer_network.py, and describe their
+// pipeline/core/network.py and pipeline/integers/integer_network.py, and describe their
 // numbers in words. Nothing here changes the page.
 //
 // All networks have this interface, so the rest of the page does not ask which one it
@@ -127,7 +127,7 @@ export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
   maxOutput = WHITE; // because of the clamp
 
-  constructor(tensors, { bits, ...rest }) {
+  constructor(tensors, { report: { bits }, ...rest }) {
     const [start, own] = [`${bits}bit.`, {}];
     for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
       own[name.slice(start.length)] = tensors[name];

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Int
-
 from pipeline.base import unsure
 from pipeline.datasets import upright
 from pipeline.images import constants
+from pipeline.integers import ExportReport
 from pipeline.interpret.analysis import Example
 from pipeline.interpret.names import NameForm
 
@@ -38,27 +36,12 @@ class Straightening:
 
 @dataclass(frozen=True)
 class BitWidthData:
-    """The numbers of a network in integers; accuracy and share on all test images."""
+    """The numbers of a network in integers."""
 
-    bits: int  # of a weight of layer 1
+    report: ExportReport  # its bit width, and what was measured
     largest_weight: int  # of layer 1
     weight_scale: float  # the absolute weight of layer 1 drawn in full color
-    finetune: int  # epochs of fine-tuning before the weights were rounded
     scale_2: float  # the real number that a logit of 1 represents
-    table_bytes: int  # the size of the parameters in flash
-    accuracy: float  # in [0, 1]
-    same_predictions: float  # fraction of predictions as in floating point
-
-
-@dataclass(frozen=True)
-class PageIntegers:
-    """What the page needs of a network in integers, which `deploy` computes."""
-
-    data: BitWidthData
-    predictions: Int[np.ndarray, " m"]  # for all test images
-    # The arrays and units of `IntegerNetwork` in deploy/integer_network.py, and the
-    # hidden outputs for test images, by a name such as 8bit.weights_1.
-    tensors: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

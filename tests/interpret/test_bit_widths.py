@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import deploy
 from pipeline.core.network import snapshot
-from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, render_page
 from pipeline.deploy.checks import Outputs
+from pipeline.integers import BIT_WIDTHS
 from pipeline.interpret import ModelAnalysis, report
 
 NAME = "hidden=20 seed=1"
@@ -38,12 +38,9 @@ def set_bit_width(page, bits):
 
 
 def render(models):
-    exports = [
-        ExportedNetwork(model.integers, model.report, [], [], files={})
-        for model in models.values()
-    ]
-    model = models[8]
-    return render_page(model.trained, model.dataset, exports, name=NAME)
+    analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
+    integers = [(model.integers, model.report) for model in models.values()]
+    return report.render(analysis, name=NAME, integers=integers)
 
 
 @pytest.fixture(scope="module")
