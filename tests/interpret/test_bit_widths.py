@@ -20,8 +20,7 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
   const result = model.networks.find((each) => each.bits === bits).classify(levels);
-  const [prediction] = ranked(result.probabilities);
-  return [...result.hiddenSums, ...result.hidden, ...result.logits, prediction];
+  return [...result.hiddenSums, ...result.hidden, ...result.logits, result.first];
 })"""
 
 
@@ -260,11 +259,8 @@ def displayed(page):
     set_bit_width(page, 1)
     return page.evaluate(
         """() => {
-          const { max_errors, max_ratio, min_margin, tensors } = model;
-          Object.assign(model, { max_errors: Array(10).fill(Infinity),
-                max_ratio: Infinity, min_margin: 0, tensors: {
-            ...tensors, "detector.means": new Float32Array(7840),
-            "detector.components": new Float32Array(7840) } });
+          const { detector } = model;
+          model.detector = { reason: () => "" };
           const displayed = model.rows.map((_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
@@ -272,7 +268,7 @@ def displayed(page):
               [...$("bit-widths").querySelectorAll("label")]
                 .map((label) => label.classList.contains("differs"))];
           });
-          Object.assign(model, { max_errors, max_ratio, min_margin, tensors });
+          model.detector = detector;
           return displayed;
         }"""
     )

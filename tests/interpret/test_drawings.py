@@ -73,10 +73,9 @@ SIZES = {
 # Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const prepared = prepare(strokes), { image, finding } = prepared;
-  const { probabilities } = network().classify(image);
-  return { image: [...image], finding, label: ranked(probabilities)[0],
-    reason: reasonOf(prepared, probabilities),
+  const { image, finding } = prepare(strokes), result = model.float.classify(image);
+  return { image: [...image], finding, label: result.first,
+    reason: finding || model.detector.reason(image, result),
     png: $("board").toDataURL().split(",")[1] };
 }"""
 

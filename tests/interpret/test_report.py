@@ -230,9 +230,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     logits = trained.network.logits(images)
     reasons = trained.detector.reasons(images, logits, findings)
     found = page.evaluate(
-        """([images, findings]) => images.map((image, i) => reasonOf(
-          { image, finding: findings[i] },
-          model.float.classify(image).probabilities))""",
+        """([images, findings]) => images.map((image, i) => findings[i] ||
+          model.detector.reason(image, model.float.classify(image)))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
     assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
@@ -457,9 +456,9 @@ def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
         """model.rows.map((_, place) => {
           useTestImage(place);
-          const { probabilities } = currentResult();
-          return [ranked(probabilities)[1], Array.from(probabilities),
-            conclusion(probabilities).text];
+          const result = currentResult();
+          return [result.second, Array.from(result.probabilities),
+            conclusion(result).text];
         })"""
     )
     sure = [each for each in displayed if ", but" not in each[2]]
@@ -645,7 +644,7 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
           change({ networkIndex: 0 });
           return model.rows.map((_, place) => {
             useTestImage(place);
-            return conclusion(currentResult().probabilities).text;
+            return conclusion(currentResult()).text;
           });
         }"""
     )

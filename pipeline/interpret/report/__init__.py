@@ -12,7 +12,8 @@ to read the scripts:
   of the page, in the order in which they are updated.
 - model.js has `model`, what was loaded, and `state`, what the user selected. Only
   `change` changes it, and updates all parts.
-- networks.js and drawing.js compute as Python does: networks, and images of drawings.
+- networks.js and drawing.js compute as Python does: networks and the detector; images
+  of drawings, and what they show.
 - display.js displays elements, numbers and colors for all parts.
 
 The parts, one subject in each file:

@@ -19,7 +19,7 @@ def bit_width_data(network: IntegerNetwork, report: ExportReport) -> BitWidthDat
         report=report,
         largest_weight=largest,
         weight_scale=scale if network.bits == 8 else float(largest),
-        scale_2=network.scale_2,
+        logit_unit=network.scale_2,
     )
 
 

@@ -8,6 +8,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
  * @property {FloatNetwork} float  the final network in floating point
+ * @property {Detector} detector  judges its predictions; null if there is none
  * @property {number} last  its index in `networks`
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
@@ -39,6 +40,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property logits  (10), the sums of layer 2
  * @property realLogits  (10), the real numbers that they represent
  * @property probabilities  (10), in [0, 1]
+ * @property first  the class with the highest probability, and second
  */
 export const model = {};
 export const state = {

@@ -25,10 +25,12 @@ from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.bit_widths import bit_width_data, integer_tensors
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.page_data import (
+    DetectorData,
     DrawingConstants,
     PageData,
     Straightening,
 )
+from pipeline.model import OodDetector
 from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
@@ -146,7 +148,7 @@ def _page_data(
     integers: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
-    rarest, detector = int(analysis.nonzero.argmin()), trained.detector
+    rarest = int(analysis.nonzero.argmin())
     return PageData(
         dataset=analysis.dataset.name,
         noun=spec.noun,
@@ -178,9 +180,14 @@ def _page_data(
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         constants=DrawingConstants(),
-        max_errors=detector.components.max_errors.tolist() if detector else None,
-        max_ratio=detector.components.max_ratio if detector else None,
-        min_margin=detector.min_margin if detector else None,
+        detector=_detector_data(trained.detector) if trained.detector else None,
+    )
+
+
+def _detector_data(detector: OodDetector) -> DetectorData:
+    components = detector.components
+    return DetectorData(
+        components.max_errors.tolist(), components.max_ratio, detector.min_margin
     )
 
 

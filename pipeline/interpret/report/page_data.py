@@ -35,13 +35,22 @@ class Straightening:
 
 
 @dataclass(frozen=True)
+class DetectorData:
+    """The thresholds of `OodDetector`."""
+
+    max_errors: Sequence[float]  # of each class
+    max_ratio: float  # of an error to the smallest one of the other classes
+    min_margin: float  # of a prediction that is not close
+
+
+@dataclass(frozen=True)
 class BitWidthData:
     """The numbers of a network in integers."""
 
     report: ExportReport  # its bit width, and what was measured
     largest_weight: int  # of layer 1
     weight_scale: float  # the absolute weight of layer 1 drawn in full color
-    scale_2: float  # the real number that a logit of 1 represents
+    logit_unit: float  # the real number that a logit of 1 represents
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,4 @@ class PageData:
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     constants: DrawingConstants
-    max_errors: Sequence[float] | None  # of each class; None without a detector
-    max_ratio: float | None  # of an error to the smallest one of the other classes
-    min_margin: float | None  # of a prediction that is not close; None without one
+    detector: DetectorData | None  # None if the training images are missing
