@@ -36,11 +36,10 @@ class OodDetector:
             findings: What preprocessing found in the images.
         """
         classes = logits.argmax(dim=1).numpy()
-        is_unlike = self.components.is_unlike(images, classes)
-        is_close = margin(logits.softmax(dim=1).numpy()) < self.min_margin
-        return [
-            finding or ("unlike" if unlike else "close" if close else "")
-            for finding, unlike, close in zip(
-                findings, is_unlike, is_close, strict=True
-            )
-        ]
+        probabilities = logits.softmax(dim=1).numpy()
+        rules = {  # the first one that applies is the reason
+            "unlike": self.components.is_unlike(images, classes),
+            "close": margin(probabilities) < self.min_margin,
+        }
+        reasons = np.select([*rules.values()], [*rules], default="").tolist()
+        return [found or each for found, each in zip(findings, reasons, strict=True)]
