@@ -24,7 +24,7 @@ from pipeline.interpret.integer_worksheet import (
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
-from pipeline.interpret.templates import render
+from pipeline.interpret.templates import fill_template
 
 MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
@@ -40,7 +40,7 @@ def worksheets(
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
         parts.append(softmax_worksheet(logits, spec))
     has_integers = selected[0].integers is not None
-    notes = render("worksheet.txt", layers=layers, has_integers=has_integers)
+    notes = fill_template("worksheet.txt", layers=layers, has_integers=has_integers)
     return "\n\n".join([*parts, notes])
 
 

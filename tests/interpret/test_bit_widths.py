@@ -39,7 +39,7 @@ def set_bit_width(page, bits):
 def render(models):
     analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
     integers = [(model.integers, model.report) for model in models.values()]
-    return report.render(analysis, name=NAME, integers=integers)
+    return report.render_page(analysis, name=NAME, integers=integers)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
 def test_the_page_without_integers_has_no_switch(models):
     model = models[8]
     analysis = ModelAnalysis.of(model.trained, model.dataset)
-    html = report.render(analysis, name=NAME)
+    html = report.render_page(analysis, name=NAME)
     assert 'id="bit-widths"' not in html and 'id="epoch"' in html
 
 

@@ -49,7 +49,7 @@ def numbers(page, table, column=-1):
 
 def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert len(html.encode()) <= 1_300_000
-    assert report.render(analysis, name=NAME) == html  # always the same bytes
+    assert report.render_page(analysis, name=NAME) == html  # always the same bytes
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
@@ -91,14 +91,14 @@ def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_netw
     states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
     history = {name: np.stack([state[name] for state in states]) for name in states[0]}
     large = replace(untrained(200), history=history)
-    assert 3_000_000 < len(report.render(large, name=NAME).encode()) <= 5_000_000
+    assert 3_000_000 < len(report.render_page(large, name=NAME).encode()) <= 5_000_000
 
 
 def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
     analysis, new_network
 ):
     trained = replace(analysis.trained, network=new_network(2000))
-    assert report.render(replace(analysis, trained=trained), name=NAME) is None
+    assert report.render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
 def test_without_metadata_the_history_gives_the_last_epoch(analysis):
@@ -149,7 +149,7 @@ def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
         monkeypatch.setattr(report.page, "MAX_BYTES", limit)
-        assert bool(report.render(analysis, name=NAME)) == has_page
+        assert bool(report.render_page(analysis, name=NAME)) == has_page
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
@@ -180,7 +180,9 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     test = analysis.dataset.test
     few = test.pick(np.flatnonzero(test.labels != 7)[:300])
     dataset = replace(analysis.dataset, test=few)
-    page = open_page(report.render(replace(analysis, dataset=dataset), name="no 7"))
+    page = open_page(
+        report.render_page(replace(analysis, dataset=dataset), name="no 7")
+    )
     figures = page.locator("#class-accuracies figure")
     labels = [each.get_attribute("aria-label") for each in figures.all()]
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
@@ -499,7 +501,7 @@ def test_without_a_detector_the_network_before_training_guesses(open_page, analy
     trained = analysis.trained
     metadata = trained.metadata.model_copy(update={"min_margin": None})
     without = replace(trained, metadata=metadata)
-    page = open_page(report.render(replace(analysis, trained=without), name=NAME))
+    page = open_page(report.render_page(replace(analysis, trained=without), name=NAME))
     assert "cannot tell" in page.inner_text("#prediction")
     page.locator("#epoch").fill("0")
     assert "This is a guess" in page.inner_text("#prediction")
@@ -542,7 +544,7 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
 
 
 def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrained):
-    page = open_page(report.render(untrained(1), name=NAME))
+    page = open_page(report.render_page(untrained(1), name=NAME))
     assert page.inner_text("#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
@@ -560,7 +562,7 @@ def test_names_that_look_like_code_are_displayed_as_text(
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
-    page = open_page(report.render(replace(analysis, dataset=dataset), name=code))
+    page = open_page(report.render_page(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in page.inner_text("#footer")
     assert "<img src=x" in page.inner_text("#lead")

@@ -27,5 +27,5 @@ The parts, one subject in each file:
 - tour.js: the tour, which points at all other parts.
 """
 
-from pipeline.interpret.report.page import PAGE_FILE, render
+from pipeline.interpret.report.page import PAGE_FILE, render_page
 from pipeline.interpret.report.recording import record_page

@@ -7,7 +7,7 @@ import {
 } from "display.js";
 import { BOARD_PEN, findingOfImage, paintBoard, prepare } from "drawing.js";
 import {
-  change, className, example, model, network, state, testImage,
+  change, className, model, network, oneImage, state, testImage,
 } from "model.js";
 
 let strokes = []; // on the board; a part of `state.picture` after the next frame
@@ -79,7 +79,7 @@ export const inputImage = {
     thumbnails.forEach((button, place) =>
       button.setAttribute("aria-current", row === place));
     $("source").textContent = row === null ? "your drawing"
-      : `test image ${model.rows[row]}: ${example(label)}` +
+      : `test image ${model.rows[row]}: ${oneImage(label)}` +
         (label === first ? "" : ", misclassified");
   },
 };
@@ -90,7 +90,7 @@ function markMistakes() {
     const label = model.tensors.image_labels[row];
     const [predicted, inFloat] = [final, model.float].map((each) =>
       each.classify(testImage(row)).first);
-    const notes = [`test image ${model.rows[row]}: ${example(label)}`,
+    const notes = [`test image ${model.rows[row]}: ${oneImage(label)}`,
       ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
       ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");

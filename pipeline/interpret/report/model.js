@@ -121,4 +121,4 @@ export const signedQuantity = (value) => signed(value, quantity(value));
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) => model.class_titles[label];
-export const example = (label) => (isShort(label) ? "a " : "") + className(label);
+export const oneImage = (label) => (isShort(label) ? "a " : "") + className(label);

@@ -46,7 +46,7 @@ MAX_INTEGER_BYTES = 2_000_000  # size of the page with integers
 MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
 
-def render(
+def render_page(
     analysis: ModelAnalysis, *, name: str, integers: Sequence[MeasuredIntegers] = ()
 ) -> str | None:
     """Return the page of a network with this name; equal arguments give equal bytes.
@@ -169,7 +169,7 @@ def _page_data(
         sha256=trained.sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
-        weight_scale=weight_scale(trained.network.layer_1.get_weights()[0]),
+        weight_scale=weight_scale(analysis.kernel),
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.report.page import PAGE_FILE, MeasuredIntegers, render
+from pipeline.interpret.report.page import PAGE_FILE, MeasuredIntegers, render_page
 from pipeline.tracking import Run
 
 
@@ -18,14 +18,14 @@ def record_page(
 ) -> str:
     """Write the page to the folder of its command, and record it in a run.
 
-    The command is `export` if there are integers, otherwise `inspect`. See `render` for
-    the other arguments. Return why there is no page; "" if there is one.
+    The command is `export` if there are integers, otherwise `inspect`. `render_page`
+    explains the name and the integers. Return why there is no page; "" if there is one.
     """
     command, key, title = "inspect", "page", "interactive page"
     if integers:
         command, key = "export", "page of exports"
         title = "interactive page of all bit widths"
-    html, problem = render(analysis, name=name, integers=integers), ""
+    html, problem = render_page(analysis, name=name, integers=integers), ""
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
         run.log_files(command, [folder / PAGE_FILE])
