@@ -87,11 +87,35 @@ def test_a_page_that_is_not_loaded_says_why(
     page.close()
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
-    states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
-    history = {name: np.stack([state[name] for state in states]) for name in states[0]}
-    large = replace(untrained(200), history=history)
-    assert 3_000_000 < len(report.render_page(large, name=NAME).encode()) <= 5_000_000
+@pytest.fixture(scope="module")
+def large(untrained, new_network):
+    """Return a function that analyzes a network with the history of 30 epochs."""
+
+    def analyze(hidden):
+        states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
+        names = states[0].keys()
+        history = {name: np.stack([state[name] for state in states]) for name in names}
+        return replace(untrained(hidden), history=history)
+
+    return analyze
+
+
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(large):
+    html = report.render_page(large(200), name=NAME)
+    assert 3_000_000 < len(html.encode()) <= 5_000_000
+
+
+@pytest.mark.parametrize(("hidden", "has_all"), [(85, True), (95, False)])
+def test_with_more_than_about_90_neurons_the_page_has_fewer_epochs(
+    large, hidden, has_all
+):
+    _, data = select_data(large(hidden))
+    assert (len(data.epochs) == 21) == has_all
+
+
+@pytest.mark.parametrize(("hidden", "has_page"), [(500, True), (600, False)])
+def test_with_more_than_about_550_neurons_there_is_no_page(large, hidden, has_page):
+    assert bool(report.render_page(large(hidden), name=NAME)) == has_page
 
 
 def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
