@@ -32,8 +32,11 @@ class IntegerSum:
     weights: Integer[np.ndarray, " inputs"]
     inputs: Integer[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
     bias: int
-    unit: float  # the real number that a sum of 1 represents
-    shift: Shift | None  # None in layer 2
+    # The real numbers that a sum of 1 and, in layer 1, a weight of 1 represent, as they
+    # are printed. In layer 2, that of a weight depends on its input.
+    unit: Decimal
+    scale: Decimal | None = None
+    shift: Shift | None = None  # None in layer 2
 
     @property
     def terms(self) -> Integer[np.ndarray, " inputs"]:
@@ -45,19 +48,9 @@ class IntegerSum:
         """The sum."""
         return int(self.terms.sum()) + self.bias
 
-    @property
-    def displayed_unit(self) -> Decimal:
-        """The unit as it is printed."""
-        return significant(self.unit)
-
-    @property
-    def displayed_scale(self) -> Decimal:
-        """What a weight of 1 of layer 1 represents, as it is printed."""
-        return significant(self.unit * WHITE)
-
     def value(self, integer: int) -> Decimal:
         """Return what an integer of the sum represents, rounded."""
-        return rounded(integer * self.displayed_unit)
+        return rounded(integer * self.unit)
 
 
 def integer_sums(
@@ -69,11 +62,13 @@ def integer_sums(
     by_name = {}
     for j in range(network.hidden):
         steps = (network.shifts[j], network.half[j], shifted[j], outputs[j])
+        scale = significant(network.scale_1[j])
         by_name[neuron_name(1, j)] = IntegerSum(
             network.weights_1[j],
             image.reshape(-1),
             bias=int(network.biases_1[j]),
-            unit=float(network.sum_unit[j]),
+            unit=significant(scale / WHITE),
+            scale=scale,
             shift=Shift(*map(int, steps)),
         )
     for k in range(CLASSES):
@@ -81,7 +76,6 @@ def integer_sums(
             network.weights_2[k],
             outputs,
             bias=int(network.biases_2[k]),
-            unit=network.scale_2,
-            shift=None,
+            unit=significant(network.scale_2),
         )
     return by_name

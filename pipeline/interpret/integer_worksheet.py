@@ -38,7 +38,7 @@ def integer_columns(
 def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
     """Return the steps from the sum to what it represents and to the output."""
     exact, relu = rounded(neuron.total), rounded(neuron.relu)
-    total, unit, shift = integers.total, integers.displayed_unit, integers.shift
+    total, unit, shift = integers.total, integers.unit, integers.shift
     value = integers.value(total)
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, exact)}"
     if shift is None:
@@ -47,7 +47,7 @@ def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
     positive, output = max(0, total), rounded(h * 2**n * unit)
     moved = f"({positive:,} + {half:,}) >> {n} = {shifted:,}"
     return [
-        f"scale  {integers.displayed_scale}; scale/255 = {unit}",
+        f"scale  {integers.scale}; scale/255 = {unit}",
         f"       {comparison}",
         f"ReLU   max(0, {total:,}) = {positive:,}",
         f"shift  n = {n}, r = {half:,}: {moved}",

@@ -60,7 +60,7 @@ class NeuronSum:
         """
         sizes = np.abs(self.terms)
         if self.integers is not None:
-            represented = self.integers.terms * float(self.integers.displayed_unit)
+            represented = self.integers.terms * float(self.integers.unit)
             sizes = np.maximum(sizes, np.abs(represented))
         return np.asarray(sizes)
 

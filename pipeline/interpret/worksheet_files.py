@@ -49,7 +49,7 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
         rows.append(row | {"product": weight * value})
     if integers := neuron.integers:
         weights = [*integers.weights.tolist(), integers.bias]
-        inputs, unit = [*integers.inputs.tolist(), 1], float(integers.displayed_unit)
+        inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
             row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
             row["stands_for"] = q * x * unit
