@@ -63,9 +63,8 @@ def inspect(
 def run_inspect(cfg: InspectConfig) -> "Inspection":
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading PyTorch"):
-        from pipeline.deploy import add_exported_integers
         from pipeline.interpret.inspect import inspect
-    return inspect(cfg, add_exported_integers)
+    return inspect(cfg)
 
 
 if __name__ == "__main__":

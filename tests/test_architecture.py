@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
-    "interpret": {"datasets", "images", "model", "plots"},
-    "deploy": {"datasets", "execution", "interpret", "model", "plots", "sweeps"},
+    "integers": {"model"},
+    "interpret": {"datasets", "images", "integers", "model", "plots", "tracking"},
+    "deploy": {"datasets", "execution", "integers", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
     | {"training"},
 }

@@ -31,7 +31,7 @@ NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},
-    "inspect": {"deploy", "evaluation"},  # for questions
+    "inspect": {"evaluation", "integers"},  # for questions
 }
 IGNORED = {line for line in (ROOT / ".dvcignore").read_text().split() if "/" in line}
 

@@ -16,9 +16,9 @@ from pipeline import WHITE
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.datasets import spec
-from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.quantized_model import QuantizedModel
+from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.quantized_model import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row

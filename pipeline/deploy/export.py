@@ -14,7 +14,9 @@ from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import ExportConfig, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
-from pipeline.interpret.report import PAGE_FILE, reason_for_no_page
+from pipeline.integers import BIT_WIDTHS
+from pipeline.interpret import ModelAnalysis
+from pipeline.interpret.report import PAGE_FILE, record_page
 from pipeline.model import (
     TrainedModel,
     load_training_data,
@@ -45,7 +47,7 @@ def export(configs: Sequence[ExportConfig]) -> ExportResult:
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1], folder=data_dir())
-    numbers = [*deploy.BIT_WIDTHS]
+    numbers = [*BIT_WIDTHS]
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
@@ -141,23 +143,15 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
 
     Return its path as the command prints it, or why there is none.
     """
-    trained, exports = next(iter(results)).trained, [*results.values()]
+    trained = next(iter(results)).trained
     name = network_name(
         trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
     )
-    path = folder / PAGE_FILE
+    integers = [(exported.integers, exported.report) for exported in results.values()]
     with status("drawing the page"):
-        page = deploy.render_page(trained, dataset, exports, name=name)
-    if page:
-        path.write_text(page, "utf-8")
-        run.log_files("export", [path])
-        text = str(displayed(results_dir("export") / path.name))
-        title = "interactive page of all bit widths"
-        link = run.link(title, f"artifacts/export/{path.name}")
-        run.add_links({"page of exports": link})
-    else:
-        text = reason_for_no_page(trained.network)
-    return text
+        analysis = ModelAnalysis.of(trained, dataset)
+        problem = record_page(analysis, folder, run, name=name, integers=integers)
+    return problem or str(displayed(results_dir("export") / PAGE_FILE))
 
 
 def _print(

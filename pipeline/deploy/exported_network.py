@@ -13,14 +13,14 @@ from PIL import Image
 from pipeline import UserError, datasets, plots
 from pipeline.base import files
 from pipeline.base.text import short_repr
-from pipeline.deploy.bit_widths import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
-from pipeline.deploy.integer_network import IntegerNetwork
-from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized_model import ExportReport, QuantizedModel
+from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.integers_file import INTEGERS_FILE, save_integers
+from pipeline.integers.quantized_model import ExportReport, QuantizedModel
 from pipeline.model import TrainedModel
 
 REPORT_FILE = "report.json"

@@ -12,9 +12,9 @@ from pipeline.base.terminal import counted, status, wrap
 from pipeline.base.text import WIDTH, printable
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
-from pipeline.deploy.quantized_model import QuantizedModel
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
+from pipeline.integers.quantized_model import QuantizedModel
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
 

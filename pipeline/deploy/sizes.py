@@ -6,7 +6,7 @@ processor.
 
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL.Image import Image
 
@@ -25,6 +25,14 @@ COLUMNS = (
     *("accuracy", "float_accuracy", "same_predictions"),
 )
 MAX_ROWS = 40  # in the table in the terminal
+
+
+class NetworkSize(NamedTuple):
+    """What exported networks have in common that differ only in their seed."""
+
+    bits: int
+    hidden: int
+    table_bytes: int
 
 
 def write_sizes(results: ExportsByJob, folder: Path) -> list[Path]:
@@ -96,31 +104,33 @@ def plot(results: ExportsByJob) -> Image:
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
-    groups: dict[tuple[int, int, int], list[float]] = {}  # accuracies of equal sizes
+    accuracies: dict[NetworkSize, list[float]] = {}
     for each in results:
         report = results[each].report
-        group = each.bits, report.hidden, report.table_bytes
-        groups.setdefault(group, []).append(report.accuracy)
+        size = NetworkSize(each.bits, report.hidden, report.table_bytes)
+        accuracies.setdefault(size, []).append(report.accuracy)
     front = pareto_front(
-        groups, size=lambda group: group[2], accuracy=lambda group: fmean(groups[group])
+        accuracies,
+        size=lambda size: size.table_bytes,
+        accuracy=lambda size: fmean(accuracies[size]),
     )
-    sizes = {hidden for _, hidden, _ in groups}
+    hidden = {size.hidden for size in accuracies}
     lines: dict[str, list[AccuracyPoint]] = {}
-    for group in sorted(groups, reverse=True):
-        bits, hidden, size = group
-        name, caption = f"{counted(bits, 'bit')} per weight", f"hidden={hidden}"
-        if len(sizes) == 1:
-            name, caption = "", counted(bits, "bit")
+    for size in sorted(accuracies, reverse=True):
+        bits = counted(size.bits, "bit")
+        name, caption = f"{bits} per weight", f"hidden={size.hidden}"
+        if len(hidden) == 1:
+            name, caption = "", bits
         point = AccuracyPoint(
-            x=float(size),
-            accuracies=groups[group],
+            x=float(size.table_bytes),
+            accuracies=accuracies[size],
             caption=caption,
-            best=group in front,
+            best=size in front,
         )
         lines.setdefault(name, []).append(point)
     title = "Accuracy and size of exported networks"
-    if len(sizes) == 1:
-        title += f", hidden={min(sizes)}"
+    if len(hidden) == 1:
+        title += f", hidden={min(hidden)}"
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",

@@ -5,11 +5,13 @@ answer and write its files:
 
 - the whole network: `analysis` with `measurements`; `tutorial`, `analysis_files`, and
   `report`, which renders the interactive page
-- `neuron=`: `pre_activation`; `worksheet` with `integer_worksheet`, `worksheet_files`
+- `neuron=`: `neuron_sum` with `integer_sum`; `worksheet` with `integer_worksheet`,
+  `worksheet_files`
 - `weight=`: `names`; `weight_history`
 - `against=`: `alignment`; `comparison`
 
-`templates` fills in the text files next to these modules.
+`rounding` rounds what is displayed, and `templates` fills in the text files next to
+these modules.
 """
 
 from pipeline.interpret.alignment import NetworkComparison
@@ -23,12 +25,7 @@ from pipeline.interpret.names import (
     parse_neurons,
     parse_parameter,
 )
-from pipeline.interpret.pre_activation import (
-    IntegerSum,
-    PreActivation,
-    Shift,
-    pre_activations,
-)
+from pipeline.interpret.neuron_sum import NeuronSum, neuron_sums
 from pipeline.interpret.tutorial import render_tutorial
 from pipeline.interpret.weight_history import describe_history, describe_pixel
 from pipeline.interpret.worksheet import worksheets

@@ -105,6 +105,11 @@ class NetworkComparison:
             agreement=float((predictions[0] == predictions[1]).mean()),
         )
 
+    @property
+    def kernels(self) -> list[Float[np.ndarray, "784 _"]]:
+        """The weights of layer 1 of A and of B."""
+        return [network.layer_1.get_weights()[0] for network in (self.a, self.b)]
+
     def differences(self) -> dict[str, tuple[float, float]]:
         """Return the largest and the mean absolute difference of each array.
 

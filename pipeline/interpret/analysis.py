@@ -99,10 +99,15 @@ class ModelAnalysis:
         return len(self.rates)
 
     @property
-    def displayed(self) -> list[int]:
+    def displayed_neurons(self) -> list[int]:
         """The neurons in text and plots: those with the highest ablation cost."""
         order = np.argsort(-self.costs[:, 0], kind="stable")
         return [int(j) for j in order[:MAX_NEURONS]]
+
+    @property
+    def kernel(self) -> Float[np.ndarray, "784 hidden"]:
+        """The weights of layer 1."""
+        return self.trained.network.layer_1.get_weights()[0]
 
     @property
     def cost_decimals(self) -> int:
@@ -154,13 +159,13 @@ class ModelAnalysis:
         pixels of its 40 largest products, it belongs to that with the medium gray
         level. So m, x and c all matter.
         """
-        kernel, bias = self.trained.network.layer_1.get_weights()
+        _, bias = self.trained.network.layer_1.get_weights()
         images = self.dataset.test.images
         image = next((i for i, each in enumerate(images) if not is_blank(each)), 0)
         active = np.argsort(-self.sums[image], kind="stable")[:5]
         neuron = active[np.abs(bias[active]).argmax()]
         levels = images[image].ravel().astype(int)
-        products = np.abs(kernel[:, neuron] * levels)
+        products = np.abs(self.kernel[:, neuron] * levels)
         largest = np.argsort(-products, kind="stable")[:40]
         # Half of WHITE is not an integer, so both are doubled.
         pixel = largest[np.abs(2 * levels[largest] - WHITE).argmin()]

@@ -64,7 +64,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     # Matplotlib takes 0.4 s to import, which the worksheet of a neuron saves.
     from pipeline.plots.inspection import neuron_responses, pixel_usage
 
-    displayed = analysis.displayed
+    displayed = analysis.displayed_neurons
     neuron_responses(
         analysis.means[displayed],
         analysis.costs[displayed],
@@ -80,12 +80,12 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
 
 def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     """Draw each neuron's weights and the test images with its most extreme sums."""
-    kernel = analysis.trained.network.layer_1.get_weights()[0]
-    scale = plots.weight_scale(kernel[:, analysis.displayed])
+    displayed = analysis.displayed_neurons
+    scale = plots.weight_scale(analysis.kernel[:, displayed])
     highest, _ = analysis.extremes(0)  # fewer than four if there are fewer images
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
-        [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
+        [neuron_images(analysis, j, scale=scale) for j in displayed],
         title="What the neurons of layer 1 respond to. Below an image: "
         "sum, number and label",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
@@ -95,7 +95,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
 
 def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> ImageRow:
     """Return a neuron's weights and the test images with its most extreme sums."""
-    weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
+    weights = analysis.kernel[:, neuron]
     colors = diverging_colors(weights, scale=scale, gray=analysis.always_zero)
     images, test = [("", colors)], analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):

@@ -14,7 +14,7 @@ from pipeline import neuron_name, plots
 from pipeline.base import files
 from pipeline.base.text import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
-from pipeline.interpret.templates import render
+from pipeline.interpret.templates import fill_template
 from pipeline.plots import diverging_colors
 
 MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
@@ -37,7 +37,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         [name, f"{largest:.6f}", f"{mean:.6f}"]
         for name, (largest, mean) in differences.items()
     ]
-    return render(
+    return fill_template(
         "comparison.txt",
         comparison=comparison,
         matches=table(columns, matches, left=[columns[0], columns[1], columns[3]]),
@@ -63,8 +63,7 @@ def write_comparison(
     In the images, the frozen weights of A and of B are gray.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
-    kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
-    scale = plots.weight_scale(np.hstack(kernels))
+    scale = plots.weight_scale(np.hstack(comparison.kernels))
     images = comparison_images(comparison, frozen, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen)
     gray = "frozen weights" if has_frozen else ""
@@ -96,8 +95,7 @@ def comparison_images(
     scale: float,
 ) -> list[plots.Captioned]:
     """Return the weights of neurons matched by activations, most similar first."""
-    kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
-    matches = comparison.by_activations
+    kernels, matches = comparison.kernels, comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = []
     for a in order[:MAX_MATCHES]:

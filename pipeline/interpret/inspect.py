@@ -1,6 +1,5 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,12 +8,13 @@ from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.files import write_csv
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.printing import said, say
-from pipeline.base.terminal import command_line, next_steps, status, wrap
+from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.interpret import ParameterLocation, PreActivation, report
+from pipeline.integers import IntegerNetwork, find_export
+from pipeline.interpret import ParameterLocation, report
 from pipeline.interpret.names import BIAS
 from pipeline.model import (
     TrainedModel,
@@ -40,11 +40,7 @@ class Inspection:
     copied: bool | None = None
 
 
-# The type of `deploy.add_exported_integers`; deploy imports this package.
-AddIntegers = Callable[..., tuple[Mapping[str, PreActivation], str]]
-
-
-def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
+def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are refused before the network is loaded.
@@ -66,7 +62,7 @@ def inspect(cfg: InspectConfig, add_integers: AddIntegers) -> Inspection:
         return Inspection(said(), None)
     dataset = load_training_data(trained, folder=data_dir())
     if neurons:
-        folder = _explain_neurons(cfg, neurons, trained, dataset, add_integers)
+        folder = _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
         folder = _show_weight(location, trained, dataset)
     elif cfg.against:
@@ -116,20 +112,13 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         new_results(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        if html := report.render(analysis, name=name):
-            (partial / report.PAGE_FILE).write_text(html, "utf-8")
-            artifact = f"artifacts/inspect/{report.PAGE_FILE}"
-            link = run.link("interactive page", artifact)
-            page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
-        else:
-            page = report.reason_for_no_page(trained.network)
-            link = f"no interactive page: {page}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        run.add_links({"page": link})
+        problem = report.record_page(analysis, partial, run, name=name)
         counts = analysis.counts
         section = "with_final_weights"  # MLflow sorts it after the curves
         metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
+    page = problem or f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     example = analysis.example
@@ -146,28 +135,21 @@ def _explain_neurons(
     neurons: list[str],
     trained: TrainedModel,
     dataset: Dataset,
-    add_integers: AddIntegers,
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
-    sums: Mapping[str, PreActivation]
-    sums = interpret.pre_activations(trained.network, pixels)
     name = printable(source.files[0])
     if source.kind == "raw":
         name += f", {prepared.how}"
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
+    integers = None
     if cfg.integers:
-        sums, origin = add_integers(
-            sums,
-            pixels,
-            trained=trained,
-            folder=outputs_dir() / "export",
-            command=command_line("export", run=cfg.run, model=cfg.model),
-        )
+        integers, origin = _find_integers(cfg, trained)
         about += f"\n{origin}"
+    sums = interpret.neuron_sums(trained.network, pixels, integers)
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
     folder = results_dir("details/neuron")
@@ -178,6 +160,26 @@ def _explain_neurons(
     say(f"\nfiles  {displayed(folder)}")
     say(next_steps({command: "shows its history"}))
     return folder
+
+
+def _find_integers(
+    cfg: InspectConfig, trained: TrainedModel
+) -> tuple[IntegerNetwork, str]:
+    """Return the network in integers, and a paragraph that says where it comes from."""
+    path, network, metadata = find_export(
+        outputs_dir() / "export",
+        trained.exports_folder,
+        weights_sha256=trained.sha256,
+        command=command_line("export", run=cfg.run, model=cfg.model),
+    )
+    text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
+    if finetune := metadata.get("finetune", 0):
+        text += (
+            f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
+            "weights were rounded. The floating-point values are those before "
+            "fine-tuning, so the weights differ by more than the rounding error."
+        )
+    return network, wrap(text, indent=0)
 
 
 def _show_weight(

@@ -6,27 +6,24 @@ worksheet.txt explains the columns and the steps.
 from collections.abc import Sequence
 from decimal import Decimal
 
-from pipeline.interpret.pre_activation import (
-    IntegerSum,
-    PreActivation,
-    rounded,
-    significant,
-)
+from pipeline.interpret.integer_sum import IntegerSum
+from pipeline.interpret.neuron_sum import NeuronSum
+from pipeline.interpret.rounding import rounded
 
 
 def integer_columns(
-    p: PreActivation, integers: IntegerSum, displayed: Sequence[int]
+    neuron: NeuronSum, integers: IntegerSum, displayed: Sequence[int]
 ) -> dict[str, list[str]]:
     """Return the columns of the terms in integers, and the differences from floats."""
-    x = "gray" if p.layer == 1 else "h"
+    x = "gray" if neuron.layer == 1 else "h"
     terms = [int(integers.terms[k]) for k in displayed]
     rest = integers.total - integers.bias - sum(terms)
     differences = [
-        integers.value(term) - rounded(p.terms[k])
+        integers.value(term) - rounded(neuron.terms[k])
         for term, k in zip(terms, displayed, strict=True)
     ]
-    bias_difference = integers.value(integers.bias) - rounded(p.bias)
-    difference = integers.value(integers.total) - rounded(p.total)
+    bias_difference = integers.value(integers.bias) - rounded(neuron.bias)
+    difference = integers.value(integers.total) - rounded(neuron.total)
     rest_difference = difference - bias_difference - sum(differences)
     products = [*terms, rest, integers.bias, integers.total]
     differences += [rest_difference, bias_difference, difference]
@@ -38,9 +35,9 @@ def integer_columns(
     }
 
 
-def integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
+def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
     """Return the steps from the sum to what it represents and to the output."""
-    exact, relu = rounded(p.total), rounded(p.relu)
+    exact, relu = rounded(neuron.total), rounded(neuron.relu)
     total, unit, shift = integers.total, integers.unit, integers.shift
     value = integers.value(total)
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, exact)}"
@@ -50,11 +47,11 @@ def integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
     positive, output = max(0, total), rounded(h * 2**n * unit)
     moved = f"({positive:,} + {half:,}) >> {n} = {shifted:,}"
     return [
-        f"scale  {significant(integers.scale)}; scale/255 = {unit}",
+        f"scale  {integers.scale}; scale/255 = {unit}",
         f"       {comparison}",
         f"ReLU   max(0, {total:,}) = {positive:,}",
         f"shift  n = {n}, r = {half:,}: {moved}",
-        f"clamp  min(255, {shifted:,}) = {h}: h of {p.name}",
+        f"clamp  min(255, {shifted:,}) = {h}: h of {neuron.name}",
         f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
         f"       {_subtraction(output, relu)}",
     ]

@@ -1,6 +1,6 @@
 """Measurements of a network over many images, and of its weights over many epochs.
 
-`pre_activation` computes the exact terms of a sum, for one image.
+`neuron_sum` has the exact terms of a sum, for one image.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.base.terminal import wrap
 
 
-def render(template: str, **values: Any) -> str:  # noqa: ANN401
+def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; its filter `paragraph` wraps lines.
 
     Jinja has two more environments: the page escapes texts for HTML, and the C code has

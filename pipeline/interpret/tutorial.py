@@ -10,8 +10,8 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.core import CLASSES, PIXELS
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.pre_activation import rounded
-from pipeline.interpret.templates import render
+from pipeline.interpret.rounding import rounded
+from pipeline.interpret.templates import fill_template
 
 
 def percent(fraction: float) -> str:
@@ -33,7 +33,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         for rate in (0, 1)
     )
     is_inactive = analysis.rates == 0
-    return render(
+    return fill_template(
         "tutorial.txt",
         analysis=analysis,
         spec=analysis.spec,
@@ -111,7 +111,7 @@ def _arrays(analysis: ModelAnalysis) -> str:
 
 def _responses(analysis: ModelAnalysis) -> str:
     """Return what each neuron responds to, highest ablation cost first."""
-    displayed, names = analysis.displayed, analysis.spec.class_names
+    displayed, names = analysis.displayed_neurons, analysis.spec.class_names
     rows = []
     for j in displayed:
         row = [neuron_name(1, j), percent(analysis.rates[j])]

@@ -9,7 +9,7 @@ from pipeline.base.text import table
 from pipeline.core import PIXELS
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
-from pipeline.interpret.pre_activation import rounded
+from pipeline.interpret.rounding import rounded
 
 MAX_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
 

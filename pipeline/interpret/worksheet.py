@@ -22,14 +22,15 @@ from pipeline.interpret.integer_worksheet import (
     integer_steps,
 )
 from pipeline.interpret.names import BIAS
-from pipeline.interpret.pre_activation import PreActivation, rounded
-from pipeline.interpret.templates import render
+from pipeline.interpret.neuron_sum import NeuronSum
+from pipeline.interpret.rounding import rounded
+from pipeline.interpret.templates import fill_template
 
 MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
 
 
 def worksheets(
-    sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
+    sums: Mapping[str, NeuronSum], neurons: Sequence[str], spec: DatasetSpec
 ) -> str:
     """Return worksheets of neurons and, if needed, of the prediction, with notes."""
     selected = [sums[name] for name in neurons]
@@ -39,73 +40,74 @@ def worksheets(
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
         parts.append(softmax_worksheet(logits, spec))
     has_integers = selected[0].integers is not None
-    notes = render("worksheet.txt", layers=layers, has_integers=has_integers)
+    notes = fill_template("worksheet.txt", layers=layers, has_integers=has_integers)
     return "\n\n".join([*parts, notes])
 
 
-def formula(p: PreActivation) -> str:
+def formula(neuron: NeuronSum) -> str:
     """Return the formula of the sum, in symbols."""
-    terms = p.term_names
+    terms = neuron.term_names
     if len(terms) > 3:
         terms = [*terms[:2], "...", terms[-1]]
-    return " + ".join([*terms, "C = y" if p.layer == 1 else "bias = z"])
+    return " + ".join([*terms, "C = y" if neuron.layer == 1 else "bias = z"])
 
 
-def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
+def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     """Return the sum of a neuron: its largest terms, the rest, the bias, the result."""
-    order = np.argsort(-p.sizes, kind="stable")[:MAX_TERMS]
-    displayed = [int(k) for k in order if p.sizes[k]]
-    zeros = int((p.sizes == 0).sum())
-    smaller = len(p.sizes) - zeros - len(displayed)
+    order = np.argsort(-neuron.sizes, kind="stable")[:MAX_TERMS]
+    displayed = [int(k) for k in order if neuron.sizes[k]]
+    zeros = int((neuron.sizes == 0).sum())
+    smaller = len(neuron.sizes) - zeros - len(displayed)
     rest = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    title = f"{p.name}: neuron {p.neuron + 1} of layer {p.layer}"
-    title += "" if p.layer == 1 else f", for {spec.title(p.neuron)}"
-    columns, steps = sum_columns(p, displayed), []
-    if p.integers is not None:  # there is no space for remarks
+    title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
+    title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
+    columns, steps = sum_columns(neuron, displayed), []
+    if neuron.integers is not None:  # there is no space for remarks
         title += ", in floating point and in integers"
-        columns |= integer_columns(p, p.integers, displayed)
-        steps = [f"rest   {rest}", *integer_steps(p, p.integers)]
+        columns |= integer_columns(neuron, neuron.integers, displayed)
+        steps = [f"rest   {rest}", *integer_steps(neuron, neuron.integers)]
     else:
         places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
-        places = places if p.layer == 1 else [""] * len(displayed)
+        places = places if neuron.layer == 1 else [""] * len(displayed)
         columns[""] = [*places, rest, "", "the sum"]
-        if p.layer == 1:
-            state = "active" if p.total > 0 else "not active"
-            relu = f"{p.name} = max(0, y) = {rounded(p.relu):,}"
+        if neuron.layer == 1:
+            state = "active" if neuron.total > 0 else "not active"
+            relu = f"{neuron.name} = max(0, y) = {rounded(neuron.relu):,}"
             steps = [f"ReLU: {relu}; the neuron is {state}"]
     rows = zip(*columns.values(), strict=True)
     grid = table([*columns], rows, left=["term", ""])
-    return "\n".join([title, formula(p), _explain_names(p), grid, *steps])
+    return "\n".join([title, formula(neuron), _explain_names(neuron), grid, *steps])
 
 
-def sum_columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
+def sum_columns(neuron: NeuronSum, displayed: Sequence[int]) -> dict[str, list[str]]:
     """Return the columns of a sum by heading, with the largest terms."""
-    terms = [rounded(p.terms[k]) for k in displayed]
-    bias, total = rounded(p.bias), rounded(p.total)
+    terms = [rounded(neuron.terms[k]) for k in displayed]
+    bias, total = rounded(neuron.bias), rounded(neuron.total)
     products = [*terms, total - bias - sum(terms), bias, total]
-    names = ["rest", "C", "y"] if p.layer == 1 else ["rest", "bias", "z"]
-    weights = [f"{rounded(p.weights[k]):,}" for k in displayed]
-    inputs = [f"{rounded(p.inputs[k]):,}" for k in displayed]
+    names = ["rest", "C", "y"] if neuron.layer == 1 else ["rest", "bias", "z"]
+    weights = [f"{rounded(neuron.weights[k]):,}" for k in displayed]
+    inputs = [f"{rounded(neuron.inputs[k]):,}" for k in displayed]
     return {
-        "term": [*(p.term_names[k] for k in displayed), *names],
+        "term": [*(neuron.term_names[k] for k in displayed), *names],
         "weight": [*weights, "", "", ""],
-        "x pixel" if p.layer == 1 else "x neuron": [*inputs, "", "", ""],
+        "x pixel" if neuron.layer == 1 else "x neuron": [*inputs, "", "", ""],
         "= product": [f"{product:,}" for product in products],
     }
 
 
-def _explain_names(p: PreActivation) -> str:
+def _explain_names(neuron: NeuronSum) -> str:
     """Say how the names of a weight in its sum and in the array are related."""
-    location = p.main_weight
+    location = neuron.main_weight
     assert location.input != BIAS
-    weight, _ = p.term_names[location.input].split("·")
+    weight, _ = neuron.term_names[location.input].split("·")
+    source = neuron.input_names[location.input]
     return (
-        f"{weight} is {location.name}, the weight of {p.input_names[location.input]}: "
+        f"{weight} is {location.name}, the weight of {source}: "
         "array indices start at 0."
     )
 
 
-def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
+def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
     exact = np.array([each.total for each in logits])
     z, shares = [*map(rounded, exact)], probabilities(exact)

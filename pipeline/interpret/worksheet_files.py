@@ -10,14 +10,14 @@ from jaxtyping import Bool
 from pipeline import WHITE, plots
 from pipeline.base import files
 from pipeline.core import SIDE
-from pipeline.interpret.pre_activation import PreActivation
+from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.plots import ImageRow, color_scale, diverging_colors
 
 MAX_IMAGES = 100  # neurons in terms.png
 
 
 def write_terms(
-    pre_activations: Sequence[PreActivation],
+    sums: Sequence[NeuronSum],
     always_zero: Bool[np.ndarray, "784"],
     folder: Path,
 ) -> None:
@@ -25,11 +25,11 @@ def write_terms(
 
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
-    rows = [row for p in pre_activations for row in term_rows(p)]
+    rows = [row for neuron in sums for row in term_rows(neuron)]
     files.write_csv(folder / "terms.csv", rows)
-    hidden = [p for p in pre_activations if p.layer == 1]
+    hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
-        images = [term_images(p, always_zero) for p in hidden[:MAX_IMAGES]]
+        images = [term_images(neuron, always_zero) for neuron in hidden[:MAX_IMAGES]]
         gray = plots.gray_pixels(always_zero)
         plots.image_rows(
             images,
@@ -39,32 +39,31 @@ def write_terms(
         ).save(folder / "terms.png")
 
 
-def term_rows(p: PreActivation) -> list[dict[str, Any]]:
+def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
     """Return all terms, unrounded, with the bias as a term with input 1."""
-    names, rows = [*p.input_names, "bias"], []
-    weights, inputs = [*p.weights.tolist(), p.bias], [*p.inputs.tolist(), 1.0]
+    names, rows = [*neuron.input_names, "bias"], []
+    weights = [*neuron.weights.tolist(), neuron.bias]
+    inputs = [*neuron.inputs.tolist(), 1.0]
     for name, weight, value in zip(names, weights, inputs, strict=True):
-        row = {"neuron": p.name, "input": name, "weight": weight, "value": value}
+        row = {"neuron": neuron.name, "input": name, "weight": weight, "value": value}
         rows.append(row | {"product": weight * value})
-    if p.integers is not None:
-        weights = [*p.integers.weights.tolist(), p.integers.bias]
-        inputs, unit = [*p.integers.inputs.tolist(), 1], float(p.integers.unit)
+    if integers := neuron.integers:
+        weights = [*integers.weights.tolist(), integers.bias]
+        inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
             row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
             row["stands_for"] = q * x * unit
     return rows
 
 
-def term_images(
-    pre_activation: PreActivation, always_zero: Bool[np.ndarray, "784"]
-) -> ImageRow:
+def term_images(neuron: NeuronSum, always_zero: Bool[np.ndarray, "784"]) -> ImageRow:
     """Return the weights, pixels and products of a neuron of layer 1.
 
     Products are never gray, because a pixel that is 0 in all training images can be
     above 0 in other images.
     """
-    weights, terms = pre_activation.weights, pre_activation.terms
-    levels = np.round(pre_activation.inputs * WHITE).astype(np.uint8)
+    weights, terms = neuron.weights, neuron.terms
+    levels = np.round(neuron.inputs * WHITE).astype(np.uint8)
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
     weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
     weight_colors = diverging_colors(weights, scale=scales[0], gray=always_zero)
@@ -73,9 +72,9 @@ def term_images(
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
         (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
-    total, bias = pre_activation.total, pre_activation.bias
+    total, bias = neuron.total, neuron.bias
     title = (
-        f"{pre_activation.name}: sum of the products {total - bias:+z.4f}, bias C "
-        f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
+        f"{neuron.name}: sum of the products {total - bias:+z.4f}, bias C "
+        f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {neuron.relu:+z.4f}"
     )
     return ImageRow(images, title)

@@ -31,9 +31,11 @@ class OodDetector:
             logits: Its output.
         """
         classes = logits.argmax(dim=1).numpy()
-        is_unlike = self.components.is_unlike(images, classes)
-        is_close = margin(logits.softmax(dim=1).numpy()) < self.min_margin
-        return [
-            "unlike" if unlike else "close" if close else ""
-            for unlike, close in zip(is_unlike, is_close, strict=True)
-        ]
+        probabilities = logits.softmax(dim=1).numpy()
+        rules = {  # the first one that applies is the reason
+            "unlike": self.components.is_unlike(images, classes),
+            "close": margin(probabilities) < self.min_margin,
+        }
+        reasons: list[Literal["", "unlike", "close"]]
+        reasons = np.select([*rules.values()], [*rules], default="").tolist()
+        return reasons

@@ -21,9 +21,9 @@ from PIL import Image
 from pipeline.plots.common import INK, NEGATIVE, PALE, PAPER, POSITIVE, SELECTED
 from pipeline.plots.figures import (
     new_figure,
-    render,
     set_title,
     simplify_axes,
+    to_image,
 )
 
 LINES = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
@@ -104,7 +104,7 @@ def accuracy_plot(
     if not has_captions:
         figure.draw_without_rendering()  # computes where the points are
         _label_points(axes, best or [max(points, key=lambda point: point.mean)])
-    return render(figure)
+    return to_image(figure)
 
 
 def _stretch(accuracy: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

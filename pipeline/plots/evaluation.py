@@ -13,9 +13,9 @@ from pipeline.plots.figures import (
     color_map,
     label_cells,
     new_figure,
-    render,
     set_title,
     simplify_axes,
+    to_image,
 )
 
 FEW = 10  # images; the accuracy of fewer is uncertain
@@ -48,7 +48,7 @@ def evaluation_scores(
     draw_reliability_diagram(upper, lower, bins)
     # Below the plots, it covers no data.
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
-    return render(figure)
+    return to_image(figure)
 
 
 def draw_confusion_matrix(

@@ -20,7 +20,7 @@ def new_figure(width: int, height: int) -> Figure:
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
 
 
-def render(figure: Figure) -> Image.Image:
+def to_image(figure: Figure) -> Image.Image:
     """Convert a Matplotlib figure to an image."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

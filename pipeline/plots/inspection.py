@@ -16,8 +16,8 @@ from pipeline.plots.figures import (
     color_map,
     label_cells,
     new_figure,
-    render,
     set_title,
+    to_image,
 )
 
 
@@ -57,7 +57,7 @@ def neuron_responses(
         set_title(axes, title)
         axes.set_xlabel(noun)
     right.axvline(0.5, color=PAPER, linewidth=4)
-    return render(figure)
+    return to_image(figure)
 
 
 def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
@@ -78,4 +78,4 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     axes.set_yticks(range(0, SIDE, 4))
     axes.tick_params(color=MUTED, labelcolor=INK)
     axes.spines[:].set_color(LINE)
-    return render(figure)
+    return to_image(figure)

@@ -27,9 +27,10 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
-from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
+from pipeline.deploy import export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
+from pipeline.integers import BIT_WIDTHS, QuantizedModel
 from pipeline.model import load_trained_model, save_model
 
 TESTS = Path(__file__).resolve().parent.parent

@@ -19,10 +19,10 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
-from pipeline.deploy import QuantizedModel
 from pipeline.deploy.c_source import write_source
 from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
+from pipeline.integers import QuantizedModel
 from pipeline.model import load_trained_model, save_model
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 

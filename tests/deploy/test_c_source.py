@@ -10,10 +10,10 @@ from emulators import AVR_GCC, AVR_LIBC
 from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
-from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.compilers import COMPILERS, FLAGS, Tool, missing
+from pipeline.integers import BIT_WIDTHS
 
 problem = missing([*COMPILERS, Tool("g++", "g++")])
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)

@@ -8,10 +8,10 @@ import pytest
 from emulators import AVR, CORES, CORTEX_M0, RV32, check_core
 
 from pipeline import UserError
-from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.compilers import missing
+from pipeline.integers import BIT_WIDTHS
 
 # Limits of the project for a Cortex-M0, by bit width: bytes of flash, and instructions
 # for an image.

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import deploy
 from pipeline.deploy.c_source import write_source
+from pipeline.integers import BIT_WIDTHS
 
 FOLDER = Path(deploy.__file__).parent
 FORMAT = (FOLDER / "c" / "number_format.txt").read_text()
@@ -15,7 +16,7 @@ def test_the_documentation_contains_the_number_format():
     assert f"```\n{FORMAT}```\n" in (FOLDER / "README.md").read_text()
 
 
-@pytest.mark.parametrize("bits", deploy.BIT_WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_comment_of_the_c_code_contains_the_number_format(
     bits, quantized, tmp_path
 ):

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from pipeline.images import preprocess, unsure
+from pipeline.images.digit import Strokes, judge, judge_photo
 
 SHAPE = (300, 400)  # pixels
 
@@ -95,3 +96,26 @@ def test_a_digit_that_the_border_cuts_is_named(mnist):
 def test_strokes_far_along_the_border_are_an_edge_and_others_are_cut_off():
     found = [unsure.border_finding(touching=n, side=400) for n in (0, 1, 100, 101)]
     assert found == ["", "cut off", "cut off", "edge"]
+
+
+@pytest.mark.parametrize(("width", "finding"), [(90, "edge"), (30, "cut off")])
+def test_strokes_at_the_border_are_the_reason_before_several_shapes(width, finding):
+    levels = np.random.default_rng(1).integers(0, 256, SHAPE, dtype=np.uint8)
+    shapes = np.zeros(SHAPE, bool)
+    for left in range(10, 370, 45):  # eight squares
+        shapes[100:130, left : left + 30] = True
+    at_border = np.zeros(SHAPE, bool)
+    at_border[:30, 10 : 10 + width] = True
+    for digit, expected in ((shapes, "several"), (shapes | at_border, finding)):
+        strokes = Strokes(np.zeros(SHAPE, np.float32), digit, digit)
+        assert judge_photo(levels, strokes) == expected
+
+
+def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():
+    square = np.ones((40, 40), bool)  # too thick
+    gap = np.zeros((40, 10), bool)
+    for mask, finding in (
+        (square, "not drawn"),
+        (np.hstack([square, gap, square]), "several"),
+    ):
+        assert judge(mask, np.ones((80, 80), bool), pieces=1) == finding

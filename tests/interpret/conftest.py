@@ -46,7 +46,7 @@ def analysis(trained, mnist):
 
 @pytest.fixture(scope="package")
 def html(analysis):
-    return report.render(analysis, name="hidden=20 seed=1")
+    return report.render_page(analysis, name="hidden=20 seed=1")
 
 
 @pytest.fixture(scope="package")

@@ -32,7 +32,7 @@ def test_the_images_of_a_neuron_show_their_classes(clothes):
 
 @pytest.fixture(scope="module")
 def page(open_page, clothes):
-    return open_page(report.render(clothes, name="clothes"))
+    return open_page(report.render_page(clothes, name="clothes"))
 
 
 def test_the_page_names_garments(page):

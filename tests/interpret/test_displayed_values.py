@@ -7,8 +7,8 @@ import pytest
 from scipy.special import softmax
 
 from pipeline.images import unsure
-from pipeline.interpret import pre_activations
-from pipeline.interpret.pre_activation import rounded
+from pipeline.interpret import neuron_sums
+from pipeline.interpret.rounding import rounded
 
 MINUS = "\u2212"  # the sign of negative numbers on the page
 # The colors of the upper left corners of 28x28 pixels, or squares of 12x12.
@@ -35,7 +35,7 @@ def page(shared):
 @pytest.fixture(scope="module")
 def sums(trained, mnist):
     """The sums of all neurons for test image 0."""
-    return pre_activations(trained.network, mnist.test.images[0])
+    return neuron_sums(trained.network, mnist.test.images[0])
 
 
 def decimals(value, digits=4):

@@ -4,7 +4,7 @@ import torch
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import measurements
-from pipeline.interpret.pre_activation import pre_activations
+from pipeline.interpret.neuron_sum import neuron_sums
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_the_sums_of_30_neurons_for_100_images_are_those_of_float64(trained, mni
         pixels = image.ravel() / 255
         first = exact["layer_1.weight"] @ pixels + exact["layer_1.bias"]
         second = exact["layer_2.weight"] @ np.maximum(first, 0) + exact["layer_2.bias"]
-        z = [each.total for each in pre_activations(network, image).values()]
+        z = [each.total for each in neuron_sums(network, image).values()]
         np.testing.assert_allclose(z, [*first, *second], atol=1e-9)
         np.testing.assert_allclose(z, float32, atol=1e-4)
 

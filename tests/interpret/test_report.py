@@ -12,7 +12,7 @@ import torch
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
-from pipeline.interpret import pre_activations, report
+from pipeline.interpret import neuron_sums, report
 from pipeline.interpret.names import BIAS, ParameterLocation
 from pipeline.interpret.report.page import scripts, select_data, select_epochs
 from pipeline.interpret.report.page_data import PageData
@@ -49,7 +49,7 @@ def numbers(page, table, column=-1):
 
 def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert len(html.encode()) <= 1_300_000
-    assert report.render(analysis, name=NAME) == html  # always the same bytes
+    assert report.render_page(analysis, name=NAME) == html  # always the same bytes
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
@@ -87,18 +87,42 @@ def test_a_page_that_is_not_loaded_says_why(
     page.close()
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
-    states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
-    history = {name: np.stack([state[name] for state in states]) for name in states[0]}
-    large = replace(untrained(200), history=history)
-    assert 3_000_000 < len(report.render(large, name=NAME).encode()) <= 5_000_000
+@pytest.fixture(scope="module")
+def large(untrained, new_network):
+    """Return a function that analyzes a network with the history of 30 epochs."""
+
+    def analyze(hidden):
+        states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
+        names = states[0].keys()
+        history = {name: np.stack([state[name] for state in states]) for name in names}
+        return replace(untrained(hidden), history=history)
+
+    return analyze
+
+
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(large):
+    html = report.render_page(large(200), name=NAME)
+    assert 3_000_000 < len(html.encode()) <= 5_000_000
+
+
+@pytest.mark.parametrize(("hidden", "has_all"), [(85, True), (95, False)])
+def test_with_more_than_about_90_neurons_the_page_has_fewer_epochs(
+    large, hidden, has_all
+):
+    _, data = select_data(large(hidden))
+    assert (len(data.epochs) == 21) == has_all
+
+
+@pytest.mark.parametrize(("hidden", "has_page"), [(500, True), (600, False)])
+def test_with_more_than_about_550_neurons_there_is_no_page(large, hidden, has_page):
+    assert bool(report.render_page(large(hidden), name=NAME)) == has_page
 
 
 def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
     analysis, new_network
 ):
     trained = replace(analysis.trained, network=new_network(2000))
-    assert report.render(replace(analysis, trained=trained), name=NAME) is None
+    assert report.render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
 def test_without_metadata_the_history_gives_the_last_epoch(analysis):
@@ -149,7 +173,7 @@ def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
         monkeypatch.setattr(report.page, "MAX_BYTES", limit)
-        assert bool(report.render(analysis, name=NAME)) == has_page
+        assert bool(report.render_page(analysis, name=NAME)) == has_page
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
@@ -180,7 +204,9 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     test = analysis.dataset.test
     few = test.pick(np.flatnonzero(test.labels != 7)[:300])
     dataset = replace(analysis.dataset, test=few)
-    page = open_page(report.render(replace(analysis, dataset=dataset), name="no 7"))
+    page = open_page(
+        report.render_page(replace(analysis, dataset=dataset), name="no 7")
+    )
     figures = page.locator("#class-accuracies figure")
     labels = [each.get_attribute("aria-label") for each in figures.all()]
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
@@ -230,9 +256,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     judged = trained.detector.reasons(images, trained.network.logits(images))
     reasons = [*judged[:-1], "blank"]
     found = page.evaluate(
-        """([images, findings]) => images.map((image, i) => reasonOf(
-          { image, finding: findings[i] },
-          model.float.classify(image).probabilities))""",
+        """([images, findings]) => images.map((image, i) => findings[i] ||
+          model.detector.reason(image, model.float.classify(image)))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
     assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
@@ -243,7 +268,7 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert page.inner_text("#t-sum") == "N16: neuron 6 of layer 1"
     *terms, total, _ = numbers(page, "#terms")
     assert round(sum(terms), 4) == total
-    expected = pre_activations(trained.network, mnist.test.images[0])["N16"].total
+    expected = neuron_sums(trained.network, mnist.test.images[0])["N16"].total
     assert total == pytest.approx(expected, abs=1e-4)
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)
@@ -266,7 +291,7 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)
         row = page.evaluate("model.rows")[place]
-        sums = pre_activations(trained.network, mnist.test.images[row])
+        sums = neuron_sums(trained.network, mnist.test.images[row])
         for name in ("N16", "N28"):
             page.evaluate("find", name)
             displayed = [
@@ -457,9 +482,9 @@ def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
         """model.rows.map((_, place) => {
           useTestImage(place);
-          const { probabilities } = currentResult();
-          return [ranked(probabilities)[1], Array.from(probabilities),
-            conclusion(probabilities).text];
+          const result = currentResult();
+          return [result.second, Array.from(result.probabilities),
+            conclusion(result).text];
         })"""
     )
     sure = [each for each in displayed if ", but" not in each[2]]
@@ -500,7 +525,7 @@ def test_without_a_detector_the_network_before_training_guesses(open_page, analy
     trained = analysis.trained
     metadata = trained.metadata.model_copy(update={"min_margin": None})
     without = replace(trained, metadata=metadata)
-    page = open_page(report.render(replace(analysis, trained=without), name=NAME))
+    page = open_page(report.render_page(replace(analysis, trained=without), name=NAME))
     assert "cannot tell" in page.inner_text("#prediction")
     page.locator("#epoch").fill("0")
     assert "This is a guess" in page.inner_text("#prediction")
@@ -543,7 +568,7 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
 
 
 def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrained):
-    page = open_page(report.render(untrained(1), name=NAME))
+    page = open_page(report.render_page(untrained(1), name=NAME))
     assert page.inner_text("#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
@@ -561,7 +586,7 @@ def test_names_that_look_like_code_are_displayed_as_text(
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
-    page = open_page(report.render(replace(analysis, dataset=dataset), name=code))
+    page = open_page(report.render_page(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in page.inner_text("#footer")
     assert "<img src=x" in page.inner_text("#lead")
@@ -645,7 +670,7 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
           change({ networkIndex: 0 });
           return model.rows.map((_, place) => {
             useTestImage(place);
-            return conclusion(currentResult().probabilities).text;
+            return conclusion(currentResult()).text;
           });
         }"""
     )

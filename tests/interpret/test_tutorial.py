@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.interpret import render_tutorial
-from pipeline.interpret.pre_activation import rounded
+from pipeline.interpret.rounding import rounded
 
 
 def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
@@ -22,6 +22,24 @@ def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
     assert f"= {m:.2f} · {x:.2f} + {c:.2f} = " in text
     total = trained.network.hidden_sums(mnist.test.images[:1])[0, neuron]
     assert f"For this image, y = {total:.2f}." in text
+
+
+def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
+    analysis,
+):
+    text = render_tutorial(analysis)
+    assert [line for line in text.splitlines() if re.match("[A-Z]{3}", line)] == [
+        "HOW MANY PARAMETERS, AND WHY",
+        "FROM y = m·x + c TO THE WHOLE NETWORK",
+        "FROZEN WEIGHTS",
+        "WHAT EACH NEURON RESPONDS TO",
+    ]
+    steps = re.findall(r"^\d\. ([\w ]+)\.", text, re.MULTILINE)
+    network = ["One weight", "One neuron", "20 neurons", "The whole network"]
+    assert steps == [*network, "Training"]
+    neurons = re.findall(r"^N1(\d+) .*%", text, re.MULTILINE)
+    costs = analysis.costs[[int(number) - 1 for number in neurons], 0]
+    assert len(costs) == 20 and (np.diff(costs) <= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def page(open_page, new_network, mnist, tmp_path_factory):
     name = mnist.path.with_name("mnist_upright.safetensors")
     dataset = replace(mnist, path=name, train=train, test=test)
     analysis = ModelAnalysis.of(load_trained_model(path), dataset)
-    return open_page(report.render(analysis, name="upright"))
+    return open_page(report.render_page(analysis, name="upright"))
 
 
 def test_the_page_straightens_images_as_python_does(page, mnist):

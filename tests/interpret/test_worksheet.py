@@ -10,9 +10,9 @@ from PIL.ImageColor import getrgb
 
 from pipeline.datasets import spec
 from pipeline.interpret import (
-    PreActivation,
+    NeuronSum,
     names,
-    pre_activations,
+    neuron_sums,
     weight_history,
     worksheet,
     worksheet_files,
@@ -25,7 +25,7 @@ MNIST = spec("mnist")
 @pytest.fixture(scope="module")
 def images_sums(trained, mnist):
     """The sums of all neurons for 20 test images."""
-    return [pre_activations(trained.network, image) for image in mnist.test.images[:20]]
+    return [neuron_sums(trained.network, image) for image in mnist.test.images[:20]]
 
 
 def numbers(line, decimals=4):
@@ -34,47 +34,47 @@ def numbers(line, decimals=4):
     return [Decimal(number.replace(",", "")) for number in found]
 
 
-def sum_lines(pre_activation):
+def sum_lines(neuron):
     """The rows of a worksheet's table, and the lines after it."""
-    lines = worksheet.sum_worksheet(pre_activation, MNIST).splitlines()
+    lines = worksheet.sum_worksheet(neuron, MNIST).splitlines()
     end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
     return lines[4 : end + 1], lines[end + 1 :]
 
 
 def test_the_printed_terms_add_up_to_the_last_decimal(images_sums):
-    for pre_activation in (p for sums in images_sums[:4] for p in sums.values()):
-        rows, relu = sum_lines(pre_activation)
+    for neuron in (p for sums in images_sums[:4] for p in sums.values()):
+        rows, relu = sum_lines(neuron)
         *terms, total = [numbers(row)[-1] for row in rows]
         assert sum(terms) == total
         *largest, rest, bias = map(float, terms)
-        assert float(total) == pytest.approx(pre_activation.total, abs=0.00005)
-        assert bias == pytest.approx(pre_activation.bias, abs=0.00005)
-        exact = pre_activation.total - pre_activation.bias - sum(largest)
+        assert float(total) == pytest.approx(neuron.total, abs=0.00005)
+        assert bias == pytest.approx(neuron.bias, abs=0.00005)
+        exact = neuron.total - neuron.bias - sum(largest)
         assert rest == pytest.approx(exact, abs=0.0002)
         assert largest == sorted(largest, key=abs, reverse=True)
-        state = "is active" if pre_activation.total > 0 else "is not active"
+        state = "is active" if neuron.total > 0 else "is not active"
         assert all(line.endswith(state) for line in relu)
-        assert len(relu) == (pre_activation.layer == 1)
+        assert len(relu) == (neuron.layer == 1)
 
 
 def test_a_row_shows_weight_pixel_product_and_position(images_sums):
-    pre_activation = images_sums[0]["N15"]
-    k = int(np.abs(pre_activation.terms).argmax())
-    row = sum_lines(pre_activation)[0][0]
+    neuron = images_sums[0]["N15"]
+    k = int(np.abs(neuron.terms).argmax())
+    row = sum_lines(neuron)[0][0]
     assert row.startswith(f"M{k + 1}·X{k + 1} ")
     assert row.endswith(f"pixel {k}: row {k // 28}, column {k % 28}")
     weight, pixel, product = map(float, numbers(row))
-    assert weight == pytest.approx(pre_activation.weights[k], abs=5e-5)
-    assert pixel == pytest.approx(pre_activation.inputs[k], abs=5e-5)
+    assert weight == pytest.approx(neuron.weights[k], abs=5e-5)
+    assert pixel == pytest.approx(neuron.inputs[k], abs=5e-5)
     assert product == pytest.approx(weight * pixel, abs=2e-4)
 
 
 def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_sums):
-    for neuron, m, place in (("N15", "M", "pixel "), ("N28", "W", "N1")):
-        pre_activation = images_sums[0][neuron]
-        k = int(np.abs(pre_activation.terms).argmax())
-        line, heading = worksheet.sum_worksheet(pre_activation, MNIST).splitlines()[2:4]
-        array = f"layer_{neuron[1]}[{k},{int(neuron[2:]) - 1}]"
+    for name, m, place in (("N15", "M", "pixel "), ("N28", "W", "N1")):
+        neuron = images_sums[0][name]
+        k = int(np.abs(neuron.terms).argmax())
+        line, heading = worksheet.sum_worksheet(neuron, MNIST).splitlines()[2:4]
+        array = f"layer_{name[1]}[{k},{int(name[2:]) - 1}]"
         source = f"{place}{k + (m == 'W')}"
         start = f"{m}{k + 1} is {array}, the weight of {source}: "
         assert line == f"{start}array indices start at 0." and len(line) <= 80
@@ -83,7 +83,7 @@ def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_s
 
 def of_ones(layer, inputs):
     ones = np.ones(inputs)
-    return PreActivation(layer, 0, ones / 3, ones, 0.5)
+    return NeuronSum(layer, 0, ones / 3, ones, 0.5)
 
 
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])

@@ -9,7 +9,7 @@ import torch
 
 from pipeline import UserError
 from pipeline.core.dataset import Dataset
-from pipeline.deploy.integers_file import load_integers
+from pipeline.integers.integers_file import load_integers
 from pipeline.model import load_trained_model, save_model
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}

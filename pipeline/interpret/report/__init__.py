@@ -4,14 +4,16 @@ The page computes in the browser and sends no request, so it opens from disk and
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 
 `page_data` says what Python gives to the page. `page` selects it and fills the
-templates; `curve` computes the plots of the learning curve. A good order to read the
-scripts:
+templates; `curve` computes the plots of the learning curve, and `bit_widths` what
+belongs to a network in integers. `recording` writes and records the page. A good order
+to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.
 - model.js has `model`, what was loaded, and `state`, what the user selected. Only
   `change` changes it, and updates all parts.
-- networks.js and drawing.js compute as Python does: networks, and images of drawings.
+- networks.js and drawing.js compute as Python does: networks and the detector; images
+  of drawings, and what they show.
 - display.js displays elements, numbers and colors for all parts.
 
 The parts, one subject in each file:
@@ -25,5 +27,5 @@ The parts, one subject in each file:
 - tour.js: the tour, which points at all other parts.
 """
 
-from pipeline.interpret.report.page import PAGE_FILE, reason_for_no_page, render
-from pipeline.interpret.report.page_data import BitWidthData, PageIntegers
+from pipeline.interpret.report.page import PAGE_FILE, render_page
+from pipeline.interpret.report.recording import record_page

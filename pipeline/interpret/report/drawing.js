@@ -69,6 +69,10 @@ function findingOf(lines) {
   return isDot(lines) || isWide ? "not drawn" : "";
 }
 
+// What makes a test image unsure: whether all its pixels are the same.
+export const findingOfImage = (image) =>
+  (image.every((level) => level === image[0]) ? "blank" : "");
+
 // Whether a drawing is only a dot, such as that of a tap.
 export const isDot = (drawn) =>
   drawn.length > 0 && extent(drawn.flat()).side <= MIN_SIDE;

@@ -3,13 +3,12 @@
 // test image.
 
 import {
-  $, element, gray, imageCanvas, paintPixels, plural, positionOn, ranked,
+  $, element, gray, imageCanvas, paintPixels, plural, positionOn,
 } from "display.js";
-import { BOARD_PEN, paintBoard, prepare } from "drawing.js";
+import { BOARD_PEN, findingOfImage, paintBoard, prepare } from "drawing.js";
 import {
-  change, className, example, model, network, state, testImage,
+  change, className, model, network, oneImage, state, testImage,
 } from "model.js";
-import { isBlank } from "prediction.js";
 
 let strokes = []; // on the board; a part of `state.picture` after the next frame
 let awaitedFrame = null; // the next frame, in which the drawing is classified
@@ -37,7 +36,7 @@ export function useTestImage(row) {
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ picture: { image, row, strokes, finding: isBlank(image) ? "blank" : "",
+  change({ picture: { image, row, strokes, finding: findingOfImage(image),
     transform: null } });
 }
 
@@ -74,14 +73,13 @@ export const inputImage = {
     $("gallery").append(...thumbnails);
   },
 
-  update({ probabilities }, changed) {
+  update({ first }, changed) {
     if (changed.final) markMistakes();
     const { row } = state.picture, label = model.tensors.image_labels[row];
     thumbnails.forEach((button, place) =>
       button.setAttribute("aria-current", row === place));
-    const [first] = ranked(probabilities);
     $("source").textContent = row === null ? "your drawing"
-      : `test image ${model.rows[row]}: ${example(label)}` +
+      : `test image ${model.rows[row]}: ${oneImage(label)}` +
         (label === first ? "" : ", misclassified");
   },
 };
@@ -91,8 +89,8 @@ function markMistakes() {
   thumbnails.forEach((thumbnail, row) => {
     const label = model.tensors.image_labels[row];
     const [predicted, inFloat] = [final, model.float].map((each) =>
-      ranked(each.classify(testImage(row)).probabilities)[0]);
-    const notes = [`test image ${model.rows[row]}: ${example(label)}`,
+      each.classify(testImage(row)).first);
+    const notes = [`test image ${model.rows[row]}: ${oneImage(label)}`,
       ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
       ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");

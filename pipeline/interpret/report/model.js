@@ -8,6 +8,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
  * @property {FloatNetwork} float  the final network in floating point
+ * @property {Detector} detector  judges its predictions; null if there is none
  * @property {number} last  its index in `networks`
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
@@ -23,7 +24,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  *   the parameter; without a history, only of this array
  * @property nonzero  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
- * @property 8bit.weights_1  and so on: the arrays of deploy/integer_network.py
+ * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *
  * @typedef {object} Picture  a new one for each image or drawing
  * @property image  (784), gray levels
@@ -39,6 +40,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property logits  (10), the sums of layer 2
  * @property realLogits  (10), the real numbers that they represent
  * @property probabilities  (10), in [0, 1]
+ * @property first  the class with the highest probability, and second
  */
 export const model = {};
 export const state = {
@@ -119,4 +121,4 @@ export const signedQuantity = (value) => signed(value, quantity(value));
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) => model.class_titles[label];
-export const example = (label) => (isShort(label) ? "a " : "") + className(label);
+export const oneImage = (label) => (isShort(label) ? "a " : "") + className(label);

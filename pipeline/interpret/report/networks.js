@@ -1,6 +1,6 @@
 // Networks in floating point and in integers: they compute as in
-// pipeline/core/network.py and pipeline/deploy/integer_network.py, and describe their
-// numbers in words. Nothing here changes the page.
+// pipeline/core/network.py and pipeline/integers/integer_network.py, and describe their
+// numbers in words. The detector judges predictions. Nothing here changes the page.
 //
 // All networks have this interface, so the rest of the page does not ask which one it
 // displays. A layer is 1 or 2, a neuron an index, an input an index or BIAS.
@@ -8,7 +8,7 @@
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
 //   parameter(layer, input, neuron)             a weight or a bias
-//   pixel(level), sums(layer, values), activation(total, neuron), realLogits(logits),
+//   pixel(level), sums(layer, values), activation(total, neuron), logit_unit,
 //   classify(image, off)         from gray levels to probabilities, see `Result`
 //   format(value, decimals)      a number of the network as text
 //   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
@@ -58,9 +58,11 @@ class TwoLayers {
     const hiddenSums = this.sums(1, pixels);
     const hidden = hiddenSums.map((total, neuron) =>
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
-    const logits = this.sums(2, hidden), realLogits = this.realLogits(logits);
-    return { pixels, hiddenSums, hidden, logits, realLogits,
-      probabilities: softmax(realLogits) };
+    const logits = this.sums(2, hidden);
+    const realLogits = logits.map((logit) => this.logit_unit * logit);
+    const probabilities = softmax(realLogits), [first, second] = ranked(probabilities);
+    return { pixels, hiddenSums, hidden, logits, realLogits, probabilities, first,
+      second };
   }
 
   // The classes predicted for the test images whose hidden outputs are stored.
@@ -78,12 +80,11 @@ export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
   says = "The network predicts ";
   sumNames = ["y", "z"]; // the letter of a sum in each layer
+  logit_unit = 1;
 
   pixel(level) { return level / WHITE; }
 
   activation(total) { return Math.max(total, 0); }
-
-  realLogits(logits) { return logits; }
 
   format(value, decimals) { return number(value, decimals); }
 
@@ -127,7 +128,7 @@ export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
   maxOutput = WHITE; // because of the clamp
 
-  constructor(tensors, { bits, ...rest }) {
+  constructor(tensors, { report: { bits }, ...rest }) {
     const [start, own] = [`${bits}bit.`, {}];
     for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
       own[name.slice(start.length)] = tensors[name];
@@ -150,8 +151,6 @@ export class IntegerNetwork extends TwoLayers {
 
   activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
 
-  realLogits(logits) { return logits.map((logit) => this.scale_2 * logit); }
-
   format(value) { return number(value, 0); }
 
   steps(total, neuron) {
@@ -168,8 +167,8 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   outcome(layer, neuron, total) {
-    if (layer === 2) return [[`z = ${significant(this.scale_2, 4)} · logit = `,
-      number(this.scale_2 * total)]];
+    if (layer === 2) return [[`z = ${significant(this.logit_unit, 4)} · logit = `,
+      number(this.logit_unit * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
     return [[`output = min(${WHITE}, (${integer(total)} + ${this.half(neuron)}) ` +
@@ -181,7 +180,7 @@ export class IntegerNetwork extends TwoLayers {
     const name = neuronName(layer, neuron);
     if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
       `its weight in ${name}. A logit of 1 represents ` +
-      `${significant(this.scale_2, 4)}, the scale of layer 2: ` +
+      `${significant(this.logit_unit, 4)}, the scale of layer 2: ` +
       `${integer(logits[neuron])} represents ` +
       `z = ${number(realLogits[neuron])}. In floating point, z is ` +
       `${number(exact.logits[neuron])}.`;
@@ -202,7 +201,7 @@ export class IntegerNetwork extends TwoLayers {
 
   columns(logits) {
     return [["logit", Array.from(logits, integer)],
-      ["z", Array.from(this.realLogits(logits), (z) => number(z))]];
+      ["z", Array.from(logits, (logit) => number(this.logit_unit * logit))]];
   }
 
   stored(...location) {
@@ -215,7 +214,48 @@ export class IntegerNetwork extends TwoLayers {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
       return value * (input === BIAS ? this.sum_unit[neuron] : this.scale_1[neuron]);
-    return value * this.scale_2 / (input === BIAS ? 1 : this.output_unit[input]);
+    return value * this.logit_unit / (input === BIAS ? 1 : this.output_unit[input]);
+  }
+}
+
+// Judges predictions, as OodDetector in pipeline/model/ood.py. Its fields are those of
+// `DetectorData` in page_data.py, `means` and `components`.
+export class Detector {
+  constructor(fields) { Object.assign(this, fields); }
+
+  // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
+  // training images is judged for the class that the final network in floating point
+  // predicts; `exact` is its result.
+  reason(image, exact, { probabilities, first, second } = exact) {
+    if (this.isUnlike(image, exact.first)) return "unlike";
+    const margin = probabilities[first] - probabilities[second];
+    return margin < this.min_margin ? "close" : "";
+  }
+
+  // Whether the components of a class explain too little of an image, or those of
+  // another class explain far more of it.
+  isUnlike(image, label) {
+    const limits = this.max_errors;
+    const errors = limits.map((_, each) => this.error(image, each));
+    return errors[label] > limits[label] || errors.some((error, other) =>
+      other !== label && errors[label] > this.max_ratio * error);
+  }
+
+  // How much of an image the principal components of a class do not explain.
+  error(image, label) {
+    const { means, components } = this, size = components.length / CLASSES;
+    const squared = (values) => values.reduce((total, value) => total + value ** 2, 0);
+    const mean = means.subarray(label * PIXELS);
+    const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / WHITE);
+    const rest = centered.slice();
+    for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
+      const axis = components.subarray(row, row + PIXELS);
+      const along = sum(centered.map((value, i) => value * axis[i]));
+      const factor = along / Math.max(squared(axis), 1);
+      axis.forEach((value, i) => { rest[i] -= factor * value; });
+    }
+    const pixels = Float64Array.from(image, (level) => level / WHITE);
+    return squared(rest) / Math.sqrt(squared(pixels));
   }
 }
 

@@ -4,7 +4,7 @@
 import { $, largest, readColors } from "display.js";
 import { inputImage, useTestImage } from "input_image.js";
 import { build, model, repaint } from "model.js";
-import { FloatNetwork, IntegerNetwork } from "networks.js";
+import { Detector, FloatNetwork, IntegerNetwork } from "networks.js";
 import { connections, neurons } from "neurons.js";
 import { isDocked, panel, search } from "panel.js";
 import { images, parameter } from "parameter.js";
@@ -64,7 +64,9 @@ function load({ tensors, metadata }) {
   const epochs = Array.from({ length: last }, (_, epoch) =>
     network((name) => earlierValues(tensors, name, epoch), { final: float }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
-  Object.assign(model, metadata, { tensors, float, last,
+  const detector = metadata.detector && new Detector({ ...metadata.detector,
+    means: tensors["detector.means"], components: tensors["detector.components"] });
+  Object.assign(model, metadata, { tensors, float, detector, last,
     networks: [...epochs, float, ...integers], hasHistory: last > 0 });
 }
 

@@ -18,16 +18,19 @@ from safetensors import numpy as safetensors
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
 from pipeline.images import unsure
+from pipeline.integers import ExportReport, IntegerNetwork
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS
+from pipeline.interpret.report.bit_widths import bit_width_data, integer_tensors
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.page_data import (
+    DetectorData,
     DrawingConstants,
     PageData,
-    PageIntegers,
     Straightening,
 )
+from pipeline.model import OodDetector
 from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
@@ -40,17 +43,19 @@ MAX_DATA_BYTES = 3_600_000  # size of weights and activations; limits the epochs
 MAX_BYTES = 5_000_000  # size of the page
 MAX_INTEGER_BYTES = 2_000_000  # size of the page with integers
 
+MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
-def render(
-    analysis: ModelAnalysis, *, name: str, integers: Sequence[PageIntegers] = ()
+
+def render_page(
+    analysis: ModelAnalysis, *, name: str, integers: Sequence[MeasuredIntegers] = ()
 ) -> str | None:
     """Return the page of a network with this name; equal arguments give equal bytes.
 
     Args:
         analysis: The analysis of the trained network.
         name: The name of the network.
-        integers: The network in integers. If there are any, the page has a switch
-            between the bit widths in place of the epochs.
+        integers: The network in integers at each bit width, and its report. If there
+            are any, the page has a switch between bit widths in place of the epochs.
 
     Returns:
         The page; None if it has more than `MAX_BYTES` or `MAX_INTEGER_BYTES`.
@@ -73,11 +78,6 @@ def render(
     return page if len(page.encode()) <= limit else None
 
 
-def reason_for_no_page(network: Network) -> str:
-    """Return why `render` returned no page for a network, for commands and MLflow."""
-    return f"{network.parameter_count:,} parameters are too many for a page"
-
-
 def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("pipeline.interpret", "report"),
@@ -96,7 +96,7 @@ def scripts() -> dict[str, str]:
 
 
 def select_data(
-    analysis: ModelAnalysis, integers: Sequence[PageIntegers] = ()
+    analysis: ModelAnalysis, integers: Sequence[MeasuredIntegers] = ()
 ) -> tuple[dict[str, np.ndarray], PageData]:
     """Return the tensors of the page by name, and its other data.
 
@@ -112,7 +112,7 @@ def select_data(
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
-    different = [each.predictions != predicted for each in integers]
+    different = [each.classify(test.images) != predicted for each, _ in integers]
     rows = select_test_images(
         predicted != test.labels, different, example=analysis.example.image
     )
@@ -129,8 +129,8 @@ def select_data(
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
         tensors["detector.components"] = detector.components.components
-    for each in integers:
-        tensors |= each.tensors
+    for each, _ in integers:
+        tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
         epochs=[*epochs, trained.epochs],
@@ -145,10 +145,10 @@ def _page_data(
     *,
     epochs: Sequence[int],
     rows: Sequence[int],
-    integers: Sequence[PageIntegers],
+    integers: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
-    rarest, detector = int(analysis.nonzero.argmin()), trained.detector
+    rarest = int(analysis.nonzero.argmin())
     return PageData(
         dataset=analysis.dataset.name,
         noun=spec.noun,
@@ -169,20 +169,25 @@ def _page_data(
         sha256=trained.sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
-        weight_scale=weight_scale(trained.network.layer_1.get_weights()[0]),
+        weight_scale=weight_scale(analysis.kernel),
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
         curves={} if integers else trained.curves,
         rows=rows,
-        bit_widths=[each.data for each in integers],
+        bit_widths=[bit_width_data(*each) for each in integers],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         constants=DrawingConstants(),
-        max_errors=detector.components.max_errors.tolist() if detector else None,
-        max_ratio=detector.components.max_ratio if detector else None,
-        min_margin=detector.min_margin if detector else None,
+        detector=_detector_data(trained.detector) if trained.detector else None,
+    )
+
+
+def _detector_data(detector: OodDetector) -> DetectorData:
+    components = detector.components
+    return DetectorData(
+        components.max_errors.tolist(), components.max_ratio, detector.min_margin
     )
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Int
-
 from pipeline.datasets import upright
 from pipeline.images import constants, unsure
+from pipeline.integers import ExportReport
 from pipeline.interpret.analysis import Example
 from pipeline.interpret.names import NameForm
 
@@ -36,28 +34,22 @@ class Straightening:
 
 
 @dataclass(frozen=True)
-class BitWidthData:
-    """The numbers of a network in integers; accuracy and share on all test images."""
+class DetectorData:
+    """The thresholds of `OodDetector`."""
 
-    bits: int  # of a weight of layer 1
-    largest_weight: int  # of layer 1
-    weight_scale: float  # the absolute weight of layer 1 drawn in full color
-    finetune: int  # epochs of fine-tuning before the weights were rounded
-    scale_2: float  # the real number that a logit of 1 represents
-    table_bytes: int  # the size of the parameters in flash
-    accuracy: float  # in [0, 1]
-    same_predictions: float  # fraction of predictions as in floating point
+    max_errors: Sequence[float]  # of each class
+    max_ratio: float  # of an error to the smallest one of the other classes
+    min_margin: float  # of a prediction that is not close
 
 
 @dataclass(frozen=True)
-class PageIntegers:
-    """What the page needs of a network in integers, which `deploy` computes."""
+class BitWidthData:
+    """The numbers of a network in integers."""
 
-    data: BitWidthData
-    predictions: Int[np.ndarray, " m"]  # for all test images
-    # The arrays and units of `IntegerNetwork` in deploy/integer_network.py, and the
-    # hidden outputs for test images, by a name such as 8bit.weights_1.
-    tensors: dict[str, np.ndarray]
+    report: ExportReport  # its bit width, and what was measured
+    largest_weight: int  # of layer 1
+    weight_scale: float  # the absolute weight of layer 1 drawn in full color
+    logit_unit: float  # the real number that a logit of 1 represents
 
 
 @dataclass(frozen=True)
@@ -99,6 +91,4 @@ class PageData:
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     constants: DrawingConstants
-    max_errors: Sequence[float] | None  # of each class; None without a detector
-    max_ratio: float | None  # of an error to the smallest one of the other classes
-    min_margin: float | None  # of a prediction that is not close; None without one
+    detector: DetectorData | None  # None if the training images are missing

@@ -60,10 +60,8 @@ export const images = {
       $(id).hidden = layer === 2;
     if (changed.final) $("images-legend").replaceChildren(weightLegend());
     if (layer === 2) return;
-    const product = (pixel) =>
-      image[pixel] / WHITE * network().parameter(1, pixel, neuron);
-    const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]),
-      (pixel) => weightColor(product(pixel))];
+    const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]), (pixel) =>
+      weightColor(image[pixel] / WHITE * network().parameter(1, pixel, neuron))];
     canvases.forEach((canvas, i) => paintSquares(canvas, colorings[i], i === 0));
     showPixel(selectedPixel());
   },
@@ -156,18 +154,14 @@ const overEpochs = {
     const now = values[state.networkIndex];
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
       "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
-    svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
-      stroke: "var(--pale)", "stroke-dasharray": "2 3" }),
+    svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0) }),
     svgText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
     svgText(left, 12, `value ${number(now, 3)}`, "start"),
     svgText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
     svgText(width - right, height - 6, model.epochs[last], "end"),
-    svg("polyline", { fill: "none", "stroke-width": 2,
-      points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
-      stroke: isConstant ? "var(--pale)" : "var(--positive)",
-      "stroke-dasharray": isConstant ? "6 5" : "none" }),
-    svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4,
-      fill: "var(--selected)" }));
+    svg("polyline", { class: isConstant ? "constant" : "",
+      points: values.map((value, index) => `${x(index)},${y(value)}`).join(" ") }),
+    svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4 }));
   },
 };
 

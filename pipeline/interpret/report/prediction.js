@@ -2,97 +2,55 @@
 // how many of the stored test images it classifies correctly.
 
 import {
-  $, CLASSES, PIXELS, WHITE, announce, capitalized, element, fillIn, integer,
-  neuronName, percent, plural, ranked, sum,
+  $, announce, capitalized, element, fillIn, integer, neuronName, percent, plural, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
 import {
   change, className, classTitle, model, network, state,
 } from "model.js";
 
-// Whether all pixels of an image are the same, as in pipeline/images/unsure.py.
-export const isBlank = (image) => image.every((level) => level === image[0]);
-
-// The reason why a prediction is unsure, as in pipeline/images/unsure.py; "" if it is
-// sure, null if that is unknown. `exact` is the output of the detector's network.
-export function reasonOf({ image, finding }, exact, probabilities = exact) {
-  if (finding || !model.max_errors) return finding || null;
-  if (isUnlike(image, ranked(exact)[0])) return "unlike";
-  const [first, second] = ranked(probabilities);
-  const margin = probabilities[first] - probabilities[second];
-  return margin < model.min_margin ? "close" : "";
-}
-
-// Whether the components of a class explain too little of an image, or those of
-// another class explain far more of it.
-function isUnlike(image, label) {
-  const { max_errors: limits, max_ratio: ratio } = model;
-  const errors = limits.map((_, each) => reconstructionError(image, each));
-  return errors[label] > limits[label] || errors.some((error, other) =>
-    other !== label && errors[label] > ratio * error);
-}
-
-// How much of an image the principal components of a class do not explain.
-function reconstructionError(image, label) {
-  const { "detector.means": means, "detector.components": components } = model.tensors;
-  const squared = (values) => values.reduce((total, value) => total + value * value, 0);
-  const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
-  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / WHITE);
-  const rest = centered.slice();
-  for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
-    const axis = components.subarray(row, row + PIXELS);
-    const along = axis.reduce((total, value, i) => total + value * centered[i], 0);
-    const factor = along / Math.max(squared(axis), 1);
-    axis.forEach((value, i) => { rest[i] -= factor * value; });
-  }
-  return squared(rest) / Math.sqrt(squared(Float64Array.from(image, (v) => v / WHITE)));
-}
-
 // What follows the predicted class: the second class, and why the prediction is unsure,
-// if it is. Whether an image looks like the training images depends neither on the epoch
-// nor on switches: the detector judges the prediction of the final network in floating
-// point.
-export function conclusion(probabilities) {
-  const { float } = model, [first, second] = ranked(probabilities);
+// if it is. Without a detector, only what was found in the image can be a reason.
+export function conclusion(result) {
+  const { probabilities, first, second } = result, { image, finding } = state.picture;
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  const exact = float.classify(state.picture.image).probabilities;
-  const [expected] = ranked(exact);
-  const reason = reasonOf(state.picture, exact, probabilities);
+  const exact = model.float.classify(image);
+  const reason = finding || (model.detector?.reason(image, exact, result) ?? null);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  const images = first === expected ? model.images_of[first] : model.plural;
+  const images = first === exact.first ? model.images_of[first] : model.plural;
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
-  if (first !== expected) return otherPrediction(next, expected, exact);
+  if (first !== exact.first) return otherPrediction(next, exact);
   return { text: reason === "" ? next : `${next} The training images were missing, ` +
     "so this page cannot tell whether the prediction is sure." };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.
 function inWords(reason, images, second, probability) {
-  const details = { several: " in the drawing",
-    close: `: the difference is below ${percent(model.min_margin)}` };
-  return fillIn(model.texts[reason], { noun: model.noun, images,
-    name: className(second), percent: percent(probability) }) + (details[reason] ?? "");
+  const text = fillIn(model.texts[reason], { noun: model.noun, images,
+    name: className(second), percent: percent(probability) });
+  if (reason === "several") return `${text} in the drawing`;
+  return reason !== "close" ? text
+    : `${text}: the difference is below ${percent(model.detector.min_margin)}`;
 }
 
 // What the final network in floating point predicts, if the selected one differs.
-function otherPrediction(next, expected, exact) {
-  const { float } = model, isChanged = state.off.size > 0;
-  const start = `${isChanged ? "without the change, " : ""}${float.title}`;
+function otherPrediction(next, { first, probabilities }) {
+  const isChanged = state.off.size > 0;
+  const start = `${isChanged ? "without the change, " : ""}${model.float.title}`;
   return { isUnsure: !isChanged && network() === network().final,
-    text: `${next} ${capitalized(start)} predicts ${className(expected)} ` +
-      `(${percent(exact[expected])}).` };
+    text: `${next} ${capitalized(start)} predicts ${className(first)} ` +
+      `(${percent(probabilities[first])}).` };
 }
 
 export const prediction = {
-  update({ probabilities }, changed) {
+  update(result, changed) {
     if (!(changed.network || changed.image || changed.off)) return;
-    const [first] = ranked(probabilities);
-    const { text, isUnsure } = conclusion(probabilities);
+    const { probabilities, first } = result, { text, isUnsure } = conclusion(result);
     const sentence = [network().says, element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];

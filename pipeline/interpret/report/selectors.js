@@ -74,17 +74,16 @@ const bitWidths = {
 
   update(_, changed) {
     const results = model.networks.map((each) =>
-      each.classify(state.picture.image, state.off).probabilities);
-    const [[inFloat]] = results.map(ranked);
+      each.classify(state.picture.image, state.off));
     switches.forEach(({ label, input, prediction }, index) => {
-      const [first] = ranked(results[index]), name = className(first);
-      const share = percent(results[index][first]);
+      const { probabilities, first } = results[index], name = className(first);
+      const share = percent(probabilities[first]);
       input.checked = index === state.networkIndex;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");
       label.title = `${model.networks[index].bitWidth}: ${name}, ${share}`;
       input.ariaLabel = label.title;
-      label.classList.toggle("differs", first !== inFloat);
+      label.classList.toggle("differs", first !== results[0].first);
     });
     if (changed.final) showTable();
   },

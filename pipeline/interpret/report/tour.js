@@ -208,7 +208,7 @@ export const tour = {
 export function tourSteps() {
   const { neuron, pixel } = model.example, name = neuronName(1, neuron);
   // The class of the steps about layer 2, also after another image is chosen.
-  const [label] = ranked(currentResult().probabilities);
+  const { first: label } = currentResult();
   return [
     lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
@@ -272,8 +272,7 @@ function softmaxStep(label) {
   return { id: "softmax", enter: () => select(2, label),
     targets: () => [$("softmax").parentElement, $("softmax").querySelector(".total")],
     values: () => {
-      const { logits, probabilities } = currentResult();
-      const [first, second] = ranked(probabilities);
+      const { logits, probabilities, first, second } = currentResult();
       const ahead = logits[first] - logits[second];
       return { title: classTitle(label), share: percent(probabilities[label]),
         first: className(first), second: className(second), ahead,

@@ -10,10 +10,9 @@ from jaxtyping import Int
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
-from pipeline.deploy.finetuning import finetune
-from pipeline.deploy.integer_network import IntegerNetwork
-from pipeline.deploy.quantization import check_weights, largest_sums, quantize
-from pipeline.interpret.measurements import accuracy
+from pipeline.integers.finetuning import finetune
+from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedModel
 
 FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
@@ -107,8 +106,8 @@ class QuantizedModel:
             hidden=self.integers.hidden,
             dataset=self.dataset.name,
             test_images=len(labels),
-            accuracy=accuracy(self.predictions, labels),
-            float_accuracy=accuracy(self.float_predictions, labels),
+            accuracy=float((self.predictions == labels).mean()),
+            float_accuracy=float((self.float_predictions == labels).mean()),
             same_predictions=float((self.predictions == self.float_predictions).mean()),
             table_bytes=self.integers.table_bytes,
             weights_sha256=self.trained.sha256,

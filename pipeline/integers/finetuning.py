@@ -16,7 +16,7 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.loop import shuffled_batches
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.optimizer import Adam
-from pipeline.deploy.bit_widths import BIT_WIDTHS
+from pipeline.integers.bit_widths import BIT_WIDTHS
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule

@@ -11,9 +11,9 @@ from pipeline.base import files
 from pipeline.base.paths import displayed
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import CLASSES, PIXELS
-from pipeline.deploy.bit_widths import BIT_WIDTHS
-from pipeline.deploy.integer_network import IntegerNetwork
-from pipeline.deploy.quantized_model import QuantizedModel
+from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.quantized_model import QuantizedModel
 
 # The names of `IntegerNetwork` and of the C code, and those in the file.
 STORED_NAMES = {

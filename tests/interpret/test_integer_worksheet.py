@@ -6,10 +6,11 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 import pytest
 
-from pipeline import UserError, deploy
+from pipeline import UserError
 from pipeline.datasets import spec
-from pipeline.deploy.integers_file import INTEGERS_FILE, save_integers
-from pipeline.interpret import pre_activations, worksheet
+from pipeline.integers import BIT_WIDTHS
+from pipeline.integers.integers_file import INTEGERS_FILE, save_integers
+from pipeline.interpret import neuron_sums, worksheet
 from pipeline.model import save_model
 
 MNIST = spec("mnist")
@@ -26,11 +27,10 @@ def nearest(value):
 
 
 def sums_of(model, image):
-    sums = pre_activations(model.trained.network, image)
-    return deploy.add_integers(sums, model.integers, image)
+    return neuron_sums(model.trained.network, image, model.integers)
 
 
-@pytest.fixture(scope="module", params=deploy.BIT_WIDTHS)
+@pytest.fixture(scope="module", params=BIT_WIDTHS)
 def worksheets(request, quantized, mnist):
     """The sums of all neurons for two images, the rows of their tables, the steps."""
     model = quantized(request.param)

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import deploy
 from pipeline.core.network import snapshot
-from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, render_page
 from pipeline.deploy.checks import Outputs
+from pipeline.integers import BIT_WIDTHS
 from pipeline.interpret import ModelAnalysis, report
 
 NAME = "hidden=20 seed=1"
@@ -20,8 +20,7 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
   const result = model.networks.find((each) => each.bits === bits).classify(levels);
-  const [prediction] = ranked(result.probabilities);
-  return [...result.hiddenSums, ...result.hidden, ...result.logits, prediction];
+  return [...result.hiddenSums, ...result.hidden, ...result.logits, result.first];
 })"""
 
 
@@ -38,12 +37,9 @@ def set_bit_width(page, bits):
 
 
 def render(models):
-    exports = [
-        ExportedNetwork(model.integers, model.report, [], [], files={})
-        for model in models.values()
-    ]
-    model = models[8]
-    return render_page(model.trained, model.dataset, exports, name=NAME)
+    analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
+    integers = [(model.integers, model.report) for model in models.values()]
+    return report.render_page(analysis, name=NAME, integers=integers)
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +65,21 @@ def test_the_page_is_small_and_always_the_same(html, models):
     assert "{{" not in html
 
 
-def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
-    monkeypatch.setattr(report.page, "MAX_INTEGER_BYTES", 300_000)
-    assert render(models) is None
+@pytest.mark.parametrize(("hidden", "has_page"), [(85, True), (115, False)])
+def test_with_more_than_about_100_neurons_there_is_no_page(
+    quantized, mnist, hidden, has_page
+):
+    models = {
+        bits: replace(quantized(bits, hidden, epochs=0), dataset=mnist)
+        for bits in BIT_WIDTHS
+    }
+    assert bool(render(models)) == has_page
 
 
 def test_the_page_without_integers_has_no_switch(models):
     model = models[8]
     analysis = ModelAnalysis.of(model.trained, model.dataset)
-    html = report.render(analysis, name=NAME)
+    html = report.render_page(analysis, name=NAME)
     assert 'id="bit-widths"' not in html and 'id="epoch"' in html
 
 
@@ -263,11 +265,8 @@ def displayed(page):
     set_bit_width(page, 1)
     return page.evaluate(
         """() => {
-          const { max_errors, max_ratio, min_margin, tensors } = model;
-          Object.assign(model, { max_errors: Array(10).fill(Infinity),
-                max_ratio: Infinity, min_margin: 0, tensors: {
-            ...tensors, "detector.means": new Float32Array(7840),
-            "detector.components": new Float32Array(7840) } });
+          const { detector } = model;
+          model.detector = { reason: () => "" };
           const displayed = model.rows.map((_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
@@ -275,7 +274,7 @@ def displayed(page):
               [...$("bit-widths").querySelectorAll("label")]
                 .map((label) => label.classList.contains("differs"))];
           });
-          Object.assign(model, { max_errors, max_ratio, min_margin, tensors });
+          model.detector = detector;
           return displayed;
         }"""
     )

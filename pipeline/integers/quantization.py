@@ -1,6 +1,6 @@
 """Quantizes a trained network: converts it to integers.
 
-c/number_format.txt has the formulas, which use shifts but no divisions;
+deploy/c/number_format.txt has the formulas, which use shifts but no divisions;
 `integer_network.py` computes them, and `bit_widths.py` rounds the weights of layer 1.
 """
 
@@ -10,8 +10,8 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from pipeline import WHITE, UserError, neuron_name
 from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
-from pipeline.deploy.bit_widths import BIT_WIDTHS, round_half_up
-from pipeline.deploy.integer_network import LIMIT, IntegerNetwork
+from pipeline.integers.bit_widths import BIT_WIDTHS, round_half_up
+from pipeline.integers.integer_network import LIMIT, IntegerNetwork
 
 
 def quantize(

@@ -7,8 +7,8 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.base.tensors import tensors_sha256
 from pipeline.core.network import snapshot
-from pipeline.deploy import BIT_WIDTHS
-from pipeline.deploy.finetuning import finetune
+from pipeline.integers import BIT_WIDTHS
+from pipeline.integers.finetuning import finetune
 
 
 def sha256(network):

@@ -1,80 +1,23 @@
 """The sum that a neuron computes for an image, with all its terms.
 
-`worksheet` prints it, and `worksheet_files` writes it to files. A network in integers
-computes the same sum with integers, which `deploy` adds.
+`worksheet` prints it, and `worksheet_files` writes it to files.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 
 from pipeline import WHITE, neuron_name
 from pipeline.core import PIXELS
 from pipeline.core.network import Network
+from pipeline.integers import IntegerNetwork
+from pipeline.interpret.integer_sum import IntegerSum, integer_sums
 from pipeline.interpret.names import ParameterLocation
 
-EXACT = Context(prec=400, rounding=ROUND_HALF_UP)  # enough digits for every float
-
-
-def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
-    """Round to the nearest decimal number, and halves away from zero.
-
-    `rounded` in display.js does the same. Sums of decimal numbers are exact.
-    """
-    result = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=EXACT)
-    return result or abs(result)  # never -0.0000
-
-
-def significant(value: float | Decimal) -> Decimal:
-    """Round a value to 8 significant digits."""
-    return Decimal(f"{value:.7e}")
-
 
 @dataclass(frozen=True)
-class Shift:
-    """How a sum of layer 1 becomes the output of its neuron in integers."""
-
-    n: int  # the sum is divided by 2^n
-    half: int  # half of 2^n, which is added first
-    shifted: int  # the result
-    output: int  # the result after the clamp
-
-
-@dataclass(frozen=True)
-class IntegerSum:
-    """The sum that a neuron computes in integers, as the C code of `export` does."""
-
-    weights: Int64[np.ndarray, " inputs"]
-    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
-    bias: int
-    scale: float  # the scale of a weight in layer 1, of the sum in layer 2
-    shift: Shift | None  # None in layer 2
-
-    @property
-    def terms(self) -> Int64[np.ndarray, " inputs"]:
-        """The products of weights and inputs."""
-        return np.asarray(self.weights * self.inputs)
-
-    @property
-    def total(self) -> int:
-        """The sum."""
-        return int(self.terms.sum()) + self.bias
-
-    @property
-    def unit(self) -> Decimal:
-        """What a sum of 1 represents, as it is printed."""
-        scale = significant(self.scale)
-        return scale if self.shift is None else significant(scale / WHITE)
-
-    def value(self, integer: int) -> Decimal:
-        """Return what an integer of the sum represents, rounded."""
-        return rounded(integer * self.unit)
-
-
-@dataclass(frozen=True)
-class PreActivation:
+class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 
     layer: int  # 1: hidden, 2: one neuron for each class
@@ -138,21 +81,25 @@ class PreActivation:
         return max(0.0, self.total)
 
 
-def pre_activations(
-    network: Network, image: UInt8[np.ndarray, "28 28"]
-) -> dict[str, PreActivation]:
+def neuron_sums(
+    network: Network,
+    image: UInt8[np.ndarray, "28 28"],
+    integers: IntegerNetwork | None = None,
+) -> dict[str, NeuronSum]:
     """Return the sum of every neuron by name, those of layer 1 first, in float64.
 
-    PyTorch computes the same sums in float32; they differ in the sixth digit.
+    PyTorch computes the same sums in float32; they differ in the sixth digit. With the
+    same network in integers, each sum contains the one in integers, too.
     """
     inputs = image.reshape(PIXELS) / WHITE
-    by_name: dict[str, PreActivation] = {}
+    exact = {} if integers is None else integer_sums(integers, image)
+    by_name: dict[str, NeuronSum] = {}
     for number, dense in ((1, network.layer_1), (2, network.layer_2)):
         kernel, bias = (array.astype(float) for array in dense.get_weights())
-        layer = [
-            PreActivation(number, k, kernel[:, k], inputs, float(bias[k]))
-            for k in range(len(bias))
-        ]
-        by_name |= {neuron.name: neuron for neuron in layer}
-        inputs = np.array([neuron.relu for neuron in layer])
+        for k in range(len(bias)):
+            name, weights = neuron_name(number, k), kernel[:, k]
+            by_name[name] = NeuronSum(
+                number, k, weights, inputs, float(bias[k]), exact.get(name)
+            )
+        inputs = np.array([neuron.relu for neuron in by_name.values()])
     return by_name

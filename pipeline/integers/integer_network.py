@@ -1,8 +1,8 @@
 """The network in integers: the reference that all other implementations must equal.
 
-`quantization.py` computes the integers from a trained network; c/number_format.txt has
-the formulas. The generated C code does not share code with this module, so it can be
-compared with it.
+`quantization.py` computes the integers from a trained network;
+deploy/c/number_format.txt has the formulas. The generated C code does not share code
+with this module, so it can be compared with it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class IntegerNetwork:
-    """A quantized network; c/number_format.txt documents its number format.
+    """A quantized network; deploy/c/number_format.txt documents its number format.
 
     What an integer of 1 represents follows from weight ≈ scale_1 · weights_1 and from
     pixel = gray / 255: for a sum and a bias of layer 1, `sum_unit` = scale_1 / 255; for

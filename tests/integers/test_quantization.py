@@ -13,11 +13,11 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 from pipeline import UserError
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core.network import snapshot
-from pipeline.deploy import BIT_WIDTHS, QuantizedModel
-from pipeline.deploy.bit_widths import round_half_up
-from pipeline.deploy.integers_file import load_integers, save_integers
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantization import fitting_shifts, quantize
+from pipeline.integers import BIT_WIDTHS, QuantizedModel
+from pipeline.integers.bit_widths import round_half_up
+from pipeline.integers.integers_file import load_integers, save_integers
+from pipeline.integers.quantization import fitting_shifts, quantize
 
 ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)
 

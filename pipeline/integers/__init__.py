@@ -1,0 +1,11 @@
+"""The network in integers: what it computes, and how a trained network becomes one.
+
+A good order to read the modules: `integer_network` computes; `bit_widths`,
+`quantization` and `finetuning` compute its numbers from a trained network, and
+`quantized_model` joins the two. `integers_file` writes and reads the integers.
+"""
+
+from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.integers_file import find_export
+from pipeline.integers.quantized_model import ExportReport, QuantizedModel

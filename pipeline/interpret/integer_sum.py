@@ -1,0 +1,81 @@
+"""The sum that a neuron computes for an image in integers, with all its terms.
+
+`integer_worksheet` prints it, next to the sum in floating point.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+
+from pipeline import WHITE, neuron_name
+from pipeline.core import CLASSES
+from pipeline.integers import IntegerNetwork
+from pipeline.interpret.rounding import rounded, significant
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How a sum of layer 1 becomes the output of its neuron in integers."""
+
+    n: int  # the sum is divided by 2^n
+    half: int  # half of 2^n, which is added first
+    shifted: int  # the result
+    output: int  # the result after the clamp
+
+
+@dataclass(frozen=True)
+class IntegerSum:
+    """The sum that a neuron computes in integers, as the C code of `export` does."""
+
+    weights: Integer[np.ndarray, " inputs"]
+    inputs: Integer[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
+    bias: int
+    # The real numbers that a sum of 1 and, in layer 1, a weight of 1 represent, as they
+    # are printed. In layer 2, that of a weight depends on its input.
+    unit: Decimal
+    scale: Decimal | None = None
+    shift: Shift | None = None  # None in layer 2
+
+    @property
+    def terms(self) -> Integer[np.ndarray, " inputs"]:
+        """The products of weights and inputs."""
+        return np.asarray(self.weights.astype(np.int64) * self.inputs)
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return int(self.terms.sum()) + self.bias
+
+    def value(self, integer: int) -> Decimal:
+        """Return what an integer of the sum represents, rounded."""
+        return rounded(integer * self.unit)
+
+
+def integer_sums(
+    network: IntegerNetwork, image: UInt8[np.ndarray, "28 28"]
+) -> dict[str, IntegerSum]:
+    """Return the sum of every neuron by name, those of layer 1 first."""
+    sums = network.sums(image[None])
+    (outputs,), (shifted,) = network.activations(sums), network.shifted(sums)
+    by_name = {}
+    for j in range(network.hidden):
+        steps = (network.shifts[j], network.half[j], shifted[j], outputs[j])
+        scale = significant(network.scale_1[j])
+        by_name[neuron_name(1, j)] = IntegerSum(
+            network.weights_1[j],
+            image.reshape(-1),
+            bias=int(network.biases_1[j]),
+            unit=significant(scale / WHITE),
+            scale=scale,
+            shift=Shift(*map(int, steps)),
+        )
+    for k in range(CLASSES):
+        by_name[neuron_name(2, k)] = IntegerSum(
+            network.weights_2[k],
+            outputs,
+            bias=int(network.biases_2[k]),
+            unit=significant(network.scale_2),
+        )
+    return by_name

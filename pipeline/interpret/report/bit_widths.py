@@ -1,0 +1,38 @@
+"""What the page needs of a network in integers: numbers and tensors."""
+
+from dataclasses import asdict
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline.integers import BIT_WIDTHS, ExportReport, IntegerNetwork
+from pipeline.interpret.report.page_data import BitWidthData
+from pipeline.plots import weight_scale
+
+
+def bit_width_data(network: IntegerNetwork, report: ExportReport) -> BitWidthData:
+    """Return the numbers of a network in integers, with what was measured."""
+    largest = BIT_WIDTHS[network.bits].largest
+    # With few bits, many weights have the largest size.
+    scale = weight_scale(network.weights_1.astype(float))
+    return BitWidthData(
+        report=report,
+        largest_weight=largest,
+        weight_scale=scale if network.bits == 8 else float(largest),
+        logit_unit=network.scale_2,
+    )
+
+
+def integer_tensors(
+    network: IntegerNetwork, images: UInt8[np.ndarray, "n 28 28"]
+) -> dict[str, np.ndarray]:
+    """Return the arrays and units of a network, and its hidden outputs for images.
+
+    Their names begin with the bit width, as in 8bit.weights_1.
+    """
+    tensors = asdict(network)
+    del tensors["bits"], tensors["scale_2"]
+    tensors |= {"sum_unit": network.sum_unit, "output_unit": network.output_unit}
+    outputs = network.activations(network.sums(images))
+    tensors["activations"] = outputs.astype(np.uint8)  # 0 to 255
+    return {f"{network.bits}bit.{name}": tensor for name, tensor in tensors.items()}

@@ -1,0 +1,38 @@
+"""Writes the page of a command to its folder, and records it in MLflow."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.report.page import PAGE_FILE, MeasuredIntegers, render_page
+from pipeline.tracking import Run
+
+
+def record_page(
+    analysis: ModelAnalysis,
+    folder: Path,
+    run: Run,
+    *,
+    name: str,
+    integers: Sequence[MeasuredIntegers] = (),
+) -> str:
+    """Write the page to the folder of its command, and record it in a run.
+
+    The command is `export` if there are integers, otherwise `inspect`. `render_page`
+    explains the name and the integers. Return why there is no page; "" if there is one.
+    """
+    command, key, title = "inspect", "page", "interactive page"
+    if integers:
+        command, key = "export", "page of exports"
+        title = "interactive page of all bit widths"
+    html, problem = render_page(analysis, name=name, integers=integers), ""
+    if html:
+        (folder / PAGE_FILE).write_text(html, "utf-8")
+        run.log_files(command, [folder / PAGE_FILE])
+        link = run.link(title, f"artifacts/{command}/{PAGE_FILE}")
+    else:
+        count = analysis.trained.network.parameter_count
+        problem = f"{count:,} parameters are too many for a page"
+        link = f"no interactive page: {problem}"
+    run.add_links({key: link})
+    return problem

@@ -1,0 +1,19 @@
+"""Rounds numbers as they are displayed."""
+
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+EXACT = Context(prec=400, rounding=ROUND_HALF_UP)  # enough digits for every float
+
+
+def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
+    """Round to the nearest decimal number, and halves away from zero.
+
+    `rounded` in display.js does the same. Sums of decimal numbers are exact.
+    """
+    result = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=EXACT)
+    return result or abs(result)  # never -0.0000
+
+
+def significant(value: float | Decimal) -> Decimal:
+    """Round a value to 8 significant digits."""
+    return Decimal(f"{value:.7e}")
