@@ -11,11 +11,11 @@ and mistakes.png (the most confident mistakes) to outputs/evaluate/, and records
 the MLflow run that trained the network. Takes about 4 s.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
-is how much the accuracy may vary by chance; the loss in nats; and the confidence, which
-is the mean probability of the predicted classes. A confidence above the accuracy means
-that the network is overconfident; the mean difference between the two is the expected
-calibration error (ECE). Do not rely on an unsure prediction: the image does not look
-like the training images of this class, or another class is almost as probable.
+says how much the accuracy may vary by chance. The loss is in nats. The confidence is
+the mean probability of the predicted classes. If it is above the accuracy, the network
+is overconfident. The mean difference between the two is the expected calibration error
+(ECE). Do not rely on an unsure prediction: the image does not look like the training
+images of this class, or another class is almost as probable.
 """
 
 import os

@@ -26,10 +26,13 @@ also writes report.html, the interactive page with a switch between the bit widt
 sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
 accuracy with the bytes of the tables. These exports run on all cores of this machine.
 
-In the output, finetune is the number of epochs of fine-tuning; float is the accuracy in
-floating point; same predictions is the fraction of test images for which the network
-predicts the same class in floating point and in integers, even if it is wrong; bytes is
-the size of all weights and biases, which take 4 bytes each in floating point.
+The output has these columns:
+
+  finetune           the number of epochs of fine-tuning
+  float              the accuracy in floating point
+  same predictions   the fraction of test images that get the same prediction in
+                     floating point and in integers
+  bytes              the size of all weights and biases
 """
 
 import os

@@ -7,13 +7,12 @@ never changed them), and what each neuron responds to. It writes a summary, tabl
 plots and an interactive page, report.html, to outputs/inspect/ and to the network's
 MLflow run. This takes about 7 s.
 
-These settings print one result instead: neuron= shows how a neuron computes its sum for
-an image, weight= the history of a parameter, against= a comparison with another
-network, and arrays=true the four arrays as NumPy summarizes them, with the path of the
-file with all values. The results of the first three are also written to
-outputs/details/. After python -m pipeline.export, integers=true together with neuron=
-shows the sum in integers, as a microcontroller computes it, together with the sum in
-floating point.
+Each of these settings prints one result instead: neuron= shows how a neuron computes
+its sum for an image, weight= shows the history of a parameter, and against= compares
+the network with another one. These results are also written to outputs/details/.
+arrays=true prints the four arrays as NumPy summarizes them, and the path of the file
+with all values. After python -m pipeline.export, integers=true together with neuron=
+shows the sum in integers, as a microcontroller computes it, and in floating point.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.

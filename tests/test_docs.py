@@ -1,4 +1,4 @@
-"""The commands, numbers, paths and links in the documents are correct."""
+"""The commands, numbers, paths, links and words in the documents are correct."""
 
 import dataclasses
 import json
@@ -32,11 +32,47 @@ RESULTS, DATA = json.loads(docs["RESULTS"].read_text()), docs["DATA"]
 COMMAND = re.compile(r"python -m pipeline\.(\w+) ?([^`\n]*)")
 ALL = pytest.mark.parametrize("name", DOCUMENTS)
 
+# Words that people should not read, as patterns, with the terms to use instead. If a
+# word is also a correct term, the pattern contains its wrong context.
+DROPPED_WORDS = {
+    r"(?<!compiler )options?|command-line parameters?": "setting",
+    r"a training(?=[.,;:)]| (?:is|was|has|that|which|of|with|in)\b)": "training run",
+    r"(?:network|model)(?:'s)? answers?|answers? of (?:a|the) network": "prediction",
+    r"(?<!bit )widths? of (?:a |the )?weights?": "bit width",
+    r"(?:server|page)'s address|address of (?:a|the) (?:server|page)": "URL",
+    r"identity of (?:a|the) (?:training )?run": "fingerprint",
+    r"backend": "store",
+    r"pictures?": "image, plot or figure",
+    r"never[- ](?:lit|learned|trained)|never-changed|untrained": "always zero, frozen",
+    r"unlike any digit": "a sentence that says what is wrong",
+    r"\d %(?!\})": "97.7%",
+    r"colour\w*|behaviour|grey|centre|artefacts?|labelled": "US spelling",
+}
+
 
 def anchors(text):
     """Return the anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+def readable_texts():
+    """Yield each file with what people read in it: text, or strings with a space."""
+    yield from DOCUMENTS.items()
+    string = re.compile(r'"""(?s:.*?)"""|"[^"\n]*"|`[^`]*`')
+    for path in [*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("pipeline/**/*.*")]:
+        if path.suffix in (".py", ".js"):
+            strings = string.findall(path.read_text())
+            yield str(path), "\n".join(s.strip('"`') for s in strings if " " in s)
+        elif path.suffix in (".yaml", ".html", ".txt", ".jinja", ".c", ".ipynb"):
+            yield str(path), path.read_text()
+
+
+def test_documents_help_messages_and_pages_use_the_terms_of_the_field():
+    for path, text in readable_texts():
+        for words, term in DROPPED_WORDS.items():
+            found = re.search(rf"(?i)(?<![\w\"/-])(?:{words})(?![\w-])", text)
+            assert not found, f"{path}: {found[0]!r}: write {term}"
 
 
 def test_the_readme_begins_with_training_and_contains_the_test_command():

@@ -78,10 +78,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def command_line(stage: str, *options: str, **others: str | None) -> str:
-    """Return a command to type, with `options` and the `others` that have a value."""
-    options += tuple(f"{key}={value}" for key, value in others.items() if value)
-    return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
+def command_line(stage: str, *settings: str, **others: str | None) -> str:
+    """Return a command to type, with `settings` and the `others` that have a value."""
+    settings += tuple(f"{key}={value}" for key, value in others.items() if value)
+    return shlex.join(["python", "-m", f"pipeline.{stage}", *settings])
 
 
 def next_steps(commands: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ one that does is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it is darker than noise can be.
-- edge: the strokes reach far along the border of a photograph, like a table does.
+- edge: the strokes reach far along the border of a photograph, as a table does.
 - cut off: the strokes reach the border of a photograph.
 - several: the image shows several digits side by side, or a photograph shows many.
 - not drawn: a pen cannot have drawn the shapes in the image.

@@ -43,7 +43,7 @@ class QuantizedModel:
     """A trained network, the integers made of it, and what both predict."""
 
     trained: TrainedModel
-    dataset: Dataset  # the data set of the training
+    dataset: Dataset  # the data set of the training run
     integers: IntegerNetwork
     finetuning_epochs: int
 
@@ -60,8 +60,8 @@ class QuantizedModel:
         """Fine-tune a trained network if needed, and round it.
 
         Args:
-            trained: The trained network. The seed of its training also shuffles the
-                images of fine-tuning.
+            trained: The trained network. The seed of its training run also shuffles the
+                images for fine-tuning.
             dataset: Its data set.
             bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
             finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.

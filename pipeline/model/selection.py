@@ -42,7 +42,7 @@ def select_trained_model(
     if run is not None:
         return load_recorded_model(run, store=store)
     last = outputs_dir() / TRAINING_FOLDER
-    # Another training must not replace one of the files while they are read.
+    # Another training run must not replace one of the files while they are read.
     with files.folder_lock(last):
         trained = load_trained_model(last / MODEL_FILE)
         _check_params(trained, expected or {})

@@ -51,17 +51,17 @@ class TrainedModel:
 
     @property
     def run_id(self) -> str | None:
-        """The id of the MLflow run of the training; None if it is not recorded."""
+        """The id of the MLflow run that trained it; None if it is not recorded."""
         return self.run_file.run_id if self.run_file else None
 
     @property
     def dataset(self) -> str:
-        """The data set of the training (see `datasets.spec`); by default MNIST."""
+        """The data set of the training run (see `datasets.spec`); by default MNIST."""
         return self.metadata.dataset
 
     @property
     def split(self) -> str:
-        """How the data set was split in the training; by default as in the exercise."""
+        """How the training run split the data set; by default as in the exercise."""
         hyperparameters = self.metadata.hyperparameters
         return hyperparameters.split if hyperparameters else "exercise"
 
@@ -110,7 +110,7 @@ class TrainedModel:
     def missing_detector(self) -> str:
         """Return why there is no detector, and the remedy."""
         if self.metadata.min_margin is None:
-            return f"{self.path} does not record its training"
+            return f"{self.path} does not record its training run"
         command = f"python -m pipeline.data dataset={self.dataset}"
         return f"its training images are missing ({command} prepares them)"
 
@@ -163,7 +163,7 @@ class TrainedModel:
         return self
 
     def with_history_read(self) -> "TrainedModel":
-        """Read the files next to it now, before another training replaces them.
+        """Read the files next to it now, before another training run replaces them.
 
         They take 2 ms with 20 hidden neurons and 40 ms with 1,000.
 

@@ -1,8 +1,8 @@
 """Colors, the font and legends, for all plots.
 
-Gray weights are those of pixels that are 0 in all training images, which training
-cannot change (`gray_pixels`). Where the legend says "frozen weights", as in
-matches.png, they are all weights that training never changed, each on its own.
+Gray weights belong to always-zero pixels, which are 0 in all training images, so that
+training cannot change them (`gray_pixels`). In matches.png, whose legend says "frozen
+weights", all weights are gray that training never changed.
 
 `figures` has what the plots with Matplotlib share; `rows` arranges images.
 """

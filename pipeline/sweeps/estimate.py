@@ -8,7 +8,7 @@ from pipeline import UserError, datasets
 from pipeline.base.paths import existing_folder
 from pipeline.sweeps.jobs import Job, Outcome, ValidJob
 
-COPIES = 4  # copies of the weight history: two in the worker, two in the driver
+COPIES = 4  # of the weight history: two in the worker, two in the main process
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 # The time of an image and of a step, in units of what a parameter adds to a step.

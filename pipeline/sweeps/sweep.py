@@ -42,7 +42,7 @@ from pipeline.tracking import (
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (
-    "With tracking=none, nothing records what is trained: if this sweep is "
+    "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."
 )
 

@@ -47,7 +47,7 @@ async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
 
 @contextmanager
 def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
-    """Run MLflow's server in a thread until the block ends; wait until it answers.
+    """Run MLflow's server in a thread until the block ends; wait until it responds.
 
     `mlflow ui` would start two more processes. That takes twice as long, and they
     would remain if this one is killed. `uri` locates the database, and `artifacts` the

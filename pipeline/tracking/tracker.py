@@ -25,7 +25,7 @@ RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
 def final_status(error: BaseException) -> tuple[Status, str]:
-    """Return the status of a run that an error ended, and its text; "" if KILLED."""
+    """Return the status of a run after an error, and its text; "" for KILLED."""
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
     return Status.KILLED, ""

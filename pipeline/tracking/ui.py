@@ -36,7 +36,7 @@ def ui(*, run: str | None, browser: bool) -> None:
 def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
-    Yields the URL of a page as soon as the server answers. It is the page of `run`,
+    Yields the URL of a page as soon as the server responds. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
     runs; see `list_page`.
 

@@ -141,7 +141,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     before = dict(os.environ), signal.getsignal(signal.SIGALRM)
     with ThreadPoolExecutor() as threads:
         call = threads.submit(sync, server=broken_server("drips"), quiet=True)
-        with pytest.raises(ValueError, match="did not answer within 1 s"):
+        with pytest.raises(ValueError, match="did not respond within 1 s"):
             call.result()
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 

@@ -43,7 +43,7 @@ export const tableRow = (cells, kind = "", tag = "td") =>
   element("tr", { class: kind }, ...cells.map((cell) =>
     element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
 
-// The position of a pointer on an element, across and down, in shares of its sides.
+// The position of a pointer on an element, across and down, as fractions of its sides.
 export function positionOn(target, { clientX, clientY }) {
   const { left, top, width, height } = target.getBoundingClientRect();
   return [(clientX - left) / width, (clientY - top) / height];

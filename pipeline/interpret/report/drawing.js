@@ -1,8 +1,8 @@
 // A drawing becomes an image as in pipeline/images/: strokes are left out, scaled,
 // centered and straightened, and judged. Nothing here changes the page.
 //
-// A drawing is a list of strokes, a stroke a list of points [x, y] in shares of the
-// sides of the board.
+// A drawing is a list of strokes, and a stroke a list of points [x, y], as fractions of
+// the sides of the board.
 
 import { $, PIXELS, SIDE, element, largest, ranked, sum } from "display.js";
 import { model } from "model.js";
@@ -59,9 +59,9 @@ function countDigits(kept) {
 }
 
 // What makes lines unsure, as in predict. Of the four limits of `is_drawn` in unsure.py,
-// this compares the aspect. For the thickness stands the size of a dot. The outline is
-// known only from the pixels, and the number of pieces does not count in an image of the
-// size of the board.
+// this checks the aspect ratio and, instead of the thickness, the size of a dot. The
+// outline can only be measured in pixels, and the number of pieces does not count in an
+// image of the size of the board.
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom } = extent(lines.flat());
@@ -136,7 +136,7 @@ export function straighten(image, shear = shearOf(image)) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the transform: pixel = offset + scale * share of a side, after
+// out, what was found, and the transform: pixel = offset + scale * fraction, after
 // which `shear(row)` moves a row to the left.
 export function prepare(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,

@@ -192,7 +192,7 @@ function showSoftmax({ logits, realLogits, probabilities }) {
       "total"));
 }
 
-// Shares in hundredths of a percent that add up to 100%: the largest remainders gain.
+// Fractions in hundredths of a percent that add up to 100%: large remainders gain.
 function hundredths(shares) {
   const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
   const missing = 10000 - sum(result);

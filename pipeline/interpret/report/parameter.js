@@ -1,5 +1,5 @@
 // The weights of the selected neuron of layer 1 as an image, and the selected
-// parameter: what its name means, its value, and how it became what it is.
+// parameter: what its name means, its value, and how training changed it.
 
 import {
   $, BIAS, PIXELS, SIDE, WHITE, announce, colors, coordinates, element, gray,

@@ -1,4 +1,4 @@
-// Selects the network: that of an epoch with the slider or the learning curve or, on a
+// Selects the network: that of an epoch with the slider or a learning curve or, on a
 // page with integers, that of a bit width.
 
 import {
@@ -102,7 +102,7 @@ function showTable() {
     "than in floating point.";
 }
 
-// The learning curve, if it was recorded: a cursor at the selected epoch, and its
+// The learning curves, if they were recorded: a cursor at the selected epoch, and its
 // values. A click selects an epoch, as the slider does.
 export const curve = {
   build() {

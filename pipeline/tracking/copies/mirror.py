@@ -77,14 +77,14 @@ class Mirror:
         process was started, nothing is copied.
 
         The process is killed after a timeout. MLflow's own timeout applies to each
-        read, so a server that answers in small pieces would never exceed it.
+        read, so a server that responds in small pieces would never exceed it.
         """
         self._ended.set()
         if is_killed and self._helper is None:
             return False
         try:
             with status(f"copying the run to {self._server}"):
-                # The process answers in time even if it waits for a lock.
+                # The process responds in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, end, is_open=False)
                 url = call.result(FINISH_SECONDS)

@@ -58,10 +58,10 @@ class Copies:
     ) -> CopyStatus | None:
         """Bring the copy of a run up to date; see `update`.
 
-        The state is "failed" if this run was not accepted, but the server answers.
+        The state is "failed" if this run was not accepted, but the server responds.
 
         Raises:
-            UserError: If the server does not answer.
+            UserError: If the server does not respond.
         """
         try:
             return self.update(recorded, is_open=is_open)

@@ -67,7 +67,7 @@ def _copy_run(
     """Copy a run in the helper process.
 
     Raises:
-        UserError: If the server does not answer or is too slow.
+        UserError: If the server does not respond or is too slow.
     """
     with server_lock(store):
         try:
@@ -75,7 +75,7 @@ def _copy_run(
             return call.result(RUN_SECONDS)
         except TooLate:
             helper.close()  # before another process gets the lock
-            message = f"the server did not answer within {RUN_SECONDS} s"
+            message = f"the server did not respond within {RUN_SECONDS} s"
             raise UserError(message) from None
 
 

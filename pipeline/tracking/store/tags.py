@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     SWEEP = "sweep"
-    EVALUATION = "evaluation"  # of a network whose training is not recorded
+    EVALUATION = "evaluation"  # of a network whose training run is not recorded
 
 
 class Status(StrEnum):
