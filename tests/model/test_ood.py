@@ -36,10 +36,9 @@ def test_unsure_predictions_contain_more_than_their_share_of_the_errors(
 
 
 def test_the_first_rule_that_applies_is_the_reason(detector):
-    noise = np.random.default_rng(1).integers(0, 256, (3, 28, 28), dtype=np.uint8)
-    logits = torch.zeros(3, 10)  # all classes are equally probable, so it is close
-    reasons = detector.reasons(noise, logits, ["", "not drawn", "several"])
-    assert reasons == ["unlike", "not drawn", "several"]
+    noise = np.random.default_rng(1).integers(0, 256, (1, 28, 28), dtype=np.uint8)
+    logits = torch.zeros(1, 10)  # all classes are equally probable, so it is close
+    assert detector.reasons(noise, logits) == ["unlike"]
 
 
 def test_a_doubt_names_its_reason(detector, few):
