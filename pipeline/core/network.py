@@ -134,7 +134,8 @@ class Network(nn.Module):
         """
         if fn(self.vector) is not self.vector:
             raise UserError("a network is float32 on the CPU: convert its state_dict()")
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
         """Split a vector with one number per parameter into the tensors of the layers.
