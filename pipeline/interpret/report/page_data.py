@@ -38,7 +38,7 @@ class Straightening:
 
 @dataclass(frozen=True)
 class BitWidthData:
-    """The numbers of a network in integers; its accuracy is on all test images."""
+    """The numbers of a network in integers; accuracy and share on all test images."""
 
     bits: int  # of a weight of layer 1
     largest_weight: int  # of layer 1
