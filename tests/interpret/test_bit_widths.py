@@ -65,15 +65,9 @@ def test_the_page_is_small_and_always_the_same(html, models):
     assert "{{" not in html
 
 
-@pytest.mark.parametrize(("hidden", "has_page"), [(85, True), (115, False)])
-def test_with_more_than_about_100_neurons_there_is_no_page(
-    quantized, mnist, hidden, has_page
-):
-    models = {
-        bits: replace(quantized(bits, hidden, epochs=0), dataset=mnist)
-        for bits in BIT_WIDTHS
-    }
-    assert bool(render(models)) == has_page
+def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
+    monkeypatch.setattr(report.page, "MAX_INTEGER_BYTES", 300_000)
+    assert render(models) is None
 
 
 def test_the_page_without_integers_has_no_switch(models):
