@@ -34,8 +34,7 @@ def readable(value: Any) -> Any:  # noqa: ANN401
 
 def short_repr(item: object, **values: object) -> str:
     """Return the representation of a result with these values, for a notebook."""
-    shown = (str(x) if isinstance(x, Path) else readable(x) for x in values.values())
-    texts = (f"{key}={value!r}" for key, value in zip(values, shown, strict=True))
+    texts = (f"{key}={readable(value)!r}" for key, value in values.items())
     return f"{type(item).__name__}({', '.join(texts)})"
 
 

@@ -100,10 +100,13 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         folder = user_path(text, key="--config-dir").absolute()
         if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
-        rule = "must be the name of a file in conf/ or --config-dir, not a path"
-        raise ConfigError(f"--config-name {rule}, got {found.config_name!r}")
-    return Flags(found.multirun, found.cfg == "job", found.config_name, folder), words
+    flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
+    files = (path for each in flags.folders for path in each.iterdir())
+    names = sorted({path.stem for path in files if path.suffix == ".yaml"})
+    if flags.name.removesuffix(".yaml") not in names:
+        rule = f"--config-name must be {' or '.join(names)}"
+        raise ConfigError(f"{rule}, got {flags.name!r}")
+    return flags, words
 
 
 @dataclass(frozen=True)

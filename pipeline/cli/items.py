@@ -148,9 +148,10 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
 
 
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is a value, or an equals sign, of the key before it."""
-    keys = schema.model_fields
-    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", " ".join(words))
-    if not begun or begun[1] not in keys or word in keys:
-        return False
-    return bool(re.fullmatch("=?[^=-]*", word))
+    """Return whether a word is a value, or an equals sign, of the one before it."""
+    before, keys = " ".join(words), schema.model_fields
+    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", before)
+    if not begun or begun[1] not in keys:
+        is_unknown_flag = re.fullmatch(r"--?[\w-]+", before)
+        return bool(is_unknown_flag and re.fullmatch("[^=-][^=]*", word))
+    return word not in keys and bool(re.fullmatch("=?[^=-]*", word))

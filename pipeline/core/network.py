@@ -31,11 +31,13 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
         return np.require(array, requirements=["C", "W"])  # PyTorch needs both
     rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
-    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {_remedy(array)}")
+    cast = "to(torch.uint8)" if isinstance(images, Tensor) else "astype(np.uint8)"
+    remedy = _remedy(array, cast)
+    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")
 
 
-def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
-    """Return what to pass instead of images that are refused."""
+def _remedy(array: Shaped[np.ndarray, "..."], cast: str) -> str:
+    """Return what to pass instead of images; `cast` is the call that converts them."""
     if not array.size:
         return "there is no image"
     kind, shape, instead = array.dtype.kind, array.shape, "images"
@@ -48,8 +50,10 @@ def _remedy(array: Shaped[np.ndarray, "..."]) -> str:
     if not (array.min() >= 0 and array.max() <= 255):  # or NaN
         return "scale them to 0 to 255"
     if kind in "bf" and array.max() <= 1:
-        instead = f"({instead} * 255).round()"
-    return f"pass {instead}" + (".astype(np.uint8)" if kind != "u" else "")
+        instead = f"({instead} * 255)"
+    if kind == "f":
+        instead += ".round()"
+    return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:

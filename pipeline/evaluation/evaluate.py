@@ -154,7 +154,7 @@ def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> N
         result.source.name,
         sha256=hashlib.sha256(content).hexdigest(),
         source=result.prepared.description,
-        counts={"pictures": len(result)},  # a stored name
+        counts={"images": len(result)},
         use="evaluation",
     )
 

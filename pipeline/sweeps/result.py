@@ -1,5 +1,6 @@
 """The result of a sweep for a caller from Python."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class SweepResult:
         It has the swept choices and values, the data set, the hyperparameters, all
         metrics of metrics.json, the number of parameters, the seconds of all epochs,
         and the status and the id of the run. If it failed, `error` says why, and the
-        metrics, the number and the seconds are None.
+        metrics and the seconds are NaN, as in its outcome, and the number is None.
         """
         others = {name for outcome in self.outcomes for name in outcome.metrics}
         metrics = dict.fromkeys([*FIRST, *sorted(others)])
@@ -57,10 +58,10 @@ class SweepResult:
             {
                 **outcome.job.swept,
                 **params_of(outcome.job.values),
-                **{name: outcome.metrics.get(name) for name in metrics},
+                **{name: outcome.metrics.get(name, math.nan) for name in metrics},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
-                "seconds": None if outcome.error else round(outcome.seconds, 3),
+                "seconds": round(outcome.seconds, 3),
                 "status": (Status.FAILED if outcome.error else Status.FINISHED).value,
                 "run_id": outcome.run_id,
                 "error": outcome.error,

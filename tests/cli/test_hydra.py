@@ -360,7 +360,7 @@ BAD_FILES = {
     "a primary file that is missing": (
         {},
         "--config-name own",
-        "cannot compose conf: In '--config-name': Could not load 'own'",
+        "--config-name must be config or hydra, got 'own'",
     ),
     "a launcher": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
@@ -465,7 +465,7 @@ BAD_FILES = {
     "a path": (
         {},
         "--config-name ../conf/hydra",
-        "must be the name of a file in conf/",
+        "--config-name must be config or hydra, got '../conf/hydra'",
     ),
     "no package in a subfolder": (
         {},

@@ -141,7 +141,7 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     ((step, _),) = recorded.points(run, "with_test_set/digits/accuracy")
     assert step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
-    assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
+    assert json.loads(inputs["my_digits"].profile) == {"images": 20}
     names = {"metrics.json", "predictions.csv", "scores.png", "mistakes.png"}
     assert recorded.artifacts(run, "evaluate") >= {f"evaluate/{name}" for name in names}
     digits = metrics["digits"]

@@ -214,7 +214,7 @@ def test_a_result_is_shown_with_its_metrics(project):
     trained = train(**SETTINGS, quiet=True)
     accuracy = float(f"{trained.metrics['val/accuracy']:.4g}")
     assert repr(trained).startswith(f"TrainResult(val_accuracy={accuracy}, train_acc")
-    assert f", run_id='{trained.run_id}', folder='/" in repr(trained)
+    assert f", run_id='{trained.run_id}', folder={trained.folder!r})" in repr(trained)
     swept = sweep(**SETTINGS | {"seed": [1, 2]}, quiet=True)
     assert repr(swept).startswith("SweepResult(trained=2, failed=0, best=Outcome(seed=")
     assert "Evaluation(accuracy={'digits': 0." in repr(evaluate(quiet=True))
@@ -352,6 +352,8 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     assert {outcome.run_id for outcome in again.value.result.outcomes} == ids
     with pytest.raises(UserError, match="2 of 2 training runs failed") as error:
         sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
+    frame = error.value.result.to_frame()
+    assert frame["val/accuracy"].dtype == frame["seconds"].dtype == float
     with pytest.raises(UserError, match="no best network: the training runs failed"):
         error.value.result.load_best()
 
