@@ -1,6 +1,6 @@
 """What other packages can record: the methods of an open run.
 
-The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a helper process
+The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a helper
 process, and `NullRun` nowhere. Other packages use only the methods that are documented
 here, so they do not depend on MLflow. `tracker` opens and closes runs.
 """
