@@ -36,6 +36,7 @@ The output has these columns:
 """
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
@@ -79,19 +80,21 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(*configs: ExportConfig) -> "ExportResult":
+def run_export(
+    cfg: ExportConfig, bits: Sequence[int | str] | None = None
+) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With several configurations, which differ in `bits`, there are several results.
+    `bits` are several bit widths instead of that of the configuration.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(configs)
+    return export(cfg, bits or [cfg.bits])
 
 
 def export_bit_widths(command: Command[ExportConfig]) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
-    run_export(*(each.config for each in command.combinations if each.config))
+    run_export(command.config, [x.values["bits"] for x in command.combinations])
 
 
 if __name__ == "__main__":

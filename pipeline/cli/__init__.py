@@ -21,7 +21,7 @@ a sweep. The types of flags, intervals and commands are in `command`. Each step 
 
 from pipeline.cli.command import Combination, Command, Interval
 from pipeline.cli.config import as_yaml, validate
-from pipeline.cli.default_values import committed_defaults, defaults, params_of_dvc
+from pipeline.cli.default_values import committed_defaults, defaults, expected_params
 from pipeline.cli.entry import documented, stage
 from pipeline.cli.keywords import (
     Array,

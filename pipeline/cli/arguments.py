@@ -71,11 +71,11 @@ def command_of(
         composed = [*compositions(groups, flags)]
         for each in composed:
             _check_stage(each, schema, flags)
+        grids = [merge(each, values, schema) for each in composed]
     except ConfigError as error:
         problems += error.problems
-        composed = [Composition(defaults(), {})]  # replaces the values of files
-    grids = [merge(each, values, schema) for each in composed]
-    problems += (problem for grid in grids for problem in grid.unreadable)
+        # The defaults replace the values of files.
+        grids = [merge(Composition(defaults(), {}), values, schema)]
     return _check(grids, schema, flags, problems)
 
 
@@ -111,7 +111,7 @@ def _check(
     If something is `unreadable`, rules about several settings are not checked.
     """
     problems = [*unreadable]
-    combinations: list[Combination[ConfigT]] = []
+    combinations: list[Combination] = []
     try:
         for grid in grids:
             problems += _unknown_keys(grid, schema)
@@ -125,32 +125,29 @@ def _check(
             problems += _broken_intervals(grid, schema)
     except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
-    valid = [each.config for each in combinations if each.config]
+    valid = [each for each in combinations if not each.error]
     # Only a job of `train` can fail while the others run.
     is_refused = bool(problems) or not valid or not schema.has_experiments
     for each in combinations:
-        if is_refused or isinstance(each.error, WrongType):
-            problems += each.problems
+        if each.error and (is_refused or isinstance(each.error, WrongType)):
+            problems += each.error.problems
     refuse(problems)
     return Command(
-        config=valid[0],
+        config=validate(schema, valid[0].values, choices=valid[0].choices),
         combinations=combinations,
         varied=_varied(grids, combinations, schema),
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),
-        prints=flags.prints,
     )
 
 
-def _combination(
-    values: Mapping[str, Any], schema: type[ConfigT], grid: Grid
-) -> Combination[ConfigT]:
+def _combination(values: Mapping[str, Any], schema: Schema, grid: Grid) -> Combination:
     """Validate the values of a combination."""
     try:
-        config = validate(schema, values, grid.files, grid.choices)
+        config = validate(schema, values, grid.files)
     except ConfigError as error:
-        return Combination(values, grid.choices, error=error)
-    return Combination({**values, **dict(config)}, grid.choices, config)
+        return Combination(values, grid.choices, error)
+    return Combination({**values, **dict(config)}, grid.choices)
 
 
 def _unknown_keys(grid: Grid, schema: Schema) -> Iterator[str]:
@@ -173,7 +170,7 @@ def _check_number(grids: Sequence[Grid]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
-def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
+def _broken_intervals(grid: Grid, schema: Schema) -> Iterator[str]:
     """Yield a problem for each invalid end of an interval, and each key that uses it.
 
     A search sets only the key of the interval, and no key that refers to it.
@@ -183,7 +180,8 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
     lowest, highest = (grid.combinations(end) for end in ("low", "high"))
     for low, high in zip(lowest, highest, strict=True):
         for end in (low, high):
-            yield from _combination(end, schema, grid).problems
+            if error := _combination(end, schema, grid).error:
+                yield from error.problems
         for key in low:
             if key not in grid.intervals and low[key] != high[key]:
                 rule = "must not refer to a setting with an interval: give it a value"
@@ -191,7 +189,7 @@ def _broken_intervals(grid: Grid, schema: type[ConfigT]) -> Iterator[str]:
 
 
 def _varied(
-    grids: Sequence[Grid], combinations: Sequence[Combination[ConfigT]], schema: Schema
+    grids: Sequence[Grid], combinations: Sequence[Combination], schema: Schema
 ) -> list[str]:
     """Return the keys that a sweep varies.
 

@@ -35,7 +35,7 @@ class Flags:
     """The flags of a command line, or of a call from Python."""
 
     is_sweep: bool = False
-    prints: bool = False  # --cfg job
+    prints: bool = False  # --cfg job: only print the values
     name: str = "hydra"  # the primary file, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
     is_call: bool = False  # from Python
@@ -110,18 +110,12 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 @dataclass(frozen=True)
-class Combination(Generic[ConfigT]):
+class Combination:
     """A value for each setting; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key
     choices: Mapping[str, str]  # by group
-    config: ConfigT | None = None  # None if the values are invalid
-    error: ConfigError | None = None  # why they are invalid
-
-    @property
-    def problems(self) -> list[str]:
-        """Why the values are invalid; empty if they are valid."""
-        return self.error.problems if self.error else []
+    error: ConfigError | None = None  # why the values are invalid
 
 
 @dataclass(frozen=True)
@@ -129,8 +123,7 @@ class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
     config: ConfigT  # that of the first valid combination
-    combinations: Sequence[Combination[ConfigT]]  # some can be invalid
+    combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
-    prints: bool = False  # --cfg job: only print the values

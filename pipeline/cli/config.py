@@ -118,8 +118,8 @@ def explain_unknown_key(
     return located(rule, path)
 
 
-def as_yaml(config: BaseModel) -> str:
-    """Return a validated configuration in the format of conf/config.yaml."""
+def as_yaml(config: BaseModel | Mapping[str, Any]) -> str:
+    """Return validated settings in the format of conf/config.yaml."""
     import yaml  # takes 0.01 s, which --help saves
 
     return str(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))

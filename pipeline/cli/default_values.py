@@ -48,10 +48,10 @@ def committed_defaults() -> Mapping[str, Any]:
         return defaults()
 
 
-def params_of_dvc() -> dict[str, Any]:
-    """Return the data set and the hyperparameters of conf/config.yaml, by key.
+def expected_params() -> dict[str, Any]:
+    """Return the params that the network of a stage must have, by key.
 
-    Without DVC, which runs a stage with the network of these values, there are none.
+    DVC runs a stage with the network of conf/config.yaml; others expect none.
     """
     if not os.environ.get("DVC_STAGE"):
         return {}

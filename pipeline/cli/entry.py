@@ -37,14 +37,14 @@ def stage(
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:
+        flags, _ = read_flags(sys.argv[1:])
         if {"-h", "--help"} & {*sys.argv[1:]}:
-            flags, _ = read_flags(sys.argv[1:])
             print(help_text(name, doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
 
         command = parse(sys.argv[1:], schema)
-        if command.prints:
+        if flags.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid of {number:,} combinations")
             print(as_yaml(command.config), end="")
@@ -77,13 +77,13 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),
-        settings=describe(schema.model_fields),
+        settings=settings_help(schema.model_fields),
         groups="\n".join([title, *groups, "", ""]) if groups else "",
         sweeps=sweeps if schema.has_experiments else "",
     )
 
 
-def describe(keys: Iterable[str]) -> str:
+def settings_help(keys: Iterable[str]) -> str:
     """Return lines with settings, their defaults and comments in conf/config.yaml.
 
     Raises:
@@ -113,7 +113,7 @@ def documented(settings: type) -> Callable[[Function], Function]:
         if function.__module__ != "__main__" and function.__doc__:
             title = "Settings, with their defaults in conf/config.yaml (null is None):"
             with suppress(UserError):  # the call reports it
-                listed = describe(settings.__annotations__)
+                listed = settings_help(settings.__annotations__)
                 doc = cleandoc(function.__doc__)
                 function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"
         return function

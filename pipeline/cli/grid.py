@@ -1,7 +1,7 @@
 """The values of all settings: from files, and as they are given."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.composition import Composition
-from pipeline.cli.problems import located
+from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import TEXT_KEYS, Schema
 from pipeline.cli.source import one_line
 from pipeline.cli.values import SweepValues, parse_value
@@ -27,7 +27,6 @@ class Grid:
     choices: Mapping[str, str]  # by group
     given: Set[str]  # the keys that must have an effect
     is_sweep: bool
-    unreadable: Sequence[str]  # problems of the values of a saved sweep
 
     @property
     def swept(self) -> dict[str, SweepValues]:
@@ -56,6 +55,9 @@ def merge(composed: Composition, given: Mapping[str, object], schema: Schema) ->
     """Replace the values of files by the values of a saved sweep, then by given ones.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
+
+    Raises:
+        ConfigError: If a value of a saved sweep cannot be read.
     """
     saved, problems = dict[str, object](), list[str]()
     for key, word in composed.saved.items():
@@ -64,6 +66,7 @@ def merge(composed: Composition, given: Mapping[str, object], schema: Schema) ->
                 saved[key] = parse_value(key, word.partition("=")[2], schema)
             except ConfigError as error:
                 problems += (located(x, composed.files[key]) for x in error.problems)
+    refuse(problems)
     values = {**composed.values, **saved, **given}
     order = dict.fromkeys([*schema.varied, *values])
     return Grid(
@@ -72,7 +75,6 @@ def merge(composed: Composition, given: Mapping[str, object], schema: Schema) ->
         choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
         is_sweep=composed.is_sweep,
-        unreadable=problems,
     )
 
 

@@ -25,7 +25,7 @@ from pipeline.datasets.components import (
 )
 from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import REGISTRY, is_name, spec
-from pipeline.datasets.statistics import Summary, class_means, describe
+from pipeline.datasets.statistics import Summary, class_means, summarize
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         assert sha256
         _write_others(path, sha256, is_new=is_new)
         if is_new:
-            described = describe(Dataset.read(path), origin).model_dump()
+            described = summarize(Dataset.read(path), origin).model_dump()
             files.write_atomic(summary_path, files.as_json(described).encode())
         return DataFile(path, sha256, is_new)
 

@@ -46,7 +46,7 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
     }
 
 
-def describe(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
+def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     """Summarize the images: counts, statistics of the pixels, always-zero pixels.
 
     The statistics are of the training images, scaled to [0, 1]; never_lit are the

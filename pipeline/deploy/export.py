@@ -11,7 +11,7 @@ from pipeline.base.console import progress
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, status, wrap
-from pipeline.cli import ExportConfig, network_name, params_of_dvc
+from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS
@@ -38,12 +38,11 @@ class ExportResult:
     copied: bool | None  # whether the server has all of it; None without a server
 
 
-def export(configs: Sequence[ExportConfig]) -> ExportResult:
+def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    The configurations differ only in the bit width.
+    `bits` has the bit widths, or "all"; they replace that of the configuration.
     """
-    cfg, bits = configs[0], [each.bits for each in configs]
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1], folder=data_dir())
@@ -92,7 +91,7 @@ def _select_networks(
             trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, store=store_dir(), expected=params_of_dvc()
+        run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
     )
     trained.require_two_layers()
     return [({}, trained)], trained.run_id, trained.sha256

@@ -14,7 +14,7 @@ from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.base.text import readable, short_repr, table
-from pipeline.cli import EvaluateConfig, params_of_dvc
+from pipeline.cli import EvaluateConfig, expected_params
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
@@ -51,7 +51,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store, expected=params_of_dvc()
+            run=cfg.run, model=cfg.model, store=store, expected=expected_params()
         )
     dataset = load_training_data(trained, folder=data_dir())
     tracker = tracking.new_tracker(cfg.tracking, store, server=cfg.server)

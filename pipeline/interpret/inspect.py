@@ -10,7 +10,7 @@ from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, use
 from pipeline.base.printing import said, say
 from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.base.text import printable
-from pipeline.cli import InspectConfig, defaults, network_name, params_of_dvc
+from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.integers import IntegerNetwork, find_export
@@ -51,7 +51,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
             model=cfg.model,
             store=store_dir(),
             history=True,
-            expected=params_of_dvc(),
+            expected=expected_params(),
         )
         trained.require_two_layers()
     neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
-from pipeline.cli import as_yaml
+from pipeline.cli import TrainConfig, as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model.storage import params_of
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob, folder_name
+from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import LocalRun, RecordedRun, find_run, provenance
 from pipeline.tracking.store.tags import (
@@ -36,7 +36,7 @@ class Children:
     recorded: RecordedSweep  # by earlier processes
 
     def record(
-        self, job: ValidJob, training: TrainingRun, reused: RecordedRun | None = None
+        self, job: Job, training: TrainingRun, reused: RecordedRun | None = None
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`.
 
@@ -48,7 +48,7 @@ class Children:
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
-        tags = training_tags(job.fingerprint, job.data.sha256)
+        tags = training_tags(job.key, job.data.sha256)
         tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -57,7 +57,7 @@ class Children:
         with self.run.child(
             name=job.name,
             params=training.params,
-            tags=self._tags(job) | tags,
+            tags=self._child_tags(job) | tags,
             start=start,
             end=end,
         ) as child:
@@ -67,7 +67,7 @@ class Children:
             child.submit(
                 log_inputs,
                 job.data,
-                as_yaml(job.config),
+                as_yaml({key: job.values[key] for key in TrainConfig.model_fields}),
                 code_hashes(),
                 plots=False,
                 reused=reused,
@@ -108,8 +108,7 @@ class Children:
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
-        is_valid = isinstance(job, ValidJob)
-        earlier = None if is_valid else self.recorded.failed_run(job, error)
+        earlier = self.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
@@ -118,12 +117,12 @@ class Children:
         with self.run.child(
             name=job.name,
             params=params_of(job.values),
-            tags=self._tags(job) | provenance.tags(),
+            tags=self._child_tags(job) | provenance.tags(),
             error=error,
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id
 
-    def _tags(self, job: Job) -> dict[str, str]:
+    def _child_tags(self, job: Job) -> dict[str, str]:
         return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}

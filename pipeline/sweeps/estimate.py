@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import existing_folder
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.sweeps.jobs import Job, Outcome
 
 COPIES = 4  # of the weight history: two in the worker, two in the main process
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
@@ -27,7 +27,7 @@ class TimeLeft:
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         """Start an estimate for jobs of which `workers` are trained at a time."""
-        paths = {job.data.path for job in jobs if isinstance(job, ValidJob)}
+        paths = {job.data.path for job in jobs if not job.error}
         self._images: dict[Path, int] = {
             path: datasets.summary(path).train.images for path in paths
         }
@@ -60,27 +60,27 @@ class TimeLeft:
 
     def _work(self, job: Job) -> float:
         """Return the expected time of a training run, in any unit; 0 if invalid."""
-        if not isinstance(job, ValidJob):
+        if job.error:
             return 0.0
         step = STEP + job.parameter_count
-        image: float = IMAGE + step / job.config.batch_size
-        return job.config.epochs * self._images[job.data.path] * image
+        image: float = IMAGE + step / job.hyperparameters.batch_size
+        return job.hyperparameters.epochs * self._images[job.data.path] * image
 
 
-def training_bytes(jobs: Sequence[ValidJob]) -> int:
+def training_bytes(jobs: Sequence[Job]) -> int:
     """Return the memory of the largest training run: copies of its history."""
     return COPIES * max(map(_history_bytes, jobs), default=0)
 
 
-def recorded_bytes(jobs: Sequence[ValidJob]) -> int:
+def recorded_bytes(jobs: Sequence[Job]) -> int:
     """Return the disk space of recorded training runs, with the files of each."""
     sizes = (_history_bytes(job) + 4 * job.parameter_count + RUN_BYTES for job in jobs)
     return sum(sizes) + (BEST_BYTES if jobs else 0)
 
 
-def _history_bytes(job: ValidJob) -> int:
+def _history_bytes(job: Job) -> int:
     """Return the size of the tensors before training and after each epoch."""
-    return 4 * job.parameter_count * (job.config.epochs + 1)
+    return 4 * job.parameter_count * (job.hyperparameters.epochs + 1)
 
 
 def check_space(size: int, folder: Path) -> None:

@@ -12,13 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
     TRAINING_KEYS,
-    Combination,
     Command,
     Interval,
     TrainConfig,
@@ -33,48 +31,59 @@ from pipeline.datasets import DataFile
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
 
-@dataclass(frozen=True)
-class Job(Combination[TrainConfig]):
-    """A combination that a sweep trains unless it is invalid; see `ValidJob`."""
+@dataclass(frozen=True, repr=False)
+class Job:
+    """A combination of a sweep; it is trained unless it has an `error`."""
 
-    varied: Sequence[str] = ()  # the settings that the sweep varies
-    groups: Sequence[str] = ()  # the groups that it varies
-
-    def with_data(self, data: DataFile) -> "ValidJob":
-        """Return this job, which is valid, with the name of its data set."""
-        assert self.config
-        # The name of a run is that of the sweep.
-        update = {"dataset": data.name, "run_name": None}
-        config = self.config.model_copy(update=update)
-        values = {**self.values, **update}
-        fields = {**vars(self), "values": values, "config": config}
-        return ValidJob(**fields, data=data)
+    values: Mapping[str, Any]  # by key
+    choices: Mapping[str, str]  # by group
+    varied: Sequence[str]  # the groups and the settings that the sweep varies
+    error: str = ""  # one line; empty if the values are valid
+    data_file: DataFile | None = None  # with its images, if the values are valid
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
         return f"<Job {self.short_name}>"
 
     @property
+    def data(self) -> DataFile:
+        """The file of its data set; the values must be valid."""
+        assert self.data_file, self.error
+        return self.data_file
+
+    @cached_property
+    def hyperparameters(self) -> Hyperparameters:
+        """What determines its weights, besides the data; the values must be valid."""
+        return Hyperparameters(**self.values)
+
+    @cached_property
+    def key(self) -> str:
+        """What distinguishes the jobs of a sweep.
+
+        This is the fingerprint of the training run, because equal images can have
+        several names. Invalid values have none: it is a hash of the varied settings.
+        """
+        if self.error:
+            return files.json_sha256({x: self.values.get(x) for x in self.varied})
+        return fingerprint(self.hyperparameters, self.data.sha256)
+
+    @property
     def swept(self) -> dict[str, Any]:
         """The choices and values that the sweep varies, by group and by key."""
-        choices = {group: self.choices[group] for group in self.groups}
-        return choices | {key: self.values[key] for key in self.varied}
+        both = {**self.values, **self.choices}
+        return {name: both[name] for name in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        choices = [f"{group}={self.choices[group]}" for group in self.groups]
+        groups = [name for name in self.varied if name in self.choices]
+        choices = [f"{group}={self.choices[group]}" for group in groups]
         return " ".join([*choices, run_name(self.values, named=self.varied)])
 
     @property
     def short_name(self) -> str:
         """What the sweep varies, such as "hidden=40 seed=2"."""
         return short_name(self.swept)
-
-    @property
-    def key(self) -> str:
-        """What distinguishes the jobs of a sweep: a hash of its varied settings."""
-        return files.json_sha256({key: self.values[key] for key in self.varied})
 
     @property
     def parameter_count(self) -> int:
@@ -85,29 +94,6 @@ class Job(Combination[TrainConfig]):
     def tags(self) -> dict[str, str]:
         """All choices of groups, and the settings that the sweep varies."""
         return {**self.choices, **{key: str(x) for key, x in self.swept.items()}}
-
-
-@dataclass(frozen=True, repr=False)  # `Job` defines __repr__
-class ValidJob(Job):
-    """A job that can be trained, because its data set is prepared."""
-
-    config: TrainConfig = field(kw_only=True)
-    data: DataFile = field(kw_only=True)
-
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """What determines its weights, besides the data."""
-        return self.config.hyperparameters()
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of its training run."""
-        return fingerprint(self.hyperparameters, self.data.sha256)
-
-    @property
-    def key(self) -> str:
-        """The fingerprint: equal images can have several names of data sets."""
-        return self.fingerprint
 
 
 @dataclass(frozen=True)
@@ -154,29 +140,62 @@ def folder_name(swept: Mapping[str, Any]) -> str:
     return safe
 
 
-def combine(command: Command[TrainConfig]) -> list[Job]:
+def list_jobs(
+    command: Command[TrainConfig], prepare: Callable[[str], DataFile]
+) -> list[Job]:
     """Return a job for each combination of the swept values.
 
-    Combinations that are equal in all settings are one job, with the choices of all. A
-    group without a choice has the choice null. A saved sweep, the choice of the group
-    `experiment`, only lists combinations, so it does not distinguish jobs.
+    Combinations with equal images and hyperparameters are one job, with the choices of
+    all. A group without a choice has the choice null. A saved sweep, the choice of the
+    group `experiment`, only lists combinations, so it does not distinguish jobs.
 
     For a search, each interval has one of its values.
+
+    Args:
+        command: The command of the sweep.
+        prepare: Returns the file of a data set; imports a folder with images. Data sets
+            with the same images are one, under the first of their names.
+
+    Raises:
+        UserError, OSError: If a data set is not available: the id of the sweep depends
+            on its hash.
     """
     combinations = command.combinations
     groups = [
         group
-        for group in all_choices(combinations)
+        for group in all_choices(each.choices for each in combinations)
         if len({each.choices.get(group) for each in combinations}) > 1
     ]
-    varied = command.varied or ["seed"]
     named = [group for group in groups if group != "experiment"]
+    varied = [*named, *(command.varied or ["seed"])]
+    data = _prepare_each(
+        {each.values["dataset"] for each in combinations if not each.error}, prepare
+    )
     jobs = []
     for each in combinations:
+        # The name of a run is that of the sweep.
+        values = {**each.values, "run_name": None}
+        if file := data.get(values["dataset"]):
+            values["dataset"] = file.name
         choices = {**dict.fromkeys(groups, "null"), **each.choices}
-        fields = {**vars(each), "choices": choices}
-        jobs.append(Job(**fields, varied=varied, groups=named))
+        if each.error:
+            error = "; ".join(each.error.problems)
+            jobs.append(Job(values, choices, varied, error))
+        else:
+            jobs.append(Job(values, choices, varied, data_file=file))
     return _merge_equal(jobs)
+
+
+def _prepare_each(
+    names: Iterable[str], prepare: Callable[[str], DataFile]
+) -> dict[str, DataFile]:
+    """Return the file of each data set, which is one for equal images."""
+    data: dict[str, DataFile] = {}
+    images: dict[str, DataFile] = {}  # by sha256
+    for name in sorted(names):
+        file = prepare(name)
+        data[name] = images.setdefault(file.sha256, file)
+    return data
 
 
 def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
@@ -185,37 +204,11 @@ def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         equal.setdefault(job.key, []).append(job)
     return [
-        replace(first, choices=all_choices([first, *others])) if others else first
-        for first, *others in equal.values()
+        replace(same[0], choices=all_choices(job.choices for job in same))
+        if len(same) > 1
+        else same[0]
+        for same in equal.values()
     ]
-
-
-def prepare_data(jobs: Sequence[Job], folder: Path) -> list[Job]:
-    """Import folders with images, and download other data sets if necessary.
-
-    Args:
-        jobs: The jobs; the data set in their values can be a folder.
-        folder: The folder of all data sets.
-
-    Returns:
-        The jobs; those without problems are a `ValidJob`. Data sets with the same
-        images are one, under the first of their names, which can make jobs equal; these
-        are one, too.
-
-    Raises:
-        UserError, OSError: If a data set is not available: the id of the sweep depends
-            on its hash.
-    """
-    prepared: dict[str, DataFile] = {}
-    images: dict[str, DataFile] = {}  # by sha256
-    for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
-        data = datasets.prepare(value, folder=folder)
-        prepared[value] = images.setdefault(data.sha256, data)
-    checked = [
-        job if job.problems else job.with_data(prepared[job.values["dataset"]])
-        for job in jobs
-    ]
-    return _merge_equal(checked)
 
 
 def sweep_id(
@@ -225,15 +218,15 @@ def sweep_id(
     experiment: str | None,
     again: bool,
 ) -> str:
-    """Return what identifies a sweep, 16 hexadecimal digits.
+    """Return what identifies a sweep, 16 hexadecimal digits; no order matters.
 
-    It is a hash of the fingerprints of the valid jobs, the values of the others, their
-    choices of groups, which are tags of the run, the intervals of a search, the
-    experiment (None if nothing is recorded), and whether all is trained again.
+    It is a hash of the keys of the jobs, their choices of groups, which are tags of the
+    run, the intervals of a search, the experiment (None if nothing is recorded), and
+    whether all is trained again.
     """
     content = [
         sorted(job.key for job in jobs),
-        sorted(all_choices(jobs).items()),
+        sorted(all_choices(job.choices for job in jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,
         again,
@@ -247,32 +240,33 @@ def sweep_name(
     """Return the name of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
 
     If a key has more than `MAX_NAMED` values, only the first two and the last appear;
-    an interval appears as "hidden=4..128".
+    an interval appears as "hidden=4..128". If some combinations of the values are not
+    trained, their number follows, such as "hidden=5,10 lr=0.01,0.1 (3 combinations)".
     """
-    first, choices = jobs[0], all_choices(jobs)
-    texts = {group: choices[group].split(",") for group in first.groups}
-    for key in first.varied:
-        texts[key] = [*dict.fromkeys(str(job.values[key]) for job in jobs)]
-    swept = {
-        key: ",".join(x if len(x) <= MAX_NAMED else [*x[:2], "…", x[-1]])
-        for key, x in texts.items()
-    }
+    swept, product = dict[str, str](), 1
+    for name in jobs[0].varied:
+        values = dict.fromkeys(str(job.swept[name]) for job in jobs)
+        product *= len(values)
+        texts = [*dict.fromkeys(",".join(values).split(","))]  # of equal jobs: a,b
+        shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
+        swept[name] = ",".join(shown)
     for key, interval in (intervals or {}).items():
         swept[key] = f"{interval.low}..{interval.high}"
-    valid = next(job for job in jobs if not job.problems)
+    valid = next(job for job in jobs if not job.error)
     default_values = committed_defaults()
     others = {
         key: valid.values[key]
         for key in TRAINING_KEYS
         if key not in swept and valid.values[key] != default_values[key]
     }
-    return short_name({**swept, **others})
+    number = f" ({len(jobs):,} combinations)" if len(jobs) < product else ""
+    return short_name({**swept, **others}) + number
 
 
-def all_choices(combinations: Iterable[Combination[TrainConfig]]) -> dict[str, str]:
+def all_choices(choices: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return all choices of each group, such as "small,wide" for team."""
-    found: dict[str, dict[str, None]] = {}
-    for each in combinations:
-        for group, names in each.choices.items():
-            found.setdefault(group, {}).update(dict.fromkeys(names.split(",")))
-    return {group: ",".join(names) for group, names in found.items()}
+    found: dict[str, set[str]] = {}
+    for each in choices:
+        for group, names in each.items():
+            found.setdefault(group, set()).update(names.split(","))
+    return {group: ",".join(sorted(names)) for group, names in found.items()}

@@ -9,6 +9,7 @@ from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep
+from pipeline.tracking.store.tags import TAGS
 
 
 def read_networks(
@@ -21,13 +22,20 @@ def read_networks(
         store: The folder of the store.
 
     Returns:
-        The run, and for each network the values of the keys that the sweep varies.
+        The run, and for each network the choices and values that the sweep varies.
 
     Raises:
         UserError: If there is no such sweep, a file is damaged, or the networks were
             trained on different data sets, so that they have no test images in common.
     """
     sweep, children = find_sweep(text, store=store)
+    # All groups are tags of the sweep; the names of MLflow's tags contain a dot.
+    groups = [
+        tag
+        for tag in sweep.tags
+        if tag not in {"experiment", *TAGS} and "." not in tag
+        if len({child.tags.get(tag) for child in children}) > 1
+    ]
     # A later command can vary more keys: hidden=20, then hidden=[20].
     tags = {tag for child in children for tag in child.tags}
     keys = [key for key in TRAINING_KEYS if key in tags]
@@ -40,7 +48,8 @@ def read_networks(
                 f"{trained.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
-        networks.append(({key: params[key] for key in keys}, trained))
+        swept = {group: child.tags.get(group, "null") for group in groups}
+        networks.append(({**swept, **{key: params[key] for key in keys}}, trained))
     hashes = {trained.metadata.data_sha256 for _, trained in networks}
     if len(hashes) > 1:
         raise UserError(

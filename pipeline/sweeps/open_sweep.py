@@ -13,7 +13,7 @@ from pipeline.execution.executor import Executor
 from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome, ValidJob, all_choices
+from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
@@ -58,7 +58,7 @@ def record_sweep(
         with tracker.start_run(
             name=name,
             params=_common_params(jobs),
-            tags=all_choices(jobs) | sweep_tags,
+            tags=all_choices(job.choices for job in jobs) | sweep_tags,
             resume=recorded.run.run_id if recorded.run else None,
         ) as run:
             run.delete_unfinished_children()
@@ -82,7 +82,7 @@ def record_sweep(
 
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the params that all jobs have: MLflow cannot plot text such as 5,10."""
-    valid = next(job for job in jobs if isinstance(job, ValidJob))
+    valid = next(job for job in jobs if not job.error)
     params = params_of(valid.values)
     return {key: x for key, x in params.items() if key not in valid.varied}
 

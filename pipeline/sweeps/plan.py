@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.sweeps.jobs import Job, Outcome
 
 
 class Plan:
@@ -33,20 +33,20 @@ class Plan:
         return [job for key, job in self._jobs.items() if key not in self._outcomes]
 
     @property
-    def untrained(self) -> list[ValidJob]:
+    def untrained(self) -> list[Job]:
         """The jobs without an outcome that can be trained."""
-        return [job for job in self.missing if isinstance(job, ValidJob)]
+        return [job for job in self.missing if not job.error]
 
     @property
     def is_complete(self) -> bool:
         """Whether all jobs have an outcome, and no more are expected."""
         return not (self.missing or self.expected())
 
-    def expected(self) -> list[ValidJob]:
+    def expected(self) -> list[Job]:
         """Return jobs that resemble those that `suggest` will yield, for estimates."""
         return []
 
-    def suggest(self) -> Iterator[ValidJob]:
+    def suggest(self) -> Iterator[Job]:
         """Yield more jobs, which depend on the outcomes, when they are needed."""
         return iter(())
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.sweeps.jobs import Job, Outcome, ValidJob
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
 from pipeline.tracking.store.tags import (
     ERROR_TAG,
@@ -64,7 +64,7 @@ class RecordedSweep:
         }
         found = []
         for job in jobs:
-            if isinstance(job, ValidJob) and (child := finished.get(job.fingerprint)):
+            if child := finished.get(job.key):
                 metrics = dict(self.results[child.run_id])
                 seconds = metrics.pop("train/seconds", math.nan)
                 outcome = Outcome(
@@ -78,8 +78,8 @@ class RecordedSweep:
                 found.append(outcome)
         return found
 
-    def failed_run(self, job: Job, error: str) -> str | None:
-        """Return the id of a child that is a failure of this job with this error."""
-        expected = {**job.tags, ERROR_TAG: error[:MAX_ERROR]}.items()
+    def failed_run(self, job: Job) -> str | None:
+        """Return the id of a child that records this invalid job."""
+        expected = {**job.tags, ERROR_TAG: job.error[:MAX_ERROR]}.items()
         found = (c.run_id for c in self.children if expected <= c.tags.items())
         return next(found, None)

@@ -22,7 +22,7 @@ from pipeline.sweeps.configurations import (
 )
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import describe, written_files
+from pipeline.sweeps.report_text import description, written_files
 from pipeline.tracking import LocalRun
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
@@ -58,14 +58,16 @@ class Report:
             path.name: self._run.link(path.name, f"artifacts/sweep/{path.name}")
             for path in written
         }
-        self._run.describe(describe(configurations), {**(links or {}), **files_links})
+        all_links = {**(links or {}), **files_links}
+        self._run.describe(description(configurations), all_links)
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         best = group_by_configuration(self._plan.outcomes)[0]
-        varied = self._plan.jobs[0].varied
-        swept = sorted(varied, key=lambda key: key == "seed")  # the seed is last
-        self.write(self._run.compare_children(swept))
+        job = self._plan.jobs[0]
+        keys = [key for key in job.varied if key in job.values]  # params, not groups
+        keys.sort(key=lambda key: key == "seed")  # the seed is last
+        self.write(self._run.compare_children(keys))
         if best.trained and comparable(best.keys):
             # The list of runs has a column with this metric.
             self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)

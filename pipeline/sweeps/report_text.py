@@ -66,8 +66,8 @@ def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     return [configurations[rank] for rank in sorted(ranks)]
 
 
-def describe(configurations: Sequence[Configuration]) -> str:
-    """Describe a sweep in Markdown, with the first rows of its table that fit.
+def description(configurations: Sequence[Configuration]) -> str:
+    """Return Markdown about a sweep, with the first rows of its table that fit.
 
     The configurations are in the order of the table.
     """

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.sweeps.jobs import ValidJob
+from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.tracking.store.tags import (
     FINGERPRINT_TAG,
@@ -24,23 +24,23 @@ class ReusableRuns:
         self._store, self._processors = store, processors
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
-    def find(self, jobs: Iterable[ValidJob]) -> None:
+    def find(self, jobs: Iterable[Job]) -> None:
         """Find the runs of jobs; all at once takes less time than one by one."""
         if not self._processors:
             return
-        fingerprints = [job.fingerprint for job in jobs]
+        fingerprints = [job.key for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
             if run.status == Status.FINISHED and has_processor:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
-    def has(self, job: ValidJob) -> bool:
+    def has(self, job: Job) -> bool:
         """Return whether a run was found; its files can be lost or damaged."""
-        return job.fingerprint in self._runs
+        return job.key in self._runs
 
-    def read(self, job: ValidJob) -> tuple[TrainingRun, RecordedRun] | None:
+    def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
-        for run in self._runs.get(job.fingerprint, ()):
+        for run in self._runs.get(job.key, ()):
             with suppress(OSError, UserError):
                 training = TrainingRun.read(run)
                 if training.sha256 == run.tags.get(WEIGHTS_TAG):

@@ -12,7 +12,7 @@ from pipeline.execution.executor import Executor, Result, Task
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.estimate import check_space, format_bytes, recorded_bytes
-from pipeline.sweeps.jobs import OnResult, Outcome, ValidJob
+from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import ReusableRuns
@@ -82,15 +82,15 @@ class Scheduler:
         for job in itertools.chain(self.plan.missing, self._suggested()):
             if interrupt.requested:
                 return
-            if not isinstance(job, ValidJob):
-                self._add(self.children.fail(job, "; ".join(job.problems)))
+            if job.error:
+                self._add(self.children.fail(job, job.error))
             elif reused := self.reusable.read(job):
                 self._add(self.children.record(job, *reused))
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
                 yield Task(job.key, job.data.path, arguments)
 
-    def _suggested(self) -> Iterator[ValidJob]:
+    def _suggested(self) -> Iterator[Job]:
         for job in self.plan.suggest():
             self.reusable.find([job])
             yield job
@@ -98,7 +98,6 @@ class Scheduler:
     def record(self, result: Result) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
         job, children = self.plan.job(result.task.key), self.children
-        assert isinstance(job, ValidJob)
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:

@@ -20,8 +20,8 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from pipeline.base.printing import say
-from pipeline.cli import Interval, TrainConfig, validate
-from pipeline.sweeps.jobs import Outcome, ValidJob
+from pipeline.cli import Interval
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
@@ -42,7 +42,7 @@ class Search(Plan):
 
     def __init__(
         self,
-        grid: Sequence[ValidJob],
+        grid: Sequence[Job],
         intervals: Mapping[str, Interval],
         trials: int,
         recorded: Iterable[Mapping[str, str]] = (),
@@ -68,11 +68,11 @@ class Search(Plan):
         for tags in recorded:
             self._repeat(tags)
         # With a fixed seed, each process would repeat the suggestions of the last one.
-        seed = (self._grid[0].config.seed + len(self._suggestions)) % SEEDS
+        seed = (self._grid[0].values["seed"] + len(self._suggestions)) % SEEDS
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
-    def expected(self) -> list[ValidJob]:
+    def expected(self) -> list[Job]:
         """Return jobs like those that will be suggested, for estimates.
 
         They use the ends of the intervals, which gives a rough mean and the exact
@@ -85,7 +85,7 @@ class Search(Plan):
         rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]
 
-    def suggest(self) -> Iterator[ValidJob]:
+    def suggest(self) -> Iterator[Job]:
         """Yield the jobs of new suggestions, each when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
@@ -129,7 +129,7 @@ class Search(Plan):
             self.study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self.study.ask(self._space))
 
-    def _accept(self, trial: Trial) -> list[ValidJob]:
+    def _accept(self, trial: Trial) -> list[Job]:
         """Add a suggestion, and return its jobs; none if it is not new."""
         values = {
             key: _round(value, self._intervals[key])
@@ -144,13 +144,8 @@ class Search(Plan):
         self._open[trial.number] = [job.key for job in jobs]
         return jobs
 
-    def _combine(self, values: Mapping[str, Any]) -> list[ValidJob]:
-        jobs = []
-        for job in self._grid:
-            merged = {**job.values, **values}
-            config = validate(TrainConfig, merged)
-            jobs.append(replace(job, values=merged, config=config))
-        return jobs
+    def _combine(self, values: Mapping[str, Any]) -> list[Job]:
+        return [replace(job, values={**job.values, **values}) for job in self._grid]
 
 
 def _size(interval: Interval) -> int | float:

@@ -5,9 +5,10 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<id
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from pipeline import UserError
+from pipeline import UserError, datasets
 from pipeline.base import locking
 from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
@@ -22,9 +23,7 @@ from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
     OnResult,
-    ValidJob,
-    combine,
-    prepare_data,
+    list_jobs,
     sweep_id,
     sweep_name,
 )
@@ -102,7 +101,7 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     if cfg.is_tracked:
         provenance.code_state()  # now, because the code may change later
         experiment = experiment_of(cfg.experiment_name)
-    grid = prepare_data(combine(command), data_dir())
+    grid = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
     return grid, sweep_id(
         grid, command.intervals, experiment=experiment, again=cfg.again
     )
@@ -148,8 +147,7 @@ def _plan(
         tags = [child.tags for child in recorded.children]
         trials = command.config.trials
         assert trials  # a rule of the command
-        jobs = [job for job in grid if isinstance(job, ValidJob)]  # all are valid
-        plan: Plan = Search(jobs, command.intervals, trials, tags)
+        plan: Plan = Search(grid, command.intervals, trials, tags)
     else:
         plan = Plan(grid)
     for outcome in recorded.outcomes(plan.jobs):
@@ -157,7 +155,7 @@ def _plan(
     return plan
 
 
-def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[ValidJob]) -> Executor:
+def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:
     """Return the executor that the setting `executor` names."""
     return new_executor(
         cfg.executor,

@@ -1,6 +1,7 @@
 import itertools
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,16 +11,20 @@ from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.python import from_python, sweep_from_python
-from pipeline.datasets import REGISTRY
-from pipeline.sweeps.jobs import combine, folder_name
+from pipeline.datasets import REGISTRY, DataFile
+from pipeline.sweeps.jobs import folder_name, list_jobs
 
 
 def read(*arguments, stage="train"):
     return parse(arguments, getattr(cli, f"{stage.title()}Config"))
 
 
+def jobs_of(command):
+    return list_jobs(command, lambda name: DataFile(Path(name), name))
+
+
 def jobs(*arguments):
-    return combine(read(*arguments))
+    return jobs_of(read(*arguments))
 
 
 def problems(*arguments, stage="train"):
@@ -196,7 +201,7 @@ def test_a_valid_value_is_accepted(command):
     assert (
         getattr(parsed.config, argument.strip("+").partition("=")[0]) == VALID[command]
     )
-    assert not (parsed.is_sweep or parsed.prints or parsed.varied)
+    assert not (parsed.is_sweep or parsed.varied)
 
 
 def test_the_last_one_of_repeated_settings_counts_as_in_hydra():
@@ -248,17 +253,18 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
 
 def test_the_flag_for_sweeps_may_be_anywhere():
     command = read("-m", "hidden=5,6", "seed=1")
-    assert command == read("hidden=5,6", "seed=1", "-m") and len(combine(command)) == 2
+    assert command == read("hidden=5,6", "seed=1", "-m") and len(jobs_of(command)) == 2
 
 
 def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     folder = tmp_path / "my set"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
-    swept = jobs("-m", "hidden=5,10", "dataset=mnist,my set")
-    values = [(job.values["hidden"], job.values["dataset"]) for job in swept]
+    command = read("-m", "hidden=5,10", "dataset=mnist,my set")
+    given = [each.values for each in command.combinations]
+    values = [(each["hidden"], each["dataset"]) for each in given]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
-    folders = [folder_name(job.swept) for job in swept]
+    folders = [folder_name(job.swept) for job in jobs_of(command)]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
 
@@ -281,9 +287,9 @@ def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
 
 def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
     swept = jobs("-m", "hidden=-1,5", "seed=1,2")
-    names = {job.name for job in swept if job.problems}
+    names = {job.name for job in swept if job.error}
     assert names == {f"hidden=-1 seed={seed}" for seed in (1, 2)}
-    assert "got -1" in swept[0].problems[0]
+    assert "got -1" in swept[0].error
 
 
 @pytest.mark.parametrize("value", ["abc", "5.5", "true"])
@@ -314,14 +320,14 @@ def test_problems_are_in_the_order_of_the_settings_in_each_process():
 @pytest.mark.parametrize("text", ["split=exercise,holdout", "dataset=mnist,digits"])
 def test_text_from_python_has_the_values_that_it_has_on_the_command_line(text):
     settings = dict([text.split("=")])
-    assert combine(sweep_from_python(cli.TrainConfig, settings)) == jobs("-m", text)
+    assert jobs_of(sweep_from_python(cli.TrainConfig, settings)) == jobs("-m", text)
     with pytest.raises(ConfigError, match=f"{text} has several values: call sweep"):
         from_python(cli.TrainConfig, settings)
 
 
 def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
     settings = {"lr": ["1e-2", 0.1], "hidden": "4,5"}
-    swept = combine(sweep_from_python(cli.TrainConfig, settings))
+    swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
     pairs = [(job.values["hidden"], job.values["lr"]) for job in swept]
     assert pairs == [*itertools.product([4, 5], [0.01, 0.1])]
     with pytest.raises(ConfigError, match="lr has a list with several values in '1,2'"):
@@ -369,7 +375,7 @@ hydra: {sweeper: {params: {seed: "range(1,3)"}}}
 def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experiment):
     command = read(save_experiment(EXPERIMENT), "lr=0.01")
     assert command.config.workers == 2 and command.config.epochs == 3
-    names = [job.name for job in combine(command)]
+    names = [job.name for job in jobs_of(command)]
     assert len(names) == 10
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import hydra
 import pytest
@@ -20,7 +21,9 @@ from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
 from pipeline.cli.entry import help_text
 from pipeline.cli.python import from_python, sweep_from_python
-from pipeline.sweeps.jobs import combine
+from pipeline.datasets import DataFile
+from pipeline.sweeps.jobs import list_jobs, sweep_id, sweep_name
+from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
 
 FILES = {
@@ -148,8 +151,12 @@ def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
     assert (trained.hyperparameters.hidden, trained.hyperparameters.seed) == (10, 6)
 
 
+def jobs_of(command):
+    return list_jobs(command, lambda name: DataFile(Path(name), name))
+
+
 def names(*arguments):
-    return [job.name for job in combine(read(*arguments))]
+    return [job.name for job in jobs_of(read(*arguments))]
 
 
 def test_help_lists_the_choices_of_all_groups(conf):
@@ -186,8 +193,8 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     assert len(names(*team, "seed=1,2,3")) == 6
     # The teams are equal in all settings.
     assert names(*team, "hidden=5,6") == [
-        "team=small,large hidden=5 seed=1",
-        "team=small,large hidden=6 seed=1",
+        "team=large,small hidden=5 seed=1",
+        "team=large,small hidden=6 seed=1",
     ]
     assert "server must have one value in a sweep" in problem(*team[:2])
 
@@ -209,10 +216,10 @@ def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
 def test_a_group_has_the_same_choices_in_python(conf):
     assert from_python(cli.TrainConfig, {"team": "small"}).hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
-    swept = combine(sweep_from_python(cli.TrainConfig, settings))
+    swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
     assert [job.values["hidden"] for job in swept] == [10, 100, 20]
-    saved = combine(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
-    assert saved == combine(read("experiment=hidden_sizes"))
+    saved = jobs_of(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
+    assert saved == jobs_of(read("experiment=hidden_sizes"))
     for settings, message in {
         "file": ({"team": "tiny"}, "team must be empty or large or"),
         "type": ({"team": 3}, "team must be empty or large or .*, got '3'"),
@@ -259,7 +266,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     assert tags["team"] == "small"
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
-    assert parent.tags["team"] == "small,wide,null"
+    assert parent.tags["team"] == "null,small,wide"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]
     assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
         ("small", "10"),
@@ -270,8 +277,14 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
     assert rows == [("small", 10), ("wide", 100), ("null", 20)]
     assert "kind" not in swept.rows()[0]  # the same choice in each training run
+    _, networks = read_networks(str(swept.run_id), store=project.outputs)
+    assert [keys for keys, _ in networks] == [
+        {"team": "null", "hidden": 20},
+        {"team": "small", "hidden": 10},
+        {"team": "wide", "hidden": 100},
+    ]
     (row,) = project.read(equal.folder / "sweep.csv")
-    assert (row["team"], row["trained"]) == ("small,empty", "1")
+    assert (row["team"], row["trained"]) == ("empty,small", "1")
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
@@ -302,6 +315,53 @@ def test_several_experiments_are_one_sweep_but_searches_cannot_be_joined(conf):
     assert {*joined} >= {*rates} and len(sizes) == 15
     error = problem("-m", "experiment=hidden_sizes,search")
     assert "a search cannot be joined with another sweep" in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "team=small,wide +other=seed,null epochs=1,2",
+        "team=small,large hidden=5,-1 seed=1,-2",  # equal teams, invalid values
+        "experiment=hidden_sizes,learning_rates",
+        "lr=interval(0.1,0.2) hidden=interval(4,8) trials=3",
+    ],
+)
+def test_the_order_of_groups_choices_and_values_is_not_part_of_a_sweeps_id(conf, words):
+    def identify(given):
+        command = read("-m", "server=http://x", *given)
+        jobs = jobs_of(command)
+        tags = {frozenset(job.tags.items()) for job in jobs}
+        arguments = {"experiment": "digits", "again": False}
+        return sweep_id(jobs, command.intervals, **arguments), tags
+
+    given = words.split()
+    reverse = []
+    for key, text in (word.split("=") for word in reversed(given)):
+        several = [text] if "(" in text else text.split(",")
+        reverse.append(f"{key}={','.join(reversed(several))}")
+    assert reverse != given and identify(reverse) == identify(given)
+    assert identify([*given, "batch_size=10"])[0] != identify(given)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("hidden=5,6 seed=1,2", "hidden=5,6 seed=1,2"),
+        ("+other=seed,null hidden=5,6", "other=seed,null hidden=5,6 seed=9,1 (4 comb"),
+        ("team=small,wide epochs=1", "team=small,wide hidden=10,100 epochs=1 (2 comb"),
+        (
+            "team=small,wide hidden=5 epochs=1",
+            "team=small,wide seed=1 hidden=5 epochs=1",
+        ),
+        ("experiment=hidden_sizes,learning_rates", "hidden=5,10,20,40,80 seed=1,2,3 "),
+    ],
+)
+def test_the_name_of_a_sweep_says_if_some_combinations_are_not_trained(
+    conf, words, name
+):
+    jobs = jobs_of(read("-m", "server=http://x", *words.split()))
+    found = sweep_name(jobs)
+    assert found.startswith(name) and (found == name or f" ({len(jobs)} comb" in found)
 
 
 def test_a_saved_sweep_can_vary_a_group(conf):
@@ -499,8 +559,8 @@ def test_a_bad_file_is_refused_in_one_line(conf, kind):
 
 
 def test_an_unknown_data_set_in_a_sweep_is_a_problem_of_its_jobs_only():
-    jobs = combine(read("-m", "dataset=mnist,nodata,digits,nodata"))
-    assert [bool(job.problems) for job in jobs] == [False, True, False]
+    jobs = jobs_of(read("-m", "dataset=mnist,nodata,digits,nodata"))
+    assert [bool(job.error) for job in jobs] == [False, True, False]
 
 
 @pytest.mark.parametrize("arguments", [["lr=-1"], ["lr=x"], ["-m", "lr=0,-1"]])

@@ -10,11 +10,11 @@ from pipeline import datasets
 from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
-from pipeline.datasets.statistics import describe
+from pipeline.datasets.statistics import summarize
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
-    described = describe(mnist, origin={})
+    described = summarize(mnist, origin={})
     # 0.1307 and 0.3081 are the constants of PyTorch's MNIST example.
     assert described.pixels.mean == pytest.approx(0.1307, abs=5e-5)
     assert described.pixels.std == pytest.approx(0.3081, abs=5e-5)

@@ -2,14 +2,16 @@
 
 import re
 import shutil
-from dataclasses import replace
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pipeline import UserError
-from pipeline.cli import TrainConfig, defaults, sweep_from_python, validate
+from pipeline import UserError, datasets
+from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
+from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
     Configuration,
     best_trade_offs,
@@ -19,25 +21,21 @@ from pipeline.sweeps.estimate import check_space
 from pipeline.sweeps.jobs import (
     Job,
     Outcome,
-    combine,
     folder_name,
-    prepare_data,
+    list_jobs,
     sweep_name,
 )
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import describe, select_rows, summarize
+from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
+from pipeline.tracking.null import NullRun
 
-
-def valid_job(**keys):
-    """Return a job, without problems, of a sweep that varies these keys."""
-    values = defaults() | keys
-    return Job(values, {}, validate(TrainConfig, values), varied=[*keys])
+DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
 def outcome(accuracy, error="", choices=None, **keys):
-    groups = [*(choices or {})]
-    job = Job(defaults() | keys, choices or {}, varied=[*keys], groups=groups)
+    choices = choices or {}
+    job = Job(defaults() | keys, choices, [*choices, *keys], data_file=DATA)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
@@ -50,10 +48,35 @@ def configurations(key, *accuracies):
     )
 
 
+def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(report, "UPDATE_SECONDS", 0.0)
+    plan = Plan([outcome(0.9, hidden=hidden).job for hidden in (5, 6)])
+    plan.add(outcome(0.9, hidden=5))
+    updated = report.Report(NullRun(), tmp_path, plan, title="title")
+    updated.write()  # imports Matplotlib
+    seconds, start = [], time.monotonic()
+    while len(seconds) < 3:
+        before = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+        begin = time.monotonic()
+        updated.update()
+        if any(path.stat().st_ino != before[path] for path in before):
+            seconds.append(time.monotonic() - begin)
+            elapsed = begin - start
+        time.sleep(0.001)
+    assert sum(seconds[:-1]) < elapsed / 20
+
+
+def test_a_report_is_not_updated_in_the_first_seconds(tmp_path):
+    report.Report(NullRun(), tmp_path, Plan([]), title="title").update()
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
     rows = configurations("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
-    text = describe(rows)
+    text = description(rows)
     assert len(text) < 7300  # with the links, MLflow truncates at 8,000 characters
     shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
     assert shown == [*range(count, count - len(shown), -1)]
@@ -105,7 +128,9 @@ def test_only_several_seeds_have_a_mean():
 def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
     teams = [outcome(0.9, choices={"team": name}, seed=1) for name in ("a", "b,c")]
     teams.append(outcome(0.8, choices={"team": "d"}, seed=2))
-    assert sweep_name([each.job for each in teams]) == "team=a,b,c,d seed=1,2"
+    assert sweep_name([each.job for each in teams]) == (
+        "team=a,b,c,d seed=1,2 (3 combinations)"
+    )
     rows = [
         (row["team"], row["trained"])
         for row in map(Configuration.row, group_by_configuration(teams))
@@ -151,24 +176,22 @@ def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
-@pytest.mark.parametrize("swept", ["dataset", "seed"])
+@pytest.mark.parametrize("seeds", [[1], [1, 2], [1, -1]])
 def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
-    empty_project, idx_folder, swept
+    empty_project, idx_folder, seeds
 ):
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
     project = empty_project("names", store=False)
-    jobs = [valid_job(dataset=str(folder)) for folder in (idx_folder, copy)]
-    jobs = [replace(job, varied=[swept]) for job in jobs]
+    settings = {"dataset": [idx_folder, copy], "seed": seeds}
+    prepare = partial(datasets.prepare, folder=project.outputs / "data")
     with project.captured():
-        (job,) = prepare_data(jobs, project.outputs / "data")
-    assert job.data.path.stem == job.config.dataset
-    for name in (
-        job.name,
-        folder_name(job.swept),
-        sweep_name([job]),
-        *job.tags.values(),
-    ):
-        assert "/" not in name
+        jobs = list_jobs(sweep_from_python(TrainConfig, settings), prepare)
+    assert [bool(job.error) for job in jobs] == [seed < 0 for seed in seeds]
+    assert jobs[0].data.path.stem == jobs[0].values["dataset"]
+    for job in jobs:
+        for name in (job.name, folder_name(job.swept), *job.tags.values()):
+            assert "/" not in name
+    assert sweep_name(jobs).count("my_digits-") == 1
     assert " dataset=my_digits-" in job.name
 
 
@@ -178,11 +201,9 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_an_invalid_job_has_values_but_no_configuration(tmp_path):
+def test_an_invalid_job_has_values_and_an_error():
     command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
-    invalid, valid = combine(command)
-    assert len(invalid.problems) == 1 and invalid.swept == {"hidden": 0}
-    assert not valid.problems and valid.swept == {"hidden": 5}
-    assert not invalid.config
-    data = DataFile(tmp_path / "mnist.safetensors", "0" * 64)
-    assert valid.with_data(data).config.run_name is None  # it names the sweep
+    invalid, valid = list_jobs(command, lambda name: DATA)
+    assert invalid.error.startswith("hidden must") and invalid.swept == {"hidden": 0}
+    assert not valid.error and valid.swept == {"hidden": 5}
+    assert valid.values["run_name"] is None  # it names the sweep

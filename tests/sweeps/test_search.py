@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from pipeline import ConfigError
-from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python, validate
+from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.search import Search
@@ -22,9 +22,7 @@ def jobs_with(*seeds):
     data, keys = DataFile(Path("mnist.safetensors"), "0" * 64), ["hidden", "seed", "lr"]
     jobs = []
     for seed in seeds:
-        values = defaults() | {"seed": seed}
-        config = validate(TrainConfig, values)
-        jobs.append(Job(values, {}, config, varied=keys).with_data(data))
+        jobs.append(Job(defaults() | {"seed": seed}, {}, keys, data_file=data))
     return jobs
 
 
@@ -36,8 +34,8 @@ def open_search(trials, recorded=()):
 
 def outcome(job, error=""):
     """An outcome that is best with 60 neurons."""
-    accuracy = 1 - abs(job.config.hidden - 60) / 200
-    return Outcome(job, error, {"val/accuracy": accuracy + job.config.seed / 1000})
+    accuracy = 1 - abs(job.values["hidden"] - 60) / 200
+    return Outcome(job, error, {"val/accuracy": accuracy + job.values["seed"] / 1000})
 
 
 def states(search):
@@ -52,12 +50,12 @@ def states(search):
 def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     search = open_search(40)
     for job in search.suggest():
-        hidden, lr = job.config.hidden, job.config.lr
+        hidden, lr = job.values["hidden"], job.values["lr"]
         assert type(hidden) is int and 4 <= hidden <= 128 and 1e-4 <= lr <= 0.03
-        assert not job.problems and f"hidden={hidden} seed=" in job.name
+        assert not job.error and f"hidden={hidden} seed=" in job.name
         assert float(f"{lr:.4g}") == lr  # the name of the run contains it
         search.add(outcome(job))
-    distances = [abs(job.config.hidden - 60) for job in search.jobs[::2]]
+    distances = [abs(job.values["hidden"] - 60) for job in search.jobs[::2]]
     # The first ten are random; the mean distance of random numbers is 31.
     assert statistics.mean(distances[10:]) < 25
 
@@ -71,8 +69,8 @@ def test_a_search_continues_with_the_suggestions_that_are_open():
     search = open_search(5, recorded=jobs[:5])
     for each in finished:
         search.add(each)
-    known = [job.fingerprint for job in search.jobs]
-    assert known == [job.fingerprint for job in jobs[:6]]
+    known = [job.key for job in search.jobs]
+    assert known == [job.key for job in jobs[:6]]
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
@@ -97,8 +95,8 @@ def test_a_suggestion_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
     search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
-    assert [job.fingerprint for job in search.jobs] == [
-        job.fingerprint for job in (*jobs[:2], *jobs[4:])
+    assert [job.key for job in search.jobs] == [
+        job.key for job in (*jobs[:2], *jobs[4:])
     ]
     assert len([*search.suggest()]) == 2
 
@@ -108,9 +106,7 @@ def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
     jobs = [*open_search(2).suggest()]
     tags = [job.tags for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
-    assert [job.fingerprint for job in search.jobs] == [
-        job.fingerprint for job in jobs[2:]
-    ]
+    assert [job.key for job in search.jobs] == [job.key for job in jobs[2:]]
     assert len([*search.suggest()]) == 2
 
 
@@ -119,13 +115,19 @@ def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
     # The learning rates are rounded to four digits on both sides of 0.001.
     [("hidden", [58, 59, 60, 61]), ("lr", [0.0009998, 0.0009999, 0.001, 0.001001])],
 )
-def test_no_suggestion_is_repeated_even_if_no_other_is_left(key, values):
+def test_a_search_ends_without_repetitions_if_no_new_values_are_left(
+    key, values, capsys
+):
     intervals = {key: Interval(values[0], values[-1], log=False)}
     search = Search(jobs_with(1), intervals, 9)
     assert len(search.expected()) == (4 if key == "hidden" else 9)
     for job in search.suggest():
         search.add(outcome(job))
-    assert sorted(getattr(job.config, key) for job in search.jobs) == values
+        assert len(search.jobs) <= len(values)
+    assert sorted(job.values[key] for job in search.jobs) == values
+    assert not search.expected()
+    ended = "the search ended early: no new values after 4 suggestions\n"
+    assert capsys.readouterr().out == (ended if key == "lr" else "")
 
 
 def test_a_search_with_an_invalid_combination_is_refused():

@@ -99,7 +99,7 @@ class Copies:
         self._find_or_create_parent(run)
         copy = copy or self._create(run)
         sender = self._sender(run, copy)
-        is_sent = sender.send(recorded, run, copy, self._tags(run))
+        is_sent = sender.send(recorded, run, copy, self._tags_of_copy(run))
         return CopyStatus("copied" if is_sent else "complete", self._url(sender))
 
     def _url(self, sender: Sender) -> str:
@@ -149,7 +149,7 @@ class Copies:
         return self._server.create_run(
             self._experiment_of(run),
             start_time=run.info.start_time,
-            tags=self._tags(run),
+            tags=self._tags_of_copy(run),
             run_name=run.info.run_name,
         )
 
@@ -164,7 +164,7 @@ class Copies:
             original = self._source.get_run(parent)
             self._sender(original, self._find(original) or self._create(original))
 
-    def _tags(self, run: entities.Run) -> dict[str, str]:
+    def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
         """Return the tags of the copy; they refer to copies that are known."""
         tags = dict(run.data.tags)
         for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):
