@@ -29,6 +29,8 @@ from pipeline.model import (
 )
 
 MAX_PLOTTED = 60  # images in preparation.png
+TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
+straighten it, and use a thicker pen and even light."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
-    if source.kind == "raw" and len(source.images) > 1:
+    if source.kind == "raw" and source.labels != [None]:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
     spec = datasets.spec(trained.dataset)
@@ -68,6 +70,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     with status("writing the results"), new_results(folder) as partial:
         _write(predictions, partial, trained.detector)
     say(_conclusion(predictions))
+    _say_tip(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
@@ -91,6 +94,13 @@ def _conclusion(predictions: Predictions) -> str:
         return ""
     noun = "image" if is_correct.size == len(predictions) else "labeled image"
     return f"\n{count_correct(is_correct, noun)}\n"
+
+
+def _say_tip(predictions: Predictions) -> None:
+    """Say what helps, if a prediction for a preprocessed file is unsure."""
+    is_raw = predictions.source.kind == "raw"
+    if is_raw and predictions.spec.prepared_as_mnist and any(predictions.reasons):
+        say(wrap(TIP, indent=0) + "\n")
 
 
 def _next_step(cfg: PredictConfig, *, own: bool) -> str:

@@ -31,7 +31,6 @@ Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not draw
 Reason = Literal[Finding, "unlike", "close"]
 
 # What predict, inspect and the interactive page say about each reason.
-_UNLIKE = "the image does not look like the {images} it was trained on"
 TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",
@@ -39,8 +38,8 @@ TEXTS: dict[Reason, str] = {
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun}",
-    "not drawn": _UNLIKE,
-    "unlike": _UNLIKE,
+    "not drawn": "no drawn {noun} was found",
+    "unlike": "the image does not look like the {images} it was trained on",
     "close": "{name} is close ({percent})",
 }
 

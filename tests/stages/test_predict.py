@@ -73,13 +73,23 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     images["5 pale"] = pale
     for name, image in images.items():
         Image.fromarray(image).save(tmp_path / f"{name}.png")
-    records, _ = predict(workspace, tmp_path)
+    records, printed = predict(workspace, tmp_path)
+    assert "If a prediction is unsure, crop the image to one digit" in printed
     assert not any(record["sure"] for record in records)
     blank, line, noise, pair, pale = (record["reason"] for record in records)
     assert blank == "the image is blank"
     assert noise == pale == "no ink was found: use a darker pen or more light"
     assert pair == "there is more than one digit"
-    assert "the image does not look like the " in line
+    assert line == "no drawn digit was found"
+
+
+def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, draw):
+    draw(0, tmp_path / "7.png")
+    draw(0, tmp_path / "seven.png")
+    told = "1 image: labels from the first digit of each file's name"
+    printed = [predict(workspace, path)[1] for path in sorted(tmp_path.iterdir())]
+    assert [told in text for text in printed] == [True, False]
+    assert not any("If a prediction is unsure" in text for text in printed)
 
 
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
