@@ -1,7 +1,6 @@
-"""Which errors a user can resolve, and how.
+"""Distinguishes errors of the user from errors in the program, and gives remedies.
 
-It looks for file names in the arguments of the process, to distinguish users' errors
-from errors in the program.
+An error about a file that an argument of the process names is an error of the user.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Where the settings are, where results go, and the names of the files of a network.
+"""The folders of settings and results, and the names of the files of a network.
 
 No file is read or created here.
 """

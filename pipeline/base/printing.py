@@ -1,4 +1,4 @@
-"""What a call or a command prints: text, and its warnings at the end.
+"""Prints the text of a call or a command, and its warnings at the end.
 
 The values belong to the thread of the call, so that calls in several threads do not
 disturb each other.

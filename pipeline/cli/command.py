@@ -1,4 +1,4 @@
-"""What parsing a command line gives: flags, intervals, and a valid command.
+"""The types of a parsed command line: flags, intervals, and a valid command.
 
 Hydra is not imported, because --help reads the flags, too.
 """

@@ -65,7 +65,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
-        return f"the primary file (--config-name) {rule}"  # the same for all keys
+        return f"the primary config (--config-name) {rule}"  # the same for all keys
     rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")

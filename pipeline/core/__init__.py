@@ -1,8 +1,9 @@
-"""What determines the results of a training run, and the network that all stages use.
+"""Everything that determines the results of a training run, and the network itself.
 
-The results are the weights, the metrics and the smallest margin, which are stored with
-the network. Its modules import nothing else of the project. The hash of their source
-code is part of the fingerprint of every training run, so other code is elsewhere.
+The results are the weights, the metrics and the margin below which a prediction is
+close, which are stored with the network. Its modules import nothing else of the
+project. The hash of their source code is part of the fingerprint of every training
+run, so other code is elsewhere.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

@@ -1,6 +1,6 @@
-"""The margin of a prediction, and the smallest one of a prediction that is not close.
+"""The margin of a prediction, and the margin below which a prediction is close.
 
-The smallest margin is stored with the network when it is trained.
+This threshold is stored with the network when it is trained.
 """
 
 import numpy as np

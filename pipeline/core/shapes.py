@@ -1,4 +1,4 @@
-"""The shapes of a network's tensors; without PyTorch, whose import takes a second."""
+"""The shapes of a network's tensors. PyTorch, which takes a second, is not imported."""
 
 import math
 

@@ -18,7 +18,7 @@ _before = (1, "highest")  # threads and precision of products before the first b
 def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread, which gives the same sums on any number of cores.
 
-    The precision of products, which changes them too, is the highest.
+    Matrix products have the highest precision, which also affects the sums.
 
     Blocks in several Python threads can overlap. The last one to end restores the
     settings; Python threads whose blocks ended earlier keep one thread.

@@ -33,7 +33,7 @@ class Summary(BaseModel):
     train: Counts
     test: Counts
     pixels: Pixels
-    never_lit: list[int]
+    always_zero: list[int]
     origin: dict[str, str]  # the sha256 of each imported file by its name
 
 
@@ -49,7 +49,7 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
 def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     """Summarize the images: counts, statistics of the pixels, always-zero pixels.
 
-    The statistics are of the training images, scaled to [0, 1]; never_lit are the
+    The statistics are of the training images, scaled to [0, 1]; always_zero are the
     pixels (0..783, row by row) that are 0 in all of them.
     """
     # Computed from the number of pixels of each level: as floats, images need 400 MB.
@@ -64,7 +64,7 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
         train=_count(dataset.train),
         test=_count(dataset.test),
         pixels=Pixels(mean=round(mean, 6), std=round(std, 6), zero=round(zero, 6)),
-        never_lit=np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
+        always_zero=np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
         origin=dict(origin),
     )
 

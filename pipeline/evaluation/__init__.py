@@ -1,6 +1,6 @@
-"""Evaluation: what a network predicts for images, and how good its predictions are.
+"""Evaluation: predictions for images, and their metrics.
 
-These names are those that other packages use.
+Other packages use only the names exported here.
 """
 
 from pipeline.evaluation.inputs import find_image, images_from_array, prepare_for

@@ -1,4 +1,4 @@
-"""Where the images of predict and inspect come from: test images, files or arrays.
+"""Finds and prepares the images of predict and inspect: test images, files or arrays.
 
 `test_sets` finds the sets of labeled images of evaluate.
 """

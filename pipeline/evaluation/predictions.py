@@ -1,4 +1,4 @@
-"""What a network predicts for a set of images, and whether it is sure."""
+"""Predictions of a network for a set of images, and the reasons why some are unsure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -43,11 +43,11 @@ def _announce() -> None:
 def delayed_interrupt(first: Callable[[], None] = _announce) -> Iterator[Interrupt]:
     """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
 
-    Those ignore it, as with nohup, or have a handler of another language, which Python
-    could not restore.
+    Such a process ignores Ctrl-C, as with nohup, or has a handler that is not written
+    in Python, which Python could not restore.
 
-    The first one sets `Interrupt.requested` and calls `first`; a second one raises a
-    KeyboardInterrupt.
+    The first Ctrl-C sets `Interrupt.requested` and calls `first`; the second one raises
+    a KeyboardInterrupt.
     """
     interrupt = Interrupt()
 

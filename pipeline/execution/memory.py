@@ -1,4 +1,4 @@
-"""How many workers the cores and the free memory of this machine allow."""
+"""The number of workers that the cores and the free memory of this machine allow."""
 
 from collections.abc import Iterator
 from pathlib import Path

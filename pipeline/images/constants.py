@@ -40,7 +40,7 @@ SHEET_WINDOW = 3  # the same pixels; rows on each side of an edge that are compa
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;
-# higher: more edges are not found. Of MAX_SURROUND, it is the other way round.
+# higher: more edges are not found. For MAX_SURROUND, the opposite holds.
 MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
 MIN_STEP = 0.3  # the table is at least this much darker than the paper
 MIN_SHEET_EDGE = 0.4  # fraction of the side; an edge is at least as long
@@ -81,8 +81,8 @@ MIN_LINES = 3
 MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 
 # Digit
-# Of the limits of ink, lower: more specks, and blank paper shows a digit; higher: more
-# faint digits are not found.
+# For the limits of ink, lower: more specks, and digits are found on blank paper;
+# higher: more faint digits are not found.
 MIN_INK = 0.08  # pixels with less ink are paper
 FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
@@ -92,7 +92,7 @@ FAINT_NOISE = 0.04
 FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes
 INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum
-# Of the limits of area, lower: more specks; higher: parts of broken strokes are lost.
+# For the limits of area, lower: more specks; higher: parts of broken strokes are lost.
 MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
 # Distance of near blobs, as a fraction of the largest blob's longer side. Lower: small

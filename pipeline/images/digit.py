@@ -125,7 +125,7 @@ def undo_stretching(
 
 
 def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
-    """Return what a photograph shows that is not one digit, with paper around it.
+    """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
         levels: Its gray levels. If its border is uniform, it is a drawing, which may
@@ -146,7 +146,7 @@ def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
 def judge(
     mask: Mask, box: Bool[np.ndarray, "rows columns"], *, pieces: int
 ) -> unsure.Finding:
-    """Return what the strokes of a digit show that is not one digit.
+    """Return why strokes are not a single digit, or "" if they are.
 
     Args:
         mask: The strokes.

@@ -22,7 +22,7 @@ class PreparedImages:
 
     source: ImageSet  # without the images that cannot be read
     images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black
-    findings: Sequence[Finding]  # what each shows that is not one digit
+    findings: Sequence[Finding]  # why each is not a single digit, or ""
     steps: Sequence[Steps]  # the steps of the first images
     how: str  # how they were prepared, in words
 

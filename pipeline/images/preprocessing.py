@@ -100,8 +100,8 @@ def _search_photo(
     detail in the surroundings of a small digit.
 
     Returns:
-        The strokes, what the photograph shows that is not one digit, and the image
-        after each step.
+        The strokes, the reason why the photograph is not a single digit, or "", and
+        the image after each step.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}

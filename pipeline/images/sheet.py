@@ -41,7 +41,7 @@ def find_outside(levels: Levels) -> Outside | None:
 def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | None:
     """Return the row of the upper edge of the sheet in each column, if there is one.
 
-    Of all lines, it is the one below which the image is lighter than above it by most.
+    This is the line at which the image becomes lighter by the largest amount, downward.
     """
     height, width = light.shape
     columns, size = np.arange(width), constants.SHEET_WINDOW

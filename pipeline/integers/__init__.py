@@ -1,4 +1,4 @@
-"""The network in integers: what it computes, and how a trained network becomes one.
+"""The quantized network: its computation, and the quantization of a trained network.
 
 A good order to read the modules: `integer_network` computes; `bit_widths`,
 `quantization` and `finetuning` compute its numbers from a trained network, and

@@ -1,4 +1,4 @@
-"""The network in integers: the reference that all other implementations must equal.
+"""The quantized network: the reference that all other implementations must equal.
 
 `quantization.py` computes the integers from a trained network;
 deploy/c/number_format.txt has the formulas. The generated C code does not share code

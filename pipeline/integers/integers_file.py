@@ -1,4 +1,4 @@
-"""The file of a network in integers: writes it, reads it, and finds it in an export."""
+"""The file of a quantized network: writes it, reads it, and finds it in an export."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -88,8 +88,8 @@ def find_export(
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file of an export with the most bits, and its content.
 
-    Of two with equal bits, it is that of the run. A damaged file is an error only if no
-    other file has integers of the network.
+    If two have the same bit width, the export of the run takes precedence. A damaged
+    file is an error only if no other file has integers of the network.
 
     Args:
         folder: The folder of the last export, which can be of another network.

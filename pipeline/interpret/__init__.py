@@ -1,4 +1,4 @@
-"""What happens inside a network: its neurons, their sums, and comparisons of networks.
+"""The inside of a network: its neurons, their sums, and comparisons of networks.
 
 `inspect` is the command. For each question, some modules compute, and others print the
 answer and write its files:

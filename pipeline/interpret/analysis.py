@@ -155,9 +155,9 @@ class ModelAnalysis:
     def example(self) -> Example:
         """The weight with which the tutorial and the tour of the page begin.
 
-        Of the five most active neurons, it is in the one with the largest bias; of the
-        pixels of its 40 largest products, it belongs to that with the medium gray
-        level. So m, x and c all matter.
+        The neuron has the largest absolute bias of the five most active neurons. The
+        pixel is the one closest to mid-gray among its 40 largest products. So m, x and
+        c all matter.
         """
         _, bias = self.trained.network.layer_1.get_weights()
         images = self.dataset.test.images

@@ -1,4 +1,4 @@
-"""What `inspect against=` prints and writes about two networks.
+"""The text and files of `inspect against=`, which compares two networks.
 
 `alignment` computes it; the sentences are in comparison.txt.
 """

@@ -165,7 +165,7 @@ def _explain_neurons(
 def _find_integers(
     cfg: InspectConfig, trained: TrainedModel
 ) -> tuple[IntegerNetwork, str]:
-    """Return the network in integers, and a paragraph that says where it comes from."""
+    """Return the quantized network, and a paragraph that says where it comes from."""
     path, network, metadata = find_export(
         outputs_dir() / "export",
         trained.exports_folder,

@@ -1,4 +1,4 @@
-"""What a worksheet shows of a sum in integers, next to the sum in floating point.
+"""The integer columns and steps of a worksheet, next to those in floating point.
 
 worksheet.txt explains the columns and the steps.
 """

@@ -55,8 +55,8 @@ class NeuronSum:
     def sizes(self) -> Float[np.ndarray, " inputs"]:
         """The absolute values of the terms, which determine their order.
 
-        With integers, it is the larger one of both: after fine-tuning, a term can be 0
-        in only one of them.
+        With integers, each is the larger of the two absolute values, because after
+        fine-tuning, a term can be 0 in only one of the two networks.
         """
         sizes = np.abs(self.terms)
         if self.integers is not None:
@@ -88,8 +88,8 @@ def neuron_sums(
 ) -> dict[str, NeuronSum]:
     """Return the sum of every neuron by name, those of layer 1 first, in float64.
 
-    PyTorch computes the same sums in float32; they differ in the sixth digit. With the
-    same network in integers, each sum contains the one in integers, too.
+    PyTorch computes the same sums in float32; they differ in the sixth digit. If
+    `integers` is given, each sum also contains the sum of the quantized network.
     """
     inputs = image.reshape(PIXELS) / WHITE
     exact = {} if integers is None else integer_sums(integers, image)

@@ -1,4 +1,4 @@
-"""What `inspect weight=` prints about a parameter and its pixel."""
+"""The text of `inspect weight=`: the history of a parameter, and its pixel."""
 
 import numpy as np
 from jaxtyping import Float, UInt8

@@ -58,7 +58,7 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     displayed = [int(k) for k in order if neuron.sizes[k]]
     zeros = int((neuron.sizes == 0).sum())
     smaller = len(neuron.sizes) - zeros - len(displayed)
-    rest = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
+    rest = f"{smaller} smaller, {zeros} equal to 0" if smaller else "rounding"
     title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []

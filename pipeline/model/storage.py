@@ -27,7 +27,7 @@ MAX_NETWORK_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 mi
 class Metadata(BaseModel):
     """What the file of a network records of its training run; see `TrainingRun.write`.
 
-    It is not trusted, and a network of another origin can have none of it.
+    The values are validated. They are missing if another program wrote the file.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)

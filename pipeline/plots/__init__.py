@@ -1,8 +1,8 @@
 """Arrays in, images out: the only package that uses Matplotlib.
 
-There is one module for each kind of plot, and `common` for what they share. These names
-are those that are drawn with NumPy and Pillow. Matplotlib takes 0.4 s to import, so
-its plots are imported from their modules: `accuracy`, `evaluation`, `inspection`.
+There is one module for each kind of plot, and `common` contains shared code. The names
+exported here need only NumPy and Pillow. Matplotlib takes 0.4 s to import, so import
+plots that need it from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
 from pipeline.plots.bit_widths import changed_predictions, rounded_weights

@@ -2,7 +2,7 @@
 
 Gray weights belong to always-zero pixels, which are 0 in all training images, so that
 training cannot change them (`gray_pixels`). In matches.png, whose legend says "frozen
-weights", all weights are gray that training never changed.
+weights", all weights that training never changed are gray.
 
 `figures` has what the plots with Matplotlib share; `rows` arranges images.
 """

@@ -1,4 +1,4 @@
-"""What the plots with Matplotlib share: figures, axes, color maps and heatmaps."""
+"""Shared code of the Matplotlib plots: figures, axes, color maps and heatmaps."""
 
 from collections.abc import Sequence
 

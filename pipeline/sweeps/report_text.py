@@ -1,4 +1,4 @@
-"""What a sweep prints, and the description of its run: a table and the best networks.
+"""The text of a sweep and the description of its run: a table and the best networks.
 
 It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """

@@ -1,4 +1,4 @@
-"""What other packages can record: the methods of an open run.
+"""The methods of an open run, with which other packages record data.
 
 The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a helper
 process, and `NullRun` nowhere. Other packages use only the methods that are documented

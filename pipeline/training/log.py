@@ -1,4 +1,4 @@
-"""What a training run logs: inputs, each epoch, and at the end its results.
+"""Logs a training run: its inputs, each epoch, and its results at the end.
 
 `OpenRun.submit` calls these functions in the process that records the run. For `train`,
 this is a helper process. It needs no PyTorch, so this module does not import it.

@@ -1,4 +1,4 @@
-"""What a training run prints: a line for each epoch, and a summary."""
+"""The output of a training run: a line for each epoch, and a summary."""
 
 from collections.abc import Iterable, Iterator
 

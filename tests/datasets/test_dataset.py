@@ -23,7 +23,7 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert (described.train.images, described.train.per_class) == (60_000, train)
     assert (described.test.images, described.test.per_class) == (10_000, test)
-    unused = described.never_lit
+    unused = described.always_zero
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
     assert summary(mnist.path) == described

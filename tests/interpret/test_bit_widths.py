@@ -135,7 +135,7 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     network = models[bits].integers
     set_bit_width(page, bits)
     draw_on_page(page, [[(0.3, 0.22), (0.7, 0.2), (0.45, 0.85)]])
-    image = np.array([page.evaluate("[...state.picture.image]")], np.uint8)
+    image = np.array([page.evaluate("[...state.shown.image]")], np.uint8)
     image = image.reshape(1, 28, 28)
     (sums,) = network.sums(image)
     (logits,) = network.logits(sums[None])

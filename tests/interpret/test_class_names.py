@@ -84,4 +84,4 @@ def test_clothes_are_chosen_and_not_drawn(page):
         page.locator("#board"), target_position={"x": 9, "y": 9}
     )
     page.evaluate("new Promise(requestAnimationFrame)")
-    assert page.evaluate("state.picture.row") == 0
+    assert page.evaluate("state.shown.row") == 0

@@ -169,9 +169,9 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
     correct = 0
     for digit, strokes in DIGITS.items():
         draw_on_page(page, strokes)
-        drawn = page.evaluate("state.picture.strokes")
+        drawn = page.evaluate("state.shown.strokes")
         result, prepared = draw(page, drawn)
-        assert page.evaluate("[...state.picture.image]") == result["image"]
+        assert page.evaluate("[...state.shown.image]") == result["image"]
         (predicted,) = classify(prepared, trained).classes
         text = page.inner_text("#prediction")
         assert text.startswith(f"The network predicts {predicted} (")
@@ -249,7 +249,7 @@ def test_a_tap_is_not_classified(page, draw_on_page):
 
 def test_the_pen_stays_on_the_board(page, draw_on_page):
     draw_on_page(page, [[(0.5, 0.5), (0.5, 1.4), (1.4, 1.4)]])
-    points = np.concatenate(page.evaluate("state.picture.strokes"))
+    points = np.concatenate(page.evaluate("state.shown.strokes"))
     assert points.max() == pytest.approx(1 - MARGIN)
     page.locator("#clear").click()
     page.evaluate("new Promise(requestAnimationFrame)")
@@ -265,4 +265,4 @@ def test_the_board_can_be_cleared_from_the_keyboard_while_the_pen_is_down(page):
     page.keyboard.press("Enter")
     page.mouse.move(box["x"] + 200, box["y"] + 200)
     page.mouse.up()
-    assert page.evaluate("state.picture.strokes") == []
+    assert page.evaluate("state.shown.strokes") == []

@@ -54,7 +54,7 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
         (
             [(300, 4), (301, 5), (302, 5)],
             "Another 3 weights are frozen. 1 of them belongs to a neuron that outputs "
-            "0 for every training image. The 2 pixels of the others are above 0",
+            "0 for every training image. The 2 pixels of the other weights are above 0",
         ),
     ],
 )

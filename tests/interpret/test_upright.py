@@ -40,13 +40,13 @@ def test_the_page_straightens_images_as_python_does(page, mnist):
 
 def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_page):
     draw_on_page(page, SLANTED_7)
-    drawn = np.array([page.evaluate("[...state.picture.image]")], np.uint8)
+    drawn = np.array([page.evaluate("[...state.shown.image]")], np.uint8)
     drawn = drawn.reshape(1, 28, 28)
     ordinary = page.evaluate(
         """() => {
           const { straightening } = model;
           model.straightening = null;
-          const { image } = prepare(state.picture.strokes);
+          const { image } = prepare(state.shown.strokes);
           model.straightening = straightening;
           return [...image];
         }"""
@@ -57,7 +57,7 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
     assert "sheared to the mean slant" in page.inner_text("#prepared")
     page.evaluate("useTestImage(0)")
     stored = page.evaluate("[...model.tensors.images.slice(0, 784)]")
-    assert page.evaluate("[...state.picture.image]") == stored
+    assert page.evaluate("[...state.shown.image]") == stored
 
 
 def test_lines_start_at_the_drawn_strokes_before_they_are_sheared(page, draw_on_page):
@@ -69,7 +69,7 @@ def test_lines_start_at_the_drawn_strokes_before_they_are_sheared(page, draw_on_
           const origin = $("connections").getBoundingClientRect();
           const context = board.getContext("2d");
           // The pen is thinner here.
-          const pixel = board.width / state.picture.transform.scale;
+          const pixel = board.width / state.shown.transform.scale;
           const lines = [...document.querySelectorAll("#connections path")];
           return lines.map((line) => line.getPointAtLength(0))
             .map(({ x, y }) => [x + origin.left - box.left, y + origin.top - box.top])

@@ -86,7 +86,7 @@ def of_ones(layer, inputs):
     return NeuronSum(layer, 0, ones / 3, ones, 0.5)
 
 
-@pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
+@pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "2 smaller")])
 def test_the_rest_is_only_rounding_if_all_terms_are_displayed(inputs, rest):
     rows, _ = sum_lines(of_ones(2, inputs))
     (line,) = [row for row in rows if row.startswith("rest")]

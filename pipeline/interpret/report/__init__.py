@@ -5,7 +5,7 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
 
 `page_data` says what Python gives to the page. `page` selects it and fills the
 templates; `curve` computes the plots of the learning curve, and `bit_widths` what
-belongs to a network in integers. `recording` writes and records the page. A good order
+belongs to a quantized network. `recording` writes and records the page. A good order
 to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts

@@ -1,4 +1,4 @@
-"""What the page needs of a network in integers: numbers and tensors."""
+"""The numbers and tensors of a quantized network for the page."""
 
 from dataclasses import asdict
 
@@ -11,7 +11,7 @@ from pipeline.plots import weight_scale
 
 
 def bit_width_data(network: IntegerNetwork, report: ExportReport) -> BitWidthData:
-    """Return the numbers of a network in integers, with what was measured."""
+    """Return the numbers of a quantized network, and its measurements."""
     largest = BIT_WIDTHS[network.bits].largest
     # With few bits, many weights have the largest size.
     scale = weight_scale(network.weights_1.astype(float))

@@ -10,7 +10,7 @@ import {
   change, className, model, network, oneImage, state, testImage,
 } from "model.js";
 
-let strokes = []; // on the board; a part of `state.picture` after the next frame
+let strokes = []; // on the board; a part of `state.shown` after the next frame
 let awaitedFrame = null; // the next frame, in which the drawing is classified
 
 // Prepare and classify the drawing in the next frame.
@@ -23,7 +23,7 @@ function useDrawing() {
     $("stray-text").textContent = !stray ? ""
       : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
     paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-    change({ picture: { ...prepared, strokes: [...strokes], row: null } });
+    change({ shown: { ...prepared, strokes: [...strokes], row: null } });
   });
 }
 
@@ -36,7 +36,7 @@ export function useTestImage(row) {
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ picture: { image, row, strokes, finding: findingOfImage(image),
+  change({ shown: { image, row, strokes, finding: findingOfImage(image),
     transform: null } });
 }
 
@@ -75,7 +75,7 @@ export const inputImage = {
 
   update({ first }, changed) {
     if (changed.final) markMistakes();
-    const { row } = state.picture, label = model.tensors.image_labels[row];
+    const { row } = state.shown, label = model.tensors.image_labels[row];
     thumbnails.forEach((button, place) =>
       button.setAttribute("aria-current", row === place));
     $("source").textContent = row === null ? "your drawing"

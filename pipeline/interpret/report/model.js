@@ -26,7 +26,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *
- * @typedef {object} Picture  a new one for each image or drawing
+ * @typedef {object} ShownImage  a new one for each image or drawing
  * @property image  (784), gray levels
  * @property {string} finding  what makes it unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
@@ -44,7 +44,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  */
 export const model = {};
 export const state = {
-  picture: null, // the image that is classified, see `Picture`
+  shown: null, // the image that is classified, see `ShownImage`
   networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
   layer: 1, neuron: 0, // the selected neuron
   input: null, // the selected parameter: an input's number, or BIAS; null: none
@@ -53,7 +53,7 @@ export const state = {
 };
 
 export const network = () => model.networks[state.networkIndex];
-export const currentResult = () => network().classify(state.picture.image, state.off);
+export const currentResult = () => network().classify(state.shown.image, state.off);
 
 let parts = [], displayed = {}, isUpdating = false;
 
@@ -76,7 +76,7 @@ export function change(fields) {
   if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
   const current = { network: network(), final: network().final,
-    image: state.picture.image, off: state.off };
+    image: state.shown.image, off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));
   changed.selection = "neuron" in fields || "input" in fields;

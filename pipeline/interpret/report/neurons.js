@@ -144,7 +144,7 @@ function tileBox(neuron) {
 // undoes its shear.
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
-  const transform = state.picture.transform ?? { scale: SIDE, left: 0, top: 0 };
+  const transform = state.shown.transform ?? { scale: SIDE, left: 0, top: 0 };
   // The size of a pixel.
   const [wide, high] = [width / transform.scale, height / transform.scale];
   return { left: left - wide * transform.left, width: wide * SIDE,
@@ -153,7 +153,7 @@ function inputBox() {
 
 function pixelBox({ left, top, width, height }, pixel) {
   const [row, column] = coordinates(pixel);
-  const sheared = column + (state.picture.transform?.shear?.(row) ?? 0);
+  const sheared = column + (state.shown.transform?.shear?.(row) ?? 0);
   const x = left + (sheared + 0.5) / SIDE * width;
   const y = top + (row + 0.5) / SIDE * height;
   return { left: x, right: x, top: y, bottom: y };
@@ -220,7 +220,7 @@ export const connections = {
     $("show-connections").checked = $("network").clientWidth > 760;
     $("show-connections").addEventListener("change", redraw);
     $("neurons").addEventListener("scroll", redraw);
-    new ResizeObserver(() => { if (state.picture) redraw(); })
+    new ResizeObserver(() => { if (state.shown) redraw(); })
       .observe($("connections").parentElement);
   },
 

@@ -54,7 +54,7 @@ def render_page(
     Args:
         analysis: The analysis of the trained network.
         name: The name of the network.
-        integers: The network in integers at each bit width, and its report. If there
+        integers: The quantized network at each bit width, and its report. If there
             are any, the page has a switch between bit widths in place of the epochs.
 
     Returns:

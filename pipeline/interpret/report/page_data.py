@@ -1,4 +1,4 @@
-"""What Python gives to the page: `model.js` reads `PageData`, as JSON, and tensors."""
+"""The data of the page: `model.js` reads `PageData`, as JSON, and tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class DetectorData:
 
 @dataclass(frozen=True)
 class BitWidthData:
-    """The numbers of a network in integers."""
+    """The numbers of a quantized network."""
 
     report: ExportReport  # its bit width, and what was measured
     largest_weight: int  # of layer 1

@@ -64,7 +64,7 @@ export const panel = {
     $("t-sum").textContent = title;
     $("formula").textContent = formula(layer);
     $("sum-text").textContent = network().explain(layer, neuron, result,
-      model.float.classify(state.picture.image, state.off));
+      model.float.classify(state.shown.image, state.off));
     showEquation(terms, result);
     showTerms(terms);
     if (changed.selection || changed.network) showIncoming();

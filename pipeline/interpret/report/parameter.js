@@ -44,7 +44,7 @@ function pixelText(pixel) {
     return `${gesture} a pixel to see its product.`;
   }
   const weight = network().parameter(1, pixel, state.neuron);
-  const value = network().pixel(state.picture.image[pixel]);
+  const value = network().pixel(state.shown.image[pixel]);
   return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
     `${quantity(weight)} × pixel ${quantity(value)} = ${quantity(weight * value)}` +
     (isFrozen(1, pixel, state.neuron) ? "; this weight is frozen" : "");
@@ -55,7 +55,7 @@ export const images = {
   build() { canvases.forEach(listenTo); },
 
   update(_, changed) {
-    const { layer, neuron } = state, { image } = state.picture;
+    const { layer, neuron } = state, { image } = state.shown;
     for (const id of ["images", "images-legend", "pixel-text"])
       $(id).hidden = layer === 2;
     if (changed.final) $("images-legend").replaceChildren(weightLegend());

@@ -12,7 +12,7 @@ import {
 // What follows the predicted class: the second class, and why the prediction is unsure,
 // if it is. Without a detector, only what was found in the image can be a reason.
 export function conclusion(result) {
-  const { probabilities, first, second } = result, { image, finding } = state.picture;
+  const { probabilities, first, second } = result, { image, finding } = state.shown;
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
@@ -54,7 +54,7 @@ export const prediction = {
     const sentence = [network().says, element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
-    const { image, finding, strokes } = state.picture;
+    const { image, finding, strokes } = state.shown;
     $("prediction").replaceChildren(...(finding === "blank"
       ? [`The image is blank${image[0] ? "."
         : ": the sums of layer 1 are its biases."}`]

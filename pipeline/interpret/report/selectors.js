@@ -74,7 +74,7 @@ const bitWidths = {
 
   update(_, changed) {
     const results = model.networks.map((each) =>
-      each.classify(state.picture.image, state.off));
+      each.classify(state.shown.image, state.off));
     switches.forEach(({ label, input, prediction }, index) => {
       const { probabilities, first } = results[index], name = className(first);
       const share = percent(probabilities[first]);

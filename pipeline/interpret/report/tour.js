@@ -213,7 +213,7 @@ export function tourSteps() {
     lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
       values: () => ({ name, y: currentResult().hiddenSums[neuron],
-        nonzero: String(state.picture.image.filter(Boolean).length) }) },
+        nonzero: String(state.shown.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
     layerStep(), classesStep(label), softmaxStep(label),
