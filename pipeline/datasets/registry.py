@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.paths import data_dir, user_path
+from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES, UserError
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
@@ -116,7 +117,7 @@ REGISTRY = {
 
 
 # The name of a data set that was imported from a folder; see `prepare.prepare`.
-IMPORTED = re.compile(r"[\w-]*-[0-9a-f]{8}")
+IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
 
 
 def is_name(value: str) -> bool:

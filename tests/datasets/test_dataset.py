@@ -11,6 +11,7 @@ from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
 from pipeline.datasets.statistics import summarize
+from pipeline.model.storage import load_network, save_model
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
@@ -118,11 +119,16 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     assert changed.name != data.name
 
 
-@pytest.mark.parametrize("name", ["a" * 235, "数" * 80], ids=["ascii", "utf-8"])
-def test_a_folder_with_a_long_name_is_imported(idx_folder, imported, name):
+@pytest.mark.parametrize("name", ["a" * 235, "数" * 80, "½" * 99])
+def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
+    idx_folder, imported, name, tmp_path, new_network
+):
     data = imported(idx_folder.rename(idx_folder.with_name(name)))
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
+    save_model(tmp_path / "a.safetensors", new_network(3), {"dataset": data.name})
+    _, metadata = load_network(tmp_path / "a.safetensors")
+    assert metadata.dataset == data.name
 
 
 def test_an_imported_data_set_needs_its_folder_no_more(
