@@ -14,7 +14,7 @@ from pipeline.tracking.store.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
-    MAX_ERROR,
+    MAX_TAG_LENGTH,
     REUSED_TAG,
     SWEEP_TAG,
     Kind,
@@ -80,6 +80,6 @@ class RecordedSweep:
 
     def failed_run(self, job: Job) -> str | None:
         """Return the id of a child that records this invalid job."""
-        expected = {**job.tags, ERROR_TAG: job.error[:MAX_ERROR]}.items()
+        expected = {**job.tags, ERROR_TAG: job.error[:MAX_TAG_LENGTH]}.items()
         found = (c.run_id for c in self.children if expected <= c.tags.items())
         return next(found, None)
