@@ -113,7 +113,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
     the sha256 of the file. A file that does not match it is renamed to `.bad` and
-    created again. If another file is missing, only this one is created again.
+    created again; a file is also created again if the code that reads its images
+    changed. If another file is missing, only this one is created again.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -131,20 +132,24 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     lock = folder / f".{path.stem}.lock"
     with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
+        code = spec(path.stem).code_sha256
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")
         if sha256:
             set_damaged_aside(path, sha256)
-        is_new = not (sha256 and path.exists())
+        is_new = not (sha256 and path.exists() and summary(path).code == code)
         if is_new:
             train, test = _read_source(dataset, path)
+            summary_path.unlink(missing_ok=True)  # it describes another file
             with status(f"writing {path.name}"):
                 sha256 = _write(path, train, test)
         assert sha256
         _write_others(path, sha256, is_new=is_new)
         if is_new:
-            described = summarize(Dataset.read(path), origin).model_dump()
-            files.write_atomic(summary_path, files.as_json(described).encode())
+            described = summarize(Dataset.read(path), origin)
+            described.code = code
+            content = files.as_json(described.model_dump(exclude_none=True))
+            files.write_atomic(summary_path, content.encode())
         return DataFile(path, sha256, is_new)
 
 

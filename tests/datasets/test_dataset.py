@@ -93,6 +93,30 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert datasets.prepare("digits", folder=tmp_path) == known
 
 
+def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
+    tmp_path, few, monkeypatch
+):
+    code = tmp_path / "toys.py"
+
+    def sizes(number):
+        test = f"few.val.pick(slice({number}))"
+        code.write_text(f"def read(folder):\n    return few.train, {test}")
+        names = {"few": few}
+        exec(compile(code.read_text(), str(code), "exec"), names)
+        monkeypatch.setitem(REGISTRY, "toys", DatasetSpec("toys", read=names["read"]))
+        data = datasets.prepare("toys", folder=tmp_path)
+        return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
+
+    assert sizes(100) == (True, 100)
+    assert sizes(100) == (False, 100)
+    assert sizes(200) == (True, 200)
+    assert not [*tmp_path.glob("*.bad")]
+    assert summary(tmp_path / "toys.safetensors").code == file_sha256(code)
+    assert REGISTRY["mnist"].code_sha256 is None  # its files have known hashes
+    upright = REGISTRY["mnist_upright"].code_sha256
+    assert upright == file_sha256(Path(datasets.upright.__file__))
+
+
 @pytest.fixture
 def imported(tmp_path):
     """A function that imports a folder as a command does, and loads its data set."""
