@@ -11,6 +11,7 @@ PROCESSOR_TAG = "processor"  # the processor that trained the network
 HOST_TAG = "host"
 PARENT_TAG = "mlflow.parentRunId"  # set on a child of a sweep
 SWEEP_TAG = "sweep"  # the `sweep_id` of a sweep and its children
+GROUPS_TAG = "groups"  # the groups whose choices a sweep varies, as in "team,size"
 REUSED_TAG = "reused_from"  # the id of the trained run that was reused
 CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
 REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
@@ -21,6 +22,9 @@ ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description, also of an experiment
 ENTRIES_TAG = "description.entries"  # its links and results, as JSON
+# The tags that contain ids of runs; in a copy, these refer to copies.
+RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # a single id
+ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
 COMMIT_TAG = "git.commit"
 DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
