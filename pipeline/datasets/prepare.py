@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -40,6 +41,14 @@ class DataFile:
     def name(self) -> str:
         """The name of the data set."""
         return self.path.stem
+
+
+class FilesBeside(NamedTuple):
+    """The files that belong to the file of a data set."""
+
+    summary: Path
+    samples: Path  # a plot of some images
+    means: Path  # a plot of the mean image of each class
 
 
 def load(
@@ -153,10 +162,10 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         return DataFile(path, sha256, is_new)
 
 
-def files_beside(path: Path) -> list[Path]:
-    """Return the summary and the plots that belong to the file of a data set."""
+def files_beside(path: Path) -> FilesBeside:
+    """Return the paths of the summary and the plots next to the file of a data set."""
     endings = (".json", "-samples.png", "-means.png")
-    return [path.with_name(f"{path.stem}{ending}") for ending in endings]
+    return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 
 def summary(path: Path) -> Summary:
@@ -256,9 +265,9 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
 
 def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     """Write the components and the plots that are missing or belong to other data."""
-    _, samples_path, means_path = files_beside(path)
+    beside = files_beside(path)
     has_components = read_components(path, data_sha256=sha256) is not None
-    has_plots = not is_new and means_path.exists() and samples_path.exists()
+    has_plots = not is_new and beside.means.exists() and beside.samples.exists()
     if has_components and has_plots:
         return
     data = Dataset.read(path)
@@ -268,8 +277,8 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     if not has_plots:
         train, names = data.train, spec(data.name).class_names
         for plot_path, plot in (
-            (means_path, plots.class_means(class_means(data), train.labels, names)),
-            (samples_path, plots.contact_sheet(train.images, train.labels, names)),
+            (beside.means, plots.class_means(class_means(data), train.labels, names)),
+            (beside.samples, plots.contact_sheet(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
