@@ -44,11 +44,11 @@ class DataFile:
 
 
 class FilesBeside(NamedTuple):
-    """The files that belong to the file of a data set."""
+    """The summary of a data set, and the plots of its images and of their means."""
 
     summary: Path
-    samples: Path  # a plot of some images
-    means: Path  # a plot of the mean image of each class
+    samples: Path
+    means: Path
 
 
 def load(
@@ -122,8 +122,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
     the sha256 of the file. A file that does not match it is renamed to `.bad` and
-    created again; a file is also created again if the code that reads its images
-    changed. If another file is missing, only this one is created again.
+    created again. If another file is missing, only this one is created again. All are
+    created again if the module that reads the images was changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -156,14 +156,14 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         _write_others(path, sha256, is_new=is_new)
         if is_new:
             described = summarize(Dataset.read(path), origin)
-            described.code = code
-            content = files.as_json(described.model_dump(exclude_none=True))
-            files.write_atomic(summary_path, content.encode())
+            content = described.model_copy(update={"code": code})
+            text = files.as_json(content.model_dump(exclude_none=True))
+            files.write_atomic(summary_path, text.encode())
         return DataFile(path, sha256, is_new)
 
 
 def files_beside(path: Path) -> FilesBeside:
-    """Return the paths of the summary and the plots next to the file of a data set."""
+    """Return the paths of the files that belong to the file of a data set."""
     endings = (".json", "-samples.png", "-means.png")
     return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
