@@ -53,16 +53,22 @@ def write_atomic(path: Path, content: bytes) -> None:
 def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
 
+    If `path` is a link, it stays, and the folder that it names is replaced.
+
     A process that reads under `folder_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`.
+        UserError: If there is a file at `path`, or a mount point, which has no rename.
         OSError: If the folder is not empty and `replace` is false.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
+    path = Path(os.path.realpath(path))
+    if path.is_mount():
+        rule = f"{path} is a mount point, which cannot be replaced"
+        raise UserError(f"{rule}: link to a folder in it")
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -84,6 +90,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the folder `path`, so that no other process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
+    path = Path(os.path.realpath(path))  # all links to a folder share its lock
     file = path.parent / f".{path.name}.lock"
     with lock(file, Level.FOLDER, waiting=waiting):
         if _previous(path).exists():

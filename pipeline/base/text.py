@@ -9,6 +9,9 @@ from typing import Any
 
 WIDTH = 80  # columns of help, of paragraphs and of tables
 MAX_FILE_NAME = 100  # bytes of `as_file_name`
+# The characters that it keeps, for Python's regular expressions: those of pydantic are
+# Rust's, whose letters and digits are others.
+NAME_CHARACTERS = r"\w-"
 MIN_TEXT = 12  # columns of text in a table that is too wide
 
 
@@ -23,7 +26,7 @@ def as_file_name(text: str, *, allowed: str = "") -> str:
     Only letters, digits, `_`, `-` and the characters in `allowed` are kept. An ending
     and a hash can be added: file systems allow 255 bytes.
     """
-    safe = re.sub(rf"[^\w{allowed}-]+", "_", text)
+    safe = re.sub(rf"[^{allowed}{NAME_CHARACTERS}]+", "_", text)
     return safe.encode()[:MAX_FILE_NAME].decode(errors="ignore")
 
 

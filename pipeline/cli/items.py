@@ -148,7 +148,23 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
 
 
 def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is a value, or an equals sign, of the one before it."""
+    """Return whether a word is a value, or an equals sign, of the words before it.
+
+    For example, with the keys lr and seed:
+
+        words before    word     result
+        lr              0.1      True     lr 0.1
+        --lr            0.1      True     --lr 0.1, as in other programs
+        lr              =        True     lr = 0.1
+        lr =            0.1      True
+        lr=             0.1      True
+        lr=0.1,         0.2      True     lr=0.1, 0.2
+        lr=0.1          0.2      False    the value is complete
+        lr              seed     False    the next key
+        lr              seed=1   False    the next setting
+        --unknown       5        True     one message for both
+        --unknown       lr=5     False
+    """
     before, keys = " ".join(words), schema.model_fields
     begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", before)
     if not begun or begun[1] not in keys:

@@ -44,7 +44,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
         "pixels are 0 in all training images."
     )
     say(f"\n{wrap(text, indent=0)}\n")
-    _, *plots = datasets.files_beside(path)
+    beside = datasets.files_beside(path)
+    plots = beside.samples, beside.means
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
     say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")

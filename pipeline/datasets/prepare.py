@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -40,6 +41,14 @@ class DataFile:
     def name(self) -> str:
         """The name of the data set."""
         return self.path.stem
+
+
+class FilesBeside(NamedTuple):
+    """The summary of a data set, and the plots of its images and of their means."""
+
+    summary: Path
+    samples: Path
+    means: Path
 
 
 def load(
@@ -113,7 +122,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     Next to `<name>.safetensors`, it writes the principal components of the classes, two
     plots of the images and a summary, `<name>.json`, which is written last and records
     the sha256 of the file. A file that does not match it is renamed to `.bad` and
-    created again. If another file is missing, only this one is created again.
+    created again. If another file is missing, only this one is created again. All are
+    created again if the module that reads the images was changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -131,27 +141,31 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     lock = folder / f".{path.stem}.lock"
     with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
+        code = spec(path.stem).code_sha256
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")
         if sha256:
             set_damaged_aside(path, sha256)
-        is_new = not (sha256 and path.exists())
+        is_new = not (sha256 and path.exists() and summary(path).code == code)
         if is_new:
             train, test = _read_source(dataset, path)
+            summary_path.unlink(missing_ok=True)  # it describes another file
             with status(f"writing {path.name}"):
                 sha256 = _write(path, train, test)
         assert sha256
         _write_others(path, sha256, is_new=is_new)
         if is_new:
-            described = summarize(Dataset.read(path), origin).model_dump()
-            files.write_atomic(summary_path, files.as_json(described).encode())
+            described = summarize(Dataset.read(path), origin)
+            content = described.model_copy(update={"code": code})
+            text = files.as_json(content.model_dump(exclude_none=True))
+            files.write_atomic(summary_path, text.encode())
         return DataFile(path, sha256, is_new)
 
 
-def files_beside(path: Path) -> list[Path]:
-    """Return the summary and the plots that belong to the file of a data set."""
+def files_beside(path: Path) -> FilesBeside:
+    """Return the paths of the files that belong to the file of a data set."""
     endings = (".json", "-samples.png", "-means.png")
-    return [path.with_name(f"{path.stem}{ending}") for ending in endings]
+    return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 
 def summary(path: Path) -> Summary:
@@ -251,9 +265,9 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
 
 def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     """Write the components and the plots that are missing or belong to other data."""
-    _, samples_path, means_path = files_beside(path)
+    beside = files_beside(path)
     has_components = read_components(path, data_sha256=sha256) is not None
-    has_plots = not is_new and means_path.exists() and samples_path.exists()
+    has_plots = not is_new and beside.means.exists() and beside.samples.exists()
     if has_components and has_plots:
         return
     data = Dataset.read(path)
@@ -263,8 +277,8 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     if not has_plots:
         train, names = data.train, spec(data.name).class_names
         for plot_path, plot in (
-            (means_path, plots.class_means(class_means(data), train.labels, names)),
-            (samples_path, plots.contact_sheet(train.images, train.labels, names)),
+            (beside.means, plots.class_means(class_means(data), train.labels, names)),
+            (beside.samples, plots.contact_sheet(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")

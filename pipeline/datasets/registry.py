@@ -4,6 +4,7 @@
 """
 
 import difflib
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.base.files import file_sha256
 from pipeline.base.paths import data_dir, user_path
+from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES, UserError
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
@@ -48,6 +51,17 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         """Check the number of classes."""
         assert len(self.class_names) == CLASSES, self.class_names
+
+    @property
+    def code_sha256(self) -> str | None:
+        """The hash of the module with `read`, which determines the images.
+
+        It is None if the images were imported, or come from files of a known sha256.
+        """
+        read = self.read
+        if read is None or isinstance(getattr(read, "__self__", None), RawFiles):
+            return None
+        return file_sha256(Path(inspect.getfile(read)))
 
     def title(self, label: int) -> str:
         """Return a class in words: `digit 7`, or `sneaker`."""
@@ -116,7 +130,7 @@ REGISTRY = {
 
 
 # The name of a data set that was imported from a folder; see `prepare.prepare`.
-IMPORTED = re.compile(r"[\w-]*-[0-9a-f]{8}")
+IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
 
 
 def is_name(value: str) -> bool:

@@ -35,6 +35,7 @@ class Summary(BaseModel):
     pixels: Pixels
     always_zero: list[int]
     origin: dict[str, str]  # the sha256 of each imported file by its name
+    code: str | None = None  # see `DatasetSpec.code_sha256`
 
 
 def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:

@@ -5,6 +5,7 @@ with the weights, so loading needs no configuration. `text_files` reads the othe
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline import UserError
 from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.base.tensors import read_tensors, write_tensors
+from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import Hyperparameters
@@ -34,7 +36,9 @@ class Metadata(BaseModel):
     # The name of the data set, which can be unknown here; its file has this name. A
     # network of another origin, whose file names none, counts as one for MNIST. This is
     # not the default of a setting.
-    dataset: str = Field(default="mnist", pattern=r"^[\w-]+$", max_length=255)
+    dataset: str = Field(
+        default="mnist", pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
+    )
     data_sha256: str | None = None  # the hash of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     hyperparameters: Hyperparameters | None = None

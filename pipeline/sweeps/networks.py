@@ -9,7 +9,7 @@ from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep
-from pipeline.tracking.store.tags import TAGS
+from pipeline.tracking.store.tags import GROUPS_TAG
 
 
 def read_networks(
@@ -29,12 +29,10 @@ def read_networks(
             trained on different data sets, so that they have no test images in common.
     """
     sweep, children = find_sweep(text, store=store)
-    # All groups are tags of the sweep; the names of MLflow's tags contain a dot.
     groups = [
-        tag
-        for tag in sweep.tags
-        if tag not in {"experiment", *TAGS} and "." not in tag
-        if len({child.tags.get(tag) for child in children}) > 1
+        group
+        for group in sweep.tags.get(GROUPS_TAG, "").split(",")
+        if len({child.tags.get(group) for child in children}) > 1
     ]
     # A later command can vary more keys: hidden=20, then hidden=[20].
     tags = {tag for child in children for tag in child.tags}

@@ -14,7 +14,7 @@ from pipeline.tracking.store.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
-    MAX_ERROR,
+    MAX_TAG_LENGTH,
     REUSED_TAG,
     SWEEP_TAG,
     Kind,
@@ -29,7 +29,8 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in jobs.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
-    # The `training_results` of each child, by its id.
+    # The `training_results` of each child, by its id. The database decides, as
+    # metrics.json is written from the same metrics and not read here.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
@@ -42,11 +43,7 @@ class RecordedSweep:
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls(sweep_id)
-        ended = [
-            child
-            for child in children(store, run.run_id)
-            if child.status in (Status.FINISHED, Status.FAILED)
-        ]
+        ended = [child for child in children(store, run.run_id) if child.has_ended]
         return cls(sweep_id, run, ended, training_results(store, ended))
 
     @property
@@ -80,6 +77,6 @@ class RecordedSweep:
 
     def failed_run(self, job: Job) -> str | None:
         """Return the id of a child that records this invalid job."""
-        expected = {**job.tags, ERROR_TAG: job.error[:MAX_ERROR]}.items()
+        expected = {**job.tags, ERROR_TAG: job.error[:MAX_TAG_LENGTH]}.items()
         found = (c.run_id for c in self.children if expected <= c.tags.items())
         return next(found, None)

@@ -1,8 +1,19 @@
 """The methods of an open run, with which other packages record data.
 
-The classes are abstract: `MlflowRun` records in MLflow, `RemoteRun` in a helper
-process, and `NullRun` nowhere. Other packages use only the methods that are documented
-here, so they do not depend on MLflow. `tracker` opens and closes runs.
+The classes are abstract. Other packages use only the methods that are documented here,
+so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`), and
+`RecordedRun`, which is no part of this, describes a run that is read from the store.
+
+    class                     defined in        its runs           its tracker
+    OpenRun                   here              submit, wait
+    ├─ RemoteRun              remote            another process    RemoteTracker
+    └─ Run                    here              the log_... methods
+       ├─ MlflowRun           mlflow_run        MLflow
+       └─ LocalRun            here              children of a sweep
+          ├─ MlflowLocalRun   mlflow_local_run  MLflow             MlflowTracker
+          └─ NullRun          null              recorded nowhere   NullTracker
+
+`MlflowLocalRun` is an `MlflowRun`, too.
 """
 
 from abc import ABC, abstractmethod

@@ -76,7 +76,7 @@ class MlflowLocalRun(MlflowRun, LocalRun):
 
     def delete_unfinished_children(self) -> None:
         for recorded in children(self._client.store, self.run_id):
-            if recorded.status not in (Status.FINISHED, Status.FAILED):
+            if not recorded.has_ended:
                 self._client.delete_run(recorded.run_id)
 
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:

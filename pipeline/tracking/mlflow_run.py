@@ -6,6 +6,7 @@ Runs are opened and closed in `mlflow_tracker`, in the same process.
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate
 
@@ -14,6 +15,7 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base import files
 from pipeline.core import SIDE
@@ -24,9 +26,10 @@ from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.store.tags import ENTRIES_TAG, NOTE_TAG
+from pipeline.tracking.store.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
+ENTRIES = TypeAdapter(dict[str, dict[str, str]])  # the content of their tag
 
 
 class MlflowRun(Run):
@@ -197,6 +200,9 @@ class MlflowRun(Run):
             note = self._client.get_run(self.run_id).data.tags.get(NOTE_TAG, "")
             before = _markdown(kind, entries[kind])
             if before and before in note:
+                if kind == "results":  # the newest are last; links keep their places
+                    for title in new:
+                        entries[kind].pop(title, None)
                 entries[kind].update(new)
                 note = note.replace(before, _markdown(kind, entries[kind]))
             else:
@@ -205,12 +211,25 @@ class MlflowRun(Run):
             self._set_note(note, entries)
 
     def _entries(self) -> dict[str, dict[str, str]]:
-        """Return the links by key and the results by title."""
-        tags = self._client.get_run(self.run_id).data.tags
-        return {"links": {}, "results": {}, **json.loads(tags.get(ENTRIES_TAG, "{}"))}
+        """Return the links by key and the results by title, the newest last.
+
+        There are none if a user has made the tag unreadable.
+        """
+        tags, found = self._client.get_run(self.run_id).data.tags, {}
+        with suppress(ValidationError):
+            found = ENTRIES.validate_json(tags.get(ENTRIES_TAG, "{}"))
+        return {kind: found.get(kind, {}) for kind in ("links", "results")}
 
     def _set_note(self, note: str, entries: Mapping[str, Mapping[str, str]]) -> None:
-        text = json.dumps(entries, ensure_ascii=False)
+        """Set both tags; the oldest results are left out if one is too long."""
+        results = dict(entries["results"])
+        while True:
+            text = json.dumps({**entries, "results": results}, ensure_ascii=False)
+            if max(len(note), len(text)) <= MAX_TAG_LENGTH or len(results) < 2:
+                break
+            before = _markdown("results", results)
+            del results[next(iter(results))]
+            note = note.replace(before, _markdown("results", results))
         self.set_tags({NOTE_TAG: note, ENTRIES_TAG: text})
 
     def link(self, text: str, page: str) -> str:

@@ -54,7 +54,7 @@ def log_inputs(
         use="training",
     )
     beside = datasets.files_beside(data.path)
-    run.log_files(DATA_FOLDER, beside if plots else beside[:1])
+    run.log_files(DATA_FOLDER, beside if plots else [beside.summary])
     run.log_text("config.yaml", settings)
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:

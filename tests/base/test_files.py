@@ -44,6 +44,26 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
     assert names(tmp_path) == {"train"}
 
 
+def test_a_link_stays_and_the_folder_that_it_names_is_replaced(tmp_path):
+    (tmp_path / "big" / "train").mkdir(parents=True)
+    link = tmp_path / "train"
+    link.symlink_to(tmp_path / "big" / "train")
+    for number in "12":
+        with files.atomic_folder(link) as folder:
+            (folder / "a").write_text(number)
+        with files.folder_lock(link):
+            assert (link / "a").read_text() == number
+    assert link.is_symlink() and names(tmp_path) == {"train", "big"}
+    assert names(tmp_path / "big") == {"train"}
+
+
+def test_a_link_to_a_mount_point_is_refused_before_the_results_are_computed(tmp_path):
+    (tmp_path / "train").symlink_to("/proc")
+    refused = pytest.raises(ValueError, match="/proc is a mount point, which cannot")
+    with refused, files.atomic_folder(tmp_path / "train"):
+        raise AssertionError
+
+
 @pytest.mark.parametrize(
     ("umask", "file", "folder"), [(0o077, 0o600, 0o700), (0o002, 0o664, 0o775)]
 )

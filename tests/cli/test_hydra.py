@@ -277,6 +277,9 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
     assert rows == [("small", 10), ("wide", 100), ("null", 20)]
     assert "kind" not in swept.rows()[0]  # the same choice in each training run
+    of_user = [str(swept.run_id), *(each.info.run_id for each in children)]
+    for number, run_id in enumerate(of_user):  # a tag of a user is not a group
+        project.client.set_tag(run_id, "reviewer", f"{number}")
     _, networks = read_networks(str(swept.run_id), store=project.outputs)
     assert [keys for keys, _ in networks] == [
         {"team": "null", "hidden": 20},

@@ -11,6 +11,7 @@ from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
 from pipeline.datasets.statistics import summarize
+from pipeline.model.storage import load_network, save_model
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
@@ -92,6 +93,30 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert datasets.prepare("digits", folder=tmp_path) == known
 
 
+def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
+    tmp_path, few, monkeypatch
+):
+    code = tmp_path / "toys.py"
+
+    def sizes(number):
+        test = f"few.val.pick(slice({number}))"
+        code.write_text(f"def read(folder):\n    return few.train, {test}")
+        names = {"few": few}
+        exec(compile(code.read_text(), str(code), "exec"), names)
+        monkeypatch.setitem(REGISTRY, "toys", DatasetSpec("toys", read=names["read"]))
+        data = datasets.prepare("toys", folder=tmp_path)
+        return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
+
+    assert sizes(100) == (True, 100)
+    assert sizes(100) == (False, 100)
+    assert sizes(200) == (True, 200)
+    assert not [*tmp_path.glob("*.bad")]
+    assert summary(tmp_path / "toys.safetensors").code == file_sha256(code)
+    assert REGISTRY["mnist"].code_sha256 is None  # its files have known hashes
+    upright = REGISTRY["mnist_upright"].code_sha256
+    assert upright == file_sha256(Path(datasets.upright.__file__))
+
+
 @pytest.fixture
 def imported(tmp_path):
     """A function that imports a folder as a command does, and loads its data set."""
@@ -118,11 +143,16 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     assert changed.name != data.name
 
 
-@pytest.mark.parametrize("name", ["a" * 235, "数" * 80], ids=["ascii", "utf-8"])
-def test_a_folder_with_a_long_name_is_imported(idx_folder, imported, name):
+@pytest.mark.parametrize("name", ["a" * 235, "数" * 80, "½" * 99])
+def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
+    idx_folder, imported, name, tmp_path, new_network
+):
     data = imported(idx_folder.rename(idx_folder.with_name(name)))
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
+    save_model(tmp_path / "a.safetensors", new_network(3), {"dataset": data.name})
+    _, metadata = load_network(tmp_path / "a.safetensors")
+    assert metadata.dataset == data.name
 
 
 def test_an_imported_data_set_needs_its_folder_no_more(

@@ -108,7 +108,10 @@ def record_sweep(start_run):
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_files):
-    """A store with a sweep of two, and a training run with odd values: four runs."""
+    """A store with a sweep of two, and a training run with odd values: four runs.
+
+    The training run reproduces one of the sweep's, and is reused by the other.
+    """
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
     with start_run(folder, tags={"kind": "training"}) as run:
@@ -124,4 +127,8 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         run.log_model(*network_files, points, ("d", "a" * 64))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
+    client = open_store(folder)
+    ids = {each.info.run_name: each.info.run_id for each in client.search_runs(["1"])}
+    client.set_tag(run.run_id, "reproduces", ids["a"])  # which is older
+    client.set_tag(ids["b"], "reused_from", run.run_id)
     return folder

@@ -1,8 +1,11 @@
 import re
 
+import pytest
+
 from pipeline import tracking
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.sqlite import artifact_root
+from pipeline.tracking.store.tags import ENTRIES_TAG, NOTE_TAG
 from pipeline.tracking.ui import serve_ui
 
 
@@ -47,6 +50,31 @@ def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
         run.describe("Two of two.", {})
     note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert note == "Two of two.\n\n- **Exports**: 95%"
+
+
+def test_a_long_description_keeps_the_newest_results(store, start_run, client):
+    with start_run(store) as run:
+        run.describe("A network.", {"page": "a link"})
+        for number in [*range(150), 0]:
+            run.add_results({f"Set {number:03}": "9" * 90})
+    tags = client.get_run(run.run_id).data.tags
+    note = tags["mlflow.note.content"]
+    assert note.startswith("a link\n\nA network.\n\n- **Set 000**")
+    assert "**Set 001**" not in note and "**Set 149**" in note
+    assert all(7000 < len(tags[tag]) <= 8000 for tag in (NOTE_TAG, ENTRIES_TAG))
+
+
+@pytest.mark.parametrize("edited", ["", '{"results": {"Size"', "[]", '{"links": 3}'])
+def test_entries_that_a_user_made_unreadable_count_as_none(
+    store, start_run, client, edited
+):
+    with start_run(store) as run:
+        run.describe("A network.", {"page": "a link"})
+    client.set_tag(run.run_id, ENTRIES_TAG, edited)
+    run.add_results({"Size": "16 KB"})
+    run.add_results({"Size": "8 KB"})
+    note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert note == "a link\n\nA network.\n\n- **Size**: 8 KB"
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):

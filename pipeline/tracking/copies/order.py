@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from pipeline import UserError
 from pipeline.base.console import progress
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
-from pipeline.tracking.store.tags import PARENT_TAG
+from pipeline.tracking.store.tags import PARENT_TAG, REUSED_TAG
 
 
 class CopyStatus(NamedTuple):
@@ -35,8 +35,11 @@ def copy_in_order(
         UserError: If not all runs were copied; the message says why.
     """
     runs = runs_to_copy(store, run_id)
-    # Parents are last, because a description links to the copies of children.
-    runs.sort(key=lambda recorded: PARENT_TAG not in recorded.tags)
+    # Parents are last, because a description links to the copies of children. A run
+    # follows its original, because its tags refer to the copy of the original. Both can
+    # have the same start if the original was reused.
+    parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
+    runs.sort(key=lambda x: (x.run_id in parents, x.start, REUSED_TAG in x.tags))
     done = {
         recorded.run_id: copied
         for recorded in progress(f"copying runs to {server}")(runs)

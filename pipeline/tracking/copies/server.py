@@ -23,9 +23,9 @@ from pipeline.tracking.store.client import StoreClient, complete_experiment, ope
 from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.tags import (
     COPY_TAG,
-    ENTRIES_TAG,
-    NOTE_TAG,
+    ID_TAGS,
     PARENT_TAG,
+    RUN_TAGS,
     Status,
 )
 
@@ -96,7 +96,7 @@ class Copies:
             return CopyStatus("deleted")
         if is_running(run) and not is_open:
             return CopyStatus("running")
-        self._find_or_create_parent(run)
+        self._find_related(run)
         copy = copy or self._create(run)
         sender = self._sender(run, copy)
         is_sent = sender.send(recorded, run, copy, self._tags_of_copy(run))
@@ -153,21 +153,28 @@ class Copies:
             run_name=run.info.run_name,
         )
 
-    def _find_or_create_parent(self, run: entities.Run) -> None:
-        """Find or create the copy of the parent of a run, whose id is then known.
+    def _find_related(self, run: entities.Run) -> None:
+        """Find the copies of the runs that tags refer to, whose ids are then known.
 
-        A new one stays open until the parent itself is copied.
+        The parent's is created if necessary, and stays open until the parent itself is
+        copied.
         """
-        parent = run.data.tags.get(PARENT_TAG, "")
-        is_new = parent and parent not in self._senders
-        if is_new and named_runs(self._source.store, parent):  # not deleted
-            original = self._source.get_run(parent)
-            self._sender(original, self._find(original) or self._create(original))
+        for tag in RUN_TAGS:
+            run_id = run.data.tags.get(tag, "")
+            if not run_id or run_id in self._senders:
+                continue
+            if named_runs(self._source.store, run_id):  # not deleted
+                original = self._source.get_run(run_id)
+                copy = self._find(original)
+                if copy is None and tag == PARENT_TAG:
+                    copy = self._create(original)
+                if copy:
+                    self._sender(original, copy)
 
     def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
-        """Return the tags of the copy; they refer to copies that are known."""
+        """Return the tags of the copy; they refer to the copies that exist."""
         tags = dict(run.data.tags)
-        for tag in {PARENT_TAG, NOTE_TAG, ENTRIES_TAG} & set(tags):
+        for tag in ID_TAGS & tags.keys():
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
             for run_id, sender in self._senders.items():

@@ -73,6 +73,11 @@ class RecordedRun:
         return f"{self.name} ({self.run_id})"
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it finished or failed; a killed run can be resumed."""
+        return self.status in (Status.FINISHED, Status.FAILED)
+
+    @property
     def network_path(self) -> Path:
         """Its network, if it is a training run; see `TrainingRun.write`."""
         return self.artifacts / TRAINING_FOLDER / MODEL_FILE
