@@ -19,7 +19,7 @@ from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.source import NO_RESOLVER, calls_resolver
+from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
 
 MAX_VALUES = 100_000  # the combinations of a sweep
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
@@ -93,7 +93,9 @@ def parse_choices(
         rule = f"{shorten(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     for name in found or [text]:
-        if name not in (*names, "null") and not name.startswith("["):
+        if name.startswith("["):
+            raise ConfigError(f"{shorten(word)} {NO_LIST}")
+        if name not in (*names, "null"):
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     if is_sweep and remedy:
