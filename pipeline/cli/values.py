@@ -22,6 +22,7 @@ from pipeline.cli.schema import Schema, contains
 from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
 
 MAX_VALUES = 100_000  # the combinations of a sweep
+MAX_FLOAT = 2**53  # floats represent all integers below it
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
@@ -153,6 +154,8 @@ def _parse_number(key: str, text: str, *, integer: bool) -> object:
         raise _unreadable(key, text) from None
     if isinstance(value, IntervalSweep):
         return _interval(key, text, value, integer=integer)
+    if any(isinstance(each, IntervalSweep) for each in parsed):
+        raise ConfigError(f"{key} cannot have an interval and other values: use one")
     values = SweepValues(getattr(value, "text", value) for value in parsed)
     if not values:  # range(3,1)
         raise _unreadable(key, text)
@@ -162,6 +165,9 @@ def _parse_number(key: str, text: str, *, integer: bool) -> object:
 def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> Interval:
     ends = float(sweep.start or 0), float(sweep.end or 0)
     # Hydra has converted the numbers of interval(4,128) to float.
+    if integer and max(map(abs, ends)) >= MAX_FLOAT:
+        rule = f"must have an interval of numbers below {MAX_FLOAT:,}"
+        raise ConfigError(f"{key} {rule}, got {shorten(text)}")
     low, high = (int(x) if integer and x.is_integer() else x for x in ends)
     if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
         return Interval(low, high, log=bool(sweep.tags))

@@ -41,9 +41,12 @@ class LocalExecutor(Executor):
 
     def __enter__(self) -> "LocalExecutor":
         """Start the processes if they have imports, which take about a second."""
-        if self._modules:
-            for index in range(self.workers):
+        try:
+            for index in range(self.workers if self._modules else 0):
                 self._running_worker(index)
+        except BaseException:  # such as too many processes, or Ctrl-C
+            self.__exit__()
+            raise
         self.processors = frozenset([processor()])  # imports PyTorch, too
         return self
 

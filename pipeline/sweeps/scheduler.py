@@ -55,7 +55,7 @@ def _announce(
     """Print how much is to be trained; check that the disk has space for it."""
     reusable.find(plan.untrained)
     to_train = [job for job in plan.untrained if not reusable.has(job)]
-    size = recorded_bytes(plan.untrained) + recorded_bytes(plan.expected())
+    size = recorded_bytes([*plan.untrained, *plan.expected()])
     if count := len(to_train) + len(plan.expected()):
         runs = counted(count, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""

@@ -17,7 +17,9 @@ from pipeline.base import paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, Task
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import train_once
 
@@ -158,6 +160,21 @@ def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
         executor._code = "of an earlier version"
         with pytest.raises(UserError, match="changed while this program was running"):
             [*executor.run(functions.pid, tasks(data, {"a": {}}))]
+
+
+def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
+    started = []
+
+    def start(*arguments, **options):
+        if started:
+            raise UserError("too many processes")
+        started.append(HelperProcess(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(local, "HelperProcess", start)
+    with pytest.raises(UserError, match="too many"), LocalExecutor(2, modules=["sys"]):
+        pass
+    assert not started[0].is_running
 
 
 def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):

@@ -12,7 +12,10 @@ import pytest
 from pipeline import ConfigError
 from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
+from pipeline.sweeps.estimate import format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.reuse import ReusableRuns
+from pipeline.sweeps.scheduler import _announce
 from pipeline.sweeps.search import Search
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
@@ -60,7 +63,7 @@ def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     assert statistics.mean(distances[10:]) < 25
 
 
-def test_a_search_continues_with_the_suggestions_that_are_open():
+def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
     search = open_search(5)
     jobs = [*itertools.islice(search.suggest(), 7)]
     # Children record both seeds of the first two suggestions and one of the third.
@@ -75,6 +78,9 @@ def test_a_search_continues_with_the_suggestions_that_are_open():
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     assert len(search.expected()) == 4  # two suggestions with two seeds
+    _announce(search, ReusableRuns(Path(), []), Path(), workers=1)
+    size = recorded_bytes([search.jobs[5], *search.expected()])
+    assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"
     for job in [search.jobs[5], *search.suggest()]:
