@@ -84,7 +84,7 @@ class TrainingRun:
         trained = load_trained_model(run.network_path)
         metadata = trained.metadata
         run_file = trained.run_file
-        states = _rows(trained.history or {})
+        states = _rows(trained.weight_history or {})
         scores = trained.metrics.items()
         final = {name: value for name, value in scores if name.startswith(FINAL)}
         if (

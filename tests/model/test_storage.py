@@ -119,7 +119,7 @@ def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, ver
     trained, content = load_trained_model(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
-        trained.history_path: lambda: trained.history,
+        trained.history_path: lambda: trained.weight_history,
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by another version .* must be 1, got .*train"
