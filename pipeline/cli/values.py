@@ -55,7 +55,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if contains(annotation, str):
         return _parse_texts(text) if is_varied else _unquote(text)
-    value = _parse_number(key, text, integer=contains(annotation, int))
+    value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
         rule = f"{shorten(f'{key}={text}')} is a list"
         remedy = f"leave out the brackets: -m {key}={SweepValues(value)}"
@@ -137,7 +137,7 @@ def _unquote(text: str) -> str:
     return text[1:-1] if quoted and not os.path.lexists(text) else text
 
 
-def _parse_number(key: str, text: str, *, integer: bool) -> object:
+def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     """Parse a number, a switch, a range, an interval, a word or a reference."""
     if calls_resolver(text):
         raise ConfigError(f"{key}={text} {NO_RESOLVER}")

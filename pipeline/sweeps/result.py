@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.metric_names import FIRST
+from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.model.storage import params_of
@@ -53,7 +53,7 @@ class SweepResult:
         metrics and the seconds are NaN, as in its outcome, and the number is None.
         """
         others = {name for outcome in self.outcomes for name in outcome.metrics}
-        metrics = dict.fromkeys([*FIRST, *sorted(others)])
+        metrics = dict.fromkeys([*EPOCH_METRICS, *sorted(others)])
         return [
             {
                 **outcome.job.swept,

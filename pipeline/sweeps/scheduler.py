@@ -88,7 +88,7 @@ class Scheduler:
                 self._add(self.children.record(job, *reused))
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.key, job.data.path, arguments)
+                yield Task(job.identity, job.data.path, arguments)
 
     def _suggested(self) -> Iterator[Job]:
         for job in self.plan.suggest():
@@ -97,7 +97,7 @@ class Scheduler:
 
     def record(self, result: Result) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
-        job, children = self.plan.job(result.task.key), self.children
+        job, children = self.plan.job(result.task.identity), self.children
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:

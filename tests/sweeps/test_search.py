@@ -72,8 +72,8 @@ def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
     search = open_search(5, recorded=jobs[:5])
     for each in finished:
         search.add(each)
-    known = [job.key for job in search.jobs]
-    assert known == [job.key for job in jobs[:6]]
+    known = [job.identity for job in search.jobs]
+    assert known == [job.identity for job in jobs[:6]]
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
@@ -101,8 +101,8 @@ def test_a_suggestion_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
     search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
-    assert [job.key for job in search.jobs] == [
-        job.key for job in (*jobs[:2], *jobs[4:])
+    assert [job.identity for job in search.jobs] == [
+        job.identity for job in (*jobs[:2], *jobs[4:])
     ]
     assert len([*search.suggest()]) == 2
 
@@ -112,7 +112,7 @@ def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
     jobs = [*open_search(2).suggest()]
     tags = [job.tags for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
-    assert [job.key for job in search.jobs] == [job.key for job in jobs[2:]]
+    assert [job.identity for job in search.jobs] == [job.identity for job in jobs[2:]]
     assert len([*search.suggest()]) == 2
 
 
