@@ -14,7 +14,7 @@ from pipeline.cli.grid import Grid, merge
 from pipeline.cli.items import join_spaced, read_words
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
-from pipeline.cli.schema import KEYS, ConfigT, Schema
+from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices
 
 Item = TypeVar("Item")
@@ -95,7 +95,8 @@ def _check_groups(flags: Flags) -> None:
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
     if flags.is_sweep and not schema.varied:
-        raise ConfigError("only train and export accept -m")
+        stages = " and ".join(each.stage() for each in SCHEMAS if each.varied)
+        raise ConfigError(f"only {stages} accept -m")
     if composed.starts_sweep and not schema.has_experiments:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 

@@ -61,6 +61,11 @@ class StageConfig(BaseModel):
     has_experiments: ClassVar[bool] = False  # whether sweeps are saved in conf/
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
 
+    @classmethod
+    def stage(cls) -> str:
+        """Return the name of the stage, such as train."""
+        return cls.__name__.removesuffix("Config").lower()
+
     @property
     def choices(self) -> dict[str, str]:
         """The files of groups that were chosen, such as small for team; no settings."""
