@@ -111,6 +111,27 @@ def _check(
 
     If something is `unreadable`, rules about several settings are not checked.
     """
+    combinations, problems = _list(grids, schema, flags, unreadable)
+    valid = [each for each in combinations if not each.error]
+    # Only a job of `train` can fail while the others run.
+    is_refused = bool(problems) or not valid or not schema.has_experiments
+    for each in combinations:
+        if each.error and (is_refused or isinstance(each.error, WrongType)):
+            problems += each.error.problems
+    refuse(problems)
+    return Command(
+        config=validate(schema, valid[0].values, choices=valid[0].choices),
+        combinations=combinations,
+        varied=_varied(grids, combinations, schema),
+        intervals=grids[0].intervals,
+        is_sweep=any(grid.is_sweep for grid in grids),
+    )
+
+
+def _list(
+    grids: Sequence[Grid], schema: Schema, flags: Flags, unreadable: Sequence[str]
+) -> tuple[list[Combination], list[str]]:
+    """Return all combinations, and the problems that do not belong to one of them."""
     problems = [*unreadable]
     combinations: list[Combination] = []
     try:
@@ -126,20 +147,7 @@ def _check(
             problems += _broken_intervals(grid, schema)
     except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
-    valid = [each for each in combinations if not each.error]
-    # Only a job of `train` can fail while the others run.
-    is_refused = bool(problems) or not valid or not schema.has_experiments
-    for each in combinations:
-        if each.error and (is_refused or isinstance(each.error, WrongType)):
-            problems += each.error.problems
-    refuse(problems)
-    return Command(
-        config=validate(schema, valid[0].values, choices=valid[0].choices),
-        combinations=combinations,
-        varied=_varied(grids, combinations, schema),
-        intervals=grids[0].intervals,
-        is_sweep=any(grid.is_sweep for grid in grids),
-    )
+    return combinations, problems
 
 
 def _combination(values: Mapping[str, Any], schema: Schema, grid: Grid) -> Combination:

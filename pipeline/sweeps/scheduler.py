@@ -82,13 +82,18 @@ class Scheduler:
         for job in itertools.chain(self.plan.missing, self._suggested()):
             if interrupt.requested:
                 return
-            if job.error:
-                self._add(self.children.fail(job, job.error))
-            elif reused := self.reusable.read(job):
-                self._add(self.children.record(job, *reused))
+            if outcome := self._without_training(job):
+                self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
                 yield Task(job.identity, job.data.path, arguments)
+
+    def _without_training(self, job: Job) -> Outcome | None:
+        """Record a job that is invalid, or whose results can be reused."""
+        if job.error:
+            return self.children.fail(job, job.error)
+        reused = self.reusable.read(job)
+        return self.children.record(job, *reused) if reused else None
 
     def _suggested(self) -> Iterator[Job]:
         for job in self.plan.suggest():
