@@ -215,3 +215,13 @@ def test_a_library_is_used_by_one_package(library):
         if any(name.split(".")[0] == library for name in imports(path))
     }
     assert users == {LIBRARIES[library]}
+
+
+def test_the_tests_that_comments_quote_exist():
+    modules = [path.read_text() for path in Path(__file__).parent.rglob("test_*.py")]
+    names = re.findall(r"^def test_(\w+)", "\n".join(modules), re.MULTILINE)
+    comments = [re.sub(r"\n *# ", " ", path.read_text()) for path in MODULES]
+    quoted = re.findall(r'\bSee (?:`\w+`: )?"([^"]+)"', "\n".join(comments))
+    assert quoted
+    for start in (re.sub(r"\W", "_", text) for text in quoted):
+        assert any(name.startswith(start) for name in names), start

@@ -117,6 +117,15 @@ def test_the_diagrams_are_short_and_name_functions_that_exist():
         assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), (path, name)
 
 
+def test_the_types_that_the_design_names_exist():
+    names = re.findall(r"`([A-Z][a-z]\w*)[`.(]", DOCUMENTS[".github/DESIGN.md"])
+    files = (x for end in ("py", "js") for x in ROOT.glob(f"pipeline/**/*.{end}"))
+    code = "\n".join(path.read_text() for path in files)
+    defined = {*re.findall(r"^(?:export )?class (\w+)", code, re.MULTILINE)}
+    defined |= {*re.findall(r"^(\w+) = ", code, re.MULTILINE)}
+    assert {*names} - defined == {"ConfigSource"}  # a class of Hydra
+
+
 @ALL
 def test_every_link_has_a_target(name):
     for link in re.findall(r"\]\(([^)]+)\)", DOCUMENTS[name]):
@@ -211,7 +220,7 @@ def test_the_python_lines_train_the_same_network_as_the_command(trained):
     code = python_code("pipeline/training/README.md")
     exec(code.replace("outputs/data", str(DATA)), scope := {})
     for name, tensor in snapshot(scope["network"]).items():
-        np.testing.assert_array_equal(tensor, trained.history[name][1])
+        np.testing.assert_array_equal(tensor, trained.weight_history[name][1])
 
 
 def test_the_python_lines_write_a_photograph_as_predict_prepares_it(

@@ -2,8 +2,9 @@
 
 VAL_ACCURACY = "val/accuracy"
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
-FIRST = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
+EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 # The names of the scores of the trained network on its training images start with this.
 # MLflow sorts the sections of charts by name, so these bars follow the learning curves.
-FINAL = "with_final_weights/train_"
-REQUIRED = (*FIRST, f"{FINAL}loss", f"{FINAL}accuracy")  # every training run has them
+FINAL_TRAIN = "with_final_weights/train_"
+# Every training run has these.
+REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", f"{FINAL_TRAIN}accuracy")

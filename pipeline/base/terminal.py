@@ -21,7 +21,7 @@ from pipeline.base.text import WIDTH, printable
 STDERR = 2  # the file descriptor
 
 
-class _Output(io.FileIO):
+class _SafeFile(io.FileIO):
     """An output file that discards everything after it could not be written to.
 
     If it is the standard output, this is an error, unless its reader has closed the
@@ -41,7 +41,7 @@ class _Output(io.FileIO):
 
 
 def check_output() -> None:
-    """Treat a failure to write output as an error of the user; see `_Output`.
+    """Treat a failure to write output as an error of the user; see `_SafeFile`.
 
     The process continues after its reader has closed the pipe, as `| head` does.
     Characters that the encoding of the terminal lacks are replaced.
@@ -50,7 +50,7 @@ def check_output() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.flush()  # a caller may have printed something
-            raw = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+            raw = io.BufferedWriter(_SafeFile(stream.fileno(), "w", closefd=False))
             lines = stream.line_buffering or stream.write_through
             encoding = stream.encoding
             wrapped = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)

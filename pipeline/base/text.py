@@ -20,6 +20,14 @@ def printable(text: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
+def broken_rule(message: str) -> str:
+    """Return a message of pydantic in the words of ours, such as "must be a number"."""
+    rule = message.removeprefix("Value error, ").replace("Field required", "is missing")
+    rule = rule.replace("Input should be", "must be")
+    rule = rule.replace("String should have at least 1 character", "must not be empty")
+    return rule.replace("String should", "must")
+
+
 def as_file_name(text: str, *, allowed: str = "") -> str:
     """Return text as a part of a file name, shortened to 100 bytes.
 

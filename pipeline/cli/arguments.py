@@ -14,7 +14,7 @@ from pipeline.cli.grid import Grid, merge
 from pipeline.cli.items import join_spaced, read_words
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
-from pipeline.cli.schema import KEYS, ConfigT, Schema
+from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices
 
 Item = TypeVar("Item")
@@ -95,7 +95,8 @@ def _check_groups(flags: Flags) -> None:
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
     if flags.is_sweep and not schema.varied:
-        raise ConfigError("only train and export accept -m")
+        stages = " and ".join(each.stage() for each in SCHEMAS if each.varied)
+        raise ConfigError(f"only {stages} accept -m")
     if composed.starts_sweep and not schema.has_experiments:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
@@ -110,6 +111,27 @@ def _check(
 
     If something is `unreadable`, rules about several settings are not checked.
     """
+    combinations, problems = _list(grids, schema, flags, unreadable)
+    valid = [each for each in combinations if not each.error]
+    # Only a job of `train` can fail while the others run.
+    is_refused = bool(problems) or not valid or not schema.has_experiments
+    for each in combinations:
+        if each.error and (is_refused or isinstance(each.error, WrongType)):
+            problems += each.error.problems
+    refuse(problems)
+    return Command(
+        config=validate(schema, valid[0].values, choices=valid[0].choices),
+        combinations=combinations,
+        varied=_varied(grids, combinations, schema),
+        intervals=grids[0].intervals,
+        is_sweep=any(grid.is_sweep for grid in grids),
+    )
+
+
+def _list(
+    grids: Sequence[Grid], schema: Schema, flags: Flags, unreadable: Sequence[str]
+) -> tuple[list[Combination], list[str]]:
+    """Return all combinations, and the problems that do not belong to one of them."""
     problems = [*unreadable]
     combinations: list[Combination] = []
     try:
@@ -125,20 +147,7 @@ def _check(
             problems += _broken_intervals(grid, schema)
     except ConfigError as error:  # the combinations cannot be listed
         problems += error.problems
-    valid = [each for each in combinations if not each.error]
-    # Only a job of `train` can fail while the others run.
-    is_refused = bool(problems) or not valid or not schema.has_experiments
-    for each in combinations:
-        if each.error and (is_refused or isinstance(each.error, WrongType)):
-            problems += each.error.problems
-    refuse(problems)
-    return Command(
-        config=validate(schema, valid[0].values, choices=valid[0].choices),
-        combinations=combinations,
-        varied=_varied(grids, combinations, schema),
-        intervals=grids[0].intervals,
-        is_sweep=any(grid.is_sweep for grid in grids),
-    )
+    return combinations, problems
 
 
 def _combination(values: Mapping[str, Any], schema: Schema, grid: Grid) -> Combination:

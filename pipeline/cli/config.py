@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
+from pipeline.base.text import broken_rule
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import KEYS, ConfigT, StageConfig
@@ -66,9 +67,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     if error["type"] == "missing":
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
         return f"the primary config (--config-name) {rule}"  # the same for all keys
-    rule = str(error["msg"]).removeprefix("Value error, ")
-    rule = rule.replace("Input should be", "must be")
-    rule = rule.replace("String should have at least 1 character", "must not be empty")
+    rule = broken_rule(error["msg"])
     if "MLFLOW_TRACKING_URI" in rule:  # the variable, not the key, has the value
         return rule
     value = error["input"]

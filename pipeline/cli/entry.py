@@ -31,9 +31,10 @@ def stage(
 ) -> None:
     """Run a function of a configuration as a command, named like its schema.
 
-    If the stage supports sweeps, `sweep` runs one.
+    `sweep` runs a sweep of a stage whose schema lists keys that it can vary.
     """
-    name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
+    assert bool(sweep) == bool(schema.varied)
+    name = f"python -m pipeline.{schema.stage()}"
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:

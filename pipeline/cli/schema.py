@@ -7,7 +7,14 @@ about several settings are in `rules.py`.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+)
 
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
@@ -23,6 +30,12 @@ def _dataset(value: str) -> str:
     from pipeline.datasets import name_or_folder  # NumPy takes 0.1 s: not for --help
 
     return name_or_folder(value)
+
+
+def _bit_width(value: object) -> object:
+    if type(value) not in (int, str):  # `Literal` would accept true as 1, and 8.0
+        raise ValueError("must be 8, 4, 2, 1 or 'all'")
+    return value
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
@@ -47,6 +60,11 @@ class StageConfig(BaseModel):
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
     has_experiments: ClassVar[bool] = False  # whether sweeps are saved in conf/
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def stage(cls) -> str:
+        """Return the name of the stage, such as train."""
+        return cls.__name__.removesuffix("Config").lower()
 
     @property
     def choices(self) -> dict[str, str]:
@@ -142,7 +160,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     main_key = "bits"
     varied = ("bits",)
     only_sweeps = ("workers",)
-    bits: Literal[8, 4, 2, 1, "all"]
+    bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
     workers: int | None = Field(ge=1)

@@ -24,6 +24,8 @@ HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
+# Hydra does not record such a choice, so the run would have no tag for it.
+NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
 # What to use instead of Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
@@ -111,6 +113,11 @@ def _problems(
     """Yield a message for all content of a file that is not a setting."""
     if package and HYDRA.search(package):
         yield describe_hydra(package)
+    listed = values.get("defaults")
+    for entry in listed if isinstance(listed, list) else []:
+        for group, choice in entry.items() if isinstance(entry, dict) else []:
+            if isinstance(choice, list):
+                yield f"{group} {NO_LIST}"
     for name, value in _leaves(values):
         first, _, rest = name.partition(".")
         if first == "defaults":

@@ -19,9 +19,10 @@ from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.source import NO_RESOLVER, calls_resolver
+from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
 
 MAX_VALUES = 100_000  # the combinations of a sweep
+MAX_FLOAT = 2**53  # floats represent all integers below it
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
@@ -54,7 +55,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if contains(annotation, str):
         return _parse_texts(text) if is_varied else _unquote(text)
-    value = _parse_number(key, text, integer=contains(annotation, int))
+    value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
         rule = f"{shorten(f'{key}={text}')} is a list"
         remedy = f"leave out the brackets: -m {key}={SweepValues(value)}"
@@ -93,7 +94,9 @@ def parse_choices(
         rule = f"{shorten(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     for name in found or [text]:
-        if name not in (*names, "null") and not name.startswith("["):
+        if name.startswith("["):
+            raise ConfigError(f"{shorten(word)} {NO_LIST}")
+        if name not in (*names, "null"):
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     if is_sweep and remedy:
@@ -134,7 +137,7 @@ def _unquote(text: str) -> str:
     return text[1:-1] if quoted and not os.path.lexists(text) else text
 
 
-def _parse_number(key: str, text: str, *, integer: bool) -> object:
+def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     """Parse a number, a switch, a range, an interval, a word or a reference."""
     if calls_resolver(text):
         raise ConfigError(f"{key}={text} {NO_RESOLVER}")
@@ -151,6 +154,8 @@ def _parse_number(key: str, text: str, *, integer: bool) -> object:
         raise _unreadable(key, text) from None
     if isinstance(value, IntervalSweep):
         return _interval(key, text, value, integer=integer)
+    if any(isinstance(each, IntervalSweep) for each in parsed):
+        raise ConfigError(f"{key} cannot have an interval and other values: use one")
     values = SweepValues(getattr(value, "text", value) for value in parsed)
     if not values:  # range(3,1)
         raise _unreadable(key, text)
@@ -160,6 +165,9 @@ def _parse_number(key: str, text: str, *, integer: bool) -> object:
 def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> Interval:
     ends = float(sweep.start or 0), float(sweep.end or 0)
     # Hydra has converted the numbers of interval(4,128) to float.
+    if integer and max(map(abs, ends)) >= MAX_FLOAT:
+        rule = f"must have an interval of numbers below {MAX_FLOAT:,}"
+        raise ConfigError(f"{key} {rule}, got {shorten(text)}")
     low, high = (int(x) if integer and x.is_integer() else x for x in ends)
     if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
         return Interval(low, high, log=bool(sweep.tags))

@@ -39,7 +39,8 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     It does not depend on the version of NumPy, which this package uses only for exact
     or correctly rounded results, such as sorting, subtraction and square roots.
     """
-    content = [hyperparameters.model_dump(), data_sha256, code(), torch_version()]
+    versions = [code_sha256(), torch_version()]
+    content = [hyperparameters.model_dump(), data_sha256, *versions]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -66,7 +67,7 @@ def _hash_modules() -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def code() -> str:
+def code_sha256() -> str:
     """Return the sha256 of the source code of this package."""
     return hashlib.sha256(json.dumps(code_hashes()).encode()).hexdigest()
 

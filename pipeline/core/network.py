@@ -27,10 +27,15 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
 
     Pixels in [0, 1] would be scaled twice, and most predictions would be wrong.
     """
-    array = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
+    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
+    images = images.detach().cpu() if isinstance(images, Tensor) else images
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError):  # lists of several lengths; bfloat16, sparse
+        got = f"{getattr(images, 'dtype', type(images).__name__)} without a NumPy array"
+        raise UserError(f"{rule}, got {got}: pass an array of numbers") from None
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
         return np.require(array, requirements=["C", "W"])  # PyTorch needs both
-    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
     cast = "to(torch.uint8)" if isinstance(images, Tensor) else "astype(np.uint8)"
     remedy = _remedy(array, cast)
     raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")

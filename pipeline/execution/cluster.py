@@ -29,7 +29,7 @@ from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import status, wrap
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import check_code, code, processor, torch_version
+from pipeline.core.fingerprint import check_code, code_sha256, processor, torch_version
 from pipeline.execution.executor import Executor, Result, Task, failure
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
@@ -50,7 +50,7 @@ class _Requirements:
     """What every node must have."""
 
     torch: str  # the version of PyTorch
-    code: str  # the hash of `fingerprint.code`
+    code: str  # `code_sha256` of this process
     keepalive: str | None  # `KEEPALIVE` in the environment
 
 
@@ -76,7 +76,7 @@ class RayExecutor(Executor):
             _connect(address)
             self._needs = _Requirements(
                 torch=torch_version(),
-                code=code(),
+                code=code_sha256(),
                 keepalive=os.environ.get(KEEPALIVE),
             )
             try:
@@ -239,7 +239,7 @@ def _check(needs: _Requirements) -> str:
             f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
             "install the same version, or stop this node"
         )
-    if code() != needs.code:
+    if code_sha256() != needs.code:
         raise NodeError(
             f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
         )

@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
-    key: str  # identifies the task for the caller
+    identity: str  # for the caller
     data: Path  # the file of the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged, code, processor
+from pipeline.core.fingerprint import CodeChanged, code_sha256, processor
 from pipeline.execution.executor import Executor, Result, Task, failure
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
@@ -29,7 +29,7 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._code = code()  # before later edits
+        self._code = code_sha256()  # before later edits
         self._modules = modules
         self._workers: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
@@ -41,9 +41,12 @@ class LocalExecutor(Executor):
 
     def __enter__(self) -> "LocalExecutor":
         """Start the processes if they have imports, which take about a second."""
-        if self._modules:
-            for index in range(self.workers):
+        try:
+            for index in range(self.workers if self._modules else 0):
                 self._running_worker(index)
+        except BaseException:  # such as too many processes, or Ctrl-C
+            self.__exit__()
+            raise
         self.processors = frozenset([processor()])  # imports PyTorch, too
         return self
 
@@ -90,7 +93,7 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    code()  # before later edits
+    code_sha256()  # before later edits
     for module in modules:
         import_module(module)
 
@@ -101,7 +104,7 @@ def _run_task(
     path: Path,
     arguments: Mapping[str, Any],
 ) -> object:
-    if code() != driver_code:
+    if code_sha256() != driver_code:
         raise CodeChanged  # this worker was started later
     return function(_load(path), **arguments)
 

@@ -44,7 +44,7 @@ class ModelAnalysis:
     dataset: Dataset
     train: LabeledImages
     validation: LabeledImages
-    history: Snapshot | None  # the tensors of all epochs; None if not recorded
+    weight_history: Snapshot | None  # the tensors of all epochs; None if not recorded
     nonzero: Int[np.ndarray, "784"]  # training images in which each pixel is not 0
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
     rates: Float[np.ndarray, " hidden"]  # activation rates on the training images
@@ -57,7 +57,7 @@ class ModelAnalysis:
     def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":
         """Analyze a network with the data set that it was trained on."""
         network, test = trained.network, dataset.test
-        split, history = dataset.split(trained.split), trained.history
+        split, history = dataset.split(trained.split), trained.weight_history
         train = split.train
         sums = network.hidden_sums(test.images).numpy()
         activations = np.maximum(sums, 0)  # ReLU
@@ -66,7 +66,7 @@ class ModelAnalysis:
             dataset=dataset,
             train=train,
             validation=split.val,
-            history=history,
+            weight_history=history,
             nonzero=trained.nonzero(train),
             frozen=None if history is None else measurements.frozen_weights(history),
             rates=measurements.activation_rates(network, train.images),
@@ -143,8 +143,8 @@ class ModelAnalysis:
                 accuracies.append(recorded[epoch - 1])
                 continue
             network = self.trained.network
-            if self.history is not None:
-                tensors = {name: t[epoch] for name, t in self.history.items()}
+            if self.weight_history is not None:
+                tensors = {name: t[epoch] for name, t in self.weight_history.items()}
                 network = network_from(tensors)
             predictions = network.classify(self.validation.images)
             labels = self.validation.labels

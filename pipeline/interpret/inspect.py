@@ -186,7 +186,7 @@ def _show_weight(
     location: ParameterLocation, trained: TrainedModel, dataset: Dataset
 ) -> Path:
     """Print and write the history of a parameter."""
-    history = trained.history
+    history = trained.weight_history
     if history is None:
         raise UserError(
             f"{trained.history_path} is missing: run python -m pipeline.train, which "
@@ -213,7 +213,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [
         None if history is None else interpret.frozen_weights(history)
-        for history in (a.history, b.history)
+        for history in (a.weight_history, b.weight_history)
     ]
     folder = results_dir("details/against")
     with new_results(folder) as partial:

@@ -46,7 +46,9 @@ def select_trained_model(
     with files.folder_lock(last):
         trained = load_trained_model(last / MODEL_FILE)
         _check_params(trained, expected or {})
-        return trained.with_history_read() if history else trained
+        if history:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
+            _ = trained.weight_history, trained.curves
+        return trained
 
 
 def load_recorded_model(run: str, *, store: Path) -> TrainedModel:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline import UserError
 from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.base.tensors import read_tensors, write_tensors
-from pipeline.base.text import NAME_CHARACTERS
+from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import Hyperparameters
@@ -125,9 +125,9 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
         return Metadata.model_validate(values)
     except ValidationError as invalid:
         error = invalid.errors()[0]
-        key, reason = error["loc"][-1], error["msg"]
+        key, rule = error["loc"][-1], broken_rule(error["msg"])
         got = "" if error["type"] == "missing" else f", got {error['input']!r:.40}"
-        raise UserError(f"{path} has invalid metadata: {key}: {reason}{got}") from None
+        raise UserError(f"{path} has invalid metadata: {key} {rule}{got}") from None
 
 
 def load_history(path: Path, *, network: Network) -> Snapshot:

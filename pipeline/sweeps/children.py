@@ -48,7 +48,7 @@ class Children:
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
-        tags = training_tags(job.key, job.data.sha256)
+        tags = training_tags(job.identity, job.data.sha256)
         tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:

@@ -57,7 +57,7 @@ class Job:
         return Hyperparameters(**self.values)
 
     @cached_property
-    def key(self) -> str:
+    def identity(self) -> str:
         """What distinguishes the jobs of a sweep.
 
         This is the fingerprint of the training run, because equal images can have
@@ -202,7 +202,7 @@ def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
     """Return one job of those with the same key, with the choices of all."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
-        equal.setdefault(job.key, []).append(job)
+        equal.setdefault(job.identity, []).append(job)
     return [
         replace(same[0], choices=all_choices(job.choices for job in same))
         if len(same) > 1
@@ -225,7 +225,7 @@ def sweep_id(
     whether all is trained again.
     """
     content = [
-        sorted(job.key for job in jobs),
+        sorted(job.identity for job in jobs),
         sorted(all_choices(job.choices for job in jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,

@@ -10,17 +10,17 @@ class Plan:
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
-        self._jobs = {job.key: job for job in jobs}
-        self._outcomes: dict[str, Outcome] = {}  # by `Job.key`
+        self._jobs = {job.identity: job for job in jobs}
+        self._outcomes: dict[str, Outcome] = {}  # by `Job.identity`
 
     @property
     def jobs(self) -> list[Job]:
         """The jobs that are known so far."""
         return [*self._jobs.values()]
 
-    def job(self, key: str) -> Job:
-        """Return the job with this `Job.key`."""
-        return self._jobs[key]
+    def job(self, identity: str) -> Job:
+        """Return the job with this `Job.identity`."""
+        return self._jobs[identity]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -52,4 +52,4 @@ class Plan:
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job."""
-        self._outcomes[outcome.job.key] = outcome
+        self._outcomes[outcome.job.identity] = outcome

@@ -61,7 +61,7 @@ class RecordedSweep:
         }
         found = []
         for job in jobs:
-            if child := finished.get(job.key):
+            if child := finished.get(job.identity):
                 metrics = dict(self.results[child.run_id])
                 seconds = metrics.pop("train/seconds", math.nan)
                 outcome = Outcome(

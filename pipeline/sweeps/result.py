@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.metric_names import FIRST
+from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.model.storage import params_of
@@ -22,7 +22,7 @@ MAX_REASONS = 3  # the number of reasons in an error message
 class SweepResult:
     """The outcomes of a sweep, and where they are."""
 
-    outcomes: Sequence[Outcome]  # in the order of their values
+    outcomes: Sequence[Outcome]  # in the order of the jobs
     folder: Path  # contains the table and the plot
     run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has all of it; None without a server.
@@ -45,7 +45,7 @@ class SweepResult:
         return best_of(self.outcomes)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each training run, in the order of the grid.
+        """Return a row for each training run, in the order of the jobs.
 
         It has the swept choices and values, the data set, the hyperparameters, all
         metrics of metrics.json, the number of parameters, the seconds of all epochs,
@@ -53,7 +53,7 @@ class SweepResult:
         metrics and the seconds are NaN, as in its outcome, and the number is None.
         """
         others = {name for outcome in self.outcomes for name in outcome.metrics}
-        metrics = dict.fromkeys([*FIRST, *sorted(others)])
+        metrics = dict.fromkeys([*EPOCH_METRICS, *sorted(others)])
         return [
             {
                 **outcome.job.swept,

@@ -28,7 +28,7 @@ class ReusableRuns:
         """Find the runs of jobs; all at once takes less time than one by one."""
         if not self._processors:
             return
-        fingerprints = [job.key for job in jobs]
+        fingerprints = [job.identity for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
             if run.status == Status.FINISHED and has_processor:
@@ -36,11 +36,11 @@ class ReusableRuns:
 
     def has(self, job: Job) -> bool:
         """Return whether a run was found; its files can be lost or damaged."""
-        return job.key in self._runs
+        return job.identity in self._runs
 
     def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
-        for run in self._runs.get(job.key, ()):
+        for run in self._runs.get(job.identity, ()):
             with suppress(OSError, UserError):
                 training = TrainingRun.read(run)
                 if training.sha256 == run.tags.get(WEIGHTS_TAG):

@@ -55,7 +55,7 @@ def _announce(
     """Print how much is to be trained; check that the disk has space for it."""
     reusable.find(plan.untrained)
     to_train = [job for job in plan.untrained if not reusable.has(job)]
-    size = recorded_bytes(plan.untrained) + recorded_bytes(plan.expected())
+    size = recorded_bytes([*plan.untrained, *plan.expected()])
     if count := len(to_train) + len(plan.expected()):
         runs = counted(count, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
@@ -82,13 +82,18 @@ class Scheduler:
         for job in itertools.chain(self.plan.missing, self._suggested()):
             if interrupt.requested:
                 return
-            if job.error:
-                self._add(self.children.fail(job, job.error))
-            elif reused := self.reusable.read(job):
-                self._add(self.children.record(job, *reused))
+            if outcome := self._without_training(job):
+                self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.key, job.data.path, arguments)
+                yield Task(job.identity, job.data.path, arguments)
+
+    def _without_training(self, job: Job) -> Outcome | None:
+        """Record a job that is invalid, or whose results can be reused."""
+        if job.error:
+            return self.children.fail(job, job.error)
+        reused = self.reusable.read(job)
+        return self.children.record(job, *reused) if reused else None
 
     def _suggested(self) -> Iterator[Job]:
         for job in self.plan.suggest():
@@ -97,7 +102,7 @@ class Scheduler:
 
     def record(self, result: Result) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
-        job, children = self.plan.job(result.task.key), self.children
+        job, children = self.plan.job(result.task.identity), self.children
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:

@@ -140,8 +140,8 @@ class Search(Plan):
             self.study.tell(trial.number, state=TrialState.FAIL)
             return []
         self._suggestions.append(values)
-        self._jobs.update({job.key: job for job in jobs})
-        self._open[trial.number] = [job.key for job in jobs]
+        self._jobs.update({job.identity: job for job in jobs})
+        self._open[trial.number] = [job.identity for job in jobs]
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:

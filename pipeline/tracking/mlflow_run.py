@@ -124,7 +124,8 @@ class MlflowRun(Run):
         dataset: tuple[str, str],
     ) -> None:
         client, run = self._client, self._client.get_run(self.run_id)
-        condition = f"source_run_id = '{self.run_id}'"  # it may be incomplete
+        # It may be incomplete. A user can have logged another model.
+        condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
         models = client.search_logged_models([self._experiment_id], condition)
         model = next(iter(models), None) or client.create_logged_model(
             self._experiment_id,

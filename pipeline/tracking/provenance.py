@@ -36,7 +36,7 @@ CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
 # The tags below, whose names are one of these, or start with it and a dot.
-TAGS = (
+PROVENANCE_PREFIXES = (
     *("git", "version", "mlflow.source", "mlflow.user"),
     *(COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG),
 )
@@ -56,8 +56,8 @@ def tags() -> dict[str, str]:
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
     """Return those tags of a recorded run that name its provenance."""
-    starts = tuple(f"{name}." for name in TAGS)
-    return {k: x for k, x in recorded.items() if k in TAGS or k.startswith(starts)}
+    starts = tuple(f"{name}." for name in PROVENANCE_PREFIXES)
+    return {k: x for k, x in recorded.items() if f"{k}.".startswith(starts)}
 
 
 def process_tags() -> dict[str, str]:

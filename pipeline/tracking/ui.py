@@ -38,7 +38,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 
     Yields the URL of a page as soon as the server responds. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs; see `list_page`.
+    runs; see `newest_list`.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, the database
@@ -47,7 +47,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     require_store(store)
     client = open_store(store)
     if run is None:
-        page = list_page(client)
+        page = newest_list(client)
     else:
         run_id = find_run(run, store=store).run_id
         info = client.get_run(run_id).info
@@ -59,7 +59,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
             yield address
 
 
-def list_page(client: StoreClient) -> str:
+def newest_list(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
     It is MLFLOW_EXPERIMENT_NAME or, by default, the experiment of the newest run.

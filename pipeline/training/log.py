@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.metric_names import FIRST
+from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.paths import CURVES_FILE, TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
@@ -173,4 +173,4 @@ def tensor_statistics(
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics of an epoch in the order in which they are logged."""
-    return {name: metrics[name] for name in dict.fromkeys([*FIRST, *metrics])}
+    return {name: metrics[name] for name in dict.fromkeys([*EPOCH_METRICS, *metrics])}

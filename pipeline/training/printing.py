@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.base.console import new_console, progress_bar
-from pipeline.base.metric_names import FINAL, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
@@ -40,7 +40,7 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
-            ("train", FINAL, "of the trained network"),
+            ("train", FINAL_TRAIN, "of the trained network"),
             ("validation", "val/", training.best),
         )
     ]

@@ -6,7 +6,7 @@ The functions of `log` run where the run is recorded; these pass them what they 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.base.metric_names import FINAL, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
 from pipeline.tracking import EpochPoint, OpenRun
@@ -35,7 +35,7 @@ def _describe(training: TrainingRun) -> str:
     """Return the text of the description of its run, in Markdown."""
     network, settings = training.network, training.hyperparameters
     accuracy = training.metrics[VAL_ACCURACY]
-    final = training.metrics[f"{FINAL}accuracy"]
+    final = training.metrics[f"{FINAL_TRAIN}accuracy"]
     epochs = counted(training.last.number, "epoch")
     sizes = network.sizes.replace("->", "→")
     return (

@@ -61,7 +61,7 @@ def train(
         file = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _train(cfg, dataset, tracker, on_epoch)
+        training = _train_and_record(cfg, dataset, tracker, on_epoch)
     say(next_steps(NEXT))
     return training
 
@@ -90,14 +90,14 @@ def _reproduce(
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train(cfg, dataset, tracker, on_epoch, original)
+    training = _train_and_record(cfg, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
     return training
 
 
-def _train(
+def _train_and_record(
     cfg: TrainConfig,
     dataset: Dataset,
     tracker: Tracker[OpenRun],

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base import files, paths
-from pipeline.base.metric_names import FINAL, FIRST, VAL_ACCURACY
+from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
@@ -67,7 +67,7 @@ class TrainingRun:
             data_sha256=dataset.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
-            final_metrics={f"{FINAL}{name}": value for name, value in score.items()},
+            final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
             min_margin=min_margin,
             host=platform.node(),
             processor=processor(),
@@ -84,13 +84,13 @@ class TrainingRun:
         trained = load_trained_model(run.network_path)
         metadata = trained.metadata
         run_file = trained.run_file
-        states = _rows(trained.history or {})
+        states = _rows(trained.weight_history or {})
         scores = trained.metrics.items()
-        final = {name: value for name, value in scores if name.startswith(FINAL)}
+        final = {name: value for name, value in scores if name.startswith(FINAL_TRAIN)}
         if (
             run_file is None
             or len(states) != len(run_file.times)
-            or not trained.curves.keys() >= {*FIRST}
+            or not trained.curves.keys() >= {*EPOCH_METRICS}
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None
@@ -189,7 +189,7 @@ class TrainResult(TrainingRun):
         return short_repr(
             self,
             val_accuracy=self.metrics[VAL_ACCURACY],
-            train_accuracy=self.metrics[f"{FINAL}accuracy"],
+            train_accuracy=self.metrics[f"{FINAL_TRAIN}accuracy"],
             run_id=self.run_id,
             folder=self.folder,
         )

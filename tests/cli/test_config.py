@@ -70,12 +70,6 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
         help_text("python -m pipeline.train", "", TrainConfig, Flags())
 
 
-def test_the_common_settings_of_a_sweep_have_no_value_that_it_varies():
-    common = {*cli.CommonSweepConfig.model_fields}
-    assert common.isdisjoint(TrainConfig.varied)
-    assert common >= {*TrainConfig.only_sweeps}
-
-
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
 # What a call accepts besides the type of a setting.
 WIDER = {str: [os.PathLike[str]], int: [SupportsIndex], float: [SupportsFloat]}

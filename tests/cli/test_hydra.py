@@ -540,10 +540,15 @@ BAD_FILES = {
         "team=../../x",
         "or nopackage or small or sub/deep or sub/nopackage or wide, got '../../x'",
     ),
-    "a listed choice outside of the folder": (
-        {"x.yaml": "hidden: 9"},
-        "team=[../../x]",
-        "cannot compose conf: In 'hydra': Could not load 'team/../../x'",
+    "a list of choices": (
+        {},
+        "-m +team=[small,wide],large",
+        "+team=[small,wide],large selects a list of files: add a file to the group",
+    ),
+    "a list of choices in a defaults list": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: [override /other: [seed]]"},
+        "team=x",
+        "conf/team/x.yaml: override /other selects a list of files: add a file to",
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),

@@ -70,7 +70,7 @@ def test_adam_is_pytorchs_with_keras_epsilon():
         torch.testing.assert_close(parameters, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_bits_depend_on_the_seed_and_on_nothing_else(few):
+def test_equal_seeds_give_equal_bits_and_others_give_other_bits(few):
     networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)

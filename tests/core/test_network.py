@@ -75,6 +75,9 @@ def test_images_that_are_not_gray_levels_are_refused(
         "empty": ([], "there is no image"),
         "photograph": (np.zeros((300, 200, 3), np.uint8), "resize it with python"),
         "none": (None, "pass an array of numbers"),
+        "ragged": ([[1], [1, 2]], "pass an array of numbers"),
+        "bfloat16": (tensor.bfloat16(), "pass an array of numbers"),
+        "sparse": (tensor.to_sparse(), "pass an array of numbers"),
     }.values():
         with pytest.raises(UserError, match=f"got .*: .*{remedy}"):
             method(wrong)

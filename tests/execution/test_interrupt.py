@@ -15,3 +15,14 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys):
             next(epochs)
         with pytest.raises(KeyboardInterrupt, match=r"^stopped; run the same command"):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_an_ignored_ctrl_c_stays_ignored():
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as with nohup
+    try:
+        with delayed_interrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupt.requested
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)

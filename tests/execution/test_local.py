@@ -17,7 +17,9 @@ from pipeline.base import paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, Task
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import train_once
 
@@ -66,7 +68,7 @@ def test_results_are_equal_to_a_training_in_this_process(executor, data, digits)
     }
     results = executor.run(train_once, tasks(data, settings))
     for result in results:
-        alone = train_once(digits, **settings.pop(result.task.key))
+        alone = train_once(digits, **settings.pop(result.task.identity))
         for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
@@ -82,11 +84,11 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
     with LocalExecutor(1, modules=["json"]) as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
-    errors = [(r.task.key, r.error, r.final) for r in results if r.error]
+    errors = [(r.task.identity, r.error, r.final) for r in results if r.error]
     lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
     assert errors == [("once", KILLED, False), *lost]
     assert not any(result.traceback for result in results)
-    values = {result.task.key: result.value for result in results if not result.error}
+    values = {r.task.identity: r.value for r in results if not r.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
 
@@ -101,9 +103,9 @@ def test_a_worker_killed_beside_others_costs_none_and_its_task_is_repeated_alone
     with LocalExecutor(2) as executor:
         calls = tasks(data, arguments)
         results = [*executor.run(functions.die_beside_others, calls)]
-    lost = [(r.task.key, r.error, r.final) for r in results if r.error]
+    lost = [(r.task.identity, r.error, r.final) for r in results if r.error]
     assert lost == [("victim", KILLED, False)] * MAX_TRIES
-    values = {result.task.key: result.value for result in results if not result.error}
+    values = {r.task.identity: r.value for r in results if not r.error}
     assert values.keys() == arguments.keys()
     assert values.pop("victim") == (MAX_TRIES + 1, 0)
     assert {attempts for attempts, _ in values.values()} == {1}
@@ -160,6 +162,21 @@ def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
             [*executor.run(functions.pid, tasks(data, {"a": {}}))]
 
 
+def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
+    started = []
+
+    def start(*arguments, **options):
+        if started:
+            raise UserError("too many processes")
+        started.append(HelperProcess(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(local, "HelperProcess", start)
+    with pytest.raises(UserError, match="too many"), LocalExecutor(2, modules=["sys"]):
+        pass
+    assert not started[0].is_running
+
+
 def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):
     driver = start_script(data, "start_and_sleep")
     lines = [driver.stdout.readline().split() for _ in "ab"]
@@ -206,7 +223,7 @@ def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, 
     arrived = []
     with pytest.raises(OSError, match="no process can be started"):
         for result in executor.run(repr, limited()):
-            arrived.append(result.task.key)
+            arrived.append(result.task.identity)
     assert arrived
 
 
@@ -224,7 +241,7 @@ def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, funct
     with LocalExecutor(2) as executor:
         keys = []
         for result in executor.run(functions.sleep, tasks(data, arguments)):
-            keys.append(result.task.key)
+            keys.append(result.task.identity)
             executor.stop()
             for worker in {*psutil.Process().children()} - {*others}:
                 worker.kill()

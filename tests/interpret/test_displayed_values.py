@@ -174,7 +174,7 @@ def test_a_pointer_on_a_pixel_shows_its_product(page, sums):
 
 def test_a_parameter_has_its_values_in_all_epochs(page, trained):
     page.evaluate("find('layer_2[12,9]')")
-    history = trained.history["layer_2.weight"][:, 9, 12]
+    history = trained.weight_history["layer_2.weight"][:, 9, 12]
     text = page.inner_text("#parameter-text")
     assert f"its value is {decimals(history[-1], 6)}. It started at about" in text
     assert text.endswith(f" and ended at {decimals(history[-1], 6)}.")

@@ -84,5 +84,5 @@ def test_indices_are_those_of_the_keras_arrays(trained):
         ("layer_1.bias[5]", bias[5]),
         ("layer_2[3,7]", outgoing[3, 7]),
     ):
-        values = parse_parameter(name).values(trained.history)
+        values = parse_parameter(name).values(trained.weight_history)
         assert len(values) == 21 and values[-1] == value

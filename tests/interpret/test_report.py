@@ -95,7 +95,7 @@ def large(untrained, new_network):
         states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
         names = states[0].keys()
         history = {name: np.stack([state[name] for state in states]) for name in names}
-        return replace(untrained(hidden), history=history)
+        return replace(untrained(hidden), weight_history=history)
 
     return analyze
 
@@ -133,9 +133,9 @@ def test_without_metadata_the_history_gives_the_last_epoch(analysis):
 
 
 def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
-    history = {name: tensor.copy() for name, tensor in analysis.history.items()}
+    history = {name: tensor.copy() for name, tensor in analysis.weight_history.items()}
     history["layer_2.bias"][0] = 1e6
-    tensors, _ = select_data(replace(analysis, history=history))
+    tensors, _ = select_data(replace(analysis, weight_history=history))
     low, high = tensors["epochs.layer_2.bias"].astype(np.uint16)
     halves = (256 * high + low).view(np.float16)  # (10, 20)
     assert (halves[:, 0] == 65504).all() and np.abs(halves[:, 1:]).max() < 10
@@ -222,7 +222,7 @@ def test_small_numbers_have_all_significant_digits(page):
 
 
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
-    *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
+    *_, final = history = trained.weight_history["layer_1.weight"].astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly
     for epoch in (0, 19):
         weights = page.evaluate(f"[...model.networks[{epoch}].weights[0]]")
@@ -233,10 +233,10 @@ def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
 def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
     analysis, trained
 ):
-    history = {name: values.copy() for name, values in trained.history.items()}
+    history = {name: values.copy() for name, values in trained.weight_history.items()}
     # As if N14 was 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
-    tensors, _ = report.page.select_data(replace(analysis, history=history))
+    tensors, _ = report.page.select_data(replace(analysis, weight_history=history))
     for name, values in history.items():
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)

@@ -135,7 +135,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
     location = names.parse_parameter("layer_1[300,5]")
-    values = location.values(trained.history)
+    values = location.values(trained.weight_history)
     lines = weight_history.describe_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
     np.testing.assert_allclose(displayed, values, atol=6e-7)

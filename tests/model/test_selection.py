@@ -18,7 +18,7 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
             run=None, model=None, store=store_dir(), history=True
         )
     project.call("train", hidden=5, **keys)
-    assert trained.history["layer_1.weight"].shape == (3, 8, 784)
+    assert trained.weight_history["layer_1.weight"].shape == (3, 8, 784)
     with project.captured():
         assert trained.detector.components.means.shape == (10, 784)
 

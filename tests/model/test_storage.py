@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -111,7 +112,9 @@ def test_a_file_that_is_not_a_network_is_refused_by_name(path, network, kind):
     path.write_bytes(save(snapshot(network) | tensors, {"about": about}))
     with pytest.raises(ValueError, match=r"model\.safetensors") as refused:
         storage.load_network(path)
-    assert len(str(refused.value)) < 800 and str(refused.value).isprintable()
+    message = str(refused.value)
+    assert len(message) < 800 and message.isprintable()
+    assert not re.search("Input should|String should|Field required", message)
 
 
 @pytest.mark.parametrize("version", ['"version": 2, ', '"version": "1", ', ""])
@@ -119,7 +122,7 @@ def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, ver
     trained, content = load_trained_model(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
-        trained.history_path: lambda: trained.history,
+        trained.history_path: lambda: trained.weight_history,
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by another version .* must be 1, got .*train"

@@ -269,6 +269,7 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
         "flat": (pixels.reshape(3, 784), r"uint8 with \(3, 784\)"),
         "one": (pixels[0].ravel(), r"uint8 with \(784,\)"),
         "tensor": (torch.from_numpy(pixels[0] / 255).requires_grad_(), "float64 with"),
+        "bfloat16": (torch.from_numpy(pixels).bfloat16(), "torch.bfloat16"),
         "mask": (np.array([True, False]), r"bool with \(2,\)"),
     }.values():
         with pytest.raises(ConfigError, match=rf"shape \(n, 28, 28\), got {got}.*: "):

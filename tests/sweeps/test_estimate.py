@@ -53,7 +53,7 @@ def sizes(job):
 
 
 def uneven(job):
-    return sizes(job) * (0.8 + 0.1 * (int(job.key[:8], 16) % 5))
+    return sizes(job) * (0.8 + 0.1 * (int(job.identity[:8], 16) % 5))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])

@@ -12,7 +12,10 @@ import pytest
 from pipeline import ConfigError
 from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
+from pipeline.sweeps.estimate import format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.reuse import ReusableRuns
+from pipeline.sweeps.scheduler import _announce
 from pipeline.sweeps.search import Search
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
@@ -60,7 +63,7 @@ def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     assert statistics.mean(distances[10:]) < 25
 
 
-def test_a_search_continues_with_the_suggestions_that_are_open():
+def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
     search = open_search(5)
     jobs = [*itertools.islice(search.suggest(), 7)]
     # Children record both seeds of the first two suggestions and one of the third.
@@ -69,12 +72,15 @@ def test_a_search_continues_with_the_suggestions_that_are_open():
     search = open_search(5, recorded=jobs[:5])
     for each in finished:
         search.add(each)
-    known = [job.key for job in search.jobs]
-    assert known == [job.key for job in jobs[:6]]
+    known = [job.identity for job in search.jobs]
+    assert known == [job.identity for job in jobs[:6]]
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     assert len(search.expected()) == 4  # two suggestions with two seeds
+    _announce(search, ReusableRuns(Path(), []), Path(), workers=1)
+    size = recorded_bytes([search.jobs[5], *search.expected()])
+    assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"
     for job in [search.jobs[5], *search.suggest()]:
@@ -95,8 +101,8 @@ def test_a_suggestion_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
     search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
-    assert [job.key for job in search.jobs] == [
-        job.key for job in (*jobs[:2], *jobs[4:])
+    assert [job.identity for job in search.jobs] == [
+        job.identity for job in (*jobs[:2], *jobs[4:])
     ]
     assert len([*search.suggest()]) == 2
 
@@ -106,7 +112,7 @@ def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
     jobs = [*open_search(2).suggest()]
     tags = [job.tags for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
-    assert [job.key for job in search.jobs] == [job.key for job in jobs[2:]]
+    assert [job.identity for job in search.jobs] == [job.identity for job in jobs[2:]]
     assert len([*search.suggest()]) == 2
 
 

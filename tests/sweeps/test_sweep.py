@@ -174,6 +174,16 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert [single, single] in models(sweep).values()
 
 
+def test_on_another_processor_a_sweep_stays_finished_but_no_run_is_reused(sweep):
+    sweep.run("seed=1")
+    _, (child,) = sweep.runs()
+    sweep.workspace.client.set_tag(child.info.run_id, "processor", "another")
+    printed, _ = sweep.run("seed=1")
+    assert "this sweep is finished" in printed and "val/accuracy" not in printed
+    printed, _ = sweep.run("seed=1,2")
+    assert printed.count("val/accuracy") == 2 and "reused" not in printed
+
+
 def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(sweep):
     for _ in range(2):
         sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)

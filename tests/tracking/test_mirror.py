@@ -1,5 +1,6 @@
 """Servers with all kinds of faults, and how long a command waits for them."""
 
+import errno
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import socket
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from socketserver import ThreadingTCPServer
 
@@ -15,11 +16,12 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from pipeline.execution.helper_process import HelperKilled
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies import sync as sync_module
+from pipeline.tracking.copies.process import copy_run, copy_with_children
 
 UNREADABLE = (
     "{url} did not accept the copy: ParseError: Failed to parse experiments field: "
@@ -111,6 +113,26 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {sweep.run_id} is incomplete: FileNotFoundError: " in text
     assert text.endswith(f"run={sweep.run_id}")
+
+
+def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(recorded, monkeypatch, capfd):
+    submit, url = HelperProcess.submit, broken_server("refuses")
+
+    def on_slow_disk(helper, function, *arguments, **options):
+        if function not in (copy_run, copy_with_children):
+            return submit(helper, function, *arguments, **options)
+        call = Future()
+        call.set_exception(TimeoutError(errno.ETIMEDOUT, "timed out", "a file"))
+        return call
+
+    monkeypatch.setattr(HelperProcess, "submit", on_slow_disk)
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
+    (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
+    assert not mirror.mirror_run(recorded, url, sweep.run_id)
+    message = " ".join(capfd.readouterr().err.split())
+    assert "incomplete: TimeoutError: " in message and "took more" not in message
+    with pytest.raises(OSError, match="timed out: 'a file'"):
+        sync_module.sync(url, run=None)
 
 
 def test_a_closed_copy_starts_no_process(recorded):

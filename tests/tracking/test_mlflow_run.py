@@ -23,8 +23,9 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
                 points = [EpochPoint(2, 1000, {"val/loss": 0.5})]
                 run.log_model(*network_files, points, ("d", "a"))
             else:
+                client.create_logged_model("1", "of a user", run.run_id)
                 client.create_logged_model("1", "model", run.run_id)
-            models += client.search_logged_models(["1"])
+            models += client.search_logged_models(["1"], "name = 'model'")
             if len(models) < 3:
                 raise KeyboardInterrupt
     assert [model.status for model in models] == ["PENDING", "READY", "READY"]

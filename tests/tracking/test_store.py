@@ -15,7 +15,7 @@ from pipeline import UserError, tracking
 from pipeline.tracking.store.client import open_store, translate_errors
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.ui import list_page, serve_ui
+from pipeline.tracking.ui import newest_list, serve_ui
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     tracker = tracking.new_tracker("mlflow", store, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as reopened:
         assert reopened.run_id == run.run_id
-    assert list_page(client).startswith("#/experiments/2/")
+    assert newest_list(client).startswith("#/experiments/2/")
     if records == "another process":
         monkeypatch.delitem(sys.modules, "mlflow")
     with (
@@ -165,7 +165,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     for name in ("", "a third"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         moved = open_store(tmp_path / "moved")
-        page = list_page(moved)
+        page = newest_list(moved)
         expected = moved.get_experiment_by_name(name or "../a team's digits")
         assert page.startswith(f"#/experiments/{expected.experiment_id}/")
         folders = [run.artifacts for run in runs_to_copy(moved.store, None)]

@@ -20,7 +20,7 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     training.write(folder, run_id=None)
 
     trained = load_trained_model(folder / MODEL_FILE)
-    assert trained.epochs == training.last.number == 2
+    assert trained.epoch_count == training.last.number == 2
     assert len(trained.curves["val/accuracy"]) == 2
     run = RecordedRun("1f", "short", "Default", "FINISHED", {}, tmp_path, start=0)
     again = TrainingRun.read(run)
@@ -28,4 +28,4 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     assert again.history == training.history and again.sha256 == training.sha256
 
     (folder / "history.safetensors").unlink()
-    assert load_trained_model(folder / MODEL_FILE).epochs == 5  # all that is known
+    assert load_trained_model(folder / MODEL_FILE).epoch_count == 5  # all that is known

@@ -103,8 +103,8 @@ def select_data(
     Only the latter contains text from users; the page displays it as plain text.
     """
     if integers:  # the page shows only the final weights
-        analysis = replace(analysis, history=None, frozen=None)
-    trained, history = analysis.trained, analysis.history or {}
+        analysis = replace(analysis, weight_history=None, frozen=None)
+    trained, history = analysis.trained, analysis.weight_history or {}
     network, test = trained.network, analysis.dataset.test
     frozen = {name: is_frozen(values) for name, values in history.items()}
     if not history:  # only those that training cannot change are known
@@ -133,7 +133,7 @@ def select_data(
         tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
-        epochs=[*epochs, trained.epochs],
+        epochs=[*epochs, trained.epoch_count],
         rows=rows.tolist(),
         integers=integers,
     )

@@ -6,8 +6,7 @@ The main process holds the `Mirror`; `process` contains what runs in the helper 
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures import Future, wait
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -87,10 +86,10 @@ class Mirror:
                 # The process responds in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, end, is_open=False)
-                url = call.result(FINISH_SECONDS)
-            say(f"copy   {url}")
-            return True
-        except TooLate:
+                wait([call], FINISH_SECONDS)
+            if call.done():
+                say(f"copy   {call.result()}")
+                return True
             reason = f"{self._server} took more than {FINISH_SECONDS} s"
         except HelperKilled:
             reason = f"{COPIER} was killed"

@@ -187,7 +187,7 @@ class Sender:
 
 def is_running(run: entities.Run) -> bool:
     """Return whether a run is open."""
-    return run.info.status in (Status.RUNNING, "SCHEDULED")
+    return run.info.status in (Status.RUNNING, Status.SCHEDULED)
 
 
 def _changed(

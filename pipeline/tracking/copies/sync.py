@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures import wait
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -70,13 +70,12 @@ def _copy_run(
         UserError: If the server does not respond or is too slow.
     """
     with server_lock(store):
-        try:
-            call = helper.submit(copy_run, store, server, recorded)
-            return call.result(RUN_SECONDS)
-        except TooLate:
+        call = helper.submit(copy_run, store, server, recorded)
+        wait([call], RUN_SECONDS)
+        if not call.done():
             helper.close()  # before another process gets the lock
-            message = f"the server did not respond within {RUN_SECONDS} s"
-            raise UserError(message) from None
+            raise UserError(f"the server did not respond within {RUN_SECONDS} s")
+        return call.result()
 
 
 def _report(

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.metric_names import FINAL, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
@@ -38,7 +38,7 @@ TAGGED = """run_uuid IN (
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = f"""
     SELECT run_uuid, key, value FROM latest_metrics
-    WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL}*')
+    WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL_TRAIN}*')
         AND key != 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT run_uuid, key, total(value) FROM metrics

@@ -44,7 +44,9 @@ class Kind(StrEnum):
 
 
 class Status(StrEnum):
-    """The status of a run, which is not a tag; other programs also use SCHEDULED."""
+    """The status of a run, which is not a tag."""
+
+    SCHEDULED = "SCHEDULED"  # only other programs set it
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
