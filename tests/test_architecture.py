@@ -163,6 +163,19 @@ def test_only_commands_look_up_folders(names, exceptions):
     assert {path.stem for path in users if package_of(path) not in STAGES} == exceptions
 
 
+def test_the_spec_of_a_network_is_that_of_its_training_run():
+    users = {
+        path.stem
+        for path in MODULES
+        if path.parent.name != "datasets"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("spec", "datasets.spec", "registry.spec")
+    }
+    # test_sets has images of other data sets, and printing a TrainingRun.
+    assert users == {"trained_model", "test_sets", "printing"}
+
+
 def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():
     assert {*PIPELINE.glob("core/**/*.py")} == {*PIPELINE.glob("core/*.py")}
 

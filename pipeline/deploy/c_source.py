@@ -15,7 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline import WHITE
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
-from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.quantized_model import QuantizedModel
@@ -43,7 +42,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         environment.filters[function.__name__] = function
     environment.filters["percent"] = "{:.2%}".format
     settings = model.trained.metadata.hyperparameters or ()
-    dataset = spec(model.trained.dataset)
+    dataset = model.trained.spec
     names = dataset.class_names
     values = {
         "report": model.report,
@@ -79,7 +78,7 @@ def literal(text: str) -> str:
 
 
 def selftest_rows(model: QuantizedModel) -> list[int]:
-    """Select test images that together activate each hidden neuron, if possible.
+    """Select test images that together activate as many hidden neurons as possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
     output is 2 to 254: then a wrong shift, or a wrong weight of layer 2, changes a
@@ -104,7 +103,7 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
     images = model.dataset.test.images[selected]
     white = np.full_like(images[:1], WHITE)
     expected = Outputs.of(model.integers, np.concatenate([images, white]))
-    names = [printable(name) for name in spec(model.trained.dataset).class_names]
+    names = [printable(name) for name in model.trained.spec.class_names]
     width = max(len(name.encode()) for name in names)
     return {
         "selected": selected,

@@ -161,7 +161,7 @@ def _print(
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(_describe_inactive_neurons(exports))
+        paragraphs.append(describe_inactive_neurons(exports))
     best = next(iter(results))
     if several:
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -180,7 +180,7 @@ def _print(
         say(next_steps({command: "shows a sum in integers"}))
 
 
-def _describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
+def describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with neurons whose output is always 0."""
     lines = []
     for exported in exports:

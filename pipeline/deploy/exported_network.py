@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline import UserError, datasets, plots
+from pipeline import UserError, plots
 from pipeline.base import files
 from pipeline.base.text import short_repr
 from pipeline.deploy.c_source import write_source
@@ -125,6 +125,6 @@ def plot_changes(model: QuantizedModel) -> Image.Image:
         test.labels,
         model.float_predictions,
         model.predictions,
-        class_names=datasets.spec(model.trained.dataset).class_names,
+        class_names=model.trained.spec.class_names,
         bit_width=model.integers.bit_width,
     )

@@ -135,15 +135,16 @@ def plot(results: ExportsByJob) -> Image:
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",
         ylabel="accuracy on the test images",
-        title=title + _finetuning_note(results),
+        title=title + finetuning_note(results),
     )
 
 
-def _finetuning_note(results: ExportsByJob) -> str:
+def finetuning_note(results: ExportsByJob) -> str:
     """Return why few bits can be the most accurate, as another line of the title."""
     tuned = {each.bits for each in results if results[each].report.finetune}
     if not tuned:
         return ""
-    bits = f"{', '.join(map(str, sorted(tuned, reverse=True)))} bits"
+    listed = ", ".join(map(str, sorted(tuned, reverse=True)))
+    bits = f"{listed} bit" if tuned == {1} else f"{listed} bits"
     effect = "so fewer bits can give a higher accuracy"
     return f"\nfine-tuning ({bits}) continues training, {effect}"

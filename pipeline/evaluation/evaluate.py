@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import ConfigError, UserError, datasets, tracking
+from pipeline import ConfigError, UserError, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
@@ -91,12 +91,11 @@ def _evaluate_sets(
     results: list[Predictions] = []
     problems: list[str] = []
     names: Sequence[str | None] = cfg.sets or [None]
-    spec = datasets.spec(dataset.name)
     for name in names:
         try:
             source = find_test_set(name, dataset=dataset, split=trained.split)
             source = _unique(source, results)
-            prepared = prepare_for(spec, source, as_mnist=cfg.prepare)
+            prepared = prepare_for(trained.spec, source, as_mnist=cfg.prepare)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise

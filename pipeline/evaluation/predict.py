@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import UserError, datasets, plots
+from pipeline import UserError, plots
 from pipeline.base import files
 from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
@@ -62,8 +62,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if source.kind == "raw" and source.labels != [None]:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
-    spec = datasets.spec(trained.dataset)
-    prepared = prepare_for(spec, source, keep_steps=MAX_PLOTTED)
+    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))

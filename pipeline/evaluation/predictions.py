@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pipeline import datasets
 from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
@@ -119,7 +118,7 @@ def classify(
         alone: Whether to classify each image alone, so that the last digits of its
             probabilities do not depend on the other images; many take more time.
     """
-    spec, images = datasets.spec(trained.dataset), prepared.images
+    images = prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
     judged: Sequence[Reason | None] = [None] * len(images)
@@ -128,7 +127,7 @@ def classify(
     pairs = zip(prepared.findings, judged, strict=True)
     reasons = [finding or reason for finding, reason in pairs]
     is_judged = trained.detector is not None
-    return Predictions(prepared, spec, logits, reasons, is_judged=is_judged)
+    return Predictions(prepared, trained.spec, logits, reasons, is_judged=is_judged)
 
 
 def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

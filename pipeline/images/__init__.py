@@ -1,7 +1,9 @@
 """A user's images of any size and kind -> 28x28 pixels, preprocessed as in MNIST.
 
-`listing` finds the images, and `preparing` prepares them one by one. Each image passes
-through these steps; `preprocess` calls those after the first:
+`listing` finds the images, and `preparing` prepares them one by one, with `preprocess`
+or `resize`; `prepare_for` in `evaluation` then straightens them, if the network was
+trained on upright images. Each image that is preprocessed passes through these steps;
+`preprocess` calls those after the first:
 
 1. `reading` turns the file into gray levels.
 2. `sheet` removes what lies around the sheet of paper, in a photograph.

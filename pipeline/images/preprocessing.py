@@ -112,6 +112,7 @@ def _search_photo(
         strokes = _search_levels(levels)
     if not strokes.digit.any():
         return strokes, "", steps
+    # In the whole photograph: what reaches the border of its detail is not cut off.
     finding = judge_photo(levels, strokes)
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
     if levels.shape != photo.shape and is_small:

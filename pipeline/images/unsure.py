@@ -14,9 +14,11 @@ one that does is the reason:
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-The first six are found when an image is preprocessed. `model.ood` applies the others.
-The thresholds of *unlike* (in `datasets.components`) and of *close* (in `core.margin`)
-are quantiles of training images. The thresholds below were chosen by hand. `python
+`preprocess` finds the first six: *blank* and *no ink* itself, *edge*, *cut off* and
+many shapes with `judge_photo`, and digits side by side and *not drawn* with `judge`. If
+it finds none, `classify` takes the reason of `OodDetector.reasons`, the last two. The
+thresholds of *unlike* (in `datasets.components`) and of *close* (in `core.margin`) are
+quantiles of training images. The thresholds below were chosen by hand. `python
 tests/benchmarks/images.py` measures the effect of all of them: how many digits are
 unsure, and how many images of clothes and noise.
 """

@@ -20,7 +20,7 @@ CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 class BitWidth:
     """A bit width: weights ≈ scale · q, where q is -largest to largest."""
 
-    bits: int  # 8, or fewer that divide 8, so that no weight is in two bytes
+    bits: int  # divides 8, so that no weight is in two bytes
     largest: int
     # The scale of each neuron, (hidden, 1), from the absolute values of its weights.
     scale: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
@@ -31,10 +31,6 @@ class BitWidth:
     code: str = ""  # `encode` in words, for the C code
     unpack: str = ""  # C code that adds weight · gray, with the code in `packed`
     has_zero: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the number of bits."""
-        assert 8 % self.bits == 0, "a byte must contain a whole number of weights"
 
     @property
     def log2_per_byte(self) -> int:

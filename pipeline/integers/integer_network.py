@@ -98,7 +98,8 @@ class IntegerNetwork:
         """Compute the logits from the sums of layer 1."""
         weights = self.weights_2.T.astype(np.int64)
         biases = self.biases_2.astype(np.int64)
-        parts = (sums[row : row + BATCH] for row in range(0, len(sums), BATCH))
+        starts = range(0, max(1, len(sums)), BATCH)  # a part without images, if none
+        parts = (sums[row : row + BATCH] for row in starts)
         return np.concatenate([self.activations(s) @ weights + biases for s in parts])
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:

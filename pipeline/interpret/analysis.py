@@ -15,7 +15,7 @@ from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
-from pipeline.datasets import DatasetSpec, spec
+from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
@@ -79,7 +79,7 @@ class ModelAnalysis:
     @property
     def spec(self) -> DatasetSpec:
         """The entry of the data set, with the names of its classes."""
-        return spec(self.dataset.name)
+        return self.trained.spec
 
     @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import UserError, datasets, interpret, neuron_name, tracking
+from pipeline import UserError, interpret, neuron_name, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.files import write_csv
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
@@ -137,9 +137,8 @@ def _explain_neurons(
     dataset: Dataset,
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
-    spec = datasets.spec(trained.dataset)
     source = find_image(str(cfg.image or 0), dataset)
-    prepared = prepare_for(spec, source)
+    prepared = prepare_for(trained.spec, source)
     pixels = prepared.images[0]
     name = printable(source.files[0])
     if source.kind == "raw":
@@ -150,7 +149,7 @@ def _explain_neurons(
         integers, origin = _find_integers(cfg, trained)
         about += f"\n{origin}"
     sums = interpret.neuron_sums(trained.network, pixels, integers)
-    say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
+    say(about, interpret.worksheets(sums, neurons, trained.spec), sep="\n\n")
     always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
     folder = results_dir("details/neuron")
     with new_results(folder) as partial:

@@ -56,8 +56,16 @@ class TrainedModel:
 
     @property
     def dataset(self) -> str:
-        """The data set of the training run (see `datasets.spec`); by default MNIST."""
+        """The name of the training run's data set; by default MNIST."""
         return self.metadata.dataset
+
+    @property
+    def spec(self) -> datasets.DatasetSpec:
+        """The words for its images, and how they are preprocessed.
+
+        The data set that was loaded by its hash can have another name on this machine.
+        """
+        return datasets.spec(self.dataset)
 
     @property
     def split(self) -> str:

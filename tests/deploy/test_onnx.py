@@ -30,6 +30,22 @@ def test_the_file_agrees_with_pytorch_also_for_large_weights(
     assert (check.difference, check.images) == ("", len(images))
 
 
+def test_classes_with_almost_equal_logits_are_not_a_difference(
+    trained_on_few, images, tmp_path
+):
+    trained = trained_on_few()
+    network = copy.deepcopy(trained.network)
+    with torch.no_grad():  # all classes have almost equal logits
+        network.layer_2.weight[1:] = network.layer_2.weight[:1]
+        network.layer_2.bias[:] = 0
+        network.layer_2.bias[1::2] = 3e-6
+    write_onnx(replace(trained, network=network), tmp_path)
+    with torch.no_grad():
+        network.layer_2.bias[1::2] = -3e-6
+    check = check_onnx(replace(trained, network=network), tmp_path, images)
+    assert (check.difference, check.images) == ("", len(images))
+
+
 @pytest.mark.parametrize("constant", ["layer_1_weight", "layer_2_bias"])
 def test_a_wrong_constant_is_detected(constant, trained_on_few, images, tmp_path):
     trained = trained_on_few()

@@ -42,9 +42,10 @@ def one_neuron(weights, bits):
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
-def test_a_weight_is_never_in_two_bytes():
-    with pytest.raises(AssertionError, match="a whole number of weights"):
-        replace(BIT_WIDTHS[4], bits=3)
+def test_no_images_give_no_results(quantized, mnist):
+    network, none = quantized(8).integers, mnist.test.images[:0]
+    assert network.logits(network.sums(none)).shape == (0, 10)
+    assert network.classify(none).shape == (0,)
 
 
 @ALL_BIT_WIDTHS

@@ -1,11 +1,12 @@
 """For a network of clothes, texts, plots and the page name garments and no digits."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from pipeline.datasets import spec
-from pipeline.interpret import render_tutorial, report
+from pipeline.interpret import ModelAnalysis, render_tutorial, report
 from pipeline.interpret.analysis_files import neuron_images
 
 NAMES = spec("fashion_mnist").class_names
@@ -28,6 +29,15 @@ def test_the_images_of_a_neuron_show_their_classes(clothes):
     for caption, _ in images:
         row = int(re.search(r"#(\d+)", caption)[1])
         assert caption.endswith(f"\n{NAMES[test.labels[row]]}")
+
+
+def test_the_words_are_those_of_the_data_set_that_the_network_was_trained_on(
+    trained_on_few, small_dataset
+):
+    trained = trained_on_few()
+    metadata = trained.metadata.model_copy(update={"dataset": "fashion_mnist"})
+    renamed = replace(trained, metadata=metadata)  # here, the data have another name
+    assert ModelAnalysis.of(renamed, small_dataset).spec.class_names == NAMES
 
 
 @pytest.fixture(scope="module")
