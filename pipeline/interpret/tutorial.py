@@ -26,7 +26,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     network, test = analysis.trained.network, analysis.dataset.test
     image = analysis.example.image
     logits = network.logits(test.images[image : image + 1])[0].numpy()
-    first, second = (int(k) for k in np.argsort(-logits)[:2])
+    first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
     outputs = np.maximum(analysis.sums[image], 0)[:MAX_NEURONS]
     inactive, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]

@@ -123,7 +123,7 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(page, trained, mnist)
         })"""
     )
     for reason, text, scores in zip(reasons, texts, logits.numpy(), strict=True):
-        first, second = np.argsort(-scores)[:2]
+        first, second = np.argsort(-scores, kind="stable")[:2]
         expected = unsure.TEXTS[reason].format(
             images=unsure.images_of(str(first)),
             name=second,

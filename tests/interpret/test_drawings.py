@@ -247,6 +247,23 @@ def test_a_tap_is_not_classified(page, draw_on_page):
     assert page.inner_text("#prediction").startswith("The network predicts")
 
 
+def test_a_stroke_belongs_to_the_drawing_only_in_the_next_frame(page):
+    text = page.evaluate(
+        """() => {
+          useTestImage(0);
+          const board = $("board"), { left, top } = board.getBoundingClientRect();
+          board.setPointerCapture = () => {}; // it needs a real pointer
+          board.dispatchEvent(new PointerEvent("pointerdown",
+            { isPrimary: true, clientX: left + 90, clientY: top + 90 }));
+          delete board.setPointerCapture;
+          change({ off: new Set([3]) });
+          return $("prediction").textContent;
+        }"""
+    )
+    assert text.startswith("The network predicts 7")
+    page.evaluate("change({ off: new Set() }); useTestImage(0)")
+
+
 def test_the_pen_stays_on_the_board(page, draw_on_page):
     draw_on_page(page, [[(0.5, 0.5), (0.5, 1.4), (1.4, 1.4)]])
     points = np.concatenate(page.evaluate("state.shown.strokes"))

@@ -287,6 +287,18 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert "layer_2[12,9]" in page.inner_text("#t-parameter")
 
 
+def test_the_equation_and_the_table_of_the_softmax_have_the_same_probability(page):
+    pairs = page.evaluate(
+        """Array.from({ length: 200 }, (_, i) => {
+          useTestImage(Math.floor(i / 10));
+          select(2, i % 10);
+          const [result, row] = [$("result"), $("softmax").querySelector(".total")];
+          return [result.querySelector("b"), row.lastChild].map((e) => e.textContent);
+        })"""
+    )
+    assert all(result == cell for result, cell in pairs)
+
+
 def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)

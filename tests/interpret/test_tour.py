@@ -129,6 +129,50 @@ def test_the_softmax_step_is_about_the_selected_class_of_any_image(tour):
     tour.evaluate("useTestImage(0)")
 
 
+def test_the_card_points_at_something_displayed_when_the_user_closes_the_panel(tour):
+    for _ in range(5):
+        tour.keyboard.press("ArrowRight")
+    assert tour.inner_text("#tour-title").startswith("Softmax")
+    tour.evaluate("select(1, 5)")  # the table of the softmax is empty
+    for closes in (False, True):
+        if closes:
+            tour.locator("#close").click()
+        assert tour.locator(".target").bounding_box()["height"] > 0
+        assert tour.evaluate("currentTarget().id") == "network"
+
+
+def test_typical_mistakes_in_a_line_are_explained(tour):
+    reasons = tour.evaluate(
+        """[{}, { noInput: "m + c" }, { added: "added" }, { together: "x alone" },
+           { subtracted: "subtracted" }].map((mistake) => {
+          const [step] = tourSteps(), values = step.values();
+          const [[name, reason] = ["y", ""]] = Object.entries(mistake);
+          return [step.content().question.check(values[name]), reason];
+        })"""
+    )
+    assert reasons[0][0] == ""
+    assert all(reason in text for text, reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('data-guess="added"', 'data-guess="addded"', "addded is not a number"),
+        ("{sign} {size}", "{sing} {size}", "{sing} has no value"),
+    ],
+)
+def test_a_name_in_a_step_without_a_value_is_an_error(tour, old, new, message):
+    error = tour.evaluate(
+        """([old, text]) => {
+          $("step-line").innerHTML = $("step-line").innerHTML.replace(old, text);
+          try { tourSteps()[0].content(); } catch ({ message }) { return message; }
+          return "none";
+        }""",
+        [old, new],
+    )
+    assert message in error
+
+
 def test_only_the_step_about_training_lets_the_user_select_an_epoch(page):
     page.locator("#epoch").fill("1")
     page.locator("#play").click()
@@ -227,6 +271,7 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
         """([right, wrong]) => tourSteps().map((step) => {
           step.enter?.();
           const { question } = step.content();
+          question?.check(0);
           return [step.id, right[step.id] && question.check(right[step.id]),
             wrong[step.id]?.map(question.check) ?? []];
         })""",

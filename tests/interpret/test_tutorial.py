@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import render_tutorial
 from pipeline.interpret.rounding import rounded
 
@@ -65,6 +66,16 @@ def test_the_number_of_frozen_weights_is_described(analysis, weights, text):
     rates = np.where(np.arange(20) == 4, 0, analysis.rates)  # N15 is never active
     tutorial = render_tutorial(replace(analysis, frozen=frozen, rates=rates))
     assert text in " ".join(tutorial.split())
+
+
+def test_of_equal_logits_the_tutorial_names_the_first(analysis):
+    tensors = snapshot(analysis.trained.network)
+    for name in ("layer_2.weight", "layer_2.bias"):
+        tensors[name][4] = tensors[name][7]  # of the class of the image
+    trained = replace(analysis.trained, network=network_from(tensors))
+    tutorial = " ".join(render_tutorial(replace(analysis, trained=trained)).split())
+    assert "highest for digit 4, with" in tutorial
+    assert "for digit 7. Softmax" in tutorial
 
 
 def test_the_tour_of_the_page_begins_with_the_same_weight(analysis, html, open_page):

@@ -74,8 +74,10 @@ export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumSignificantDigits: digits });
 // Replace each {name} in a text by the value of this name.
-export const fillIn = (text, values) =>
-  text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const fillIn = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => {
+  if (!(name in values)) throw Error(`{${name}} has no value in: ${text}`);
+  return values[name];
+});
 export const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
 export const bold = (text) => element("b", {}, text);

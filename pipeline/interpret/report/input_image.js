@@ -23,7 +23,7 @@ function useDrawing() {
     $("stray-text").textContent = !stray ? ""
       : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
     paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-    change({ shown: { ...prepared, strokes: [...strokes], row: null } });
+    change({ shown: { ...prepared, strokes: structuredClone(strokes), row: null } });
   });
 }
 
@@ -36,7 +36,7 @@ export function useTestImage(row) {
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ shown: { image, row, strokes, finding: findingOfImage(image),
+  change({ shown: { image, row, strokes: [], finding: findingOfImage(image),
     transform: null } });
 }
 

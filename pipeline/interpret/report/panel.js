@@ -65,10 +65,11 @@ export const panel = {
     $("formula").textContent = formula(layer);
     $("sum-text").textContent = network().explain(layer, neuron, result,
       model.float.classify(state.shown.image, state.off));
-    showEquation(terms, result);
+    const shares = hundredths(result.probabilities);
+    showEquation(terms, shares);
     showTerms(terms);
     if (changed.selection || changed.network) showIncoming();
-    showSoftmax(result);
+    showSoftmax(result, shares);
     if (changed.selection && state.isOpen) {
       scrollToSelection();
       announce(`${title}: ${quantity(terms.total)}`);
@@ -100,7 +101,7 @@ function formula(layer) {
   return `${network().sumNames[layer - 1]} = ${terms} + ${layer === 1 ? "C" : "bias"}`;
 }
 
-function showEquation({ listed, others, bias, total }, { probabilities }) {
+function showEquation({ listed, others, bias, total }, shares) {
   const { layer, neuron } = state;
   $("equation").replaceChildren(`${network().sumNames[layer - 1]} = `,
     ...listed.slice(0, 3).flatMap((term, i) =>
@@ -111,7 +112,7 @@ function showEquation({ listed, others, bias, total }, { probabilities }) {
   if (layer === 1 && state.off.has(neuron))
     lines.push(["switched off: output = ", "0"]);
   if (layer === 2)
-    lines.push(["probability = softmax(z) = ", percent(probabilities[neuron], 2)]);
+    lines.push(["probability = softmax(z) = ", percent(shares[neuron], 2)]);
   $("result").replaceChildren(...lines.map(([text, value]) =>
     element("span", {}, text, bold(value))));
 }
@@ -174,10 +175,10 @@ function showIncoming() {
   replaceKeepingFocus($("incoming-weights"), ...buttons);
 }
 
-function showSoftmax({ logits, realLogits, probabilities }) {
+function showSoftmax({ logits, realLogits }, shares) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const columns = network().columns(logits), shares = hundredths(probabilities);
+  const columns = network().columns(logits);
   // A reader can compute the powers from the displayed z.
   const z = Array.from(realLogits, (value) => rounded(value));
   const powers = z.map((value) => rounded(Math.exp(value - Math.max(...z)), 6));
@@ -187,18 +188,19 @@ function showSoftmax({ logits, realLogits, probabilities }) {
     ...powers.map((power, label) => tableRow([
       neuronName(2, label) + (isShort(label) ? "" : ` (${className(label)})`),
       ...columns.map(([, cells]) => cells[label]), number(power, 6),
-      percent(shares[label] / 10000, 2)], label === state.neuron ? "total" : "")),
+      percent(shares[label], 2)], label === state.neuron ? "total" : "")),
     tableRow(["sum", ...columns.map(() => ""), number(sum(powers), 6), percent(1, 2)],
       "total"));
 }
 
-// Fractions in hundredths of a percent that add up to 100%: large remainders gain.
+// Fractions rounded to hundredths of a percent, which add up to 100%: large remainders
+// gain.
 function hundredths(shares) {
   const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
   const missing = 10000 - sum(result);
   ranked(exact.map((value, i) => value - result[i])).slice(0, missing)
     .forEach((i) => { result[i] += 1; });
-  return result;
+  return result.map((share) => share / 10000);
 }
 
 // What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The

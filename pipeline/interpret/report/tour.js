@@ -4,7 +4,7 @@
 // panel, next to it; otherwise at the lower edge.
 
 import {
-  $, MINUS, element, fillIn, neuronName, number, onEnter, percent, plural, ranked,
+  $, BIAS, MINUS, element, fillIn, neuronName, number, onEnter, percent, plural, ranked,
   rounded, rowAndColumn, significant,
 } from "display.js";
 import { useTestImage } from "input_image.js";
@@ -123,14 +123,16 @@ function solveStep() {
   scrollToTarget();
 }
 
-// The first target of the step that fits in the space below the bar and, where the card
-// is at the lower edge, above it; the last one is small.
+// The first displayed target of the step that fits in the space below the bar and, where
+// the card is at the lower edge, above it; the last one is small. If none is displayed,
+// because the user closed the panel or selected the other layer: all neurons.
 export function currentTarget() {
-  const bar = document.querySelector(".bar"), targets = currentStep().targets();
+  const bar = document.querySelector(".bar");
+  const targets = currentStep().targets().filter((each) => each?.offsetHeight);
   const top = parseFloat(getComputedStyle(bar).top) + bar.offsetHeight;
   const bottom = innerHeight - (isDocked.matches ? 0 : $("tour").offsetHeight);
   return targets.find((each) => each.offsetHeight <= bottom - top - 32) ??
-    targets.at(-1);
+    targets.at(-1) ?? $("network");
 }
 
 function markTarget(target) {
@@ -189,15 +191,16 @@ export const tour = {
       const { question } = currentStep().content();
       checkGuess(readNumber($("guess-value").value, question.isWhole));
     });
+    // The tour is about the network in floating point: before another one is selected,
+    // leave it.
+    $("bit-widths")?.addEventListener("change", () => {
+      if (stepIndex !== null) leaveTour(document.activeElement);
+    }, { capture: true });
     listenToKeys();
   },
 
   update() {
     if (stepIndex === null) return;
-    if (network().final !== model.float) { // the user selected integers
-      leaveTour(document.activeElement);
-      return;
-    }
     showCard();
     markTarget(currentTarget());
   },
@@ -228,7 +231,7 @@ function lineStep(neuron, pixel, name) {
     enter: () => select(1, neuron, pixel),
     values: () => {
       const m = rounded(network().parameter(1, pixel, neuron), 2);
-      const c = rounded(network().parameter(1, "bias", neuron), 2);
+      const c = rounded(network().parameter(1, BIAS, neuron), 2);
       const x = rounded(currentResult().pixels[pixel], 2);
       return { name, index: String(neuron + 1), pixel: String(pixel),
         where: rowAndColumn(pixel), m, x, c, ...lineValues(m, x, c),
@@ -294,7 +297,11 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
     [name, typeof value === "number" ? number(value, 2) : value]));
   const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
-  const valueOf = (text) => Number(values[text] ?? text);
+  const valueOf = (text) => {
+    const value = Number(values[text] ?? text);
+    if (Number.isNaN(value)) throw Error(`step ${id}: ${text} is not a number`);
+    return value;
+  };
   const [ask] = values.hasQuestion === false ? [] : all(".ask");
   const options = all(".option").map((each) =>
     ({ text: fill(each.textContent), wrong: fill(each.dataset.wrong ?? "") }));
