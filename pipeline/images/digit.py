@@ -51,7 +51,8 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
 
     Args:
         mask: The strokes.
-        outside: What is not on the sheet, whose edges are a border, too.
+        outside: What is not on the sheet of paper, if there is one. Its edges are a
+            border, too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}

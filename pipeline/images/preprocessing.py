@@ -33,6 +33,7 @@ from pipeline.images.digit import (
 from pipeline.images.ink import (
     Ink,
     Levels,
+    has_dark_ink,
     has_uniform_border,
     ink_of_photo,
     ink_of_small_image,
@@ -79,10 +80,12 @@ def preprocess(
     if on_sheet[1] != "no ink":
         return on_sheet
     # The sheet is empty, or it is the light side of a shadow's edge, and the digit is
-    # on the other side. In a drawing, it can also be a wide white stroke.
-    dark_ink &= not has_uniform_border(original)
-    whole = _put_in_form(original, *_search_photo(original, dark_ink=dark_ink))
-    return on_sheet if whole[1] else whole
+    # on the other side, or on both. In a drawing, it can be a wide white stroke.
+    is_drawing = has_uniform_border(original)
+    if dark_ink and not (is_drawing or has_dark_ink(original)):
+        return on_sheet  # the paper would be ink on a dark table
+    whole = _put_in_form(original, *_search_photo(original))
+    return whole if is_drawing or whole[1] in ("", "cut off") else on_sheet
 
 
 def _put_in_form(
@@ -132,7 +135,8 @@ def _search_photo(
 
     Args:
         photo: The gray levels.
-        outside: What is not on the sheet of paper. Strokes that touch it are no digit.
+        outside: What is not on the sheet of paper, if there is one. What touches it is
+            no digit.
         dark_ink: Whether the ink is known to be darker than the paper.
 
     Returns:
