@@ -36,7 +36,26 @@ SURROUNDINGS = 0.5
 # Sheet. Heights of edges are natural logarithms of the ratio of the gray levels.
 SHEET_SIDE = 133  # pixels to which a photograph is reduced to find the sheet
 SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes noise
-SHEET_WINDOW = 3  # the same pixels; rows on each side of an edge that are compared
+SHEET_WINDOW = 3  # the same pixels; half the width of an edge, with its surroundings
+# Gray levels. Lower: white strokes on a dark screen are lost; higher: in shadow, light
+# parts of a sheet count as ink.
+MIN_PAPER_LEVEL = 80
+# Sheet as a region
+# Heights per pixel; paper is less steep. Lower: squared paper and shadows divide the
+# sheet; higher: the sheet and a light table become one region.
+PAPER_SLOPES = (0.04, 0.07, 0.11)
+MIN_REGION = 0.12  # fraction of the area of the image
+# Fraction of the region that is not strokes. Lower: a bold white 0 counts as a sheet;
+# higher: sheets that are full of strokes are not found.
+MIN_PAPER = 0.5
+# Area between the region and its convex hull, as a fraction of the region, and of what
+# is outside. Lower: a sheet that is held by fingers is not found; higher: a digit at
+# the border of the image counts as what is outside.
+MAX_DENTS = 0.1
+MAX_INNER = 0.3
+# Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
+MIN_RING_STEP = 0.15
+# Sheet with straight edges
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;

@@ -44,19 +44,33 @@ def find_strokes(ink: Ink, *, least: float) -> Mask:
     return np.asarray(ink > level)
 
 
-def remove_surroundings(mask: Mask) -> Mask:
+def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     """Remove the blobs at the border of a photograph, such as a table or a shadow.
 
     They are kept if no other blob has the size of a digit.
+
+    Args:
+        mask: The strokes.
+        outside: What is not on the sheet of paper, if there is one. Its edges are a
+            border, too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
+    sheet: tuple[int, ...] = mask.shape
+    if outside is not None:
+        border |= {*labels[near(outside)]}
+        sheet = mask[bounding_box(~outside)].shape
     inside = np.array([label not in border for label in range(number + 1)])
-    least = min(mask.shape) / constants.SIDE_TO_INNER_DIGIT
+    least = min(sheet) / constants.SIDE_TO_INNER_DIGIT
     boxes = ndimage.find_objects(labels * inside[labels])
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
     return np.asarray(inside[labels] & mask)
+
+
+def near(outside: Mask) -> Mask:
+    """Return what is outside the sheet or next to it."""
+    return np.asarray(ndimage.binary_dilation(outside, EIGHT_NEIGHBORS))
 
 
 def remove_specks(mask: Mask) -> Mask:

@@ -25,14 +25,18 @@ def ink_of_small_image(levels: Levels) -> Ink:
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 
-def ink_of_photo(levels: Levels) -> Ink:
+def ink_of_photo(levels: Levels, *, dark_ink: bool = False) -> Ink:
     """Return the ink of a photograph, without the lines of squared or ruled paper.
 
     It is the minimum of two estimates: with uneven light, the raw image has errors at
     the borders, and the image divided by its brightness trend has errors at the edges
     of shadows.
+
+    Args:
+        levels: The gray levels.
+        dark_ink: Whether the ink is known to be darker than the paper.
     """
-    if not is_dark_on_light(levels, paper_of=_local_median):
+    if not (dark_ink or has_dark_ink(levels)):
         levels = 255 - levels
     light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
     if has_uniform_border(levels):
@@ -50,6 +54,11 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
     image = Image.fromarray(levels)
     image.thumbnail((side, side), Image.Resampling.BOX)
     return np.asarray(image)
+
+
+def has_dark_ink(levels: Levels) -> bool:
+    """Return whether the ink in a photograph is darker than the paper around it."""
+    return is_dark_on_light(levels, paper_of=_local_median)
 
 
 def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:

@@ -25,6 +25,7 @@ from pipeline.images.digit import (
     judge,
     judge_photo,
     longer_side,
+    near,
     remove_specks,
     remove_surroundings,
     undo_stretching,
@@ -32,12 +33,20 @@ from pipeline.images.digit import (
 from pipeline.images.ink import (
     Ink,
     Levels,
+    has_dark_ink,
+    has_uniform_border,
     ink_of_photo,
     ink_of_small_image,
     noise_limit,
     reduce_to,
 )
-from pipeline.images.sheet import find_outside, paint_outside, touches
+from pipeline.images.sheet import (
+    Outside,
+    find_outside,
+    is_light,
+    paint_outside,
+    resized,
+)
 from pipeline.images.unsure import BOX, Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
@@ -58,13 +67,36 @@ def preprocess(
         The input of the network, white on black; what the image shows that is not one
         digit; and the image after each step. Without a digit, the input is blank.
     """
-    finding: Finding = ""
-    if max(original.shape) > constants.MIN_PHOTO_SIDE:
-        strokes, finding, steps = _search_photo(original)
-        pieces = 1  # a photograph can show other things
-    else:
+    if max(original.shape) <= constants.MIN_PHOTO_SIDE:
         strokes, steps = _search_small_image(original), {"gray levels": original}
         pieces = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)[1]
+        return _put_in_form(original, strokes, "", steps, pieces=pieces)
+    outside = find_outside(original)
+    if outside is None:
+        return _put_in_form(original, *_search_photo(original))
+    dark_ink = is_light(original, outside)
+    found = _search_photo(original, outside, dark_ink=dark_ink)
+    on_sheet = _put_in_form(original, *found)
+    if on_sheet[1] != "no ink":
+        return on_sheet
+    # The sheet is empty, or it is the light side of a shadow's edge, and the digit is
+    # on the other side, or on both. In a drawing, it can be a wide white stroke.
+    is_drawing = has_uniform_border(original)
+    if dark_ink and not (is_drawing or has_dark_ink(original)):
+        return on_sheet  # the paper would be ink on a dark table
+    whole = _put_in_form(original, *_search_photo(original))
+    return whole if is_drawing or whole[1] in ("", "cut off") else on_sheet
+
+
+def _put_in_form(
+    original: Levels,
+    strokes: Strokes,
+    finding: Finding,
+    steps: dict[str, UInt8[np.ndarray, "_ _"]],
+    *,
+    pieces: int = 1,  # a photograph can show other things
+) -> tuple[UInt8[np.ndarray, "28 28"], Finding, Steps]:
+    """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
     steps["ink"] = _to_bytes(strokes.ink)
     mask = strokes.digit
     if not mask.any():
@@ -93,11 +125,19 @@ def _search_small_image(levels: Levels) -> Strokes:
 
 def _search_photo(
     photo: UInt8[np.ndarray, "height width"],
+    outside: Outside | None = None,
+    *,
+    dark_ink: bool = False,
 ) -> tuple[Strokes, Finding, dict[str, UInt8[np.ndarray, "_ _"]]]:
     """Find the strokes in a photograph, or in a drawing of its size.
 
-    They are searched on the sheet of paper, if its edges are found, and then in more
-    detail in the surroundings of a small digit.
+    They are searched in more detail in the surroundings of a small digit.
+
+    Args:
+        photo: The gray levels.
+        outside: What is not on the sheet of paper, if there is one. What touches it is
+            no digit.
+        dark_ink: Whether the ink is known to be darker than the paper.
 
     Returns:
         The strokes, the reason why the photograph is not a single digit, or "", and
@@ -105,11 +145,11 @@ def _search_photo(
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
-    if on_sheet := _search_sheet(photo):
-        photo, levels, strokes = on_sheet
-        steps["sheet"] = levels
-    else:
-        strokes = _search_levels(levels)
+    if outside is not None:
+        photo = paint_outside(photo, outside)
+        steps["sheet"] = levels = reduce_to(photo, constants.SEARCH_SIDE)
+        outside = resized(outside, levels.shape)
+    strokes = _search_levels(levels, outside, dark_ink=dark_ink)
     if not strokes.digit.any():
         return strokes, "", steps
     # In the whole photograph: what reaches the border of its detail is not cut off.
@@ -119,47 +159,36 @@ def _search_photo(
         around = crop_around(photo, strokes.digit)
         around = reduce_to(around, constants.SEARCH_SIDE)
         # Reducing it less removes less noise, in which faint strokes can be lost.
-        if (detailed := _search_levels(around)).digit.any():
+        detailed = _search_levels(around, None, dark_ink=dark_ink)
+        if detailed.digit.any():
             strokes, steps["surroundings"] = detailed, around
     return strokes, finding, steps
 
 
-def _search_sheet(
-    photo: Levels,
-) -> tuple[Levels, UInt8[np.ndarray, "_ _"], Strokes] | None:
-    """Return a photograph of a sheet as paper only, reduced, and its strokes.
-
-    None if it shows no edge of a sheet, or if no digit is on the sheet alone.
-    """
-    outside = find_outside(photo)
-    if outside is None:
-        return None
-    sheet = paint_outside(photo, outside)
-    reduced = reduce_to(sheet, constants.SEARCH_SIDE)
-    strokes = _search_levels(reduced)
-    mask = strokes.digit
-    # A digit that crosses an edge shows that this is the edge of a shadow.
-    is_on_sheet = mask.any() and not touches(mask, outside)
-    return (sheet, reduced, strokes) if is_on_sheet else None
-
-
-def _search_levels(levels: Levels) -> Strokes:
+def _search_levels(
+    levels: Levels, outside: Outside | None, *, dark_ink: bool
+) -> Strokes:
     """Find the strokes in a photograph that was reduced, or in a part of it.
 
     If one with little noise seems to be blank, faint strokes are searched.
     """
-    ink = ink_of_photo(levels)
+    ink = ink_of_photo(levels, dark_ink=dark_ink)
     noise = noise_limit(ink)
-    strokes = _select(ink, least=constants.MIN_INK + noise)
+    if outside is not None:
+        ink[outside] = 0
+    strokes = _select(ink, outside, least=constants.MIN_INK + noise)
     if strokes.digit.any() or noise > constants.FAINT_NOISE:
         return strokes
     ink = ndimage.gaussian_filter(ink, constants.FAINT_BLUR)
-    return _select(ink, least=constants.FAINT_INK + noise_limit(ink))
+    return _select(ink, outside, least=constants.FAINT_INK + noise_limit(ink))
 
 
-def _select(ink: Ink, *, least: float) -> Strokes:
+def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
     shapes = find_strokes(ink, least=least)
-    return Strokes(ink, shapes, remove_specks(remove_surroundings(shapes)))
+    digit = remove_specks(remove_surroundings(shapes, outside))
+    if outside is not None and (digit & near(outside)).any():
+        digit = np.zeros_like(digit)
+    return Strokes(ink, shapes, digit)
 
 
 def resize(

@@ -1,17 +1,20 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
-The edges of a sheet are straight lines, nearly parallel to the borders of the image.
-What lies outside is darker than the paper.
+A sheet is a convex region that is lighter than what is around it. If there is no such
+region, as when the edge of a shadow divides the sheet, straight edges are searched that
+are nearly parallel to the borders of the image.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from pipeline.images import constants
 from pipeline.images.ink import Levels, reduce_to
 
+Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
 Outside = Bool[np.ndarray, "rows columns"]  # of a reduced image; not on the sheet
 
 
@@ -24,6 +27,53 @@ def find_outside(levels: Levels) -> Outside | None:
     small = reduce_to(levels, constants.SHEET_SIDE).astype(np.float32)
     # Logarithms make the same edge equally high in light and in shadow.
     light = np.log(ndimage.gaussian_filter(small, constants.SHEET_BLUR) + 1)
+    outside = _around_region(light)
+    return _beyond_edges(light) if outside is None else outside
+
+
+def _around_region(light: Light) -> Outside | None:
+    """Return what is around the largest region that can be a sheet, of any tilt.
+
+    The brightness of paper changes little, except at strokes, which become holes.
+    """
+    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
+    largest, outside = int(constants.MIN_REGION * light.size), None
+    for slope in constants.PAPER_SLOPES:
+        labels, _ = ndimage.label(slopes < slope)
+        areas = np.bincount(labels.ravel())
+        for label in np.flatnonzero(areas > constants.MIN_PAPER * largest):
+            region = ndimage.binary_fill_holes((labels == label) & (labels > 0))
+            region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
+            area = int(region.sum())
+            is_paper = areas[label] > constants.MIN_PAPER * area
+            if area > largest and is_paper and _is_sheet(region, light):
+                largest, outside = area, ~region
+    return outside
+
+
+def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:
+    """Return whether a region is convex and lighter than what is around it."""
+    outside = ~region
+    hull = ConvexHull(np.argwhere(region))
+    # Its outline is at the centers of pixels, half a pixel inside.
+    dents = hull.volume + hull.area / 2 - region.sum()
+    most = constants.MAX_DENTS * region.sum(), constants.MAX_INNER * outside.sum()
+    if dents > min(most):
+        return False
+    distances, nearest = ndimage.distance_transform_edt(outside, return_indices=True)
+    ring = np.abs(distances - 2 * constants.SHEET_WINDOW) < 1
+    steps = (light[tuple(nearest)] - light)[ring]
+    is_edge = steps > constants.MIN_RING_STEP
+    # White strokes on black have edges, too, but are not mostly light inside.
+    height = np.median(light[region]) - np.median(light[outside])
+    return bool(
+        is_edge.sum() > constants.MIN_DARK * ring.sum()
+        and height > constants.MIN_RING_STEP
+    )
+
+
+def _beyond_edges(light: Light) -> Outside | None:
+    """Return what is beyond straight edges, nearly parallel to the borders."""
     outside = np.zeros(light.shape, bool)
     for turns in range(4):  # so that each border of the image is once the upper one
         turned = np.rot90(light, turns)
@@ -38,7 +88,7 @@ def find_outside(levels: Levels) -> Outside | None:
     return outside if height > constants.MIN_STEP else None
 
 
-def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | None:
+def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     """Return the row of the upper edge of the sheet in each column, if there is one.
 
     This is the line at which the image becomes lighter by the largest amount, downward.
@@ -73,6 +123,15 @@ def _upper_edge(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | No
     return np.asarray(edge + constants.SHEET_MARGIN)
 
 
+def is_light(levels: Levels, outside: Outside) -> bool:
+    """Return whether the sheet is light, so that its ink is dark.
+
+    A dark one is a screen or a board.
+    """
+    small = reduce_to(levels, constants.SHEET_SIDE)
+    return bool(np.median(small[~outside]) > constants.MIN_PAPER_LEVEL)
+
+
 def paint_outside(levels: Levels, outside: Outside) -> Levels:
     """Give everything outside the sheet the gray level of the nearest paper."""
     rows, columns = outside.shape
@@ -86,8 +145,6 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
     return np.asarray(Image.composite(paper, image, mask))
 
 
-def touches(mask: Bool[np.ndarray, "h w"], outside: Outside) -> bool:
-    """Return whether strokes touch what is outside the sheet, in a reduced image."""
-    height, width = mask.shape
-    whole = np.asarray(Image.fromarray(outside).resize((width, height)))
-    return bool((whole & mask).any())
+def resized(outside: Outside, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
+    """Return what is outside the sheet in an image of another size."""
+    return np.asarray(Image.fromarray(outside).resize(shape[::-1]))

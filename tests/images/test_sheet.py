@@ -1,0 +1,66 @@
+"""Photographs of a tilted sheet on a table."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from pipeline.images import preprocess
+
+FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
+BENCHMARK = runpy.run_path(str(FILE))
+SIDE = 400  # pixels
+Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
+
+
+def similarity(image, expected):
+    """The correlation; the blur makes a shift by one pixel unimportant."""
+    blurred = [ndimage.gaussian_filter(each / 255, 2) for each in (image, expected)]
+    return np.corrcoef(*[each.ravel() for each in blurred])[0, 1]
+
+
+def photographed(paper, rng, *, tilt, table):
+    """Put a sheet on a table, and a soft shadow over both.
+
+    Args:
+        paper: The part of the light that the sheet reflects.
+        rng: A random generator.
+        tilt: Degrees.
+        table: The part of the light that the table reflects.
+    """
+    sheet = Image.fromarray(np.pad(paper, (SIDE - len(paper)) // 2).astype(np.float32))
+    sheet = np.asarray(sheet.rotate(tilt, Image.Resampling.BILINEAR))
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, sheet.shape), (1, 8))  # of wood
+    scene = np.where(sheet > 0, sheet, table * (1 + 0.05 * grain / grain.std()))
+    shadow = 1 - 0.4 / (1 + np.exp(20 * (X + Y / 2 - 0.7)))
+    levels = 235 * ndimage.gaussian_filter(scene, 1) * shadow
+    return (levels + rng.normal(0, 3, levels.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("table", [0.3, 0.7])
+@pytest.mark.parametrize("tilt", [0, 10, 20, 40])
+def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
+    rng = np.random.default_rng(tilt)
+    for digit in mnist.test.images[:3]:
+        ink = BENCHMARK["inked"](digit, 130, 6)
+        rows, columns = ink.shape
+        paper = np.ones((260, 260))
+        paper[80 : 80 + rows, 100 : 100 + columns] -= 0.3 * ink
+        photo = photographed(paper, rng, tilt=tilt, table=table)
+        rotated = Image.fromarray(np.pad(ink, 80).astype(np.float32)).rotate(tilt)
+        expected, *_ = preprocess(np.uint8(255 * np.asarray(rotated)))
+        prepared, finding, steps = preprocess(photo)
+        assert "sheet" in steps and finding == ""
+        assert similarity(prepared, expected) > 0.9
+
+
+@pytest.mark.parametrize("table", [0.3, 0.7])
+@pytest.mark.parametrize("tilt", [0, 10, 20, 40])
+def test_nothing_is_found_on_an_empty_sheet(tilt, table):
+    rng = np.random.default_rng(tilt)
+    photo = photographed(np.ones((260, 260)), rng, tilt=tilt, table=table)
+    _, finding, steps = preprocess(photo)
+    assert finding == "no ink" and "sheet" in steps
