@@ -19,8 +19,8 @@ PROGRAM = Path(__file__).parent / "c" / "host.c"
 # Without -Werror, which the tests add: a later compiler may have other warnings.
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
-# Seconds, and seconds for each image and hidden neuron; measured: 0.3 us.
-RUN_TIMEOUT = 30.0, 0.0001
+RUN_TIMEOUT = 30.0  # seconds
+SUM_TIMEOUT = 0.0001  # more, for each image and hidden neuron; measured: 0.3 us
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,11 @@ def run_compiled(
     # Without example.c, which has its own `main`.
     command: list[str | Path] = [compiler, *flags, PROGRAM, "digits.c", "selftest.c"]
     execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
-    start, each = RUN_TIMEOUT
     name = f"the C code, compiled with {compiler},"
     output = execute(
         [folder.absolute() / PROGRAM.stem],
         folder=folder,
-        timeout=start + each * expected.sums.size,
+        timeout=RUN_TIMEOUT + SUM_TIMEOUT * expected.sums.size,
         name=name,
         stdin=images.tobytes(),
     )

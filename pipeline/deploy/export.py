@@ -1,9 +1,8 @@
 """The command `export`: loads networks, exports them, and records the results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline import UserError, deploy, neuron_name, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
@@ -15,14 +14,14 @@ from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS
+from pipeline.integers.integers_file import bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.report import PAGE_FILE, record_page
 from pipeline.model import (
-    TrainedModel,
     load_training_data,
     select_trained_model,
 )
-from pipeline.sweeps.networks import read_networks
+from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import LocalRun, Run
 
 MAX_INACTIVE = 10  # neurons in a message
@@ -45,7 +44,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     """
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
-    dataset = load_training_data(networks[0][1], folder=data_dir())
+    dataset = load_training_data(networks[0].trained, folder=data_dir())
     numbers = [*BIT_WIDTHS]
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
@@ -78,7 +77,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
 
 def _select_networks(
     cfg: ExportConfig,
-) -> tuple[list[tuple[Mapping[str, Any], TrainedModel]], str | None, str | None]:
+) -> tuple[list[SweptNetwork], str | None, str | None]:
     """Select the networks and the run that records the whole export.
 
     Returns:
@@ -87,14 +86,14 @@ def _select_networks(
     """
     if cfg.sweep:
         sweep, networks = read_networks(cfg.sweep, store=store_dir())
-        for _, trained in networks:
-            trained.require_two_layers()
+        for each in networks:
+            each.trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
     )
     trained.require_two_layers()
-    return [({}, trained)], trained.run_id, trained.sha256
+    return [SweptNetwork({}, trained)], trained.run_id, trained.sha256
 
 
 def _record_all(results: ExportsByJob, folder: Path, run: LocalRun) -> None:
@@ -106,7 +105,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: LocalRun) -> None:
         exported.write(folder / each.folder)
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
-        page = f"artifacts/export/{each.bits}bit/report.json"
+        page = f"artifacts/export/{bit_folder(each.bits)}/report.json"
         link = child.link(exported.integers.bit_width, page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
@@ -117,7 +116,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: LocalRun) -> None:
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
     report, bits = exported.report, exported.integers.bits
-    name, section = f"export/{bits}bit", f"with_{bits}bit_weights"
+    name, section = f"export/{bit_folder(bits)}", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
     metrics = {
         f"{section}/accuracy": report.accuracy,
@@ -162,12 +161,12 @@ def _print(
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
         paragraphs.append(describe_inactive_neurons(exports))
-    best = next(iter(results))
+    shown = next(iter(results))
     if several:
         paragraphs.append(wrap(deploy.describe_sizes(results)))
-        best = deploy.smallest(results)
+        shown = deploy.smallest(results)
     say("\n" + "\n\n".join(filter(None, paragraphs)), end="\n\n")
-    say(f"code   {displayed(folder / best.folder / 'digits.c')}")
+    say(f"code   {displayed(folder / shown.folder / 'digits.c')}")
     if several:
         say(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if page:

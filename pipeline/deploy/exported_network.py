@@ -110,7 +110,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     return plots.rounded_weights(
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
-        always_zero=model.trained.nonzero(train) == 0,
+        always_zero=model.trained.always_zero(train),
         bit_width=integers.bit_width,
         largest=BIT_WIDTHS[integers.bits].largest,
         finetuned=model.finetuning_epochs > 0,

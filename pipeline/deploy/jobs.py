@@ -14,9 +14,11 @@ from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
+from pipeline.integers.integers_file import bit_folder
 from pipeline.integers.quantized_model import QuantizedModel
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
+from pipeline.sweeps.networks import SweptNetwork
 
 NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 
@@ -40,8 +42,7 @@ ExportsByJob = Mapping[ExportJob, ExportedNetwork]
 
 
 def list_jobs(
-    networks: Sequence[tuple[Mapping[str, Any], TrainedModel]],
-    bit_widths: Sequence[int],
+    networks: Sequence[SweptNetwork], bit_widths: Sequence[int]
 ) -> list[ExportJob]:
     """Return all combinations of networks and bit widths, each with its own folder.
 
@@ -52,7 +53,7 @@ def list_jobs(
             swept,
             trained,
             bits,
-            Path(folder_name(swept), f"{bits}bit" if len(bit_widths) > 1 else ""),
+            Path(folder_name(swept), bit_folder(bits) if len(bit_widths) > 1 else ""),
         )
         for swept, trained in networks
         for bits in bit_widths

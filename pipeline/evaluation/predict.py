@@ -74,7 +74,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
-    say(_next_step(cfg, own=source.kind == "raw"))
+    say(_next_step(cfg, is_file=source.kind == "raw"))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -102,9 +102,9 @@ def _say_tip(predictions: Predictions) -> None:
         say(wrap(TIP, indent=0) + "\n")
 
 
-def _next_step(cfg: PredictConfig, *, own: bool) -> str:
+def _next_step(cfg: PredictConfig, *, is_file: bool) -> str:
     """Suggest the user's own image or, after one, an evaluation."""
-    if own:
+    if is_file:
         command = command_line("evaluate", run=cfg.run, model=cfg.model)
         return next_steps({command: "evaluates the network"})
     command = command_line("predict", "images=photo.jpg", run=cfg.run, model=cfg.model)

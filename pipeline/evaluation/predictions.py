@@ -27,7 +27,7 @@ class Predictions:
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
-    is_judged: bool = False  # whether a detector did; if not, reasons can be unknown
+    is_judged: bool  # whether a detector did; if not, reasons can be unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""

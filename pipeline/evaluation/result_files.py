@@ -1,6 +1,7 @@
 """The files that `evaluate` writes: JSON, tables as CSV, images as PNG."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def plot_scores(result: Predictions) -> Image.Image:
     number = counted(len(result), "image")
     return evaluation_scores(
         matrix,
-        np.array([[*row.values()] for row in scores.calibration(result)]),
+        np.array([astuple(each) for each in scores.bins_of(result)]),
         label_names=result.label_names,
         class_names=result.spec.class_names,
         title=f"{result.source.name}: {accuracy:.2%} of {number} classified correctly",

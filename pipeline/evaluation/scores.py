@@ -5,6 +5,7 @@ loss and accuracy, which training also uses.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,15 @@ from pipeline.evaluation.predictions import Predictions, to_rows
 CALIBRATION_BINS = 15  # the number in Guo et al. (2017)
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of similar confidence; the fields are columns of calibration.csv."""
+
+    count: int  # of images
+    confidence: float  # the mean probability of the predicted classes
+    accuracy: float
 
 
 def score(predictions: Predictions) -> dict[str, float | int]:
@@ -38,7 +48,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "accuracy_low": low,
         "accuracy_high": high,
         "confidence": float(predictions.confidence.mean()),
-        "calibration_error": calibration_error(calibration(predictions)),
+        "calibration_error": calibration_error(bins_of(predictions)),
     }
     if predictions.is_judged:
         values["unsure"] = predictions.sure.count(False) / n
@@ -106,18 +116,19 @@ def confusion(predictions: Predictions) -> list[Row]:
 
 
 def calibration(predictions: Predictions) -> list[Row]:
+    """Return the bins in which the confidence of predictions is compared."""
+    return [asdict(each) for each in bins_of(predictions)]
+
+
+def bins_of(predictions: Predictions) -> list[Bin]:
     """Compare the confidence of predictions with their accuracy; see `reliability`."""
     return reliability(predictions.confidence, predictions.is_correct)
 
 
 def reliability(
     confidence: Float[np.ndarray, " n"], is_correct: Bool[np.ndarray, " n"]
-) -> list[Row]:
+) -> list[Bin]:
     """Compare confidence with accuracy in bins of equal width; empty bins are omitted.
-
-    Returns:
-        For each bin, the number of images (count), the mean probability of the
-        predicted classes (confidence), and the accuracy.
 
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
     (2017), section 2.
@@ -125,21 +136,19 @@ def reliability(
     numbers = np.ceil(confidence * CALIBRATION_BINS).clip(1, CALIBRATION_BINS)
     bins = [numbers == number for number in np.unique(numbers)]  # ascending
     return [
-        {
-            "count": int(inside.sum()),
-            "confidence": float(confidence[inside].mean(dtype=np.float64)),
-            "accuracy": float(is_correct[inside].mean()),
-        }
+        Bin(
+            count=int(inside.sum()),
+            confidence=float(confidence[inside].mean(dtype=np.float64)),
+            accuracy=float(is_correct[inside].mean()),
+        )
         for inside in bins
     ]
 
 
-def calibration_error(bins: Sequence[Row]) -> float:
+def calibration_error(bins: Sequence[Bin]) -> float:
     """Return the mean distance between confidence and accuracy, weighted by images.
 
     Source: Guo et al. (2017), equation 3.
     """
-    n = sum(b["count"] for b in bins)
-    return float(
-        sum(b["count"] / n * abs(b["accuracy"] - b["confidence"]) for b in bins)
-    )
+    n = sum(b.count for b in bins)
+    return float(sum(b.count / n * abs(b.accuracy - b.confidence) for b in bins))

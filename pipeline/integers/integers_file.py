@@ -24,7 +24,11 @@ STORED_NAMES = {
     "biases_2": "b2q",
 }
 INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
-RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
+
+
+def bit_folder(bits: int | str) -> str:
+    """Return the folder of a bit width: in a run, and in an export of several."""
+    return f"{bits}bit"
 
 
 def save_integers(path: Path, model: QuantizedModel) -> None:
@@ -101,7 +105,8 @@ def find_export(
         UserError: If no file has integers of the network, or one is damaged.
     """
     with files.folder_lock(folder):
-        paths = sorted({*folder.rglob(INTEGERS_FILE), *recorded.glob(RECORDED)})
+        own_files = recorded.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
+        paths = sorted({*folder.rglob(INTEGERS_FILE), *own_files})
         exported, damaged = [], None
         for path in paths:
             try:

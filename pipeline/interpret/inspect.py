@@ -150,7 +150,7 @@ def _explain_neurons(
         about += f"\n{origin}"
     sums = interpret.neuron_sums(trained.network, pixels, integers)
     say(about, interpret.worksheets(sums, neurons, trained.spec), sep="\n\n")
-    always_zero = trained.nonzero(dataset.split(trained.split).train) == 0
+    always_zero = trained.always_zero(dataset.split(trained.split).train)
     folder = results_dir("details/neuron")
     with new_results(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

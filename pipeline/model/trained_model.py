@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import (
@@ -80,6 +80,10 @@ class TrainedModel:
         If a pixel is 0 in all of them, training cannot change its weights.
         """
         return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
+
+    def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
+        """Return which pixels are 0 in all of its training images."""
+        return np.asarray(self.nonzero(train) == 0)
 
     @property
     def epoch_count(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import UserError
 from pipeline.cli import TRAINING_KEYS
@@ -12,9 +12,14 @@ from pipeline.tracking import RecordedRun, find_sweep
 from pipeline.tracking.store.tags import GROUPS_TAG
 
 
-def read_networks(
-    text: str, *, store: Path
-) -> tuple[RecordedRun, list[tuple[Mapping[str, Any], TrainedModel]]]:
+class SweptNetwork(NamedTuple):
+    """A network, and the choices and values that its sweep varies; {} without one."""
+
+    swept: Mapping[str, Any]
+    trained: TrainedModel
+
+
+def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNetwork]]:
     """Read the finished networks of a sweep, in the order of their swept values.
 
     Args:
@@ -22,7 +27,7 @@ def read_networks(
         store: The folder of the store.
 
     Returns:
-        The run, and for each network the choices and values that the sweep varies.
+        The run and the networks.
 
     Raises:
         UserError: If there is no such sweep, a file is damaged, or the networks were
@@ -47,11 +52,12 @@ def read_networks(
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
         swept = {group: child.tags.get(group, "null") for group in groups}
-        networks.append(({**swept, **{key: params[key] for key in keys}}, trained))
-    hashes = {trained.metadata.data_sha256 for _, trained in networks}
+        swept |= {key: params[key] for key in keys}
+        networks.append(SweptNetwork(swept, trained))
+    hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "
             "they cannot be compared: select a sweep with a single data set"
         )
-    return sweep, sorted(networks, key=lambda each: sort_key(each[0].values()))
+    return sweep, sorted(networks, key=lambda each: sort_key(each.swept.values()))

@@ -144,7 +144,8 @@ def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
     network = written(8).integers
     path = tmp_path / "digits.c"
     path.write_text(path.read_text().replace("d->next = 0;", "for (;;) {}"))
-    monkeypatch.setattr(compilers, "RUN_TIMEOUT", (0.5, 0.0))
+    monkeypatch.setattr(compilers, "RUN_TIMEOUT", 0.5)
+    monkeypatch.setattr(compilers, "SUM_TIMEOUT", 0.0)
     with pytest.raises(UserError, match=r"with gcc, did not end within 0\.5 s"):
         difference(tmp_path, network)
 

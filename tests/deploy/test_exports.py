@@ -13,7 +13,7 @@ from pipeline.deploy import list_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.report import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
-from pipeline.sweeps.networks import read_networks
+from pipeline.sweeps.networks import SweptNetwork, read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
 
@@ -152,7 +152,7 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
 
 
 def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
-    (job,) = list_jobs([({}, trained_on_few())], [8])
+    (job,) = list_jobs([SweptNetwork({}, trained_on_few())], [8])
     sent = pickle.dumps(job)
     exported = run_job(small_dataset, job=pickle.loads(sent), finetuning_epochs=1)
     assert b"torch" not in sent + pickle.dumps(exported)

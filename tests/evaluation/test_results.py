@@ -33,7 +33,7 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
     is_correct = np.array([True] * 6 + [False] * 2 + [True, False])
     bins = scores.reliability(np.array([0.9] * 8 + [0.5] * 2), is_correct)
-    assert [each["count"] for each in bins] == [2, 8]
+    assert [each.count for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert scores.calibration_error(bins) == pytest.approx(expected)
 
@@ -52,7 +52,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     for row, probability in enumerate(confidence):
         logits[row, predicted[row]] = math.log(9 * probability / (1 - probability))
     spec = datasets.spec("fashion_mnist")
-    result = Predictions(prepared, spec, logits, [None] * 11)
+    result = Predictions(prepared, spec, logits, [None] * 11, is_judged=False)
     text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
     assert note.startswith("the classes of this set differ from those of ")
@@ -80,7 +80,9 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
     prepared = PreparedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
-    result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
+    result = Predictions(
+        prepared, spec, torch.zeros(3, 10), [None] * 3, is_judged=False
+    )
     for function in (scores.score, scores.confusion, mistakes, describe_result):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
