@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jinja2 import Environment, meta
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
@@ -144,14 +145,17 @@ def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
 def test_the_page_uses_each_field_of_its_data_and_no_others():
     fields = {each.name for each in dataclasses.fields(PageData)}
     code = "\n".join(scripts().values())
-    unpacked = re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code)
-    read = re.findall(r"\b(?:model|metadata)\.(\w+)", code)
-    used = {*read, *re.findall(r"\w+", str(unpacked))}
-    assert {name for name in used if "_" in name} <= fields
-    folder = Path(report.__file__).parent
-    for template in folder.glob("*.html"):
-        used |= {*re.findall(r"\w+", template.read_text("utf-8"))}
-    assert fields <= used
+    read = {*re.findall(r"\b(?:model|metadata)\.(?!js\b)(\w+)", code)}
+    for unpacked in re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code):
+        read |= {part.split(":")[0].strip() for part in unpacked.split(",")}
+    added = {"float", "hasHistory", "last", "networks", "tensors"}  # by `load`
+    assert read <= fields | added | {"page"}  # the metadata as text
+    inserted = set()
+    for template in Path(report.__file__).parent.glob("*.html"):
+        tree = Environment().parse(template.read_text("utf-8"))
+        inserted |= meta.find_undeclared_variables(tree)
+    assert inserted <= fields | {"name", "data", "curve_plots", "scripts"}
+    assert fields <= read | inserted
 
 
 def test_the_scripts_of_the_page_import_one_another_without_a_cycle():
