@@ -343,7 +343,9 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
 def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
-    page.evaluate("change({ networkIndex: model.last }); useTestImage(0); select(2, 7)")
+    page.evaluate(
+        "change({ networkIndex: model.floatIndex }); useTestImage(0); select(2, 7)"
+    )
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
     sizes = np.abs(products) / np.abs(products).max()
