@@ -125,7 +125,7 @@ function solveStep() {
 
 // The first displayed target of the step that fits in the space below the bar and,
 // where the card is at the lower edge, above it; the last one is small. If none is
-// displayed, because the user closed the panel or selected the other layer: all neurons.
+// displayed, because the user closed the panel: all neurons.
 export function currentTarget() {
   const bar = document.querySelector(".bar");
   const targets = currentStep().targets().filter((each) => each?.offsetHeight);
