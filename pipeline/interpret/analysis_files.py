@@ -82,6 +82,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     """Draw each neuron's weights and the test images with its most extreme sums."""
     displayed = analysis.displayed_neurons
     scale = plots.weight_scale(analysis.kernel[:, displayed])
+    gray_means = plots.meaning_of_gray(analysis.always_zero)
     highest, _ = analysis.extremes(0)  # fewer than four if there are fewer images
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
@@ -89,14 +90,14 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
         title="What the neurons of layer 1 respond to. Below an image: "
         "sum, number and label",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
-        legend=plots.weight_legend(scale, gray=plots.gray_pixels(analysis.always_zero)),
+        legend=plots.weight_legend(scale, gray_means=gray_means),
     ).save(path)
 
 
 def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> ImageRow:
     """Return a neuron's weights and the test images with its most extreme sums."""
     weights = analysis.kernel[:, neuron]
-    colors = diverging_colors(weights, scale=scale, gray=analysis.always_zero)
+    colors = diverging_colors(weights, scale=scale, masked=analysis.always_zero)
     images, test = [("", colors)], analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))

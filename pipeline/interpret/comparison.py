@@ -66,12 +66,12 @@ def write_comparison(
     scale = plots.weight_scale(np.hstack(comparison.kernels))
     images = comparison_images(comparison, frozen, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen)
-    gray = "frozen weights" if has_frozen else ""
+    gray_means = "frozen weights" if has_frozen else ""
     plots.image_grid(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=plots.weight_legend(scale, gray=gray),
+        legend=plots.weight_legend(scale, gray_means=gray_means),
     ).save(folder / "matches.png")
 
 
@@ -104,7 +104,7 @@ def comparison_images(
         for caption, j, kernel, mask in zip(
             captions, (a, b), kernels, frozen, strict=True
         ):
-            gray = None if mask is None else mask[:, j]
-            colors = diverging_colors(kernel[:, j], scale=scale, gray=gray)
+            masked = None if mask is None else mask[:, j]
+            colors = diverging_colors(kernel[:, j], scale=scale, masked=masked)
             images.append((caption, colors))
     return images

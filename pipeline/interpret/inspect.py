@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pipeline import UserError, interpret, neuron_name, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
-from pipeline.base.files import write_csv
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.printing import said, say
 from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
@@ -198,8 +197,7 @@ def _show_weight(
         say(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")
     with new_results(folder) as partial:
-        rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-        write_csv(partial / "history.csv", rows)
+        interpret.write_history(values, partial)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     say(f"\nfiles  {displayed(folder)}")

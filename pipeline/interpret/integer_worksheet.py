@@ -37,10 +37,10 @@ def integer_columns(
 
 def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
     """Return the steps from the sum to what it represents and to the output."""
-    exact, relu = rounded(neuron.total), rounded(neuron.relu)
+    in_float, relu = rounded(neuron.total), rounded(neuron.relu)
     total, unit, shift = integers.total, integers.unit, integers.shift
     value = integers.value(total)
-    comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, exact)}"
+    comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, in_float)}"
     if shift is None:
         return [f"scale  {unit}", f"       {comparison}"]
     n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
@@ -66,7 +66,7 @@ def integer_logits(
     """
     totals = [each.total for each in sums]
     values = [each.value(each.total) for each in sums]
-    differences = [value - exact for value, exact in zip(values, z, strict=True)]
+    differences = [value - in_float for value, in_float in zip(values, z, strict=True)]
     marks = [""] * (len(sums) + 1)
     marks[predicted], first = "float", totals.index(max(totals))
     marks[first] = "both" if first == predicted else "integers"

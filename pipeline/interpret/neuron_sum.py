@@ -92,14 +92,14 @@ def neuron_sums(
     `integers` is given, each sum also contains the sum of the quantized network.
     """
     inputs = image.reshape(PIXELS) / WHITE
-    exact = {} if integers is None else integer_sums(integers, image)
+    in_integers = {} if integers is None else integer_sums(integers, image)
     by_name: dict[str, NeuronSum] = {}
     for number, dense in ((1, network.layer_1), (2, network.layer_2)):
         kernel, bias = (array.astype(float) for array in dense.get_weights())
         for k in range(len(bias)):
             name, weights = neuron_name(number, k), kernel[:, k]
             by_name[name] = NeuronSum(
-                number, k, weights, inputs, float(bias[k]), exact.get(name)
+                number, k, weights, inputs, float(bias[k]), in_integers.get(name)
             )
         inputs = np.array([neuron.relu for neuron in by_name.values()])
     return by_name

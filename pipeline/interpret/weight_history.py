@@ -1,9 +1,12 @@
-"""The text of `inspect weight=`: the history of a parameter, and its pixel."""
+"""The text and the file of `inspect weight=`: the history of a parameter, its pixel."""
+
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipeline import WHITE
+from pipeline.base import files
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
 from pipeline.core import PIXELS
@@ -45,6 +48,12 @@ def describe_history(
             text += " history.csv contains all epochs."
         lines.append(wrap(text, indent=0))
     return "\n".join(lines)
+
+
+def write_history(values: Float[np.ndarray, " epochs"], folder: Path) -> None:
+    """Write the value of a parameter after each epoch to history.csv."""
+    rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
+    files.write_csv(folder / "history.csv", rows)
 
 
 def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:

@@ -109,8 +109,8 @@ def _explain_names(neuron: NeuronSum) -> str:
 
 def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    exact = np.array([each.total for each in logits])
-    z, shares = [*map(rounded, exact)], probabilities(exact)
+    totals = np.array([each.total for each in logits])
+    z, shares = [*map(rounded, totals)], probabilities(totals)
     columns = {
         spec.noun: [*spec.class_names, "sum"],
         "neuron": [*(each.name for each in logits), ""],
@@ -124,7 +124,7 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
     integers = [each.integers for each in logits if each.integers is not None]
     if integers:  # there is no space for the powers
         columns["probability"] = probability
-        columns |= integer_logits(integers, z, predicted=int(exact.argmax()))
+        columns |= integer_logits(integers, z, predicted=int(totals.argmax()))
         text += (
             f" In integers, the prediction is the {spec.noun} with the highest logit; "
             "of equal logits, the first."
@@ -134,7 +134,7 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
         columns["e^(z - max)"] = [f"{power}" for power in (*powers, sum(powers))]
         columns["probability"] = probability
         marks = [""] * len(probability)
-        marks[int(exact.argmax())] = "the prediction"
+        marks[int(totals.argmax())] = "the prediction"
         columns[""] = marks
     rows = zip(*columns.values(), strict=True)
     grid = table([*columns], rows, left=[spec.noun, "neuron", "prediction", ""])
@@ -143,10 +143,10 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
 
 def probabilities(logits: Float[np.ndarray, "10"]) -> list[Decimal]:
     """Return the softmax in percent, rounded so that the sum is exactly 100%."""
-    exact = softmax(logits) * 10**4
-    shares = [int(share) for share in exact]
+    unrounded = softmax(logits) * 10**4
+    shares = [int(share) for share in unrounded]
     # The largest remainders get a unit each until the sum is 100%, so the error of
     # every probability is less than a unit (largest remainder method).
-    for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
+    for k in np.argsort(shares - unrounded, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     return [rounded(Decimal(share) / 100, 2) for share in shares]

@@ -30,12 +30,12 @@ def write_terms(
     hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
         images = [term_images(neuron, always_zero) for neuron in hidden[:MAX_IMAGES]]
-        gray = plots.gray_pixels(always_zero)
+        gray_means = plots.meaning_of_gray(always_zero)
         plots.image_rows(
             images,
             title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
-            legend=color_scale("negative", "positive", frozen=gray),
+            legend=color_scale("negative", "positive", gray_means=gray_means),
         ).save(folder / "terms.png")
 
 
@@ -66,7 +66,7 @@ def term_images(neuron: NeuronSum, always_zero: Bool[np.ndarray, "784"]) -> Imag
     levels = np.round(neuron.inputs * WHITE).astype(np.uint8)
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
     weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
-    weight_colors = diverging_colors(weights, scale=scales[0], gray=always_zero)
+    weight_colors = diverging_colors(weights, scale=scales[0], masked=always_zero)
     images = [
         (f"weights, {weight_range}", weight_colors),
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),

@@ -9,7 +9,7 @@ from pipeline.plots.bit_widths import changed_predictions, rounded_weights
 from pipeline.plots.common import (
     color_scale,
     diverging_colors,
-    gray_pixels,
+    meaning_of_gray,
     weight_legend,
     weight_scale,
 )

@@ -13,7 +13,7 @@ from pipeline import neuron_name
 from pipeline.base.terminal import counted
 from pipeline.plots.common import (
     diverging_colors,
-    gray_pixels,
+    meaning_of_gray,
     weight_legend,
     weight_scale,
 )
@@ -68,7 +68,7 @@ def rounded_weights(
             (names, weights[part], "floating point"),
             (captions, colored[part], heading),
         ):
-            colors = diverging_colors(values, scale=scale, gray=always_zero)
+            colors = diverging_colors(values, scale=scale, masked=always_zero)
             rows.append(ImageRow([*zip(texts, colors, strict=True)], title))
     total = len(weights)
     first = f" (first {count} of {total:,} neurons)" if count < total else ""
@@ -76,7 +76,7 @@ def rounded_weights(
         rows,
         title=f"Weights of layer 1: floating point above {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=weight_legend(scale, gray=gray_pixels(always_zero)),
+        legend=weight_legend(scale, gray_means=meaning_of_gray(always_zero)),
     )
 
 

@@ -1,8 +1,8 @@
 """Colors, the font and legends, for all plots.
 
 Gray weights belong to always-zero pixels, which are 0 in all training images, so that
-training cannot change them (`gray_pixels`). In matches.png, whose legend says "frozen
-weights", all weights that training never changed are gray.
+training cannot change them (`meaning_of_gray`). In matches.png, whose legend says
+"frozen weights", all weights that training never changed are gray.
 
 `figures` has what the plots with Matplotlib share; `rows` arranges images.
 """
@@ -27,23 +27,23 @@ def diverging_colors(
     values: Float[np.ndarray, "*n 784"],
     *,
     scale: float,
-    gray: Bool[np.ndarray, "784"] | None = None,
+    masked: Bool[np.ndarray, "784"] | None = None,
 ) -> UInt8[np.ndarray, "*n 28 28 3"]:
     """Map values to colors: positive to blue, 0 to white, negative to red.
 
     Args:
         values: An image of 784 values, or several.
         scale: The absolute value that is drawn in the full color.
-        gray: The pixels that become gray, whatever their values.
+        masked: The pixels that become gray, whatever their values.
     """
     colors = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
-    if gray is not None:
-        colors[..., gray.reshape(SIDE, SIDE), :] = ImageColor.getrgb(FROZEN)
+    if masked is not None:
+        colors[..., masked.reshape(SIDE, SIDE), :] = ImageColor.getrgb(FROZEN)
     return colors
 
 
 def color_scale(
-    low: str, high: str, *, size: int = 13, frozen: str = ""
+    low: str, high: str, *, size: int = 13, gray_means: str = ""
 ) -> Image.Image:
     """Draw the legend of `diverging_colors`: a bar from red to blue.
 
@@ -51,23 +51,25 @@ def color_scale(
         low: The text next to red, such as the smallest value.
         high: The text next to blue.
         size: The size of the text, in pixels.
-        frozen: The meaning of gray; empty if the image contains no gray.
+        gray_means: The meaning of gray; empty if the image contains no gray.
     """
     low, high = f"{low} ", f" {high}"
-    texts = [font(size).getlength(text) for text in (low, high, f"   {frozen}")]
+    texts = [font(size).getlength(text) for text in (low, high, f"   {gray_means}")]
     bar, height = 5 * size, round(1.4 * size)
-    width = round(sum(texts[:2])) + bar + (round(texts[2]) + 2 * size) * bool(frozen)
+    width = round(sum(texts[:2])) + bar
+    if gray_means:
+        width += round(texts[2]) + 2 * size
     image = Image.new("RGB", (width, height), PAPER)
     draw, middle, x = ImageDraw.Draw(image), height // 2, round(texts[0])
     draw.text((0, middle), low, INK, font(size), anchor="lm")
     ramp = _blend(np.tile(np.linspace(-1, 1, bar), (size, 1)))
     image.paste(Image.fromarray(ramp), (x, middle - size // 2))
     draw.text((x + bar, middle), high, INK, font(size), anchor="lm")
-    if frozen:
+    if gray_means:
         x += bar + round(texts[1]) + size
         square = (x, middle - size // 2, x + size, middle + size // 2)
         draw.rectangle(square, FROZEN)
-        draw.text((x + size, middle), f" {frozen}", INK, font(size), anchor="lm")
+        draw.text((x + size, middle), f" {gray_means}", INK, font(size), anchor="lm")
     return image
 
 
@@ -87,7 +89,7 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
-def gray_pixels(always_zero: Bool[np.ndarray, "784"]) -> str:
+def meaning_of_gray(always_zero: Bool[np.ndarray, "784"]) -> str:
     """Return what gray means in a legend; empty if no pixel is always 0."""
     return "the pixel is 0 in all training images" if always_zero.any() else ""
 
@@ -97,10 +99,10 @@ def weight_limits(scale: float) -> tuple[str, str]:
     return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
 
 
-def weight_legend(scale: float, *, gray: str) -> Image.Image:
+def weight_legend(scale: float, *, gray_means: str) -> Image.Image:
     """Draw the legend of weights in the colors of `diverging_colors`."""
     low, high = weight_limits(scale)
-    return color_scale(f"weights: {low}", high, frozen=gray)
+    return color_scale(f"weights: {low}", high, gray_means=gray_means)
 
 
 @cache

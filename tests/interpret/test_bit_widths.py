@@ -239,7 +239,7 @@ def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
 @pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_gallery_marks_predictions_that_differ(page, models, bits):
     set_bit_width(page, bits)
-    model, rows = models[bits], page.evaluate("model.rows")
+    model, rows = models[bits], page.evaluate("model.gallery")
     differs = model.predictions != model.float_predictions
     wrong = model.predictions != model.dataset.test.labels
     for kind, expected in (("differs", differs), ("mistake", wrong)):
@@ -261,7 +261,7 @@ def displayed(page):
         """() => {
           const { detector } = model;
           model.detector = { reason: () => "" };
-          const displayed = model.rows.map((_, place) => {
+          const displayed = model.gallery.map((_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
               $("prediction").querySelector(".unsure")?.textContent ?? "",
@@ -277,7 +277,7 @@ def displayed(page):
 def test_a_prediction_that_differs_from_floating_point_is_unsure(
     page, models, displayed
 ):
-    model, rows = models[1], page.evaluate("model.rows")
+    model, rows = models[1], page.evaluate("model.gallery")
     for row, (text, unsure, _) in zip(rows, displayed, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
@@ -288,7 +288,7 @@ def test_a_prediction_that_differs_from_floating_point_is_unsure(
 
 
 def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, displayed):
-    rows, quantized = page.evaluate("model.rows"), models.values()
+    rows, quantized = page.evaluate("model.gallery"), models.values()
     expected = [
         [False, *(m.predictions[row] != m.float_predictions[row] for m in quantized)]
         for row in rows

@@ -54,7 +54,7 @@ def test_the_page_names_garments(page):
     page.locator("#gallery button").nth(1).click()
     assert f"test image 1: {NAMES[2]}" in page.inner_text("#source")
     texts = page.evaluate(
-        """model.rows.map((_, place) => {
+        """model.gallery.map((_, place) => {
           useTestImage(place);
           return $("prediction").textContent;
         })"""
@@ -94,4 +94,4 @@ def test_clothes_are_chosen_and_not_drawn(page):
         page.locator("#board"), target_position={"x": 9, "y": 9}
     )
     page.evaluate("new Promise(requestAnimationFrame)")
-    assert page.evaluate("state.shown.row") == 0
+    assert page.evaluate("state.shown.place") == 0

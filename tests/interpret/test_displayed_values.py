@@ -27,7 +27,7 @@ def shared(open_page, html):
 @pytest.fixture
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
-    shared.evaluate("change({ networkIndex: model.last, off: new Set() })")
+    shared.evaluate("change({ networkIndex: model.floatIndex, off: new Set() })")
     shared.evaluate("useTestImage(0); select(1, 0)")
     return shared
 
@@ -112,12 +112,12 @@ def test_the_page_says_which_neurons_are_active_and_what_is_predicted(page, sums
 
 
 def test_the_page_gives_the_reason_of_an_unsure_prediction(page, trained, mnist):
-    rows = page.evaluate("model.rows")
+    rows = page.evaluate("model.gallery")
     images = mnist.test.images[rows]
     logits = trained.network.logits(images)
     reasons = trained.detector.reasons(images, logits)
     texts = page.evaluate(
-        """model.rows.map((_, place) => {
+        """model.gallery.map((_, place) => {
           useTestImage(place);
           return $("prediction").textContent;
         })"""

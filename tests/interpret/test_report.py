@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jinja2 import Environment, meta
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
@@ -33,7 +34,7 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        """change({ off: new Set(), networkIndex: model.last });
+        """change({ off: new Set(), networkIndex: model.floatIndex });
         find('N11');
         useTestImage(0);"""
     )
@@ -144,14 +145,17 @@ def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
 def test_the_page_uses_each_field_of_its_data_and_no_others():
     fields = {each.name for each in dataclasses.fields(PageData)}
     code = "\n".join(scripts().values())
-    unpacked = re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code)
-    read = re.findall(r"\b(?:model|metadata)\.(\w+)", code)
-    used = {*read, *re.findall(r"\w+", str(unpacked))}
-    assert {name for name in used if "_" in name} <= fields
-    folder = Path(report.__file__).parent
-    for template in folder.glob("*.html"):
-        used |= {*re.findall(r"\w+", template.read_text("utf-8"))}
-    assert fields <= used
+    read = {*re.findall(r"\b(?:model|metadata)\.(?!js\b)(\w+)", code)}
+    for unpacked in re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code):
+        read |= {part.split(":")[0].strip() for part in unpacked.split(",")}
+    added = {"float", "floatIndex", "hasHistory", "networks", "tensors"}  # by `load`
+    assert read <= fields | added | {"page"}  # the metadata as text
+    inserted = set()
+    for template in Path(report.__file__).parent.glob("*.html"):
+        tree = Environment().parse(template.read_text("utf-8"))
+        inserted |= meta.find_undeclared_variables(tree)
+    assert inserted <= fields | {"name", "data", "curve_plots", "scripts"}
+    assert fields <= read | inserted
 
 
 def test_the_scripts_of_the_page_import_one_another_without_a_cycle():
@@ -185,10 +189,10 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     )
     exact = [tensor.ravel() for tensor in trained.network.state_dict().values()]
     np.testing.assert_array_equal(np.float32(parameters), torch.cat(exact).numpy())
-    rows = page.evaluate("model.rows")
+    rows = page.evaluate("model.gallery")
     assert len(rows) == 100
     computed = page.evaluate(
-        """model.rows.map((_, place) => {
+        """model.gallery.map((_, place) => {
           const result = model.float.classify(testImage(place));
           return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
@@ -250,7 +254,7 @@ def test_the_networks_of_all_epochs_have_the_same_fields(page):
 
 def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     blank = np.zeros((1, 28, 28), np.uint8)
-    images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
+    images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     findings = [*[""] * (len(images) - 1), "blank"]
     judged = trained.detector.reasons(images, trained.network.logits(images))
@@ -302,7 +306,7 @@ def test_the_equation_and_the_table_of_the_softmax_have_the_same_probability(pag
 def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
     for place in range(0, 100, 20):
         page.evaluate("useTestImage", place)
-        row = page.evaluate("model.rows")[place]
+        row = page.evaluate("model.gallery")[place]
         sums = neuron_sums(trained.network, mnist.test.images[row])
         for name in ("N16", "N28"):
             page.evaluate("find", name)
@@ -418,7 +422,7 @@ def test_an_empty_name_gets_the_focus_and_no_message(page):
 
 def test_weights_that_never_changed_are_marked(page, analysis):
     always_zero = page.evaluate(
-        "[...Array(784).keys()].filter((i) => !model.tensors.nonzero[i]).length"
+        "[...Array(784).keys()].filter((i) => !model.tensors.images_above_0[i]).length"
     )
     assert always_zero * 20 == 1_340  # 67 pixels, 20 neurons
     page.evaluate("find('layer_1[0,3]')")
@@ -492,7 +496,7 @@ def test_images_have_the_colors_of_the_color_scheme(page):
 
 def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
-        """model.rows.map((_, place) => {
+        """model.gallery.map((_, place) => {
           useTestImage(place);
           const result = currentResult();
           return [result.second, Array.from(result.probabilities),
@@ -668,7 +672,7 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
     for place in (0, 50):
         page.evaluate("useTestImage", place)
         widths = page.evaluate("tiles.map(({ bar }) => parseFloat(bar.style.width))")
-        image = mnist.test.images[page.evaluate("model.rows")[place]][None]
+        image = mnist.test.images[page.evaluate("model.gallery")[place]][None]
         outputs = np.maximum(np.asarray(trained.network.hidden_sums(image))[0], 0)
         np.testing.assert_allclose(widths, 100 * outputs / maximum, atol=0.01)
     legends = page.locator(".legend", has_text="weight ≤")
@@ -680,7 +684,7 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
     conclusions = page.evaluate(
         """() => {
           change({ networkIndex: 0 });
-          return model.rows.map((_, place) => {
+          return model.gallery.map((_, place) => {
             useTestImage(place);
             return conclusion(currentResult()).text;
           });

@@ -199,9 +199,9 @@ def test_the_responses_of_a_neuron_are_in_the_row_of_its_name():
 @pytest.mark.parametrize("unused", [0, 100])
 def test_the_legend_explains_gray_only_if_a_pixel_is_always_zero(unused):
     always_zero = np.arange(784) < unused
-    gray = plots.gray_pixels(always_zero)
-    legend = plots.weight_legend(0.5, gray=gray)
-    assert (GRAY in colors(legend)) == bool(gray) == bool(unused)
+    gray_means = plots.meaning_of_gray(always_zero)
+    legend = plots.weight_legend(0.5, gray_means=gray_means)
+    assert (GRAY in colors(legend)) == bool(gray_means) == bool(unused)
 
 
 @pytest.mark.parametrize("changed", [0, 1, 3])

@@ -23,20 +23,20 @@ function useDrawing() {
     $("stray-text").textContent = !stray ? ""
       : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
     paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-    change({ shown: { ...prepared, strokes: structuredClone(strokes), row: null } });
+    change({ shown: { ...prepared, strokes: structuredClone(strokes), place: null } });
   });
 }
 
-export function useTestImage(row) {
+export function useTestImage(place) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   strokes = [];
-  const image = testImage(row);
+  const image = testImage(place);
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ shown: { image, row, strokes: [], finding: findingOfImage(image),
+  change({ shown: { image, place, strokes: [], finding: findingOfImage(image),
     transform: null } });
 }
 
@@ -68,29 +68,29 @@ let thumbnails = [];
 export const inputImage = {
   build() {
     if (model.drawable) listenToPen();
-    thumbnails = model.rows.map((_, row) => element("button", { type: "button",
-      onclick: () => useTestImage(row) }, imageCanvas(testImage(row))));
+    thumbnails = model.gallery.map((_, place) => element("button", { type: "button",
+      onclick: () => useTestImage(place) }, imageCanvas(testImage(place))));
     $("gallery").append(...thumbnails);
   },
 
   update({ first }, changed) {
     if (changed.final) markMistakes();
-    const { row } = state.shown, label = model.tensors.image_labels[row];
-    thumbnails.forEach((button, place) =>
-      button.setAttribute("aria-current", row === place));
-    $("source").textContent = row === null ? "your drawing"
-      : `test image ${model.rows[row]}: ${oneImage(label)}` +
+    const { place } = state.shown, label = model.tensors.image_labels[place];
+    thumbnails.forEach((button, each) =>
+      button.setAttribute("aria-current", each === place));
+    $("source").textContent = place === null ? "your drawing"
+      : `test image ${model.gallery[place]}: ${oneImage(label)}` +
         (label === first ? "" : ", misclassified");
   },
 };
 
 function markMistakes() {
   const { final } = network();
-  thumbnails.forEach((thumbnail, row) => {
-    const label = model.tensors.image_labels[row];
+  thumbnails.forEach((thumbnail, place) => {
+    const label = model.tensors.image_labels[place];
     const [predicted, inFloat] = [final, model.float].map((each) =>
-      each.classify(testImage(row)).first);
-    const notes = [`test image ${model.rows[row]}: ${oneImage(label)}`,
+      each.classify(testImage(place)).first);
+    const notes = [`test image ${model.gallery[place]}: ${oneImage(label)}`,
       ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
       ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");

@@ -9,7 +9,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
  * @property {FloatNetwork} float  the final network in floating point
  * @property {Detector} detector  judges its predictions; null if there is none
- * @property {number} last  its index in `networks`
+ * @property {number} floatIndex  its index in `networks`
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
  * @typedef {object} Tensors  each row by row; select_data in page.py makes them
@@ -22,7 +22,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property activations  (m, hidden) for test images, with labels (m)
  * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
  *   the parameter; without a history, only of this array
- * @property nonzero  (784), the training images in which the pixel is above 0
+ * @property images_above_0  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *
@@ -31,7 +31,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {string} finding  what makes it unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
  * @property transform  how the board became the image; null for a test image
- * @property row  the place of a test image in the gallery; null for a drawing
+ * @property place  of a test image in the gallery; null for a drawing
  *
  * @typedef {object} Result  what `classify` of a network returns
  * @property pixels  (784), in [0, 1] or gray levels
@@ -110,8 +110,8 @@ export function isFrozen(layer, input, neuron) {
   const marks = model.tensors[`frozen.layer_${layer}.${isBias ? "bias" : "weight"}`];
   return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
 }
-export const testImage = (row) =>
-  model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
+export const testImage = (place) =>
+  model.tensors.images.subarray(place * PIXELS, (place + 1) * PIXELS);
 
 // A number of the selected network as text, and with the color of its sign.
 export const quantity = (value, decimals) => network().format(value, decimals);

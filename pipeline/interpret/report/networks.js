@@ -12,7 +12,7 @@
 //   classify(image, off)         from gray levels to probabilities, see `Result`
 //   format(value, decimals)      a number of the network as text
 //   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
-//   explain(layer, neuron, result, exact), stored(layer, input, neuron)
+//   explain(layer, neuron, result, inFloat), stored(layer, input, neuron)
 //                                how the numbers follow from each other, in words
 //   final                        the network after the last epoch that computes with the
 //                                same numbers; what follows is about this one
@@ -175,21 +175,21 @@ export class IntegerNetwork extends TwoLayers {
       `>> ${this.shifts[neuron]}) = `, output]];
   }
 
-  // `exact` is what the network in floating point returns for the same image.
-  explain(layer, neuron, { hiddenSums, logits, realLogits }, exact) {
+  // `inFloat` is what the network in floating point returns for the same image.
+  explain(layer, neuron, { hiddenSums, logits, realLogits }, inFloat) {
     const name = neuronName(layer, neuron);
     if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
       `its weight in ${name}. A logit of 1 represents ` +
       `${significant(this.logit_unit, 4)}, the scale of layer 2: ` +
       `${integer(logits[neuron])} represents ` +
       `z = ${number(realLogits[neuron])}. In floating point, z is ` +
-      `${number(exact.logits[neuron])}.`;
+      `${number(inFloat.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
     return `A weight of 1 represents ${significant(this.scale_1[neuron], 4)}, the ` +
       `scale of ${name}, and a gray level of ${WHITE} represents 1. So the sum represents ` +
       `${number(total * this.sum_unit[neuron])}, and the output ${integer(output)} ` +
       `represents ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
-      `is ${number(exact.hiddenSums[neuron])}.`;
+      `is ${number(inFloat.hiddenSums[neuron])}.`;
   }
 
   legend() {
@@ -225,9 +225,9 @@ export class Detector {
 
   // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
   // training images is judged for the class that the final network in floating point
-  // predicts; `exact` is its result.
-  reason(image, exact, { probabilities, first, second } = exact) {
-    if (this.isUnlike(image, exact.first)) return "unlike";
+  // predicts; `inFloat` is its result.
+  reason(image, inFloat, { probabilities, first, second } = inFloat) {
+    if (this.isUnlike(image, inFloat.first)) return "unlike";
     const margin = probabilities[first] - probabilities[second];
     return margin < this.min_margin ? "close" : "";
   }

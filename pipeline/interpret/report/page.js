@@ -66,7 +66,7 @@ function load({ tensors, metadata }) {
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });
-  Object.assign(model, metadata, { tensors, float, detector, last,
+  Object.assign(model, metadata, { tensors, float, detector, floatIndex: last,
     networks: [...epochs, float, ...integers], hasHistory: last > 0 });
 }
 
@@ -90,7 +90,7 @@ export async function start() {
   // The order in which the parts are updated: the last of their announcements is heard.
   build([selector(), search, inputImage, neurons, panel, images, parameter, curve,
     effect, prediction, connections, tour],
-  { networkIndex: model.last, isOpen: isDocked.matches });
+  { networkIndex: model.floatIndex, isOpen: isDocked.matches });
   useTestImage(0);
   $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);

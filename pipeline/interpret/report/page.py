@@ -113,18 +113,18 @@ def select_data(
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     predicted = network.classify(test.images)
     different = [each.classify(test.images) != predicted for each, _ in integers]
-    rows = select_test_images(
+    gallery = select_test_images(
         predicted != test.labels, different, example=analysis.example.image
     )
     tensors = {
         **snapshot(network),
         **{f"epochs.{n}": half_bytes(t[epochs]) for n, t in history.items()},
-        "images": test.images[rows],
-        "image_labels": test.labels[rows],
+        "images": test.images[gallery],
+        "image_labels": test.labels[gallery],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
         **{f"frozen.{name}": mask.astype(np.uint8) for name, mask in frozen.items()},
-        "nonzero": analysis.nonzero.astype(np.int32),
+        "images_above_0": analysis.nonzero.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
@@ -134,7 +134,7 @@ def select_data(
     data = _page_data(
         analysis,
         epochs=[*epochs, trained.epoch_count],
-        rows=rows.tolist(),
+        gallery=gallery.tolist(),
         integers=integers,
     )
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, data
@@ -144,7 +144,7 @@ def _page_data(
     analysis: ModelAnalysis,
     *,
     epochs: Sequence[int],
-    rows: Sequence[int],
+    gallery: Sequence[int],
     integers: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
@@ -174,7 +174,7 @@ def _page_data(
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
         curves={} if integers else trained.curves,
-        rows=rows,
+        gallery=gallery,
         bit_widths=[bit_width_data(*each) for each in integers],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,

@@ -84,7 +84,7 @@ class PageData:
     epochs: Sequence[int]  # that can be selected; the last one is the final network
     validation_accuracy: Sequence[float]  # after each of them, in [0, 1]
     curves: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
-    rows: Sequence[int]  # of the stored images among the test images
+    gallery: Sequence[int]  # the numbers of the stored test images
     bit_widths: Sequence[BitWidthData]  # in place of the epochs; may be empty
 
     neuron_names: Sequence[NameForm]

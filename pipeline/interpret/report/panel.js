@@ -196,9 +196,10 @@ function showSoftmax({ logits, realLogits }, shares) {
 // Fractions rounded to hundredths of a percent, which add up to 100%: large remainders
 // gain.
 function hundredths(shares) {
-  const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
+  const unrounded = shares.map((share) => 10000 * share);
+  const result = unrounded.map(Math.floor);
   const missing = 10000 - sum(result);
-  ranked(exact.map((value, i) => value - result[i])).slice(0, missing)
+  ranked(unrounded.map((value, i) => value - result[i])).slice(0, missing)
     .forEach((i) => { result[i] += 1; });
   return result.map((share) => share / 10000);
 }

@@ -99,7 +99,8 @@ export const parameter = {
     if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && input !== BIAS ? model.tensors.nonzero[input] : 0;
+    const used = layer === 1 && input !== BIAS
+      ? model.tensors.images_above_0[input] : 0;
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const values = model.bit_widths.length ? overBitWidths : overEpochs;
@@ -122,7 +123,7 @@ const approximate = (value) => `about ${significant(value, 3)}`;
 const overEpochs = {
   // In words.
   describe(layer, input, neuron) {
-    const { hasHistory, last, networks } = model;
+    const { hasHistory, floatIndex: last, networks } = model;
     const isConstant = isFrozen(layer, input, neuron);
     const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
       networks[index].parameter(layer, input, neuron));
@@ -131,7 +132,7 @@ const overEpochs = {
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
     if (isConstant) {
-      const reason = layer === 1 && model.tensors.nonzero[input] === 0
+      const reason = layer === 1 && model.tensors.images_above_0[input] === 0
         ? "its pixel is 0 in all training images, so " : "";
       return `${start} It is frozen: ${reason}it has its initial value after every ` +
         "epoch.";
@@ -142,7 +143,7 @@ const overEpochs = {
 
   // As a plot.
   diagram(layer, input, neuron) {
-    const { hasHistory, last, networks } = model;
+    const { hasHistory, floatIndex: last, networks } = model;
     if (!hasHistory) return "";
     const values = networks.map((each) => each.parameter(layer, input, neuron));
     const isConstant = isFrozen(layer, input, neuron);

@@ -16,15 +16,15 @@ export function conclusion(result) {
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  const exact = model.float.classify(image);
-  const reason = finding || (model.detector?.reason(image, exact, result) ?? null);
+  const inFloat = model.float.classify(image);
+  const reason = finding || (model.detector?.reason(image, inFloat, result) ?? null);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  const images = first === exact.first ? model.images_of[first] : model.plural;
+  const images = first === inFloat.first ? model.images_of[first] : model.plural;
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
-  if (first !== exact.first) return otherPrediction(next, exact);
+  if (first !== inFloat.first) return otherPrediction(next, inFloat);
   return { text: reason === "" ? next : `${next} The training images were missing, ` +
     "so this page cannot tell whether the prediction is sure." };
 }

@@ -15,17 +15,17 @@ def record_page(
     *,
     name: str,
     integers: Sequence[MeasuredIntegers] = (),
-) -> str:
+) -> str | None:
     """Write the page to the folder of its command, and record it in a run.
 
     The command is `export` if there are integers, otherwise `inspect`. `render_page`
-    explains the name and the integers. Return why there is no page; "" if there is one.
+    explains the name and the integers. Return why there is no page, or None.
     """
     command, key, title = "inspect", "page", "interactive page"
     if integers:
         command, key = "export", "page of exports"
         title = "interactive page of all bit widths"
-    html, problem = render_page(analysis, name=name, integers=integers), ""
+    html, problem = render_page(analysis, name=name, integers=integers), None
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
         run.log_files(command, [folder / PAGE_FILE])

@@ -14,7 +14,7 @@ let playing = null; // the timer, while the training is played
 
 // Show one epoch after the other, from the selected one, or from the first.
 function play() {
-  const { last } = model;
+  const { floatIndex: last } = model;
   if (state.networkIndex === last) change({ networkIndex: 0 });
   playing = setInterval(() => {
     change({ networkIndex: Math.min(state.networkIndex + 1, last) });
@@ -46,7 +46,8 @@ const epochs = {
   },
 
   update() {
-    const { last, hasHistory } = model, epoch = model.epochs[state.networkIndex];
+    const { floatIndex: last, hasHistory } = model;
+    const epoch = model.epochs[state.networkIndex];
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
     const accuracy = percent(model.validation_accuracy[state.networkIndex], 2);

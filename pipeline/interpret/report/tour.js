@@ -27,8 +27,8 @@ function startTour() {
   const { layer, neuron, input, isOpen } = state;
   before = { layer, neuron, input, isOpen };
   // The steps are about the final network in floating point, with all neurons on.
-  change({ networkIndex: model.last, off: new Set() });
-  useTestImage(model.rows.indexOf(model.example.image));
+  change({ networkIndex: model.floatIndex, off: new Set() });
+  useTestImage(model.gallery.indexOf(model.example.image));
   if (!leftAt) [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
   $("search-error").textContent = "";
@@ -123,9 +123,9 @@ function solveStep() {
   scrollToTarget();
 }
 
-// The first displayed target of the step that fits in the space below the bar and, where
-// the card is at the lower edge, above it; the last one is small. If none is displayed,
-// because the user closed the panel or selected the other layer: all neurons.
+// The first displayed target of the step that fits in the space below the bar and,
+// where the card is at the lower edge, above it; the last one is small. If none is
+// displayed, because the user closed the panel: all neurons.
 export function currentTarget() {
   const bar = document.querySelector(".bar");
   const targets = currentStep().targets().filter((each) => each?.offsetHeight);
@@ -243,9 +243,9 @@ function lineStep(neuron, pixel, name) {
 // integers, as the tutorial of Python does: floats would round some halves down.
 export function lineValues(...numbers) {
   const [m, x, c] = numbers.map((each) => Math.round(100 * each));
-  const exact = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),
+  const unrounded = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),
     added: 100 * (m + x + c), together: m * (x + c), subtracted: m * x - 100 * c };
-  return Object.fromEntries(Object.entries(exact).map(([name, value]) =>
+  return Object.fromEntries(Object.entries(unrounded).map(([name, value]) =>
     [name, Math.sign(value) * Math.round(Math.abs(value) / 100) / 100]));
 }
 
@@ -287,7 +287,7 @@ const trainingStep = () => ({ id: "training",
   targets: () => [document.querySelector(".epochs")],
   scene: () => $("neurons"), // which show what changes
   solved: () => change({ networkIndex: 0 }),
-  leave: () => change({ networkIndex: model.last }) });
+  leave: () => change({ networkIndex: model.floatIndex }) });
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
