@@ -115,9 +115,9 @@ def _problems(
         yield describe_hydra(package)
     listed = values.get("defaults")
     for entry in listed if isinstance(listed, list) else []:
-        for group, choice in entry.items() if isinstance(entry, dict) else []:
-            if isinstance(choice, list):
-                yield f"{group} {NO_LIST}"
+        if isinstance(entry, dict):
+            lists = (group for group, x in entry.items() if isinstance(x, list))
+            yield from (f"{group} {NO_LIST}" for group in lists)
     for name, value in _leaves(values):
         first, _, rest = name.partition(".")
         if first == "defaults":
