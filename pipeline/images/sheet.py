@@ -147,4 +147,5 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
 
 def resized(outside: Outside, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
     """Return what is outside the sheet in an image of another size."""
-    return np.asarray(Image.fromarray(outside).resize(shape[::-1]))
+    height, width = shape
+    return np.asarray(Image.fromarray(outside).resize((width, height)))
