@@ -37,18 +37,23 @@ def _around_region(light: Light) -> Outside | None:
     The brightness of paper changes little, except at strokes, which become holes.
     """
     slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
-    largest, outside = int(constants.MIN_REGION * light.size), None
+    least = constants.MIN_REGION * light.size
+    sheet = np.zeros(light.shape, bool)
     for slope in constants.PAPER_SLOPES:
         labels, _ = ndimage.label(slopes < slope)
         areas = np.bincount(labels.ravel())
-        for label in np.flatnonzero(areas > constants.MIN_PAPER * largest):
+        for label in np.flatnonzero(areas > constants.MIN_PAPER * least):
             region = ndimage.binary_fill_holes((labels == label) & (labels > 0))
             region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
             area = int(region.sum())
             is_paper = areas[label] > constants.MIN_PAPER * area
-            if area > largest and is_paper and _is_sheet(region, light):
-                largest, outside = area, ~region
-    return outside
+            if area <= least or not is_paper or not _is_sheet(region, light):
+                continue
+            if sheet.any() and not (region & sheet).any():
+                return None  # two sheets
+            if area > sheet.sum():
+                sheet = region
+    return ~sheet if sheet.any() else None
 
 
 def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:
@@ -147,4 +152,5 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
 
 def resized(outside: Outside, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
     """Return what is outside the sheet in an image of another size."""
-    return np.asarray(Image.fromarray(outside).resize(shape[::-1]))
+    height, width = shape
+    return np.asarray(Image.fromarray(outside).resize((width, height)))
