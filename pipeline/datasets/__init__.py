@@ -4,7 +4,6 @@ from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.prepare import (
     DataFile,
-    files_beside,
     has_images_of,
     load,
     load_components,
@@ -18,3 +17,4 @@ from pipeline.datasets.registry import (
     name_or_folder,
     spec,
 )
+from pipeline.datasets.statistics import files_beside

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -26,7 +25,12 @@ from pipeline.datasets.components import (
 )
 from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import REGISTRY, is_name, spec
-from pipeline.datasets.statistics import Summary, class_means, summarize
+from pipeline.datasets.statistics import (
+    Summary,
+    class_means,
+    files_beside,
+    summarize,
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,6 @@ class DataFile:
     def name(self) -> str:
         """The name of the data set."""
         return self.path.stem
-
-
-class FilesBeside(NamedTuple):
-    """The summary of a data set, and the plots of its images and of their means."""
-
-    summary: Path
-    samples: Path
-    means: Path
 
 
 def load(
@@ -143,7 +139,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
         code = spec(path.stem).code_sha256
         if summary_path.exists() and not sha256:
-            print_error(f"{summary_path} is damaged; preparing it again")
+            cause = "is damaged, or from another version"
+            print_error(f"{summary_path} {cause}: preparing it again")
         if sha256:
             set_damaged_aside(path, sha256)
         is_new = not (sha256 and path.exists() and summary(path).code == code)
@@ -160,12 +157,6 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
             text = files.as_json(content.model_dump(exclude_none=True))
             files.write_atomic(summary_path, text.encode())
         return DataFile(path, sha256, is_new)
-
-
-def files_beside(path: Path) -> FilesBeside:
-    """Return the paths of the files that belong to the file of a data set."""
-    endings = (".json", "-samples.png", "-means.png")
-    return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 
 def summary(path: Path) -> Summary:

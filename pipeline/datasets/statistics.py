@@ -1,6 +1,11 @@
-"""Statistics of the images of a data set: counts, pixels, the mean of each class."""
+"""Statistics of the images of a data set: counts, pixels, the mean of each class.
+
+It also names the files beside that of the data set, which show them.
+"""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -73,3 +78,17 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
 def _count(data: LabeledImages) -> Counts:
     per_class = np.bincount(data.labels, minlength=CLASSES).tolist()
     return Counts(images=len(data), per_class=per_class)
+
+
+class FilesBeside(NamedTuple):
+    """The summary of a data set, and the plots of its images and of their means."""
+
+    summary: Path
+    samples: Path
+    means: Path
+
+
+def files_beside(path: Path) -> FilesBeside:
+    """Return the paths of the files that belong to the file of a data set."""
+    endings = (".json", "-samples.png", "-means.png")
+    return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
