@@ -60,7 +60,7 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
 def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     """Compose the primary file with choices of groups, such as team=small or ~team.
 
-    As in Hydra, a saved sweep counts only in a sweep.
+    As in Hydra, a saved sweep applies only in a sweep.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.

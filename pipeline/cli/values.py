@@ -176,6 +176,6 @@ def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> In
 
 
 def _unreadable(key: str, text: str) -> ConfigError:
-    """Return the error for a text that is no value."""
+    """Return the error for a text that is not a value."""
     default = describe_default(key)
     return ConfigError(f"{key} has an invalid value {shorten(text)!r} ({default})")

@@ -139,7 +139,7 @@ class Network(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
         """Refuse a conversion, such as by `double` or `cuda`.
 
-        The layers would get tensors of their own, which are no views of the vector.
+        The layers would get tensors of their own, which are not views of the vector.
         """
         if fn(self.vector) is not self.vector:
             raise UserError("a network is float32 on the CPU: convert its state_dict()")

@@ -61,7 +61,7 @@ class DatasetSpec:
         read = self.read
         if read is None or isinstance(getattr(read, "__self__", None), RawFiles):
             return None
-        return file_sha256(Path(inspect.getfile(read)))
+        return file_sha256(Path(inspect.getfile(inspect.unwrap(read))))
 
     def title(self, label: int) -> str:
         """Return a class in words: `digit 7`, or `sneaker`."""

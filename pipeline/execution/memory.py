@@ -38,7 +38,7 @@ def choose_workers(
     sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
     possible = free // needed
     if not possible:
-        remedy = "end other programs, or raise the memory limit of the container"
+        remedy = "close other programs, or raise the memory limit of the container"
         raise UserError(f"there is not enough memory for a worker: {sizes}; {remedy}")
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:

@@ -5,11 +5,11 @@ probability. A prediction is therefore unsure if one of these rules applies; the
 one that does is the reason:
 
 - blank: all pixels of the image are the same.
-- no ink: the image is not blank, but nothing in it is darker than noise can be.
+- no ink: the image is not blank, but nothing in it is darker than noise.
 - edge: the strokes reach far along the border of a photograph, as a table does.
 - cut off: the strokes reach the border of a photograph.
 - several: the image shows several digits side by side, or a photograph shows many.
-- not drawn: a pen cannot have drawn the shapes in the image.
+- not drawn: a pen could not have drawn the shapes in the image.
 - unlike: the image does not look like the training images of the predicted class, or
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
@@ -41,7 +41,7 @@ TEXTS: dict[Reason, str] = {
     "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun}",
     "not drawn": "no drawn {noun} was found",
-    "unlike": "the image does not look like the {images} it was trained on",
+    "unlike": "the image does not look like the {images} in the training data",
     "close": "{name} is close ({percent})",
 }
 
@@ -104,7 +104,7 @@ def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -
 def is_drawn(
     *, side: int, pieces: int, outline: int, thickness: float, aspect: float
 ) -> bool:
-    """Return whether a pen can have drawn a digit.
+    """Return whether a pen could have drawn a digit.
 
     Args:
         side: The longer side of the digit, in pixels of the image.

@@ -217,7 +217,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.sha256:
-        text += " B was trained on other data, or its data are not recorded."
+        text += " B was trained on other data, or its data is not recorded."
     say(wrap(text, indent=0), end="\n\n")
     say(interpret.describe_comparison(comparison))
     say(f"\nfiles  {displayed(folder)}")

@@ -199,7 +199,7 @@ def _prepare_each(
 
 
 def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
-    """Return one job of those with the same key, with the choices of all."""
+    """Return one job of those with the same identity, with the choices of all."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
         equal.setdefault(job.identity, []).append(job)
@@ -220,7 +220,7 @@ def sweep_id(
 ) -> str:
     """Return what identifies a sweep, 16 hexadecimal digits; no order matters.
 
-    It is a hash of the keys of the jobs, their choices of groups, which are tags of the
+    It is a hash of the identities of the jobs, their choices of groups, which are tags of the
     run, the intervals of a search, the experiment (None if nothing is recorded), and
     whether all is trained again.
     """

@@ -2,7 +2,7 @@
 
 The classes are abstract. Other packages use only the methods that are documented here,
 so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`), and
-`RecordedRun`, which is no part of this, describes a run that is read from the store.
+`RecordedRun`, which is not one of these classes, describes a run that is read from the store.
 
     class                     defined in        its runs           its tracker
     OpenRun                   here              submit, wait

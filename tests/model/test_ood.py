@@ -57,7 +57,7 @@ def test_a_doubt_names_its_reason(detector, few):
     prepared = PreparedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
     predictions = Predictions(prepared, spec, logits, [*reasons, None], is_judged=True)
-    unlike = "the image does not look like the sneaker images it was trained on"
+    unlike = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",
         "coat is close (40.0%)",  # to 7, the sneaker
