@@ -14,7 +14,7 @@ from pipeline.cli.command import Interval
 from pipeline.cli.composition import Composition
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import TEXT_KEYS, Schema
-from pipeline.cli.source import one_line
+from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
 from pipeline.cli.values import SweepValues, parse_value
 
 
@@ -86,6 +86,9 @@ def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, 
     references = {key for key, value in values.items() if "${" in str(value)}
     if references <= TEXT_KEYS:
         return dict(values)
+    for key in references - TEXT_KEYS:
+        if calls_resolver(str(values[key])):
+            raise ConfigError(f"{key}={values[key]} {NO_RESOLVER}")
     others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
     try:
         resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)

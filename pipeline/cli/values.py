@@ -107,7 +107,7 @@ def parse_choices(
 
 def shorten(text: str) -> str:
     """Return at most the first 80 characters of a text, for a message."""
-    return text if len(text) < 80 else f"{text[:80]}..."
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:

@@ -69,6 +69,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         actual != expected
         or hidden == 0
         or metadata.get("bits") not in [*BIT_WIDTHS]
+        or not isinstance(metadata.get("finetune"), int)
         or not BIT_WIDTHS[metadata["bits"]].represents(tensors["q1"])
         or (tensors["shift"] >= 32).any()
         or not all(

@@ -220,9 +220,9 @@ def sweep_id(
 ) -> str:
     """Return what identifies a sweep, 16 hexadecimal digits; no order matters.
 
-    It is a hash of the identities of the jobs, their choices of groups, which are tags of the
-    run, the intervals of a search, the experiment (None if nothing is recorded), and
-    whether all is trained again.
+    It is a hash of the identities of the jobs, their choices of groups, which are tags
+    of the run, the intervals of a search, the experiment (None if nothing is recorded),
+    and whether all is trained again.
     """
     content = [
         sorted(job.identity for job in jobs),

@@ -90,7 +90,7 @@ def show_progress(
         BarColumn(None),
         TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
         console=console,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or console.quiet,
         expand=True,
         transient=True,
         refresh_per_second=4,

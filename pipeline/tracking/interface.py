@@ -1,8 +1,9 @@
 """The methods of an open run, with which other packages record data.
 
 The classes are abstract. Other packages use only the methods that are documented here,
-so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`), and
-`RecordedRun`, which is not one of these classes, describes a run that is read from the store.
+so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`).
+`RecordedRun`, which is not one of these classes, describes a run that is read from the
+store.
 
     class                     defined in        its runs           its tracker
     OpenRun                   here              submit, wait

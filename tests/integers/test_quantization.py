@@ -233,6 +233,17 @@ def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path)
         load_integers(path)
 
 
+def test_a_file_of_integers_with_text_for_its_fine_tuning_is_refused(
+    quantized, tmp_path
+):
+    path = tmp_path / "integers.safetensors"
+    save_integers(path, quantized(8))
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, tensors, metadata | {"finetune": "ten"})
+    with pytest.raises(UserError, match=r"is damaged$"):
+        load_integers(path)
+
+
 def test_inactive_neurons_are_those_that_are_0_for_all_training_images(
     trained_on_few, small_dataset
 ):

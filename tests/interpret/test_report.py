@@ -494,6 +494,19 @@ def test_images_have_the_colors_of_the_color_scheme(page):
         )
 
 
+def test_classes_without_a_probability_are_ranked_by_their_logits(page):
+    found = page.evaluate(
+        """() => {
+          const network = Object.create(model.float);
+          network.sums = (layer, inputs) => layer === 1 ? model.float.sums(1, inputs)
+            : Float64Array.from([0, 100, 2000, 900, 0, 0, 0, 0, 0, 0]);
+          const { first, second } = network.classify(state.shown.image);
+          return [first, second];
+        }"""
+    )
+    assert found == [2, 3]
+
+
 def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
         """model.gallery.map((_, place) => {

@@ -205,6 +205,15 @@ def test_all_problems_of_a_call_are_reported_at_once():
         assert empty.startswith("hidden has no value") and rule in last
 
 
+def test_no_value_reads_the_environment(monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    reference = "${oc.env:SECRET}"
+    for value in (reference, [reference], (reference,), {"a": [reference]}):
+        with pytest.raises(ConfigError, match="calls a resolver") as caught:
+            train(resume=value)
+        assert "hunter2" not in str(caught.value)
+
+
 def test_a_number_that_cannot_be_printed_is_refused():
     with pytest.raises(ConfigError, match="a number must have at most 1,000 bits"):
         train(hidden=10**5000)

@@ -67,7 +67,7 @@ export function number(value, decimals = DECIMALS) {
     { minimumFractionDigits: decimals });
 }
 export const percent = (share, decimals = 1) => `${number(100 * share, decimals)}%`;
-export const integer = (value) => value.toLocaleString("en");
+export const integer = (value) => number(value, 0);
 export const plural = (count, noun) =>
   `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +

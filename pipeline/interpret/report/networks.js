@@ -60,7 +60,8 @@ class TwoLayers {
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
     const logits = this.sums(2, hidden);
     const realLogits = logits.map((logit) => this.logit_unit * logit);
-    const probabilities = softmax(realLogits), [first, second] = ranked(probabilities);
+    // Probabilities can be equal where logits are not.
+    const probabilities = softmax(realLogits), [first, second] = ranked(logits);
     return { pixels, hiddenSums, hidden, logits, realLogits, probabilities, first,
       second };
   }
