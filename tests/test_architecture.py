@@ -176,6 +176,36 @@ def test_the_spec_of_a_network_is_that_of_its_training_run():
     assert users == {"trained_model", "test_sets", "printing"}
 
 
+def types_in(annotation):
+    """Return the names of the types in an annotation, except in those of functions."""
+    is_generic = isinstance(annotation, ast.Subscript)
+    if is_generic and ast.unparse(annotation.value) == "Callable":
+        return set()
+    own = {getattr(annotation, "id", None), getattr(annotation, "attr", None)}
+    return own.union(*map(types_in, ast.iter_child_nodes(annotation)))
+
+
+def test_dataclasses_with_arrays_are_compared_by_identity():
+    bodies = {path: ast.parse(path.read_text()).body for path in MODULES}
+    arrays = {"ndarray", "Tensor", "DataFrame"}
+    arrays |= {
+        node.targets[0].id
+        for body in bodies.values()
+        for node in body
+        if isinstance(node, ast.Assign) and arrays & types_in(node.value)
+    }
+    is_right = {}
+    for path, body in bodies.items():
+        for node in [node for node in body if isinstance(node, ast.ClassDef)]:
+            options = [*map(ast.unparse, node.decorator_list), ""][0]
+            fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+            types = set().union(*(types_in(each.annotation) for each in fields))
+            if options.startswith("dataclass") and arrays & types:
+                is_right[f"{path.stem}.{node.name}"] = "eq=False" in options
+    assert is_right["epoch.Epoch"]  # its arrays are in a Snapshot
+    assert all(is_right.values()), is_right
+
+
 def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():
     assert {*PIPELINE.glob("core/**/*.py")} == {*PIPELINE.glob("core/*.py")}
 

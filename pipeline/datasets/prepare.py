@@ -6,7 +6,7 @@ load data sets by their names, through `load`, which verifies the file.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,8 @@ class DataFile:
 
     path: Path
     sha256: str
-    is_new: bool = False  # whether this call of `prepare` created it
+    # Whether this call of `prepare` created it.
+    is_new: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:

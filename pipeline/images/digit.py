@@ -15,7 +15,7 @@ EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 Mask = Bool[np.ndarray, "h w"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Strokes:
     """The strokes that were found in an image, or in a part of it."""
 

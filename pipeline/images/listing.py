@@ -36,7 +36,7 @@ Labels = dict[Path, int | None]  # by file, in order; None if unknown
 Kind = Literal["raw", "ready", "own"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ImageSet:
     """What was found: images of any size, with their names and labels.
 

@@ -16,7 +16,7 @@ from pipeline.images.reading import read_image
 from pipeline.images.unsure import Finding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class PreparedImages:
     """What was prepared: the input of the network for each image that was read."""
 

@@ -33,7 +33,7 @@ class Example:
     pixel: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ModelAnalysis:
     """A trained network, its data set, and all measurements of it.
 

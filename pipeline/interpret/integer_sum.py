@@ -25,7 +25,7 @@ class Shift:
     output: int  # the result after the clamp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 

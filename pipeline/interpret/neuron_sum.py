@@ -16,7 +16,7 @@ from pipeline.interpret.integer_sum import IntegerSum, integer_sums
 from pipeline.interpret.names import ParameterLocation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 

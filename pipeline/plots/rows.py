@@ -19,7 +19,7 @@ BARS_WIDTH = 260  # pixels at least, with the text next to the bars
 Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from pipeline import datasets
 from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
-from pipeline.datasets import REGISTRY, DataFile, DatasetSpec, summary
+from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.statistics import summarize
 from pipeline.model.storage import load_network, save_model
 
@@ -76,21 +76,23 @@ def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
     new = datasets.prepare("digits", folder=tmp_path)
-    path, known = new.path, DataFile(new.path, new.sha256)
+    path = new.path
     assert new.is_new and new.sha256 == file_sha256(path)
     content = path.read_bytes()
     damaged = content[:100_000] + b"?" + content[100_001:]
     path.write_bytes(damaged)
-    assert datasets.prepare("digits", folder=tmp_path) == new
+    again = datasets.prepare("digits", folder=tmp_path)
+    assert again == new and again.is_new
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
     incomplete = json.dumps({"sha256": file_sha256(path)})
     for damage in ("{", "{}", "[]", "", incomplete):
         path.with_suffix(".json").write_text(damage)
-        assert datasets.prepare("digits", folder=tmp_path) == new
+        assert datasets.prepare("digits", folder=tmp_path).is_new
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
-    assert datasets.prepare("digits", folder=tmp_path) == known
+    known = datasets.prepare("digits", folder=tmp_path)
+    assert known == new and not known.is_new
 
 
 def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
