@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.params import params_of
 from pipeline.base.paths import conf_dir, installed, project_dir
 from pipeline.cli.problems import located, refuse
-from pipeline.cli.schema import KEYS, TRAINING_KEYS
+from pipeline.cli.schema import KEYS
 
 
 def defaults() -> dict[str, Any]:
@@ -55,5 +56,4 @@ def expected_params() -> dict[str, Any]:
     """
     if not os.environ.get("DVC_STAGE"):
         return {}
-    values = defaults()
-    return {key: values[key] for key in TRAINING_KEYS}
+    return params_of(defaults())

@@ -16,14 +16,14 @@ from pydantic import (
     PrivateAttr,
 )
 
+from pipeline.base.params import PARAM_KEYS
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import Hyperparameters
 
-# Settings that determine the weights of a training run, in the order in its name. Add
-# a new hyperparameter at the end.
-FIRST_KEYS = ("hidden", "seed", "dataset")
-TRAINING_KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *Hyperparameters.model_fields]))
+# The keys of the params of a training run, in the order in its name. Add a new
+# hyperparameter at the end.
+TRAINING_KEYS = tuple(dict.fromkeys(["hidden", "seed", *PARAM_KEYS]))
 
 
 def _dataset(value: str) -> str:
@@ -86,8 +86,8 @@ class RecordedConfig(StageConfig):
     server: Server
 
     @property
-    def is_tracked(self) -> bool:
-        """Whether MLflow records a run."""
+    def is_recorded(self) -> bool:
+        """Whether a run is recorded; an open run answers this, too."""
         return self.tracking != "none"
 
 

@@ -58,7 +58,7 @@ def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
-    found = {"dataset": trained.dataset, **trained.metadata.params}
+    found = trained.metadata.params
     differ = [key for key in expected if key in found and found[key] != expected[key]]
     if differ:
         actual = " ".join(f"{key}={found[key]}" for key in differ)

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
+from pipeline.base.params import params_of
 from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
@@ -46,14 +47,8 @@ class Metadata(BaseModel):
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters by key; {} if they are not recorded."""
-        if self.hyperparameters is None:
-            return {}
-        return {"dataset": self.dataset, **dict(self.hyperparameters)}
-
-
-def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the params of a run: the name of the data set and the hyperparameters."""
-    return {key: values[key] for key in ("dataset", *Hyperparameters.model_fields)}
+        known = self.hyperparameters
+        return params_of({**dict(known), "dataset": self.dataset}) if known else {}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:

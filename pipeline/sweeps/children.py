@@ -10,7 +10,6 @@ from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.cli import TrainConfig, as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.model.storage import params_of
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import LocalRun, RecordedRun, find_run, provenance
@@ -56,7 +55,7 @@ class Children:
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name,
-            params=training.params,
+            params=job.params,
             tags=self._child_tags(job) | tags,
             start=start,
             end=end,
@@ -91,8 +90,9 @@ class Children:
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
         """
-        if best.run_id is None:  # tracking=none
+        if not self.run.is_recorded:
             return
+        assert best.run_id
         child = self.run.reopen_child(best.run_id)
         run = find_run(best.run_id, store=store)
         try:
@@ -116,7 +116,7 @@ class Children:
         """Record a failed attempt to train a job; return the id of its run, if any."""
         with self.run.child(
             name=job.name,
-            params=params_of(job.values),
+            params=job.params,
             tags=self._child_tags(job) | provenance.tags(),
             error=error,
         ) as child:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.base import files
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.params import params_of
 from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
     TRAINING_KEYS,
@@ -66,6 +67,11 @@ class Job:
         if self.error:
             return files.json_sha256({x: self.values.get(x) for x in self.varied})
         return fingerprint(self.hyperparameters, self.data.sha256)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of its run, which can be invalid."""
+        return params_of(self.values)
 
     @property
     def swept(self) -> dict[str, Any]:

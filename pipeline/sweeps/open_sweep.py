@@ -10,7 +10,6 @@ from pipeline.base.printing import say
 from pipeline.base.terminal import status
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
-from pipeline.model.storage import params_of
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
@@ -85,8 +84,7 @@ def record_sweep(
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the params that all jobs have: MLflow cannot plot text such as 5,10."""
     valid = next(job for job in jobs if not job.error)
-    params = params_of(valid.values)
-    return {key: x for key, x in params.items() if key not in valid.varied}
+    return {key: x for key, x in valid.params.items() if key not in valid.varied}
 
 
 def _finish(plan: Plan, report: Report, children: Children) -> None:

@@ -10,7 +10,6 @@ from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.model.storage import params_of
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking.store.tags import Status
@@ -57,7 +56,7 @@ class SweepResult:
         return [
             {
                 **outcome.job.swept,
-                **params_of(outcome.job.values),
+                **outcome.job.params,
                 **{name: outcome.metrics.get(name, math.nan) for name in metrics},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,

@@ -72,7 +72,7 @@ def sweep(
         if recorded.run:  # a sweep gets its name when it starts
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
-        if not cfg.is_tracked:
+        if not cfg.is_recorded:
             say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, grid, recorded)
         if on_result:
@@ -98,7 +98,7 @@ def sweep(
 def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     """Return the jobs, with their data sets, and the `sweep_id`."""
     cfg, experiment = command.config, None
-    if cfg.is_tracked:
+    if cfg.is_recorded:
         provenance.code_state()  # now, because the code may change later
         experiment = experiment_of(cfg.experiment_name)
     grid = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
@@ -132,7 +132,7 @@ def _read_recorded(cfg: CommonSweepConfig, identifier: str) -> RecordedSweep:
     """
     new = RecordedSweep(identifier)
     recorded = new
-    if cfg.is_tracked:
+    if cfg.is_recorded:
         recorded = RecordedSweep.read(store_dir(), identifier)
     return new if cfg.again and recorded.is_finished else recorded
 

@@ -51,11 +51,15 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None without `is_recorded`."""
+        """The id of the run in MLflow; None if it is not recorded."""
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the run is recorded; not with tracking=none."""
+        """Whether the run is recorded; not with tracking=none.
+
+        Few functions need this, because all methods of `NullRun` can be called. Before
+        a run is open, the configuration answers it.
+        """
         return self.run_id is not None
 
     @property

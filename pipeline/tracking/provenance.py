@@ -123,7 +123,7 @@ def code_diff() -> str:
     New files are included. The patch is empty if nothing has changed or there is no
     repository. After `MAX_DIFF` characters, it is truncated.
     """
-    if not _is_tracked():
+    if not _git_has_package():
         return ""
     paths = [path for path in CODE_PATHS if (ROOT / path).exists()]
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +162,7 @@ def version(package: str) -> str:
 @functools.cache
 def _commit() -> dict[str, str]:
     """Return the commit, and the hash of the changes that are not committed."""
-    commit = _git("rev-parse", "HEAD") if _is_tracked() else None
+    commit = _git("rev-parse", "HEAD") if _git_has_package() else None
     if commit is None:
         return {COMMIT_TAG: "none"}
     commit, diff = commit.strip(), code_diff()
@@ -173,7 +173,7 @@ def _commit() -> dict[str, str]:
     }
 
 
-def _is_tracked() -> bool:
+def _git_has_package() -> bool:
     """Return whether git tracks this package.
 
     An installed package may be inside the repository of another project.

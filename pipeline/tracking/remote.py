@@ -19,7 +19,6 @@ from pipeline.base.printing import is_quiet
 from pipeline.base.process import disable_telemetry
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.settings import experiment_of, new_tracker
@@ -80,7 +79,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         disable_telemetry()
         self._helper = HelperProcess(RECORDER, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        provenance.code_state()  # now, because the code may change later
+        _ = self.code  # read now, because the code may change later
 
     def open_run(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
@@ -119,12 +118,12 @@ def start_tracker(
     not started. Arguments: see `new_tracker`.
     """
     if kind == "none" or "mlflow" in sys.modules:
-        if kind != "none":
-            provenance.code_state()  # now, because the code may change later
-        yield new_tracker(kind, store, server=server, experiment=experiment)
-        return
-    with closing(RemoteTracker(store, server, experiment_of(experiment))) as tracker:
+        tracker = new_tracker(kind, store, server=server, experiment=experiment)
+        _ = tracker.code  # read now, because the code may change later
         yield tracker
+        return
+    with closing(RemoteTracker(store, server, experiment_of(experiment))) as remote:
+        yield remote
 
 
 # The functions below run in the helper process, which records one run.
@@ -136,8 +135,8 @@ _run: Run = NullRun()
 def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
-    _tracker = new_tracker("mlflow", store, server=None, experiment=experiment)
-    _run = _tracker.open_run(start)
+    tracker = new_tracker("mlflow", store, server=None, experiment=experiment)
+    _tracker, _run = tracker, tracker.open_run(start)
     assert _run.run_id and _run.artifacts
     return _run.run_id, _run.label, _run.artifacts
 
@@ -153,4 +152,4 @@ def _record(
 
 def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
-    return _tracker.close_run(_run, status, error) if _run.run_id else None
+    return _tracker.close_run(_run, status, error)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base.call import lasting_dir, new_results, results_dir
+from pipeline.base.params import params_of
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
@@ -27,7 +28,6 @@ from pipeline.core.threads import one_thread
 from pipeline.datasets import DataFile
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.program import prepare_export
-from pipeline.model.storage import params_of
 from pipeline.tracking import (
     OpenRun,
     Tracker,
@@ -80,7 +80,7 @@ def _reproduce(
     dataset = load_data(original, data_dir())
     settings = {
         **dict(cfg),
-        **original.training.params,
+        **dict(original.training.hyperparameters),
         "dataset": dataset.name,  # the same images can have another name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
@@ -112,7 +112,7 @@ def _train_and_record(
     name = cfg.run_name or run_name(dict(cfg))
     network = state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
-    if cfg.is_tracked:
+    if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
     identity = fingerprint(hyperparameters, dataset.sha256)
     tags = training_tags(identity, dataset.sha256)
@@ -150,7 +150,7 @@ def _place(cfg: TrainConfig) -> dict[str, Any]:
     return {
         "processor": processor(),
         "dataset": cfg.dataset,
-        "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
+        "experiment": experiment_of(cfg.experiment_name) if cfg.is_recorded else None,
         "reproduces": cfg.reproduce,
         "choices": dict(sorted(cfg.choices.items())),  # the run has them as tags
     }
@@ -165,7 +165,7 @@ def _start_run(
     tags: Mapping[str, str],
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new one."""
-    wanted = [checkpoint.id] if cfg.is_tracked else []
+    wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=name,

@@ -130,11 +130,6 @@ class TrainingRun:
         return tensors_sha256(self.last.tensors)
 
     @property
-    def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters, by key."""
-        return {"dataset": self.dataset, **dict(self.hyperparameters)}
-
-    @property
     def seconds(self) -> float:
         """The time of all epochs."""
         return sum(epoch.seconds for epoch in self.epochs)
@@ -161,7 +156,8 @@ class TrainingRun:
 
         Equal training runs write equal files, except for run.json (id and times).
         """
-        metadata = self.params | {"data_sha256": self.data_sha256}
+        names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
+        metadata = names | dict(self.hyperparameters)
         extended = metadata | {"min_margin": self.min_margin}
         storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
         tensors = [epoch.tensors for epoch in self.epochs]
