@@ -113,8 +113,7 @@ def _check(
     """
     combinations, problems = _list(grids, schema, flags, unreadable)
     valid = [each for each in combinations if not each.error]
-    # Only a job of `train` can fail while the others run.
-    is_refused = bool(problems) or not valid or not schema.has_experiments
+    is_refused = bool(problems) or not valid or not schema.jobs_can_fail
     for each in combinations:
         if each.error and (is_refused or isinstance(each.error, WrongType)):
             problems += each.error.problems
@@ -125,6 +124,7 @@ def _check(
         varied=_varied(grids, combinations, schema),
         intervals=grids[0].intervals,
         is_sweep=any(grid.is_sweep for grid in grids),
+        prints=flags.prints,
     )
 
 

@@ -76,7 +76,8 @@ class Flags:
             return None
         if not self.is_call:
             return "add -m to run all of them"
-        return f"call sweep({setting})" if schema.has_experiments else "give only one"
+        function = schema.sweep_function
+        return f"call {function}({setting})" if function else "give only one"
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -87,14 +88,20 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--cfg", "-c", choices=["job"])
     parser.add_argument("--resolve", action="store_true")  # --cfg always does this
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--config-name", "-cn", default=Flags.name)
+    # Without a value, it is empty, which the rules below refuse.
+    for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
+        parser.add_argument(*flag, nargs="?", const="")
+    parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
     try:
         found, words = parser.parse_known_args(arguments)
     except ArgumentError as error:
         raise ConfigError(str(error)) from None
+    if found.config_path is not None:
+        remedy = "--config-dir adds a folder of settings"
+        raise ConfigError(f"unknown flag --config-path: {remedy}")
+    if found.cfg not in (None, "job"):
+        raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
     folder, text = None, found.config_dir
     if text is not None:
         folder = user_path(text, key="--config-dir").absolute()
@@ -127,3 +134,4 @@ class Command(Generic[ConfigT]):
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
+    prints: bool = False  # see `Flags`

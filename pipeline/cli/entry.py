@@ -38,14 +38,15 @@ def stage(
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:
-        flags, _ = read_flags(sys.argv[1:])
-        if {"-h", "--help"} & {*sys.argv[1:]}:
+        arguments = sys.argv[1:]
+        if {"-h", "--help"} & {*arguments}:
+            flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
 
-        command = parse(sys.argv[1:], schema)
-        if flags.prints:
+        command = parse(arguments, schema)
+        if command.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid of {number:,} combinations")
             print(as_yaml(command.config), end="")

@@ -57,10 +57,7 @@ def read_words(
         value = spaced[2].replace(", ", ",") or "value"
         raise ConfigError(f"{rule}: write {spaced[1]}={value}")
     if word.startswith("-"):
-        remedy = "--help lists the settings"
-        if re.match("--config-path|-cp", word):
-            remedy = "--config-dir adds a folder of settings"
-        raise ConfigError(f"unknown flag {word}: {remedy}")
+        raise ConfigError(f"unknown flag {word}: --help lists the settings")
     name, equals, text = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")

@@ -58,7 +58,9 @@ class StageConfig(BaseModel):
     varied: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
-    has_experiments: ClassVar[bool] = False  # whether sweeps are saved in conf/
+    has_experiments: ClassVar[bool] = False  # whether conf/experiment/ has its sweeps
+    sweep_function: ClassVar[str | None] = None  # what runs a sweep from Python
+    jobs_can_fail: ClassVar[bool] = False  # whether the other jobs of a sweep then run
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -112,6 +114,8 @@ class TrainConfig(CommonSweepConfig, DataConfig, Hyperparameters):
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     has_experiments = True
+    sweep_function = "sweep"
+    jobs_can_fail = True
     resume: bool
     reproduce: Text | None
 
