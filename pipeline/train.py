@@ -118,8 +118,8 @@ def run_train(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
     ) as tracker:
         with status("loading PyTorch"):  # while another process imports MLflow
-            from pipeline.training.train import train
-        return train(cfg, tracker, on_epoch)
+            from pipeline.training.train import train_or_reproduce
+        return train_or_reproduce(cfg, tracker, on_epoch)
 
 
 def run_sweep(

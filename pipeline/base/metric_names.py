@@ -1,5 +1,7 @@
 """The names of the metrics of a training run, in MLflow and in metrics.json."""
 
+from collections.abc import Mapping
+
 VAL_ACCURACY = "val/accuracy"
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
 EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
@@ -8,3 +10,8 @@ EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 FINAL_TRAIN = "with_final_weights/train_"
 # Every training run has these.
 REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", f"{FINAL_TRAIN}accuracy")
+
+
+def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of an epoch in the order in which they are logged."""
+    return {name: metrics[name] for name in dict.fromkeys([*EPOCH_METRICS, *metrics])}

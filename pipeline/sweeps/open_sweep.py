@@ -19,7 +19,7 @@ from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
 from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.sweeps.scheduler import train_missing
+from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.tracking import new_tracker
 from pipeline.tracking.store.tags import GROUPS_TAG, KIND_TAG, SWEEP_TAG, Kind
 
@@ -73,7 +73,7 @@ def record_sweep(
 
             takes_runs = run.is_recorded and not cfg.again
             reusable = ReusableRuns(store, executor.processors if takes_runs else ())
-            train_missing(plan, children, reusable, executor, on_outcome)
+            run_missing_jobs(plan, children, reusable, executor, on_outcome)
             _finish(plan, report, children)
     except SweepFailed as failed:
         failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)

@@ -16,10 +16,10 @@ from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.training.training_run import train_once
+from pipeline.training.training_run import compute_training_run
 
 
-def train_missing(
+def run_missing_jobs(
     plan: Plan,
     children: Children,
     reusable: ReusableRuns,
@@ -43,7 +43,7 @@ def train_missing(
         delayed_interrupt(executor.stop) as interrupt,
     ):
         scheduler = Scheduler(plan, children, reusable, progress, on_outcome)
-        for result in executor.run(train_once, scheduler.tasks(interrupt)):
+        for result in executor.run(compute_training_run, scheduler.tasks(interrupt)):
             scheduler.record(result)
     done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
     interrupt.check(f"stopped after {done}; {RESUME}")

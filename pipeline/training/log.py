@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.metric_names import ordered
 from pipeline.base.paths import CURVES_FILE, TRAINING_FOLDER
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
@@ -169,8 +169,3 @@ def tensor_statistics(
             ("zeros", np.mean(tensor == 0)),
         )
     }
-
-
-def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics of an epoch in the order in which they are logged."""
-    return {name: metrics[name] for name in dict.fromkeys([*EPOCH_METRICS, *metrics])}

@@ -6,14 +6,13 @@ The functions of `log` run where the run is recorded; these pass them what they 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
 from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
 from pipeline.tracking import EpochPoint, OpenRun
 from pipeline.training.log import (
     log_model,
     log_result,
-    ordered,
     tensor_statistics,
 )
 from pipeline.training.training_run import TrainingRun

@@ -51,7 +51,7 @@ NEXT = {
 OnEpoch = Callable[[Epoch], object]
 
 
-def train(
+def train_or_reproduce(
     cfg: TrainConfig, tracker: Tracker[OpenRun], on_epoch: OnEpoch | None = None
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch."""
@@ -61,7 +61,7 @@ def train(
         file = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _train_and_record(cfg, dataset, tracker, on_epoch)
+        training = _record_training(cfg, dataset, tracker, on_epoch)
     say(next_steps(NEXT))
     return training
 
@@ -90,21 +90,24 @@ def _reproduce(
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train_and_record(cfg, dataset, tracker, on_epoch, original)
+    training = _record_training(cfg, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
     return training
 
 
-def _train_and_record(
+def _record_training(
     cfg: TrainConfig,
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
-    """Train a network and write the results; a reproduction has an `original`."""
+    """Train a network in a run, and write the results.
+
+    A reproduction has an `original`.
+    """
     hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
@@ -128,11 +131,7 @@ def _train_and_record(
         _log_start(run, cfg, dataset, checkpoint)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
-        for epoch in print_epochs(trained, total=cfg.epochs):
-            checkpoint.save(epoch)  # `fit` waits, so `state` belongs to this epoch
-            run.submit(log_epoch, epoch, cfg.epochs)
-            if on_epoch:
-                on_epoch(deepcopy(epoch))  # the function may change its arrays
+        _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
         training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
@@ -188,6 +187,21 @@ def _log_start(
     run.submit(log_inputs, data, as_yaml(cfg), code_hashes(), plots=True)
     for epoch in checkpoint.epochs:
         run.submit(log_epoch, epoch, cfg.epochs)
+
+
+def _record_epochs(
+    epochs: Iterator[Epoch],
+    total: int,
+    checkpoint: Checkpoint,
+    run: OpenRun,
+    on_epoch: OnEpoch | None,
+) -> None:
+    """Train epoch by epoch: save each, record it, and print it."""
+    for epoch in print_epochs(epochs, total=total):
+        checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
+        run.submit(log_epoch, epoch, total)
+        if on_epoch:
+            on_epoch(deepcopy(epoch))  # the function may change its arrays
 
 
 def _write(

@@ -2,7 +2,7 @@
 
 A single training run and the worker of a sweep make the same object. It contains no
 PyTorch objects, so a worker can send it to another machine, and it does not depend on
-where it is recorded. `train_once` runs in the workers of a sweep.
+where it is recorded. `compute_training_run` runs in the workers of a sweep.
 """
 
 import platform
@@ -13,7 +13,12 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base import files, paths
-from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import (
+    EPOCH_METRICS,
+    FINAL_TRAIN,
+    VAL_ACCURACY,
+    ordered,
+)
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
@@ -34,7 +39,6 @@ from pipeline.tracking.store.tags import (
     PROCESSOR_TAG,
     Kind,
 )
-from pipeline.training.log import ordered
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,9 @@ def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
     }
 
 
-def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:
+def compute_training_run(
+    dataset: Dataset, *, hyperparameters: Hyperparameters
+) -> TrainingRun:
     """Train on one thread, so that a single training run gives the same bytes.
 
     It uses neither the configuration nor MLflow, and it writes no file.

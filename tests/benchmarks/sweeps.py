@@ -107,11 +107,11 @@ def record(folder, count):
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
-    from pipeline.training.training_run import train_once
+    from pipeline.training.training_run import compute_training_run
 
     chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")
-    trained = train_once(data, hyperparameters=chosen)
+    trained = compute_training_run(data, hyperparameters=chosen)
     executor = Arrived(trained, trained.processor)
     sweep._new_executor = lambda *_: nullcontext(executor)
     sizes = []

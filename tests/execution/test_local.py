@@ -21,7 +21,7 @@ from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, Task
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
-from pipeline.training.training_run import train_once
+from pipeline.training.training_run import compute_training_run
 
 SETTINGS = defaults() | {"hidden": 5, "epochs": 1}
 # It has no `__main__` guard: the workers must not run it again.
@@ -66,9 +66,9 @@ def test_results_are_equal_to_a_training_in_this_process(executor, data, digits)
         }
         for seed in (1, 2, 3)
     }
-    results = executor.run(train_once, tasks(data, settings))
+    results = executor.run(compute_training_run, tasks(data, settings))
     for result in results:
-        alone = train_once(digits, **settings.pop(result.task.identity))
+        alone = compute_training_run(digits, **settings.pop(result.task.identity))
         for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
