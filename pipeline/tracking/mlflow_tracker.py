@@ -1,4 +1,4 @@
-"""Opens and closes runs in the store.
+"""Opens and closes runs in the store: steps 2 and 7 in the docstring of `tracker`.
 
 `mlflow_run` records the data of a run. For `train`, both run in the helper process that
 `remote` starts, otherwise in the main process.
@@ -45,9 +45,6 @@ class MlflowTracker(LocalTracker):
     def open_run(self, start: RunStart) -> MlflowLocalRun:
         client, store = self.client, self.store
         tags = {**start.tags, **start.code.tags}
-        # 1. Under the store's lock, the run exists and gets its lock, because another
-        # process marks runs as KILLED whose lock is free, as this one does first. See
-        # "a running run whose lock is free" in the tests.
         with store_lock(store):
             client.mark_killed_runs()
             if start.resume:
@@ -58,17 +55,15 @@ class MlflowTracker(LocalTracker):
             lock = locking.acquire(path, seconds=OPEN_SECONDS)
         opened = MlflowLocalRun(client, run, lock)
         try:
-            # 2. A resumed run loses how it ended. See "a run that ended early".
             if start.resume:
                 client.update_run(opened.run_id, status=Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                     client.delete_tag(opened.run_id, ERROR_TAG)
-            # 3. A resumed run keeps its params: MLflow refuses another data set name.
+            # A resumed run keeps its params: MLflow refuses another data set name.
             known = run.data.params
             new = {k: v for k, v in start.params.items() if k not in known}
             opened.log_start(new, tags if start.resume else {}, start.code.diff)
         except BaseException as error:
-            # No caller has the run yet. See "a run that cannot be opened has failed".
             self.close_run(opened, *final_status(error))
             raise
         return opened
@@ -78,15 +73,10 @@ class MlflowTracker(LocalTracker):
         assert isinstance(run, MlflowRun)
         marked = f"run {run.run_id}"
         try:
-            # 1. While the lock is held, no other process marks the run as KILLED.
             client.set_terminated(run.run_id, status)
             if error:
                 client.set_tag(run.run_id, ERROR_TAG, error)
-            # 2. A process that resumes the run waits for this lock while it holds the
-            # store's, so this one releases it before it waits for that; see `locking`.
-            run.release()
-            # 3. A child of a sweep may be incomplete. See "a child is complete or
-            # removed" in `test_mlflow_run`.
+            run.release()  # before this process waits for the store's lock
             if status != Status.FINISHED:
                 marked, status = "killed runs", Status.KILLED
                 with store_lock(store):
@@ -94,8 +84,6 @@ class MlflowTracker(LocalTracker):
         except (UserError, OSError) as problem:
             if status == Status.FINISHED:
                 raise
-            # The error that ended the run is more important. See "a run that cannot be
-            # closed is never reported as finished".
             print_error(f"{marked} could not be marked {status}: {problem}")
         finally:
             run.release()

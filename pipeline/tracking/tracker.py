@@ -1,8 +1,36 @@
-"""Lifecycle of a run: open it, copy it to a server, and close it.
+"""Lifecycle of a run, from its start to its copy on a server.
 
-`start_run` opens a new run or resumes one; `reopen_run` adds results to one that is
-closed. The classes are abstract: `MlflowTracker` opens the runs of MLflow,
-`RemoteTracker` one in a helper process, and `NullTracker` those that record nothing.
+`Tracker.start_run` does these steps. If one of them changes so that it no longer does
+what it says, the test after "See" fails; all are in `tests/tracking/`.
+
+1. `Tracker.code` reads the commit and the uncommitted changes when the command starts,
+   because they can change later. See "an edit after a training has started".
+2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
+   store's, because another process marks a run as KILLED that is RUNNING and whose lock
+   is free. See "a running run whose lock is free".
+   A resumed run loses how it ended. See "a run that ended early".
+   If the rest of `open_run` fails, no caller has the run, so it is closed. See "a run
+   that cannot be opened has failed".
+3. `Mirror.follow` copies the open run to the server, if there is one.
+4. The block of the caller calls `run.submit`, which records data, perhaps later.
+5. `run.wait` waits for these calls, which can fail when the block has ended. See "a
+   call that fails when the block has ended".
+6. After an interrupt, the frames of a transaction are cleared, because they keep the
+   database locked. See "an interrupt inside a transaction".
+7. `close_run` sets the status and the error, then releases the run's lock, then removes
+   what is incomplete. See "a child is complete or removed".
+   It does not wait for the store's lock while it holds the run's, as a process that
+   resumes the run would wait for this one: `base/locking.py` raises an error.
+   If a run cannot be closed, the error that ended it is more important. See "a run that
+   cannot be closed is never reported as finished".
+8. `Mirror.finish` completes the copy. It is last because the copy gets the status, and
+   is done after an error, too. See "results that an error ended".
+
+`LocalTracker.reopen_run` adds results to a run that is closed: `_reopen` finds the run,
+and steps 3 and 7 are left out, because its status and its end stay.
+
+`MlflowTracker` does steps 2 and 7. `RemoteTracker` lets a helper process do these and
+call the functions of step 4. `NullTracker` and `NullRun` do nothing (tracking=none).
 """
 
 import gc
@@ -55,9 +83,8 @@ class Tracker(ABC, Generic[RunType]):
     ) -> Iterator[RunType]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
-        Its final status is FINISHED, FAILED after an exception, or KILLED after an
-        interrupt. Tags with its provenance are added. A server gets a copy while the
-        run is open and when it is closed.
+        The steps are in the docstring of this module. The final status is FINISHED,
+        FAILED after an exception, or KILLED after an interrupt.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
@@ -85,31 +112,23 @@ class Tracker(ABC, Generic[RunType]):
         mirror: Mirror | None,
         close: Callable[[Status, str], str | None],
     ) -> Iterator[None]:
-        """Record a run in the block, then close it and complete its copy.
+        """Record a run in the block, then close it and complete its copy: steps 4 to 8.
 
-        `close` gets the status and the error, like `close_run`. The steps have this
-        order; the tests that are named are in `tests/tracking/`.
+        `close` gets the status and the error, like `close_run`.
         """
         status, error = Status.FINISHED, ""
         try:
             yield
-            # 1. The last calls in the helper process can fail, too. See `test_remote`:
-            # "a call that fails when the block has ended".
-            run.wait()
+            run.wait()  # step 5
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED and isinstance(run, Run):  # of this process
-                # 2. The frames of an interrupted transaction keep the database locked,
-                # and only the garbage collector frees Python's connections, so `close`
-                # could not write. See `test_mlflow_tracker`: "an interrupt inside a
-                # transaction".
+                # Step 6. Only the garbage collector frees Python's connections.
                 traceback.clear_frames(exception.__traceback__)
                 gc.collect()
             raise
         finally:
             closed_id = close(status, error)
-            # 3. The copy is completed last, because it gets the status, and after an
-            # error, too. See `test_mirror`: "results that an error ended".
             if mirror and closed_id:
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
