@@ -17,8 +17,8 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
    call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because they keep the
    database locked. See "an interrupt inside a transaction".
-7. `close_run` sets the status and the error, then releases the run's lock, then removes
-   what is incomplete. See "a child is complete or removed".
+7. `close_run` sets the status and the error, then releases the run's lock, then marks
+   incomplete children as KILLED. See "a child is complete or removed".
    It does not wait for the store's lock while it holds the run's, as a process that
    resumes the run would wait for this one: `base/locking.py` raises an error.
    If a run cannot be closed, the error that ended it is more important. See "a run that
@@ -93,8 +93,8 @@ class Tracker(ABC, Generic[RunType]):
             all_tags = dict(tags) | provenance.process_tags()
             now = time_ns() // 1_000_000
             start = RunStart(name, params, all_tags, self.code, now, resume)
-            run = self.open_run(start)
-            if mirror:
+            run = self.open_run(start)  # step 2
+            if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)
             with self._recorded(run, mirror, partial(self.close_run, run)):
                 yield run
@@ -123,13 +123,13 @@ class Tracker(ABC, Generic[RunType]):
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED and isinstance(run, Run):  # of this process
-                # Step 6. Only the garbage collector frees Python's connections.
+                # Step 6: only the garbage collector frees Python's connections.
                 traceback.clear_frames(exception.__traceback__)
                 gc.collect()
             raise
         finally:
-            closed_id = close(status, error)
-            if mirror and closed_id:
+            closed_id = close(status, error)  # step 7
+            if mirror and closed_id:  # step 8
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
     @property
