@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
+from pipeline.base.tags import TAGS
 from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import WrongType, explain_unknown_key, validate
@@ -81,12 +82,7 @@ def command_of(
 
 def _check_groups(flags: Flags) -> None:
     """Check the names of groups, which are keys of settings and tags of runs."""
-    own = {*flags.groups} - {"experiment"}
-    if not own:
-        return
-    from pipeline.tracking.store.tags import TAGS  # 0.1 s, only for own groups
-
-    for name in sorted(own & (KEYS | TAGS)):
+    for name in sorted({*flags.groups} & (KEYS | TAGS) - {"experiment"}):
         what = "setting" if name in KEYS else "tag of this project"
         rule = f"a group must not have the name of a {what}: rename the folder"
         raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
-from pipeline.cli import TrainConfig, as_yaml
-from pipeline.core.fingerprint import code_hashes
-from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import LocalRun, RecordedRun, find_run, provenance
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,
@@ -21,6 +16,11 @@ from pipeline.tracking.store.tags import (
     SWEEP_TAG,
     Kind,
 )
+from pipeline.cli import TrainConfig, as_yaml
+from pipeline.core.fingerprint import code_hashes
+from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.tracking import LocalRun, RecordedRun, find_run, provenance
 from pipeline.training.log import log_epochs, log_inputs, log_weights
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
+from pipeline.base.tags import GROUPS_TAG, KIND_TAG, SWEEP_TAG, Kind
 from pipeline.base.terminal import status
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
@@ -21,7 +22,6 @@ from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.tracking import new_tracker
-from pipeline.tracking.store.tags import GROUPS_TAG, KIND_TAG, SWEEP_TAG, Kind
 
 
 def record_sweep(

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
@@ -20,6 +18,8 @@ from pipeline.tracking.store.tags import (
     Kind,
     Status,
 )
+from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
 
 
 @dataclass(frozen=True)

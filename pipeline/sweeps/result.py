@@ -8,11 +8,11 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.tags import Status
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
-from pipeline.tracking.store.tags import Status
 
 MAX_REASONS = 3  # the number of reasons in an error message
 

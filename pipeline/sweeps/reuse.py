@@ -5,14 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.sweeps.jobs import Job
-from pipeline.tracking import RecordedRun, tagged_runs
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     FINGERPRINT_TAG,
     PROCESSOR_TAG,
     WEIGHTS_TAG,
     Status,
 )
+from pipeline.sweeps.jobs import Job
+from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.training.training_run import TrainingRun
 
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 
+from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import LocalRun, Params, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient
 from pipeline.tracking.store.database import children, new_name
-from pipeline.tracking.store.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 
 
 class NewChild(MlflowRun):

@@ -18,6 +18,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base import files
+from pipeline.base.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
 from pipeline.core import SIDE
 from pipeline.tracking.interface import Arguments, EpochPoint, Params, Run, Tags
 from pipeline.tracking.logged_model import write_model
@@ -26,7 +27,6 @@ from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.store.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 ENTRIES = TypeAdapter(dict[str, dict[str, str]])  # the content of their tag

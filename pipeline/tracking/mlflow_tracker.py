@@ -12,6 +12,7 @@ from mlflow import entities
 from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.printing import say
+from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.base.terminal import print_error, status, wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
@@ -21,7 +22,6 @@ from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, tagged_runs
 from pipeline.tracking.store.locks import run_lock, store_lock
-from pipeline.tracking.store.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
 OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks`

@@ -18,8 +18,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from pipeline.base.paths import ROOT
-from pipeline.core.fingerprint import processor, torch_version
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     COMMAND_TAG,
     COMMIT_TAG,
     DIFF_TAG,
@@ -30,6 +29,7 @@ from pipeline.tracking.store.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
+from pipeline.core.fingerprint import processor, torch_version
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result

@@ -17,12 +17,12 @@ from typing import Any, Concatenate
 
 from pipeline.base.printing import is_quiet
 from pipeline.base.process import disable_telemetry
+from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.settings import experiment_of, new_tracker
-from pipeline.tracking.store.tags import Status
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"

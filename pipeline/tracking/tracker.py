@@ -44,10 +44,10 @@ from pathlib import Path
 from time import time_ns
 from typing import Generic, TypeVar
 
+from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import LocalRun, OpenRun, Params, Run, Tags
-from pipeline.tracking.store.tags import Status
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 

@@ -15,11 +15,11 @@ from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import ordered
 from pipeline.base.paths import CURVES_FILE, TRAINING_FOLDER
+from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
-from pipeline.tracking.store.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
 # What a reproduction reads in the artifacts of a run; the folder has files of the data.

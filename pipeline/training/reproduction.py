@@ -13,16 +13,16 @@ import numpy as np
 
 from pipeline import UserError, datasets
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
-from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code_hashes
-from pipeline.tracking import RecordedRun, provenance
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     COMMIT_TAG,
     DIFF_TAG,
     PROCESSOR_TAG,
     PYTHON_TAG,
     TORCH_TAG,
 )
+from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import code_hashes
+from pipeline.tracking import RecordedRun, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.training_run import TrainingRun
 

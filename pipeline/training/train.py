@@ -18,6 +18,7 @@ from pipeline.base.paths import (
     store_dir,
 )
 from pipeline.base.printing import say
+from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
@@ -35,7 +36,6 @@ from pipeline.tracking import (
     find_training_run,
     tagged_runs,
 )
-from pipeline.tracking.store.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
 from pipeline.training.printing import print_epochs, print_summary

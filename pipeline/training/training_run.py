@@ -19,6 +19,14 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
+from pipeline.base.tags import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    HOST_TAG,
+    KIND_TAG,
+    PROCESSOR_TAG,
+    Kind,
+)
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
@@ -31,14 +39,6 @@ from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
 from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
-from pipeline.tracking.store.tags import (
-    DATA_TAG,
-    FINGERPRINT_TAG,
-    HOST_TAG,
-    KIND_TAG,
-    PROCESSOR_TAG,
-    Kind,
-)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import torch
 from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
+from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import EpochPoint, children, provenance
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.store.tags import PROJECT_TAG
 
 
 def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(

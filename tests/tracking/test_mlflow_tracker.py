@@ -7,9 +7,9 @@ from PIL import Image
 
 from pipeline import UserError
 from pipeline.base import locking
+from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import provenance
 from pipeline.tracking.store.locks import run_lock
-from pipeline.tracking.store.tags import PROJECT_TAG
 
 
 @pytest.fixture

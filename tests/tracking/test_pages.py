@@ -3,9 +3,9 @@ import re
 import pytest
 
 from pipeline import tracking
+from pipeline.base.tags import ENTRIES_TAG, NOTE_TAG
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.sqlite import artifact_root
-from pipeline.tracking.store.tags import ENTRIES_TAG, NOTE_TAG
 from pipeline.tracking.ui import serve_ui
 
 

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.console import progress
+from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
-from pipeline.tracking.store.tags import PARENT_TAG, REUSED_TAG
 
 
 class CopyStatus(NamedTuple):

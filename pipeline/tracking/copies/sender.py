@@ -18,11 +18,11 @@ from typing import TypeVar
 
 from mlflow import MlflowClient, entities
 
+from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import MetricPoint, RecordedRun, metric_points
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
-from pipeline.tracking.store.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete

@@ -15,19 +15,19 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
-from pipeline.base.text import printable
-from pipeline.tracking.copies.order import CopyStatus
-from pipeline.tracking.copies.sender import Sender, is_running
-from pipeline.tracking.store import pages
-from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
-from pipeline.tracking.store.database import RecordedRun, named_runs
-from pipeline.tracking.store.tags import (
+from pipeline.base.tags import (
     COPY_TAG,
     ID_TAGS,
     PARENT_TAG,
     RUN_TAGS,
     Status,
 )
+from pipeline.base.text import printable
+from pipeline.tracking.copies.order import CopyStatus
+from pipeline.tracking.copies.sender import Sender, is_running
+from pipeline.tracking.store import pages
+from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
+from pipeline.tracking.store.database import RecordedRun, named_runs
 
 # Errors of a run or of the server, whose text says enough. A server can send a response
 # that MLflow cannot read, which raises any other error.

@@ -1,6 +1,6 @@
 """The store: MLflow's database and artifacts in `outputs/`.
 
 `database` and `runs` read it with SQL, without MLflow; `client` is MLflow's client,
-which creates it. `tags` and `locks` list the tags and locks of runs, `pages` the URLs
-of MLflow's pages.
+which creates it. `locks` lists the locks of runs, `pages` the URLs of MLflow's pages.
+`base.tags` lists the tags of runs.
 """

@@ -19,13 +19,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError
 from pipeline.base import files, locking
+from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import open_runs
 from pipeline.tracking.store.locks import run_lock, write_lock
 from pipeline.tracking.store.runs import mlflow_command
 from pipeline.tracking.store.sqlite import artifact_root, require_store
-from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
-from pipeline.tracking.store.tags import PARENT_TAG, PROJECT_TAG, Status
 
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,

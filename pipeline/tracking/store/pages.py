@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.tags import NOTE_TAG, PARENT_TAG
 from pipeline.tracking.store import mlflow_internals
-from pipeline.tracking.store.tags import NOTE_TAG, PARENT_TAG
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view

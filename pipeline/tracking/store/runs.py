@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.base.urls import database_path, is_server, sqlite_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
@@ -18,7 +19,6 @@ from pipeline.tracking.store.database import (
     named_runs,
     training_results,
 )
-from pipeline.tracking.store.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 
 MAX_LISTED = 10  # runs that a name matches
 SERVER_SECONDS = 3  # the wait for a server
