@@ -50,14 +50,7 @@ def read_words(
         ConfigError: If it is neither.
     """
     word = " ".join(words)
-    spaced = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
-    is_spaced = len(words) > 1 or re.match(r"--|\w+:", word)
-    if is_spaced and spaced and spaced[1] in schema.model_fields:
-        rule = f"{word!r} is not of the form key=value"
-        value = spaced[2].replace(", ", ",") or "value"
-        raise ConfigError(f"{rule}: write {spaced[1]}={value}")
-    if word.startswith("-"):
-        raise ConfigError(f"unknown flag {word}: --help lists the settings")
+    _check_form(word, schema, is_spaced=len(words) > 1)
     name, equals, text = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
@@ -81,6 +74,18 @@ def read_words(
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
+
+
+def _check_form(word: str, schema: Schema, *, is_spaced: bool) -> None:
+    """Check that this is neither a key and a value in another form, nor a flag."""
+    form = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
+    is_other = is_spaced or re.match(r"--|\w+:", word)
+    if is_other and form and form[1] in schema.model_fields:
+        rule = f"{word!r} is not of the form key=value"
+        value = form[2].replace(", ", ",") or "value"
+        raise ConfigError(f"{rule}: write {form[1]}={value}")
+    if word.startswith("-"):
+        raise ConfigError(f"unknown flag {word}: --help lists the settings")
 
 
 def read_keyword(

@@ -39,8 +39,7 @@ class DataFile:
 
     path: Path
     sha256: str
-    # Whether this call of `prepare` created it.
-    is_new: bool = field(default=False, compare=False)
+    is_new: bool = field(default=False, compare=False)  # created by this `prepare`
 
     @property
     def name(self) -> str:
@@ -137,27 +136,36 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
     with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
-        sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
-        code = spec(path.stem).code_sha256
-        if summary_path.exists() and not sha256:
+        if sha256 := _valid_sha256(path):
+            _write_others(path, sha256, is_new=False)
+            return DataFile(path, sha256)
+        train, test = _read_source(dataset, path)
+        summary_path = path.with_suffix(".json")
+        summary_path.unlink(missing_ok=True)  # it describes another file
+        with status(f"writing {path.name}"):
+            sha256 = _write(path, train, test)
+        _write_others(path, sha256, is_new=True)
+        described = summarize(Dataset.read(path), origin)
+        code = {"code": spec(path.stem).code_sha256}
+        content = described.model_copy(update=code).model_dump(exclude_none=True)
+        files.write_atomic(summary_path, files.as_json(content).encode())
+        return DataFile(path, sha256, is_new=True)
+
+
+def _valid_sha256(path: Path) -> str | None:
+    """Return the hash of the file of a data set; None if it must be created.
+
+    A file that does not have its recorded hash is set aside.
+    """
+    sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
+    if sha256 is None:
+        if summary_path.exists():
             cause = "is damaged, or from another version"
             print_error(f"{summary_path} {cause}: preparing it again")
-        if sha256:
-            set_damaged_aside(path, sha256)
-        is_new = not (sha256 and path.exists() and summary(path).code == code)
-        if is_new:
-            train, test = _read_source(dataset, path)
-            summary_path.unlink(missing_ok=True)  # it describes another file
-            with status(f"writing {path.name}"):
-                sha256 = _write(path, train, test)
-        assert sha256
-        _write_others(path, sha256, is_new=is_new)
-        if is_new:
-            described = summarize(Dataset.read(path), origin)
-            content = described.model_copy(update={"code": code})
-            text = files.as_json(content.model_dump(exclude_none=True))
-            files.write_atomic(summary_path, text.encode())
-        return DataFile(path, sha256, is_new)
+        return None
+    set_damaged_aside(path, sha256)
+    is_current = path.exists() and summary(path).code == spec(path.stem).code_sha256
+    return sha256 if is_current else None
 
 
 def summary(path: Path) -> Summary:
