@@ -85,8 +85,8 @@ def _indices(images: Any) -> str:  # noqa: ANN401
     except TypeError:
         raise ConfigError(
             "images must be indices of test images, the path of a file or a folder, or "
-            f"gray levels as one array, got {type(images).__name__}: np.stack joins "
-            "arrays, and np.asarray converts a Pillow image"
+            f"gray levels as one array, got {type(images).__name__}: "
+            "np.asarray(images, np.uint8) converts a list or a Pillow image"
         ) from None
 
 

@@ -37,15 +37,16 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
         return np.require(array, requirements=["C", "W"])  # PyTorch needs both
     cast = "to(torch.uint8)" if isinstance(images, Tensor) else "astype(np.uint8)"
-    remedy = _remedy(array, cast)
+    name = "images" if hasattr(images, "dtype") else "np.asarray(images)"
+    remedy = _remedy(array, name, cast)
     raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")
 
 
-def _remedy(array: Shaped[np.ndarray, "..."], cast: str) -> str:
-    """Return what to pass instead of images; `cast` is the call that converts them."""
+def _remedy(array: Shaped[np.ndarray, "..."], instead: str, cast: str) -> str:
+    """Return what to pass: an array (`instead`), and the call that converts it."""
     if not array.size:
         return "there is no image"
-    kind, shape, instead = array.dtype.kind, array.shape, "images"
+    kind, shape = array.dtype.kind, array.shape
     if kind not in "buif":  # bool, integers and floats
         return "pass an array of numbers"
     if shape[1:] != (SIDE, SIDE):

@@ -269,7 +269,7 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     for images in (*lists, None, 0.5, np.array(0.5)):
         with pytest.raises(ConfigError, match="images must be indices of test images"):
             predict(images=images, quiet=True)
-    with pytest.raises(ConfigError, match=r"got Image: .* np\.asarray converts"):
+    with pytest.raises(ConfigError, match=r"got Image: np\.asarray.* converts"):
         predict(images=Image.fromarray(pixels[0]), quiet=True)
     with pytest.raises(ConfigError, match="at least one image, got none"):
         predict(images=pixels[:0], quiet=True)
@@ -292,6 +292,8 @@ def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network
             refuse()
         remedy = "pass (images.reshape(-1, 28, 28) * 255).round().astype(np.uint8)"
         assert str(error.value).endswith(f"got float64 with (28, 28): {remedy}")
+    with pytest.raises(UserError, match=r": pass np\.asarray\(images\)\.astype\(np"):
+        check_images(np.full((1, 28, 28), 5).tolist())
 
 
 def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
