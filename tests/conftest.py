@@ -635,7 +635,8 @@ def use_repository(monkeypatch):
 
     def use(root):
         monkeypatch.setattr(provenance, "ROOT", root)
-        for cached in (provenance.code_diff, provenance._commit):
+        provenance.forget_settings()
+        for cached in (provenance._modules_diff, provenance._commit):
             cached.cache_clear()
 
     yield use

@@ -99,6 +99,7 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     """Return the jobs, with their data sets, and the `sweep_id`."""
     cfg, experiment = command.config, None
     if cfg.is_recorded:
+        provenance.forget_settings()
         provenance.code_state()  # now, because the code may change later
         experiment = experiment_of(cfg.experiment_name)
     grid = list_jobs(command, partial(datasets.prepare, folder=data_dir()))

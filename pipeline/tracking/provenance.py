@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -32,7 +32,9 @@ from pipeline.base.tags import (
 from pipeline.core.fingerprint import processor, torch_version
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
-CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result
+# What can change a result. A process does not see later edits of the modules that it
+# has imported, but each command reads the settings.
+SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
 # The tags below, whose names are one of these, or start with it and a dot.
@@ -43,7 +45,7 @@ PROVENANCE_PREFIXES = (
 
 
 class CodeState(NamedTuple):
-    """The code of a process, as it was when the process first asked."""
+    """The code of a process, and the settings when the command started."""
 
     tags: Mapping[str, str]  # see `code_tags`
     diff: str  # see `code_diff`
@@ -80,7 +82,7 @@ def code_tags() -> dict[str, str]:
     In a process that has not called it before, it takes 0.1 s.
     """
     return {
-        **_commit(),
+        **_commit_tags(),
         PYTHON_TAG: platform.python_version(),
         TORCH_TAG: torch_version(),
         PROJECT_TAG: version(PROJECT),
@@ -93,6 +95,14 @@ def code_state() -> CodeState:
     A process that trains calls this when it starts, as it hashes its modules then.
     """
     return CodeState(code_tags(), code_diff())
+
+
+def forget_settings() -> None:
+    """Let the next `code_state` read the uncommitted changes to settings again.
+
+    Each command that trains calls this when it starts.
+    """
+    _settings_diff.cache_clear()
 
 
 @functools.cache
@@ -116,26 +126,40 @@ def packages() -> str:
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
-@functools.cache  # a process does not see later edits of the modules it has imported
 def code_diff() -> str:
     """Return the uncommitted changes to code and settings as a patch for git.
 
     New files are included. The patch is empty if nothing has changed or there is no
     repository. After `MAX_DIFF` characters, it is truncated.
     """
-    if not _git_has_package():
+    diff = _settings_diff() + _modules_diff()
+    if len(diff) > MAX_DIFF:
+        diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
+    return diff
+
+
+@functools.cache
+def _settings_diff() -> str:
+    return _diff(SETTINGS)
+
+
+@functools.cache
+def _modules_diff() -> str:
+    return _diff(MODULES)
+
+
+def _diff(names: Sequence[str]) -> str:
+    paths = [name for name in names if (ROOT / name).exists()]
+    if _commit() is None or not paths:
         return ""
-    paths = [path for path in CODE_PATHS if (ROOT / path).exists()]
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         _git("read-tree", "HEAD", **index)
         _git("add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
         options = ("--no-color", "--no-ext-diff", "--binary")
-        diff = _git("diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index) or ""
-    if len(diff) > MAX_DIFF:
-        diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
-    return diff
+        diff = _git("diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index)
+    return diff or ""
 
 
 @functools.cache
@@ -159,13 +183,11 @@ def version(package: str) -> str:
         return "unknown"
 
 
-@functools.cache
-def _commit() -> dict[str, str]:
+def _commit_tags() -> dict[str, str]:
     """Return the commit, and the hash of the changes that are not committed."""
-    commit = _git("rev-parse", "HEAD") if _git_has_package() else None
+    commit, diff = _commit(), code_diff()
     if commit is None:
         return {COMMIT_TAG: "none"}
-    commit, diff = commit.strip(), code_diff()
     return {
         COMMIT_TAG: commit,
         DIFF_TAG: sha256(diff.encode()).hexdigest() if diff else "none",
@@ -173,12 +195,16 @@ def _commit() -> dict[str, str]:
     }
 
 
-def _git_has_package() -> bool:
-    """Return whether git tracks this package.
+@functools.cache
+def _commit() -> str | None:
+    """Return the commit; None if git does not track this package.
 
     An installed package may be inside the repository of another project.
     """
-    return _git("ls-files", "--error-unmatch", "pipeline/__init__.py") is not None
+    if _git("ls-files", "--error-unmatch", "pipeline/__init__.py") is None:
+        return None
+    commit = _git("rev-parse", "HEAD")
+    return commit.strip() if commit else None
 
 
 def _git(*arguments: str, **environment: str) -> str | None:

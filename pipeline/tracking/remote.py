@@ -20,6 +20,7 @@ from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.settings import experiment_of, new_tracker
@@ -117,6 +118,7 @@ def start_tracker(
     If this process has imported MLflow itself, the other one would save no time, and is
     not started. Arguments: see `new_tracker`.
     """
+    provenance.forget_settings()
     if kind == "none" or "mlflow" in sys.modules:
         tracker = new_tracker(kind, store, server=server, experiment=experiment)
         _ = tracker.code  # read now, because the code may change later

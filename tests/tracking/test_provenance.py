@@ -130,6 +130,22 @@ def test_an_edit_after_a_training_has_started_is_not_recorded(
     assert recorded.tags["git.diff"] == "none"
 
 
+def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modules(
+    clone_project, use_repository, store, tmp_path
+):
+    root = clone_project(tmp_path / "clone").outputs.parent
+    use_repository(root)
+    patches = []
+    for edited in (None, "conf/config.yaml", "pipeline/train.py"):
+        if edited:
+            with (root / edited).open("a") as stream:
+                stream.write("# an edit\n")
+        with start_tracker("mlflow", store, server=None, experiment=None) as tracker:
+            patches.append(tracker.code.diff)
+    first, second, third = patches
+    assert not first and "b/conf/config.yaml" in second and second == third
+
+
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(
     tmp_path, use_repository
 ):
