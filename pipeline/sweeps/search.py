@@ -4,6 +4,7 @@ Optuna's study is in memory only. A continued search rebuilds it from the childr
 the sweep's run.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,14 +20,13 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from pipeline.base.printing import say
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
 MAX_REPEATED = 20  # repeated suggestions in a row, before they become random
-MAX_RANDOM = 1000  # repeated random suggestions in a row, before the search ends
+MAX_RANDOM = 1000  # repeated random suggestions in a row, before the rest is listed
 SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
@@ -59,7 +59,8 @@ class Search(Plan):
         super().__init__([])
         self._grid = grid
         self._intervals = intervals
-        self._trials = int(min(trials, math.prod(map(_size, intervals.values()))))
+        self._numbers = {key: _numbers(each) for key, each in intervals.items()}
+        self._trials = min(trials, math.prod(map(len, self._numbers.values())))
         self._suggestions: list[dict[str, Any]] = []
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
@@ -90,13 +91,12 @@ class Search(Plan):
         repeated = 0
         while len(self._suggestions) < self._trials:
             self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
+            is_rest = repeated > MAX_REPEATED + MAX_RANDOM  # its values are improbable
+            if is_rest:
+                self.study.enqueue_trial(self._unused())
             jobs = self._accept(self.study.ask(self._space))
-            repeated = 0 if jobs else repeated + 1
+            repeated = 0 if jobs and not is_rest else repeated + 1
             yield from jobs
-            if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
-                count = f"{len(self._suggestions):,} suggestions"
-                say(f"the search ended early: no new values after {count}")
-                self._trials = len(self._suggestions)
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; report finished suggestions to Optuna.
@@ -112,6 +112,12 @@ class Search(Plan):
             if len(accuracies) == len(keys):
                 self.study.tell(number, fmean(accuracies))
                 del self._open[number]
+
+    def _unused(self) -> dict[str, Any]:
+        """Return the first values that were not suggested."""
+        rows = itertools.product(*self._numbers.values())
+        values = (dict(zip(self._numbers, row, strict=True)) for row in rows)
+        return next(each for each in values if each not in self._suggestions)
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it already has.
@@ -148,10 +154,17 @@ class Search(Plan):
         return [replace(job, values={**job.values, **values}) for job in self._grid]
 
 
-def _size(interval: Interval) -> int | float:
-    """Return how many numbers an interval contains; floats are too many to count."""
-    is_float = isinstance(interval.low, float)
-    return math.inf if is_float else interval.high - interval.low + 1
+def _numbers(interval: Interval) -> Sequence[int | float]:
+    """Return all numbers of an interval that can be suggested; floats are positive."""
+    low, high = interval.low, interval.high
+    if isinstance(low, int) and isinstance(high, int):
+        return range(low, high + 1)
+    first, last = (int(f"{end:e}".partition("e")[2]) for end in (low, high))
+    decades = range(first - DIGITS + 1, last - DIGITS + 2)
+    digits = range(10 ** (DIGITS - 1), 10**DIGITS)
+    floats = (float(f"{n}e{decade}") for decade in decades for n in digits)
+    inside = [low, *(x for x in floats if low <= x <= high), high]
+    return sorted({_round(x, interval) for x in inside})
 
 
 def _distribution(interval: Interval) -> BaseDistribution:
