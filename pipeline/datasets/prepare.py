@@ -66,8 +66,7 @@ def load(
             imported data set is not available.
 
     Raises:
-        UserError: If the data set is not available; the message names the
-            files to provide.
+        UserError: If it is not available; the message names the files to provide.
         UserError: If the file has another sha256.
     """
     folder = Path(folder)
@@ -127,8 +126,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available; the message names the
-            files to provide.
+        UserError: If it is not available; the message names the files to provide.
         UserError: If an IDX file violates the format.
     """
     origin = _origin(dataset)
