@@ -22,7 +22,7 @@ from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import train_missing
 from pipeline.tracking import new_tracker
-from pipeline.tracking.store.tags import GROUPS_TAG, KIND_TAG, SWEEP_TAG, Kind
+from pipeline.tracking.store.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 
 
 def record_sweep(
@@ -53,9 +53,11 @@ def record_sweep(
     tracker = new_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
-    sweep_tags = {KIND_TAG: Kind.SWEEP, SWEEP_TAG: recorded.sweep_id}
-    if groups := [name for name in jobs[0].varied if name in jobs[0].choices]:
-        sweep_tags[GROUPS_TAG] = ",".join(groups)
+    sweep_tags = {
+        KIND_TAG: Kind.SWEEP,
+        SWEEP_TAG: recorded.sweep_id,
+        SWEPT_TAG: ",".join(jobs[0].varied),
+    }
     try:
         with tracker.start_run(
             name=name,

@@ -253,6 +253,10 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     assert first == "# the first valid of 2 combinations"
     values = yaml.safe_load("\n".join(others))
     assert (values["hidden"], values["lr"]) == (5, 0.1)
+    search = ["-m", "hidden=interval(4,8)", "trials=3", "--cfg=job"]
+    first, *others = new_project.run("train", *search).stdout.splitlines()
+    assert first == "# hidden=interval(4,8): its lower bound is shown"
+    assert yaml.safe_load("\n".join(others))["hidden"] == 4
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

@@ -283,6 +283,9 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     }.values():
         with pytest.raises(ConfigError, match=rf"shape \(n, 28, 28\), got {got}.*: "):
             predict(images=images, quiet=True)
+    remedy = r'resize the image, as predict\(images="photo.png"\) does$'
+    with pytest.raises(ConfigError, match=remedy):
+        predict(images=np.zeros((300, 400), np.uint8), quiet=True)
 
 
 def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
