@@ -224,7 +224,7 @@ def test_a_group_has_the_same_choices_in_python(conf):
     for settings, message in {
         "file": ({"team": "tiny"}, "team must be empty or large or"),
         "type": ({"team": 3}, "team must be empty or large or .*, got '3'"),
-        "name": ({"tem": "small"}, "`tem` is not a setting; did you mean team?"),
+        "name": ({"tem": "small"}, "`tem` is not a setting: did you mean team?"),
         "several": ({"team": ["small", "wide"]}, r"several values: call sweep\(team="),
         "sweep": (
             {"experiment": "search"},
@@ -503,12 +503,12 @@ BAD_FILES = {
         "team=x",
         "cannot read conf/team/x.yaml: it must contain key: value",
     ),
-    "a mistyped group": ({}, "tem=x", "`tem` is not a setting; did you mean team?"),
+    "a mistyped group": ({}, "tem=x", "`tem` is not a setting: did you mean team?"),
     "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
-        "conf/team/x.yaml: `hiden` is not a setting; did you mean hidden?",
+        "conf/team/x.yaml: `hiden` is not a setting: did you mean hidden?",
     ),
     "no package": (
         {},
@@ -528,7 +528,7 @@ BAD_FILES = {
     "a mistyped key of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hiden: '5,6'}}}"},
         "team=x",
-        "conf/team/x.yaml: `hiden` is not a setting; did you mean hidden?",
+        "conf/team/x.yaml: `hiden` is not a setting: did you mean hidden?",
     ),
     "a group that is added twice": (
         {},
@@ -569,7 +569,7 @@ BAD_FILES = {
         "conf/team/x.yaml: override /other selects a list of files: add a file to",
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
-    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
+    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value: did you mean data"),
     "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
 }

@@ -32,7 +32,8 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
     monkeypatch.setenv("DVC_STAGE", "evaluate")
     rule = (
         "was trained with hidden=8 dataset=digits epochs=1, but conf/config.yaml has "
-        "hidden=20 dataset=mnist epochs=20: another command has replaced the network"
+        "hidden=20 dataset=mnist epochs=20, because another command has replaced it: "
+        "run the same DVC command with --force"
     )
     for stage in ("evaluate", "inspect", "export"):
         with pytest.raises(UserError, match=f"{rule}.* --force$"):

@@ -201,7 +201,7 @@ def test_all_problems_of_a_call_are_reported_at_once():
         with pytest.raises(ConfigError) as error:
             sweep(hiden=[1], hidden=[], **settings, quiet=True)
         unknown, empty, last = str(error.value).split("\n")
-        assert unknown == "`hiden` is not a setting; did you mean hidden?"
+        assert unknown == "`hiden` is not a setting: did you mean hidden?"
         assert empty.startswith("hidden has no value") and rule in last
 
 
@@ -389,7 +389,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
     assert len(result.rows()) == 2
     for settings, message in {
         "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
-        "key": ({"hiden": [1, 2]}, "`hiden` is not a setting; did you mean hidden"),
+        "key": ({"hiden": [1, 2]}, "`hiden` is not a setting: did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
         "resume": ({"resume": False}, "resume has no effect in a sweep: use again="),

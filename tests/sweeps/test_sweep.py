@@ -172,7 +172,7 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
     assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
-    assert "\n2 of 3 training runs were reused; again=true trains all" in printed
+    assert "\n2 of 3 training runs were reused: again=true trains all" in printed
     for networks in models(sweep).values():
         assert len({*networks}) == 1
     assert [single, single] in models(sweep).values()
