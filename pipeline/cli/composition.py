@@ -63,7 +63,7 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
 
 
 def compose(overrides: Sequence[str], flags: Flags) -> Composition:
-    """Compose the primary file with choices of groups, such as team=small or ~team.
+    """Compose the primary config with choices of groups, such as team=small or ~team.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -94,7 +94,7 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     """Return the message for an error of Hydra, with the file that it is about.
 
-    If it names none, this is the primary file.
+    If it names none, this is the primary config.
     """
     text = one_line(error)
     for override in overrides:

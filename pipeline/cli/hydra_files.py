@@ -27,7 +27,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.source import read
 
 _LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
-_ROOT = "--config-name"  # a configuration in memory that lists the primary file
+_ROOT = "--config-name"  # a configuration in memory that lists the primary config
 
 
 class File(NamedTuple):
@@ -94,7 +94,7 @@ def ordered_files(
 
     Args:
         overrides: Choices of groups, such as team=small or ~team.
-        flags: They select the primary file and the folders.
+        flags: They select the primary config and the folders.
 
     Raises:
         ConfigError: If a file is invalid, or defaults lists form a cycle.

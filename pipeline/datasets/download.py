@@ -112,7 +112,7 @@ class RawFiles:
                 print_error(failure)
             raise UserError(
                 f"{self.folder} is missing: put these files, plain or as .gz, into "
-                f"{raw} (sha256 of the uncompressed file, and its name)"
+                f"{raw} (with the sha256 of each uncompressed file):"
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
             )
         return raw

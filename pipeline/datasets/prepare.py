@@ -196,7 +196,7 @@ def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     """
     return (
         f"{path} is missing: import a folder with these files again, with "
-        "python -m pipeline.data dataset=<folder> (sha256 of a file, and its name)"
+        "python -m pipeline.data dataset=<folder> (with the sha256 of each file):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )
 

@@ -422,7 +422,7 @@ BAD_FILES = {
         "team=x",
         "conf/team/x.yaml: _global_.hydra cannot be set",
     ),
-    "a primary file that is missing": (
+    "a primary config that is missing": (
         {},
         "--config-name own",
         "--config-name must be config or hydra, got 'own'",
@@ -475,7 +475,7 @@ BAD_FILES = {
         "experiment=x",
         "the defaults lists of conf/experiment/x.yaml form a cycle: remove",
     ),
-    "two primary files": (
+    "two primary configs": (
         {
             "mine/a.yaml": "defaults: [b, _self_]",
             "mine/b.yaml": "defaults: [a, _self_]",
@@ -536,7 +536,7 @@ BAD_FILES = {
         "+experiment=search cannot be added, because experiment is already in the "
         "defaults list: write experiment=search",
     ),
-    "a group that the primary file does not list": (
+    "a group that the primary config does not list": (
         {},
         "other=seed",
         "cannot compose conf/hydra.yaml: Could not override 'other'",
