@@ -15,9 +15,7 @@ SWEPT_TAG = "swept"  # the groups and settings that a sweep varies: "team,hidden
 REUSED_TAG = "reused_from"  # the id of the trained run that was reused
 CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
 REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
-REPRODUCED_TAG = (
-    "reproduced"  # whether the weights are byte-identical: "true" or "false"
-)
+REPRODUCED_TAG = "reproduced"  # "true" if the weights are byte-identical, or "false"
 COPY_TAG = "copy.of"  # the id of the original of a run or model
 COPIED_TAG = "copy.sha256"  # a hash of the original when its copy was complete
 ERROR_TAG = "error"  # why a run failed
