@@ -268,7 +268,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
     assert parent.tags["team"] == "null,small,wide"
-    assert parent.tags["swept"] == "team,seed"
+    assert parent.tags["swept"] == "team,hidden"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]
     assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
         ("small", "10"),
