@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> None:
         print(f"{LIST}\n\nAdd --help to a command for its settings.")
         return
     name, *others = words
-    message = f"{name!r} is not a stage; the stages:\n{LIST}"
+    message = f"{name!r} is not a stage: choose one of\n{LIST}"
     for stage in difflib.get_close_matches(name, STAGES, 1):
         command = shlex.join(["python", "-m", f"pipeline.{stage}", *others])
         message = f"each stage is a module: write {command}"

@@ -1,7 +1,7 @@
 """Copy recorded runs to an MLflow server, unless they are already there.
 
 Reads the tracking store in outputs/. First, it marks runs whose process was killed as
-KILLED. Copying takes one to two seconds per run, 0.1 to 0.3 s per
+KILLED. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per
 training run of a sweep, and 0.1 s if an unchanged copy is already on the server. A copy
 has the tag `copy.of` with the id of its original; metrics, files and times are the
 same. With run=, only this run and, if it is a sweep, its training runs are copied.

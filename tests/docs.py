@@ -1,4 +1,4 @@
-"""Write the numbers and the outputs in the documents, from results that are stored.
+"""Writes the numbers and the outputs in the documents, from results that are stored.
 
     python tests/docs.py           run the short commands (a minute), then write
     python tests/docs.py --long    also run the sweeps and the benchmark of images

@@ -1,4 +1,4 @@
-"""Execute pipeline/exercise.ipynb, and store its outputs and the numbers in its text.
+"""Executes pipeline/exercise.ipynb, and stores its outputs and the numbers in its text.
 
     python tests/exercise.py
 

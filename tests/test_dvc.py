@@ -168,7 +168,7 @@ def test_repro_runs_changed_stages_and_gives_the_run_of_train_and_experiments(
     assert (difference["lr"]["old"], difference["lr"]["new"]) == (0.001, 0.01)
     assert "val/accuracy" in repository("dvc", "metrics", "diff")
 
-    # Training again, without DVC, gives the same bytes; a new color changes no result.
+    # Training again, without DVC, changes no byte; a new color changes no result.
     repository(sys.executable, "-m", "pipeline.train")
     runs.append(repository.training()[1])
     with (repository.root / "pipeline" / "plots" / "weights.py").open("a") as plots:
@@ -248,5 +248,5 @@ def test_a_shallow_clone_with_a_detached_head_pulls_the_results_and_records_a_ne
     (same,) = clone.workspace.runs()
     expected = {"with_test_set/digits/accuracy", "with_final_weights/frozen_weights"}
     assert expected <= same.data.metrics.keys()
-    # The commands wrote the same bytes as in the other folder.
+    # The files are byte-identical to those in the other folder.
     assert "Data and pipelines are up to date" in clone("dvc", "status")

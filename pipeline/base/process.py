@@ -56,7 +56,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         print_error(f"error: {error}{remedy(error)}")
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
-        print_error(str(interrupt) or f"interrupted; {AGAIN}")
+        print_error(str(interrupt) or f"interrupted: {AGAIN}")
         statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
@@ -86,7 +86,7 @@ def limit_garbage_collection() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Raise SystemExit, so that open `with` blocks end and mark the run as KILLED."""
-    raise SystemExit(f"terminated; {AGAIN}")
+    raise SystemExit(f"terminated: {AGAIN}")
 
 
 def _skip_finalization(statuses: list[int]) -> None:

@@ -54,7 +54,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def write_tensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> None:
-    """Write tensors and JSON metadata atomically; equal input gives equal bytes."""
+    """Write tensors and JSON metadata atomically; files of equal input are equal."""
     # One key, because safetensors writes several keys in random order.
     about = json.dumps({**metadata, "version": VERSION}, sort_keys=True)
     content = safetensors.save(dict(tensors), {"about": about})

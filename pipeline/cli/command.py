@@ -36,7 +36,7 @@ class Flags:
 
     is_sweep: bool = False
     prints: bool = False  # --cfg job: only print the values
-    name: str = "hydra"  # the primary file, conf/hydra.yaml
+    name: str = "hydra"  # the primary config, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
     is_call: bool = False  # from Python
 

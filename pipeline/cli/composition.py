@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -15,9 +15,16 @@ from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text
-from pipeline.cli.hydra_files import ordered_files
+from pipeline.cli.hydra_files import find_file, ordered_files
 from pipeline.cli.source import one_line
 from pipeline.cli.values import Choices, parse_choices
+
+
+class Saved(NamedTuple):
+    """An override of a saved sweep."""
+
+    word: str  # such as +seed=1,2
+    path: Path  # the file with it
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,7 @@ class Composition:
     files: Mapping[str, Path]  # by key: the file that sets it
     choices: Mapping[str, str] = field(default_factory=dict)  # by group
     chosen: frozenset[str] = frozenset()  # the keys in the files of chosen groups
-    # The overrides of a saved sweep by key, such as +seed=1,2.
-    saved: Mapping[str, str] = field(default_factory=dict)
+    saved: Mapping[str, Saved] = field(default_factory=dict)  # used only in a sweep
     starts_sweep: bool = False  # hydra.mode: MULTIRUN
     is_sweep: bool = False  # the same, or -m
 
@@ -44,23 +50,20 @@ def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Compos
     """
     for combination in itertools.product(*groups.values()):
         composed = compose([*filter(None, combination)], flags)
-        saved = {k: word for k, word in composed.saved.items() if k not in groups}
-        varied = {
-            key: parse_choices(word, names)
-            for key, word in saved.items()
-            if (names := flags.files_of_group(key)) is not None
-        }
-        if varied:
+        saved = {key: x for key, x in composed.saved.items() if key not in groups}
+        found = {key: flags.files_of_group(key) for key in saved}
+        names = {key: files for key, files in found.items() if files is not None}
+        if names and composed.is_sweep:
             fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}
+            varied = {k: parse_choices(saved[k].word, x) for k, x in names.items()}
             yield from compositions({**fixed, **varied}, flags)
         else:
-            yield replace(composed, saved=saved)
+            settings = {key: x for key, x in saved.items() if key not in names}
+            yield replace(composed, saved=settings)
 
 
 def compose(overrides: Sequence[str], flags: Flags) -> Composition:
-    """Compose the primary file with choices of groups, such as team=small or ~team.
-
-    As in Hydra, a saved sweep applies only in a sweep.
+    """Compose the primary config with choices of groups, such as team=small or ~team.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -72,24 +75,38 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     except ConfigError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-        message = f"cannot compose {displayed(flags.folders[-1])}: {one_line(error)}"
-        raise ConfigError(message) from None
+        raise ConfigError(_explain(error, overrides, flags)) from None
     values: Any = OmegaConf.to_container(merged)
     starts_sweep = (values.get("hydra") or {}).get("mode") == "MULTIRUN"
-    is_sweep = flags.is_sweep or starts_sweep
-    saved = _saved(values) if is_sweep else {}
-    setting = {key: file.path for file in files for key in file.values}
-    saving = {key: file.path for file in files for key in _saved(file.values)}
+    paths = {key: file.path for file in files for key in _saved(file.values)}
     chosen = (file.values for file in files if file.group in groups)
     return Composition(
         values={key: value for key, value in values.items() if key != "hydra"},
-        files=setting | {key: saving[key] for key in saved},
+        files={key: file.path for file in files for key in file.values},
         choices=choices,
         chosen=frozenset(itertools.chain(*chosen)),
-        saved=saved,
+        saved={key: Saved(word, paths[key]) for key, word in _saved(values).items()},
         starts_sweep=starts_sweep,
-        is_sweep=is_sweep,
+        is_sweep=flags.is_sweep or starts_sweep,
     )
+
+
+def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
+    """Return the message for an error of Hydra, with the file that it is about.
+
+    If it names none, this is the primary config.
+    """
+    text = one_line(error)
+    for override in overrides:
+        group = re.split("[@=]", override.lstrip("+"))[0]
+        if override.startswith("+") and f"Multiple values for {group}." in text:
+            rule = f"{group} is already in the defaults list"
+            return f"{override} cannot be added, because {rule}: write {override[1:]}"
+    names = [*re.findall(r"\b[Ii]n '?([^':\s]+)", text), flags.name]
+    found = (find_file(name, flags.folders) for name in names)
+    path = next(filter(None, found), flags.folders[-1])
+    problem = re.sub("^In '?[^':]+'?: ", "", text)
+    return f"cannot compose {displayed(path)}: {problem}"
 
 
 def _saved(values: Mapping[str, Any]) -> dict[str, str]:

@@ -111,9 +111,9 @@ def explain_unknown_key(
     names = [*schema.model_fields, *groups]
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
-        return located(f"`{key}` is not a setting; did you mean {matches[0]}?", path)
+        return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
     settings = ", ".join(schema.model_fields)
-    rule = f"`{key}` is not a setting of this stage; its settings: {settings}"
+    rule = f"`{key}` is not a setting of this stage: choose from {settings}"
     return located(rule, path)
 
 

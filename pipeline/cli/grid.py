@@ -12,8 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.composition import Composition
+from pipeline.cli.config import explain_unknown_key
 from pipeline.cli.problems import located, refuse
-from pipeline.cli.schema import TEXT_KEYS, Schema
+from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema
 from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
 from pipeline.cli.values import SweepValues, parse_value
 
@@ -54,24 +55,28 @@ class Grid:
 def merge(composed: Composition, given: Mapping[str, object], schema: Schema) -> Grid:
     """Replace the values of files by the values of a saved sweep, then by given ones.
 
-    The keys that a sweep can vary are first, in the order of the names of its runs.
+    As in Hydra, a saved sweep applies only in a sweep. The keys that a sweep can vary
+    are first, in the order of the names of its runs.
 
     Raises:
-        ConfigError: If a value of a saved sweep cannot be read.
+        ConfigError: If a key or a value of a saved sweep is invalid.
     """
     saved, problems = dict[str, object](), list[str]()
-    for key, word in composed.saved.items():
-        if key not in given:
+    for key, (word, path) in composed.saved.items():
+        if key not in KEYS:
+            problems.append(explain_unknown_key(key, schema, path))
+        elif composed.is_sweep and key not in given:
             try:
                 saved[key] = parse_value(key, word.partition("=")[2], schema)
             except ConfigError as error:
-                problems += (located(x, composed.files[key]) for x in error.problems)
+                problems += (located(x, path) for x in error.problems)
     refuse(problems)
+    files = {**composed.files, **{key: composed.saved[key].path for key in saved}}
     values = {**composed.values, **saved, **given}
     order = dict.fromkeys([*schema.varied, *values])
     return Grid(
         values={key: values[key] for key in order if key in values},
-        files={k: path for k, path in composed.files.items() if k not in given},
+        files={key: path for key, path in files.items() if key not in given},
         choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
         is_sweep=composed.is_sweep,

@@ -6,7 +6,7 @@ from, and takes twice as long.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
@@ -27,7 +27,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.source import read
 
 _LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
-_ROOT = "--config-name"  # a configuration in memory that lists the primary file
+_ROOT = "--config-name"  # a configuration in memory that lists the primary config
 
 
 class File(NamedTuple):
@@ -52,7 +52,7 @@ class CheckedFiles(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Read a file; a ConfigError says what it contains besides settings."""
-        path = self._find(config_path)
+        path = find_file(config_path, self.folders)
         assert path
         values, package = read(path)
         config = OmegaConf.create(values)
@@ -62,7 +62,7 @@ class CheckedFiles(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a file of this name."""
-        return bool(self._find(config_path))
+        return bool(find_file(config_path, self.folders))
 
     def is_group(self, config_path: str) -> bool:
         """Return whether there is a group of this name."""
@@ -77,12 +77,14 @@ class CheckedFiles(ConfigSource):
         """Return whether the folders exist."""
         return True
 
-    def _find(self, name: str) -> Path | None:
-        for folder in self.folders:
-            path = os.path.normpath(folder / f"{name.removesuffix('.yaml')}.yaml")
-            if os.path.isfile(path) and Path(path).is_relative_to(folder):
-                return Path(path)
-        return None
+
+def find_file(name: str, folders: Iterable[Path]) -> Path | None:
+    """Return the file of this name, such as team/small, in the first folder with it."""
+    for folder in map(os.path.normpath, folders):
+        path = os.path.normpath(f"{folder}/{name.removesuffix('.yaml')}.yaml")
+        if os.path.isfile(path) and Path(path).is_relative_to(folder):
+            return Path(path)
+    return None
 
 
 def ordered_files(
@@ -92,7 +94,7 @@ def ordered_files(
 
     Args:
         overrides: Choices of groups, such as team=small or ~team.
-        flags: They select the primary file and the folders.
+        flags: They select the primary config and the folders.
 
     Raises:
         ConfigError: If a file is invalid, or defaults lists form a cycle.
@@ -103,7 +105,7 @@ def ordered_files(
     loaded: dict[str, File] = {}
     with _LOCK:
         before = Singleton.get_state()  # the caller can use Hydra, too
-        CheckedFiles.folders = [Path(os.path.normpath(each)) for each in flags.folders]
+        CheckedFiles.folders = flags.folders
         CheckedFiles.loaded = loaded
         try:
             GlobalHydra.instance().clear()

@@ -70,7 +70,7 @@ def read_words(
         is_size = word.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
         hint = f"did you mean {meant}={shorten(word)}?"
-        raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
+        raise ConfigError(f"{shorten(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)

@@ -125,8 +125,8 @@ def fit(
             step = _first_non_finite_step(outputs, labels.split(batch_size))
             raise FloatingPointError(
                 f"loss or weights became non-finite in epoch {number}, step {step} of "
-                f"{len(outputs)}: use a smaller lr than {optimizer.lr}; the last good "
-                f"epoch is {number - 1}"
+                f"{len(outputs)} (the last good epoch is {number - 1}): use a smaller "
+                f"lr than {optimizer.lr}"
             )
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)

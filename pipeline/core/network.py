@@ -51,7 +51,7 @@ def _remedy(array: Shaped[np.ndarray, "..."], instead: str, cast: str) -> str:
         return "pass an array of numbers"
     if shape[1:] != (SIDE, SIDE):
         if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
-            return "resize it with python -m pipeline.predict images=photo.png"
+            return 'resize the image, as predict(images="photo.png") does'
         instead += ".reshape(-1, 28, 28)"
     if not (array.min() >= 0 and array.max() <= 255):  # or NaN
         return "scale them to 0 to 255"

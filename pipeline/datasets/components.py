@@ -117,7 +117,7 @@ def _principal_components(
 ) -> tuple[UInt8[np.ndarray, "784"], Int8[np.ndarray, "k 784"]]:
     """Return the mean and the first principal components of images.
 
-    Equal images give equal bytes with any number of threads, because sums of integers
+    The result is byte-identical with any number of threads, because sums of integers
     are exact. Each component is scaled to the range of 8 bits. If there are fewer
     images than components, the remaining components are 0.
     """

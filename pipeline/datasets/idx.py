@@ -21,11 +21,11 @@ from pipeline.core.dataset import LabeledImages
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
 MAX_ARRAY_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
-OTHER_FORMATS = {  # the first bytes of files in other formats
-    b"PK": "is a ZIP archive; unpack it first",
-    b"<": "is an HTML page, not the file itself; download it again",
-    b"vers": "is a Git LFS pointer; run git lfs pull",
-    b"": "is not an IDX file",
+OTHER_FORMATS = {  # by the first bytes of a file: what it is, and a remedy
+    b"PK": ("a ZIP archive", ": unpack it first"),
+    b"<": ("an HTML page", ": download the file itself"),
+    b"vers": ("a Git LFS pointer", ": run git lfs pull"),
+    b"": ("not an IDX file", ""),
 }
 
 
@@ -140,10 +140,11 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
     if not header:
         raise UserError(f"{path} is empty")
     if start != magic:
-        problem = next(p for s, p in OTHER_FORMATS.items() if start.startswith(s))
+        formats = OTHER_FORMATS.items()
+        kind, remedy = next(x for first, x in formats if start.startswith(first))
         raise UserError(
-            f"{path} {problem}: it starts with bytes {start.hex(' ')}; an IDX file of "
-            f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
+            f"{path} is {kind} (it starts with the bytes {start.hex(' ')}, an IDX file "
+            f"of bytes in {dimensions} dimensions with {magic.hex(' ')}){remedy}"
         )
     if len(header) < 4 + 4 * dimensions:
         raise UserError(f"{path} is truncated: it ends within its header")

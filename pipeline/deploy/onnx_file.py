@@ -39,7 +39,7 @@ TOLERANCE = 1e-4
 
 
 def write_onnx(trained: TrainedModel, folder: Path) -> None:
-    """Write `network.onnx`; the same network always gives the same bytes."""
+    """Write `network.onnx`; the same network always gives a byte-identical file."""
     model = onnx.parser.parse_model(MODEL)
     for name, array in snapshot(trained.network).items():
         tensor = numpy_helper.from_array(array, name.replace(".", "_"))

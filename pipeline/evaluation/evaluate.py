@@ -108,7 +108,7 @@ def _evaluate_sets(
         with status(f"evaluating {prepared.source.name}"):
             results.append(classify(prepared, trained))
     if not results:
-        raise UserError("\n  ".join(["no set could be evaluated", *problems]))
+        raise UserError("\n  ".join(["no test set could be evaluated", *problems]))
     return results, problems
 
 

@@ -63,7 +63,7 @@ def _read_folder(source: Path) -> ImageSet:
     if unpaired := next(source.glob("*images*idx3*"), None):
         raise UserError(
             f"{printable(unpaired)} must have its labels-idx1-ubyte file in the same "
-            "folder; both must be regular files"
+            "folder, and both must be regular files"
         )
     return images.list_images(source, name=set_name, labeled_only=True)
 

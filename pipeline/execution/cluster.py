@@ -86,7 +86,7 @@ class RayExecutor(Executor):
                 self.__exit__()
                 raise
         ended = "if the cluster ends, Ray ends this process without a message"
-        say(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
+        say(wrap(f"{ended}: {RESUME}", indent=0), flush=True)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -152,7 +152,7 @@ class HelperProcess:
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._end()
-            return None, HelperKilled(f"{self._name} was killed; {RESUME}")
+            return None, HelperKilled(f"{self._name} was killed: {RESUME}")
         result, error, text = pickle.loads(answer)
         if error:
             error.add_note(text)

@@ -25,7 +25,7 @@ class Interrupt:
     def between(self, epochs: Iterable[int]) -> Iterator[int]:
         """Yield epochs; before each, raise a KeyboardInterrupt if it was pressed."""
         for epoch in epochs:
-            self.check(f"stopped after epoch {epoch - 1}; {RESUME}")
+            self.check(f"stopped after epoch {epoch - 1}: {RESUME}")
             yield epoch
 
     def check(self, message: str) -> None:
@@ -35,7 +35,7 @@ class Interrupt:
 
 
 def _announce() -> None:
-    message = "stopping at the end of this epoch; press Ctrl-C again to stop now"
+    message = "stopping at the end of this epoch (press Ctrl-C again to stop now)"
     say(message, file=sys.stderr)
 
 
@@ -52,7 +52,7 @@ def delayed_interrupt(first: Callable[[], None] = _announce) -> Iterator[Interru
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupt.check(f"stopped; {RESUME}")
+        interrupt.check(f"stopped: {RESUME}")
         interrupt.requested = True
         first()
 

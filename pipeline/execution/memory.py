@@ -39,7 +39,7 @@ def choose_workers(
     possible = free // needed
     if not possible:
         remedy = "close other programs, or raise the memory limit of the container"
-        raise UserError(f"there is not enough memory for a worker: {sizes}; {remedy}")
+        raise UserError(f"there is not enough memory for a worker ({sizes}): {remedy}")
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
         raise UserError(f"workers must be <= {possible}, got {requested}: {sizes}")

@@ -114,5 +114,5 @@ def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
 
 
 def _too_large(rule: str) -> UserError:
-    text = f"the network does not fit in 32-bit integers: {rule}"
-    return UserError(f"{text}; train the network again with a smaller lr")
+    text = f"the network does not fit in 32-bit integers ({rule})"
+    return UserError(f"{text}: train the network again with a smaller lr")

@@ -81,7 +81,7 @@ class QuantizedModel:
             states: Iterable[Network] = finetune(
                 network, train, bits=bits, epochs=epochs, seed=seed
             )
-            with one_thread():  # the same bytes on any number of cores
+            with one_thread():  # byte-identical on any number of cores
                 *_, network = track(states, epochs) if track else states
         integers = quantize(network, train.images, bits=bits)
         return cls(trained, dataset, integers, epochs)

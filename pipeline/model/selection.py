@@ -65,7 +65,7 @@ def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
         wanted = " ".join(f"{key}={expected[key]}" for key in differ)
         raise UserError(
             f"{trained.path} was trained with {actual}, but conf/config.yaml has "
-            f"{wanted}: another command has replaced the network; run the same DVC "
+            f"{wanted}, because another command has replaced it: run the same DVC "
             "command with --force"
         )
 

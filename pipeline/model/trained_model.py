@@ -111,7 +111,7 @@ class TrainedModel:
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None if its training data are missing."""
+        """The out-of-distribution detector; None if its training data is missing."""
         margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
         if margin is None or sha256 is None:
             return None

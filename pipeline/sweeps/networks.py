@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.tags import GROUPS_TAG
+from pipeline.base.tags import SWEPT_TAG
 from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
@@ -36,8 +36,9 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
     sweep, children = find_sweep(text, store=store)
     groups = [
         group
-        for group in sweep.tags.get(GROUPS_TAG, "").split(",")
-        if len({child.tags.get(group) for child in children}) > 1
+        for group in sweep.tags.get(SWEPT_TAG, "").split(",")
+        if group not in TRAINING_KEYS
+        and len({child.tags.get(group) for child in children}) > 1
     ]
     # A later command can vary more keys: hidden=20, then hidden=[20].
     tags = {tag for child in children for tag in child.tags}

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
-from pipeline.base.tags import GROUPS_TAG, KIND_TAG, SWEEP_TAG, Kind
+from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import status
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
@@ -52,9 +52,11 @@ def record_sweep(
     tracker = new_tracker(
         cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
-    sweep_tags = {KIND_TAG: Kind.SWEEP, SWEEP_TAG: recorded.sweep_id}
-    if groups := [name for name in jobs[0].varied if name in jobs[0].choices]:
-        sweep_tags[GROUPS_TAG] = ",".join(groups)
+    sweep_tags = {
+        KIND_TAG: Kind.SWEEP,
+        SWEEP_TAG: recorded.sweep_id,
+        SWEPT_TAG: ",".join(jobs[0].varied),
+    }
     try:
         with tracker.start_run(
             name=name,

@@ -36,7 +36,7 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
         say(f"... and {hidden:,} more in sweep.csv")
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
-        say(wrap(f"{runs} were reused; again=true trains all again"))
+        say(wrap(f"{runs} were reused: again=true trains all of them again"))
     say(f"\n{wrap(summarize(configurations))}\n")
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")

@@ -9,12 +9,13 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
+from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
 
-MAX_REASONS = 3  # the number of reasons in an error message
+MAX_REASONS = 3  # the number of different errors in an error message
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,16 @@ class SweepFailed(UserError):
 
 
 def check_failures(outcomes: Sequence[Outcome]) -> None:
-    """Raise a SweepFailed that names the first training runs that failed, if any."""
+    """Raise a SweepFailed with the first errors of training runs, if any failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
+    names: dict[str, list[str]] = {}  # of the training runs with an error
+    for outcome in failed:
+        names.setdefault(outcome.error, []).append(outcome.job.name)
     lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
-    lines += (f"{x.job.name}: {x.error}" for x in failed[:MAX_REASONS])
-    if len(failed) > MAX_REASONS:
-        lines.append(f"and {len(failed) - MAX_REASONS:,} more")
+    for error, (first, *others) in [*names.items()][:MAX_REASONS]:
+        more = f" and {len(others):,} more" if others else ""
+        lines.append(f"{first}{more}: {error}")
+    if len(names) > MAX_REASONS:
+        lines.append(f"and {counted(len(names) - MAX_REASONS, 'other error')}")
     if failed:
         raise SweepFailed("\n  ".join(lines))

@@ -46,7 +46,7 @@ def run_missing_jobs(
         for result in executor.run(compute_training_run, scheduler.tasks(interrupt)):
             scheduler.record(result)
     done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
-    interrupt.check(f"stopped after {done}; {RESUME}")
+    interrupt.check(f"stopped after {done}: {RESUME}")
 
 
 def _announce(

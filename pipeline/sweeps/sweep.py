@@ -116,7 +116,7 @@ def _show_finished(
     The table and the plot are written again to the folder of a call, and if they are
     missing.
     """
-    say("this sweep is finished; again=true trains it again")
+    say("this sweep is finished: again=true trains it again")
     copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
     if own_folder() or len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s

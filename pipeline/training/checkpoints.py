@@ -1,4 +1,4 @@
-"""Checkpoints: save a training run after each epoch; resume it with the same result.
+"""Saves a training run after each epoch, and resumes it with the same result.
 
 A training run has a folder with three files. `place.json` says where it is trained and
 recorded. `epochs` is append-only: a record per epoch with the network's tensors and

@@ -1,4 +1,4 @@
-"""Reproduction: compare a training run with a recorded one, byte by byte.
+"""Reproduction: compares a training run with a recorded one, byte by byte.
 
 If they differ, a report says by how much, and what else is different: commit,
 code, versions or processor.

@@ -72,7 +72,7 @@ def _reproduce(
     """Train a recorded run again, and compare the two networks.
 
     Raises:
-        UserError: If the run or its data are not available, or the networks differ.
+        UserError: If the run or its data is not available, or the networks differ.
     """
     with status("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())

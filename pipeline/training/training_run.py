@@ -216,7 +216,7 @@ def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters
 ) -> TrainingRun:
-    """Train on one thread, so that a single training run gives the same bytes.
+    """Train on one thread; the weights are byte-identical to those of `train`.
 
     It uses neither the configuration nor MLflow, and it writes no file.
 

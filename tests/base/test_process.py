@@ -59,8 +59,8 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ("raise OSError(2, 'No usable temporary directory')", 1, "error: [Errno 2] No"),
         ("import socket; socket.create_connection(('127.0.0.1', 1))", 1, "refused\n"),
         ("raise ConfigError('hidden\\nseed')", 2, "  hidden\n  seed\n  see python -m"),
-        ("raise KeyboardInterrupt", 130, "interrupted; run the same command again"),
-        ("import os; os.kill(os.getpid(), 15)", 143, "terminated; run the same comma"),
+        ("raise KeyboardInterrupt", 130, "interrupted: run the same command again"),
+        ("import os; os.kill(os.getpid(), 15)", 143, "terminated: run the same comma"),
     ],
 )
 def test_a_user_error_is_one_message_without_a_traceback(statement, status, message):
@@ -101,7 +101,7 @@ def test_handlers_of_libraries_run_before_the_process_ends():
         ("sys.stdout.flush()", 1, FULL),
         ("print('x' * 100_000)", 1, FULL),
         ("raise UserError('a reason')", 1, "error: a reason\n"),
-        ("raise KeyboardInterrupt", 130, "interrupted; run the same command again\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted: run the same command again\n"),
     ],
 )
 def test_output_to_a_full_disk_is_an_error_of_one_line(

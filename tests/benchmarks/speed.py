@@ -1,4 +1,4 @@
-"""Measure how long the commands take, each compared with something.
+"""Measures how long the commands take, each compared with something.
 
     python tests/benchmarks/speed.py [rounds]
 

@@ -1,4 +1,4 @@
-"""Measure sweeps: their time, compared with their training alone, and their size.
+"""Measures sweeps: their time, compared with their training alone, and their size.
 
     python tests/benchmarks/sweeps.py
 

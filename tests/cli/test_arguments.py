@@ -45,8 +45,8 @@ INVALID = {
     "train -m hidden=[5,10]": "leave out the brackets: -m hidden=5,10",
     "export bits=[8,4]": "bits=[8,4] is a list: for a sweep, leave out",
     "train hidden=" + "1" * 5000: "hidden has an invalid value '1111",
-    "train 20": "'20' is not of the form key=value; did you mean hidden=20?",
-    "train hiden=20": "`hiden` is not a setting; did you mean hidden?",
+    "train 20": "'20' is not of the form key=value: did you mean hidden=20?",
+    "train hiden=20": "`hiden` is not a setting: did you mean hidden?",
     "train lr=nan": "lr must be a finite number, got nan",
     "train lr=-1": "lr must be greater than 0, got -1 (the default is lr=0.001)",
     "train lr=${nokey}": "lr=${nokey} cannot be resolved: Interpolation key 'nokey' ",
@@ -60,7 +60,7 @@ INVALID = {
     "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
     "train hidden": "hidden has no value: write hidden=value",
     "train ~hidden": "~hidden would delete a setting, but every setting needs a value:",
-    "train ~hiden": "`hiden` is not a setting; did you mean hidden?",
+    "train ~hiden": "`hiden` is not a setting: did you mean hidden?",
     "train hidden = 3": "'hidden = 3' is not of the form key=value: write hidden=3",
     "train hidden= 3": "'hidden= 3' is not of the form key=value: write hidden=3",
     "train hidden 3": "'hidden 3' is not of the form key=value: write hidden=3",
@@ -68,8 +68,8 @@ INVALID = {
     "train hidden:3": "'hidden:3' is not of the form key=value: write hidden=3",
     "train -m hidden=5, 10, 20": "not of the form key=value: write hidden=5,10,20",
     "train --hidden=3": "'--hidden=3' is not of the form key=value: write hidden=3",
-    "train " + "x" * 300: "is not of the form key=value; did you mean dataset=xxx",
-    "predict " + "how-are-you-" * 300: "is not of the form key=value; did you mean",
+    "train " + "x" * 300: "is not of the form key=value: did you mean dataset=xxx",
+    "predict " + "how-are-you-" * 300: "is not of the form key=value: did you mean",
     "train --config-dir " + "x" * 300: "--config-dir must be an existing folder",
     "train -p hidden": "unknown flag -p hidden: --help lists the settings",
     "train --config-path mine": "unknown flag --config-path: --config-dir adds",
@@ -78,7 +78,7 @@ INVALID = {
     "train --config-name tem": "--config-name must be config or hydra, got 'tem'",
     "train --config-dir=": "--config-dir must be an existing folder, got ''",
     "train --config-dir ~nosuchuser/x": "--config-dir must have a user name or /",
-    "train digits": "not of the form key=value; did you mean dataset=digits?",
+    "train digits": "not of the form key=value: did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",
     "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
@@ -115,7 +115,7 @@ INVALID = {
     "sync server=http://127.0.0.1:0": "server must be a URL such",
     "train server=http://me:x@h": "server must not contain a password",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
-    "data hidden=40": "`hidden` is not a setting of this stage; its settings: dataset",
+    "data hidden=40": "`hidden` is not a setting of this stage: choose from dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
     "data -m": "only train and export accept -m",
     "export bits=8,4": "bits=8,4 has several values: add -m to run all of them",
@@ -255,6 +255,10 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     assert first == "# the first valid of 2 combinations"
     values = yaml.safe_load("\n".join(others))
     assert (values["hidden"], values["lr"]) == (5, 0.1)
+    search = ["-m", "hidden=interval(4,8)", "trials=3", "--cfg=job"]
+    first, *others = new_project.run("train", *search).stdout.splitlines()
+    assert first == "# hidden=interval(4,8): its lower bound is shown"
+    assert yaml.safe_load("\n".join(others))["hidden"] == 4
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():
@@ -399,12 +403,12 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("imags: 5", "x.yaml: `imags` is not a setting of this stage; its settings: "),
+        ("imags: 5", "x.yaml: `imags` is not a setting of this stage: choose from "),
         ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be reso"),
         ("hidden: -1", "conf/experiment/x.yaml: hidden must be greater than or equal"),
         (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be a valid integ"),
         (SWEEP % "hidden: '[1'", "conf/experiment/x.yaml: hidden has an invalid value"),
-        (SWEEP % "hiden: 1", "x.yaml: `hiden` is not a setting; did you mean hidden?"),
+        (SWEEP % "hiden: 1", "x.yaml: `hiden` is not a setting: did you mean hidden?"),
         (SWEEP % "lr: '${x}'", "conf/experiment/x.yaml: lr=${x} cannot be resolved: "),
         ("workers: 2", "workers is a setting of sweeps: add -m"),
         ("hydra: {launcher: {n_jobs: 2}}", "x.yaml: hydra.launcher.n_jobs cannot be"),

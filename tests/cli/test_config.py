@@ -145,7 +145,7 @@ def test_a_stage_without_its_dot_is_refused_with_what_to_type(capsys):
         "train hidden=5": "error: each stage is a module: write python -m "
         "pipeline.train hidden=5\n",
         "trian": "write python -m pipeline.train\n",
-        "xyz": "error: 'xyz' is not a stage; the stages:\npython -m pipeline.data ",
+        "xyz": "error: 'xyz' is not a stage: choose one of\npython -m pipeline.data ",
     }.items():
         with pytest.raises(SystemExit) as ending:
             __main__.main(words.split())

@@ -132,10 +132,11 @@ def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path
     values = OmegaConf.to_container(theirs)
     composed = values.pop("hydra")
     assert ours.values == values
-    assert ours.saved == {"lr": f"lr={composed['sweeper']['params']['lr']}"}
+    saved = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
+    assert ours.saved == {"lr": (saved[0], saved[1].absolute())}
     assert ours.choices.items() <= composed["runtime"]["choices"].items()
-    names = {path.name for key, path in ours.files.items() if key in ("hidden", "lr")}
-    assert names == {"x.yaml"} and ours.files["seed"].parent.name == "other"
+    assert ours.files["hidden"].name == "x.yaml"
+    assert ours.files["seed"].parent.name == "other"
 
 
 def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
@@ -223,7 +224,7 @@ def test_a_group_has_the_same_choices_in_python(conf):
     for settings, message in {
         "file": ({"team": "tiny"}, "team must be empty or large or"),
         "type": ({"team": 3}, "team must be empty or large or .*, got '3'"),
-        "name": ({"tem": "small"}, "`tem` is not a setting; did you mean team?"),
+        "name": ({"tem": "small"}, "`tem` is not a setting: did you mean team?"),
         "several": ({"team": ["small", "wide"]}, r"several values: call sweep\(team="),
         "sweep": (
             {"experiment": "search"},
@@ -267,6 +268,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
     assert parent.tags["team"] == "null,small,wide"
+    assert parent.tags["swept"] == "team,hidden"
     children = [project.client.get_run(each.run_id) for each in swept.outcomes]
     assert [(c.data.tags.get("team"), c.data.tags["hidden"]) for c in children] == [
         ("small", "10"),
@@ -420,7 +422,7 @@ BAD_FILES = {
         "team=x",
         "conf/team/x.yaml: _global_.hydra cannot be set",
     ),
-    "a primary file that is missing": (
+    "a primary config that is missing": (
         {},
         "--config-name own",
         "--config-name must be config or hydra, got 'own'",
@@ -438,22 +440,22 @@ BAD_FILES = {
     "a file outside of the folder": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [../../x]", "x.yaml": "hidden: 9"},
         "team=x",
-        "cannot compose conf: In 'team/x': Could not load 'team/../../x'",
+        "cannot compose conf/team/x.yaml: Could not load 'team/../../x'",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
         "seed=1",
-        "cannot compose conf: In 'hydra': Could not find 'team/tiny' Available options",
+        "cannot compose conf/hydra.yaml: Could not find 'team/tiny' Available options",
     ),
     "a folder in a defaults list": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [/team]"},
         "team=x",
-        "cannot compose conf: In 'team/x': Could not load 'team'",
+        "cannot compose conf/team/x.yaml: Could not load 'team'",
     ),
     "a defaults list that is none": (
         {"conf/team/x.yaml": GLOBAL + "defaults: team"},
         "team=x",
-        "cannot compose conf: Invalid defaults list in 'team/x'",
+        "cannot compose conf/team/x.yaml: Invalid defaults list in 'team/x'",
     ),
     "a cycle": (
         {"conf/team/x.yaml": GLOBAL + "hidden: ${epochs}\nepochs: ${hidden}"},
@@ -473,7 +475,7 @@ BAD_FILES = {
         "experiment=x",
         "the defaults lists of conf/experiment/x.yaml form a cycle: remove",
     ),
-    "two primary files": (
+    "two primary configs": (
         {
             "mine/a.yaml": "defaults: [b, _self_]",
             "mine/b.yaml": "defaults: [a, _self_]",
@@ -501,12 +503,12 @@ BAD_FILES = {
         "team=x",
         "cannot read conf/team/x.yaml: it must contain key: value",
     ),
-    "a mistyped group": ({}, "tem=x", "`tem` is not a setting; did you mean team?"),
+    "a mistyped group": ({}, "tem=x", "`tem` is not a setting: did you mean team?"),
     "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
-        "conf/team/x.yaml: `hiden` is not a setting; did you mean hidden?",
+        "conf/team/x.yaml: `hiden` is not a setting: did you mean hidden?",
     ),
     "no package": (
         {},
@@ -522,6 +524,22 @@ BAD_FILES = {
         {"conf/team/x.yaml": GLOBAL + "hidden: 0"},
         "team=x",
         "conf/team/x.yaml: hidden must be greater than or equal to 1, got 0",
+    ),
+    "a mistyped key of a saved sweep": (
+        {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hiden: '5,6'}}}"},
+        "team=x",
+        "conf/team/x.yaml: `hiden` is not a setting: did you mean hidden?",
+    ),
+    "a group that is added twice": (
+        {},
+        "+experiment=search",
+        "+experiment=search cannot be added, because experiment is already in the "
+        "defaults list: write experiment=search",
+    ),
+    "a group that the primary config does not list": (
+        {},
+        "other=seed",
+        "cannot compose conf/hydra.yaml: Could not override 'other'",
     ),
     "another folder": ({}, "--config-dir nodir", "existing folder, got 'nodir'"),
     "a URL": ({}, "--config-dir pkg://os", "existing folder, got 'pkg://os'"),
@@ -551,7 +569,7 @@ BAD_FILES = {
         "conf/team/x.yaml: override /other selects a list of files: add a file to",
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
-    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value; did you mean data"),
+    "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value: did you mean data"),
     "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
 }

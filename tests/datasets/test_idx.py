@@ -16,9 +16,12 @@ def sizes(*numbers):
 # 470,400 = 600 * 28 * 28, the bytes of the images.
 DAMAGE = {
     "HTML": (lambda c: b"<html>", "is an HTML page"),
-    "ZIP": (lambda c: b"PK\3\4", "is a ZIP archive; unpack it first"),
+    "ZIP": (lambda c: b"PK\3\4", r"is a ZIP archive .*: unpack it first"),
     "LFS": (lambda c: b"version https://git-lfs", "is a Git LFS pointer"),
-    "wrong type": (lambda c: c[:2] + b"\x0d" + c[3:], "starts with bytes 00 00 0d 03"),
+    "wrong type": (
+        lambda c: c[:2] + b"\x0d" + c[3:],
+        "with the bytes 00 00 0d 03",
+    ),
     "header": (lambda c: c[:9], "it ends within its header"),
     "truncated": (lambda c: c[:-1], "must have 470,400 bytes .*, got 470,399"),
     "trailing": (lambda c: c + b"\0", "must have 470,400 bytes .*, got more"),

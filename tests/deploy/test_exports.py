@@ -185,5 +185,5 @@ def test_a_killed_worker_is_replaced_and_workers_end_with_the_command(
         assert project.hashes("export") == before
         if message := messages.get(number):
             assert process.returncode == 128 + number
-            assert errors == f"{message}; run the same command again\n"
+            assert errors == f"{message}: run the same command again\n"
             assert not [*project.outputs.glob(".export.pipeline-new-*")]

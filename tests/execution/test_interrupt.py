@@ -13,7 +13,7 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys):
         assert capsys.readouterr().err.startswith("stopping at the end of this epoch")
         with pytest.raises(KeyboardInterrupt, match="stopped after epoch 1"):
             next(epochs)
-        with pytest.raises(KeyboardInterrupt, match=r"^stopped; run the same command"):
+        with pytest.raises(KeyboardInterrupt, match=r"^stopped: run the same command"):
             signal.raise_signal(signal.SIGINT)
 
 

@@ -47,7 +47,7 @@ def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
     with pytest.raises(UserError) as error:
         choose_workers(requested, 9, GB, free=GB)
     assert str(error.value) == (
-        "there is not enough memory for a worker: each needs 1.6 GB, and 1.0 GB are "
+        "there is not enough memory for a worker (each needs 1.6 GB, and 1.0 GB are "
         "free; close other programs, or raise the memory limit of the container"
     )
 

@@ -50,7 +50,7 @@ def numbers(page, table, column=-1):
 
 def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert len(html.encode()) <= 1_300_000
-    assert report.render_page(analysis, name=NAME) == html  # always the same bytes
+    assert report.render_page(analysis, name=NAME) == html  # byte-identical
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)

@@ -134,7 +134,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert predict(workspace, drawn)[0] == records  # they are computed again
     for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
-    lost = "is missing; import a folder with these files again"
+    lost = "is missing: import a folder with these files again"
     with pytest.raises(ValueError, match=lost) as missing:
         predict(workspace, 0)
     assert str(missing.value).endswith("  labels-idx1-ubyte")

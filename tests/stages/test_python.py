@@ -201,7 +201,7 @@ def test_all_problems_of_a_call_are_reported_at_once():
         with pytest.raises(ConfigError) as error:
             sweep(hiden=[1], hidden=[], **settings, quiet=True)
         unknown, empty, last = str(error.value).split("\n")
-        assert unknown == "`hiden` is not a setting; did you mean hidden?"
+        assert unknown == "`hiden` is not a setting: did you mean hidden?"
         assert empty.startswith("hidden has no value") and rule in last
 
 
@@ -283,6 +283,9 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     }.values():
         with pytest.raises(ConfigError, match=rf"shape \(n, 28, 28\), got {got}.*: "):
             predict(images=images, quiet=True)
+    remedy = r'resize the image, as predict\(images="photo.png"\) does$'
+    with pytest.raises(ConfigError, match=remedy):
+        predict(images=np.zeros((300, 400), np.uint8), quiet=True)
 
 
 def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
@@ -388,7 +391,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
     assert len(result.rows()) == 2
     for settings, message in {
         "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
-        "key": ({"hiden": [1, 2]}, "`hiden` is not a setting; did you mean hidden"),
+        "key": ({"hiden": [1, 2]}, "`hiden` is not a setting: did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
         "resume": ({"resume": False}, "resume has no effect in a sweep: use again="),

@@ -148,7 +148,7 @@ def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
     printed, _ = sweep.run(*options, "trials=2")
     assert printed.startswith("sweep hidden=4..64 seed=1,2 dataset=digits epochs=1\n")
     assert sweep.run(*options, "trials=2")[0].split("\n")[1] == (
-        "this sweep is finished; again=true trains it again"
+        "this sweep is finished: again=true trains it again"
     )
     printed, _ = sweep.run(*options, "trials=3")
     assert "(6 of 6)" in printed and "(4 of 6)" not in printed

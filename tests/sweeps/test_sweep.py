@@ -43,6 +43,9 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
         for hidden, status in ((-1, "FAILED"), (5, "FINISHED"), (8, "FINISHED"))
         for seed in (1, 2)
     ]
+    filtered = "tags.swept LIKE '%hidden%'"  # as in tracking/README.md
+    assert len(workspace.client.search_runs(["1"], filtered)) == 1
+    assert parent.data.tags["swept"] == "hidden,seed"
     for child in children:
         tags = child.data.tags
         assert tags["mlflow.parentRunId"] == parent.info.run_id
@@ -73,8 +76,9 @@ def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs)
     assert text.count(f"failed: {rule}") == 3
     assert f" -1 0 - - - seed=1,2 failed: {rule}" in text
     head, *reasons = error.split("\n  ")
-    assert head == "2 of 6 training runs failed" and len(reasons) == 2
-    assert reasons[0].startswith(f"hidden=-1 seed=1 dataset=digits epochs=1: {rule}")
+    assert head == "2 of 6 training runs failed" and len(reasons) == 1
+    first = "hidden=-1 seed=1 dataset=digits epochs=1"
+    assert reasons[0].startswith(f"{first} and 1 more: {rule}")
     assert parent.info.status == "FAILED"
     assert parent.data.tags["error"] == f"SweepFailed: {error}"
 
@@ -168,7 +172,7 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
     assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
-    assert "\n2 of 3 training runs were reused; again=true trains all" in printed
+    assert "\n2 of 3 training runs were reused: again=true trains all" in printed
     for networks in models(sweep).values():
         assert len({*networks}) == 1
     assert [single, single] in models(sweep).values()

@@ -385,7 +385,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
         lines = synced.call("sync", server=server.url).splitlines()
         assert lines[1] == "digits: 3 already complete, 2 skipped"
         text = " ".join(" ".join(lines[2:-1]).split())
-        assert "its copy was deleted on the server; restore it there" in text
+        assert "its copy was deleted on the server, where you can restore it" in text
         with pytest.raises(UserError, match="was skipped: it is still running"):
             synced.call("sync", server=server.url, run=running)
         with pytest.raises(UserError, match="was skipped: its copy was deleted"):

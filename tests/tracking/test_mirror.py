@@ -96,7 +96,7 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     stdout, stderr = capfd.readouterr()
     *message, remedy = stderr.splitlines()
     assert all(line.isprintable() and len(line) <= 80 for line in message)
-    text = f"is incomplete: {reason.format(url=url)}; to copy the rest:"
+    text = f"is incomplete: {reason.format(url=url)}. To copy the rest, run:"
     start = f"warning: the copy of run {sweep.run_id}"
     assert " ".join(" ".join(message).split()) == f"{start} {text}"
     assert remedy == f"  python -m pipeline.sync server={url} run={sweep.run_id}"

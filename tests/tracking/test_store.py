@@ -249,8 +249,8 @@ def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("training", r"has no network: it is FINISHED$"),
-        ("sweep", "it is a sweep; enter the id of one of its child runs"),
+        ("training", r"is FINISHED and has no network$"),
+        ("sweep", r"is a sweep: enter the id of one of its child runs$"),
     ],
 )
 def test_a_run_without_a_network_is_refused_with_the_reason(

@@ -100,7 +100,9 @@ class Mirror:
         except Exception as error:  # the local run is complete, as after Ctrl-C
             text = " ".join(str(error).split())
             reason = printable(f"{type(error).__name__}: {text[:300]}")
-        message = f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
+        message = (
+            f"the copy of run {run_id} is incomplete: {reason}. To copy the rest, run:"
+        )
         remedy = command_line("sync", server=self._server, run=run_id)
         warn(f"{wrap(f'warning: {message}')}\n  {remedy}")
         return False

@@ -23,7 +23,7 @@ COPIER = "the process that copies the runs"
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
 SKIPPED = {
     "running": "it is still running",
-    "deleted": "its copy was deleted on the server; restore it there",
+    "deleted": "its copy was deleted on the server, where you can restore it",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.tags import NOTE_TAG, PARENT_TAG
+from pipeline.base.tags import NOTE_TAG, PARENT_TAG, SWEPT_TAG
 from pipeline.tracking.store import mlflow_internals
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
@@ -25,6 +25,7 @@ COLUMNS = {  # the columns of the saved view
     "params.`seed`": 60,
     "params.`lr`": 60,
     "params.`dataset`": 110,
+    f"tags.`{SWEPT_TAG}`": 110,
     **DURATION,
 }
 PARAM_WIDTH = 90  # pixels of a column with a swept setting
@@ -102,7 +103,9 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
 def _columns(widths: Mapping[str, int]) -> dict[str, object]:
     """Return the part of a view with the columns of the table, in their order."""
     return {
-        "selectedColumns": [key for key in widths if re.match("metrics|params", key)],
+        "selectedColumns": [
+            key for key in widths if re.match("metrics|params|tags", key)
+        ],
         "columnOrder": [*widths],
         "columnWidths": widths,
     }

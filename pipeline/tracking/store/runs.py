@@ -99,10 +99,10 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     """
     run = find_run(text, store=store)
     if not run.network_path.exists():
-        reason = f"it is {run.status}"
+        reason = f"is {run.status} and has no network"
         if run.tags.get(KIND_TAG) == Kind.SWEEP:
-            reason = "it is a sweep; enter the id of one of its child runs"
-        raise UserError(f"run {run.label} has no network: {reason}")
+            reason = "is a sweep: enter the id of one of its child runs"
+        raise UserError(f"run {run.label} {reason}")
     return run
 
 
