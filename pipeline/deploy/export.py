@@ -16,7 +16,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS
 from pipeline.integers.integers_file import bit_folder
 from pipeline.interpret import ModelAnalysis
-from pipeline.interpret.report import PAGE_FILE, record_page
+from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
     load_training_data,
     select_trained_model,

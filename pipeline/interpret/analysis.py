@@ -1,7 +1,7 @@
 """The analysis of a trained network: everything that `inspect` measures about it.
 
 It only computes: `analysis_files` writes tables and plots, `tutorial` the text, and
-`report` the page.
+`page` the page.
 """
 
 from collections.abc import Sequence

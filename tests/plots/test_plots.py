@@ -10,7 +10,7 @@ from PIL.ImageColor import getrgb
 from pipeline import plots
 from pipeline.core.dataset import Dataset
 from pipeline.datasets.statistics import class_means
-from pipeline.interpret import report
+from pipeline.interpret import page
 from pipeline.plots import common
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.plots.common import FROZEN, INK, NEGATIVE, PAPER, POSITIVE
@@ -38,7 +38,7 @@ def widest_run(mask):
 
 
 def test_the_colors_are_those_of_the_interactive_page():
-    css = (Path(report.__file__).parent / "page.css").read_text()
+    css = (Path(page.__file__).parent / "page.css").read_text()
     light = css[css.index("{") : css.index("}")]
     names = ("ink", "muted", "pale", "line", "positive", "negative", "selected")
     for name in (*names, "frozen", "zero"):

@@ -22,9 +22,9 @@ from pipeline.integers import ExportReport, IntegerNetwork
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS
-from pipeline.interpret.report.bit_widths import bit_width_data, integer_tensors
-from pipeline.interpret.report.curve import curve_plots
-from pipeline.interpret.report.page_data import (
+from pipeline.interpret.page.curve import curve_plots
+from pipeline.interpret.page.integer_data import bit_width_data, integer_tensors
+from pipeline.interpret.page.page_data import (
     DetectorData,
     DrawingConstants,
     PageData,
@@ -80,7 +80,7 @@ def render_page(
 
 def _template(name: str) -> Template:
     environment = Environment(
-        loader=PackageLoader("pipeline.interpret", "report"),
+        loader=PackageLoader("pipeline.interpret", "page"),
         autoescape=True,
         undefined=StrictUndefined,
     )
@@ -89,7 +89,7 @@ def _template(name: str) -> Template:
 
 def scripts() -> dict[str, str]:
     """Return the JavaScript modules of the page by file name, which they import."""
-    folder = files("pipeline.interpret.report")
+    folder = files("pipeline.interpret.page")
     paths = [path for path in folder.iterdir() if path.name.endswith(".js")]
     ordered = sorted(paths, key=lambda path: path.name)
     return {path.name: path.read_text("utf-8") for path in ordered}

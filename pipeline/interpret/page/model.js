@@ -12,7 +12,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {number} floatIndex  its index in `networks`
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
- * @typedef {object} Tensors  each row by row; select_data in page.py makes them
+ * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
  * @property layer_1.weight  (hidden, 784), the final network
  * @property layer_1.bias  (hidden)
  * @property layer_2.weight  (10, hidden)

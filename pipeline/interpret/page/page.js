@@ -35,8 +35,8 @@ function readTensors(buffer) {
   return { tensors, metadata: JSON.parse(metadata.page) };
 }
 
-// Read numbers of 16 bits, of which `half_bytes` in page.py stores all low bytes before
-// all high bytes: a sign bit, 5 bits of exponent and 10 bits of fraction.
+// Read numbers of 16 bits: a sign bit, 5 bits of exponent and 10 bits of fraction.
+// `half_bytes` in rendering.py stores all low bytes before all high bytes.
 function fromHalves(bytes) {
   const count = bytes.length / 2;
   return Float32Array.from({ length: count }, (_, i) => {

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.integers import BIT_WIDTHS, ExportReport, IntegerNetwork
-from pipeline.interpret.report.page_data import BitWidthData
+from pipeline.interpret.page.page_data import BitWidthData
 from pipeline.plots import weight_scale
 
 
