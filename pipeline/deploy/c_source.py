@@ -28,7 +28,7 @@ MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c."""
-    network, width = model.integers, BIT_WIDTHS[model.integers.bits]
+    network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
     environment = Environment(
@@ -47,8 +47,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     values = {
         "report": model.report,
         "network": network,
-        "width": width,
-        "packed": width.pack(network.weights_1),
+        "packed": BIT_WIDTHS[network.bits].pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,

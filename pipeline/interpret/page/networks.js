@@ -195,7 +195,7 @@ export class IntegerNetwork extends TwoLayers {
 
   legend() {
     const limit = this.format(this.weight_scale), [below, above] =
-      this.bits < 8 ? ["", ""] : ["≤ ", "≥ "];
+      this.weight_scale < this.largest_weight ? ["≤ ", "≥ "] : ["", ""];
     return { weights: [`${below}${MINUS}${limit}`, `${above}${limit}`],
       output: `${WHITE}, the highest value of a byte` };
   }
