@@ -23,7 +23,7 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
-MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
+MAX_SELFTEST_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
@@ -88,7 +88,7 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     selected = [0]
     for lowest in (2, 1):
         fires = (outputs >= lowest) & (outputs < WHITE)
-        while len(selected) < MAX_IMAGES:
+        while len(selected) < MAX_SELFTEST_IMAGES:
             added = (fires & ~fires[selected].any(axis=0)).sum(axis=1)
             if not added.any():
                 break

@@ -28,9 +28,9 @@ from pipeline.plots.figures import (
 
 LINES = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
 MARKERS = "os^Dv"  # lines differ in their markers too
-MAX_TICKS = 10  # values of x with a tick and a caption each
-MAX_CHARACTERS = 100  # in the labels of the ticks; more would overlap
-MAX_LARGE = 200  # dots of normal size
+MAX_CAPTIONS = 10  # values of x with a tick and a caption each
+MAX_TICK_CHARACTERS = 100  # in the labels of the ticks; more would overlap
+MAX_NORMAL_DOTS = 200  # dots of normal size
 WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
 # Accuracies at which a wide range has lines: each has half the error of the one before.
 HALVINGS = tuple(1 - 0.8 / 2**n for n in range(9))
@@ -89,7 +89,7 @@ def accuracy_plot(
         axes.plot(*_means(best), "o", color=INK, **circle)
     captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
     suffix = _scale_x(axes, [*captions]) if xlabel else ""
-    has_captions = len(captions) <= MAX_TICKS and not is_cloud
+    has_captions = len(captions) <= MAX_CAPTIONS and not is_cloud
     if has_captions:
         _label_ticks(axes, captions, numbers=bool(xlabel))
     elif not xlabel:
@@ -153,7 +153,7 @@ def _draw_lines(
         several = [point for point in points if len(point.accuracies) > 1]
         dash: dict[str, Any] = {"color": color, "linestyle": "-" if connect else ""}
         dot: dict[str, Any] = {"color": color, "marker": marker, "alpha": 0.7}
-        dot["markersize"] = 6 if count <= MAX_LARGE else 3
+        dot["markersize"] = 6 if count <= MAX_NORMAL_DOTS else 3
         axes.plot(*_means(points), **dash)
         axes.plot(*_means(several), "_", color=color, markersize=14)
         axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
@@ -169,7 +169,7 @@ def _draw_cloud(
     shade: str,
 ) -> None:
     """Draw a dot for each mean, and the best accuracy up to each size as steps."""
-    size = 36 if len(points) <= MAX_LARGE else 9
+    size = 36 if len(points) <= MAX_NORMAL_DOTS else 9
     axes.plot(*_means(best), ":", color=INK, linewidth=1, drawstyle="steps-post")
     if not shade:
         axes.scatter(*_means(points), size, POSITIVE, alpha=0.5, linewidths=0)
@@ -193,7 +193,7 @@ def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) ->
     ]
     axes.set_xticks([], minor=True)
     axes.set_xticks([*captions], labels)
-    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_CHARACTERS:
+    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_TICK_CHARACTERS:
         for text in axes.get_xticklabels():
             text.set(rotation=30, ha="right", rotation_mode="anchor")
 

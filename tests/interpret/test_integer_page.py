@@ -67,7 +67,7 @@ def test_the_page_is_small_and_always_the_same(html, models):
 
 
 def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
-    monkeypatch.setattr(rendering, "MAX_INTEGER_BYTES", 300_000)
+    monkeypatch.setattr(rendering, "MAX_INTEGER_PAGE_BYTES", 300_000)
     assert render(models) is None
 
 

@@ -177,7 +177,7 @@ def test_epochs_are_evenly_spaced_from_the_first():
 def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(rendering, "MAX_BYTES", limit)
+        monkeypatch.setattr(rendering, "MAX_PAGE_BYTES", limit)
         assert bool(render_page(analysis, name=NAME)) == has_page
 
 
