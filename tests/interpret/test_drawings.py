@@ -73,7 +73,7 @@ SIZES = {
 # Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const { image, finding } = prepare(strokes), result = model.float.classify(image);
+  const { image, finding } = prepare(strokes), result = model.trained.classify(image);
   return { image: [...image], finding, label: result.first,
     reason: finding || model.detector.reason(image, result),
     png: $("board").toDataURL().split(",")[1] };

@@ -193,7 +193,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
 
 def test_networks_in_integers_have_all_that_those_in_floats_have(page):
     missing = page.evaluate(
-        """[...Object.keys(model.float),
+        """[...Object.keys(model.trained),
           ...Object.getOwnPropertyNames(FloatNetwork.prototype)]
           .filter((name) => model.networks.some((each) => !(name in each)))"""
     )
@@ -301,7 +301,7 @@ def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, disp
 def test_the_tour_is_about_the_network_in_floating_point(page):
     set_bit_width(page, 2)
     page.locator("#start-tour").click()
-    assert page.evaluate("network() === model.float")
+    assert page.evaluate("network() === model.trained")
     page.locator("#bit-widths input").last.click()
     assert page.locator("#tour").is_hidden()
     assert page.evaluate("document.activeElement.value") == "1 bit"

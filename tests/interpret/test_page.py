@@ -35,7 +35,7 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        """change({ off: new Set(), networkIndex: model.floatIndex });
+        """change({ off: new Set(), networkIndex: model.trainedIndex });
         find('N11');
         useTestImage(0);"""
     )
@@ -149,7 +149,7 @@ def test_the_page_uses_each_field_of_its_data_and_no_others():
     read = {*re.findall(r"\b(?:model|metadata)\.(?!js\b)(\w+)", code)}
     for unpacked in re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code):
         read |= {part.split(":")[0].strip() for part in unpacked.split(",")}
-    added = {"float", "floatIndex", "hasHistory", "networks", "tensors"}  # by `load`
+    added = {"trained", "trainedIndex", "hasHistory", "networks", "tensors"}  # by `load`
     assert read <= fields | added | {"page"}  # the metadata as text
     inserted = set()
     for template in Path(rendering.__file__).parent.glob("*.html"):
@@ -185,8 +185,8 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     page, trained, mnist
 ):
     parameters = page.evaluate(
-        "model.float.weights.flatMap((weights, i) => "
-        "[...weights, ...model.float.biases[i]])"
+        "model.trained.weights.flatMap((weights, i) => "
+        "[...weights, ...model.trained.biases[i]])"
     )
     exact = [tensor.ravel() for tensor in trained.network.state_dict().values()]
     np.testing.assert_array_equal(np.float32(parameters), torch.cat(exact).numpy())
@@ -194,7 +194,7 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     assert len(rows) == 100
     computed = page.evaluate(
         """model.gallery.map((_, place) => {
-          const result = model.float.classify(testImage(place));
+          const result = model.trained.classify(testImage(place));
           return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
     )
@@ -260,7 +260,7 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     reasons = [*judged[:-1], "blank"]
     found = page.evaluate(
         """([images, findings]) => images.map((image, i) => findings[i] ||
-          model.detector.reason(image, model.float.classify(image)))""",
+          model.detector.reason(image, model.trained.classify(image)))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
     assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
@@ -496,8 +496,8 @@ def test_images_have_the_colors_of_the_color_scheme(page):
 def test_classes_without_a_probability_are_ranked_by_their_logits(page):
     found = page.evaluate(
         """() => {
-          const network = Object.create(model.float);
-          network.sums = (layer, inputs) => layer === 1 ? model.float.sums(1, inputs)
+          const network = Object.create(model.trained);
+          network.sums = (layer, inputs) => layer === 1 ? model.trained.sums(1, inputs)
             : Float64Array.from([0, 100, 2000, 900, 0, 0, 0, 0, 0, 0]);
           const { first, second } = network.classify(state.shown.image);
           return [first, second];

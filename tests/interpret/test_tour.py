@@ -340,7 +340,7 @@ def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
     page.evaluate(
-        "change({ networkIndex: model.floatIndex }); useTestImage(0); select(2, 7)"
+        "change({ networkIndex: model.trainedIndex }); useTestImage(0); select(2, 7)"
     )
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]

@@ -14,8 +14,8 @@
 //   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
 //   explain(layer, neuron, result, inFloat), stored(layer, input, neuron)
 //                                how the numbers follow from each other, in words
-//   final                        the network after the last epoch that computes with the
-//                                same numbers; what follows is about this one
+//   lastEpoch                    of an epoch, the network after the last one; of a bit
+//                                width, itself. What follows is about this network
 //   title                        its name in a sentence
 //   weight_scale, maxOutput      a weight in full color, the length of a full bar
 //   legend()                     both in words
@@ -29,7 +29,7 @@ import {
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
-    Object.assign(this, { weights, biases, hidden: biases[0].length, final: this,
+    Object.assign(this, { weights, biases, hidden: biases[0].length, lastEpoch: this,
       ...fields });
   }
 
@@ -68,11 +68,11 @@ class TwoLayers {
 
   // The classes predicted for the test images whose hidden outputs are stored.
   storedPredictions(off = new Set()) {
-    const { activations, hidden, final } = this;
+    const { activations, hidden, lastEpoch } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
       for (const neuron of off) outputs[neuron] = 0;
-      return ranked(final.sums(2, outputs))[0];
+      return ranked(lastEpoch.sums(2, outputs))[0];
     });
   }
 }
@@ -225,7 +225,7 @@ export class Detector {
   constructor(fields) { Object.assign(this, fields); }
 
   // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
-  // training images is judged for the class that the final network in floating point
+  // training images is judged for the class that the trained network in floating point
   // predicts; `inFloat` is its result.
   reason(image, inFloat, { probabilities, first, second } = inFloat) {
     if (this.isUnlike(image, inFloat.first)) return "unlike";

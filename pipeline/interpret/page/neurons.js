@@ -84,7 +84,8 @@ export const neurons = {
   },
 
   update({ hidden, probabilities }, changed) {
-    if (changed.final) $("neurons-legend").replaceChildren(weightLegend(), barLegend());
+    if (changed.lastEpoch)
+      $("neurons-legend").replaceChildren(weightLegend(), barLegend());
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
       paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network(), { layer, neuron: selected, off } = state;

@@ -64,7 +64,7 @@ export const panel = {
     $("t-sum").textContent = title;
     $("formula").textContent = formula(layer);
     $("sum-text").textContent = network().explain(layer, neuron, result,
-      model.float.classify(state.shown.image, state.off));
+      model.trained.classify(state.shown.image, state.off));
     const shares = hundredths(result.probabilities);
     showEquation(terms, shares);
     showTerms(terms);

@@ -58,7 +58,7 @@ export const images = {
     const { layer, neuron } = state, { image } = state.shown;
     for (const id of ["images", "images-legend", "pixel-text"])
       $(id).hidden = layer === 2;
-    if (changed.final) $("images-legend").replaceChildren(weightLegend());
+    if (changed.lastEpoch) $("images-legend").replaceChildren(weightLegend());
     if (layer === 2) return;
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]), (pixel) =>
       weightColor(image[pixel] / WHITE * network().parameter(1, pixel, neuron))];
@@ -123,7 +123,7 @@ const approximate = (value) => `about ${significant(value, 3)}`;
 const overEpochs = {
   // In words.
   describe(layer, input, neuron) {
-    const { hasHistory, floatIndex: last, networks } = model;
+    const { hasHistory, trainedIndex: last, networks } = model;
     const isConstant = isFrozen(layer, input, neuron);
     const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
       networks[index].parameter(layer, input, neuron));
@@ -143,7 +143,7 @@ const overEpochs = {
 
   // As a plot.
   diagram(layer, input, neuron) {
-    const { hasHistory, floatIndex: last, networks } = model;
+    const { hasHistory, trainedIndex: last, networks } = model;
     if (!hasHistory) return "";
     const values = networks.map((each) => each.parameter(layer, input, neuron));
     const isConstant = isFrozen(layer, input, neuron);

@@ -14,7 +14,7 @@ let playing = null; // the timer, while the training is played
 
 // Show one epoch after the other, from the selected one, or from the first.
 function play() {
-  const { floatIndex: last } = model;
+  const { trainedIndex: last } = model;
   if (state.networkIndex === last) change({ networkIndex: 0 });
   playing = setInterval(() => {
     change({ networkIndex: Math.min(state.networkIndex + 1, last) });
@@ -46,7 +46,7 @@ const epochs = {
   },
 
   update() {
-    const { floatIndex: last, hasHistory } = model;
+    const { trainedIndex: last, hasHistory } = model;
     const epoch = model.epochs[state.networkIndex];
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
@@ -86,7 +86,7 @@ const bitWidths = {
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
-    if (changed.final) showTable();
+    if (changed.lastEpoch) showTable();
   },
 };
 
@@ -94,10 +94,10 @@ const bitWidths = {
 function showTable() {
   [...$("bit-widths-table").rows].forEach((row, index) =>
     row.setAttribute("aria-current", index - 1 === state.networkIndex));
-  const [now, expected] = [network(), model.float].map((each) =>
+  const [now, expected] = [network(), model.trained].map((each) =>
     each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
-  $("bit-widths-text").textContent = network() === model.float ? "" :
+  $("bit-widths-text").textContent = network() === model.trained ? "" :
     `Of the ${integer(now.length)} test images on this page, ${integer(changed)} ` +
     `${changed === 1 ? "gets" : "get"} a different prediction with ${network().bitWidth} ` +
     "than in floating point.";
