@@ -22,7 +22,7 @@ def test_the_seed_determines_the_bytes_and_the_passed_network_does_not_change(
     before = sha256(network)
     results = []
     for seed in (1, 1, 2):
-        epochs = finetune(network, few.train, bits=4, epochs=2, seed=seed)
+        epochs = [*finetune(network, few.train, bits=4, epochs=2, seed=seed)]
         results.append([sha256(state) for state in epochs])
     first, again, other = results
     assert len({*first}) == 2  # each epoch changes the network
