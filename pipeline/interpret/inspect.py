@@ -1,5 +1,6 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
     with status("loading the other network"):
-        if path.exists() or path.suffix == ".safetensors":
+        if os.path.exists(path) or path.suffix == ".safetensors":
             return load_trained_model(path)
         try:
             return load_recorded_model(against, store=store_dir())

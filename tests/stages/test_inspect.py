@@ -188,6 +188,7 @@ def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
     for text, message in (
         (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
         ("x", "^against: there is no file 'x', and "),
+        ("x" * 300, "^against: there is no file 'x+', and "),
     ):
         with pytest.raises(UserError, match=message):
             workspace.call("inspect", against=text)
