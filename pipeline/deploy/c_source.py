@@ -23,12 +23,12 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
-MAX_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
+MAX_SELFTEST_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c."""
-    network, width = model.integers, BIT_WIDTHS[model.integers.bits]
+    network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
     environment = Environment(
@@ -47,8 +47,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     values = {
         "report": model.report,
         "network": network,
-        "width": width,
-        "packed": width.pack(network.weights_1),
+        "packed": BIT_WIDTHS[network.bits].pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,
@@ -89,7 +88,7 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     selected = [0]
     for lowest in (2, 1):
         fires = (outputs >= lowest) & (outputs < WHITE)
-        while len(selected) < MAX_IMAGES:
+        while len(selected) < MAX_SELFTEST_IMAGES:
             added = (fires & ~fires[selected].any(axis=0)).sum(axis=1)
             if not added.any():
                 break

@@ -16,7 +16,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS
 from pipeline.integers.integers_file import bit_folder
 from pipeline.interpret import ModelAnalysis
-from pipeline.interpret.report import PAGE_FILE, record_page
+from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
     load_training_data,
     select_trained_model,
@@ -24,7 +24,7 @@ from pipeline.model import (
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import LocalRun, Run
 
-MAX_INACTIVE = 10  # neurons in a message
+MAX_LISTED_NEURONS = 10  # neurons in a message
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,9 @@ def describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
     for exported in exports:
         names = [neuron_name(1, j) for j in exported.inactive_neurons]
         if names:
-            others = len(names) - MAX_INACTIVE
+            others = len(names) - MAX_LISTED_NEURONS
             more = f" and {others:,} more" if others > 0 else ""
-            listed = ", ".join(names[:MAX_INACTIVE]) + more
+            listed = ", ".join(names[:MAX_LISTED_NEURONS]) + more
             rule = f"output 0 for every training image ({exported.integers.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

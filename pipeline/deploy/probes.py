@@ -12,7 +12,7 @@ from pipeline.core import PIXELS, SIDE
 from pipeline.integers.integer_network import IntegerNetwork
 
 NOISE_IMAGES = 1000
-MAX_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB
+MAX_PROBED_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB
 
 
 def probe_images(
@@ -20,15 +20,15 @@ def probe_images(
 ) -> UInt8[np.ndarray, "n 28 28"]:
     """Return images for tests of an implementation of `network`.
 
-    They are: blank, white, each pixel alone, for each of the first `MAX_NEURONS`
+    They are: blank, white, each pixel alone, for each of the first `MAX_PROBED_NEURONS`
     hidden neurons the images with the highest and with the lowest sum, and noise of
     different density.
     """
     blank = np.zeros((1, PIXELS), np.uint8)
     white = np.full((1, PIXELS), WHITE, np.uint8)
     single = np.eye(PIXELS, dtype=np.uint8) * WHITE
-    highest = np.where(network.weights_1[:MAX_NEURONS] > 0, WHITE, 0)
-    lowest = np.where(network.weights_1[:MAX_NEURONS] < 0, WHITE, 0)
+    highest = np.where(network.weights_1[:MAX_PROBED_NEURONS] > 0, WHITE, 0)
+    lowest = np.where(network.weights_1[:MAX_PROBED_NEURONS] < 0, WHITE, 0)
     noise = generator.integers(0, 256, (NOISE_IMAGES, PIXELS))
     density = np.linspace(0, 1, NOISE_IMAGES)[:, None]
     noise = np.where(generator.random(noise.shape) < density, noise, 0)

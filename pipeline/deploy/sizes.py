@@ -24,7 +24,7 @@ COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
     *("accuracy", "float_accuracy", "same_predictions"),
 )
-MAX_ROWS = 40  # in the table in the terminal
+MAX_TABLE_ROWS = 40  # in the table in the terminal
 
 
 class NetworkSize(NamedTuple):
@@ -90,8 +90,8 @@ def sizes_table(results: ExportsByJob) -> str:
         shares = report.accuracy, report.float_accuracy, report.same_predictions
         cells = (f"{share:.2%}" for share in shares)
         rows.append([*keys, *cells, f"{report.table_bytes:,}"])
-    text = table([*first.swept, *columns], rows[:MAX_ROWS])
-    if (more := len(rows) - MAX_ROWS) > 0:
+    text = table([*first.swept, *columns], rows[:MAX_TABLE_ROWS])
+    if (more := len(rows) - MAX_TABLE_ROWS) > 0:
         text += f"\n... and {more:,} more in {SIZES_TABLE}"
     return text
 

@@ -50,7 +50,7 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     if re.fullmatch(INDEX, value):
         return _test_images([int(value)], dataset, key="image", others="a file")
     path = Path(os.path.expanduser(value))
-    if path.is_dir():
+    if os.path.isdir(path):  # False for a path that is too long
         raise UserError(f"image must be a file, got the folder {printable(path)}")
     return images.list_images(path, name="image")
 

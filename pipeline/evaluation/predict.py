@@ -28,7 +28,7 @@ from pipeline.model import (
     select_trained_model,
 )
 
-MAX_PLOTTED = 60  # images in preparation.png
+MAX_PLOTTED_IMAGES = 60  # images in preparation.png
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
 straighten it, and use a thicker pen and even light."""
 
@@ -62,7 +62,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if source.kind == "raw" and source.labels != [None]:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
-    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED)
+    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
@@ -121,7 +121,7 @@ def _write(
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
     files.write_csv(folder / "predictions.csv", records)
-    count = min(len(predictions), MAX_PLOTTED)
+    count = min(len(predictions), MAX_PLOTTED_IMAGES)
     rows = [_plotted_row(predictions, row, detector) for row in range(count)]
     title = "Preprocessing steps, and the probability of each class"
     plots.image_rows(plots.align(rows), title=title).save(folder / "preparation.png")

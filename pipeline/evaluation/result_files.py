@@ -17,8 +17,8 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.plots.evaluation import evaluation_scores
 
-MAX_MISTAKES = 24  # images in the plot
-MAX_CAPTION = 16  # characters; more would overlap
+MAX_PLOTTED_MISTAKES = 24  # images in the plot
+MAX_NAME_CHARACTERS = 16  # characters; more would overlap
 TABLES = {
     "predictions.csv": scores.per_image,
     "classes.csv": scores.per_class,
@@ -61,7 +61,7 @@ def plot_mistakes(result: Predictions) -> Image.Image:
     count = int((~result.is_correct).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
-    if count > MAX_MISTAKES:
+    if count > MAX_PLOTTED_MISTAKES:
         title += "; these are the most confident mistakes"
     return plots.image_grid(mistakes(result), title=title, columns=6, side=112)
 
@@ -72,12 +72,12 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
     rows = np.flatnonzero(~result.is_correct)
     order = np.argsort(-result.confidence[rows], kind="stable")
     images = []
-    for row in rows[order][:MAX_MISTAKES]:
+    for row in rows[order][:MAX_PLOTTED_MISTAKES]:
         name = result.spec.class_names[classes[row]]
         label = result.label_names[labels[row]]
         file = f"image {row}"
         if not isinstance(result.source.images, np.ndarray):
-            file = printable(result.source.files[row])[-MAX_CAPTION:]
+            file = printable(result.source.files[row])[-MAX_NAME_CHARACTERS:]
         caption = f"{name}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

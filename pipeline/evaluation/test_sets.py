@@ -13,7 +13,7 @@ from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
 from pipeline.images import ImageSet, Kind
 
-MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
+MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
 
 def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet:
@@ -105,9 +105,9 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
         pixels, labels = datasets.read_pair(*candidates[0])
     except UserError as error:
         raise UserError(printable(str(error))) from None  # names can have line breaks
-    if len(pixels) > MAX_IMAGES:
+    if len(pixels) > MAX_SET_IMAGES:
         raise UserError(
-            f"{printable(path)} must have at most {MAX_IMAGES:,} images, "
+            f"{printable(path)} must have at most {MAX_SET_IMAGES:,} images, "
             f"got {len(pixels):,}"
         )
     text = f"{printable(path.name)}, {_size(pixels)}"

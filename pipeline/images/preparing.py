@@ -11,7 +11,7 @@ from pipeline import UserError
 from pipeline.base.console import progress
 from pipeline.base.terminal import counted
 from pipeline.images.listing import ImageSet
-from pipeline.images.preprocessing import Steps, preprocess, resize
+from pipeline.images.preprocessing import Preprocessed, Steps, preprocess, resize
 from pipeline.images.reading import read_image
 from pipeline.images.unsure import Finding
 
@@ -45,26 +45,26 @@ def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> Prepare
         UserError: If no image can be read; the message says why.
     """
     verb, step = ("preprocessing", preprocess) if as_mnist else ("reading", resize)
-    problems, rows, results = [*source.problems], list[int](), []
+    problems, rows, results = [*source.problems], list[int](), list[Preprocessed]()
     for row, image in enumerate(progress(f"{verb} {source.name}")(source.images)):
         try:
             levels = read_image(image) if isinstance(image, Path) else image
         except UserError as error:
             problems.append(str(error))
             continue
-        pixels, finding, steps = step(levels)
-        results.append((pixels, finding, steps if len(rows) < keep_steps else {}))
+        result = step(levels)
+        is_kept = len(rows) < keep_steps
+        results.append(result if is_kept else result._replace(steps={}))
         rows.append(row)
     if not rows:
         is_one_file = len(source.images) == len(problems) == 1
         title = [] if is_one_file else [f"{source.name}: no readable images"]
         raise UserError("\n  ".join([*title, *problems]))
-    prepared, findings, steps = zip(*results, strict=True)
     how = "resized to 28x28" if source.kind == "raw" else "not preprocessed"
     return PreparedImages(
         source=source.pick(rows, problems=problems),
-        images=np.stack(prepared),
-        findings=findings,
-        steps=steps[:keep_steps],
+        images=np.stack([result.image for result in results]),
+        findings=[result.finding for result in results],
+        steps=[result.steps for result in results[:keep_steps]],
         how="preprocessed as in MNIST" if as_mnist else how,
     )

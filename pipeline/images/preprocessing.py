@@ -6,6 +6,7 @@ pixels, then placed in 28x28 pixels by their center of mass.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -52,9 +53,24 @@ from pipeline.images.unsure import BOX, Finding, is_blank
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
 
-def preprocess(
-    original: UInt8[np.ndarray, "height width"],
-) -> tuple[UInt8[np.ndarray, "28 28"], Finding, Steps]:
+class Preprocessed(NamedTuple):
+    """An image in the form of the network's input."""
+
+    image: UInt8[np.ndarray, "28 28"]  # gray levels, white on black
+    finding: Finding  # what the original shows that is not one digit, or ""
+    steps: Steps
+
+
+class Found(NamedTuple):
+    """What was found in an image, before it is put in MNIST's form."""
+
+    strokes: Strokes
+    steps: Steps
+    finding: Finding = ""  # why a photograph does not show a single digit, or ""
+    pieces: int = 1  # separate strokes; 1 for a photograph, which can show other things
+
+
+def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     """Put a digit of any size and kind in the form of MNIST's images.
 
     In an image with a side of more than 64 pixels, light and noise can vary: it is
@@ -64,44 +80,34 @@ def preprocess(
         original: The gray levels of the image, dark on light or light on dark.
 
     Returns:
-        The input of the network, white on black; what the image shows that is not one
-        digit; and the image after each step. Without a digit, the input is blank.
+        The input of the network, which is blank without a digit, and how it was made.
     """
     if max(original.shape) <= constants.MIN_PHOTO_SIDE:
-        strokes, steps = _search_small_image(original), {"gray levels": original}
-        pieces = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)[1]
-        return _put_in_form(original, strokes, "", steps, pieces=pieces)
+        return _put_in_form(original, _search_small_image(original))
     outside = find_outside(original)
     if outside is None:
-        return _put_in_form(original, *_search_photo(original))
+        return _put_in_form(original, _search_photo(original))
     dark_ink = is_light(original, outside)
     found = _search_photo(original, outside, dark_ink=dark_ink)
-    on_sheet = _put_in_form(original, *found)
-    if on_sheet[1] != "no ink":
+    on_sheet = _put_in_form(original, found)
+    if on_sheet.finding != "no ink":
         return on_sheet
     # The sheet is empty, or it is the light side of a shadow's edge, and the digit is
     # on the other side, or on both. In a drawing, it can be a wide white stroke.
     is_drawing = has_uniform_border(original)
     if dark_ink and not (is_drawing or has_dark_ink(original)):
         return on_sheet  # the paper would be ink on a dark table
-    whole = _put_in_form(original, *_search_photo(original))
-    return whole if is_drawing or whole[1] in ("", "cut off") else on_sheet
+    whole = _put_in_form(original, _search_photo(original))
+    return whole if is_drawing or whole.finding in ("", "cut off") else on_sheet
 
 
-def _put_in_form(
-    original: Levels,
-    strokes: Strokes,
-    finding: Finding,
-    steps: dict[str, UInt8[np.ndarray, "_ _"]],
-    *,
-    pieces: int = 1,  # a photograph can show other things
-) -> tuple[UInt8[np.ndarray, "28 28"], Finding, Steps]:
+def _put_in_form(original: Levels, found: Found) -> Preprocessed:
     """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
-    steps["ink"] = _to_bytes(strokes.ink)
-    mask = strokes.digit
+    strokes, mask = found.strokes, found.strokes.digit
+    steps = {**found.steps, "ink": _to_bytes(strokes.ink)}
     if not mask.any():
-        finding = "blank" if is_blank(original) else "no ink"
-        return np.zeros((SIDE, SIDE), np.uint8), finding, steps
+        blank = np.zeros((SIDE, SIDE), np.uint8)
+        return Preprocessed(blank, "blank" if is_blank(original) else "no ink", steps)
     digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
     edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
@@ -113,14 +119,17 @@ def _put_in_form(
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    return centered, finding or judge(mask, box, pieces=pieces), steps
+    finding = found.finding or judge(mask, box, pieces=found.pieces)
+    return Preprocessed(centered, finding, steps)
 
 
-def _search_small_image(levels: Levels) -> Strokes:
+def _search_small_image(levels: Levels) -> Found:
     """Find the strokes in an evenly lit image without noise."""
     ink = ink_of_small_image(levels)
     shapes = find_strokes(ink, least=constants.MIN_INK)
-    return Strokes(ink, shapes, remove_specks(shapes))
+    pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
+    strokes = Strokes(ink, shapes, remove_specks(shapes))
+    return Found(strokes, {"gray levels": levels}, pieces=pieces)
 
 
 def _search_photo(
@@ -128,7 +137,7 @@ def _search_photo(
     outside: Outside | None = None,
     *,
     dark_ink: bool = False,
-) -> tuple[Strokes, Finding, dict[str, UInt8[np.ndarray, "_ _"]]]:
+) -> Found:
     """Find the strokes in a photograph, or in a drawing of its size.
 
     They are searched in more detail in the surroundings of a small digit.
@@ -138,10 +147,6 @@ def _search_photo(
         outside: What is not on the sheet of paper, if there is one. What touches it is
             no digit.
         dark_ink: Whether the ink is known to be darker than the paper.
-
-    Returns:
-        The strokes, the reason why the photograph is not a single digit, or "", and
-        the image after each step.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
@@ -151,7 +156,7 @@ def _search_photo(
         outside = resized(outside, levels.shape)
     strokes = _search_levels(levels, outside, dark_ink=dark_ink)
     if not strokes.digit.any():
-        return strokes, "", steps
+        return Found(strokes, steps)
     # In the whole photograph: what reaches the border of its detail is not cut off.
     finding = judge_photo(levels, strokes)
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
@@ -162,7 +167,7 @@ def _search_photo(
         detailed = _search_levels(around, None, dark_ink=dark_ink)
         if detailed.digit.any():
             strokes, steps["surroundings"] = detailed, around
-    return strokes, finding, steps
+    return Found(strokes, steps, finding)
 
 
 def _search_levels(
@@ -191,15 +196,13 @@ def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
     return Strokes(ink, shapes, digit)
 
 
-def resize(
-    levels: Levels,
-) -> tuple[UInt8[np.ndarray, "28 28"], Finding, Steps]:
+def resize(levels: Levels) -> Preprocessed:
     """Resize an image to 28x28 pixels without any other change; see `preprocess`."""
     image = Image.fromarray(levels)
     if image.size != (SIDE, SIDE):
         image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
-    resized = np.asarray(image)
-    return resized, "blank" if is_blank(resized) else "", {"image": resized}
+    small = np.asarray(image)
+    return Preprocessed(small, "blank" if is_blank(small) else "", {"image": small})
 
 
 def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:

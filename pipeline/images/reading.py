@@ -134,7 +134,7 @@ def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
         image = image.getchannel("L")  # Pillow converts LAB to no other mode
     pixels = np.asarray(image.convert("RGBA"), np.float32)
     *channels, alpha = np.moveaxis(pixels, 2, 0)
-    opaque = alpha > 127
+    opaque = alpha > alpha.max() / 2  # ink can be faint everywhere
     if not opaque.any():
         return np.full(alpha.shape, 255, np.uint8)
     luminance = np.tensordot(constants.LUMINANCE, np.stack(channels), 1)

@@ -1,5 +1,7 @@
 """The bit widths of a weight of layer 1: how its weights are rounded and packed.
 
+`digits.c.jinja` in deploy/c unpacks them.
+
 All operations of rounding are exact or rounded as IEEE 754 defines it, so the result is
 the same on every processor.
 """
@@ -28,20 +30,12 @@ class BitWidth:
     round: Callable[[Float[np.ndarray, "hidden 784"], np.ndarray], np.ndarray]
     # The codes of q, 0 to 2^bits - 1.
     encode: Callable[[Int16[np.ndarray, " n"]], np.ndarray]
-    code: str = ""  # `encode` in words, for the C code
-    unpack: str = ""  # C code that adds weight · gray, with the code in `packed`
     has_zero: bool = True
 
     @property
-    def log2_per_byte(self) -> int:
-        """The binary logarithm of the number of weights in a byte."""
-        return (8 // self.bits).bit_length() - 1
-
-    @property
-    def first_shift(self) -> str:
-        """C code for the shift that brings a weight to the lowest bits of its byte."""
-        place = f"position & {8 // self.bits - 1}"
-        return place if self.bits == 1 else f"({place}) << {self.bits.bit_length() - 1}"
+    def is_coarse(self) -> bool:
+        """Whether rounding changes the network much, and many weights are `largest`."""
+        return self.bits < 8
 
     def quantize(
         self, weights: Float[np.ndarray, "hidden 784"]
@@ -118,8 +112,6 @@ BIT_WIDTHS = {
             scale=lambda sizes: CLIP_4_BITS * _means(sizes) / 7,
             round=lambda weights, scale: round_half_up(weights / scale),
             encode=lambda q: q + 8,
-            code="Four bits hold the weight + 8.",
-            unpack="d->sum[j] += ((int8_t)(packed & 15) - 8) * gray;",
         ),
         BitWidth(
             bits=2,
@@ -127,13 +119,6 @@ BIT_WIDTHS = {
             scale=_mean_of_large,
             round=lambda weights, _: np.copysign(_are_large(np.abs(weights)), weights),
             encode=lambda q: q % 3,
-            code="Two bits hold 0 for the weight 0, 1 for 1, and 2 for -1.",
-            unpack="""\
-if (packed & 1) {
-    d->sum[j] += gray;
-} else if (packed & 2) {
-    d->sum[j] -= gray;
-}""",
         ),
         BitWidth(
             bits=1,
@@ -141,13 +126,6 @@ if (packed & 1) {
             scale=_means,
             round=lambda weights, _: np.where(weights < 0, -1, 1),
             encode=lambda q: q > 0,
-            code="A bit holds 1 for the weight 1, and 0 for -1.",
-            unpack="""\
-if (packed & 1) {
-    d->sum[j] += gray;
-} else {
-    d->sum[j] -= gray;
-}""",
             has_zero=False,
         ),
     )

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
+from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.finetuning import finetune
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
@@ -72,7 +73,7 @@ class QuantizedModel:
         """
         epochs = finetuning_epochs
         if epochs is None:
-            epochs = FINETUNING_EPOCHS if bits < 8 else 0
+            epochs = FINETUNING_EPOCHS if BIT_WIDTHS[bits].is_coarse else 0
         network, train = trained.network, dataset.split(trained.split).train
         known = trained.metadata.hyperparameters
         seed = known.seed if known else 0

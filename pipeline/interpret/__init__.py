@@ -4,7 +4,7 @@
 answer and write its files:
 
 - the whole network: `analysis` with `measurements`; `tutorial`, `analysis_files`, and
-  `report`, which renders the interactive page
+  `page`, which renders the interactive page
 - `neuron=`: `neuron_sum` with `integer_sum`; `worksheet` with `integer_worksheet`,
   `worksheet_files`
 - `weight=`: `names`; `weight_history`

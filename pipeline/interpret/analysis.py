@@ -1,7 +1,7 @@
 """The analysis of a trained network: everything that `inspect` measures about it.
 
 It only computes: `analysis_files` writes tables and plots, `tutorial` the text, and
-`report` the page.
+`page` the page.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
-MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
+MAX_SHOWN_NEURONS = 20  # in text and plots: those with the highest ablation cost
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ModelAnalysis:
     def displayed_neurons(self) -> list[int]:
         """The neurons in text and plots: those with the highest ablation cost."""
         order = np.argsort(-self.costs[:, 0], kind="stable")
-        return [int(j) for j in order[:MAX_NEURONS]]
+        return [int(j) for j in order[:MAX_SHOWN_NEURONS]]
 
     @property
     def kernel(self) -> Float[np.ndarray, "784 hidden"]:

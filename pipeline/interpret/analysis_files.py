@@ -1,6 +1,6 @@
 """The files of an analysis: summary.json, the tables of neurons and pixels, plots.
 
-`report` renders the interactive page.
+`page` renders the interactive page.
 """
 
 from itertools import chain

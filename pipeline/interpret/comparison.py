@@ -17,7 +17,7 @@ from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import fill_template
 from pipeline.plots import diverging_colors
 
-MAX_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
+MAX_SHOWN_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
 IMAGES_PER_ROW = 8  # in matches.png: four pairs
 
 FrozenWeights = Bool[np.ndarray, "784 hidden"]
@@ -29,7 +29,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
     matched = sorted({*by_activations, *by_weights})
     matches = [
         [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
-        for j in matched[:MAX_MATCHES]
+        for j in matched[:MAX_SHOWN_MATCHES]
     ]
     columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
     differences = comparison.differences()
@@ -41,7 +41,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         "comparison.txt",
         comparison=comparison,
         matches=table(columns, matches, left=[columns[0], columns[1], columns[3]]),
-        more=max(0, len(matched) - MAX_MATCHES),
+        more=max(0, len(matched) - MAX_SHOWN_MATCHES),
         constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
         equal=not any(largest for largest, _ in differences.values()),
@@ -98,7 +98,7 @@ def comparison_images(
     kernels, matches = comparison.kernels, comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = []
-    for a in order[:MAX_MATCHES]:
+    for a in order[:MAX_SHOWN_MATCHES]:
         b, similarity = matches[a].b, matches[a].similarity_text
         captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
         for caption, j, kernel, mask in zip(

@@ -1,5 +1,6 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.integers import IntegerNetwork, find_export
-from pipeline.interpret import ParameterLocation, report
+from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
+from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
     TrainedModel,
     load_recorded_model,
@@ -87,7 +89,7 @@ def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
     with status("loading the other network"):
-        if path.exists() or path.suffix == ".safetensors":
+        if os.path.exists(path) or path.suffix == ".safetensors":
             return load_trained_model(path)
         try:
             return load_recorded_model(against, store=store_dir())
@@ -112,12 +114,12 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     ):
         interpret.write_analysis(analysis, partial)
         run.log_files("inspect", sorted(partial.iterdir()))
-        problem = report.record_page(analysis, partial, run, name=name)
+        problem = record_page(analysis, partial, run, name=name)
         counts = analysis.counts
         section = "with_final_weights"  # MLflow sorts it after the curves
         metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
-    page = problem or f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
+    page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"
     say(f"{interpret.render_tutorial(analysis)}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     example = analysis.example

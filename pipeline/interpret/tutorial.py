@@ -9,7 +9,7 @@ from pipeline import WHITE, neuron_name
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.core import CLASSES, PIXELS
-from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
+from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import fill_template
 
@@ -27,7 +27,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     image = analysis.example.image
     logits = network.logits(test.images[image : image + 1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
-    outputs = np.maximum(analysis.sums[image], 0)[:MAX_NEURONS]
+    outputs = np.maximum(analysis.sums[image], 0)[:MAX_SHOWN_NEURONS]
     inactive, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
@@ -49,7 +49,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         probability=softmax(logits)[first],
         inactive=inactive,
         always_active=always_active,
-        max_neurons=MAX_NEURONS,
+        max_neurons=MAX_SHOWN_NEURONS,
         responses=_responses(analysis),
         counted=counted,
         frozen_others_count=int(analysis.frozen_others.sum()),

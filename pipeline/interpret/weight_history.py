@@ -14,7 +14,7 @@ from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.rounding import rounded
 
-MAX_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
+MAX_LISTED_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
 
 
 def describe_history(
@@ -27,7 +27,7 @@ def describe_history(
     """
     numbers = [rounded(value, 6) for value in values.tolist()]
     last = len(numbers) - 1
-    step = max(1, -(-last // MAX_EPOCHS))
+    step = max(1, -(-last // MAX_LISTED_EPOCHS))
     displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
     rows = [["initial", f"{numbers[0]:,}", ""]]
     for before, epoch in zip([0, *displayed], displayed, strict=False):

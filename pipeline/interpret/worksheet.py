@@ -26,7 +26,7 @@ from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import fill_template
 
-MAX_TERMS = 12  # terms of a sum, those with the largest absolute values
+MAX_LISTED_TERMS = 12  # terms of a sum, those with the largest absolute values
 
 
 def worksheets(
@@ -54,7 +54,7 @@ def formula(neuron: NeuronSum) -> str:
 
 def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     """Return the sum of a neuron: its largest terms, the rest, the bias, the result."""
-    order = np.argsort(-neuron.sizes, kind="stable")[:MAX_TERMS]
+    order = np.argsort(-neuron.sizes, kind="stable")[:MAX_LISTED_TERMS]
     displayed = [int(k) for k in order if neuron.sizes[k]]
     zeros = int((neuron.sizes == 0).sum())
     smaller = len(neuron.sizes) - zeros - len(displayed)

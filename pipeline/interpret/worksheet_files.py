@@ -13,7 +13,7 @@ from pipeline.core import SIDE
 from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.plots import ImageRow, color_scale, diverging_colors
 
-MAX_IMAGES = 100  # neurons in terms.png
+MAX_DRAWN_NEURONS = 100  # neurons in terms.png
 
 
 def write_terms(
@@ -29,7 +29,7 @@ def write_terms(
     files.write_csv(folder / "terms.csv", rows)
     hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
-        images = [term_images(neuron, always_zero) for neuron in hidden[:MAX_IMAGES]]
+        images = [term_images(each, always_zero) for each in hidden[:MAX_DRAWN_NEURONS]]
         gray_means = plots.meaning_of_gray(always_zero)
         plots.image_rows(
             images,

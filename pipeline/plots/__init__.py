@@ -5,7 +5,6 @@ exported here need only NumPy and Pillow. Matplotlib takes 0.4 s to import, so i
 plots that need it from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
-from pipeline.plots.bit_widths import changed_predictions, rounded_weights
 from pipeline.plots.common import (
     color_scale,
     diverging_colors,
@@ -13,6 +12,7 @@ from pipeline.plots.common import (
     weight_legend,
     weight_scale,
 )
+from pipeline.plots.export import changed_predictions, rounded_weights
 from pipeline.plots.rows import (
     Captioned,
     ImageRow,

@@ -1,6 +1,7 @@
-"""The plot of accuracy against size, or against another value, of several networks.
+"""Plots of accuracy against size, or against another value, of several networks.
 
-`pipeline.sweeps` draws its configurations with it, and `pipeline.deploy` its exports.
+`accuracy_plot` draws lines, as many as there are colors, and `accuracy_cloud` dots.
+`pipeline.sweeps` draws its configurations with them, and `pipeline.deploy` its exports.
 They select the x axis, the lines and the Pareto front.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
@@ -26,11 +28,12 @@ from pipeline.plots.figures import (
     to_image,
 )
 
-LINES = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
+COLORS = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
+MAX_LINES = len(COLORS)
 MARKERS = "os^Dv"  # lines differ in their markers too
-MAX_TICKS = 10  # values of x with a tick and a caption each
-MAX_CHARACTERS = 100  # in the labels of the ticks; more would overlap
-MAX_LARGE = 200  # dots of normal size
+MAX_CAPTIONS = 10  # values of x with a tick and a caption each
+MAX_TICK_CHARACTERS = 100  # in the labels of the ticks; more would overlap
+MAX_NORMAL_DOTS = 200  # dots of normal size
 WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
 # Accuracies at which a wide range has lines: each has half the error of the one before.
 HALVINGS = tuple(1 - 0.8 / 2**n for n in range(9))
@@ -58,38 +61,71 @@ def accuracy_plot(
     xlabel: str,
     title: str,
     ylabel: str = "validation accuracy",
-    shade: str = "",
 ) -> Image.Image:
     """Plot every network as a dot, and lines through the means.
 
     Args:
-        lines: The points of each line, by their name in the legend. If there are more
-            than five lines, only the mean of each point is drawn, without a line.
+        lines: The points of each line, by their name in the legend; at most
+            `MAX_LINES`.
         xlabel: The meaning of x; empty if the points have no order. They are then not
             connected.
         title: The title of the plot.
         ylabel: The meaning of the accuracy.
-        shade: The meaning of the colors of more than five lines; empty if all dots have
-            the same color.
     """
     figure = new_figure(1000, 560)
     axes = figure.subplots()
     points = [point for line in lines.values() for point in line]
-    best = sorted((point for point in points if point.best), key=lambda p: p.x)
-    is_cloud = len(lines) > len(LINES)
-    if is_cloud:
-        _draw_cloud(axes, points, best, shade)
-    else:
-        _draw_lines(axes, lines, connect=bool(xlabel))
-        if any(len(point.accuracies) > 1 for point in points):
-            title += "\ndots: networks; dashes and lines: their means"
+    _draw_lines(axes, lines, connect=bool(xlabel))
+    if any(len(point.accuracies) > 1 for point in points):
+        title += "\ndots: networks; dashes and lines: their means"
+    has_captions = len({point.x for point in points}) <= MAX_CAPTIONS
+    return _complete(figure, points, xlabel, ylabel, title, has_captions=has_captions)
+
+
+def accuracy_cloud(
+    points: Sequence[AccuracyPoint],
+    *,
+    xlabel: str,
+    title: str,
+    shade: str,
+) -> Image.Image:
+    """Plot the mean validation accuracy of each point as a dot.
+
+    Args:
+        points: The points.
+        xlabel: The meaning of x; empty if the points have no order.
+        title: The title of the plot.
+        shade: The meaning of the colors; empty if all dots have the same color.
+    """
+    figure = new_figure(1000, 560)
+    axes = figure.subplots()
+    _draw_cloud(axes, points, shade)
+    ylabel = "validation accuracy"
+    return _complete(figure, points, xlabel, ylabel, title, has_captions=False)
+
+
+def _best(points: Sequence[AccuracyPoint]) -> list[AccuracyPoint]:
+    """Return the points on the Pareto front, the smallest first."""
+    return sorted((point for point in points if point.best), key=lambda p: p.x)
+
+
+def _complete(
+    figure: Figure,
+    points: Sequence[AccuracyPoint],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    *,
+    has_captions: bool,  # below the axis; otherwise, some are next to the points
+) -> Image.Image:
+    """Mark the Pareto front of the drawn points, scale the axes, write all texts."""
+    axes, best = figure.axes[0], _best(points)
     if best:
         title += "\ncircles: Pareto front (no smaller network is as accurate)"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
         axes.plot(*_means(best), "o", color=INK, **circle)
     captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
     suffix = _scale_x(axes, [*captions]) if xlabel else ""
-    has_captions = len(captions) <= MAX_TICKS and not is_cloud
     if has_captions:
         _label_ticks(axes, captions, numbers=bool(xlabel))
     elif not xlabel:
@@ -147,13 +183,14 @@ def _draw_lines(
 ) -> None:
     """Draw a dot for each network; dashes and a line show the means of several."""
     count = sum(len(point.accuracies) for line in lines.values() for point in line)
-    for (name, line), color, marker in zip(lines.items(), LINES, MARKERS, strict=False):
+    styles = zip(lines.items(), COLORS, MARKERS, strict=False)
+    for (name, line), color, marker in styles:
         points = sorted(line, key=lambda point: point.x)
         dots = [(point.x, value) for point in points for value in point.accuracies]
         several = [point for point in points if len(point.accuracies) > 1]
         dash: dict[str, Any] = {"color": color, "linestyle": "-" if connect else ""}
         dot: dict[str, Any] = {"color": color, "marker": marker, "alpha": 0.7}
-        dot["markersize"] = 6 if count <= MAX_LARGE else 3
+        dot["markersize"] = 6 if count <= MAX_NORMAL_DOTS else 3
         axes.plot(*_means(points), **dash)
         axes.plot(*_means(several), "_", color=color, markersize=14)
         axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
@@ -162,21 +199,17 @@ def _draw_lines(
             axes.plot([], [], label=name, **{**dash, **dot})
 
 
-def _draw_cloud(
-    axes: Axes,
-    points: Sequence[AccuracyPoint],
-    best: Sequence[AccuracyPoint],
-    shade: str,
-) -> None:
+def _draw_cloud(axes: Axes, points: Sequence[AccuracyPoint], shade: str) -> None:
     """Draw a dot for each mean, and the best accuracy up to each size as steps."""
-    size = 36 if len(points) <= MAX_LARGE else 9
-    axes.plot(*_means(best), ":", color=INK, linewidth=1, drawstyle="steps-post")
+    size = 36 if len(points) <= MAX_NORMAL_DOTS else 9
+    style: dict[str, Any] = {"color": INK, "linewidth": 1, "drawstyle": "steps-post"}
+    axes.plot(*_means(_best(points)), ":", **style)
     if not shade:
         axes.scatter(*_means(points), size, POSITIVE, alpha=0.5, linewidths=0)
         return
     values = np.array([point.shade for point in points], float)
     norm = (LogNorm if values.min() > 0 else Normalize)(values.min(), values.max())
-    style: dict[str, Any] = {"norm": norm, "cmap": "viridis_r", "linewidths": 0}
+    style = {"norm": norm, "cmap": "viridis_r", "linewidths": 0}
     dots = axes.scatter(*_means(points), size, values, **style)
     axes.figure.colorbar(dots, ax=axes, label=shade, pad=0.02, format="{x:g}")
 
@@ -193,7 +226,7 @@ def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) ->
     ]
     axes.set_xticks([], minor=True)
     axes.set_xticks([*captions], labels)
-    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_CHARACTERS:
+    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_TICK_CHARACTERS:
         for text in axes.get_xticklabels():
             text.set(rotation=30, ha="right", rotation_mode="anchor")
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from pipeline.core import SIDE
 
-# The colors of the interactive page (interpret/report/page.css, light). Blue and red
+# The colors of the interactive page (interpret/page/page.css, light). Blue and red
 # can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"

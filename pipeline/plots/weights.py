@@ -25,8 +25,8 @@ from pipeline.plots.common import (
     weight_scale,
 )
 
-MAX_NEURONS = 100  # neurons in one image
-MAX_NAMED = 30  # neurons with a name below each image; more names would overlap
+MAX_DRAWN_NEURONS = 100  # neurons in one image
+MAX_NAMED_NEURONS = 30  # neurons with a name below each image; more names would overlap
 # Fractions of the width: what MLflow's card shows of a square image without scrolling
 # (measured in Chromium at 1366x768), the header in it, and the size of the text.
 VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
@@ -45,7 +45,7 @@ def weight_images(
     The image is square. The neurons, at most 100, are in its upper part, because MLflow
     shows only this part without scrolling.
     """
-    drawn = weights[:MAX_NEURONS]
+    drawn = weights[:MAX_DRAWN_NEURONS]
     scale = weight_scale(drawn)
     rounded = np.round(SHADES * drawn / scale) / SHADES  # halves the size of the file
     grid = _neuron_grid(diverging_colors(rounded, scale=1.0))
@@ -74,7 +74,7 @@ def weight_images(
 def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
     """Arrange the images of neurons in the largest size that MLflow's card can show."""
     names = [neuron_name(1, index) for index in range(len(images))]
-    all_named = len(images) <= MAX_NAMED  # otherwise only the first of each row
+    all_named = len(images) <= MAX_NAMED_NEURONS  # otherwise only the first of each row
     columns = _columns(len(images), all_named=all_named)
     rows = -(-len(images) // columns)
     zoom = max(1, round(720 / columns / SIDE))

@@ -12,7 +12,12 @@ from PIL.Image import Image
 
 from pipeline.base import files
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
+from pipeline.plots.accuracy import (
+    MAX_LINES,
+    AccuracyPoint,
+    accuracy_cloud,
+    accuracy_plot,
+)
 from pipeline.sweeps.configurations import (
     Configuration,
     best_trade_offs,
@@ -110,7 +115,10 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
         )
         lines.setdefault(short_name(keys) if axis else "", []).append(point)
     xlabel = "parameters" if by_size else axis
-    return accuracy_plot(lines, xlabel=xlabel, title=title, shade=shade)
+    if len(lines) <= MAX_LINES:
+        return accuracy_plot(lines, xlabel=xlabel, title=title)
+    points = [point for line in lines.values() for point in line]
+    return accuracy_cloud(points, xlabel=xlabel, title=title, shade=shade)
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401

@@ -11,7 +11,7 @@ from pipeline import UserError, tracking
 from pipeline.base.paths import MODEL_FILE
 from pipeline.deploy import list_jobs
 from pipeline.deploy.jobs import run_job
-from pipeline.interpret.report import PAGE_FILE
+from pipeline.interpret.page import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.deploy import ExportedNetwork, ExportJob, describe_sizes, sizes_table
-from pipeline.deploy.export import MAX_INACTIVE, describe_inactive_neurons
-from pipeline.deploy.sizes import MAX_ROWS, finetuning_note
+from pipeline.deploy.export import MAX_LISTED_NEURONS, describe_inactive_neurons
+from pipeline.deploy.sizes import MAX_TABLE_ROWS, finetuning_note
 
 
 @pytest.fixture
@@ -49,15 +49,15 @@ def test_the_most_accurate_network_can_be_the_smallest_that_is_nearly_as_good(ex
 
 
 def test_a_long_table_names_the_file_with_the_other_rows(exports):
-    reports = [{"bits": 8}] * (MAX_ROWS + 2)
+    reports = [{"bits": 8}] * (MAX_TABLE_ROWS + 2)
     *rows, last = sizes_table(exports(*reports)).splitlines()
-    assert len(rows) == 1 + MAX_ROWS and last == "... and 2 more in sizes.csv"
+    assert len(rows) == 1 + MAX_TABLE_ROWS and last == "... and 2 more in sizes.csv"
     assert "more in" not in sizes_table(exports(*reports[:-2]))
 
 
 def test_many_neurons_that_are_never_active_are_counted(exports):
     (exported,) = exports({"bits": 8}).values()
-    many = replace(exported, inactive_neurons=range(MAX_INACTIVE + 3))
+    many = replace(exported, inactive_neurons=range(MAX_LISTED_NEURONS + 3))
     text = " ".join(describe_inactive_neurons([many]).split())
     assert text.startswith("N11, N12, ")
     assert "N110 and 3 more: output 0 for every training image (8 bits)" in text

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import datasets
+from pipeline import UserError, datasets
 from pipeline.evaluation import find_image, prepare_for
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.test_sets import find_test_set
@@ -74,6 +74,13 @@ def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
         assert prepare_for(datasets.spec(name), single).how == how
     with pytest.raises(ValueError, match="image must be a file, got the folder "):
         find_image(str(tmp_path), mnist)
+
+
+def test_a_path_that_is_too_long_is_named_in_one_line(mnist, tmp_path):
+    path = tmp_path / ("a" * 300)
+    for source in (find_image(str(path), mnist), find_images(str(path), lambda: mnist)):
+        with pytest.raises(UserError, match=r"/a+ cannot be read: File name too long$"):
+            prepare(source, as_mnist=True)
 
 
 def test_only_the_steps_of_the_first_images_are_kept(tmp_path):

@@ -16,7 +16,7 @@ from pipeline.evaluation.sentences import describe_result, summary
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare
 from pipeline.interpret import ModelAnalysis
-from pipeline.interpret.report.page import select_data
+from pipeline.interpret.page.rendering import select_data
 from pipeline.model import load_trained_model, save_model
 
 

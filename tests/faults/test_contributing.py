@@ -69,10 +69,10 @@ CHANGES = {
         sweep="dataset=digits hidden=3,4",
     ),
     "reason": Change(
-        ("tests/model/test_ood.py", "tests/interpret/test_report.py"),
+        ("tests/model/test_ood.py", "tests/interpret/test_page.py"),
         "dataset=digits",
     ),
-    "part": Change(("tests/interpret/test_report.py",), "dataset=digits"),
+    "part": Change(("tests/interpret/test_page.py",), "dataset=digits"),
     "augmentation": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits shift=2",

@@ -89,7 +89,9 @@ def test_what_is_not_one_digit_on_paper_is_always_doubted(kind, mnist, trained):
 
 def test_a_digit_that_the_border_cuts_is_named(mnist):
     rng = np.random.default_rng(1)
-    findings = {preprocess(cut_off(digit, rng))[1] for digit in mnist.test.images[:6]}
+    findings = {
+        preprocess(cut_off(digit, rng)).finding for digit in mnist.test.images[:6]
+    }
     assert findings <= {"cut off", "edge"}
 
 

@@ -22,8 +22,8 @@ def similarity(image, expected):
 def test_images_of_mnist_change_little_even_if_inverted(few):
     values = []
     for image in few.val.images[:150]:
-        prepared, *_ = preprocess(image)
-        np.testing.assert_array_equal(prepared, preprocess(255 - image)[0])
+        prepared = preprocess(image).image
+        np.testing.assert_array_equal(prepared, preprocess(255 - image).image)
         values.append(similarity(prepared, image))
     assert np.median(values) > 0.97
     assert np.mean(np.array(values) < 0.8) < 0.05  # very thin or very bold ones
@@ -32,7 +32,7 @@ def test_images_of_mnist_change_little_even_if_inverted(few):
 def test_digits_fill_the_box_of_20_pixels_and_are_centered_by_mass(few):
     off_center = 0
     for image in few.val.images[:100]:
-        prepared, *_ = preprocess(np.pad(image, ((6, 1), (0, 5))))
+        prepared = preprocess(np.pad(image, ((6, 1), (0, 5)))).image
         rows, columns = np.nonzero(prepared)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         center = ndimage.center_of_mass(prepared)
@@ -44,8 +44,8 @@ def test_digits_fill_the_box_of_20_pixels_and_are_centered_by_mass(few):
 def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
     rng, values = np.random.default_rng(1), []
     for digit in mnist.test.images[:3]:
-        prepared, *_ = preprocess(gray_levels(kind(digit, rng)))
-        values.append(similarity(prepared, preprocess(digit)[0]))
+        prepared = preprocess(gray_levels(kind(digit, rng))).image
+        values.append(similarity(prepared, preprocess(digit).image))
     assert np.median(values) > 0.8
 
 
@@ -56,7 +56,7 @@ def test_the_table_around_a_sheet_is_ignored(mnist, sides):
         ink = np.pad(BENCHMARK["written"](digit, rng, (5, 11), (100, 200)), 60)
         paper = 230 * (1 - 0.7 * ink) + rng.normal(0, 3, ink.shape)
         on_table = BENCHMARK["on_table"](paper, rng, sides, 10)
-        expected, *_ = preprocess(paper.clip(0, 255).astype(np.uint8))
+        expected = preprocess(paper.clip(0, 255).astype(np.uint8)).image
         prepared, _, steps = preprocess(on_table.clip(0, 255).astype(np.uint8))
         assert "sheet" in steps
         values.append(similarity(prepared, expected))
@@ -69,22 +69,22 @@ def test_the_straight_edge_of_a_shadow_is_not_that_of_a_sheet(mnist, place):
     ink = BENCHMARK["written"](digit, np.random.default_rng(1), (8, 9), (250, 251))
     lit = np.where(np.arange(ink.shape[1]) < place * ink.shape[1], 110, 220)
     levels = (lit * (1 - 0.7 * ink)).astype(np.uint8)
-    expected = preprocess(255 - (200 * ink).astype(np.uint8))[0]
-    assert similarity(preprocess(levels)[0], expected) > 0.7
+    expected = preprocess(255 - (200 * ink).astype(np.uint8)).image
+    assert similarity(preprocess(levels).image, expected) > 0.7
 
 
 def test_nothing_is_found_on_a_blank_noisy_sheet():
     rng = np.random.default_rng(1)
     for _ in range(10):
         paper = rng.uniform(150, 245) + rng.normal(0, 5, (320, 320))
-        assert preprocess(paper.clip(0, 255).astype(np.uint8))[1] == "no ink"
+        assert preprocess(paper.clip(0, 255).astype(np.uint8)).finding == "no ink"
 
 
 def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
     for image in mnist.test.images[:5]:
         box = image[np.ix_(image.any(axis=1), image.any(axis=0))]
         square = np.asarray(Image.fromarray(box).resize((16, 16)))
-        rows, columns = np.nonzero(preprocess(square)[0])
+        rows, columns = np.nonzero(preprocess(square).image)
         assert np.ptp(columns) < 0.9 * np.ptp(rows)
 
 
@@ -120,7 +120,7 @@ NOISE = {
 def test_noise_is_never_a_drawn_digit(kind):
     for side in (8, 20, 28, 64, 65, 80):
         noise = NOISE[kind](np.random.default_rng(1), (10, side, side))
-        assert all(preprocess(levels.astype(np.uint8))[1] for levels in noise)
+        assert all(preprocess(levels.astype(np.uint8)).finding for levels in noise)
 
 
 @pytest.mark.parametrize("side", [28, 140])
@@ -128,7 +128,7 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     shirt = np.zeros((28, 28), np.uint8)
     shirt[4:10, 2:26] = shirt[4:25, 8:20] = 180
     findings = [
-        preprocess(np.asarray(Image.fromarray(image).resize((side, side))))[1]
+        preprocess(np.asarray(Image.fromarray(image).resize((side, side)))).finding
         for image in [shirt, *few.val.images[:25]]
     ]
     assert findings[0] == "not drawn" and findings[1:].count("") >= 24
@@ -146,17 +146,17 @@ def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):
     five[10:18, 40:75] = 255  # the bar, to the right of the rest
     five[10:50, 20:28] = five[45:53, 20:60] = 255
     five[53:85, 54:62] = five[80:88, 20:60] = 255
-    assert preprocess(five)[1] == ""
-    padded, *_ = preprocess(np.pad(five, 100))  # the bar is small in this image
-    assert similarity(padded, preprocess(five)[0]) > 0.9
+    assert preprocess(five).finding == ""
+    padded = preprocess(np.pad(five, 100)).image  # the bar is small in this image
+    assert similarity(padded, preprocess(five).image) > 0.9
     seven = np.array(Image.fromarray(mnist.test.images[0]).resize((280, 280)))
     seven[150:156] = 0
-    assert preprocess(seven)[1] == ""
+    assert preprocess(seven).finding == ""
 
 
 def test_a_small_digit_in_a_noisy_photograph_is_found(mnist):
     # Its surroundings have less than 64 pixels, but the noise of a photograph.
-    expected = preprocess(mnist.test.images[0])[0]
+    expected = preprocess(mnist.test.images[0]).image
     for seed in range(3):
         noise = np.random.default_rng(seed).normal(0, 12, (600, 600))
         page = np.full((600, 600), 200.0)
@@ -177,14 +177,16 @@ def test_a_digit_that_is_lost_in_the_noise_of_its_surroundings_is_kept(mnist):
     photo = (132 * (1 - 0.21 * ink) + noise).clip(0, 255).round().astype(np.uint8)
     prepared, finding, steps = preprocess(photo)
     assert finding != "no ink" and "surroundings" not in steps
-    assert similarity(prepared, preprocess(digit)[0]) > 0.5
+    assert similarity(prepared, preprocess(digit).image) > 0.5
 
 
 @pytest.mark.parametrize("shape", [(1, 500), (12, 400), (600, 3), (70, 66)])
 def test_ruled_strips_of_any_width_are_processed(shape):
     levels = np.full(shape, 220, np.uint8)
     levels[::6, :] = levels[:, ::6] = 150
-    assert preprocess(levels)[0].shape == preprocess(levels.T)[0].shape == (28, 28)
+    assert (
+        preprocess(levels).image.shape == preprocess(levels.T).image.shape == (28, 28)
+    )
 
 
 def test_the_steps_of_a_small_digit_show_the_whole_image_and_then_its_surroundings(

@@ -28,10 +28,10 @@ def rotated():
     return image
 
 
-def transparent(ink):
+def transparent(ink, *, alpha=255):
     """Ink on transparent paper, which has the same color."""
     return Image.merge(
-        "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=255, paper=0)]
+        "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=alpha, paper=0)]
     )
 
 
@@ -56,6 +56,7 @@ GOOD = {
     "opaque.png": lambda: draw_seven().convert("RGBA"),
     "transparent, black ink.png": lambda: transparent(ink=0),
     "transparent, white ink.png": lambda: transparent(ink=255),
+    "transparent, faint ink.png": lambda: transparent(ink=0, alpha=40),
     "ycbcr.tif": lambda: draw_seven().convert("YCbCr"),
     "32 bits.tif": lambda: draw_seven().convert("I"),
     "rotated.jpg": lambda: rotated(),

@@ -12,7 +12,8 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.margin import smallest_margin
 from pipeline.datasets.registry import DEBIAN_FOLDER
-from pipeline.interpret import ModelAnalysis, report
+from pipeline.interpret import ModelAnalysis
+from pipeline.interpret.page import render_page
 from pipeline.model import load_trained_model, save_model
 
 
@@ -46,7 +47,7 @@ def analysis(trained, mnist):
 
 @pytest.fixture(scope="package")
 def html(analysis):
-    return report.render_page(analysis, name="hidden=20 seed=1")
+    return render_page(analysis, name="hidden=20 seed=1")
 
 
 @pytest.fixture(scope="package")

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.datasets import spec
-from pipeline.interpret import ModelAnalysis, render_tutorial, report
+from pipeline.interpret import ModelAnalysis, render_tutorial
 from pipeline.interpret.analysis_files import neuron_images
+from pipeline.interpret.page import render_page
 
 NAMES = spec("fashion_mnist").class_names
 
@@ -42,7 +43,7 @@ def test_the_words_are_those_of_the_data_set_that_the_network_was_trained_on(
 
 @pytest.fixture(scope="module")
 def page(open_page, clothes):
-    return open_page(report.render_page(clothes, name="clothes"))
+    return open_page(render_page(clothes, name="clothes"))
 
 
 def test_the_page_names_garments(page):

@@ -27,7 +27,7 @@ def shared(open_page, html):
 @pytest.fixture
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
-    shared.evaluate("change({ networkIndex: model.floatIndex, off: new Set() })")
+    shared.evaluate("change({ networkIndex: model.trainedIndex, off: new Set() })")
     shared.evaluate("useTestImage(0); select(1, 0)")
     return shared
 

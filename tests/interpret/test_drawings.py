@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.evaluation import classify
 from pipeline.images import ImageSet, prepare
-from pipeline.interpret import report
+from pipeline.interpret.page import render_page
 
 MARGIN = 1 / 16  # of the board, which the pen cannot reach
 
@@ -73,7 +73,7 @@ SIZES = {
 # Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const { image, finding } = prepare(strokes), result = model.float.classify(image);
+  const { image, finding } = prepare(strokes), result = model.trained.classify(image);
   return { image: [...image], finding, label: result.first,
     reason: finding || model.detector.reason(image, result),
     png: $("board").toDataURL().split(",")[1] };
@@ -214,7 +214,7 @@ def test_two_digits_side_by_side_are_not_one(
     page, open_page, untrained, draw_on_page, has_detector
 ):
     if not has_detector:
-        page = open_page(report.render_page(untrained(3), name="without a detector"))
+        page = open_page(render_page(untrained(3), name="without a detector"))
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
     both, prepared = draw(page, left + right)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.interpret import report
+from pipeline.interpret.page import render_page
 
 RIGHT = "Correct."
 # Steps after the first, with guesses: each is wrong for a reason, except the last one.
@@ -262,7 +262,7 @@ def test_the_card_never_covers_what_it_points_at(page, size):
 
 @pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are right
 def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
-    page = open_page(report.render_page(untrained(hidden), name="without history"))
+    page = open_page(render_page(untrained(hidden), name="without history"))
     right = {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}
     wrong = {"neuron": [784, 784 * hidden], "sizes": [785, 785 * hidden]}
     checks = page.evaluate(
@@ -290,7 +290,7 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
 
 
 def test_a_sum_that_is_displayed_as_0_is_not_asked_about(open_page, untrained):
-    page = open_page(report.render_page(untrained(1), name="a sum of almost 0"))
+    page = open_page(render_page(untrained(1), name="a sum of almost 0"))
     asked = page.evaluate(
         """[-0.004, -0.006].map((bias) => {
           model.tensors["layer_1.weight"].fill(0);
@@ -310,9 +310,7 @@ def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained, l
     images[0] = level
     test = replace(analysis.dataset.test, images=images)
     dataset = replace(analysis.dataset, test=test)
-    page = open_page(
-        report.render_page(replace(analysis, dataset=dataset), name="blank")
-    )
+    page = open_page(render_page(replace(analysis, dataset=dataset), name="blank"))
     assert page.inner_text("#prediction").startswith("The image is blank")
     page.locator("#start-tour").click()
     assert page.inner_text("#tour-count") == "Step 1 of 7"
@@ -342,7 +340,7 @@ def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
     page.evaluate(
-        "change({ networkIndex: model.floatIndex }); useTestImage(0); select(2, 7)"
+        "change({ networkIndex: model.trainedIndex }); useTestImage(0); select(2, 7)"
     )
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]

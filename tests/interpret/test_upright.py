@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.upright import straighten
-from pipeline.interpret import ModelAnalysis, report
+from pipeline.interpret import ModelAnalysis
+from pipeline.interpret.page import render_page
 from pipeline.model import load_trained_model, save_model
 
 SLANTED_7 = [[(0.35, 0.2), (0.8, 0.2), (0.3, 0.85)]]
@@ -22,7 +23,7 @@ def page(open_page, new_network, mnist, tmp_path_factory):
     name = mnist.path.with_name("mnist_upright.safetensors")
     dataset = replace(mnist, path=name, train=train, test=test)
     analysis = ModelAnalysis.of(load_trained_model(path), dataset)
-    return open_page(report.render_page(analysis, name="upright"))
+    return open_page(render_page(analysis, name="upright"))
 
 
 def test_the_page_straightens_images_as_python_does(page, mnist):

@@ -150,9 +150,9 @@ def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
     location = names.parse_parameter("layer_1.bias[0]")
     lines = weight_history.describe_history(location, values).splitlines()
-    assert len(lines) <= weight_history.MAX_EPOCHS + 6
+    assert len(lines) <= weight_history.MAX_LISTED_EPOCHS + 6
     shortened = "epochs each; history.csv contains all epochs." in " ".join(lines)
-    assert shortened == (epochs > weight_history.MAX_EPOCHS)
+    assert shortened == (epochs > weight_history.MAX_LISTED_EPOCHS)
     (initial,), *rows = filter(None, (numbers(line, 6) for line in lines))
     changes = [row[1] for row in rows if len(row) == 2]  # without the largest
     assert initial + sum(changes) == rows[len(changes) - 1][0]

@@ -10,9 +10,9 @@ from PIL.ImageColor import getrgb
 from pipeline import plots
 from pipeline.core.dataset import Dataset
 from pipeline.datasets.statistics import class_means
-from pipeline.interpret import report
+from pipeline.interpret import page
 from pipeline.plots import common
-from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
+from pipeline.plots.accuracy import AccuracyPoint, accuracy_cloud, accuracy_plot
 from pipeline.plots.common import FROZEN, INK, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.evaluation import draw_confusion_matrix, draw_reliability_diagram
 from pipeline.plots.figures import label_cells, new_figure
@@ -38,7 +38,7 @@ def widest_run(mask):
 
 
 def test_the_colors_are_those_of_the_interactive_page():
-    css = (Path(report.__file__).parent / "page.css").read_text()
+    css = (Path(page.__file__).parent / "page.css").read_text()
     light = css[css.index("{") : css.index("}")]
     names = ("ink", "muted", "pale", "line", "positive", "negative", "selected")
     for name in (*names, "frozen", "zero"):
@@ -236,12 +236,12 @@ def test_each_line_of_accuracies_has_a_color(lines, count, xlabel):
 
 
 @pytest.mark.parametrize("shade", ["lr", ""])
-def test_more_lines_than_colors_become_a_cloud_with_the_best_trade_offs(shade):
-    lines = {
-        f"lr={n}": [AccuracyPoint(1.0 * n, [0.5 + n / 20], "name", n > 4, 1.0 * n)]
+def test_a_cloud_has_the_colors_of_a_value_or_one_color(shade):
+    points = [
+        AccuracyPoint(1.0 * n, [0.5 + n / 20], "name", n > 4, 1.0 * n)
         for n in range(1, 9)
-    }
-    plot = accuracy_plot(lines, xlabel="parameters", title="a title", shade=shade)
+    ]
+    plot = accuracy_cloud(points, xlabel="parameters", title="a title", shade=shade)
     assert BLUE not in colors(plot)
 
 

@@ -118,7 +118,7 @@ def test_the_whole_tutorial_fits_on_two_screens(finished):
 
 
 def test_if_the_page_would_be_too_large_the_command_says_so(empty_project, monkeypatch):
-    monkeypatch.setattr("pipeline.interpret.report.page.MAX_BYTES", 10_000)
+    monkeypatch.setattr("pipeline.interpret.page.rendering.MAX_PAGE_BYTES", 10_000)
     workspace = empty_project("too large", store=False)
     workspace.call("train", dataset="digits", epochs=1, tracking="none")
     text = workspace.call("inspect", tracking="none")
@@ -188,6 +188,7 @@ def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
     for text, message in (
         (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
         ("x", "^against: there is no file 'x', and "),
+        ("x" * 300, "^against: there is no file 'x+', and "),
     ):
         with pytest.raises(UserError, match=message):
             workspace.call("inspect", against=text)

@@ -35,8 +35,8 @@ function readTensors(buffer) {
   return { tensors, metadata: JSON.parse(metadata.page) };
 }
 
-// Read numbers of 16 bits, of which `half_bytes` in page.py stores all low bytes before
-// all high bytes: a sign bit, 5 bits of exponent and 10 bits of fraction.
+// Read numbers of 16 bits: a sign bit, 5 bits of exponent and 10 bits of fraction.
+// `half_bytes` in rendering.py stores all low bytes before all high bytes.
 function fromHalves(bytes) {
   const count = bytes.length / 2;
   return Float32Array.from({ length: count }, (_, i) => {
@@ -47,27 +47,26 @@ function fromHalves(bytes) {
   });
 }
 
-// The page has the networks of the epochs, or the last one in floating point (`float`)
+// The page has the networks of the epochs, the last of which is `trained`, or this one
 // followed by those in integers.
 function load({ tensors, metadata }) {
-  const last = metadata.epochs.length - 1;
-  const trained = metadata.epochs[last];
+  const last = metadata.epochs.length - 1, epochCount = metadata.epochs[last];
   const { activations } = tensors;
   const title = metadata.bit_widths.length ? "the network in floating point"
-    : `the final network${trained ? ` (epoch ${trained})` : ""}`;
+    : `the final network${epochCount ? ` (epoch ${epochCount})` : ""}`;
   const common = { activations, maxOutput: largest(activations) || 1,
     weight_scale: metadata.weight_scale, title };
   const network = (part, fields) => new FloatNetwork(
     ["layer_1.weight", "layer_2.weight"].map(part),
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });
-  const float = network((name) => tensors[name]);
+  const trained = network((name) => tensors[name]);
   const epochs = Array.from({ length: last }, (_, epoch) =>
-    network((name) => earlierValues(tensors, name, epoch), { final: float }));
+    network((name) => earlierValues(tensors, name, epoch), { lastEpoch: trained }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });
-  Object.assign(model, metadata, { tensors, float, detector, floatIndex: last,
-    networks: [...epochs, float, ...integers], hasHistory: last > 0 });
+  Object.assign(model, metadata, { tensors, trained, detector, trainedIndex: last,
+    networks: [...epochs, trained, ...integers], hasHistory: last > 0 });
 }
 
 // The values of a tensor in an epoch; the page has those of a parameter side by side.
@@ -90,7 +89,7 @@ export async function start() {
   // The order in which the parts are updated: the last of their announcements is heard.
   build([selector(), search, inputImage, neurons, panel, images, parameter, curve,
     effect, prediction, connections, tour],
-  { networkIndex: model.floatIndex, isOpen: isDocked.matches });
+  { networkIndex: model.trainedIndex, isOpen: isDocked.matches });
   useTestImage(0);
   $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);

@@ -7,13 +7,13 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * What was loaded: the fields of `PageData` in page_data.py, and
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
- * @property {FloatNetwork} float  the final network in floating point
+ * @property {FloatNetwork} trained  the network after the last epoch
  * @property {Detector} detector  judges its predictions; null if there is none
- * @property {number} floatIndex  its index in `networks`
+ * @property {number} trainedIndex  its index in `networks`
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
- * @typedef {object} Tensors  each row by row; select_data in page.py makes them
- * @property layer_1.weight  (hidden, 784), the final network
+ * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
+ * @property layer_1.weight  (hidden, 784), after the last epoch
  * @property layer_1.bias  (hidden)
  * @property layer_2.weight  (10, hidden)
  * @property layer_2.bias  (10)
@@ -59,15 +59,15 @@ let parts = [], displayed = {}, isUpdating = false;
 
 /**
  * Change fields of `state`, then call `update(result, changed)` of each part in order.
- * A part displays the state and never calls `change` in `update`. Fields get new values:
- * `off` a new set, because `changed` compares identities.
+ * A part displays the state and never calls `change` in `update`. Fields get new
+ * values: `off` a new set, because `changed` compares identities.
  *
  * @param {object} fields  such as { neuron: 3 }
  *
  * @typedef {object} Changed  what is new on the page; with it, a part does only what is
  *   needed
  * @property {boolean} network  the selected network
- * @property {boolean} final  the final network of it, see networks.js
+ * @property {boolean} lastEpoch  its `lastEpoch`, see networks.js
  * @property {boolean} image
  * @property {boolean} off
  * @property {boolean} selection  the neuron or parameter: new, or selected again
@@ -75,7 +75,7 @@ let parts = [], displayed = {}, isUpdating = false;
 export function change(fields) {
   if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
-  const current = { network: network(), final: network().final,
+  const current = { network: network(), lastEpoch: network().lastEpoch,
     image: state.shown.image, off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));

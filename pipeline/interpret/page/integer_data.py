@@ -6,19 +6,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.integers import BIT_WIDTHS, ExportReport, IntegerNetwork
-from pipeline.interpret.report.page_data import BitWidthData
+from pipeline.interpret.page.page_data import BitWidthData
 from pipeline.plots import weight_scale
 
 
 def bit_width_data(network: IntegerNetwork, report: ExportReport) -> BitWidthData:
     """Return the numbers of a quantized network, and its measurements."""
-    largest = BIT_WIDTHS[network.bits].largest
-    # With few bits, many weights have the largest size.
+    width = BIT_WIDTHS[network.bits]
     scale = weight_scale(network.weights_1.astype(float))
     return BitWidthData(
         report=report,
-        largest_weight=largest,
-        weight_scale=scale if network.bits == 8 else float(largest),
+        largest_weight=width.largest,
+        weight_scale=float(width.largest) if width.is_coarse else scale,
         logit_unit=network.scale_2,
     )
 

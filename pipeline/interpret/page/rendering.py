@@ -22,9 +22,9 @@ from pipeline.integers import ExportReport, IntegerNetwork
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import NEURON, PARAMETERS
-from pipeline.interpret.report.bit_widths import bit_width_data, integer_tensors
-from pipeline.interpret.report.curve import curve_plots
-from pipeline.interpret.report.page_data import (
+from pipeline.interpret.page.curve import curve_plots
+from pipeline.interpret.page.integer_data import bit_width_data, integer_tensors
+from pipeline.interpret.page.page_data import (
     DetectorData,
     DrawingConstants,
     PageData,
@@ -35,13 +35,13 @@ from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
-MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # images per bit width whose prediction differs from float
+GALLERY_MISTAKES = 25  # misclassified images among them, at most
+GALLERY_DIFFERENT = 8  # at most, per bit width: its prediction differs from float
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # earlier than the last one, including epoch 0
-MAX_DATA_BYTES = 3_600_000  # size of weights and activations; limits the epochs
-MAX_BYTES = 5_000_000  # size of the page
-MAX_INTEGER_BYTES = 2_000_000  # size of the page with integers
+MAX_WEIGHT_BYTES = 3_600_000  # of weights and activations; limits the epochs
+MAX_PAGE_BYTES = 5_000_000
+MAX_INTEGER_PAGE_BYTES = 2_000_000  # of a page with integers
 
 MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
@@ -58,9 +58,10 @@ def render_page(
             are any, the page has a switch between bit widths in place of the epochs.
 
     Returns:
-        The page; None if it has more than `MAX_BYTES` or `MAX_INTEGER_BYTES`.
+        The page; None if it has more than `MAX_PAGE_BYTES` or, with integers,
+        `MAX_INTEGER_PAGE_BYTES`.
     """
-    limit = MAX_INTEGER_BYTES if integers else MAX_BYTES
+    limit = MAX_INTEGER_PAGE_BYTES if integers else MAX_PAGE_BYTES
     # Weights hardly get smaller than 4 bytes: building a larger page takes seconds.
     if 4 * analysis.trained.network.parameter_count > limit:
         return None
@@ -80,7 +81,7 @@ def render_page(
 
 def _template(name: str) -> Template:
     environment = Environment(
-        loader=PackageLoader("pipeline.interpret", "report"),
+        loader=PackageLoader("pipeline.interpret", "page"),
         autoescape=True,
         undefined=StrictUndefined,
     )
@@ -89,7 +90,7 @@ def _template(name: str) -> Template:
 
 def scripts() -> dict[str, str]:
     """Return the JavaScript modules of the page by file name, which they import."""
-    folder = files("pipeline.interpret.report")
+    folder = files("pipeline.interpret.page")
     paths = [path for path in folder.iterdir() if path.name.endswith(".js")]
     ordered = sorted(paths, key=lambda path: path.name)
     return {path.name: path.read_text("utf-8") for path in ordered}
@@ -104,26 +105,20 @@ def select_data(
     """
     if integers:  # the page shows only the final weights
         analysis = replace(analysis, weight_history=None, frozen=None)
-    trained, history = analysis.trained, analysis.weight_history or {}
-    network, test = trained.network, analysis.dataset.test
-    frozen = {name: is_frozen(values) for name, values in history.items()}
-    if not history:  # only those that training cannot change are known
-        frozen = {"layer_1.weight": np.tile(analysis.always_zero, (analysis.hidden, 1))}
-    recorded = len(next(iter(history.values()), ()))
-    epochs = select_epochs(recorded, capacity=epoch_capacity(network))
-    predicted = network.classify(test.images)
+    trained, test = analysis.trained, analysis.dataset.test
+    epochs, earlier = _earlier_epochs(analysis)
+    predicted = trained.network.classify(test.images)
     different = [each.classify(test.images) != predicted for each, _ in integers]
     gallery = select_test_images(
         predicted != test.labels, different, example=analysis.example.image
     )
     tensors = {
-        **snapshot(network),
-        **{f"epochs.{n}": half_bytes(t[epochs]) for n, t in history.items()},
+        **snapshot(trained.network),
+        **earlier,
         "images": test.images[gallery],
         "image_labels": test.labels[gallery],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        **{f"frozen.{name}": mask.astype(np.uint8) for name, mask in frozen.items()},
         "images_above_0": analysis.nonzero.astype(np.int32),
     }
     if detector := trained.detector:
@@ -138,6 +133,24 @@ def select_data(
         integers=integers,
     )
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, data
+
+
+def _earlier_epochs(
+    analysis: ModelAnalysis,
+) -> tuple[list[int], dict[str, np.ndarray]]:
+    """Return the selected epochs before the last one, their weights, what is frozen."""
+    history = analysis.weight_history
+    if history is None:  # only the weights that training cannot change are known
+        frozen = np.tile(analysis.always_zero, (analysis.hidden, 1))
+        return [], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
+    recorded = len(history["layer_1.bias"])
+    capacity = epoch_capacity(analysis.trained.network)
+    epochs = select_epochs(recorded, capacity=capacity)
+    tensors = {}
+    for name, values in history.items():
+        tensors[f"epochs.{name}"] = half_bytes(values[epochs])
+        tensors[f"frozen.{name}"] = is_frozen(values).astype(np.uint8)
+    return epochs, tensors
 
 
 def _page_data(
@@ -213,7 +226,7 @@ def epoch_capacity(network: Network) -> int:
     activation 4. They are compressed, but base64 makes them larger again.
     """
     used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
-    return max(1, (MAX_DATA_BYTES - used) // (2 * network.parameter_count))
+    return max(1, (MAX_WEIGHT_BYTES - used) // (2 * network.parameter_count))
 
 
 def select_epochs(recorded: int, *, capacity: int) -> list[int]:
@@ -236,9 +249,9 @@ def select_test_images(
     They include the image of the tour, the first misclassified images and the first
     ones whose predictions differ in integers.
     """
-    selected = np.union1d(np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED], [example])
+    selected = np.union1d(np.flatnonzero(misclassified)[:GALLERY_MISTAKES], [example])
     for each in different:
-        selected = np.union1d(selected, np.flatnonzero(each)[:MAX_DIFFERENT])
+        selected = np.union1d(selected, np.flatnonzero(each)[:GALLERY_DIFFERENT])
     others = np.setdiff1d(np.arange(len(misclassified)), selected)
     others = others[: GALLERY_IMAGES - len(selected)]
     return np.sort(np.append(selected, others))

@@ -3,8 +3,8 @@
 The page computes in the browser and sends no request, so it opens from disk and in the
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 
-`page_data` says what Python gives to the page. `page` selects it and fills the
-templates; `curve` computes the plots of the learning curve, and `bit_widths` what
+`page_data` says what Python gives to the page. `rendering` selects it and fills the
+templates; `curve` computes the plots of the learning curve, and `integer_data` what
 belongs to a quantized network. `recording` writes and records the page. A good order
 to read the scripts:
 
@@ -27,5 +27,5 @@ The parts, one subject in each file:
 - tour.js: the tour, which points at all other parts.
 """
 
-from pipeline.interpret.report.page import PAGE_FILE, render_page
-from pipeline.interpret.report.recording import record_page
+from pipeline.interpret.page.recording import record_page
+from pipeline.interpret.page.rendering import PAGE_FILE, render_page

@@ -27,7 +27,7 @@ function startTour() {
   const { layer, neuron, input, isOpen } = state;
   before = { layer, neuron, input, isOpen };
   // The steps are about the final network in floating point, with all neurons on.
-  change({ networkIndex: model.floatIndex, off: new Set() });
+  change({ networkIndex: model.trainedIndex, off: new Set() });
   useTestImage(model.gallery.indexOf(model.example.image));
   if (!leftAt) [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
@@ -287,7 +287,7 @@ const trainingStep = () => ({ id: "training",
   targets: () => [document.querySelector(".epochs")],
   scene: () => $("neurons"), // which show what changes
   solved: () => change({ networkIndex: 0 }),
-  leave: () => change({ networkIndex: model.floatIndex }) });
+  leave: () => change({ networkIndex: model.trainedIndex }) });
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
@@ -295,7 +295,7 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
   const all = (kind) => [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
     [name, typeof value === "number" ? number(value, 2) : value]));
-  const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
+  const fill = (text) => fillIn(text, shown);
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
   const valueOf = (text) => {
     const value = Number(values[text] ?? text);

@@ -19,9 +19,9 @@ from pipeline.plots.common import (
 )
 from pipeline.plots.rows import ImageRow, image_rows
 
-MAX_NEURONS = 100  # neurons in the plot of the weights
+MAX_DRAWN_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
-IMAGES_PER_ROW, MAX_ROWS = 6, 2  # limits for each kind of change
+IMAGES_PER_ROW, MAX_ROWS_PER_CHANGE = 6, 2  # limits for each kind of change
 
 
 def rounded_weights(
@@ -45,7 +45,7 @@ def rounded_weights(
         largest: The largest integer with this bit width.
         finetuned: Whether fine-tuning changed the weights before they were rounded.
     """
-    count = min(len(weights), MAX_NEURONS)
+    count = min(len(weights), MAX_DRAWN_NEURONS)
     scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
     change = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
@@ -103,7 +103,7 @@ def changed_predictions(
     rows = []
     for kind, mask in kinds.items():
         indices = np.flatnonzero(changed & mask)
-        shown = indices[: IMAGES_PER_ROW * MAX_ROWS]
+        shown = indices[: IMAGES_PER_ROW * MAX_ROWS_PER_CHANGE]
         some = f", the first {len(shown)} of them" if len(shown) < len(indices) else ""
         title = f"{kind}: {counted(len(indices), 'image')}{some}"
         for start in range(0, len(shown), IMAGES_PER_ROW):

@@ -5,9 +5,7 @@ import {
   $, announce, capitalized, element, fillIn, integer, neuronName, percent, plural, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
-import {
-  change, className, classTitle, model, network, state,
-} from "model.js";
+import { change, className, classTitle, model, network, state } from "model.js";
 
 // What follows the predicted class: the second class, and why the prediction is unsure,
 // if it is. Without a detector, only what was found in the image can be a reason.
@@ -16,7 +14,7 @@ export function conclusion(result) {
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  const inFloat = model.float.classify(image);
+  const inFloat = model.trained.classify(image);
   const reason = finding || (model.detector?.reason(image, inFloat, result) ?? null);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
@@ -41,8 +39,8 @@ function inWords(reason, images, second, probability) {
 // What the final network in floating point predicts, if the selected one differs.
 function otherPrediction(next, { first, probabilities }) {
   const isChanged = state.off.size > 0;
-  const start = `${isChanged ? "without the change, " : ""}${model.float.title}`;
-  return { isUnsure: !isChanged && network() === network().final,
+  const start = `${isChanged ? "without the change, " : ""}${model.trained.title}`;
+  return { isUnsure: !isChanged && network() === network().lastEpoch,
     text: `${next} ${capitalized(start)} predicts ${className(first)} ` +
       `(${percent(probabilities[first])}).` };
 }
@@ -77,7 +75,7 @@ export const effect = {
   },
 
   update(_, changed) {
-    if (!(changed.off || changed.final)) return;
+    if (!(changed.off || changed.lastEpoch)) return;
     const { title } = network(), { off } = state;
     const before = correctCounts(), after = correctCounts(off);
     const correct = (counts) => integer(sum(counts));

@@ -12,7 +12,8 @@ from pipeline import deploy
 from pipeline.core.network import snapshot
 from pipeline.deploy.checks import Outputs
 from pipeline.integers import BIT_WIDTHS
-from pipeline.interpret import ModelAnalysis, report
+from pipeline.interpret import ModelAnalysis
+from pipeline.interpret.page import render_page, rendering
 
 NAME = "hidden=20 seed=1"
 MINUS = "\u2212"  # the sign of negative numbers on the page
@@ -39,7 +40,7 @@ def set_bit_width(page, bits):
 def render(models):
     analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
     integers = [(model.integers, model.report) for model in models.values()]
-    return report.render_page(analysis, name=NAME, integers=integers)
+    return render_page(analysis, name=NAME, integers=integers)
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +67,14 @@ def test_the_page_is_small_and_always_the_same(html, models):
 
 
 def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
-    monkeypatch.setattr(report.page, "MAX_INTEGER_BYTES", 300_000)
+    monkeypatch.setattr(rendering, "MAX_INTEGER_PAGE_BYTES", 300_000)
     assert render(models) is None
 
 
 def test_the_page_without_integers_has_no_switch(models):
     model = models[8]
     analysis = ModelAnalysis.of(model.trained, model.dataset)
-    html = report.render_page(analysis, name=NAME)
+    html = render_page(analysis, name=NAME)
     assert 'id="bit-widths"' not in html and 'id="epoch"' in html
 
 
@@ -192,7 +193,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
 
 def test_networks_in_integers_have_all_that_those_in_floats_have(page):
     missing = page.evaluate(
-        """[...Object.keys(model.float),
+        """[...Object.keys(model.trained),
           ...Object.getOwnPropertyNames(FloatNetwork.prototype)]
           .filter((name) => model.networks.some((each) => !(name in each)))"""
     )
@@ -300,7 +301,7 @@ def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, disp
 def test_the_tour_is_about_the_network_in_floating_point(page):
     set_bit_width(page, 2)
     page.locator("#start-tour").click()
-    assert page.evaluate("network() === model.float")
+    assert page.evaluate("network() === model.trained")
     page.locator("#bit-widths input").last.click()
     assert page.locator("#tour").is_hidden()
     assert page.evaluate("document.activeElement.value") == "1 bit"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.report.page import PAGE_FILE, MeasuredIntegers, render_page
+from pipeline.interpret.page.rendering import PAGE_FILE, MeasuredIntegers, render_page
 from pipeline.tracking import Run
 
 

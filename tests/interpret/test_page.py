@@ -13,10 +13,11 @@ from jinja2 import Environment, meta
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
-from pipeline.interpret import neuron_sums, report
+from pipeline.interpret import neuron_sums
 from pipeline.interpret.names import BIAS, ParameterLocation
-from pipeline.interpret.report.page import scripts, select_data, select_epochs
-from pipeline.interpret.report.page_data import PageData
+from pipeline.interpret.page import render_page, rendering
+from pipeline.interpret.page.page_data import PageData
+from pipeline.interpret.page.rendering import scripts, select_data, select_epochs
 from pipeline.interpret.worksheet import softmax_worksheet, sum_columns
 from pipeline.model import Metadata
 
@@ -34,7 +35,7 @@ def shared(open_page, html):
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
     shared.evaluate(
-        """change({ off: new Set(), networkIndex: model.floatIndex });
+        """change({ off: new Set(), networkIndex: model.trainedIndex });
         find('N11');
         useTestImage(0);"""
     )
@@ -50,7 +51,7 @@ def numbers(page, table, column=-1):
 
 def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert len(html.encode()) <= 1_300_000
-    assert report.render_page(analysis, name=NAME) == html  # byte-identical
+    assert render_page(analysis, name=NAME) == html  # byte-identical
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
@@ -102,7 +103,7 @@ def large(untrained, new_network):
 
 
 def test_a_network_ten_times_as_large_fits_in_five_megabytes(large):
-    html = report.render_page(large(200), name=NAME)
+    html = render_page(large(200), name=NAME)
     assert 3_000_000 < len(html.encode()) <= 5_000_000
 
 
@@ -116,14 +117,14 @@ def test_with_more_than_about_90_neurons_the_page_has_fewer_epochs(
 
 @pytest.mark.parametrize(("hidden", "has_page"), [(500, True), (600, False)])
 def test_with_more_than_about_550_neurons_there_is_no_page(large, hidden, has_page):
-    assert bool(report.render_page(large(hidden), name=NAME)) == has_page
+    assert bool(render_page(large(hidden), name=NAME)) == has_page
 
 
 def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
     analysis, new_network
 ):
     trained = replace(analysis.trained, network=new_network(2000))
-    assert report.render_page(replace(analysis, trained=trained), name=NAME) is None
+    assert render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
 def test_without_metadata_the_history_gives_the_last_epoch(analysis):
@@ -148,10 +149,10 @@ def test_the_page_uses_each_field_of_its_data_and_no_others():
     read = {*re.findall(r"\b(?:model|metadata)\.(?!js\b)(\w+)", code)}
     for unpacked in re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code):
         read |= {part.split(":")[0].strip() for part in unpacked.split(",")}
-    added = {"float", "floatIndex", "hasHistory", "networks", "tensors"}  # by `load`
+    added = {"trained", "trainedIndex", "hasHistory", "networks", "tensors"}  # load
     assert read <= fields | added | {"page"}  # the metadata as text
     inserted = set()
-    for template in Path(report.__file__).parent.glob("*.html"):
+    for template in Path(rendering.__file__).parent.glob("*.html"):
         tree = Environment().parse(template.read_text("utf-8"))
         inserted |= meta.find_undeclared_variables(tree)
     assert inserted <= fields | {"name", "data", "curve_plots", "scripts"}
@@ -176,16 +177,16 @@ def test_epochs_are_evenly_spaced_from_the_first():
 def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(report.page, "MAX_BYTES", limit)
-        assert bool(report.render_page(analysis, name=NAME)) == has_page
+        monkeypatch.setattr(rendering, "MAX_PAGE_BYTES", limit)
+        assert bool(render_page(analysis, name=NAME)) == has_page
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     page, trained, mnist
 ):
     parameters = page.evaluate(
-        "model.float.weights.flatMap((weights, i) => "
-        "[...weights, ...model.float.biases[i]])"
+        "model.trained.weights.flatMap((weights, i) => "
+        "[...weights, ...model.trained.biases[i]])"
     )
     exact = [tensor.ravel() for tensor in trained.network.state_dict().values()]
     np.testing.assert_array_equal(np.float32(parameters), torch.cat(exact).numpy())
@@ -193,7 +194,7 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     assert len(rows) == 100
     computed = page.evaluate(
         """model.gallery.map((_, place) => {
-          const result = model.float.classify(testImage(place));
+          const result = model.trained.classify(testImage(place));
           return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
     )
@@ -208,9 +209,7 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     test = analysis.dataset.test
     few = test.pick(np.flatnonzero(test.labels != 7)[:300])
     dataset = replace(analysis.dataset, test=few)
-    page = open_page(
-        report.render_page(replace(analysis, dataset=dataset), name="no 7")
-    )
+    page = open_page(render_page(replace(analysis, dataset=dataset), name="no 7"))
     figures = page.locator("#class-accuracies figure")
     labels = [each.get_attribute("aria-label") for each in figures.all()]
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
@@ -240,7 +239,7 @@ def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
     history = {name: values.copy() for name, values in trained.weight_history.items()}
     # As if N14 was 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
-    tensors, _ = report.page.select_data(replace(analysis, weight_history=history))
+    tensors, _ = select_data(replace(analysis, weight_history=history))
     for name, values in history.items():
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)
@@ -261,7 +260,7 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     reasons = [*judged[:-1], "blank"]
     found = page.evaluate(
         """([images, findings]) => images.map((image, i) => findings[i] ||
-          model.detector.reason(image, model.float.classify(image)))""",
+          model.detector.reason(image, model.trained.classify(image)))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
     assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
@@ -497,8 +496,8 @@ def test_images_have_the_colors_of_the_color_scheme(page):
 def test_classes_without_a_probability_are_ranked_by_their_logits(page):
     found = page.evaluate(
         """() => {
-          const network = Object.create(model.float);
-          network.sums = (layer, inputs) => layer === 1 ? model.float.sums(1, inputs)
+          const network = Object.create(model.trained);
+          network.sums = (layer, inputs) => layer === 1 ? model.trained.sums(1, inputs)
             : Float64Array.from([0, 100, 2000, 900, 0, 0, 0, 0, 0, 0]);
           const { first, second } = network.classify(state.shown.image);
           return [first, second];
@@ -554,7 +553,7 @@ def test_without_a_detector_the_network_before_training_guesses(open_page, analy
     trained = analysis.trained
     metadata = trained.metadata.model_copy(update={"min_margin": None})
     without = replace(trained, metadata=metadata)
-    page = open_page(report.render_page(replace(analysis, trained=without), name=NAME))
+    page = open_page(render_page(replace(analysis, trained=without), name=NAME))
     assert "cannot tell" in page.inner_text("#prediction")
     page.locator("#epoch").fill("0")
     assert "This is a guess" in page.inner_text("#prediction")
@@ -597,7 +596,7 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
 
 
 def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrained):
-    page = open_page(report.render_page(untrained(1), name=NAME))
+    page = open_page(render_page(untrained(1), name=NAME))
     assert page.inner_text("#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
@@ -615,7 +614,7 @@ def test_names_that_look_like_code_are_displayed_as_text(
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
-    page = open_page(report.render_page(replace(analysis, dataset=dataset), name=code))
+    page = open_page(render_page(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in page.inner_text("#footer")
     assert "<img src=x" in page.inner_text("#lead")
