@@ -19,12 +19,14 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets", "tracking"},  # for names of data sets and tags
+    # For names of data sets, tags, and ids of students.
+    "cli": {"datasets", "teaching", "tracking"},
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},
+    "teaching": {"datasets", "execution", "model", "plots"},
     "interpret": {"datasets", "images", "integers", "model", "plots", "tracking"},
     "deploy": {"datasets", "execution", "integers", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
@@ -40,6 +42,8 @@ IMPLEMENTATIONS = {
     "export": "deploy",
     "ui": "tracking",
     "sync": "tracking",
+    "homework": "teaching",
+    "grade": "teaching",
 }
 # The parts of tracking, each with those that it may import.
 PARTS_OF_TRACKING = {"store": set(), "copies": {"store"}}
