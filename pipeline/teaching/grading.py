@@ -22,6 +22,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.core.threads import one_thread
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.question import Grade
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.task import Task
 
@@ -45,12 +46,13 @@ class GradedAnswer:
     question: str  # its name
     answer: float | None  # None if it is missing or malformed
     points: float
+    possible: float  # the points of a correct answer
     hint: str | None  # what the mistake is; None if it is not a typical one
     correct: float
 
 
 @dataclass(frozen=True)
-class Grade:
+class SubmissionGrade:
     """The points of a submission, and whether its network is the assigned one."""
 
     training: Training
@@ -63,6 +65,9 @@ class Grade:
         return round(sum(answer.points for answer in self.answers), 2)
 
 
+STORED = TypeAdapter(SubmissionGrade)
+
+
 def grade_submission(
     dataset: Dataset,
     *,
@@ -71,8 +76,8 @@ def grade_submission(
     answers: Mapping[str, float],
     network: Snapshot,
     reference: Snapshot | None,
-) -> tuple[Grade, Snapshot]:
-    """Grade a submission.
+) -> tuple[SubmissionGrade, Snapshot]:
+    """SubmissionGrade a submission.
 
     Args:
         dataset: The data set of the assignment.
@@ -94,14 +99,19 @@ def grade_submission(
     graded = []
     for question in QUESTIONS:
         answer = answers.get(question.name)
-        points, hint = 0.0, None
-        if answer is not None:
-            result = question.grade(answer, task)
-            points, hint = result.points, result.hint
-        correct = question.correct(task)[0]
-        graded.append(GradedAnswer(question.name, answer, points, hint, correct))
-    training, difference = compare(network, reference)
-    return Grade(training, difference, tuple(graded)), reference
+        result = Grade(0.0) if answer is None else question.grade(answer, task)
+        graded.append(
+            GradedAnswer(
+                question=question.name,
+                answer=answer,
+                points=result.points,
+                possible=question.points,
+                hint=result.hint,
+                correct=question.correct(task)[0],
+            )
+        )
+    grade = SubmissionGrade(*compare(network, reference), tuple(graded))
+    return grade, reference
 
 
 def train_reference(
@@ -149,15 +159,15 @@ class Cache:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, tensors, {})
 
-    def read_grade(self, key: str) -> Grade | None:
+    def read_grade(self, key: str) -> SubmissionGrade | None:
         """Return a grade; None if it is not there."""
         with suppress(OSError, ValueError):
-            return TypeAdapter(Grade).validate_json((self._grade(key)).read_bytes())
+            return STORED.validate_json(self._grade(key).read_bytes())
         return None
 
-    def write_grade(self, key: str, grade: Grade) -> None:
+    def write_grade(self, key: str, grade: SubmissionGrade) -> None:
         """Keep a grade."""
-        files.write_atomic(self._grade(key), TypeAdapter(Grade).dump_json(grade))
+        files.write_atomic(self._grade(key), STORED.dump_json(grade))
 
     def _grade(self, key: str) -> Path:
         return self.folder / f"{key}.json"

@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +37,14 @@ class Submission:
         return self.answers.student if self.answers else ""
 
 
-def read_submissions(folder: Path) -> Iterator[Submission]:
+def read_submissions(folder: Path) -> list[Submission]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     Raises:
         UserError: If the folder cannot be read.
     """
-    for path in list_folder(folder):
-        if not path.name.startswith("."):
-            yield read_submission(path)
+    paths = list_folder(folder)
+    return [read_submission(path) for path in paths if not path.name.startswith(".")]
 
 
 def read_submission(path: Path) -> Submission:
