@@ -14,7 +14,7 @@ from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.variant import student_id
 
-ANSWERS_FILE = "answers.json"
+FILE = "answers.json"
 MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 KEYS = {"id", "answers", NOTEBOOK}
@@ -45,7 +45,7 @@ def read_answers(content: bytes) -> Answers:
         UserError: If the file cannot be used as a whole; the message is one line.
     """
     if len(content) > MAX_BYTES:
-        raise UserError(f"{ANSWERS_FILE} must have at most {MAX_BYTES:,} bytes")
+        raise UserError(f"{FILE} must have at most {MAX_BYTES:,} bytes")
     try:
         stored = json.loads(
             content.decode("utf-8-sig"),  # some editors write a byte order mark
@@ -53,37 +53,31 @@ def read_answers(content: bytes) -> Answers:
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
-        raise UserError(f"{ANSWERS_FILE} must be text in UTF-8") from None
+        raise UserError(f"{FILE} must be text in UTF-8") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise UserError(f"{ANSWERS_FILE} is not JSON: {error.msg} in {place}") from None
+        raise UserError(f"{FILE} is not JSON: {error.msg} in {place}") from None
     except RecursionError:
-        raise UserError(f"{ANSWERS_FILE} is nested too deeply") from None
+        raise UserError(f"{FILE} is nested too deeply") from None
     except ValueError as error:  # a duplicate, NaN, an integer with 5,000 digits
-        raise UserError(f"{ANSWERS_FILE}: {_short(error)}") from None
+        raise UserError(f"{FILE}: {_short(error)}") from None
     if not isinstance(stored, dict) or not isinstance(stored.get("answers"), dict):
-        raise UserError(
-            f'{ANSWERS_FILE} must contain {{"id": ..., "answers": {{...}}}}'
-        )
+        raise UserError(f'{FILE} must contain {{"id": ..., "answers": {{...}}}}')
     if unknown := [*stored.keys() - KEYS]:
-        raise UserError(
-            f"{ANSWERS_FILE} must not contain the key {_short(min(unknown))!r}"
-        )
+        raise UserError(f"{FILE} must not contain the key {_short(min(unknown))!r}")
     recorded = stored.get(NOTEBOOK, {})
     if not isinstance(recorded, dict):
-        raise UserError(f"{ANSWERS_FILE}: {NOTEBOOK} must be an object {{...}}")
+        raise UserError(f"{FILE}: {NOTEBOOK} must be an object {{...}}")
     return Answers(_student(stored.get("id")), *_sort(stored["answers"]), len(recorded))
 
 
 def _student(value: object) -> str:
     if not isinstance(value, str):
-        raise UserError(
-            f'{ANSWERS_FILE}: id must be text in quotes, such as "ana.ruiz"'
-        )
+        raise UserError(f'{FILE}: id must be text in quotes, such as "ana.ruiz"')
     try:
         return student_id(value)
     except ValueError as error:
-        raise UserError(f"{ANSWERS_FILE}: id {error}, got {_short(value)!r}") from None
+        raise UserError(f"{FILE}: id {error}, got {_short(value)!r}") from None
 
 
 def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:

@@ -23,7 +23,8 @@ from pipeline.core.loop import TrainingState, fit, measure
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
 from pipeline.model import load_network, save_model
-from pipeline.teaching.answers import ANSWERS_FILE, Answers, new_answers, read_answers
+from pipeline.teaching.answers import FILE as ANSWERS_FILE
+from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
 
@@ -94,7 +95,8 @@ def _write(student: str, assignment: Assignment, folder: Path) -> None:
         verb = "existed and was" if len(kept) == 1 else "existed and were"
         say(f"{' and '.join(kept)} {verb} not changed")
     say(f"files  {displayed(folder)}/: {', '.join(FILES)}")
-    say(next_steps(_check_command(student, assignment.course)))
+    check = _check_command(student, assignment.course)
+    say(next_steps({check: "checks the form of the answers"}))
 
 
 def _train(dataset: Dataset, hyperparameters: Hyperparameters) -> tuple[Network, float]:
