@@ -57,6 +57,11 @@ class Question(ABC):
         """Return the question of a student in Markdown."""
         return " ".join(self.template.format(t=topic).split())
 
+    @property
+    def exactness(self) -> str:
+        """How exact an answer must be, in words."""
+        return f"within {self.tolerance:g}" if self.tolerance else "exact"
+
     @abstractmethod
     def _correct(self, task: Task) -> list[Value]:
         """Return the correct answer, and others that are equally correct."""
