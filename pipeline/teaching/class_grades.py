@@ -101,13 +101,17 @@ class ClassGrades:
     @property
     def missing(self) -> list[str]:
         """The ids of the students without a submission, if all are known."""
-        return sorted({*(self.listed or ())} - {entry.student for entry in self.entries})
+        return sorted(
+            {*(self.listed or ())} - {entry.student for entry in self.entries}
+        )
 
     @property
     def unlisted(self) -> list[Entry]:
         """The submissions of ids that are not in the list of students."""
         known = self.listed
-        return [e for e in self.entries if known and e.student and e.student not in known]
+        return [
+            e for e in self.entries if known and e.student and e.student not in known
+        ]
 
     @property
     def others(self) -> list[Entry]:
@@ -173,7 +177,7 @@ class ClassGrades:
 
 
 def _is_named(entry: Entry) -> bool:
-    """Return whether the id is a part of the submission's name, not of a longer word."""
+    """Return whether the name of a submission contains its id as a whole."""
     pattern = rf"(?<![^\W_]){re.escape(entry.student)}(?![^\W_])"
     return bool(re.search(pattern, normalize(entry.submission.place)))
 
@@ -212,7 +216,9 @@ def read_students(path: Path) -> list[str]:
             if number == 1 or not line.strip(' ",;\t'):  # a header, or an empty line
                 continue
             text = printable(cell)[:60]
-            raise UserError(f"{name}, line {number}: id {error}, got {text!r}") from None
+            raise UserError(
+                f"{name}, line {number}: id {error}, got {text!r}"
+            ) from None
         if number > 1 or student not in HEADERS:
             students.append(student)
     if repeated := [x for x, count in Counter(students).items() if count > 1]:

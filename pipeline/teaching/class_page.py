@@ -15,15 +15,16 @@ from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.task import Topic
 
+KINDS = ("full", "part", "none", "blank")  # CSS classes of answers
 MAX_EXACT = 1e15  # larger numbers are shown with six digits
 
 
 @dataclass(frozen=True)
 class _Bar:
-    """A part of a class in a bar."""
+    """The students of a class with the same points for a question."""
 
-    kind: str  # a CSS class: full, part, none or blank
-    label: str
+    kind: str  # see `kind_of`
+    points: float
     count: int
 
 
@@ -76,24 +77,12 @@ def render_feedback(entry: Entry, topic: Topic, *, solutions: bool) -> str:
 
 def _results(question: Question, grades: ClassGrades) -> _QuestionResults:
     answers = [answer for _, answer in grades.answers(question.name)]
-    counts = Counter(map(_bar, answers))
-    bars = [_Bar(*each, count) for each, count in sorted(counts.items(), key=_order)]
+    counts = Counter((kind_of(answer), answer.points) for answer in answers)
+    bars = [_Bar(kind, points, count) for (kind, points), count in counts.items()]
+    bars.sort(key=lambda bar: (KINDS.index(bar.kind), -bar.points))
     total = sum(answer.points for answer in answers)
     share = total / (question.points * max(1, len(answers)))
     return _QuestionResults(question, share, bars, grades.wrong(question.name))
-
-
-def _bar(answer: GradedAnswer) -> tuple[str, str]:
-    """Return the kind and the label of the bar to which an answer belongs."""
-    return kind_of(answer), "no answer" if answer.answer is None else number(answer.points)
-
-
-def _order(bar: tuple[tuple[str, str], int]) -> tuple[int, float]:
-    """Sort by points, the missing answers last."""
-    (kind, label), _ = bar
-    return ("full", "part", "none", "blank").index(kind), -float(
-        "0" if kind == "blank" else label
-    )
 
 
 def kind_of(answer: GradedAnswer) -> str:

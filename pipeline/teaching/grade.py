@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, datasets
@@ -75,7 +74,9 @@ def grade(
     entries = [Entry(each, each.problem) for each in _checked(submitted, assignment)]
     entries = _grade(entries, assignment, data, cache, again=again, workers=workers)
     folder = results_dir("grades")
-    grades = ClassGrades(assignment, [*sorted(entries, key=Entry.order)], listed, folder)
+    grades = ClassGrades(
+        assignment, [*sorted(entries, key=Entry.order)], listed, folder
+    )
     with status("writing the pages"):
         _write(grades, data, solutions=solutions)
     _print(grades)

@@ -114,9 +114,7 @@ def grade_submission(
     return grade, reference
 
 
-def train_reference(
-    dataset: Dataset, assignment: Assignment, student: str
-) -> Snapshot:
+def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
     """Train the network that a student was assigned, as the command train does."""
     hyperparameters = assignment.hyperparameters(student)
     with one_thread():
