@@ -154,8 +154,9 @@ def _finish(
         if result.traceback:
             say(result.traceback, file=sys.stderr)
         return replace(entry, problem=result.error)
-    grade, network = result.value
-    cache.write_reference(reference, network)
+    grade, trained = result.value
+    if trained:
+        cache.write_reference(reference, trained)
     cache.write_grade(key, grade)
     return replace(entry, grade=grade)
 

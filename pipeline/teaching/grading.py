@@ -76,8 +76,8 @@ def grade_submission(
     answers: Mapping[str, float],
     network: Snapshot,
     reference: Snapshot | None,
-) -> tuple[SubmissionGrade, Snapshot]:
-    """SubmissionGrade a submission.
+) -> tuple[SubmissionGrade, Snapshot | None]:
+    """Grade a submission.
 
     Args:
         dataset: The data set of the assignment.
@@ -88,13 +88,15 @@ def grade_submission(
         reference: The network that was assigned; None to train it.
 
     Returns:
-        The grade, and the network that was assigned.
+        The grade, and the assigned network if it was trained here.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite in the assigned
             training run.
     """
-    reference = reference or train_reference(dataset, assignment, student)
+    trained = None if reference else train_reference(dataset, assignment, student)
+    assigned = reference or trained
+    assert assigned
     task = Task.of(assignment.topic(student, dataset), network, dataset.test)
     graded = []
     for question in QUESTIONS:
@@ -110,8 +112,7 @@ def grade_submission(
                 correct=question.correct(task)[0],
             )
         )
-    grade = SubmissionGrade(*compare(network, reference), tuple(graded))
-    return grade, reference
+    return SubmissionGrade(*compare(network, assigned), tuple(graded)), trained
 
 
 def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
