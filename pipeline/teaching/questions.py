@@ -12,7 +12,8 @@ from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
 SIZES, NEURON, PREDICTION, CHANGES = GROUPS
-EXACT = 0.001  # the tolerance of results that are not whole numbers
+EXACT = 0.001  # the tolerance of sums, logarithms and percentages
+SMALL = 0.0001  # that of a weight and of its part of a sum
 COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
 HALF = PIXELS // 2  # the pixels of the rows 0 to 13
 
@@ -32,9 +33,9 @@ class Parameters(Question):
     name = "parameters"
     group = SIZES
     template = """
-        Another network has {t.neurons} neurons in layer 1, and distinguishes
-        {t.classes} classes instead of ten. Its images have 28x28 pixels. How many
-        parameters (weights and biases) does it have?
+        Another network has {t.neurons} neurons in layer 1 and {t.classes} classes
+        instead of ten. Its images have 28x28 pixels. How many parameters (weights and
+        biases) does it have?
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -62,8 +63,8 @@ class WeightsForSmallImages(Question):
     name = "weights_for_small_images"
     group = SIZES
     template = """
-        Your network is built for images of {t.side}x{t.side} instead of 28x28 pixels.
-        How many weights (without the biases) does layer 1 then have?
+        Suppose that your network was built for images of {t.side}x{t.side} pixels
+        instead of 28x28. How many weights (without the biases) would layer 1 have?
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -112,9 +113,9 @@ class Multiplications(Question):
     name = "multiplications"
     group = SIZES
     template = """
-        A third network has {t.more_neurons} neurons in layer 1, and, like yours, 28x28
-        pixels and ten classes. How often does it multiply a weight by an input or by
-        the output of a neuron, to classify one image?
+        Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
+        of 28x28 pixels and ten classes. How many multiplications of a weight by a pixel
+        or by the output of a neuron does it need to classify one image?
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -136,9 +137,9 @@ class WeightOfPixel(Question):
 
     name = "weight_of_pixel"
     group = NEURON
-    tolerance = EXACT
+    tolerance = SMALL
     template = """
-        With which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
+        By which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
         {t.column}?
     """
 
@@ -193,9 +194,9 @@ class LargestProduct(Question):
     name = "largest_product"
     group = NEURON
     template = """
-        Look at the 784 products in the sum of {t.neuron_1} for test image {t.image}.
-        Which pixel has the product with the largest absolute value? The answer is the
-        index of the pixel, from 0 to 783.
+        The sum of {t.neuron_1} for test image {t.image} contains 784 products of a
+        weight and a pixel. Which pixel belongs to the product with the largest absolute
+        value? The answer is the index of the pixel, from 0 to 783.
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -236,8 +237,9 @@ class UpperHalf(Question):
     group = NEURON
     tolerance = EXACT
     template = """
-        What is the sum of only those products of {t.neuron_1} for test image {t.image}
-        that belong to the upper half of the image, the rows 0 to 13, without the bias?
+        Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
+        only those of the upper half of the image, which are the rows 0 to 13, without
+        the bias. What is the result?
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -357,8 +359,8 @@ class Misclassified(Question):
     group = PREDICTION
     tolerance = COUNT
     template = """
-        How many of the {t.test_images:,} test images have the label {t.digit}, but your
-        network classifies them as another class?
+        How many of the {t.test_images:,} test images have the label {t.digit}, but are
+        classified as another class by your network?
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -387,11 +389,11 @@ class BrighterPixel(Question):
 
     name = "brighter_pixel"
     group = CHANGES
-    tolerance = EXACT
+    tolerance = SMALL
     template = """
-        The pixel in row {t.row} and column {t.column} of an image becomes brighter by
-        {t.gray_levels} gray levels (of 255). By how much does the sum y of
-        {t.neuron_1} change?
+        In some image, the pixel in row {t.row} and column {t.column} becomes brighter
+        by {t.gray_levels} gray levels. By how much does the sum y of {t.neuron_1}
+        change? If y becomes smaller, the answer is negative.
     """
 
     def _correct(self, task: Task) -> list[Value]:
@@ -455,7 +457,7 @@ class RaisedBias(Question):
     group = CHANGES
     tolerance = COUNT
     template = """
-        The bias of {t.neuron_2} becomes larger by {t.shift}. How many of the
+        The bias of {t.neuron_2} becomes larger by {t.shift:g}. How many of the
         {t.test_images:,} test images, whatever their label, does your network then
         classify as class {t.digit}?
     """
@@ -488,7 +490,7 @@ class AllBiases(Question):
     group = CHANGES
     tolerance = EXACT
     template = """
-        All ten biases of layer 2 become larger by {t.shift}. By how many percentage
+        All ten biases of layer 2 become larger by {t.shift:g}. By how many percentage
         points does the highest of the ten probabilities for test image {t.image}
         change?
     """
