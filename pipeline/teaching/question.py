@@ -64,16 +64,16 @@ class Question(ABC):
         return f"within {self.tolerance:g}" if self.tolerance else "exact"
 
     @abstractmethod
-    def _correct(self, task: Task) -> list[Value]:
-        """Return the correct answer, and others that are equally correct."""
+    def _correct(self, task: Task) -> Value:
+        """Return the correct answer."""
 
     @abstractmethod
     def _mistakes(self, task: Task) -> list[Mistake]:
         """Return typical wrong answers; for some networks, they can be correct."""
 
     def correct(self, task: Task) -> list[float]:
-        """Return the correct answer; equally correct ones follow, perhaps with it."""
-        return [float(value) for value in self._correct(task)]
+        """Return the correct answer, and with it all that are equally correct."""
+        return [float(self._correct(task))]
 
     def mistakes(self, task: Task) -> list[Mistake]:
         """Return the typical wrong answers that are wrong for this network."""

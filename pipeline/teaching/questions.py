@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.question import GROUPS, Mistake, Question, Value
+from pipeline.teaching.question import GROUPS, ROUNDING, Mistake, Question, Value
 from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
@@ -38,9 +38,9 @@ class Parameters(Question):
         biases) does it have?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         h, c = task.topic.neurons, task.topic.classes
-        return [PIXELS * h + h + h * c + c]
+        return PIXELS * h + h + h * c + c
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         h, c = task.topic.neurons, task.topic.classes
@@ -67,8 +67,8 @@ class WeightsForSmallImages(Question):
         instead of 28x28. How many weights (without the biases) would layer 1 have?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.topic.side**2 * task.topic.hidden]
+    def _correct(self, task: Task) -> Value:
+        return task.topic.side**2 * task.topic.hidden
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         side, hidden = task.topic.side, task.topic.hidden
@@ -92,8 +92,8 @@ class BytesOfWeights(Question):
         bits, without gaps. How many bytes do these weights (without the biases) need?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [PIXELS * task.topic.hidden * task.topic.bits / 8]
+    def _correct(self, task: Task) -> Value:
+        return PIXELS * task.topic.hidden * task.topic.bits / 8
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         bits, hidden = task.topic.bits, task.topic.hidden
@@ -118,8 +118,8 @@ class Multiplications(Question):
         or by the output of a neuron does it need to classify one image?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [(PIXELS + CLASSES) * task.topic.more_neurons]
+    def _correct(self, task: Task) -> Value:
+        return (PIXELS + CLASSES) * task.topic.more_neurons
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         h = task.topic.more_neurons
@@ -143,8 +143,8 @@ class WeightOfPixel(Question):
         {t.column}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.weight(*task.topic.pixel)]
+    def _correct(self, task: Task) -> Value:
+        return task.weight(*task.topic.pixel)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         row, column = task.topic.pixel
@@ -174,8 +174,8 @@ class SumOfNeuron(Question):
         test image {t.image}, before ReLU?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.sums[task.topic.neuron]]
+    def _correct(self, task: Task) -> Value:
+        return task.sums[task.topic.neuron]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         neuron = task.topic.neuron
@@ -199,13 +199,17 @@ class LargestProduct(Question):
         value? The answer is the index of the pixel, from 0 to 783.
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
+        return np.abs(task.products).argmax()
+
+    def correct(self, task: Task) -> list[float]:
+        """Return all pixels whose products are equal, apart from rounding errors."""
         sizes = np.abs(task.products)
-        nearly = np.isclose(sizes, sizes.max(), rtol=1e-5, atol=0)  # see ROUNDING
-        return [sizes.argmax(), *np.flatnonzero(nearly)]
+        equal = np.isclose(sizes, sizes.max(), rtol=ROUNDING, atol=0)
+        return [float(pixel) for pixel in np.flatnonzero(equal)]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
-        best = int(np.abs(task.products).argmax())
+        best = int(self._correct(task))
         row, column = divmod(best, SIDE)
         weights, products = np.abs(task.weights), task.products
         return [
@@ -242,8 +246,8 @@ class UpperHalf(Question):
         the bias. What is the result?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.products[:HALF].sum()]
+    def _correct(self, task: Task) -> Value:
+        return task.products[:HALF].sum()
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         products = task.products
@@ -271,8 +275,8 @@ class Score(Question):
         {t.image}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.scores[task.topic.digit]]
+    def _correct(self, task: Task) -> Value:
+        return task.scores[task.topic.digit]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit = task.topic.digit
@@ -304,9 +308,9 @@ class LogOfRatio(Question):
         (You need two scores and one subtraction.)
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         second, first = np.sort(task.scores)[-2:]
-        return [first - second]
+        return first - second
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         second, first = np.sort(task.log_probabilities)[-2:]
@@ -332,8 +336,8 @@ class LossOfWrongLabel(Question):
         cross-entropy) in nats?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [-task.log_probabilities[task.topic.wrong_label]]
+    def _correct(self, task: Task) -> Value:
+        return -task.log_probabilities[task.topic.wrong_label]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         wrong, label = task.topic.wrong_label, task.topic.label
@@ -363,9 +367,9 @@ class Misclassified(Question):
         classified as another class by your network?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         is_class = task.labels == task.topic.digit
-        return [(task.predictions[is_class] != task.topic.digit).sum()]
+        return (task.predictions[is_class] != task.topic.digit).sum()
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit, wrong = task.topic.digit, task.predictions != task.labels
@@ -396,8 +400,8 @@ class BrighterPixel(Question):
         change? If y becomes smaller, the answer is negative.
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._change(task, *task.topic.pixel)]
+    def _correct(self, task: Task) -> Value:
+        return self._change(task, *task.topic.pixel)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         row, column = task.topic.pixel
@@ -431,8 +435,8 @@ class SwitchedOff(Question):
         {t.test_images:,} test images does your network then classify correctly?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._count(task, task.topic.neuron)]
+    def _correct(self, task: Task) -> Value:
+        return self._count(task, task.topic.neuron)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         before = (task.predictions == task.labels).sum()
@@ -462,8 +466,8 @@ class RaisedBias(Question):
         classify as class {t.digit}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._count(task, task.topic.digit, task.topic.shift)]
+    def _correct(self, task: Task) -> Value:
+        return self._count(task, task.topic.digit, task.topic.shift)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit, shift = task.topic.digit, task.topic.shift
@@ -495,8 +499,8 @@ class AllBiases(Question):
         change?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [0.0]
+    def _correct(self, task: Task) -> Value:
+        return 0.0
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         shift, p = task.topic.shift, np.exp(task.log_probabilities.max())
