@@ -91,16 +91,16 @@ class _Limits:
 
     def read(self, entry: _Entry, limit: int) -> bytes:
         """Read a file; raise a UserError if it is too long."""
-        content = bytearray()
+        content = io.BytesIO()  # its value is not copied
         with entry.open() as stream:
             while chunk := stream.read(CHUNK):
-                content += chunk
+                content.write(chunk)
                 self.bytes += len(chunk)
-                if len(content) > limit:
+                if content.tell() > limit:
                     raise UserError(f"{entry.path.name} has more than {limit:,} bytes")
                 if self.bytes > MAX_BYTES:
                     raise UserError(f"its files have more than {MAX_BYTES:,} bytes")
-        return bytes(content)
+        return content.getvalue()
 
 
 def _read(

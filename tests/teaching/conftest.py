@@ -59,17 +59,22 @@ class Course:
         task = self.task(student, network)
         return {question.name: question.correct(task)[0] for question in QUESTIONS}
 
-    def write(self, folder, student, answers=None, network=None, **recorded):
-        """Write a submission with these answers, by default with the right network."""
+    def write(self, folder, student, answers=None, network=None, *, stated=None):
+        """Write a submission with these answers, by default with the right network.
+
+        Its id is that of the student, or another text.
+        """
         folder.mkdir(parents=True)
         names = [question.name for question in QUESTIONS]
-        content = {"id": student, "answers": dict.fromkeys(names) | (answers or {})}
+        content = {
+            "id": stated or student,
+            "answers": dict.fromkeys(names) | (answers or {}),
+        }
         (folder / FILE).write_text(json.dumps(content))
         network = self.train(student) if network is None else network
         seed = self.assignment.hyperparameters(student).seed
         metadata = {**self.settings, "seed": seed, "dataset": self.data.name}
-        path = folder / MODEL_FILE
-        save_model(path, network_from(network), {**metadata, **recorded})
+        save_model(folder / MODEL_FILE, network_from(network), metadata)
         return folder
 
 

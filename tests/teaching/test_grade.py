@@ -138,8 +138,8 @@ def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
     course.write(place / "cem", "cem", answers)
     small = course.train("small", hidden=4)
     course.write(place / "small", "small", {}, small)
-    for name, student in ((ATTACK.replace("/", "-"), ATTACK), ("=cmd", "=cmd|'/C'!A0")):
-        course.write(place / name, student, {}, small)
+    for name in (ATTACK.replace("/", "-"), "=cmd|'C'!A0"):
+        course.write(place / name, "eve", {}, small, stated=name)
     (place / "sparse" / "deep").mkdir(parents=True)
     (place / "sparse" / "deep" / FILE).touch()
     os.truncate(place / "sparse" / "deep" / FILE, 2**30)
@@ -267,7 +267,8 @@ def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
     stored["answers"][0]["points"] = 0.25
     grade_path.write_text(json.dumps(stored))
     before = network.stat().st_mtime_ns
-    points = [grade_all(again=again).entries[0].grade.points for again in (0, 1, 0)]
+    found = [grade_all(again=again).entries[0] for again in (False, True, False)]
+    points = [entry.grade.points for entry in found]
     assert points == [len(QUESTIONS) - 0.75, len(QUESTIONS), len(QUESTIONS)]
     assert network.stat().st_mtime_ns == before
     grade_path.write_text("damaged")
@@ -345,7 +346,7 @@ def test_in_a_browser_hostile_texts_are_text(
 ):
     name = ATTACK.replace("/", "\u2215")
     course.write(place / f"ana {name}", "ana", {ATTACK: 3, "score": ATTACK})
-    course.write(place / f"{name}", ATTACK)
+    course.write(place / name, "eve", stated=name)
     grade_all()
     requests, errors = [], []
     browser_page.on("request", lambda request: requests.append(request.url))
