@@ -269,6 +269,7 @@ def test_a_network_that_is_none_is_one_line(copy):
     folder = copy()
     network = safetensors.load_file(folder / MODEL_FILE)
     name, shape = "layer_2.bias", network["layer_2.bias"].shape
+    large = np.full_like(network["layer_1.bias"], 3e38)
     files = {
         "pickled": pickle.dumps(Evil()),
         "empty": b"",
@@ -276,15 +277,12 @@ def test_a_network_that_is_none_is_one_line(copy):
         "shape": safetensors.save({**network, name: np.zeros(7, np.float32)}),
         "name": safetensors.save({**network, ESCAPE: np.zeros(7, np.float32)}),
         "NaN": safetensors.save({**network, name: np.full(shape, np.nan, np.float32)}),
-        "large": safetensors.save({**network, name: np.full(shape, 3e38, np.float32)}),
+        "large": safetensors.save({**network, "layer_1.bias": large}),
         "type": safetensors.save({**network, name: np.zeros(shape, np.int32)}),
     }
     for content in files.values():
         (folder / MODEL_FILE).write_bytes(content)
-        message = problem(folder)
-        assert (
-            message.startswith("model.safetensors ") or "model.safetensors:" in message
-        )
+        assert problem(folder).startswith(MODEL_FILE)
         assert read_submission(folder).student == "ana"  # the answers can be read
 
 
