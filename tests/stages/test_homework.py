@@ -26,9 +26,9 @@ import os, signal
 from pipeline.teaching import homework
 homework.save_model = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
-SAY_WHETHER_MLFLOW_IS_IMPORTED = """
-import atexit, sys
-atexit.register(lambda: print("mlflow:", "mlflow" in sys.modules))
+NO_MLFLOW = """
+import sys
+sys.modules["mlflow"] = None  # an import raises an error
 """
 
 
@@ -103,7 +103,7 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
     names = {}
     exec(program, names)
     assert names["kernel_1"].shape == (784, 5) and names["bias_2"].shape == (10,)
-    assert names["images"].dtype == np.uint8 and len(names["labels"]) > 300
+    assert names["images"].dtype == np.uint8 and len(names["labels"]) == 297
 
 
 def test_a_second_call_keeps_the_answers_and_the_network(workspace):
@@ -160,7 +160,8 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     before = workspace.hashes(FOLDER)
     printed = workspace.call("homework", **STUDENT, check=True)
     assert re.search(r"^score +1\.5$", printed, re.MULTILINE)
-    assert re.search(r'^upper_half +must be a number .* "3,5"$', printed, re.MULTILINE)
+    words = " ".join(printed.split())
+    assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 2
     assert f"1 of {COUNT} answers can be graded" in printed
@@ -192,16 +193,17 @@ def test_a_file_that_cannot_be_used_is_one_line(workspace, content, problem):
     assert "\n" not in str(error.value)
 
 
-def test_a_killed_command_leaves_no_half_written_homework(written, tmp_path):
+def test_after_a_kill_there_is_no_half_written_homework_and_the_command_works(
+    written, tmp_path
+):
     workspace = copied(written[0], tmp_path / "outputs")
     for name in FILES:
         (workspace.outputs / name).unlink()
     (workspace.outputs / FOLDER).rmdir()
     workspace.run("homework", *ARGUMENTS, status=-9, before=KILLED)
     assert not (workspace.outputs / FOLDER).exists()
-    done = workspace.run("homework", *ARGUMENTS, before=SAY_WHETHER_MLFLOW_IS_IMPORTED)
+    workspace.run("homework", *ARGUMENTS, before=NO_MLFLOW)
     assert {*workspace.hashes(FOLDER)} == FILES
-    assert "mlflow: False" in done.stdout
 
 
 def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):
