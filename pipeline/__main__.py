@@ -14,6 +14,8 @@ STAGES = {
     "export": "export a network as C code and an ONNX file",
     "ui": "show the recorded runs in a browser, in MLflow's UI",
     "sync": "copy recorded runs to an MLflow server",
+    "homework": "write the questions of a student, and check the form of the answers",
+    "grade": "grade the homework of a class",
 }
 
 LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items())

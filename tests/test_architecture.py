@@ -19,12 +19,13 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets"},  # for names of data sets
+    "cli": {"datasets", "teaching"},  # for names of data sets and ids of students
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},
+    "teaching": {"datasets", "execution", "model", "plots"},
     "interpret": {"datasets", "images", "integers", "model", "plots", "tracking"},
     "deploy": {"datasets", "execution", "integers", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
@@ -40,6 +41,8 @@ IMPLEMENTATIONS = {
     "export": "deploy",
     "ui": "tracking",
     "sync": "tracking",
+    "homework": "teaching",
+    "grade": "teaching",
 }
 # The parts of tracking, each with those that it may import.
 PARTS_OF_TRACKING = {"store": set(), "copies": {"store"}}
@@ -172,8 +175,9 @@ def test_the_spec_of_a_network_is_that_of_its_training_run():
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("spec", "datasets.spec", "registry.spec")
     }
-    # test_sets has images of other data sets, and printing a TrainingRun.
-    assert users == {"trained_model", "test_sets", "printing"}
+    # test_sets has images of other data sets, printing a TrainingRun, and assignment
+    # the data set that a course uses.
+    assert users == {"trained_model", "test_sets", "printing", "assignment"}
 
 
 def types_in(annotation):

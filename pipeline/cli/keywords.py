@@ -121,6 +121,34 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
     workers: Integer | None
 
 
+class CourseSettings(DataSettings, total=False):
+    """Settings of the stages for homework."""
+
+    course: str | None
+    hidden: Integer
+    split: Literal["exercise", "holdout"]
+    epochs: Integer
+    batch_size: Integer
+    lr: Number
+
+
+class HomeworkSettings(CourseSettings, total=False):
+    """Settings of `homework`."""
+
+    student: str | None
+    check: bool
+
+
+class GradeSettings(CourseSettings, total=False):
+    """Settings of `grade`."""
+
+    submissions: PathText | None
+    students: PathText | None
+    solutions: bool
+    again: bool
+    workers: Integer | None
+
+
 class SyncSettings(TypedDict, total=False):
     """Settings of `sync`."""
 

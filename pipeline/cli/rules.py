@@ -26,6 +26,9 @@ def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
     """
     first = next(grid.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
+    for key, example in schema.required.items():
+        if values[key] is None:
+            yield f"{key} is missing: add {example}"
     for keys, problem in _conflicts(values):
         paths = [grid.files[key] for key in keys if key in grid.files]
         yield located(problem, paths[0] if paths else None)

@@ -5,7 +5,7 @@ about several settings are in `rules.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,12 @@ def _bit_width(value: object) -> object:
     return value
 
 
+def _student(value: str) -> str:
+    from pipeline.teaching.variant import student_id  # not for --help either
+
+    return student_id(value)
+
+
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(server_url)]
 Text = Annotated[str, Field(min_length=1)]
@@ -61,6 +67,7 @@ class StageConfig(BaseModel):
     has_experiments: ClassVar[bool] = False  # whether conf/experiment/ has its sweeps
     sweep_function: ClassVar[str | None] = None  # what runs a sweep from Python
     jobs_can_fail: ClassVar[bool] = False  # whether the other jobs of a sweep then run
+    required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -170,6 +177,39 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     workers: int | None = Field(ge=1)
 
 
+class CourseConfig(DataConfig, Hyperparameters):
+    """Settings of the stages for homework; the seed follows from the student's id."""
+
+    course: Name | None
+    seed: ClassVar[None] = None  # type: ignore[assignment,misc]
+
+    def assigned(self) -> dict[str, Any]:
+        """Return the hyperparameters of all students, without the seed."""
+        keys = Hyperparameters.model_fields.keys() - {"seed"}
+        return {key: getattr(self, key) for key in keys}
+
+
+class HomeworkConfig(CourseConfig):
+    """Settings of the homework stage."""
+
+    main_key = "student"
+    required = {"student": "student=ana.ruiz", "course": "course=<word>"}
+    student: Annotated[str, AfterValidator(_student)] | None
+    check: bool
+
+
+class GradeConfig(CourseConfig):
+    """Settings of the grade stage."""
+
+    main_key = "submissions"
+    required = {"submissions": "submissions=<folder>", "course": "course=<word>"}
+    submissions: Text | None
+    students: Text | None
+    solutions: bool
+    again: bool
+    workers: int | None = Field(ge=1)
+
+
 class SyncConfig(StageConfig):
     """Settings of the sync stage."""
 
@@ -198,6 +238,8 @@ SCHEMAS: tuple[Schema, ...] = (
     ExportConfig,
     SyncConfig,
     UiConfig,
+    HomeworkConfig,
+    GradeConfig,
 )
 TYPES = {  # by key, of all stages
     key: field.annotation

@@ -1,0 +1,67 @@
+"""Grade the homework of a class.
+
+Reads a folder with the submissions: for each student, a folder or a zip file with the
+files that python -m pipeline.homework wrote, nested as the learning platform exports
+them. Nothing in them is executed. The correct answers are computed from each submitted
+network. Trains the assigned network of each student once, to say whether it was
+submitted. Writes grades.csv, class.html and a page of feedback for each student to
+outputs/grades/. Takes about 3 s for each student on one core; an interrupted grading
+continues. Unchanged submissions keep their points, unless again=true.
+"""
+
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.base.call import call
+from pipeline.base.terminal import status
+from pipeline.cli import GradeConfig, GradeSettings, documented, from_python, stage
+
+if TYPE_CHECKING:
+    from pipeline.teaching.class_grades import ClassGrades
+
+
+@documented(GradeSettings)
+def grade(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[GradeSettings],
+) -> "ClassGrades":
+    """Grade the homework of a class, like `python -m pipeline.grade`.
+
+    Args:
+        folder: Where to write the files; by default, outputs/grades/. It must be new
+            or empty.
+        quiet: If True, nothing is printed.
+        settings: See the list below, such as submissions="downloads/homework".
+
+    Returns:
+        The grade of each submission, and the folder of the files.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file or the data set cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_grade(from_python(GradeConfig, settings))
+
+
+def run_grade(cfg: GradeConfig) -> "ClassGrades":
+    """Read the submissions, train the assigned networks, grade and write the pages."""
+    with status("loading PyTorch"):
+        from pipeline.teaching.grade import grade
+    assert cfg.submissions and cfg.course  # `required` in its schema
+    return grade(
+        cfg.submissions,
+        cfg.course,
+        cfg.dataset,
+        cfg.assigned(),
+        students=cfg.students,
+        solutions=cfg.solutions,
+        again=cfg.again,
+        workers=cfg.workers,
+    )
+
+
+if __name__ == "__main__":
+    stage(run_grade, GradeConfig)

@@ -1,0 +1,64 @@
+"""Write the homework of a student: questions about an own network.
+
+The seed of the network, the test image, the neurons and the weights in the questions
+follow from the student's id and a word that the instructor chooses. Trains the network
+(about 10 s, nothing is recorded), and writes questions.md, answers.json and
+model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and
+submit the folder. If the folder exists, your answers stay. check=true says which
+answers are missing or malformed, but not whether they are right.
+"""
+
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.base.call import call
+from pipeline.base.terminal import status
+from pipeline.cli import (
+    HomeworkConfig,
+    HomeworkSettings,
+    documented,
+    from_python,
+    stage,
+)
+
+if TYPE_CHECKING:
+    from pipeline.teaching.homework import Homework
+
+
+@documented(HomeworkSettings)
+def homework(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[HomeworkSettings],
+) -> "Homework":
+    """Write the homework of a student, like `python -m pipeline.homework`.
+
+    Args:
+        folder: Where to write the files; by default, outputs/homework/<id>/. It must
+            be new or empty.
+        quiet: If True, nothing is printed.
+        settings: See the list below, such as student="ana.ruiz".
+
+    Returns:
+        The folder of the files, and the state of the answers.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file or the data set cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_homework(from_python(HomeworkConfig, settings))
+
+
+def run_homework(cfg: HomeworkConfig) -> "Homework":
+    """Train the network of the student, and write the questions."""
+    with status("loading PyTorch"):
+        from pipeline.teaching.homework import homework
+    return homework(
+        cfg.student, cfg.course, cfg.dataset, cfg.assigned(), check=cfg.check
+    )
+
+
+if __name__ == "__main__":
+    stage(run_homework, HomeworkConfig)

@@ -1,0 +1,33 @@
+"""What all students of a course are assigned: a training run, with a seed for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import datasets
+from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.teaching.task import Topic
+from pipeline.teaching.variant import Variant
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The training run that the students of a course are assigned."""
+
+    course: str
+    dataset: str
+    settings: Mapping[str, Any]  # the hyperparameters without the seed
+
+    def variant(self, student: str) -> Variant:
+        """Return the variant of a student; raise a ValueError if the id is invalid."""
+        return Variant.of(student, self.course)
+
+    def hyperparameters(self, student: str) -> Hyperparameters:
+        """Return the hyperparameters with the seed of a student."""
+        return Hyperparameters(**self.settings, seed=self.variant(student).seed)
+
+    def topic(self, student: str, dataset: Dataset) -> Topic:
+        """Return what the questions of a student are about."""
+        hidden, spec = self.settings["hidden"], datasets.spec(dataset.name)
+        return Topic.of(self.variant(student), hidden, dataset.test, spec)
