@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import datasets
+from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.teaching.task import Topic
 from pipeline.teaching.variant import Variant
 
 
@@ -23,3 +26,9 @@ class Assignment:
     def hyperparameters(self, student: str) -> Hyperparameters:
         """Return the hyperparameters with the seed of a student."""
         return Hyperparameters(**self.settings, seed=self.variant(student).seed)
+
+    def topic(self, student: str, dataset: Dataset) -> Topic:
+        """Return what the questions of a student are about."""
+        hidden = self.hyperparameters(student).hidden
+        spec = datasets.spec(dataset.name)
+        return Topic.of(self.variant(student), hidden, dataset.test, spec)

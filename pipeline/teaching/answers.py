@@ -1,0 +1,145 @@
+"""The file answers.json of a student, which comes from a stranger."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline import UserError
+from pipeline.base.files import as_json, write_atomic
+from pipeline.base.text import printable
+from pipeline.teaching.question import Question
+from pipeline.teaching.questions import QUESTIONS
+from pipeline.teaching.variant import student_id
+
+FILE = "answers.json"
+MAX_BYTES = 100_000
+NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
+KEYS = {"id", "answers", NOTEBOOK}
+MAX_PROBLEMS = 20  # unknown names in one file
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a student that have the right form."""
+
+    student: str  # the normalized id
+    values: Mapping[str, float]  # by the name of the question
+    # What is wrong with the other answers, by name; null is no problem, but missing.
+    problems: Mapping[str, str] = field(default_factory=dict)
+    notebook: int = 0  # the number of answers that the notebook recorded
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of the questions without an answer."""
+        names = (question.name for question in QUESTIONS)
+        return [x for x in names if x not in self.values and x not in self.problems]
+
+
+def read_answers(content: bytes) -> Answers:
+    """Read the content of answers.json, which is not trusted.
+
+    Raises:
+        UserError: If the file cannot be used as a whole; the message is one line.
+    """
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{FILE} must have at most {MAX_BYTES:,} bytes")
+    try:
+        stored = json.loads(
+            content.decode("utf-8-sig"),  # some editors write a byte order mark
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except UnicodeDecodeError:
+        raise UserError(f"{FILE} must be text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise UserError(f"{FILE} is not JSON: {error.msg} in {place}") from None
+    except RecursionError:
+        raise UserError(f"{FILE} is nested too deeply") from None
+    except ValueError as error:  # a duplicate, NaN, an integer with 5,000 digits
+        raise UserError(f"{FILE}: {_short(error)}") from None
+    if not isinstance(stored, dict) or not isinstance(stored.get("answers"), dict):
+        raise UserError(f'{FILE} must contain {{"id": ..., "answers": {{...}}}}')
+    if unknown := [*stored.keys() - KEYS]:
+        raise UserError(f"{FILE} must not contain the key {_short(min(unknown))!r}")
+    recorded = stored.get(NOTEBOOK, {})
+    if not isinstance(recorded, dict):
+        raise UserError(f"{FILE}: {NOTEBOOK} must be an object {{...}}")
+    return Answers(_student(stored.get("id")), *_sort(stored["answers"]), len(recorded))
+
+
+def _student(value: object) -> str:
+    if not isinstance(value, str):
+        raise UserError(f'{FILE}: id must be text in quotes, such as "ana.ruiz"')
+    try:
+        return student_id(value)
+    except ValueError as error:
+        raise UserError(f"{FILE}: id {error}, got {_short(value)!r}") from None
+
+
+def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the answers with the right form, and what is wrong with the others."""
+    names = [question.name for question in QUESTIONS]
+    values, problems = {}, {}
+    for name in names:
+        if (value := given.get(name)) is None:
+            continue
+        try:
+            values[name] = _number(value)
+        except ValueError as error:
+            problems[name] = str(error)
+    for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
+        problems[_short(name)] = "is not the name of a question"
+    return values, problems
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
+        got = kinds.get(type(value), "an object")
+        raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("must be a number below 1e308")
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number that can be graded")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {_short(twice)!r} must not occur twice")
+    return found
+
+
+def _short(value: object) -> str:
+    """Return text of a stranger in one line."""
+    return printable(str(value))[:60]
+
+
+def new_answers(student: str, questions: list[Question]) -> bytes:
+    """Return the content of answers.json without answers."""
+    names = dict.fromkeys(question.name for question in questions)
+    return as_json({"id": student, "answers": names}).encode()
+
+
+def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
+    """Write what the notebook recorded to answers.json; the answers stay.
+
+    Raises:
+        UserError: If the file cannot be used as a whole.
+    """
+    read_answers(content := path.read_bytes())
+    stored = json.loads(content.decode("utf-8-sig"))
+    write_atomic(path, as_json({**stored, NOTEBOOK: dict(recorded)}).encode())

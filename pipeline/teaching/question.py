@@ -1,0 +1,99 @@
+"""The type of a question, which grades an answer from the task."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+import numpy as np
+
+from pipeline.teaching.task import Task, Topic
+
+# The results of float32, in which a student may compute, have this relative error.
+ROUNDING = 1e-5
+GROUPS: Final = (
+    "Sizes and why",
+    "The equation of one neuron",
+    "From scores to a prediction",
+    "What changes when …",
+)
+Value = float | int | np.integer
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer, and what suggests it."""
+
+    value: Value
+    hint: str  # without numbers of a variant, so that a class can be compared
+    points: float = 0.0
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The points for one answer, and a hint if it is a typical wrong one."""
+
+    points: float
+    hint: str | None = None
+
+
+class Question(ABC):
+    """A question whose answer is a number; a subclass of it has no state.
+
+    Attributes:
+        name: The key in answers.json, and the column in grades.csv.
+        group: One of `GROUPS`.
+        points: Those of a correct answer.
+        tolerance: How far a correct answer may be from the exact one.
+        template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
+    """
+
+    name: ClassVar[str]
+    group: ClassVar[str]
+    points: ClassVar[float] = 1.0
+    tolerance: ClassVar[float] = 0.0
+    template: ClassVar[str]
+
+    def text(self, topic: Topic) -> str:
+        """Return the question of a student in Markdown."""
+        return " ".join(self.template.format(t=topic).split())
+
+    @property
+    def exactness(self) -> str:
+        """How exact an answer must be, in words."""
+        return f"within {self.tolerance:g}" if self.tolerance else "exact"
+
+    @abstractmethod
+    def _correct(self, task: Task) -> list[Value]:
+        """Return the correct answer, and others that are equally correct."""
+
+    @abstractmethod
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        """Return typical wrong answers; for some networks, they can be correct."""
+
+    def correct(self, task: Task) -> list[float]:
+        """Return the correct answer; equally correct ones follow, perhaps with it."""
+        return [float(value) for value in self._correct(task)]
+
+    def mistakes(self, task: Task) -> list[Mistake]:
+        """Return the typical wrong answers that are wrong for this network."""
+        return [
+            replace(mistake, value=float(mistake.value))
+            for mistake in self._mistakes(task)
+            if not self._is_correct(float(mistake.value), task)
+        ]
+
+    def grade(self, answer: float, task: Task) -> Grade:
+        """Return the points of an answer, which may be any finite number."""
+        if self._is_correct(answer, task):
+            return Grade(self.points)
+        for mistake in self.mistakes(task):
+            if self._is_equal(answer, float(mistake.value)):
+                return Grade(mistake.points, mistake.hint)
+        return Grade(0.0)
+
+    def _is_correct(self, answer: float, task: Task) -> bool:
+        return any(self._is_equal(answer, value) for value in self.correct(task))
+
+    def _is_equal(self, answer: float, value: float) -> bool:
+        rounding = ROUNDING * abs(value) if self.tolerance else 0.0
+        return abs(answer - value) <= self.tolerance + rounding

@@ -1,0 +1,537 @@
+"""The questions of the homework: their texts, correct answers and typical mistakes.
+
+CONTRIBUTING ("A question") says how to change or add one.
+"""
+
+import numpy as np
+
+from pipeline import WHITE
+from pipeline.core import CLASSES, PIXELS, SIDE
+from pipeline.teaching.question import GROUPS, Mistake, Question, Value
+from pipeline.teaching.task import Task
+from pipeline.teaching.variant import Variant
+
+SIZES, NEURON, PREDICTION, CHANGES = GROUPS
+EXACT = 0.001  # the tolerance of results that are not whole numbers
+COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
+HALF = PIXELS // 2  # the pixels of the rows 0 to 13
+
+NO_BIAS = "The bias is missing: it is added once to the sum of the products."
+NOT_SCALED = "The gray levels must be divided by 255 before they are multiplied."
+NEXT_NEURON = (
+    "This belongs to the next neuron. The names of neurons count from 1, and the "
+    "indices of the arrays from 0."
+)
+TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
+PERCENT = "This is a percentage or a share. The question asks for a number of images."
+
+
+class Parameters(Question):
+    """How many parameters has a network with other sizes?"""
+
+    name = "parameters"
+    group = SIZES
+    template = """
+        Another network has {t.neurons} neurons in layer 1, and distinguishes
+        {t.classes} classes instead of ten. Its images have 28x28 pixels. How many
+        parameters (weights and biases) does it have?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        h, c = task.topic.neurons, task.topic.classes
+        return [PIXELS * h + h + h * c + c]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        h, c = task.topic.neurons, task.topic.classes
+        weights = PIXELS * h + h * c
+        return [
+            Mistake(weights, "These are the weights. The biases are missing.", 0.5),
+            Mistake(weights + h, "The biases of layer 2 are missing.", 0.5),
+            Mistake(weights + c, "The biases of layer 1 are missing.", 0.5),
+            Mistake(
+                PIXELS * h + h + h * CLASSES + CLASSES,
+                "This network still has ten classes.",
+            ),
+            Mistake(PIXELS * h + h, "These are the parameters of layer 1 only."),
+        ]
+
+
+class WeightsForSmallImages(Question):
+    """How many weights has layer 1 if the images are smaller?"""
+
+    name = "weights_for_small_images"
+    group = SIZES
+    template = """
+        Your network is built for images of {t.side}x{t.side} instead of 28x28 pixels.
+        How many weights (without the biases) does layer 1 then have?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [task.topic.side**2 * task.topic.hidden]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        side, hidden = task.topic.side, task.topic.hidden
+        return [
+            Mistake(side**2 * hidden + hidden, "The biases are not weights.", 0.5),
+            Mistake(side**2, "These are the weights of one neuron only."),
+            Mistake(
+                side * hidden, "Each neuron has a weight for each pixel, not for a row."
+            ),
+            Mistake(side**2 * hidden + hidden * CLASSES, "Layer 2 does not count."),
+        ]
+
+
+class BytesOfWeights(Question):
+    """How many bytes do the weights of layer 1 need with another bit width?"""
+
+    name = "bytes_of_weights"
+    group = SIZES
+    template = """
+        A microcontroller stores each weight of layer 1 of your network with {t.bits}
+        bits, without gaps. How many bytes do these weights (without the biases) need?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [PIXELS * task.topic.hidden * task.topic.bits / 8]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        bits, hidden = task.topic.bits, task.topic.hidden
+        weights = PIXELS * hidden
+        return [
+            Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
+            Mistake(weights, "This is one byte for each weight, whatever its bits."),
+            Mistake(weights * 4, "These are the bytes of weights with 32 bits."),
+            Mistake((weights + hidden) * bits / 8, "The biases do not count.", 0.5),
+            Mistake((weights + hidden * CLASSES) * bits / 8, "Layer 2 does not count."),
+        ]
+
+
+class Multiplications(Question):
+    """How many multiplications does a network need for an image?"""
+
+    name = "multiplications"
+    group = SIZES
+    template = """
+        A third network has {t.more_neurons} neurons in layer 1, and, like yours, 28x28
+        pixels and ten classes. How often does it multiply a weight by an input or by
+        the output of a neuron, to classify one image?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [(PIXELS + CLASSES) * task.topic.more_neurons]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        h = task.topic.more_neurons
+        with_biases = (PIXELS + CLASSES) * h + h + CLASSES
+        return [
+            Mistake(with_biases, "A bias is added, and not multiplied.", 0.5),
+            Mistake(PIXELS * h, "The multiplications of layer 2 are missing.", 0.5),
+            Mistake(PIXELS + CLASSES, "Every neuron multiplies its own weights."),
+            Mistake(PIXELS * h * CLASSES, "The layers work one after the other: add."),
+        ]
+
+
+class WeightOfPixel(Question):
+    """Which weight belongs to a pixel and a neuron?"""
+
+    name = "weight_of_pixel"
+    group = NEURON
+    tolerance = EXACT
+    template = """
+        With which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
+        {t.column}?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [task.weight(*task.topic.pixel)]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        row, column = task.topic.pixel
+        return [
+            Mistake(task.weight(column, row), TRANSPOSED, 0.5),
+            Mistake(task.weight(row, column, task.next_neuron()), NEXT_NEURON, 0.5),
+            Mistake(
+                task.weight(row - 1, column - 1),
+                "Row and column are counted from 0, as the indices of an array.",
+                0.5,
+            ),
+            Mistake(
+                task.weight(row, column) * task.pixels[SIDE * row + column],
+                "This is the product of the weight and the pixel of your test image.",
+            ),
+        ]
+
+
+class SumOfNeuron(Question):
+    """Which sum does a neuron compute for an image?"""
+
+    name = "sum_of_neuron"
+    group = NEURON
+    tolerance = EXACT
+    template = """
+        Which sum y = M1·X1 + M2·X2 + … + M784·X784 + C does {t.neuron_1} compute for
+        test image {t.image}, before ReLU?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [task.sums[task.topic.neuron]]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        neuron = task.topic.neuron
+        total, bias = task.sums[neuron], task.bias_1[neuron]
+        return [
+            Mistake(total - bias, NO_BIAS, 0.5),
+            Mistake((total - bias) * WHITE + bias, NOT_SCALED, 0.5),
+            Mistake(max(0.0, total), "This is the output of the neuron, after ReLU."),
+            Mistake(task.sums[task.next_neuron()], NEXT_NEURON, 0.5),
+        ]
+
+
+class LargestProduct(Question):
+    """Which pixel contributes most to the sum of a neuron?"""
+
+    name = "largest_product"
+    group = NEURON
+    template = """
+        Look at the 784 products in the sum of {t.neuron_1} for test image {t.image}.
+        Which pixel has the product with the largest absolute value? The answer is the
+        index of the pixel, from 0 to 783.
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        sizes = np.abs(task.products)
+        nearly = np.isclose(sizes, sizes.max(), rtol=1e-5, atol=0)  # see ROUNDING
+        return [sizes.argmax(), *np.flatnonzero(nearly)]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        best = int(np.abs(task.products).argmax())
+        row, column = divmod(best, SIDE)
+        weights, products = np.abs(task.weights), task.products
+        return [
+            Mistake(
+                best + 1,
+                "This is the number of the term, such as 1 for M1·X1. The indices of "
+                "the pixels begin with 0.",
+                0.5,
+            ),
+            Mistake(SIDE * column + row, TRANSPOSED, 0.5),
+            Mistake(
+                products.argmax(),
+                "This is the largest positive product. A negative product can have a "
+                "larger absolute value.",
+                0.5,
+            ),
+            Mistake(products.argmin(), "A positive product is larger.", 0.5),
+            Mistake(
+                weights.argmax(),
+                "This is the largest weight. Multiply the weights by the pixels first.",
+            ),
+        ]
+
+
+class UpperHalf(Question):
+    """Which part of the sum comes from the upper half of the image?"""
+
+    name = "upper_half"
+    group = NEURON
+    tolerance = EXACT
+    template = """
+        What is the sum of only those products of {t.neuron_1} for test image {t.image}
+        that belong to the upper half of the image, the rows 0 to 13, without the bias?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [task.products[:HALF].sum()]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        products = task.products
+        upper, bias = products[:HALF].sum(), task.bias_1[task.topic.neuron]
+        left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
+        one_more = "These are not the 14 rows 0 to 13, but another number of rows."
+        return [
+            Mistake(upper + bias, "The bias does not belong to a row.", 0.5),
+            Mistake(upper * WHITE, NOT_SCALED, 0.5),
+            Mistake(products[HALF:].sum(), "This is the lower half, the rows 14-27."),
+            Mistake(left, "This is the left half: the columns and not the rows."),
+            Mistake(products[: HALF + SIDE].sum(), one_more, 0.5),
+            Mistake(products[: HALF - SIDE].sum(), one_more, 0.5),
+        ]
+
+
+class Score(Question):
+    """Which score does a class get for an image?"""
+
+    name = "score"
+    group = PREDICTION
+    tolerance = EXACT
+    template = """
+        Which score z, before the softmax, does {t.neuron_2} compute for test image
+        {t.image}?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [task.scores[task.topic.digit]]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        digit = task.topic.digit
+        score, bias = task.scores[digit], task.bias_2[digit]
+        return [
+            Mistake(score - bias, NO_BIAS, 0.5),
+            Mistake(
+                task.sums @ task.kernel_2[:, digit] + bias,
+                "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 "
+                "multiplies it.",
+            ),
+            Mistake(task.scores[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
+            Mistake(
+                np.exp(task.log_probabilities[digit]),
+                "This is the probability, after the softmax.",
+            ),
+        ]
+
+
+class LogOfRatio(Question):
+    """How do the two highest scores determine the ratio of their probabilities?"""
+
+    name = "log_of_ratio"
+    group = PREDICTION
+    tolerance = EXACT
+    template = """
+        For test image {t.image}, p is the highest of the ten probabilities, and q is
+        the second highest. What is ln(p / q), the natural logarithm of their ratio?
+        (You need two scores and one subtraction.)
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        second, first = np.sort(task.scores)[-2:]
+        return [first - second]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        second, first = np.sort(task.log_probabilities)[-2:]
+        logs, p, q = first - second, np.exp(first), np.exp(second)
+        return [
+            Mistake(logs / np.log(10), "This is log10. ln is the natural one.", 0.5),
+            Mistake(logs / np.log(2), "This is log2. ln is the natural one.", 0.5),
+            Mistake(-logs, "The sign is wrong: p is larger than q.", 0.5),
+            Mistake(p - q, "This is the difference of the probabilities."),
+            Mistake(first, "This is ln(p). Subtract ln(q)."),
+        ]
+
+
+class LossOfWrongLabel(Question):
+    """Which loss has an image with a wrong label?"""
+
+    name = "loss_of_wrong_label"
+    group = PREDICTION
+    tolerance = EXACT
+    template = """
+        The label of test image {t.image} is {t.label}. Suppose that somebody had
+        labeled it as {t.wrong_label} by mistake. What would be its loss (its
+        cross-entropy) in nats?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [-task.log_probabilities[task.topic.wrong_label]]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        wrong, label = task.topic.wrong_label, task.topic.label
+        log = task.log_probabilities[wrong]
+        return [
+            Mistake(-log / np.log(2), "These are bits. Use the natural log.", 0.5),
+            Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
+            Mistake(log, "The sign is wrong: a loss is never negative.", 0.5),
+            Mistake(
+                -task.log_probabilities[label], "This is the loss with the right label."
+            ),
+            Mistake(
+                -task.scores[wrong],
+                "This is the score. Apply the softmax before the logarithm.",
+            ),
+        ]
+
+
+class Misclassified(Question):
+    """How many images of a class does the network classify as another class?"""
+
+    name = "misclassified"
+    group = PREDICTION
+    tolerance = COUNT
+    template = """
+        How many of the {t.test_images:,} test images have the label {t.digit}, but your
+        network classifies them as another class?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        is_class = task.labels == task.topic.digit
+        return [(task.predictions[is_class] != task.topic.digit).sum()]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        digit, wrong = task.topic.digit, task.predictions != task.labels
+        is_class, predicted = task.labels == digit, task.predictions == digit
+        missed = (is_class & wrong).sum()
+        share = missed / max(1, is_class.sum())
+        return [
+            Mistake((is_class & ~wrong).sum(), "These are classified correctly."),
+            Mistake(
+                (predicted & wrong).sum(),
+                "This is the opposite: images with another label that the network "
+                "classifies as this class.",
+            ),
+            Mistake(wrong.sum(), "These are the mistakes for all ten classes."),
+            Mistake(100 * share, PERCENT, 0.5),
+        ]
+
+
+class BrighterPixel(Question):
+    """By how much does a brighter pixel change the sum of a neuron?"""
+
+    name = "brighter_pixel"
+    group = CHANGES
+    tolerance = EXACT
+    template = """
+        The pixel in row {t.row} and column {t.column} of an image becomes brighter by
+        {t.gray_levels} gray levels (of 255). By how much does the sum y of
+        {t.neuron_1} change?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [self._change(task, *task.topic.pixel)]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        row, column = task.topic.pixel
+        change = self._change(task, row, column)
+        other = self._change(task, row, column, task.next_neuron())
+        return [
+            Mistake(change * WHITE, NOT_SCALED, 0.5),
+            Mistake(
+                task.weight(row, column),
+                "This is the weight. The pixel grows by less than 1.",
+            ),
+            Mistake(self._change(task, column, row), TRANSPOSED, 0.5),
+            Mistake(other, NEXT_NEURON, 0.5),
+            Mistake(-change, "The sign is wrong.", 0.5),
+        ]
+
+    def _change(
+        self, task: Task, row: int, column: int, neuron: int | None = None
+    ) -> float:
+        return task.weight(row, column, neuron) * task.topic.gray_levels / WHITE
+
+
+class SwitchedOff(Question):
+    """How many images are classified correctly without one neuron?"""
+
+    name = "switched_off"
+    group = CHANGES
+    tolerance = COUNT
+    template = """
+        The neuron {t.neuron_1} is switched off: its output is always 0. How many of the
+        {t.test_images:,} test images does your network then classify correctly?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [self._count(task, task.topic.neuron)]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        before = (task.predictions == task.labels).sum()
+        after = self._count(task, task.topic.neuron)
+        return [
+            Mistake(before, "This is the number with all neurons."),
+            Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
+            Mistake(before - after, "This is by how many the number falls.", 0.5),
+            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
+            Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
+        ]
+
+    def _count(self, task: Task, neuron: int) -> Value:
+        part = np.outer(task.all_outputs[:, neuron], task.kernel_2[neuron])
+        return ((task.all_scores - part).argmax(axis=1) == task.labels).sum()
+
+
+class RaisedBias(Question):
+    """How many images get a class whose bias is larger?"""
+
+    name = "raised_bias"
+    group = CHANGES
+    tolerance = COUNT
+    template = """
+        The bias of {t.neuron_2} becomes larger by {t.shift}. How many of the
+        {t.test_images:,} test images, whatever their label, does your network then
+        classify as class {t.digit}?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [self._count(task, task.topic.digit, task.topic.shift)]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        digit, shift = task.topic.digit, task.topic.shift
+        after, before = self._count(task, digit, shift), self._count(task, digit, 0.0)
+        return [
+            Mistake(before, "This is the number with the bias as it was."),
+            Mistake(after - before, "This is by how many the number grows.", 0.5),
+            Mistake(
+                self._count(task, digit, -shift), "Here, the bias became smaller.", 0.5
+            ),
+            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
+            Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
+        ]
+
+    def _count(self, task: Task, digit: int, shift: float) -> Value:
+        scores = task.all_scores + shift * (np.arange(CLASSES) == digit)
+        return (scores.argmax(axis=1) == digit).sum()
+
+
+class AllBiases(Question):
+    """How does the softmax react to a constant that is added to all scores?"""
+
+    name = "all_biases"
+    group = CHANGES
+    tolerance = EXACT
+    template = """
+        All ten biases of layer 2 become larger by {t.shift}. By how many percentage
+        points does the highest of the ten probabilities for test image {t.image}
+        change?
+    """
+
+    def _correct(self, task: Task) -> list[Value]:
+        return [0.0]
+
+    def _mistakes(self, task: Task) -> list[Mistake]:
+        shift, p = task.topic.shift, np.exp(task.log_probabilities.max())
+        one = p * np.exp(shift) / (1 - p + p * np.exp(shift))
+        shares = "The softmax divides by the sum of all ten powers: what happens to it?"
+        return [
+            Mistake(shift, "The scores grow by this number. What does the softmax do?"),
+            Mistake(100 * shift, shares),
+            Mistake(100 * p * (np.exp(shift) - 1), shares),
+            Mistake(
+                100 * (one - p), "This holds if only the bias of this class grows.", 0.5
+            ),
+            Mistake(100 * p, "This is the probability, and not its change."),
+        ]
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Parameters(),
+    WeightsForSmallImages(),
+    BytesOfWeights(),
+    Multiplications(),
+    WeightOfPixel(),
+    SumOfNeuron(),
+    LargestProduct(),
+    UpperHalf(),
+    Score(),
+    LogOfRatio(),
+    LossOfWrongLabel(),
+    Misclassified(),
+    BrighterPixel(),
+    SwitchedOff(),
+    RaisedBias(),
+    AllBiases(),
+)
+
+
+def questions_for(variant: Variant) -> list[Question]:
+    """Return all questions by group, in the order of a variant."""
+    order = {q: variant.pick(f"order of {q.name}", 2**32) for q in QUESTIONS}
+    return sorted(QUESTIONS, key=lambda q: (GROUPS.index(q.group), order[q]))
