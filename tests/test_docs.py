@@ -64,7 +64,7 @@ def readable_texts():
         if path.suffix in (".py", ".js"):
             strings = string.findall(path.read_text())
             yield str(path), "\n".join(s.strip('"`') for s in strings if " " in s)
-        elif path.suffix in (".yaml", ".html", ".txt", ".jinja", ".c", ".ipynb"):
+        elif path.suffix[1:] in "yaml toml html txt jinja c ipynb".split():
             yield str(path), path.read_text()
 
 
