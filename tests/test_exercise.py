@@ -162,7 +162,7 @@ def test_the_cells_compute_the_values_that_the_texts_name():
     for name, question in QUESTIONS.items():
         fields = string.Formatter().parse(question.explanation)
         used = {field for _, field, _, _ in fields if field}
-        used |= {key for key in question.wrong if re.fullmatch("[a-z_]+", key)}
+        used |= {key for key in question.wrong if re.fullmatch("[a-z]\\w+", key)}
         literal = set((question.pattern or "").split("|"))
         assert used - literal == keywords(name), name
 

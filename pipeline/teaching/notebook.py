@@ -20,7 +20,7 @@ from pipeline.teaching.variant import Variant
 TEXTS = Path(__file__).with_suffix(".toml")
 SHOW = "show"  # the answer of somebody who wants to see the correct one
 ATTEMPTS = 2  # wrong answers until the correct one is told
-Answer = float | str
+Answer = float | int | str
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class NotebookQuestion:
     explanation: str  # its values in {} are computed by the notebook
     hint: str
     wrong: Mapping[str, str] = field(default_factory=dict)  # hints; see notebook.toml
-    within: float = 0
+    within: int = 0
     form: str = "one number without commas, such as 15680"
     pattern: str | None = None  # of text
 

@@ -14,6 +14,7 @@ def ask(capsys):
     """Return a function that answers a question and returns what is printed."""
 
     def answer(check, *arguments, **values):
+        capsys.readouterr()
         check(*arguments, **values)
         return " ".join(capsys.readouterr().out.split())
 
