@@ -176,8 +176,9 @@ def test_the_spec_of_a_network_is_that_of_its_training_run():
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("spec", "datasets.spec", "registry.spec")
     }
-    # test_sets has images of other data sets, and printing a TrainingRun.
-    assert users == {"trained_model", "test_sets", "printing"}
+    # test_sets has images of other data sets, printing a TrainingRun, and assignment
+    # the data set that a course uses.
+    assert users == {"trained_model", "test_sets", "printing", "assignment"}
 
 
 def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():

@@ -23,6 +23,7 @@ from pipeline.images import prepare
 from pipeline.interpret.inspect import Inspection
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
+from pipeline.teaching.homework import Homework
 from pipeline.training.training_run import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,6 +175,7 @@ def test_the_results_have_the_fields_of_the_table():
         "predict": PredictResult,
         "inspect": Inspection,
         "export": ExportResult,
+        "homework": Homework,
         "sweep": SweepResult,
         "Outcome": Outcome,
     }.items():

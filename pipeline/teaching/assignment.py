@@ -29,6 +29,5 @@ class Assignment:
 
     def topic(self, student: str, dataset: Dataset) -> Topic:
         """Return what the questions of a student are about."""
-        hidden = self.hyperparameters(student).hidden
-        spec = datasets.spec(dataset.name)
+        hidden, spec = self.settings["hidden"], datasets.spec(dataset.name)
         return Topic.of(self.variant(student), hidden, dataset.test, spec)

@@ -1,6 +1,7 @@
 """The type of a question, which grades an answer from the task."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -63,37 +64,37 @@ class Question(ABC):
         return f"within {self.tolerance:g}" if self.tolerance else "exact"
 
     @abstractmethod
-    def _correct(self, task: Task) -> list[Value]:
-        """Return the correct answer, and others that are equally correct."""
+    def _correct(self, task: Task) -> Value:
+        """Return the correct answer."""
 
     @abstractmethod
     def _mistakes(self, task: Task) -> list[Mistake]:
         """Return typical wrong answers; for some networks, they can be correct."""
 
     def correct(self, task: Task) -> list[float]:
-        """Return the correct answer; equally correct ones follow, perhaps with it."""
-        return [float(value) for value in self._correct(task)]
+        """Return the correct answer, and with it all that are equally correct."""
+        return [float(self._correct(task))]
 
     def mistakes(self, task: Task) -> list[Mistake]:
         """Return the typical wrong answers that are wrong for this network."""
-        return [
-            replace(mistake, value=float(mistake.value))
-            for mistake in self._mistakes(task)
-            if not self._is_correct(float(mistake.value), task)
-        ]
+        correct = self.correct(task)
+        found = (
+            replace(each, value=float(each.value)) for each in self._mistakes(task)
+        )
+        return [each for each in found if not self._is_one_of(each.value, correct)]
 
     def grade(self, answer: float, task: Task) -> Grade:
         """Return the points of an answer, which may be any finite number."""
-        if self._is_correct(answer, task):
+        if self._is_one_of(answer, self.correct(task)):
             return Grade(self.points)
         for mistake in self.mistakes(task):
-            if self._is_equal(answer, float(mistake.value)):
+            if self._is_one_of(answer, [mistake.value]):
                 return Grade(mistake.points, mistake.hint)
         return Grade(0.0)
 
-    def _is_correct(self, answer: float, task: Task) -> bool:
-        return any(self._is_equal(answer, value) for value in self.correct(task))
-
-    def _is_equal(self, answer: float, value: float) -> bool:
-        rounding = ROUNDING * abs(value) if self.tolerance else 0.0
-        return abs(answer - value) <= self.tolerance + rounding
+    def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
+        rounding = ROUNDING if self.tolerance else 0.0
+        return any(
+            abs(answer - value) <= self.tolerance + rounding * abs(value)
+            for value in values
+        )

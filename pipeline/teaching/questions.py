@@ -7,12 +7,13 @@ import numpy as np
 
 from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.question import GROUPS, Mistake, Question, Value
+from pipeline.teaching.question import GROUPS, ROUNDING, Mistake, Question, Value
 from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
 SIZES, NEURON, PREDICTION, CHANGES = GROUPS
-EXACT = 0.001  # the tolerance of results that are not whole numbers
+EXACT = 0.001  # the tolerance of sums, logarithms and percentages
+SMALL = 0.0001  # that of a weight and of its part of a sum
 COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
 HALF = PIXELS // 2  # the pixels of the rows 0 to 13
 
@@ -32,14 +33,14 @@ class Parameters(Question):
     name = "parameters"
     group = SIZES
     template = """
-        Another network has {t.neurons} neurons in layer 1, and distinguishes
-        {t.classes} classes instead of ten. Its images have 28x28 pixels. How many
-        parameters (weights and biases) does it have?
+        Another network has {t.neurons} neurons in layer 1 and {t.classes} classes
+        instead of ten. Its images have 28x28 pixels. How many parameters (weights and
+        biases) does it have?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         h, c = task.topic.neurons, task.topic.classes
-        return [PIXELS * h + h + h * c + c]
+        return PIXELS * h + h + h * c + c
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         h, c = task.topic.neurons, task.topic.classes
@@ -62,12 +63,12 @@ class WeightsForSmallImages(Question):
     name = "weights_for_small_images"
     group = SIZES
     template = """
-        Your network is built for images of {t.side}x{t.side} instead of 28x28 pixels.
-        How many weights (without the biases) does layer 1 then have?
+        Suppose that your network was built for images of {t.side}x{t.side} pixels
+        instead of 28x28. How many weights (without the biases) would layer 1 have?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.topic.side**2 * task.topic.hidden]
+    def _correct(self, task: Task) -> Value:
+        return task.topic.side**2 * task.topic.hidden
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         side, hidden = task.topic.side, task.topic.hidden
@@ -91,8 +92,8 @@ class BytesOfWeights(Question):
         bits, without gaps. How many bytes do these weights (without the biases) need?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [PIXELS * task.topic.hidden * task.topic.bits / 8]
+    def _correct(self, task: Task) -> Value:
+        return PIXELS * task.topic.hidden * task.topic.bits / 8
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         bits, hidden = task.topic.bits, task.topic.hidden
@@ -112,13 +113,13 @@ class Multiplications(Question):
     name = "multiplications"
     group = SIZES
     template = """
-        A third network has {t.more_neurons} neurons in layer 1, and, like yours, 28x28
-        pixels and ten classes. How often does it multiply a weight by an input or by
-        the output of a neuron, to classify one image?
+        Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
+        of 28x28 pixels and ten classes. How many multiplications of a weight by a pixel
+        or by the output of a neuron does it need to classify one image?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [(PIXELS + CLASSES) * task.topic.more_neurons]
+    def _correct(self, task: Task) -> Value:
+        return (PIXELS + CLASSES) * task.topic.more_neurons
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         h = task.topic.more_neurons
@@ -136,14 +137,14 @@ class WeightOfPixel(Question):
 
     name = "weight_of_pixel"
     group = NEURON
-    tolerance = EXACT
+    tolerance = SMALL
     template = """
-        With which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
+        By which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
         {t.column}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.weight(*task.topic.pixel)]
+    def _correct(self, task: Task) -> Value:
+        return task.weight(*task.topic.pixel)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         row, column = task.topic.pixel
@@ -173,8 +174,8 @@ class SumOfNeuron(Question):
         test image {t.image}, before ReLU?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.sums[task.topic.neuron]]
+    def _correct(self, task: Task) -> Value:
+        return task.sums[task.topic.neuron]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         neuron = task.topic.neuron
@@ -193,18 +194,22 @@ class LargestProduct(Question):
     name = "largest_product"
     group = NEURON
     template = """
-        Look at the 784 products in the sum of {t.neuron_1} for test image {t.image}.
-        Which pixel has the product with the largest absolute value? The answer is the
-        index of the pixel, from 0 to 783.
+        The sum of {t.neuron_1} for test image {t.image} contains 784 products of a
+        weight and a pixel. Which pixel belongs to the product with the largest absolute
+        value? The answer is the index of the pixel, from 0 to 783.
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
+        return np.abs(task.products).argmax()
+
+    def correct(self, task: Task) -> list[float]:
+        """Return all pixels whose products are equal, apart from rounding errors."""
         sizes = np.abs(task.products)
-        nearly = np.isclose(sizes, sizes.max(), rtol=1e-5, atol=0)  # see ROUNDING
-        return [sizes.argmax(), *np.flatnonzero(nearly)]
+        equal = np.isclose(sizes, sizes.max(), rtol=ROUNDING, atol=0)
+        return [float(pixel) for pixel in np.flatnonzero(equal)]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
-        best = int(np.abs(task.products).argmax())
+        best = int(self._correct(task))
         row, column = divmod(best, SIDE)
         weights, products = np.abs(task.weights), task.products
         return [
@@ -236,12 +241,13 @@ class UpperHalf(Question):
     group = NEURON
     tolerance = EXACT
     template = """
-        What is the sum of only those products of {t.neuron_1} for test image {t.image}
-        that belong to the upper half of the image, the rows 0 to 13, without the bias?
+        Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
+        only those of the upper half of the image, which are the rows 0 to 13, without
+        the bias. What is the result?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.products[:HALF].sum()]
+    def _correct(self, task: Task) -> Value:
+        return task.products[:HALF].sum()
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         products = task.products
@@ -269,8 +275,8 @@ class Score(Question):
         {t.image}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [task.scores[task.topic.digit]]
+    def _correct(self, task: Task) -> Value:
+        return task.scores[task.topic.digit]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit = task.topic.digit
@@ -302,9 +308,9 @@ class LogOfRatio(Question):
         (You need two scores and one subtraction.)
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         second, first = np.sort(task.scores)[-2:]
-        return [first - second]
+        return first - second
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         second, first = np.sort(task.log_probabilities)[-2:]
@@ -330,8 +336,8 @@ class LossOfWrongLabel(Question):
         cross-entropy) in nats?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [-task.log_probabilities[task.topic.wrong_label]]
+    def _correct(self, task: Task) -> Value:
+        return -task.log_probabilities[task.topic.wrong_label]
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         wrong, label = task.topic.wrong_label, task.topic.label
@@ -357,13 +363,13 @@ class Misclassified(Question):
     group = PREDICTION
     tolerance = COUNT
     template = """
-        How many of the {t.test_images:,} test images have the label {t.digit}, but your
-        network classifies them as another class?
+        How many of the {t.test_images:,} test images have the label {t.digit}, but are
+        classified as another class by your network?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
+    def _correct(self, task: Task) -> Value:
         is_class = task.labels == task.topic.digit
-        return [(task.predictions[is_class] != task.topic.digit).sum()]
+        return (task.predictions[is_class] != task.topic.digit).sum()
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit, wrong = task.topic.digit, task.predictions != task.labels
@@ -387,15 +393,15 @@ class BrighterPixel(Question):
 
     name = "brighter_pixel"
     group = CHANGES
-    tolerance = EXACT
+    tolerance = SMALL
     template = """
-        The pixel in row {t.row} and column {t.column} of an image becomes brighter by
-        {t.gray_levels} gray levels (of 255). By how much does the sum y of
-        {t.neuron_1} change?
+        In some image, the pixel in row {t.row} and column {t.column} becomes brighter
+        by {t.gray_levels} gray levels. By how much does the sum y of {t.neuron_1}
+        change? If y becomes smaller, the answer is negative.
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._change(task, *task.topic.pixel)]
+    def _correct(self, task: Task) -> Value:
+        return self._change(task, *task.topic.pixel)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         row, column = task.topic.pixel
@@ -429,8 +435,8 @@ class SwitchedOff(Question):
         {t.test_images:,} test images does your network then classify correctly?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._count(task, task.topic.neuron)]
+    def _correct(self, task: Task) -> Value:
+        return self._count(task, task.topic.neuron)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         before = (task.predictions == task.labels).sum()
@@ -455,13 +461,13 @@ class RaisedBias(Question):
     group = CHANGES
     tolerance = COUNT
     template = """
-        The bias of {t.neuron_2} becomes larger by {t.shift}. How many of the
+        The bias of {t.neuron_2} becomes larger by {t.shift:g}. How many of the
         {t.test_images:,} test images, whatever their label, does your network then
         classify as class {t.digit}?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [self._count(task, task.topic.digit, task.topic.shift)]
+    def _correct(self, task: Task) -> Value:
+        return self._count(task, task.topic.digit, task.topic.shift)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit, shift = task.topic.digit, task.topic.shift
@@ -488,13 +494,13 @@ class AllBiases(Question):
     group = CHANGES
     tolerance = EXACT
     template = """
-        All ten biases of layer 2 become larger by {t.shift}. By how many percentage
+        All ten biases of layer 2 become larger by {t.shift:g}. By how many percentage
         points does the highest of the ten probabilities for test image {t.image}
         change?
     """
 
-    def _correct(self, task: Task) -> list[Value]:
-        return [0.0]
+    def _correct(self, task: Task) -> Value:
+        return 0.0
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         shift, p = task.topic.shift, np.exp(task.log_probabilities.max())

@@ -65,11 +65,6 @@ class Topic:
         return neuron_name(2, self.digit)
 
     @property
-    def title(self) -> str:
-        """This class in words, such as "digit 7"."""
-        return self.spec.title(self.digit)
-
-    @property
     def wrong_label(self) -> int:
         """A class that is not the label of the test image."""
         return (self.label + 1 + self.variant.pick("label", CLASSES - 1)) % CLASSES

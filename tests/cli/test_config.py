@@ -87,7 +87,8 @@ def types_of(annotations, keys):
 
 
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
-    for stage in ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train"):
+    stages = ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train")
+    for stage in (*stages, "Homework", "Grade"):
         keywords = getattr(cli, f"{stage}Settings")
         schema = getattr(cli, f"{stage}Config")
         only_commands = schema.only_sweeps if stage == "Train" else ()

@@ -73,6 +73,7 @@ CHANGES = {
         "dataset=digits",
     ),
     "part": Change(("tests/interpret/test_report.py",), "dataset=digits"),
+    "question": Change(("tests/teaching/test_questions.py",), "dataset=digits"),
     "augmentation": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits shift=2",

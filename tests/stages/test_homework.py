@@ -1,0 +1,229 @@
+"""The homework stage: its files, what it keeps, and the check of the answers."""
+
+import json
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pipeline import ConfigError, UserError
+from pipeline.homework import homework
+from pipeline.teaching.questions import QUESTIONS
+
+STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
+# A training run of 0.1 s.
+SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
+ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
+FOLDER = "homework/ana.ruiz"
+COUNT = len(QUESTIONS)
+FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safetensors")}
+# The process is killed when it has written the first two files.
+KILLED = """
+import os, signal
+from pipeline.teaching import homework
+homework.save_model = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+NO_MLFLOW = """
+import sys
+sys.modules["mlflow"] = None  # an import raises an error
+"""
+
+
+@pytest.fixture(scope="module")
+def written(empty_project):
+    """A workspace with the homework of a student, and what the command printed."""
+    workspace = empty_project("homework", store=False)
+    return workspace, workspace.call("homework", **SETTINGS)
+
+
+@pytest.fixture
+def workspace(written, tmp_path):
+    """A copy of it."""
+    return copied(written[0], tmp_path / "outputs")
+
+
+def copied(workspace, outputs):
+    """Copy a workspace without creating a store in it."""
+    shutil.copytree(workspace.outputs, outputs)
+    return type(workspace)(outputs)
+
+
+def questions(workspace):
+    return (workspace.outputs / FOLDER / "questions.md").read_text()
+
+
+def fill_in(workspace, **answers):
+    path = workspace.outputs / FOLDER / "answers.json"
+    stored = json.loads(path.read_text())
+    stored["answers"] |= answers
+    path.write_text(json.dumps(stored))
+    return path.read_bytes()
+
+
+def test_the_homework_consists_of_three_files_and_nothing_is_recorded(written):
+    workspace, printed = written
+    others = {name for name in workspace.hashes(".") if not name.startswith("data/")}
+    assert others == FILES
+    assert "training the network of ana.ruiz with seed 217407399" in printed
+    stored = workspace.read(f"{FOLDER}/answers.json")
+    assert stored["id"] == "ana.ruiz" and {*stored["answers"].values()} == {None}
+    names = re.findall(r"^\*\*\d+\. `(\w+)`\*\*", questions(workspace), re.MULTILINE)
+    assert names == [*stored["answers"]] and len(names) == COUNT
+
+
+def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace):
+    lines = re.findall(r"^python -m pipeline\.(.*)$", questions(workspace), re.M)
+    commands = [shlex.split(line) for line in lines]
+    assert [stage for stage, *_ in commands] == ["train", "inspect", "predict"]
+    commands[0].append("tracking=none")
+    old = workspace.outputs.parents[0]
+    moved = [
+        tuple(
+            f"model={workspace.outputs / FOLDER}/model.safetensors"
+            if word.startswith("model=")
+            else word
+            for word in command
+        )
+        for command in commands
+    ]
+    done = workspace.run_all(dict.fromkeys(moved, 0), cwd=old)
+    network = (workspace.outputs / FOLDER / "model.safetensors").read_bytes()
+    assert workspace.trained("model.safetensors").read_bytes() == network
+    neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
+    assert f"{neuron[1]}: neuron" in done.stdout
+    assert f"digits test image {neuron[2]}" in done.stdout
+
+
+def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
+    workspace, _ = written
+    (program,) = re.findall(r"```python\n(.*?)```", questions(workspace), re.DOTALL)
+    names = {}
+    exec(program, names)
+    assert names["kernel_1"].shape == (784, 5) and names["bias_2"].shape == (10,)
+    assert names["images"].dtype == np.uint8 and len(names["labels"]) == 297
+
+
+def test_a_second_call_keeps_the_answers_and_the_network(workspace):
+    filled = fill_in(workspace, score=1.5)
+    before = workspace.hashes(FOLDER)
+    (workspace.outputs / FOLDER / "questions.md").unlink()
+    printed = workspace.call("homework", **SETTINGS)
+    assert "answers.json and model.safetensors existed and were not changed" in printed
+    assert "training" not in printed
+    assert workspace.hashes(FOLDER).keys() == before.keys()
+    path = workspace.outputs / FOLDER / "answers.json"
+    assert path.read_bytes() == filled
+
+
+def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
+    filled, before = fill_in(workspace, score=1.5), workspace.hashes(FOLDER)
+    path = workspace.outputs / FOLDER / "model.safetensors"
+    path.unlink()
+    assert "training" in workspace.call("homework", **SETTINGS)
+    name = f"{FOLDER}/model.safetensors"
+    assert workspace.hashes(FOLDER)[name] == before[name]
+    assert path.with_name("answers.json").read_bytes() == filled
+
+
+def test_the_network_of_another_course_is_not_replaced(workspace):
+    before = workspace.hashes(FOLDER)
+    with pytest.raises(UserError, match="was trained with seed=217407399, but this"):
+        workspace.call("homework", **{**SETTINGS, "course": "another"})
+    with pytest.raises(UserError, match="epochs=1, but this homework needs epochs=2"):
+        workspace.call("homework", **{**SETTINGS, "epochs": 2})
+    assert workspace.hashes(FOLDER) == before
+
+
+def test_a_damaged_network_is_reported_with_a_remedy(workspace):
+    (workspace.outputs / FOLDER / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="delete it and run this command again"):
+        workspace.call("homework", **SETTINGS)
+
+
+def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path):
+    longer = copied(written[0], tmp_path / "other")
+    for name in FILES:
+        (longer.outputs / name).unlink()
+    longer.call("homework", **{**SETTINGS, "epochs": 2})
+    texts = [
+        re.findall(r"^\*\*\d+\..*$", questions(each), re.MULTILINE)
+        for each in (workspace, longer)
+    ]
+    assert texts[0] == texts[1] and len(texts[0]) == COUNT
+
+
+def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
+    fill_in(workspace, score=1.5, upper_half="3,5", unknown=1)
+    before = workspace.hashes(FOLDER)
+    printed = workspace.call("homework", **STUDENT, check=True)
+    assert re.search(r"^score +1\.5$", printed, re.MULTILINE)
+    words = " ".join(printed.split())
+    assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
+    assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
+    assert printed.count(" missing\n") == COUNT - 2
+    assert f"1 of {COUNT} answers can be graded" in printed
+    assert workspace.hashes(FOLDER) == before
+
+
+def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
+    fill_in(workspace, weights_for_small_images=1, all_biases=0)
+    wrong = workspace.call("homework", **STUDENT, check=True)
+    fill_in(workspace, weights_for_small_images=1, all_biases=7)
+    assert workspace.call("homework", **STUDENT, check=True) == wrong.replace(
+        "all_biases                 0", "all_biases                 7"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", r"ana.ruiz/answers.json is not JSON"),
+        ('{"id": "b", "answers": {}}', "id must be ana.ruiz, got b"),
+        (None, r"answers.json is missing: leave out check=true"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(workspace, content, problem):
+    path = workspace.outputs / FOLDER / "answers.json"
+    path.write_text(content) if content else path.unlink()
+    with pytest.raises(UserError, match=problem) as error:
+        workspace.call("homework", **STUDENT, check=True)
+    assert "\n" not in str(error.value)
+
+
+def test_after_a_kill_there_is_no_half_written_homework_and_the_command_works(
+    written, tmp_path
+):
+    workspace = copied(written[0], tmp_path / "outputs")
+    for name in FILES:
+        (workspace.outputs / name).unlink()
+    (workspace.outputs / FOLDER).rmdir()
+    workspace.run("homework", *ARGUMENTS, status=-9, before=KILLED)
+    assert not (workspace.outputs / FOLDER).exists()
+    workspace.run("homework", *ARGUMENTS, before=NO_MLFLOW)
+    assert {*workspace.hashes(FOLDER)} == FILES
+
+
+def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):
+    with workspace.captured() as printed:
+        result = homework(**SETTINGS, folder=tmp_path / "mine", quiet=True)
+    assert printed.getvalue() == ""
+    assert (result.student, result.seed) == ("ana.ruiz", 217407399)
+    assert {path.name for path in result.folder.iterdir()} == {
+        name.rpartition("/")[2] for name in FILES
+    }
+    assert len(result.answers.missing) == COUNT
+    assert (
+        load_file(result.folder / "model.safetensors").keys()
+        == load_file(workspace.outputs / FOLDER / "model.safetensors").keys()
+    )
+
+
+def test_the_student_and_the_course_are_required():
+    with pytest.raises(ConfigError) as error:
+        homework(student="ana.ruiz")
+    assert error.value.problems == ["course is missing: add course=<word>"]
+    with pytest.raises(ConfigError, match="student must be 1 to 64 letters"):
+        homework(student="../ana", course="a")

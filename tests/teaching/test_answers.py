@@ -1,0 +1,106 @@
+"""What answers.json may contain, and what is wrong with other files."""
+
+import json
+
+import pytest
+
+from pipeline import UserError
+from pipeline.teaching.answers import (
+    MAX_BYTES,
+    new_answers,
+    read_answers,
+    record_notebook,
+)
+from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.variant import Variant
+
+NAMES = [question.name for question in QUESTIONS]
+
+
+def content(answers, **others):
+    return json.dumps({"id": "ana.ruiz", "answers": answers, **others}).encode()
+
+
+def test_a_new_file_contains_the_id_and_null_for_each_question():
+    questions = questions_for(Variant.of("zoë", "course"))
+    answers = read_answers(new_answers("zoë", questions))
+    assert answers.student == "zoë" and answers.missing == NAMES
+    assert not answers.values and not answers.problems and not answers.notebook
+
+
+def test_whole_numbers_and_others_are_answers():
+    typed = '{"id": " ANA.Ruiz ", "answers": {"score": -2e-3, "parameters": 15910}}'
+    answers = read_answers(typed.encode())
+    assert answers.student == "ana.ruiz"
+    assert answers.values == {"score": -0.002, "parameters": 15910.0}
+    assert {*answers.missing} == {*NAMES} - {"score", "parameters"}
+
+
+def test_a_byte_order_mark_is_accepted():
+    assert read_answers(b"\xef\xbb\xbf" + content({"score": 1})).values == {"score": 1}
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ('"3.5"', 'without quotes, such as 3.5, got "3.5"'),
+        ('"=cmd\\n<b>"', 'got "=cmd\ufffd<b>"'),
+        ("true", "got true or false"),
+        ("[1]", "got a list"),
+        ('{"a": 1}', "got an object"),
+        ("1e999", "below 1e308"),
+        ("9" * 400, "below 1e308"),
+    ],
+)
+def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem):
+    text = f'{{"id": "a", "answers": {{"score": {typed}, "parameters": 1}}}}'
+    answers = read_answers(text.encode())
+    assert answers.values == {"parameters": 1.0}
+    assert problem in answers.problems["score"]
+    assert "score" not in answers.missing
+
+
+def test_unknown_names_are_problems_but_not_too_many():
+    answers = read_answers(content({f"x{k}": 1 for k in range(1000)} | {"score": 1}))
+    assert answers.values == {"score": 1.0}
+    assert 0 < len(answers.problems) <= 20
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        (b"", "is not JSON: Expecting value in line 1, column 1"),
+        (b'{"id": "a",\n "answers": {"score": 3,5}}', "is not JSON: .* in line 2"),
+        (b"\xff\xfe{}", "must be text in UTF-8"),
+        (b"[1]", "must contain"),
+        (b'{"id": "a"}', "must contain"),
+        (b'{"id": "a", "answers": []}', "must contain"),
+        (b'{"answers": {}}', 'id must be text in quotes, such as "ana.ruiz"'),
+        (b'{"id": 1, "answers": {}}', "id must be text in quotes"),
+        (b'{"id": "../a", "answers": {}}', "id must be 1 to 64 letters"),
+        (b'{"id": "a\\u0000", "answers": {}}', "id must be 1 to 64 letters"),
+        (b'{"id": "a", "answers": {}, "points": 16}', "must not contain .*'points'"),
+        (b'{"id": "a", "answers": {}, "notebook": 3}', "notebook must be an object"),
+        (b'{"id": "a", "id": "b", "answers": {}}', "'id' must not occur twice"),
+        (b'{"id": "a", "answers": {"score": 1, "score": 2}}', "'score' must not occur"),
+        (b'{"id": "a", "answers": {"score": NaN}}', "NaN is not a number"),
+        (b'{"id": "a", "answers": {"score": -Infinity}}', "-Infinity is not a number"),
+        (b"[" * 50_000, "is nested too deeply"),
+        (b'{"id": "a", "answers": {"score": ' + b"9" * 5000 + b"}}", "digits"),
+        (b" " * (MAX_BYTES + 1), "must have at most 100,000 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(typed, problem):
+    with pytest.raises(UserError, match=rf"^answers.json.*{problem}") as error:
+        read_answers(typed)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+def test_what_the_notebook_recorded_is_stored_and_the_answers_stay(tmp_path):
+    path = tmp_path / "answers.json"
+    path.write_bytes(content({"score": 1.5}, notebook={"old": 1}))
+    record_notebook(path, {"section 1": 784, "section 6": "N11"})
+    answers = read_answers(path.read_bytes())
+    assert (answers.notebook, answers.values) == (2, {"score": 1.5})
+    stored = json.loads(path.read_text())["notebook"]
+    assert stored == {"section 1": 784, "section 6": "N11"}

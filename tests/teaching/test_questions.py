@@ -1,0 +1,314 @@
+"""The questions of the homework, compared with a solver that shares no code with them.
+
+The solver is a student: it reads the text of a question, the file of a network and the
+file of the data set, and computes in float32 with NumPy.
+"""
+
+import json
+import re
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from pipeline import datasets
+from pipeline.base.paths import data_dir
+from pipeline.core.network import network_from, snapshot
+from pipeline.model import save_model
+from pipeline.teaching.question import GROUPS
+from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.task import Task, Topic
+from pipeline.teaching.variant import Variant
+
+STUDENTS = ("ana.ruiz", "zoë", "1234567", "b@example.org")
+EACH = pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.name)
+
+
+def read_safetensors(path):
+    """Return the arrays of a file: a length, a JSON header, and the bytes."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header.pop("__metadata__", None)
+    types = {"F32": "<f4", "U8": "u1"}
+    return {
+        name: np.frombuffer(
+            content[8 + size :][slice(*about["data_offsets"])], types[about["dtype"]]
+        ).reshape(about["shape"])
+        for name, about in header.items()
+    }
+
+
+class Student:
+    """Answers questions with a network and a data set."""
+
+    def __init__(self, network, data):
+        self.arrays, files = read_safetensors(network), read_safetensors(data)
+        self.images, self.labels = files["test_images"], files["test_labels"]
+        self.hidden = len(self.arrays["layer_1.bias"])
+
+    def inputs(self, image):
+        return self.images[image].ravel().astype("f4") / np.float32(255)
+
+    def layer(self, number, inputs):
+        weights = self.arrays[f"layer_{number}.weight"]
+        return inputs @ weights.T + self.arrays[f"layer_{number}.bias"]
+
+    def scores(self, inputs, off=()):
+        outputs = np.maximum(self.layer(1, inputs), 0)
+        outputs[..., [*off]] = 0
+        return self.layer(2, outputs)
+
+    def probabilities(self, image):
+        scores = self.scores(self.inputs(image)).astype(float)
+        powers = np.exp(scores - scores.max())
+        return powers / powers.sum()
+
+    @property
+    def all_inputs(self):
+        return self.images.reshape(-1, 784).astype("f4") / np.float32(255)
+
+    def parameters(self, text):
+        neurons, classes = find(r"has (\d+) neurons .* (\d+) classes", text)
+        return (784 + 1) * neurons + (neurons + 1) * classes
+
+    def weights_for_small_images(self, text):
+        rows, columns = find(r"images of (\d+)x(\d+)", text)
+        return rows * columns * self.hidden
+
+    def bytes_of_weights(self, text):
+        return self.arrays["layer_1.weight"].size * find(r"(\d+) bits", text)[0] // 8
+
+    def multiplications(self, text):
+        (neurons,) = find(r"has (\d+) neurons", text)
+        return 784 * neurons + neurons * 10
+
+    def weight_of_pixel(self, text):
+        row, column, neuron = (*find(PLACE, text), neuron_of(text))
+        return self.arrays["layer_1.weight"].reshape(-1, 28, 28)[neuron, row, column]
+
+    def sum_of_neuron(self, text):
+        return self.layer(1, self.inputs(*find(IMAGE, text)))[neuron_of(text)]
+
+    def products(self, text):
+        weights = self.arrays["layer_1.weight"][neuron_of(text)]
+        return weights * self.inputs(*find(IMAGE, text))
+
+    def largest_product(self, text):
+        return np.abs(self.products(text)).argmax()
+
+    def upper_half(self, text):
+        first, last = find(r"rows (\d+) to (\d+)", text)
+        return self.products(text).reshape(28, 28)[first : last + 1].sum()
+
+    def score(self, text):
+        return self.scores(self.inputs(*find(IMAGE, text)))[neuron_of(text)]
+
+    def log_of_ratio(self, text):
+        *_, second, first = sorted(self.probabilities(*find(IMAGE, text)))
+        return np.log(first / second)
+
+    def loss_of_wrong_label(self, text):
+        image, label = find(IMAGE, text)[0], find(r"labeled it as (\d)", text)[0]
+        return -np.log(self.probabilities(image)[label])
+
+    def misclassified(self, text):
+        (label,) = find(r"label (\d)", text)
+        inputs = self.all_inputs[self.labels == label]
+        return (self.scores(inputs).argmax(axis=1) != label).sum()
+
+    def brighter_pixel(self, text):
+        brighter = np.zeros((28, 28))
+        brighter[tuple(find(PLACE, text))] = find(r"by (\d+) gray levels", text)[0]
+        before, after = np.zeros(784), brighter.ravel() / 255
+        neuron = neuron_of(text)
+        return self.layer(1, after)[neuron] - self.layer(1, before)[neuron]
+
+    def switched_off(self, text):
+        scores = self.scores(self.all_inputs, off=[neuron_of(text)])
+        return (scores.argmax(axis=1) == self.labels).sum()
+
+    def raised_bias(self, text):
+        scores = self.scores(self.all_inputs)
+        scores[:, neuron_of(text)] += float(re.search(r"larger by ([\d.]*\d)", text)[1])
+        (label,) = find(r"as class (\d)", text)
+        return (scores.argmax(axis=1) == label).sum()
+
+    def all_biases(self, text):
+        (image,) = find(IMAGE, text)
+        before = self.probabilities(image).max()
+        self.arrays["layer_2.bias"] = self.arrays["layer_2.bias"] + float(
+            re.search(r"larger by ([\d.]*\d)", text)[1]
+        )
+        return 100 * (self.probabilities(image).max() - before)
+
+
+PLACE, IMAGE = r"row (\d+) and column (\d+)", r"test image (\d+)"
+
+
+def find(pattern, text):
+    return [int(number) for number in re.search(pattern, text).groups()]
+
+
+def neuron_of(text):
+    """Return the index of the neuron that a question names."""
+    return int(re.search(r"N[12](\d+)", text)[1]) - 1
+
+
+@pytest.fixture(scope="module")
+def networks(trained_on_few, new_network):
+    """Three networks: trained for a short time, untrained, and without weights."""
+    zeros = {name: 0 * array for name, array in snapshot(new_network(20)).items()}
+    return {
+        "trained": trained_on_few().network,
+        "untrained": new_network(20),
+        "zeros": network_from(zeros),
+    }
+
+
+@pytest.fixture(scope="module")
+def new_task(mnist, networks):
+    @lru_cache
+    def make(student, name="trained"):
+        variant = Variant.of(student, "course")
+        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        return Task.of(topic, snapshot(networks[name]), mnist.test)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["trained", "untrained", "zeros"])
+@pytest.mark.parametrize("student", STUDENTS)
+def test_a_student_with_numpy_and_the_files_gets_all_points(
+    student, name, new_task, networks, mnist, tmp_path
+):
+    task, path = new_task(student, name), tmp_path / "model.safetensors"
+    save_model(path, networks[name], {})
+    solver = Student(path, data_dir() / mnist.path.name)
+    for question in questions_for(task.topic.variant):
+        answer = getattr(solver, question.name)(question.text(task.topic))
+        decimals = {0.001: 3, 0.0001: 4}.get(question.tolerance)
+        typed = float(answer) if decimals is None else round(float(answer), decimals)
+        assert question.grade(typed, task).points == question.points, question.name
+
+
+@EACH
+def test_typical_mistakes_get_a_hint_and_at_most_half_of_the_points(question, new_task):
+    hints = set()
+    for student in STUDENTS:
+        task = new_task(student)
+        for mistake in question.mistakes(task):
+            grade = question.grade(mistake.value, task)
+            assert grade.hint and grade.points <= question.points / 2
+            hints.add(grade.hint)
+    # Hints are the same for all students, so that a class can be compared.
+    assert 2 <= len(hints) <= 6
+
+
+@EACH
+@pytest.mark.parametrize("name", ["untrained", "zeros"])
+def test_no_typical_mistake_is_a_correct_answer(question, name, new_task):
+    task = new_task("ana.ruiz", name)
+    for value in question.correct(task):
+        assert question.grade(value, task).points == question.points
+    for mistake in question.mistakes(task):
+        assert question.grade(mistake.value, task).points < question.points
+
+
+def test_mistakes_of_a_student_are_recognized(new_task, mnist, networks, tmp_path):
+    task, path = new_task("ana.ruiz"), tmp_path / "model.safetensors"
+    save_model(path, networks["trained"], {})
+    solver = Student(path, data_dir() / mnist.path.name)
+    text = {question.name: question.text(task.topic) for question in QUESTIONS}
+    neuron = neuron_of(text["sum_of_neuron"])
+    row, column = find(PLACE, text["weight_of_pixel"])
+    weights = solver.arrays["layer_1.weight"].reshape(-1, 28, 28)
+    loss = solver.loss_of_wrong_label(text["loss_of_wrong_label"])
+    answers = {
+        "sum_of_neuron": (solver.products(text["sum_of_neuron"]).sum(), "bias is mis"),
+        "weight_of_pixel": (weights[neuron, column, row], "swapped"),
+        "brighter_pixel": (
+            255 * solver.brighter_pixel(text["brighter_pixel"]),
+            "divided by 255",
+        ),
+        "largest_product": (
+            solver.largest_product(text["largest_product"]) + 1,
+            "number of the term",
+        ),
+        "loss_of_wrong_label": (loss / np.log(10), "not log10"),
+        "switched_off": (
+            solver.switched_off(text["switched_off"]) / 100,
+            "percentage",
+        ),
+    }
+    for question in QUESTIONS:
+        if question.name in answers:
+            answer, hint = answers[question.name]
+            assert hint in (question.grade(float(answer), task).hint or "")
+
+
+def test_every_pixel_is_correct_if_all_products_are_equal(new_task):
+    task = new_task("ana.ruiz", "zeros")
+    (question,) = (each for each in QUESTIONS if each.name == "largest_product")
+    grades = [question.grade(float(pixel), task) for pixel in range(-1, 785)]
+    assert [grade.points for grade in grades] == [0, *[1] * 784, 0]
+
+
+@EACH
+@pytest.mark.parametrize("answer", [1e308, -1e308, 1e-308])
+def test_any_number_can_be_graded(question, answer, new_task):
+    assert question.grade(answer, new_task("ana.ruiz")).points in (0, question.points)
+
+
+def test_a_network_with_another_size_is_refused(new_task, new_network, mnist):
+    topic = new_task("ana.ruiz").topic
+    with pytest.raises(ValueError, match="must have 20 hidden neurons, got 5"):
+        Task.of(topic, snapshot(new_network(5)), mnist.test)
+
+
+def test_a_network_with_one_neuron_makes_sense(new_network, mnist):
+    variant = Variant.of("ana.ruiz", "course")
+    topic = Topic.of(variant, 1, mnist.test, datasets.spec("mnist"))
+    task = Task.of(topic, snapshot(new_network(1)), mnist.test)
+    for question in QUESTIONS:
+        assert question.grade(question.correct(task)[0], task).points == 1
+
+
+def test_the_texts_of_a_variant_stay_the_same(mnist):
+    # Golden values: a student who asks again after an update gets the same questions.
+    variant = Variant.of("ana.ruiz", "embedded 2026")
+    topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
+    texts = {question.name: question.text(topic) for question in QUESTIONS}
+    assert "images of 11x11 pixels" in texts["weights_for_small_images"]
+    assert "does N13 multiply the pixel in row 8 and col" in texts["weight_of_pixel"]
+    assert "The label of test image 9620 is 9." in texts["loss_of_wrong_label"]
+    assert texts["raised_bias"].startswith("The bias of N23 becomes larger by 1.5.")
+    sizes = [q.name for q in questions_for(variant) if q.group == GROUPS[0]]
+    first, last = "bytes_of_weights", "weights_for_small_images"
+    assert sizes.index(first) < sizes.index("parameters") < sizes.index(last)
+
+
+def test_students_have_other_numbers_and_another_order(mnist):
+    variants = [Variant.of(f"s{number}", "course") for number in range(60)]
+    topics = [Topic.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants]
+    orders = {tuple(q.name for q in questions_for(v)) for v in variants}
+    assert len(orders) > 50
+    for question in QUESTIONS:
+        texts = [question.text(topic) for topic in topics]
+        assert len({*texts}) > 4
+        assert all("{" not in text and text == text.strip() for text in texts)
+
+
+def test_a_variant_keeps_the_order_of_the_groups():
+    for student in STUDENTS:
+        groups = [q.group for q in questions_for(Variant.of(student, "course"))]
+        assert groups == sorted(groups, key=GROUPS.index) and {*groups} == {*GROUPS}
+
+
+def test_pixels_and_labels_of_all_variants_are_valid(mnist):
+    for number in range(500):
+        variant = Variant.of(f"s{number}", "course")
+        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        assert topic.row != topic.column and topic.wrong_label != topic.label
+        assert {topic.row, topic.column} <= {*range(8, 20)}
+        assert 0 <= topic.wrong_label <= 9
