@@ -29,7 +29,7 @@ def read():
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def execute(outputs, *, student="", course="", answers=None):
+def execute(outputs, *, student="", course="", answers=None, epochs=20):
     """Execute the notebook in its folder, as JupyterLab does; return it.
 
     Args:
@@ -37,11 +37,13 @@ def execute(outputs, *, student="", course="", answers=None):
         student: What a student types into the cell with the settings.
         course: Likewise.
         answers: What is typed as an answer, by the name of the question.
+        epochs: Those of each training run, except that of the homework.
     """
     notebook = read()
     for cell in code_cells(notebook):
         cell.source = cell.source.replace('STUDENT = ""', f"STUDENT = {student!r}")
         cell.source = cell.source.replace('COURSE = ""', f"COURSE = {course!r}")
+        cell.source = cell.source.replace("epochs=20", f"epochs={epochs}")
         if found := QUESTION.search(cell.source):
             answer = (answers or {}).get(found[1])
             cell.source = cell.source.replace("answer = None", f"answer = {answer!r}")
