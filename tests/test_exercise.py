@@ -39,7 +39,7 @@ RIGHT = {
     "weights": 20,
     "thirty": 23_860,
     "frozen": 1_340,
-    "zero": 0,
+    "zero": 9,
     "most": "N110",
     "digits": 12.3,
     "hidden": 40,
