@@ -136,7 +136,7 @@ def test_no_output_is_stored_except_images_that_answer_no_question():
             assert re.fullmatch(r"<.*(size=\d+x\d+|Axes)>", output.data["text/plain"])
     content = exercise["NOTEBOOK"].read_text("utf-8")
     assert not re.findall(r"[\s\"'(:=]/(?:tmp|home|root|usr|work|Users)/", content)
-    assert len(content.encode()) <= 200_000
+    assert len(content.encode()) <= 100_000
 
 
 def test_no_text_and_no_code_contains_the_answer_to_a_question():
