@@ -32,6 +32,7 @@ docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))
 DOCUMENTS = {str(p.relative_to(ROOT)): p.read_text() for p in docs["DOCUMENTS"]}
 RESULTS, DATA = json.loads(docs["RESULTS"].read_text()), docs["DATA"]
 COMMAND = re.compile(r"python -m pipeline\.(\w+) ?([^`\n]*)")
+TEXTS = {".yaml", ".toml", ".html", ".txt", ".jinja", ".c", ".ipynb"}
 ALL = pytest.mark.parametrize("name", DOCUMENTS)
 
 # Words that people should not read, as patterns, with the terms to use instead. If a
@@ -68,7 +69,7 @@ def readable_texts():
         if path.suffix in (".py", ".js"):
             strings = string.findall(path.read_text())
             yield str(path), "\n".join(s.strip('"`') for s in strings if " " in s)
-        elif path.suffix in (".yaml", ".html", ".txt", ".jinja", ".c", ".ipynb"):
+        elif path.suffix in TEXTS:
             yield str(path), path.read_text()
 
 

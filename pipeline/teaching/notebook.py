@@ -1,0 +1,194 @@
+"""The answers to the questions in `pipeline/exercise.ipynb`.
+
+A wrong answer gets a hint first; the texts are in `notebook.toml`. The answers of a
+student who does homework are recorded, and not judged.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from pipeline import ConfigError
+from pipeline.base.printing import say
+from pipeline.base.terminal import wrap
+from pipeline.teaching.variant import Variant
+
+TEXTS = Path(__file__).with_suffix(".toml")
+SHOW = "show"  # the answer of somebody who wants to see the correct one
+ATTEMPTS = 2  # wrong answers until the correct one is told
+Answer = float | int | str
+
+
+@dataclass(frozen=True)
+class NotebookQuestion:
+    """The texts of a question, and how an answer to it is judged."""
+
+    explanation: str  # its values in {} are computed by the notebook
+    hint: str
+    wrong: Mapping[str, str] = field(default_factory=dict)  # hints; see notebook.toml
+    within: int = 0
+    form: str = "one number without commas, such as 15680"
+    pattern: str | None = None  # of text
+
+    def read(self, answer: object) -> Answer:
+        """Return an answer as it is compared and recorded.
+
+        Raises:
+            ValueError: If it has another form than the question asks for.
+        """
+        if self.pattern and isinstance(answer, str):
+            if re.fullmatch(self.pattern, answer.strip(), re.IGNORECASE):
+                return answer.strip()
+        elif not self.pattern and _is_number(answer):
+            return int(answer) if isinstance(answer, Integral) else float(answer)
+        raise ValueError(f"the answer must be {self.form}")
+
+    def is_right(self, answer: Answer, correct: Answer) -> bool:
+        """Return whether an answer is the correct one, or close enough."""
+        if isinstance(answer, str):
+            return answer.casefold() == str(correct).casefold()
+        return abs(answer - float(correct)) <= self.within
+
+    def hint_for(
+        self, answer: Answer, correct: Answer, values: Mapping[str, Any]
+    ) -> str:
+        """Return the hint that fits a wrong answer.
+
+        Args:
+            answer: The wrong answer.
+            correct: The correct one.
+            values: What the notebook computed: the values that keys of `wrong` name.
+        """
+        for key, hint in self.wrong.items():
+            if key in ("<", ">"):
+                fits = (answer < correct) == (key == "<")  # type: ignore[operator]
+            elif ".." in key:
+                low, high = map(float, key.split(".."))
+                fits = low <= float(answer) <= high
+            else:
+                fits = self.is_right(answer, values.get(key, key))
+            if fits:
+                return hint
+        return self.hint
+
+
+class Checker:
+    """Compares answers with the correct ones, or records those of a student."""
+
+    def __init__(self, student: str = "", course: str = "") -> None:
+        """Choose the mode: with an id and a word for the course, it is homework.
+
+        Raises:
+            ConfigError: If only one of them is set, or the id is invalid.
+        """
+        self.variant = _variant(student, course)  # None if it is no homework
+        self.recorded: dict[str, Answer] = {}  # in homework, by name of the question
+        self._questions = read_questions()
+        self._wrong: dict[str, set[Answer]] = {}  # different wrong answers
+        self._told: set[str] = set()  # questions whose correct answer was printed
+
+    def __call__(
+        self,
+        name: str,
+        answer: object,
+        correct: Answer,
+        **values: Any,  # noqa: ANN401
+    ) -> None:
+        """Print whether an answer is right, or a hint; in homework, record it.
+
+        Args:
+            name: The name of the question.
+            answer: The answer; None is no answer yet, and "show" asks for it.
+            correct: The correct answer.
+            values: The values of the explanation, and of typical wrong answers.
+        """
+        question = self._questions[name]
+        if self.variant:
+            reply = self._record(name, question, answer)
+        else:
+            reply = self._judge(name, question, answer, correct, values)
+        say(wrap(reply, indent=0))
+
+    def tells(self, name: str) -> bool:
+        """Return whether cells may show the answer to a question; if not, print why.
+
+        They may after this object has told the answer, and never in homework.
+        """
+        if self.variant:
+            say("Not shown in homework.")
+        elif name not in self._told:
+            say("Answer the question above first. Then run this cell again.")
+        return name in self._told
+
+    def _record(self, name: str, question: NotebookQuestion, answer: object) -> str:
+        try:
+            self.recorded[name] = question.read(answer)
+        except ValueError as error:
+            self.recorded.pop(name, None)
+            return f"malformed: {error}"
+        return "recorded"
+
+    def _judge(
+        self,
+        name: str,
+        question: NotebookQuestion,
+        answer: object,
+        correct: Answer,
+        values: Mapping[str, Any],
+    ) -> str:
+        told = f"it is {_readable(correct)}. {question.explanation.format(**values)}"
+        if answer is None:
+            return "Replace None with your answer, and run this cell again."
+        if isinstance(answer, str) and answer.strip().casefold() == SHOW:
+            self._told.add(name)
+            return _sentence(told)
+        try:
+            read = question.read(answer)
+        except ValueError as error:
+            return _sentence(f"{error}.")
+        if question.is_right(read, correct):
+            self._told.add(name)
+            return f"Yes, {told}"
+        wrong = self._wrong.setdefault(name, set())
+        wrong.add(read)
+        if len(wrong) >= ATTEMPTS:
+            self._told.add(name)
+        if name in self._told:
+            return f"No, {told}"
+        return f"Not yet. {question.hint_for(read, correct, values)}"
+
+
+def read_questions() -> dict[str, NotebookQuestion]:
+    """Return the questions of the notebook by name, in its order."""
+    with TEXTS.open("rb") as stream:
+        stored = tomllib.load(stream)
+    return {name: NotebookQuestion(**texts) for name, texts in stored.items()}
+
+
+def _variant(student: str, course: str) -> Variant | None:
+    if bool(student) != bool(course):
+        missing = "COURSE" if student else "STUDENT"
+        raise ConfigError(f"{missing} is empty: homework needs STUDENT and COURSE")
+    if not student:
+        return None
+    try:
+        return Variant.of(student, course)
+    except ValueError as error:
+        raise ConfigError(f"STUDENT {error}, got {student!r}") from None
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _readable(answer: Answer) -> str:
+    return answer if isinstance(answer, str) else f"{answer:,}"
+
+
+def _is_number(answer: object) -> bool:
+    is_real = isinstance(answer, Real) and not isinstance(answer, bool)
+    return is_real and abs(float(answer)) < float("inf")  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""The answers in the notebook: a hint first, then the correct answer; homework."""
+
+import numpy as np
+import pytest
+
+from pipeline import ConfigError
+from pipeline.teaching.notebook import Checker, read_questions
+
+CORRECT = "Yes, it is 20. One for each neuron"
+
+
+@pytest.fixture
+def ask(capsys):
+    """Return a function that answers a question and returns what is printed."""
+
+    def answer(check, *arguments, **values):
+        capsys.readouterr()
+        check(*arguments, **values)
+        return " ".join(capsys.readouterr().out.split())
+
+    return answer
+
+
+def test_a_wrong_answer_gets_a_hint_that_fits_it_and_then_the_correct_one(ask):
+    check = Checker()
+    first = ask(check, "weights", 784, 20)
+    assert first == "Not yet. " + read_questions()["weights"].wrong["784"]
+    assert ask(check, "weights", 784, 20) == first  # the same cell was run again
+    assert not check.tells("weights")
+    assert ask(check, "weights", 5, 20).startswith("No, it is 20. One for each")
+    assert check.tells("weights")
+    assert ask(check, "weights", 20, 20).startswith(CORRECT)
+
+
+def test_an_answer_without_a_hint_of_its_own_gets_the_general_one(ask):
+    hint = " ".join(read_questions()["weights"].hint.split())
+    assert ask(Checker(), "weights", 7, 20) == f"Not yet. {hint}"
+
+
+def test_a_right_answer_is_explained_at_once(ask):
+    assert ask(Checker(), "weights", np.int64(20), 20).startswith(CORRECT)
+    assert ask(Checker(), "higher", " Training", "training").startswith("Yes, it is")
+
+
+@pytest.mark.parametrize("answer", ["show", " Show"])
+def test_the_answer_is_shown_on_request(ask, answer):
+    check = Checker()
+    assert ask(check, "weights", answer, 20).startswith("It is 20. One for each")
+    assert check.tells("weights")
+
+
+@pytest.mark.parametrize(
+    "answer", ["784", (15, 680), True, float("nan"), float("inf"), np.zeros(3), 1j]
+)
+def test_a_malformed_answer_is_no_attempt(ask, answer):
+    check = Checker()
+    reply = "The answer must be one number without commas, such as 15680."
+    for _ in range(3):
+        assert ask(check, "weights", answer, 20) == reply
+    assert not check.tells("weights")
+
+
+def test_none_is_no_attempt(ask):
+    assert ask(Checker(), "pixels", None, 784).startswith("Replace None")
+
+
+def test_hints_know_names_ranges_and_directions(ask):
+    texts = read_questions()["misclassified"]
+    values = {"share": 0.04, "correct_ones": 9_592, "training": 1_350}
+    fits = {9_600: "correct_ones", 1_340: "training", 4.1: "0..20"}
+    for answer, key in fits.items():
+        reply = ask(Checker(), "misclassified", answer, 408, **values)
+        assert reply == "Not yet. " + texts.wrong[key]
+    stop = read_questions()["stop"]
+    for answer, key in ((20, ">"), (3, "<")):
+        hint = " ".join(stop.wrong[key].split())
+        assert ask(Checker(), "stop", answer, 15, loss=0.1) == f"Not yet. {hint}"
+    most = {"output": "N13", "heaviest": "N14", "lowers": "N15"}
+    reply = ask(Checker(), "most", "n115", "N11", weight=1, product=2, **most)
+    assert reply == f"Not yet. {read_questions()['most'].hint}"
+    assert "negative" in ask(
+        Checker(), "most", "n15", "N11", weight=1, product=2, **most
+    )
+
+
+def test_a_hint_that_equals_the_correct_answer_is_not_given(ask):
+    values = {"names": "N11", "active": 10, "image_0": 10}
+    assert ask(Checker(), "zero", 10, 10, **values).startswith("Yes, it is 10.")
+
+
+def test_answers_of_a_student_are_recorded_and_not_judged(ask):
+    check = Checker("Ana.Ruiz", "course")
+    assert ask(check, "weights", np.int64(784), 20) == "recorded"
+    assert ask(check, "higher", "TEST ", "training") == "recorded"
+    malformed = "malformed: the answer must be "
+    assert ask(check, "raw", "show", "lower").startswith(malformed)
+    assert ask(check, "stop", None, 15, loss=0.1).startswith(malformed)
+    assert not check.tells("weights")
+    assert check.recorded == {"weights": 784, "higher": "TEST"}
+    ask(check, "weights", "?", 20)
+    assert check.recorded == {"higher": "TEST"}
+
+
+def test_homework_needs_a_valid_id_and_a_course():
+    for names, message in (
+        (("ana", ""), "COURSE is empty"),
+        (("", "course"), "STUDENT is empty"),
+        (("../a", "course"), "STUDENT must be 1 to 64"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Checker(*names)
