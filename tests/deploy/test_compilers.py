@@ -74,6 +74,17 @@ def test_other_sizes_give_the_same_integers_and_the_sanitizers_report_nothing(
     assert difference(tmp_path, network, compiler, SANITIZERS) == ""
 
 
+@pytest.mark.parametrize(("bits", "hidden"), [(8, 33), (4, 5), (2, 7), (1, 100)])
+def test_the_code_calls_no_function_of_a_c_library(bits, hidden, written, tmp_path):
+    written(bits, hidden)
+    for compiler in COMPILERS:
+        for option in ("-Os", "-O2", "-O3"):
+            compile_ = [compiler.program, "-std=c99", option, "-c", "digits.c"]
+            execute(compile_, folder=tmp_path, timeout=60)
+            undefined = execute(["nm", "-u", "digits.o"], folder=tmp_path, timeout=60)
+            assert undefined == b""  # such as memcpy, for a loop that copies a table
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_warning_of_another_version_of_a_compiler_is_no_failure(
     compiler, written, tmp_path

@@ -1,4 +1,5 @@
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.base.tensors import tensors_sha256
 from pipeline.core.network import snapshot
-from pipeline.integers import BIT_WIDTHS
+from pipeline.integers import BIT_WIDTHS, QuantizedModel
 from pipeline.integers.finetuning import finetune
 
 
@@ -60,6 +61,16 @@ def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
                 leaf -= rate * m / (v.sqrt() + 1e-7)
     for leaf, actual in zip(leaves, snapshot(tuned).values(), strict=True):
         np.testing.assert_allclose(actual, leaf.detach().numpy(), atol=1e-5)
+
+
+def test_the_number_of_threads_does_not_change_the_bytes(trained_on_few, small_dataset):
+    before, results = torch.get_num_threads(), []
+    for threads in (1, 4):
+        torch.set_num_threads(threads)
+        model = QuantizedModel.of(trained_on_few(), small_dataset, bits=4)
+        results.append([array.tobytes() for array in astuple(model.integers)[1:-1]])
+    torch.set_num_threads(before)
+    assert results[0] == results[1]
 
 
 def test_fine_tuning_restores_the_accuracy_that_rounding_costs(quantized):
