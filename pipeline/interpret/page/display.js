@@ -73,11 +73,12 @@ export const plural = (count, noun) =>
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumSignificantDigits: digits });
-// Replace each {name} in a text by the value of this name.
+// Replace each {name} in a text by the value of this name, and put it into one line.
 export const fillIn = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => {
   if (!(name in values)) throw Error(`{${name}} has no value in: ${text}`);
   return values[name];
-});
+}).replace(/[ \n]+/g, " ").trim();
+export const fillTemplate = (id, values) => fillIn($(id).content.textContent, values);
 export const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
 export const bold = (text) => element("b", {}, text);

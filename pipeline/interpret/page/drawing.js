@@ -58,10 +58,10 @@ function countDigits(kept) {
     areas[i] >= constants.min_digit_area * largest(areas)).length;
 }
 
-// What makes lines unsure, as in predict. Of the four limits of `is_drawn` in unsure.py,
-// this checks the aspect ratio and, instead of the thickness, the size of a dot. The
-// outline can only be measured in pixels, and the number of pieces does not count in an
-// image of the size of the board.
+// What makes lines unsure, as in predict. Of the four limits of `is_drawn` in
+// unsure.py, this checks the aspect ratio and, instead of the thickness, the size of a
+// dot. The outline can only be measured in pixels, and the number of pieces does not
+// count in an image of the size of the board.
 function findingOf(lines) {
   if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom } = extent(lines.flat());

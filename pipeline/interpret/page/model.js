@@ -59,8 +59,8 @@ let parts = [], displayed = {}, isUpdating = false;
 
 /**
  * Change fields of `state`, then call `update(result, changed)` of each part in order.
- * A part displays the state and never calls `change` in `update`. Fields get new values:
- * `off` a new set, because `changed` compares identities.
+ * A part displays the state and never calls `change` in `update`. Fields get new
+ * values: `off` a new set, because `changed` compares identities.
  *
  * @param {object} fields  such as { neuron: 3 }
  *

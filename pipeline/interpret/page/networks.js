@@ -5,6 +5,7 @@
 // All networks have this interface, so the rest of the page does not ask which one it
 // displays. A layer is 1 or 2, a neuron an index, an input an index or BIAS.
 //
+//   kind                         float or integer
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
 //   parameter(layer, input, neuron)             a weight or a bias
@@ -12,18 +13,20 @@
 //   classify(image, off)         from gray levels to probabilities, see `Result`
 //   format(value, decimals)      a number of the network as text
 //   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
-//   explain(layer, neuron, result, inFloat), stored(layer, input, neuron)
-//                                how the numbers follow from each other, in words
+//   stored(layer, input, neuron) how the numbers follow from each other, in words
+//   explain(layer, neuron, result, inFloat)
+//                                the values in the text about a sum in page.html;
+//                                `inFloat` is the result of `model.trained`
 //   lastEpoch                    of an epoch, the network after the last one; of a bit
 //                                width, itself. What follows is about this network
 //   title                        its name in a sentence
 //   weight_scale, maxOutput      a weight in full color, the length of a full bar
-//   legend()                     both in words
+//   legend()                     both in words, and the other end of the scale
 //   storedPredictions(off)       its classes for test images, from `activations`
 
 import {
-  BIAS, CLASSES, MINUS, PIXELS, WHITE, integer, neuronName, number, plural, ranked,
-  significant, sum,
+  BIAS, CLASSES, MINUS, PIXELS, WHITE, integer, number, plural, ranked, significant,
+  sum,
 } from "display.js";
 
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
@@ -78,6 +81,7 @@ class TwoLayers {
 }
 
 export class FloatNetwork extends TwoLayers {
+  kind = "float";
   bitWidth = "float";
   says = "The network predicts ";
   sumNames = ["y", "z"]; // the letter of a sum in each layer
@@ -100,18 +104,11 @@ export class FloatNetwork extends TwoLayers {
     return layer === 1 ? [["output = max(0, y) = ", number(Math.max(total, 0))]] : [];
   }
 
-  explain(layer, neuron) {
-    if (layer === 1) return `This is y = m·x + c with ${PIXELS} inputs and ${PIXELS} ` +
-      "weights. M1 and X1 belong to pixel 0, because array indices start at 0.";
-    return "Each term is the output of a neuron of layer 1 times its weight in " +
-      `${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: each ` +
-      "e^z is divided by the sum of all ten.";
-  }
+  explain() { return {}; }
 
-  // The colors at both ends of the scale, and the length of a full bar.
   legend() {
     const limit = number(this.weight_scale, 2);
-    return { weights: [`≤ ${MINUS}${limit}`, `≥ ${limit}`],
+    return { least: `≤ ${MINUS}${limit}`, most: `≥ ${limit}`,
       output: `${number(this.maxOutput, 1)}, the maximum of ` +
         plural(this.activations.length / this.hidden, "test image") };
   }
@@ -126,6 +123,7 @@ export class FloatNetwork extends TwoLayers {
 // 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of
 // at most 32 bits; `>>` and sums of them are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
+  kind = "integer";
   sumNames = ["sum", "logit"];
   maxOutput = WHITE; // because of the clamp
 
@@ -176,27 +174,21 @@ export class IntegerNetwork extends TwoLayers {
       `>> ${this.shifts[neuron]}) = `, output]];
   }
 
-  // `inFloat` is what the network in floating point returns for the same image.
   explain(layer, neuron, { hiddenSums, logits, realLogits }, inFloat) {
-    const name = neuronName(layer, neuron);
-    if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
-      `its weight in ${name}. A logit of 1 represents ` +
-      `${significant(this.logit_unit, 4)}, the scale of layer 2: ` +
-      `${integer(logits[neuron])} represents ` +
-      `z = ${number(realLogits[neuron])}. In floating point, z is ` +
-      `${number(inFloat.logits[neuron])}.`;
+    if (layer === 2) return { scale: significant(this.logit_unit, 4),
+      logit: integer(logits[neuron]), represented: number(realLogits[neuron]),
+      inFloat: number(inFloat.logits[neuron]) };
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
-    return `A weight of 1 represents ${significant(this.scale_1[neuron], 4)}, the ` +
-      `scale of ${name}, and a gray level of ${WHITE} represents 1. So the sum represents ` +
-      `${number(total * this.sum_unit[neuron])}, and the output ${integer(output)} ` +
-      `represents ${number(output * this.output_unit[neuron])}. In floating point, the sum ` +
-      `is ${number(inFloat.hiddenSums[neuron])}.`;
+    return { scale: significant(this.scale_1[neuron], 4),
+      sum: number(total * this.sum_unit[neuron]), output: integer(output),
+      represented: number(output * this.output_unit[neuron]),
+      inFloat: number(inFloat.hiddenSums[neuron]) };
   }
 
   legend() {
     const limit = this.format(this.weight_scale), [below, above] =
       this.weight_scale < this.largest_weight ? ["≤ ", "≥ "] : ["", ""];
-    return { weights: [`${below}${MINUS}${limit}`, `${above}${limit}`],
+    return { least: `${below}${MINUS}${limit}`, most: `${above}${limit}`,
       output: `${WHITE}, the highest value of a byte` };
   }
 

@@ -60,20 +60,13 @@ function moveFocus(event, neurons) {
   neurons[index + step]?.button.focus();
 }
 
-// The scale of the colors, with numbers: the same for weights and products.
-export function weightLegend() {
-  const [least, most] = network().legend().weights;
-  return element("p", { class: "legend" }, `weight ${least} `,
-    element("span", { class: "gradient" }, "0"), ` ${most}`,
-    ...(model.tensors["frozen.layer_1.weight"].includes(1)
-      ? [element("span", { class: "unbroken" }, element("span", { class: "hatched" }),
-        " gray: frozen")] : []));
+// Both ends of the scale of the colors, and the length of a full bar. They are the same
+// for all images and epochs.
+function showLegends() {
+  for (const [name, text] of Object.entries(network().legend()))
+    for (const each of document.querySelectorAll(`[data-legend=${name}]`))
+      each.textContent = text;
 }
-
-// The length of a full bar, which is the same for all images and epochs.
-const barLegend = () => element("p", { class: "legend" }, "output 0 ",
-  element("span", { class: "track" }, element("span", { style: "width:100%" })),
-  ` ${network().legend().output}`);
 
 export const neurons = {
   build() {
@@ -84,8 +77,7 @@ export const neurons = {
   },
 
   update({ hidden, probabilities }, changed) {
-    if (changed.lastEpoch)
-      $("neurons-legend").replaceChildren(weightLegend(), barLegend());
+    if (changed.lastEpoch) showLegends();
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
       paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network(), { layer, neuron: selected, off } = state;
@@ -208,7 +200,8 @@ function showConnections(result) {
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent =
     "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
-      ` The thickest line into ${name} represents a product of ${maxProduct(into)}` : "") +
+      ` The thickest line into ${name} represents a product of ` +
+      maxProduct(into) : "") +
     (out.length ? `, the thickest line out of it one of ${maxProduct(out)}` : "") +
     (into.length ? "." : "");
 }

@@ -2,9 +2,9 @@
 // sum is computed, and the softmax. The search opens it by a name.
 
 import {
-  $, BIAS, announce, bold, coordinates, element, inputName, MINUS, neuronName,
-  number, onEnter, parameterName, percent, plural, ranked, rounded, signed, sum,
-  tableRow,
+  $, BIAS, announce, bold, coordinates, element, fillTemplate, inputName, MINUS,
+  neuronName, number, onEnter, parameterName, percent, plural, ranked, rounded, signed,
+  sum, tableRow,
 } from "display.js";
 import {
   change, className, classTitle, isShort, model, network, quantity, select,
@@ -62,9 +62,11 @@ export const panel = {
       (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
     $("panel").hidden = !state.isOpen;
     $("t-sum").textContent = title;
-    $("formula").textContent = formula(layer);
-    $("sum-text").textContent = network().explain(layer, neuron, result,
-      model.trained.classify(state.shown.image, state.off));
+    $("formula").textContent = fillTemplate(`formula-${layer}`,
+      { sum: network().sumNames[layer - 1] });
+    const inFloat = model.trained.classify(state.shown.image, state.off);
+    $("sum-text").textContent = fillTemplate(`explain-${network().kind}-${layer}`,
+      { name, ...network().explain(layer, neuron, result, inFloat) });
     const shares = hundredths(result.probabilities);
     showEquation(terms, shares);
     showTerms(terms);
@@ -90,15 +92,6 @@ function termsOf(layer, neuron, values, count) {
   const rest = rounded(total) - rounded(bias) -
     listed.reduce((all, { product }) => all + rounded(product), 0);
   return { listed, others: terms.length - count, rest: rounded(rest), bias, total };
-}
-
-// The equation in letters.
-function formula(layer) {
-  const inputs = network().inputs(layer);
-  const [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
-  const terms = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
-    .map((k) => `${k === inputs && k > 3 ? "… + " : ""}${w}${k}·${x}${k}`).join(" + ");
-  return `${network().sumNames[layer - 1]} = ${terms} + ${layer === 1 ? "C" : "bias"}`;
 }
 
 function showEquation({ listed, others, bias, total }, shares) {

@@ -7,7 +7,7 @@ import {
   rowAndColumn, significant, svg, tableRow,
 } from "display.js";
 import { isFrozen, model, network, quantity, select, state } from "model.js";
-import { templateColors, weightColor, weightLegend } from "neurons.js";
+import { templateColors, weightColor } from "neurons.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
 // They show the weights, the image, and their products.
@@ -54,11 +54,10 @@ const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); }
 export const images = {
   build() { canvases.forEach(listenTo); },
 
-  update(_, changed) {
+  update() {
     const { layer, neuron } = state, { image } = state.shown;
     for (const id of ["images", "images-legend", "pixel-text"])
       $(id).hidden = layer === 2;
-    if (changed.lastEpoch) $("images-legend").replaceChildren(weightLegend());
     if (layer === 2) return;
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]), (pixel) =>
       weightColor(image[pixel] / WHITE * network().parameter(1, pixel, neuron))];
@@ -99,8 +98,7 @@ export const parameter = {
     if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && input !== BIAS
-      ? model.tensors.images_above_0[input] : 0;
+    const used = layer === 1 && model.tensors.images_above_0[input]; // of a pixel
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const values = model.bit_widths.length ? overBitWidths : overEpochs;
@@ -168,8 +166,8 @@ const overEpochs = {
 
 // What the value of a parameter is at each bit width.
 const overBitWidths = {
-  describe: () => "Its value in floating point, its integer at each bit width, and the " +
-    "real number that the integer represents.",
+  describe: () => "Its value in floating point, its integer at each bit width, and " +
+    "the real number that the integer represents.",
 
   // As a table.
   diagram(...location) {

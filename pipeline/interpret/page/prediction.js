@@ -5,9 +5,7 @@ import {
   $, announce, capitalized, element, fillIn, integer, neuronName, percent, plural, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
-import {
-  change, className, classTitle, model, network, state,
-} from "model.js";
+import { change, className, classTitle, model, network, state } from "model.js";
 
 // What follows the predicted class: the second class, and why the prediction is unsure,
 // if it is. Without a detector, only what was found in the image can be a reason.

@@ -2,7 +2,7 @@
 // page with integers, that of a bit width.
 
 import {
-  $, bold, element, integer, number, percent, plural, positionOn, ranked,
+  $, element, fillTemplate, integer, number, percent, plural, positionOn, ranked,
 } from "display.js";
 import { change, className, isShort, model, network, state } from "model.js";
 
@@ -51,32 +51,25 @@ const epochs = {
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
     const accuracy = percent(model.validation_accuracy[state.networkIndex], 2);
-    $("epoch-text").textContent = `${name}: validation accuracy ${accuracy} (` +
-      `${state.off.size ? "all neurons on" : plural(model.validation_images, "image")})`;
+    const about = state.off.size ? "all neurons on"
+      : plural(model.validation_images, "image");
+    $("epoch-text").textContent = `${name}: validation accuracy ${accuracy} (${about})`;
     $("epoch").value = state.networkIndex;
     $("epoch").setAttribute("aria-valuetext", `epoch ${epoch}`);
   },
 };
 
-// For each bit width, a label with an input and the prediction.
-const switches = [];
-
 const bitWidths = {
   build() {
-    model.networks.forEach(({ bitWidth }, index) => {
-      const prediction = element("span");
-      const input = element("input", { type: "radio", name: "bit-width", value: bitWidth,
-        onchange: () => change({ networkIndex: index }) });
-      const label = element("label", {}, input, bold(bitWidth), prediction);
-      switches.push({ label, input, prediction });
-      $("bit-widths").append(label);
-    });
+    $("bit-widths").querySelectorAll("input").forEach((input, index) =>
+      input.addEventListener("change", () => change({ networkIndex: index })));
   },
 
   update(_, changed) {
     const results = model.networks.map((each) =>
       each.classify(state.shown.image, state.off));
-    switches.forEach(({ label, input, prediction }, index) => {
+    $("bit-widths").querySelectorAll("label").forEach((label, index) => {
+      const [input, , prediction] = label.children;
       const { probabilities, first } = results[index], name = className(first);
       const share = percent(probabilities[first]);
       input.checked = index === state.networkIndex;
@@ -97,10 +90,10 @@ function showTable() {
   const [now, expected] = [network(), model.trained].map((each) =>
     each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
-  $("bit-widths-text").textContent = network() === model.trained ? "" :
-    `Of the ${integer(now.length)} test images on this page, ${integer(changed)} ` +
-    `${changed === 1 ? "gets" : "get"} a different prediction with ${network().bitWidth} ` +
-    "than in floating point.";
+  $("bit-widths-text").textContent = network() === model.trained ? ""
+    : fillTemplate("changed-predictions", { total: integer(now.length),
+      changed: integer(changed), gets: changed === 1 ? "gets" : "get",
+      bitWidth: network().bitWidth });
 }
 
 // The learning curves, if they were recorded: a cursor at the selected epoch, and its

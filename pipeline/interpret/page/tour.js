@@ -295,7 +295,7 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
   const all = (kind) => [...$(`step-${id}`).content.querySelectorAll(kind)];
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
     [name, typeof value === "number" ? number(value, 2) : value]));
-  const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
+  const fill = (text) => fillIn(text, shown);
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
   const valueOf = (text) => {
     const value = Number(values[text] ?? text);
