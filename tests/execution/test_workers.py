@@ -48,7 +48,7 @@ def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
         choose_workers(requested, 9, GB, free=GB)
     assert str(error.value) == (
         "there is not enough memory for a worker (each needs 1.6 GB, and 1.0 GB are "
-        "free; close other programs, or raise the memory limit of the container"
+        "free): close other programs, or raise the memory limit of the container"
     )
 
 
@@ -126,7 +126,7 @@ def limit_group():
 @pytest.mark.parametrize(
     ("size", "printed"),
     [
-        (300_000_000, "memory for a worker: each needs 0.6 GB, and 0.0 GB are free"),
+        (300_000_000, "for a worker (each needs 0.6 GB, and 0.0 GB are free): close"),
         # A worker would fit, but not together with the process that starts it.
         (WORKER_BYTES + DRIVER_BYTES // 2, "each needs 0.6 GB, and 0."),
         (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # with what it uses so far
