@@ -27,16 +27,20 @@ COLUMNS += ["training", "problem", "submission"]
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A submission, and its grade or why there is none."""
+    """A submission, and its grade."""
 
     submission: Submission
-    problem: str = ""  # one line; empty if it was graded
-    grade: SubmissionGrade | None = None
+    grade: SubmissionGrade | None = None  # None if there is a problem
 
     @property
     def student(self) -> str:
         """The id in the answers; empty if they cannot be read."""
         return self.submission.student
+
+    @property
+    def problem(self) -> str:
+        """One line: why it was not graded; empty if it was."""
+        return self.submission.problem
 
     def recorded(self, assignment: Assignment) -> str:
         """Return the settings that the network's file says, if others were assigned.

@@ -71,12 +71,10 @@ def grade(
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
     # Not in the folder of a call, which must be empty: training takes minutes.
     cache = Cache(outputs_dir() / "grades" / ".cache")
-    entries = [Entry(each, each.problem) for each in _checked(submitted, assignment)]
+    entries = [Entry(each) for each in _checked(submitted, assignment)]
     entries = _grade(entries, assignment, data, cache, again=again, workers=workers)
-    folder = results_dir("grades")
-    grades = ClassGrades(
-        assignment, [*sorted(entries, key=Entry.order)], listed, folder
-    )
+    entries.sort(key=Entry.order)
+    grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
     with status("writing the pages"):
         _write(grades, data, solutions=solutions)
     _print(grades)
@@ -115,7 +113,8 @@ def _grade(
         hyperparameters = assignment.hyperparameters(entry.student)
         reference = fingerprint(hyperparameters, data.sha256)
         submission = entry.submission
-        key = files.json_sha256([assignment.course, reference, submission.sha256])
+        content = [assignment.course, reference, submission.sha256, COLUMNS]
+        key = files.json_sha256(content)
         if kept := None if again else cache.read_grade(key):
             graded[index] = replace(entry, grade=kept)
             continue
@@ -153,7 +152,7 @@ def _finish(
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
-        return replace(entry, problem=result.error)
+        return Entry(replace(entry.submission, problem=result.error))
     grade, trained = result.value
     if trained:
         cache.write_reference(reference, trained)
