@@ -5,6 +5,7 @@ student who does homework are recorded, and not judged.
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,11 +41,15 @@ class NotebookQuestion:
         Raises:
             ValueError: If it has another form than the question asks for.
         """
-        if self.pattern and isinstance(answer, str):
-            if re.fullmatch(self.pattern, answer.strip(), re.IGNORECASE):
-                return answer.strip()
-        elif not self.pattern and _is_number(answer):
-            return int(answer) if isinstance(answer, Integral) else float(answer)
+        if self.pattern:
+            if isinstance(answer, str):
+                text = answer.strip()
+                if re.fullmatch(self.pattern, text, re.IGNORECASE):
+                    return text
+        elif isinstance(answer, Real) and not isinstance(answer, bool):
+            number = int(answer) if isinstance(answer, Integral) else float(answer)
+            if abs(number) <= sys.float_info.max:  # not infinite, and not NaN
+                return number
         raise ValueError(f"the answer must be {self.form}")
 
     def is_right(self, answer: Answer, correct: Answer) -> bool:
@@ -187,8 +192,3 @@ def _sentence(text: str) -> str:
 
 def _readable(answer: Answer) -> str:
     return answer if isinstance(answer, str) else f"{answer:,}"
-
-
-def _is_number(answer: object) -> bool:
-    is_real = isinstance(answer, Real) and not isinstance(answer, bool)
-    return is_real and abs(float(answer)) < float("inf")  # type: ignore[arg-type]
