@@ -49,7 +49,7 @@ DROPPED_WORDS = {
     r"never[- ](?:lit|learned|trained)|never-changed|untrained": "always zero, frozen",
     r"unlike any digit": "a sentence that says what is wrong",
     r"\d %(?!\})": "97.7%",
-    r"data (?:are|were|have)": "data is",
+    r"(?<!and the )data (?:are|were|have)": "data is",
     r"(?<!and the )same bytes": "byte-identical",
     r"colour\w*|behaviour|grey|centre|artefacts?|labelled": "US spelling",
 }

@@ -80,7 +80,8 @@ class CheckedFiles(ConfigSource):
 
 def find_file(name: str, folders: Iterable[Path]) -> Path | None:
     """Return the file of this name, such as team/small, in the first folder with it."""
-    for folder in map(os.path.normpath, folders):
+    for each in folders:
+        folder = os.path.normpath(each)
         path = os.path.normpath(f"{folder}/{name.removesuffix('.yaml')}.yaml")
         if os.path.isfile(path) and Path(path).is_relative_to(folder):
             return Path(path)
