@@ -204,5 +204,5 @@ def _print_state(answers: Answers, assignment: Assignment, folder: Path) -> None
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
     complete = f"{len(answers.values)} of {counted(len(questions), 'answer')}"
-    text = f"{displayed(folder / ANSWERS_FILE)}: {complete} can be graded"
-    say(f"\n{text}; whether they are right is not checked")
+    say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
+    say(f"{complete} can be graded. Whether they are right is not checked.")
