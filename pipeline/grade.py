@@ -17,7 +17,7 @@ from pipeline.base.terminal import status
 from pipeline.cli import GradeConfig, GradeSettings, documented, from_python, stage
 
 if TYPE_CHECKING:
-    from pipeline.teaching.grade import ClassGrades
+    from pipeline.teaching.class_grades import ClassGrades
 
 
 @documented(GradeSettings)
@@ -50,7 +50,17 @@ def run_grade(cfg: GradeConfig) -> "ClassGrades":
     """Read the submissions, train the assigned networks, grade and write the pages."""
     with status("loading PyTorch"):
         from pipeline.teaching.grade import grade
-    raise NotImplementedError(grade)  # T2 writes this call
+    assert cfg.submissions and cfg.course  # `required` in its schema
+    return grade(
+        cfg.submissions,
+        cfg.course,
+        cfg.dataset,
+        cfg.assigned(),
+        students=cfg.students,
+        solutions=cfg.solutions,
+        again=cfg.again,
+        workers=cfg.workers,
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pipeline.images import prepare
 from pipeline.interpret.inspect import Inspection
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
+from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.homework import Homework
 from pipeline.training.training_run import TrainResult
 
@@ -176,6 +177,7 @@ def test_the_results_have_the_fields_of_the_table():
         "inspect": Inspection,
         "export": ExportResult,
         "homework": Homework,
+        "grade": ClassGrades,
         "sweep": SweepResult,
         "Outcome": Outcome,
     }.items():

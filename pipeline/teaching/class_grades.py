@@ -1,0 +1,232 @@
+"""The grades of a class, and what an instructor should look at."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import UserError
+from pipeline.base.files import json_sha256
+from pipeline.base.tensors import tensors_sha256
+from pipeline.base.text import printable, short_repr
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.grading import GradedAnswer, SubmissionGrade, Training
+from pipeline.teaching.questions import QUESTIONS
+from pipeline.teaching.submissions import Submission
+from pipeline.teaching.variant import normalize, student_id
+
+MIN_EQUAL = 3  # equal answers that are no coincidence
+MAX_WRONG = 3  # wrong answers of a question that are listed
+HEADERS = {"id", "student", "username", "user", "login", "email", "e-mail"}
+MISSING = "no submission"
+COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
+COLUMNS += ["training", "problem", "submission"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A submission, and its grade."""
+
+    submission: Submission
+    grade: SubmissionGrade | None = None  # None if there is a problem
+
+    @property
+    def student(self) -> str:
+        """The id in the answers; empty if they cannot be read."""
+        return self.submission.student
+
+    @property
+    def problem(self) -> str:
+        """One line: why it was not graded; empty if it was."""
+        return self.submission.problem
+
+    def recorded(self, assignment: Assignment) -> str:
+        """Return the settings that the network's file says, if others were assigned.
+
+        They are not trusted: a student can change them.
+        """
+        found = self.submission.recorded
+        wanted = assignment.hyperparameters(self.student)
+        pairs = dict(found or wanted).items()
+        others = [f"{key}={x}" for key, x in pairs if x != getattr(wanted, key)]
+        return " ".join(others)
+
+    def order(self) -> tuple[bool, str, str]:
+        """Return a key that sorts by id; submissions without one are last."""
+        return not self.student, self.student, self.submission.place
+
+    def row(self) -> dict[str, Any]:
+        """Return the line of grades.csv; the points of a problem are empty."""
+        row = {"id": self.student, "problem": self.problem}
+        row["submission"] = self.submission.place
+        if not self.grade:
+            return row
+        points = {answer.question: answer.points for answer in self.grade.answers}
+        total, training = self.grade.points, self.grade.training.value
+        return {**row, **points, "points": total, "training": training}
+
+
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A wrong answer of several students to a question."""
+
+    count: int
+    hint: str  # empty if it is not a typical mistake
+    example: GradedAnswer
+    student: str  # who gave it
+
+
+@dataclass(frozen=True, eq=False)
+class ClassGrades:
+    """The grade of each submission of a class."""
+
+    assignment: Assignment
+    entries: Sequence[Entry]  # by id; those without one are last
+    listed: Sequence[str] | None  # the ids of all students, if they are known
+    folder: Path  # with the files
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all answers."""
+        counts = {"graded": len(self.graded), "problems": len(self.problems)}
+        return short_repr(self, **counts, folder=self.folder)
+
+    @property
+    def graded(self) -> list[Entry]:
+        """The submissions with points."""
+        return [entry for entry in self.entries if entry.grade]
+
+    @property
+    def problems(self) -> list[Entry]:
+        """The submissions without points."""
+        return [entry for entry in self.entries if not entry.grade]
+
+    @property
+    def missing(self) -> list[str]:
+        """The ids of the students without a submission, if all are known."""
+        return sorted(
+            {*(self.listed or ())} - {entry.student for entry in self.entries}
+        )
+
+    @property
+    def unlisted(self) -> list[Entry]:
+        """The submissions of ids that are not in the list of students."""
+        known = self.listed
+        return [
+            e for e in self.entries if known and e.student and e.student not in known
+        ]
+
+    @property
+    def others(self) -> list[Entry]:
+        """The submissions whose network is not the assigned one."""
+        others = Training.OTHER
+        return [e for e in self.graded if e.grade and e.grade.training == others]
+
+    @property
+    def misnamed(self) -> list[Entry]:
+        """The submissions whose name does not contain their id.
+
+        If this is so for most of them, the learning platform names them otherwise, and
+        the list is empty.
+        """
+        known = [entry for entry in self.entries if entry.student]
+        found = [entry for entry in known if not _is_named(entry)]
+        return found if 2 * len(found) < len(known) else []
+
+    def equal(self) -> list[tuple[str, list[Entry]]]:
+        """Return the groups of submissions with equal networks or equal answers."""
+        groups = defaultdict[tuple[str, str], list[Entry]](list)
+        for entry in self.entries:
+            network, answers = entry.submission.network, entry.submission.answers
+            if network:
+                groups["networks", tensors_sha256(network)].append(entry)
+            if answers and len(answers.values) >= MIN_EQUAL:
+                values = json_sha256(dict(answers.values))
+                groups["answers", values].append(entry)
+        return [(what, same) for (what, _), same in groups.items() if len(same) > 1]
+
+    def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
+        """Return the graded answers to a question, with the ids of the students."""
+        return [
+            (entry.student, answer)
+            for entry in self.graded
+            if entry.grade
+            for answer in entry.grade.answers
+            if answer.question == question
+        ]
+
+    def wrong(self, question: str) -> list[WrongAnswer]:
+        """Return the most frequent mistakes, and equal wrong answers."""
+        groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
+        for student, answer in self.answers(question):
+            if answer.answer is not None and answer.points < answer.possible:
+                groups[answer.hint or answer.answer].append((student, answer))
+        found = [
+            WrongAnswer(len(same), same[0][1].hint or "", same[0][1], same[0][0])
+            for same in groups.values()
+            if same[0][1].hint or len(same) > 1
+        ]
+        return sorted(found, key=lambda wrong: -wrong.count)[:MAX_WRONG]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the lines of grades.csv: one for each id, the missing ones too.
+
+        Submissions without an id are not among them: a learning platform could not
+        import them.
+        """
+        rows = {e.student: e.row() for e in self.entries if e.student}
+        absent = {name: {"id": name, "problem": MISSING} for name in self.missing}
+        return [row for _, row in sorted({**rows, **absent}.items())]
+
+
+def _is_named(entry: Entry) -> bool:
+    """Return whether the name of a submission contains its id as a whole."""
+    pattern = rf"(?<![^\W_]){re.escape(entry.student)}(?![^\W_])"
+    return bool(re.search(pattern, normalize(entry.submission.place)))
+
+
+def repeated_ids(submissions: Iterable[Submission]) -> dict[str, str]:
+    """Return a problem for each id with several submissions."""
+    places = defaultdict[str, list[str]](list)
+    for submission in submissions:
+        places[submission.student].append(submission.place)
+    return {
+        student: f"{len(names)} submissions have the id {student}: {', '.join(names)}"
+        for student, names in places.items()
+        if student and len(names) > 1
+    }
+
+
+def read_students(path: Path) -> list[str]:
+    """Return the ids in the first column of a CSV file, which may have a header.
+
+    Raises:
+        UserError: If it cannot be read, or contains an invalid or a repeated id.
+    """
+    name = printable(path)
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    students = list[str]()
+    for number, line in enumerate(lines, start=1):
+        cell = re.split("[,;\t]", line)[0].strip(' "')
+        try:
+            student = student_id(cell)
+        except ValueError as error:
+            if number == 1 or not line.strip(' ",;\t'):  # a header, or an empty line
+                continue
+            text = printable(cell)[:60]
+            raise UserError(
+                f"{name}, line {number}: id {error}, got {text!r}"
+            ) from None
+        if number > 1 or student not in HEADERS:
+            students.append(student)
+    if repeated := [x for x, count in Counter(students).items() if count > 1]:
+        raise UserError(f"{name} contains the id {repeated[0]} twice")
+    if not students:
+        raise UserError(f"{name} contains no ids")
+    return students

@@ -1,0 +1,172 @@
+"""Grades a submission: computes the correct answers, and trains the assigned network.
+
+`grade_submission` runs in the workers. The correct answers are computed from the
+submitted network, so the processor of the student does not matter.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from pipeline import UserError
+from pipeline.base import files
+from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
+from pipeline.core.dataset import Dataset
+from pipeline.core.epoch import Snapshot
+from pipeline.core.loop import train_network
+from pipeline.core.network import snapshot
+from pipeline.core.threads import one_thread
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.question import Grade
+from pipeline.teaching.questions import QUESTIONS
+from pipeline.teaching.task import Task
+
+# The largest difference of a weight between two networks that count as the same
+# training run on two processors. tests/benchmarks/processors.py measures it.
+MAX_DIFFERENCE = 0.01
+
+
+class Training(StrEnum):
+    """How the submitted network was trained, compared with the assigned run."""
+
+    SAME = "same bytes"
+    PROCESSOR = "the same training on another processor"
+    OTHER = "another training"
+
+
+@dataclass(frozen=True)
+class GradedAnswer:
+    """The answer of a student to a question."""
+
+    question: str  # its name
+    answer: float | None  # None if it is missing or malformed
+    points: float
+    possible: float  # the points of a correct answer
+    hint: str | None  # what the mistake is; None if it is not a typical one
+    correct: float
+
+
+@dataclass(frozen=True)
+class SubmissionGrade:
+    """The points of a submission, and whether its network is the assigned one."""
+
+    training: Training
+    difference: float  # the largest one of a weight to the assigned network
+    answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
+
+    @property
+    def points(self) -> float:
+        """The sum of the points of all answers."""
+        return round(sum(answer.points for answer in self.answers), 2)
+
+
+STORED = TypeAdapter(SubmissionGrade)
+
+
+def grade_submission(
+    dataset: Dataset,
+    *,
+    assignment: Assignment,
+    student: str,
+    answers: Mapping[str, float],
+    network: Snapshot,
+    reference: Snapshot | None,
+) -> tuple[SubmissionGrade, Snapshot | None]:
+    """Grade a submission.
+
+    Args:
+        dataset: The data set of the assignment.
+        assignment: What the students were assigned.
+        student: The id of the student.
+        answers: The answers, by the names of the questions.
+        network: The submitted network.
+        reference: The network that was assigned; None to train it.
+
+    Returns:
+        The grade, and the assigned network if it was trained here.
+
+    Raises:
+        FloatingPointError: If a loss or a weight becomes non-finite in the assigned
+            training run.
+    """
+    trained = None if reference else train_reference(dataset, assignment, student)
+    assigned = reference or trained
+    assert assigned
+    task = Task.of(assignment.topic(student, dataset), network, dataset.test)
+    graded = []
+    for question in QUESTIONS:
+        answer = answers.get(question.name)
+        result = Grade(0.0) if answer is None else question.grade(answer, task)
+        graded.append(
+            GradedAnswer(
+                question=question.name,
+                answer=answer,
+                points=result.points,
+                possible=question.points,
+                hint=result.hint,
+                correct=question.correct(task)[0],
+            )
+        )
+    return SubmissionGrade(*compare(network, assigned), tuple(graded)), trained
+
+
+def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
+    """Train the network that a student was assigned, as the command train does."""
+    hyperparameters = assignment.hyperparameters(student)
+    with one_thread():
+        network, _ = train_network(
+            dataset.training_split(hyperparameters), hyperparameters
+        )
+    return snapshot(network)
+
+
+def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
+    """Return how two networks of the same shape were trained, and their difference."""
+    difference = max(
+        float(np.abs(tensor.astype(np.float64) - network[name]).max())
+        for name, tensor in reference.items()
+    )
+    if tensors_sha256(network) == tensors_sha256(reference):
+        return Training.SAME, difference
+    is_same = difference <= MAX_DIFFERENCE
+    return Training.PROCESSOR if is_same else Training.OTHER, difference
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What earlier calls have finished: the assigned networks and the grades.
+
+    A grade belongs to the hash of its submission; no file contains a name.
+    """
+
+    folder: Path
+
+    def read_reference(self, fingerprint: str) -> Snapshot | None:
+        """Return an assigned network; None if it is not there."""
+        with suppress(UserError):
+            return read_tensors(self.folder / f"{fingerprint}.safetensors")[0]
+        return None
+
+    def write_reference(self, fingerprint: str, tensors: Snapshot) -> None:
+        """Keep an assigned network."""
+        path = self.folder / f"{fingerprint}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tensors(path, tensors, {})
+
+    def read_grade(self, key: str) -> SubmissionGrade | None:
+        """Return a grade; None if it is not there."""
+        with suppress(OSError, ValueError):
+            return STORED.validate_json(self._grade(key).read_bytes())
+        return None
+
+    def write_grade(self, key: str, grade: SubmissionGrade) -> None:
+        """Keep a grade."""
+        files.write_atomic(self._grade(key), STORED.dump_json(grade))
+
+    def _grade(self, key: str) -> Path:
+        return self.folder / f"{key}.json"

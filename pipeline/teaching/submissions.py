@@ -1,0 +1,94 @@
+"""The submissions of a class: the answers and the network of each student."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.base.files import list_folder
+from pipeline.base.paths import MODEL_FILE
+from pipeline.base.text import printable
+from pipeline.core.epoch import Snapshot
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.network import snapshot
+from pipeline.model.storage import load_network
+from pipeline.teaching import answers
+from pipeline.teaching.answers import Answers, read_answers
+from pipeline.teaching.submitted_files import SubmittedFile, find_files
+
+MAX_PROBLEM = 300  # characters
+
+
+@dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
+class Submission:
+    """An entry of the folder of all submissions: a folder or a zip file."""
+
+    place: str  # its name, which can be any printable text
+    problem: str = ""  # one line: why it cannot be graded; empty if it can be
+    answers: Answers | None = None  # None if they cannot be read
+    network: Snapshot | None = None  # None if it cannot be read
+    recorded: Hyperparameters | None = None  # what the network's file says, if anything
+    sha256: str = ""  # the hash of both files; empty if one of them is missing
+
+    @property
+    def student(self) -> str:
+        """The normalized id in the answers; empty if they cannot be read."""
+        return self.answers.student if self.answers else ""
+
+
+def read_submissions(folder: Path) -> list[Submission]:
+    """Read each entry of a folder, except hidden ones, in the order of their names.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    paths = list_folder(folder)
+    return [read_submission(path) for path in paths if not path.name.startswith(".")]
+
+
+def read_submission(path: Path) -> Submission:
+    """Read a submission; if it cannot be graded, its `problem` says why."""
+    place, given, sha256 = printable(path.name), None, ""
+    try:
+        files = find_files(path)
+        answered = _only(files, answers.FILE)
+        given = read_answers(answered.content)
+        beside = [file for file in files if file.path.parent == answered.path.parent]
+        model = _only(beside, MODEL_FILE)
+        sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
+        network, recorded = _read_network(model.content)
+    except UserError as error:
+        problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
+        return Submission(place, problem, given, sha256=sha256)
+    return Submission(place, "", given, network, recorded, sha256)
+
+
+def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
+    """Return the file of this name.
+
+    Raises:
+        UserError: If there is none, or several.
+    """
+    found = [file for file in files if file.path.name == name]
+    if len(found) != 1:
+        places = ", ".join(sorted(str(file.path) for file in found)[:2])
+        several = f"it has {len(found)} files named {name}, such as {places}"
+        raise UserError(several if found else f"{name} is missing")
+    return found[0]
+
+
+def _read_network(content: bytes) -> tuple[Snapshot, Hyperparameters | None]:
+    """Return the tensors of a network, and what its file records of its training.
+
+    Raises:
+        UserError: If it is not the file of a network.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, MODEL_FILE)
+        path.write_bytes(content)
+        try:
+            network, metadata = load_network(path)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), MODEL_FILE)) from None
+    return snapshot(network), metadata.hyperparameters

@@ -1,0 +1,200 @@
+"""Finds the files of a submission, which comes from a stranger, and reads them as data.
+
+A submission is a folder or a zip file, which may contain zip files. Nothing is unpacked
+to the disk, executed or imported, and links are not followed. Everything that is read
+has a limit, so no submission can use up the memory or the time.
+"""
+
+import io
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PureWindowsPath
+from typing import IO
+
+from pipeline import UserError
+from pipeline.base.paths import MODEL_FILE
+from pipeline.model.storage import MAX_NETWORK_BYTES
+from pipeline.teaching import answers
+
+LIMITS = {answers.FILE: answers.MAX_BYTES, MODEL_FILE: MAX_NETWORK_BYTES}  # bytes
+MAX_ENTRIES = 2_000  # files and folders in a submission, with those in its zip files
+MAX_BYTES = 200_000_000  # all that is read of a submission
+MAX_ZIP_BYTES = 100_000_000
+MAX_LEVEL = 3  # a zip file in a zip file in a zip file
+# Bytes of a zip file that are read at once. The largest such part is the list of its
+# files: a million of them would take a gigabyte of memory.
+MAX_READ = 1_000_000
+CHUNK = 65_536  # bytes
+# Python expands other methods without a limit.
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+ENCRYPTED = 0x1  # a flag of a file in a zip file
+# What Python raises for damaged zip files.
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError)
+DAMAGED += (NotImplementedError, OverflowError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class SubmittedFile:
+    """A file with one of the names in `LIMITS`."""
+
+    path: PurePath  # in the submission; of a file in a zip file, after the zip file's
+    content: bytes
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file in a folder or in a zip file."""
+
+    path: PurePath  # relative to the folder or to the zip file
+    open: Callable[[], IO[bytes]]
+
+
+def find_files(path: Path) -> list[SubmittedFile]:
+    """Return all files of a submission that have the name of a submitted file.
+
+    Zip files are opened only if there is no such file next to them.
+
+    Raises:
+        UserError: If a file is a link or a device, or a zip file is damaged or contains
+            paths outside of it, or if there are too many files or bytes.
+    """
+    limits = _Limits()
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            return _read(_entries_of_folder(path, limits), PurePath(), limits, level=0)
+        _check_kind("it", mode)
+        if not _is_zip(path):
+            raise UserError("it is neither a folder nor a zip file")
+        entry = _Entry(PurePath(path.name), lambda: _open(path))
+        return _read([entry], PurePath(), limits, level=0)
+    except OSError as error:
+        raise UserError(f"it cannot be read: {error.strerror or error}") from None
+
+
+class _Limits:
+    """Counts what is read of a submission."""
+
+    def __init__(self) -> None:
+        self.entries = self.bytes = 0
+
+    def count_entry(self) -> None:
+        """Raise a UserError if there are too many files."""
+        self.entries += 1
+        if self.entries > MAX_ENTRIES:
+            raise UserError(f"it has more than {MAX_ENTRIES:,} files")
+
+    def read(self, entry: _Entry, limit: int) -> bytes:
+        """Read a file; raise a UserError if it is too long."""
+        content = io.BytesIO()  # its value is not copied
+        with entry.open() as stream:
+            while chunk := stream.read(CHUNK):
+                content.write(chunk)
+                self.bytes += len(chunk)
+                if content.tell() > limit:
+                    raise UserError(f"{entry.path.name} has more than {limit:,} bytes")
+                if self.bytes > MAX_BYTES:
+                    raise UserError(f"its files have more than {MAX_BYTES:,} bytes")
+        return content.getvalue()
+
+
+def _read(
+    entries: Iterable[_Entry], place: PurePath, limits: _Limits, *, level: int
+) -> list[SubmittedFile]:
+    """Return the files among entries or, if there are none, in their zip files."""
+    files, zips = list[SubmittedFile](), list[_Entry]()
+    for entry in entries:
+        if limit := LIMITS.get(entry.path.name):
+            content = limits.read(entry, limit)
+            files.append(SubmittedFile(place / entry.path, content))
+        else:
+            zips.append(entry)
+    if files:
+        return files
+    if zips and level == MAX_LEVEL:
+        raise UserError(f"it has more than {MAX_LEVEL} zip files inside each other")
+    for entry in sorted(zips, key=lambda entry: entry.path):
+        name = entry.path.name
+        reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))
+        try:
+            with zipfile.ZipFile(reads) as archive:
+                inside = _entries_of_zip(archive, limits)
+                files += _read(inside, place / entry.path, limits, level=level + 1)
+        except UserError:
+            raise
+        except DAMAGED as error:
+            raise UserError(f"{name} is a damaged zip file: {error}") from None
+    return files
+
+
+def _entries_of_folder(top: Path, limits: _Limits) -> Iterator[_Entry]:
+    """Yield the files of a folder that are read."""
+    folders = [top]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                limits.count_entry()
+                path = Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif _is_read(path):
+                    _check_kind(path.name, entry.stat(follow_symlinks=False).st_mode)
+                    yield _Entry(path.relative_to(top), lambda path=path: _open(path))
+
+
+def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entry]:
+    """Yield the files of a zip file that are read."""
+    for info in archive.infolist():
+        limits.count_entry()
+        path = PureWindowsPath(info.filename)  # some programs write \ instead of /
+        if path.drive or path.root or ".." in path.parts:
+            # It could not do harm, because it is not unpacked, but is no accident.
+            raise UserError(f"it contains the path {info.filename}")
+        if info.is_dir() or not _is_read(path):
+            continue
+        _check_kind(path.name, info.external_attr >> 16)
+        if info.flag_bits & ENCRYPTED:
+            raise UserError(f"{path.name} is encrypted")
+        if info.compress_type not in METHODS:
+            raise UserError(f"{path.name} has an unusual compression: pack it again")
+        yield _Entry(PurePath(path.as_posix()), lambda info=info: archive.open(info))
+
+
+def _is_zip(path: PurePath) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _is_read(path: PurePath) -> bool:
+    """Return whether a file is read; macOS adds hidden files such as ._a.zip."""
+    return path.name in LIMITS or (_is_zip(path) and not path.name.startswith("."))
+
+
+def _check_kind(name: str, mode: int) -> None:
+    """Raise a UserError if the mode of a file, 0 if unknown, is not a regular one."""
+    if stat.S_ISLNK(mode):
+        raise UserError(f"{name} is a link")
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        raise UserError(f"{name} is a device or another special file")
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a file; if it was replaced by a link or a device, this is an error."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return open(os.open(path, flags), "rb")
+
+
+class _SmallReads(io.BufferedReader):
+    """A zip file of which at most `MAX_READ` bytes are read at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes; raise a UserError instead of reading more."""
+        wanted = MAX_READ + 1 if size is None or size < 0 else size
+        content = super().read(min(wanted, MAX_READ + 1))
+        if len(content) > MAX_READ:
+            raise UserError("it has too many files")
+        return content

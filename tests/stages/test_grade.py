@@ -1,0 +1,74 @@
+"""The command `grade`; tests/teaching/ tests the grades themselves."""
+
+import json
+
+import pytest
+
+from pipeline.grade import grade
+
+SETTINGS = ["course=c", "dataset=digits", "hidden=5", "epochs=1", "workers=1"]
+
+
+@pytest.fixture(scope="module")
+def workspace(empty_project):
+    """A workspace with the homework of a student, who has answered two questions."""
+    workspace = empty_project("grade", store=False)
+    keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}
+    workspace.call("homework", student="ana", **keys)
+    path = workspace.outputs / "homework" / "ana" / "answers.json"
+    stored = json.loads(path.read_text())
+    stored["answers"] |= {"all_biases": 0, "parameters": 1}
+    path.write_text(json.dumps(stored))
+    (workspace.outputs / "homework" / "notes.txt").write_text("no submission")
+    return workspace
+
+
+def test_the_homework_of_a_class_is_graded(workspace):
+    folder = workspace.outputs / "homework"
+    done = workspace.run("grade", f"submissions={folder}", *SETTINGS)
+    assert done.stdout.splitlines()[:3] == [
+        "1 of 2 submissions graded",
+        "  notes.txt: it is neither a folder nor a zip file",
+        "training  1 same bytes",
+    ]
+    for file in ("grades.csv", "class.html", "feedback/ana.html"):
+        assert (workspace.outputs / "grades" / file).is_file()
+    (row,) = workspace.read("grades/grades.csv")
+    assert (row["id"], row["points"], row["all_biases"]) == ("ana", "1.0", "1.0")
+
+
+def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
+    with workspace.captured() as text:
+        keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}
+        submissions = workspace.outputs / "homework"
+        grades = grade(submissions=submissions, folder=tmp_path, workers=1, **keys)
+    (entry,) = grades.graded
+    assert entry.student == "ana" and entry.grade.points == 1
+    assert grades.folder == tmp_path and (tmp_path / "class.html").is_file()
+    assert f"page      {tmp_path}" in text.getvalue()
+    assert repr(grades) == f"ClassGrades(graded=1, problems=1, folder={tmp_path!r})"
+
+
+def test_missing_settings_are_named_together_and_folders_are_checked(
+    workspace, tmp_path
+):
+    (tmp_path / "list.csv").write_text("id\n")
+    folder, course = f"submissions={tmp_path}", "course=c"
+    students = f"students={tmp_path}/list.csv"
+    done = workspace.run_all(
+        {
+            ("grade",): 2,
+            ("grade", folder, course, "seed=2"): 2,
+            ("grade", f"submissions={tmp_path}/none", course): 1,
+            ("grade", f"submissions={tmp_path}/list.csv", course): 1,
+            ("grade", folder, course, students): 1,
+            ("grade", folder, course, "batch_size=2000", "dataset=digits"): 1,
+        }
+    )
+    assert "submissions is missing: add submissions=<folder>" in done.stderr
+    assert "course is missing: add course=<word>" in done.stderr
+    assert f"{tmp_path}/none cannot be read: No such file or directory" in done.stderr
+    assert f"{tmp_path}/list.csv cannot be read: Not a directory" in done.stderr
+    assert "list.csv contains no ids" in done.stderr
+    assert "batch_size must be <= 1500" in done.stderr.replace(",", "")
+    assert "Traceback" not in done.stderr

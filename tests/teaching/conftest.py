@@ -1,0 +1,103 @@
+"""A small course on the data set digits: one epoch takes milliseconds."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipeline.base.paths import MODEL_FILE
+from pipeline.core.dataset import Dataset
+from pipeline.core.network import network_from
+from pipeline.model import save_model
+from pipeline.teaching.answers import FILE
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.grading import train_reference
+from pipeline.teaching.questions import QUESTIONS
+from pipeline.teaching.task import Task
+
+COURSE = "embedded 2026"
+SETTINGS = {
+    "hidden": 5,
+    "split": "exercise",
+    "epochs": 1,
+    "batch_size": 128,
+    "lr": 0.001,
+}
+
+
+@dataclass
+class Course:
+    """The assignment of a course, and what its students do."""
+
+    data: Dataset
+    settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+
+    @property
+    def assignment(self):
+        return Assignment(COURSE, self.data.name, self.settings)
+
+    @property
+    def keys(self):
+        """The settings of `grade`."""
+        return {"course": COURSE, "dataset": self.data.name, **self.settings}
+
+    def train(self, student, **others):
+        """Return the network of a student, perhaps trained with other settings."""
+        settings = {**self.settings, **others}
+        assignment = Assignment(COURSE, self.data.name, settings)
+        return train_reference(self.data, assignment, student)
+
+    def task(self, student, network):
+        return Task.of(
+            self.assignment.topic(student, self.data), network, self.data.test
+        )
+
+    def solve(self, student, network):
+        """Return the correct answers."""
+        task = self.task(student, network)
+        return {question.name: question.correct(task)[0] for question in QUESTIONS}
+
+    def write(self, folder, student, answers=None, network=None, *, stated=None):
+        """Write a submission with these answers, by default with the right network.
+
+        Its id is that of the student, or another text.
+        """
+        folder.mkdir(parents=True)
+        names = [question.name for question in QUESTIONS]
+        content = {
+            "id": stated or student,
+            "answers": dict.fromkeys(names) | (answers or {}),
+        }
+        (folder / FILE).write_text(json.dumps(content))
+        network = self.train(student) if network is None else network
+        seed = self.assignment.hyperparameters(student).seed
+        metadata = {**self.settings, "seed": seed, "dataset": self.data.name}
+        save_model(folder / MODEL_FILE, network_from(network), metadata)
+        return folder
+
+
+@pytest.fixture(scope="session")
+def pack():
+    """Return a function that writes the files of a folder to a zip file."""
+
+    def write(folder, path, *, prefix=""):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(folder.iterdir()):
+                archive.write(file, f"{prefix}{file.name}")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def course(prepared_digits):
+    return Course(Dataset.read(prepared_digits / "digits.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def valid(course, tmp_path_factory):
+    """A valid submission, as a folder, which tests copy."""
+    folder = tmp_path_factory.mktemp("valid") / "ana"
+    return course.write(folder, "ana", {"parameters": 1, "score": -2.5})

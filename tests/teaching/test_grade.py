@@ -1,0 +1,368 @@
+"""The grades of synthetic classes, whose mistakes are known."""
+
+import csv
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import UserError
+from pipeline.grade import grade
+from pipeline.teaching import grade as command
+from pipeline.teaching.answers import FILE
+from pipeline.teaching.class_grades import read_students
+from pipeline.teaching.grading import MAX_DIFFERENCE, Training, compare
+from pipeline.teaching.questions import QUESTIONS
+
+NAMES = [question.name for question in QUESTIONS]
+ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def outputs(empty_project, monkeypatch):
+    """A new folder of outputs, which `grade` uses in this process."""
+    made = empty_project("grades", store=False)
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(made.outputs))
+    return made.outputs
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder of all submissions."""
+    path = tmp_path / "all"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def grade_all(course, outputs, place, lasting_executor, monkeypatch):
+    """Return a function that grades the submissions in `place`."""
+    monkeypatch.setattr(command, "new_executor", lambda *_, **__: lasting_executor)
+    return lambda **keys: grade(submissions=place, **course.keys, **keys, quiet=True)
+
+
+def table(outputs):
+    """Return the lines of grades.csv by id."""
+    with (outputs / "grades" / "grades.csv").open(newline="") as stream:
+        rows = [*csv.DictReader(stream)]
+    found = {row["id"]: row for row in rows}
+    assert len(found) == len(rows) and "" not in found
+    return found
+
+
+def page(outputs, name="class.html"):
+    return (outputs / "grades" / name).read_text()
+
+
+def distinct(question, mistakes):
+    """Return the mistakes that have no other one within the tolerance."""
+    wide = 2.1 * question.tolerance + 1e-9
+    return [
+        mistake
+        for mistake in mistakes
+        if sum(
+            abs(mistake.value - x.value) <= wide + 1e-4 * abs(x.value) for x in mistakes
+        )
+        == 1
+    ]
+
+
+def plant(course, student, network, numbers):
+    """Return answers with mistakes, and the expected points as they are in the CSV."""
+    task, answers, points = course.task(student, network), {}, {}
+    for question in QUESTIONS:
+        mistakes = distinct(question, question.mistakes(task))
+        correct = question.correct(task)[0]
+        kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
+        kinds += [(mistake.value, mistake.points) for mistake in mistakes]
+        kinds += [("12", 0.0), (True, 0.0)]
+        answers[question.name], points[question.name] = numbers.choice(kinds)
+    return answers, points
+
+
+def test_a_class_of_sixty_gives_exactly_the_expected_table(
+    course, grade_all, outputs, place, pack, tmp_path
+):
+    numbers, expected = random.Random(1), {}
+    for index in range(60):
+        student = f"s{index:02}"
+        kind = [Training.SAME, Training.PROCESSOR, Training.OTHER][index % 3]
+        network = course.train(student, lr=0.002 if kind is Training.OTHER else 0.001)
+        if kind is Training.PROCESSOR:
+            network["layer_1.weight"][3, 400] += 2e-4
+        answers, points = plant(course, student, network, numbers)
+        name = f"{student}_12345_assignsubmission_file"
+        folder = course.write(place / name / "a", student.upper(), answers, network)
+        if index % 2:
+            pack(folder, place / f"{name}.zip", prefix="homework/")
+            shutil.rmtree(place / name)
+        expected[student] = {
+            "id": student,
+            "points": f"{sum(points.values())}",
+            **{question: f"{value}" for question, value in points.items()},
+            "training": kind.value,
+            "problem": "",
+            "submission": f"{name}.zip" if index % 2 else name,
+        }
+    grades = grade_all()
+    assert table(outputs) == expected
+    assert [entry.student for entry in grades.entries] == [*expected]
+    assert not (grades.problems or grades.equal() or grades.misnamed)
+    assert len({float(row["points"]) for row in expected.values()}) > 8
+    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 60
+
+
+def test_a_training_run_is_told_from_others(course):
+    network = course.train("ana")
+    assert compare(network, course.train("ana")) == (Training.SAME, 0)
+    for factor, kind in ((0.99, Training.PROCESSOR), (1.01, Training.OTHER)):
+        other = {name: tensor.copy() for name, tensor in network.items()}
+        other["layer_2.bias"][4] += factor * MAX_DIFFERENCE
+        found, difference = compare(other, network)
+        assert found == kind and difference == pytest.approx(factor * MAX_DIFFERENCE)
+    for others in ({"epochs": 2}, {"lr": 0.01}):
+        assert compare(course.train("ana", **others), network)[0] == Training.OTHER
+    assert compare(course.train("ben"), network)[0] == Training.OTHER
+
+
+def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
+    course, grade_all, outputs, place
+):
+    course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
+    answers = {"score": ATTACK, ATTACK: 1, "multiplications": 7}
+    course.write(place / "cem", "cem", answers)
+    small = course.train("small", hidden=4)
+    course.write(place / "small", "small", {}, small)
+    for name in (ATTACK.replace("/", "-"), "=cmd|'C'!A0"):
+        course.write(place / name, "eve", {}, small, stated=name)
+    (place / "sparse" / "deep").mkdir(parents=True)
+    (place / "sparse" / "deep" / FILE).touch()
+    os.truncate(place / "sparse" / "deep" / FILE, 2**30)
+    (place / "link").symlink_to(place / "ana")
+    os.mkfifo(place / "pipe")
+    (place / "damaged.zip").write_bytes(b"PK\3\4")
+    grades = grade_all()
+    assert len(grades.graded) == 2 and len(grades.problems) == 7
+    rows = table(outputs)
+    assert rows.keys() == {"ana", "cem", "small"}
+    assert float(rows["ana"]["points"]) == len(QUESTIONS)
+    assert float(rows["cem"]["points"]) == 0
+    assert rows["small"]["points"] == ""
+    problem = "its network has 4 hidden neurons instead of 5"
+    assert rows["small"]["problem"] == problem and problem in page(outputs)
+    for each in grades.problems:
+        assert each.problem and "\n" not in each.problem
+    written = [*(outputs / "grades").glob("**/*.html")]
+    assert len(written) == 1 + 3
+    for path in written:
+        assert not re.search(r"<(script|img)", path.read_text()), path
+
+
+def test_two_submissions_of_one_id_are_not_chosen_from(
+    course, grade_all, outputs, place
+):
+    for name in ("ana first", "ana second", "ben"):
+        course.write(place / name, name.split()[0])
+    grade_all()
+    rows = table(outputs)
+    problem = "2 submissions have the id ana: ana first, ana second"
+    assert rows["ana"]["problem"] == problem and rows["ana"]["points"] == ""
+    assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
+
+
+def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
+    course, grade_all, outputs, place, tmp_path
+):
+    ana, answers = course.train("ana"), {"score": 1.5, "parameters": 7, "upper_half": 2}
+    course.write(place / "ana_1", "ana", answers)
+    course.write(place / "ben_2", "ben", answers)
+    course.write(place / "cem_3", "cem", {"score": 1}, ana)
+    course.write(place / "dora_4", "dora", {"score": 1})
+    course.write(place / "Eva_5", "eva", {})
+    course.write(place / "somebody", "finn", {"score": 2})
+    students = tmp_path / "list.csv"
+    students.write_text("﻿Username;Name\nana;A\nBEN ;B\ncem;C\ndora;D\neva;E\nzoë;Z\n")
+    grades = grade_all(students=students)
+    assert grades.missing == ["zoë"]
+    assert table(outputs)["zoë"]["problem"] == "no submission"
+    assert [entry.student for entry in grades.unlisted] == ["finn"]
+    assert [entry.student for entry in grades.misnamed] == ["finn"]
+    equal = [(what, [e.student for e in same]) for what, same in grades.equal()]
+    assert equal == [("networks", ["ana", "cem"]), ("answers", ["ana", "ben"])]
+    assert [entry.student for entry in grades.others] == ["cem"]
+    shown = page(outputs)
+    assert "Equal networks" in shown and "zoë" in shown and "finn" in shown
+
+
+def test_platforms_that_name_submissions_otherwise_cause_no_lines(
+    course, grade_all, place
+):
+    for number, student in enumerate(("ana", "ben", "anabel")):
+        course.write(place / f"submission {number}", student)
+    assert grade_all().misnamed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id\nana\nb n\n", "line 3: id must be 1 to 64 letters"),
+        ("ana\nben\nANA\n", "contains the id ana twice"),
+        ("id,name\n\n", "contains no ids"),
+        (b"ana\n\xff\n", "is not UTF-8"),
+    ],
+)
+def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
+    path = tmp_path / "list.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=message) as error:
+        read_students(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_list_of_students_needs_no_header(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text('"ana",1\nben\n')
+    assert read_students(path) == ["ana", "ben"]
+    path.write_text("Student number,name\n17,Ana\n")
+    assert read_students(path) == ["17"]
+
+
+def test_an_interrupted_grading_continues(
+    course, grade_all, outputs, place, lasting_executor, monkeypatch
+):
+    for index in range(4):
+        course.write(place / f"s{index}", f"s{index}")
+    finish, started = command._finish, []
+
+    def interrupt(*arguments):
+        started.append(finish(*arguments))
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        return started[-1]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(command, "_finish", interrupt)
+        grade_all()
+    assert not (outputs / "grades" / "grades.csv").exists()
+    times = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
+    assert len(times) == 4  # the networks and the grades of two students
+    assert len(grade_all().graded) == 4
+    assert all(path.stat().st_mtime_ns == times[path] for path in times)
+
+
+def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
+    course, grade_all, outputs, place
+):
+    course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
+    grade_all()
+    (grade_path,) = (outputs / "grades" / ".cache").glob("*.json")
+    (network,) = (outputs / "grades" / ".cache").glob("*.safetensors")
+    stored = json.loads(grade_path.read_text())
+    assert "ana" not in grade_path.read_text()
+    stored["answers"][0]["points"] = 0.25
+    grade_path.write_text(json.dumps(stored))
+    before = network.stat().st_mtime_ns
+    found = [grade_all(again=again).entries[0] for again in (False, True, False)]
+    points = [entry.grade.points for entry in found]
+    assert points == [len(QUESTIONS) - 0.75, len(QUESTIONS), len(QUESTIONS)]
+    assert network.stat().st_mtime_ns == before
+    grade_path.write_text("damaged")
+    network.write_text("damaged")
+    assert grade_all().entries[0].grade.training is Training.SAME
+
+
+def test_a_changed_submission_is_graded_again(course, grade_all, place):
+    folder = course.write(place / "ana", "ana")
+    assert grade_all().entries[0].grade.points == 0
+    answers = course.solve("ana", course.train("ana"))
+    (folder / FILE).write_text(json.dumps({"id": "ana", "answers": answers}))
+    assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_feedback_has_the_hints_and_the_solutions_only_on_request(
+    course, grade_all, outputs, place
+):
+    network = course.train("ana")
+    task = course.task("ana", network)
+    question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
+    mistake = question.mistakes(task)[0]
+    course.write(place / "ana", "ana", {question.name: mistake.value, "score": "1"})
+    correct = [f"{question.correct(task)[0]:.6g}" for question in QUESTIONS[4:11]]
+    grade_all()
+    shown = page(outputs, "feedback/ana.html")
+    assert mistake.hint in shown and "0.5 of 1" in shown
+    assert "must be a number without quotes" in shown
+    assert "Correct answer" not in shown
+    grade_all(solutions=True)
+    shown = page(outputs, "feedback/ana.html")
+    assert shown.count("Correct answer") == len(QUESTIONS)
+    assert all(f"<dd>{value}</dd>" in shown for value in correct)
+
+
+def test_the_class_page_counts_mistakes_and_names_them(
+    course, grade_all, outputs, place
+):
+    for index in range(5):
+        student = f"s{index}"
+        network = course.train(student)
+        topic = course.task(student, network).topic
+        weights = topic.neurons * (784 + topic.classes)
+        answers = {"parameters": weights if index < 3 else 17, "bytes_of_weights": 8}
+        course.write(place / student, student, answers)
+    grades = grade_all()
+    wrong = [(each.count, each.hint) for each in grades.wrong("parameters")]
+    assert wrong == [(3, "These are the weights. The biases are missing."), (2, "")]
+    assert [each.count for each in grades.wrong("bytes_of_weights")] == [5]
+    assert grades.wrong("score") == []
+    assert re.search("<b>3 .</b> These are the weights.", page(outputs))
+
+
+def test_nothing_is_recorded_and_mlflow_is_not_imported(course, outputs, place):
+    course.write(place / "ana", "ana")
+    code = "import sys, pipeline.grade as g\ng.grade(**eval(sys.argv[1]))\n"
+    code += "print([name for name in sys.modules if name.startswith('mlflow')])"
+    keys = {"submissions": str(place), **course.keys, "workers": 1}
+    process = [sys.executable, "-c", code, repr(keys)]
+    printed = subprocess.check_output(process, text=True)
+    assert printed.splitlines()[0] == "1 of 1 submission graded"
+    assert printed.splitlines()[-1] == "[]"
+    assert {path.name for path in outputs.iterdir()} == {"data", "grades"}
+
+
+@pytest.fixture(scope="module")
+def browser_page(chromium):
+    page = chromium.new_page(offline=True, viewport={"width": 1366, "height": 768})
+    yield page
+    page.close()
+
+
+def test_in_a_browser_hostile_texts_are_text(
+    course, grade_all, outputs, place, browser_page
+):
+    name = ATTACK.replace("/", "\u2215")
+    course.write(place / f"ana {name}", "ana", {ATTACK: 3, "score": ATTACK})
+    course.write(place / name, "eve", stated=name)
+    grade_all()
+    requests, errors = [], []
+    browser_page.on("request", lambda request: requests.append(request.url))
+    browser_page.on("console", lambda message: errors.append(message.text))
+    for file in ("class.html", "feedback/ana.html"):
+        browser_page.goto((outputs / "grades" / file).as_uri())
+        assert "run" not in browser_page.title()
+        assert browser_page.locator("script, img, iframe, link").count() == 0
+        for scheme in ("light", "dark"):
+            for width in (1366, 390):
+                browser_page.emulate_media(color_scheme=scheme)
+                browser_page.set_viewport_size({"width": width, "height": 800})
+                size = "document.documentElement.scrollWidth"
+                assert browser_page.evaluate(size) <= width, (file, width)
+    assert ATTACK[:40] in browser_page.inner_text("body")  # of the malformed answer
+    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+    assert name in browser_page.inner_text("#look")
+    assert [url for url in requests if not url.startswith("file:")] == []
+    assert errors == []

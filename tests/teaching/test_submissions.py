@@ -1,0 +1,341 @@
+"""Submissions come from strangers: each is read, or one line says what is wrong."""
+
+import os
+import pickle
+import shutil
+import socket
+import stat
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import numpy as safetensors
+
+from pipeline.base.paths import MODEL_FILE
+from pipeline.teaching.answers import FILE
+from pipeline.teaching.submissions import read_submission, read_submissions
+from pipeline.teaching.submitted_files import MAX_ENTRIES, MAX_ZIP_BYTES
+
+ESCAPE = "\x1b[2J\n<b>=cmd\x07"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder of all submissions."""
+    path = tmp_path / "all"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def copy(valid, place):
+    """Return a function that copies the valid submission."""
+    return lambda name="ana": shutil.copytree(valid, place / name)
+
+
+@pytest.fixture
+def new_zip(valid, place):
+    """Return a function that writes entries, and the valid files, to a zip file."""
+
+    def write(*entries, files=True, name="ana.zip"):
+        with zipfile.ZipFile(place / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for info, content in entries:
+                archive.writestr(info, content)
+            for file in valid.iterdir() if files else ():
+                archive.write(file, file.name)
+        return place / name
+
+    return write
+
+
+def problem(path):
+    """Return what is wrong with a submission; it must be one short printable line."""
+    submission = read_submission(path)
+    assert submission.problem.isprintable() and len(submission.problem) <= 300
+    assert submission.place.isprintable()
+    assert bool(submission.problem) == (submission.network is None)
+    return submission.problem
+
+
+def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
+    valid, copy, place, pack
+):
+    copy("a folder")
+    shutil.copytree(valid, place / "Ana Ruiz_12_file" / "homework" / "ana")
+    pack(valid, place / "flat.zip")
+    pack(valid, place / "nested.ZIP", prefix="homework/ana/")
+    pack(valid, place / "from windows.zip", prefix="homework\\ana\\")
+    (place / "moodle_34").mkdir()
+    pack(valid, place / "moodle_34" / "ana.zip", prefix="ana/")
+    with zipfile.ZipFile(place / "double.zip", "w") as archive:
+        archive.write(place / "nested.ZIP", "one/nested.zip")
+        archive.writestr("__MACOSX/one/._nested.zip", "resources")
+    (place / ".DS_Store").touch()
+    submissions = read_submissions(place)
+    assert len(submissions) == 7
+    expected = read_submission(valid)
+    for each in submissions:
+        assert (each.problem, each.student, each.sha256) == ("", "ana", expected.sha256)
+        assert each.answers.values == {"parameters": 1, "score": -2.5}
+        assert each.recorded.epochs == 1
+
+
+def test_other_files_next_to_the_answers_do_not_matter(copy):
+    folder = copy()
+    (folder / "notes.ipynb").write_text("not JSON")
+    (folder / "setup.py").write_text("raise SystemExit")
+    (folder / "broken.zip").write_bytes(b"no zip")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "outside").symlink_to("/")
+    assert problem(folder) == ""
+
+
+def test_what_is_neither_a_folder_nor_a_zip_file_is_not_read(place):
+    (place / "answers.json").write_text("{}")
+    os.mkfifo(place / "pipe.zip")
+    (place / "link").symlink_to(place)
+    (place / "empty").mkdir()
+    assert [problem(path) for path in sorted(place.iterdir())] == [
+        "it is neither a folder nor a zip file",
+        "answers.json is missing",
+        "it is a link",
+        "it is a device or another special file",
+    ]
+
+
+@pytest.mark.parametrize("name", [FILE, MODEL_FILE])
+def test_links_and_special_files_are_not_opened(copy, name, tmp_path, monkeypatch):
+    folder = copy()
+    path = folder / name
+    shutil.move(path, tmp_path / name)
+    path.symlink_to(tmp_path / name)
+    assert problem(folder) == f"{name} is a link"
+    path.unlink()
+    os.mkfifo(path)
+    special = f"{name} is a device or another special file"
+    assert problem(folder) == special
+    path.unlink()
+    monkeypatch.chdir(folder)  # the path of a socket has at most 107 bytes
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(name)
+        assert problem(folder) == special
+
+
+def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, place):
+    copy()
+    (place / "eve").mkdir()
+    (place / "eve" / "homework").symlink_to(place / "ana")
+    assert problem(place / "eve") == "answers.json is missing"
+
+
+def test_two_files_of_one_name_are_not_chosen_from(copy):
+    folder = copy()
+    shutil.copytree(folder, folder / "old")
+    assert problem(folder) == (
+        "it has 2 files named answers.json, such as answers.json, old/answers.json"
+    )
+    (folder / "old" / FILE).unlink()
+    assert problem(folder) == ""  # the network next to the answers counts
+    (folder / MODEL_FILE).unlink()
+    assert problem(folder) == "model.safetensors is missing"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../answers.json", "/etc/answers.json", "a/../../b", "..\\b", "C:\\b", "C:b"],
+)
+def test_paths_outside_of_a_zip_file_are_named(new_zip, path):
+    assert problem(new_zip((path, "{}"))) == f"it contains the path {path}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        (stat.S_IFLNK, "a link"),
+        (stat.S_IFIFO, "a device or another special file"),
+        (stat.S_IFCHR, "a device or another special file"),
+    ],
+)
+def test_links_and_devices_in_a_zip_file_are_not_read(new_zip, mode, kind):
+    info = zipfile.ZipInfo("a/answers.json")
+    info.external_attr = (mode | 0o777) << 16
+    assert problem(new_zip((info, "/etc/passwd"))) == f"answers.json is {kind}"
+
+
+def test_a_file_that_expands_to_many_bytes_is_not_read_to_its_end(new_zip):
+    bomb = new_zip((FILE, bytes(300_000_000)), files=False)
+    assert bomb.stat().st_size < 400_000
+    tracemalloc.start()
+    assert problem(bomb) == "answers.json has more than 100,000 bytes"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_a_file_that_is_longer_than_its_zip_file_says_is_not_read(new_zip):
+    path = new_zip((FILE, bytes(1_000_000)), files=False)
+    content = path.read_bytes()
+    size = struct.pack("<L", 1_000_000)
+    assert content.count(size) == 2
+    path.write_bytes(content.replace(size, struct.pack("<L", 10)))
+    assert "damaged zip file" in problem(path)
+
+
+def test_zip_files_in_zip_files_have_limits(new_zip, valid, place, pack):
+    large = new_zip(("a.zip", bytes(MAX_ZIP_BYTES + 1)), files=False)
+    assert problem(large) == "a.zip has more than 100,000,000 bytes"
+    half = bytes(MAX_ZIP_BYTES // 2) + b"no zip"
+    entries = [(f"{number}.zip", half) for number in range(5)]
+    assert "damaged zip file" in problem(new_zip(*entries, files=False))
+    content = pack(valid, place / "0.zip").read_bytes()
+    for depth in range(2, 5):
+        new_zip(("inner.zip", content), files=False, name=f"{depth}.zip")
+        content = (place / f"{depth}.zip").read_bytes()
+    assert problem(place / "3.zip") == ""
+    message = "it has more than 3 zip files inside each other"
+    assert problem(place / "4.zip") == message
+
+
+def list_of_files(count):
+    """Return a zip file that lists the file `a` several times."""
+    values = [0] * 11 + [1] + [0] * 6  # only the name has a length
+    listed = count * (struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", *values) + b"a")
+    shown = min(count, 0xFFFF)
+    values = 0, 0, shown, shown, len(listed), 0, 0
+    return listed + struct.pack("<4s4H2LH", b"PK\5\6", *values)
+
+
+def test_a_zip_file_with_a_million_entries_is_not_listed(place):
+    listed = list_of_files(1_000_000)
+    (place / "a.zip").write_bytes(listed)
+    tracemalloc.start()
+    assert problem(place / "a.zip") == "it has too many files"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 70_000_000  # the file itself has 47 million bytes
+    (place / "b.zip").write_bytes(list_of_files(3_000))
+    assert problem(place / "b.zip") == f"it has more than {MAX_ENTRIES:,} files"
+
+
+def test_a_folder_with_too_many_files_is_not_read(copy):
+    folder = copy()
+    for number in range(MAX_ENTRIES):
+        (folder / f"{number}").touch()
+    assert problem(folder) == f"it has more than {MAX_ENTRIES:,} files"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_without_a_limit_is_not_expanded(new_zip, method):
+    info = zipfile.ZipInfo(FILE)
+    info.compress_type = method
+    message = "answers.json has an unusual compression: pack it again"
+    assert problem(new_zip((info, bytes(100)))) == message
+
+
+def test_an_encrypted_zip_file_is_named(new_zip):
+    path = new_zip((FILE, "{}"), files=False)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    assert problem(path) == "answers.json is encrypted"
+
+
+def test_a_sparse_file_of_a_gigabyte_is_not_read_to_its_end(copy):
+    for name, limit in ((MODEL_FILE, "40,000,000"), (FILE, "100,000")):
+        folder = copy(name)
+        os.truncate(folder / name, 2**30)
+        assert problem(folder) == f"{name} has more than {limit} bytes"
+
+
+def test_names_that_control_the_terminal_are_made_printable(valid, place):
+    shutil.copytree(valid, place / ESCAPE / ESCAPE)
+    shutil.copytree(valid, place / os.fsdecode(b"\xff\n"))
+    for each in read_submissions(place):
+        assert each.problem == "" and each.place.isprintable()
+    shutil.copytree(valid, place / ESCAPE / "old")
+    assert "2 files named answers.json" in problem(place / ESCAPE)
+
+
+class Evil:
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_network_that_is_none_is_one_line(copy):
+    folder = copy()
+    network = safetensors.load_file(folder / MODEL_FILE)
+    name, shape = "layer_2.bias", network["layer_2.bias"].shape
+    large = np.full_like(network["layer_1.bias"], 3e38)
+    files = {
+        "pickled": pickle.dumps(Evil()),
+        "empty": b"",
+        "long header": struct.pack("<Q", 2**40),
+        "shape": safetensors.save({**network, name: np.zeros(7, np.float32)}),
+        "name": safetensors.save({**network, ESCAPE: np.zeros(7, np.float32)}),
+        "NaN": safetensors.save({**network, name: np.full(shape, np.nan, np.float32)}),
+        "large": safetensors.save({**network, "layer_1.bias": large}),
+        "type": safetensors.save({**network, name: np.zeros(shape, np.int32)}),
+    }
+    for content in files.values():
+        (folder / MODEL_FILE).write_bytes(content)
+        assert problem(folder).startswith(MODEL_FILE)
+        assert read_submission(folder).student == "ana"  # the answers can be read
+
+
+def test_answers_that_cannot_be_used_are_one_line(copy):
+    folder, good = copy(), '{"id": "ana", "answers": {}}'
+    for content in (
+        "",
+        "[]",
+        "[" * 50_000,
+        '{"id": "ana", "answers": {"score": NaN}}',
+        '{"id": "ana", "answers": {"score": 1, "score": 2}}',
+        '{"id": "=cmd|\' /C calc\'!A0", "answers": {}}',
+        '{"id": "<script>alert(1)</script>", "answers": {}}',
+        '{"id": "../../ana", "answers": {}}',
+        '{"id": ["ana"], "answers": {}}',
+    ):
+        (folder / FILE).write_text(content)
+        assert problem(folder).startswith("answers.json"), content
+    (folder / FILE).write_text(good)
+    assert problem(folder) == ""
+
+
+@settings(
+    max_examples=int(os.environ.get("FUZZ", "100")),
+    deadline=None,
+    derandomize="FUZZ" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    edits=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=6
+    ),
+    end=st.integers(0, 100),
+)
+def test_a_damaged_zip_file_is_read_or_is_one_line(packed, edits, end):
+    content = bytearray(packed.read_bytes())
+    for position, new in edits:
+        # Half of the edits are in the list of files at the end.
+        start = len(content) - 400 if position < 0.5 else 0
+        at = start + int((position * 2 % 1) * (len(content) - start))
+        content[at : at + len(new)] = new
+    damaged = packed.with_name("damaged.zip")
+    damaged.write_bytes(content[: len(content) - end] if end < 50 else content)
+    problem(damaged)
+
+
+@pytest.fixture(scope="module")
+def packed(valid, tmp_path_factory, pack):
+    """The path of a zip file with the zip file of a valid submission."""
+    folder = tmp_path_factory.mktemp("packed")
+    inner, outer = pack(valid, folder / "a.zip"), folder / "packed.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(inner, "a.zip")
+        archive.writestr("other", "text")
+    return outer
