@@ -80,8 +80,8 @@ def test_the_code_calls_no_function_of_a_c_library(bits, hidden, written, tmp_pa
     for compiler in COMPILERS:
         for option in ("-Os", "-O2", "-O3"):
             compile_ = [compiler.program, "-std=c99", option, "-c", "digits.c"]
-            execute(compile_, folder=tmp_path, timeout=60)
-            undefined = execute(["nm", "-u", "digits.o"], folder=tmp_path, timeout=60)
+            execute(compile_, folder=tmp_path, timeout=60.0)
+            undefined = execute(["nm", "-u", "digits.o"], folder=tmp_path, timeout=60.0)
             assert undefined == b""  # such as memcpy, for a loop that copies a table
 
 
