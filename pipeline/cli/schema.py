@@ -181,7 +181,7 @@ class CourseConfig(DataConfig, Hyperparameters):
     """Settings of the stages for homework; the seed follows from the student's id."""
 
     course: Name | None
-    seed: ClassVar[None] = None  # type: ignore[assignment,misc]
+    seed: ClassVar[None] = None  # type: ignore[misc]
 
     def assigned(self) -> dict[str, Any]:
         """Return the hyperparameters of all students, without the seed."""

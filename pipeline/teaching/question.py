@@ -95,6 +95,6 @@ class Question(ABC):
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         rounding = ROUNDING if self.tolerance else 0.0
         return any(
-            abs(answer - value) <= self.tolerance + rounding * abs(value)
-            for value in values
+            abs(answer - exact) <= self.tolerance + rounding * abs(exact)
+            for exact in map(float, values)
         )
