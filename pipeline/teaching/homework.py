@@ -127,8 +127,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
         wanted = " ".join(f"{key}={params[key]}" for key in differ)
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
-            f"{wanted}: if the course is correct, move the folder and run this command "
-            "again"
+            f"{wanted}: if the course and the settings are correct, move the folder "
+            "and run this command again"
         )
 
 
@@ -204,5 +204,5 @@ def _print_state(answers: Answers, assignment: Assignment, folder: Path) -> None
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
     complete = f"{len(answers.values)} of {counted(len(questions), 'answer')}"
-    text = f"{displayed(folder / ANSWERS_FILE)}: {complete} can be graded"
-    say(f"\n{text}; whether they are right is not checked")
+    say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
+    say(f"{complete} can be graded. Whether they are right is not checked.")

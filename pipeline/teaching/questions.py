@@ -175,7 +175,7 @@ class SumOfNeuron(Question):
     """
 
     def _correct(self, task: Task) -> Value:
-        return task.sums[task.topic.neuron]
+        return float(task.sums[task.topic.neuron])
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         neuron = task.topic.neuron
@@ -200,7 +200,7 @@ class LargestProduct(Question):
     """
 
     def _correct(self, task: Task) -> Value:
-        return np.abs(task.products).argmax()
+        return int(np.abs(task.products).argmax())
 
     def correct(self, task: Task) -> list[float]:
         """Return all pixels whose products are equal, apart from rounding errors."""
@@ -247,7 +247,7 @@ class UpperHalf(Question):
     """
 
     def _correct(self, task: Task) -> Value:
-        return task.products[:HALF].sum()
+        return float(task.products[:HALF].sum())
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         products = task.products
@@ -276,7 +276,7 @@ class Score(Question):
     """
 
     def _correct(self, task: Task) -> Value:
-        return task.scores[task.topic.digit]
+        return float(task.scores[task.topic.digit])
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit = task.topic.digit
@@ -310,7 +310,7 @@ class LogOfRatio(Question):
 
     def _correct(self, task: Task) -> Value:
         second, first = np.sort(task.scores)[-2:]
-        return first - second
+        return float(first - second)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         second, first = np.sort(task.log_probabilities)[-2:]
@@ -337,7 +337,7 @@ class LossOfWrongLabel(Question):
     """
 
     def _correct(self, task: Task) -> Value:
-        return -task.log_probabilities[task.topic.wrong_label]
+        return -float(task.log_probabilities[task.topic.wrong_label])
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         wrong, label = task.topic.wrong_label, task.topic.label
@@ -369,7 +369,7 @@ class Misclassified(Question):
 
     def _correct(self, task: Task) -> Value:
         is_class = task.labels == task.topic.digit
-        return (task.predictions[is_class] != task.topic.digit).sum()
+        return int((task.predictions[is_class] != task.topic.digit).sum())
 
     def _mistakes(self, task: Task) -> list[Mistake]:
         digit, wrong = task.topic.digit, task.predictions != task.labels
@@ -449,9 +449,9 @@ class SwitchedOff(Question):
             Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
         ]
 
-    def _count(self, task: Task, neuron: int) -> Value:
+    def _count(self, task: Task, neuron: int) -> int:
         part = np.outer(task.all_outputs[:, neuron], task.kernel_2[neuron])
-        return ((task.all_scores - part).argmax(axis=1) == task.labels).sum()
+        return int(((task.all_scores - part).argmax(axis=1) == task.labels).sum())
 
 
 class RaisedBias(Question):
@@ -482,9 +482,9 @@ class RaisedBias(Question):
             Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
         ]
 
-    def _count(self, task: Task, digit: int, shift: float) -> Value:
+    def _count(self, task: Task, digit: int, shift: float) -> int:
         scores = task.all_scores + shift * (np.arange(CLASSES) == digit)
-        return (scores.argmax(axis=1) == digit).sum()
+        return int((scores.argmax(axis=1) == digit).sum())
 
 
 class AllBiases(Question):

@@ -174,38 +174,38 @@ class Task:
     @cached_property
     def pixels(self) -> Float[np.ndarray, "784"]:
         """The pixels of the test image, 0 to 1."""
-        return self.images[self.topic.image].reshape(PIXELS) / WHITE
+        return np.asarray(self.images[self.topic.image].reshape(PIXELS) / WHITE)
 
     @cached_property
     def weights(self) -> Float[np.ndarray, "784"]:
         """The weights of the neuron of layer 1."""
-        return self.kernel_1[:, self.topic.neuron]
+        return np.asarray(self.kernel_1[:, self.topic.neuron])
 
     @cached_property
     def products(self) -> Float[np.ndarray, "784"]:
         """The products of these weights and pixels."""
-        return self.weights * self.pixels
+        return np.asarray(self.weights * self.pixels)
 
     @cached_property
     def sums(self) -> Float[np.ndarray, " hidden"]:
         """The sums y of layer 1 for the test image."""
-        return self.pixels @ self.kernel_1 + self.bias_1
+        return np.asarray(self.pixels @ self.kernel_1 + self.bias_1)
 
     @cached_property
     def outputs(self) -> Float[np.ndarray, " hidden"]:
         """The outputs of layer 1 for the test image: the sums after ReLU."""
-        return np.maximum(self.sums, 0)
+        return np.asarray(np.maximum(self.sums, 0))
 
     @cached_property
     def scores(self) -> Float[np.ndarray, "10"]:
         """The scores z of layer 2 for the test image."""
-        return self.outputs @ self.kernel_2 + self.bias_2
+        return np.asarray(self.outputs @ self.kernel_2 + self.bias_2)
 
     @cached_property
     def log_probabilities(self) -> Float[np.ndarray, "10"]:
         """The natural logarithms of the probabilities for the test image."""
         shifted = self.scores - self.scores.max()
-        return shifted - np.log(np.exp(shifted).sum())
+        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
     @cached_property
     def all_outputs(self) -> Float[np.ndarray, "n hidden"]:
@@ -221,12 +221,12 @@ class Task:
     @cached_property
     def all_scores(self) -> Float[np.ndarray, "n 10"]:
         """The scores of all test images."""
-        return self.all_outputs @ self.kernel_2 + self.bias_2
+        return np.asarray(self.all_outputs @ self.kernel_2 + self.bias_2)
 
     @cached_property
     def predictions(self) -> Int[np.ndarray, " n"]:
         """The classes with the highest scores; of equal scores, the first."""
-        return self.all_scores.argmax(axis=1)
+        return np.asarray(self.all_scores.argmax(axis=1))
 
     def weight(self, row: int, column: int, neuron: int | None = None) -> float:
         """Return the weight of a pixel, by default of the neuron of the topic."""
