@@ -127,8 +127,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
         wanted = " ".join(f"{key}={params[key]}" for key in differ)
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
-            f"{wanted}: if the course is correct, move the folder and run this command "
-            "again"
+            f"{wanted}: if the course and the settings are correct, move the folder "
+            "and run this command again"
         )
 
 
