@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import IO
 
@@ -34,8 +35,10 @@ CHUNK = 65_536  # bytes
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1  # a flag of a file in a zip file
 # What Python raises for damaged zip files.
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError)
-DAMAGED += (NotImplementedError, OverflowError, RuntimeError, ValueError)
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, OverflowError, RuntimeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def find_files(path: Path) -> list[SubmittedFile]:
         _check_kind("it", mode)
         if not _is_zip(path):
             raise UserError("it is neither a folder nor a zip file")
-        entry = _Entry(PurePath(path.name), lambda: _open(path))
+        entry = _Entry(PurePath(path.name), partial(_open, path))
         return _read([entry], PurePath(), limits, level=0)
     except OSError as error:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None
@@ -144,7 +147,7 @@ def _entries_of_folder(top: Path, limits: _Limits) -> Iterator[_Entry]:
                     folders.append(path)
                 elif _is_read(path):
                     _check_kind(path.name, entry.stat(follow_symlinks=False).st_mode)
-                    yield _Entry(path.relative_to(top), lambda path=path: _open(path))
+                    yield _Entry(path.relative_to(top), partial(_open, path))
 
 
 def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entry]:
@@ -162,7 +165,7 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
             raise UserError(f"{path.name} is encrypted")
         if info.compress_type not in METHODS:
             raise UserError(f"{path.name} has an unusual compression: pack it again")
-        yield _Entry(PurePath(path.as_posix()), lambda info=info: archive.open(info))
+        yield _Entry(PurePath(path.as_posix()), partial(archive.open, info))
 
 
 def _is_zip(path: PurePath) -> bool:
