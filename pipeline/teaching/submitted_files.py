@@ -81,7 +81,7 @@ def find_files(path: Path) -> list[SubmittedFile]:
         _check_kind("it", mode)
         if not _is_zip(path):
             raise UserError("it is neither a folder nor a zip file")
-        entry = _Entry(PurePath(path.name), lambda: _open(path))
+        entry = _Entry(PurePath(path.name), partial(_open, path))
         return _read([entry], PurePath(), limits, level=0)
     except OSError as error:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None

@@ -16,7 +16,7 @@ from pipeline.grade import grade
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.class_grades import read_students
-from pipeline.teaching.grading import MAX_DIFFERENCE, Training, compare
+from pipeline.teaching.grading import MAX_DIFFERENCE, MAX_MEDIAN, Training, compare
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
@@ -125,6 +125,8 @@ def test_a_training_run_is_told_from_others(course):
         other["layer_2.bias"][4] += factor * MAX_DIFFERENCE
         found, difference = compare(other, network)
         assert found == kind and difference == pytest.approx(factor * MAX_DIFFERENCE)
+    moved = {name: tensor + 2 * MAX_MEDIAN for name, tensor in network.items()}
+    assert compare(moved, network)[0] == Training.OTHER
     for others in ({"epochs": 2}, {"lr": 0.01}):
         assert compare(course.train("ana", **others), network)[0] == Training.OTHER
     assert compare(course.train("ben"), network)[0] == Training.OTHER
