@@ -37,11 +37,9 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
-# The tags below, whose names are one of these, or start with it and a dot.
-PROVENANCE_PREFIXES = (
-    *("git", "version", "mlflow.source", "mlflow.user"),
-    *(COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG),
-)
+# The tags below; a group of settings may have the name "git" or "version".
+PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
+PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 
 
 class CodeState(NamedTuple):
@@ -58,8 +56,11 @@ def tags() -> dict[str, str]:
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
     """Return those tags of a recorded run that name its provenance."""
-    starts = tuple(f"{name}." for name in PROVENANCE_PREFIXES)
-    return {k: x for k, x in recorded.items() if f"{k}.".startswith(starts)}
+    return {
+        key: value
+        for key, value in recorded.items()
+        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
+    }
 
 
 def process_tags() -> dict[str, str]:
