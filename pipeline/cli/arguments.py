@@ -90,7 +90,8 @@ def _check_groups(flags: Flags) -> None:
     for name in sorted({*flags.groups} & (KEYS | TAGS) - {"experiment"}):
         what = "setting" if name in KEYS else "tag of this project"
         rule = f"a group must not have the name of a {what}: rename the folder"
-        raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")
+        folder = next(each for each in flags.folders if (each / name).is_dir())
+        raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
