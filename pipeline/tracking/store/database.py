@@ -132,7 +132,9 @@ def training_results(
     """Return the metrics of the training of each run, by its id.
 
     These are the last values of the metrics, and train/seconds of all epochs together.
-    Runs without a validation accuracy are left out.
+    Runs without a validation accuracy are left out. The files of a run, which
+    `TrainingRun.read` reads, have the same metrics; here, a query reads those of all
+    runs.
     """
     ids = json.dumps([run.run_id for run in runs])
     found: dict[str, dict[str, float]] = {}
