@@ -43,7 +43,7 @@ def validate(
             rule, the value, and where the value comes from.
     """
     try:
-        config = schema.model_validate(dict(values))
+        return schema.model_validate(dict(values), context=choices)
     except ValidationError as error:
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
@@ -51,8 +51,6 @@ def validate(
         if any(_is_wrong_type(each, schema) for each in errors.values()):
             raise WrongType(message) from None
         raise ConfigError(message) from None
-    config._choices = dict(choices or {})
-    return config
 
 
 def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,7 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in jobs.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
-    # The `training_results` of each child, by its id. The database decides, as
-    # metrics.json is written from the same metrics and not read here.
+    # The `training_results` of each child, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
