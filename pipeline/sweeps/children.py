@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -61,7 +61,7 @@ class Children:
             end=end,
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.swept)
-            network = parent / TRAINING_FOLDER / MODEL_FILE
+            network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(
                 log_inputs,

@@ -19,7 +19,7 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
+from pipeline.tracking import RecordedRun, children_of, tagged_runs, training_results
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RecordedSweep:
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls(sweep_id)
-        ended = [child for child in children(store, run.run_id) if child.has_ended]
+        ended = [child for child in children_of(store, run.run_id) if child.has_ended]
         return cls(sweep_id, run, ended, training_results(store, ended))
 
     @property
