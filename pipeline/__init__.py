@@ -1,6 +1,6 @@
 """An experiment-tracked pipeline around a small fully connected network for MNIST."""
 
-from pipeline.core import UserError as UserError  # exported, for mypy --strict
+from pipeline.core import UserError as UserError  # `as` exports it
 
 WHITE = 255  # the highest gray level; in integers, also the highest output of a neuron
 

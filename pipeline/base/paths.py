@@ -19,6 +19,7 @@ HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
+NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder
 
 
 def installed() -> bool:

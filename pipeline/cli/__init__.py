@@ -39,7 +39,6 @@ from pipeline.cli.keywords import (
 from pipeline.cli.names import network_name, run_name
 from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import (
-    TRAINING_KEYS,
     CommonSweepConfig,
     DataConfig,
     EvaluateConfig,

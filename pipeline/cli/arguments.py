@@ -9,7 +9,12 @@ from pipeline.base.paths import displayed
 from pipeline.base.tags import TAGS
 from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import Composition, compositions
-from pipeline.cli.config import WrongType, explain_unknown_key, validate
+from pipeline.cli.config import (
+    WrongType,
+    explain_unknown_key,
+    valid_values,
+    validate,
+)
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid, merge
 from pipeline.cli.items import join_spaced, read_words
@@ -85,7 +90,8 @@ def _check_groups(flags: Flags) -> None:
     for name in sorted({*flags.groups} & (KEYS | TAGS) - {"experiment"}):
         what = "setting" if name in KEYS else "tag of this project"
         rule = f"a group must not have the name of a {what}: rename the folder"
-        raise ConfigError(f"{rule} {name} in {displayed(flags.folders[-1])}")
+        folder = next(each for each in flags.folders if (each / name).is_dir())
+        raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
 def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
@@ -151,7 +157,8 @@ def _combination(values: Mapping[str, Any], schema: Schema, grid: Grid) -> Combi
     try:
         config = validate(schema, values, grid.files)
     except ConfigError as error:
-        return Combination(values, grid.choices, error)
+        validated = {**values, **valid_values(schema, values)}
+        return Combination(validated, grid.choices, error)
     return Combination({**values, **dict(config)}, grid.choices)
 
 

@@ -120,7 +120,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 class Combination:
     """A value for each setting; a sweep has several combinations."""
 
-    values: Mapping[str, Any]  # by key; validated unless there is an `error`
+    values: Mapping[str, Any]  # by key; validated, except for invalid values
     choices: Mapping[str, str]  # by group
     error: ConfigError | None = None  # why the values are invalid
 

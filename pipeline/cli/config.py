@@ -6,6 +6,7 @@
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,7 +43,7 @@ def validate(
             rule, the value, and where the value comes from.
     """
     try:
-        config = schema.model_validate(dict(values))
+        return schema.model_validate(dict(values), context=choices)
     except ValidationError as error:
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
@@ -50,8 +51,19 @@ def validate(
         if any(_is_wrong_type(each, schema) for each in errors.values()):
             raise WrongType(message) from None
         raise ConfigError(message) from None
-    config._choices = dict(choices or {})
-    return config
+
+
+def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the validated values of those keys whose values are valid."""
+    try:
+        return dict(schema.model_validate(dict(values)))
+    except ValidationError as error:
+        invalid = {str(each["loc"][0]) for each in error.errors()}
+    replaced = {key: value for key, value in defaults().items() if key in invalid}
+    with suppress(ValidationError):  # a default may break a rule about two settings
+        config = schema.model_validate({**values, **replaced})
+        return {key: value for key, value in config if key not in invalid}
+    return {}
 
 
 def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:

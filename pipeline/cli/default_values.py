@@ -1,13 +1,13 @@
 """The default values, those of conf/config.yaml."""
 
 import os
-import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.git import git
 from pipeline.base.params import params_of
 from pipeline.base.paths import conf_dir, installed, project_dir
 from pipeline.cli.problems import located, refuse
@@ -37,12 +37,7 @@ def committed_defaults() -> Mapping[str, Any]:
     if installed():  # the working directory may be another project's
         return defaults()
     name = "conf/config.yaml"
-    try:
-        command = ["git", "show", f"HEAD:./{name}"]
-        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
-    except OSError:  # there is no git
-        return defaults()
-    text = shown.stdout.decode(errors="replace")  # empty without a commit
+    text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # without a commit
     try:
         return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
     except ConfigError:  # a broken file was committed, and names do not need it

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.text import printable
 from pipeline.cli.default_values import committed_defaults
-from pipeline.cli.schema import TRAINING_KEYS
 
 
 def run_name(

@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid
 from pipeline.cli.problems import located
-from pipeline.cli.schema import TRAINING_KEYS, Schema
+from pipeline.cli.schema import Schema
 from pipeline.cli.values import SweepValues, shorten
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks

@@ -16,14 +16,10 @@ from pydantic import (
     PrivateAttr,
 )
 
-from pipeline.base.params import PARAM_KEYS
+from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import Hyperparameters
-
-# The keys of the params of a training run, in the order in its name. Add a new
-# hyperparameter at the end.
-TRAINING_KEYS = tuple(dict.fromkeys(["hidden", "seed", *PARAM_KEYS]))
 
 
 def _dataset(value: str) -> str:
@@ -69,6 +65,10 @@ class StageConfig(BaseModel):
     jobs_can_fail: ClassVar[bool] = False  # whether the other jobs of a sweep then run
     required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, choices: Mapping[str, str] | None) -> None:
+        """Keep the choices of groups, which are the context of the validation."""
+        self._choices = dict(choices or {})
 
     @classmethod
     def stage(cls) -> str:

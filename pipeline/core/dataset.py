@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Real, UInt8
 from safetensors import numpy as safetensors
 
 from pipeline.core import UserError
@@ -20,9 +20,13 @@ MIN_SAMPLE = 20_000  # images in a sample of more; see `sample_rows`
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class LabeledImages:
-    """Images as gray levels (0 is the background), and their classes."""
+    """Images as gray levels (0 is the background), and their classes.
 
-    images: UInt8[np.ndarray, "n 28 28"]
+    Those of a data set are uint8. The exercise also trains with float32, to show what a
+    network learns from pixels that are not divided by 255.
+    """
+
+    images: Real[np.ndarray, "n 28 28"]
     labels: UInt8[np.ndarray, " n"]
 
     def __len__(self) -> int:

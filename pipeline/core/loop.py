@@ -167,8 +167,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
 def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
-    # `logits` accepts gray levels only, but the exercise also asks what a
-    # network learns from pixels that are not divided by 255.
+    # `logits` accepts uint8 only; see `LabeledImages`.
     return _score(network.unchecked_logits(data.images), labels)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, Real, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -62,14 +62,14 @@ def _remedy(array: Shaped[np.ndarray, "..."], instead: str, cast: str) -> str:
     return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
-def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
+def to_pixels(images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
     """Scale gray levels, 0 to 255, to pixels in [0, 1]."""
     return torch.from_numpy(images).float() / 255
 
 
 def batches(
-    images: UInt8[np.ndarray, "n 28 28"],
-) -> list[UInt8[np.ndarray, "batch 28 28"]]:
+    images: Real[np.ndarray, "n 28 28"],
+) -> list[Real[np.ndarray, "batch 28 28"]]:
     """Divide images into batches whose pixels fit in the processor's cache.
 
     For 60,000 images, the network is then five times as fast as with one batch.
@@ -216,7 +216,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def unchecked_logits(
-        self, images: UInt8[np.ndarray, "n 28 28"]
+        self, images: Real[np.ndarray, "n 28 28"]
     ) -> Float[Tensor, "n 10"]:
         """Compute the logits of images without checking them; see `score`."""
         return torch.cat([self(to_pixels(batch)) for batch in batches(images)])

@@ -134,7 +134,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
     with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
-        if sha256 := _valid_sha256(path):
+        if sha256 := _verify(path):
             _write_others(path, sha256, is_new=False)
             return DataFile(path, sha256)
         train, test = _read_source(dataset, path)
@@ -150,7 +150,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         return DataFile(path, sha256, is_new=True)
 
 
-def _valid_sha256(path: Path) -> str | None:
+def _verify(path: Path) -> str | None:
     """Return the hash of the file of a data set; None if it must be created.
 
     A file that does not have its recorded hash is set aside.

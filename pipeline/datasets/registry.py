@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline import UserError
 from pipeline.base.files import file_sha256
 from pipeline.base.paths import data_dir, user_path
 from pipeline.base.text import NAME_CHARACTERS
-from pipeline.core import CLASSES, UserError
+from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (

@@ -31,7 +31,7 @@ class Pixels(BaseModel):
 
 
 class Summary(BaseModel):
-    """The content of `<name>.json`: what `describe` returns."""
+    """The content of `<name>.json`; see `summarize`."""
 
     name: str
     sha256: str

@@ -113,13 +113,13 @@ class HelperProcess:
             self._calls.put((future, request))
         return future
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the process can still answer."""
+    def check_running(self) -> bool:
+        """Return whether the process can still answer; if it has ended, close it."""
         with self._ending:
-            if self._process.poll() is not None:
-                self._end()
-            return not self._ended
+            is_running = not self._ended and self._process.poll() is None
+        if not is_running:
+            self.close()
+        return is_running
 
     def close(self) -> None:
         """End the process at once; calls without an answer raise `HelperKilled`."""

@@ -58,9 +58,7 @@ class LocalExecutor(Executor):
     def _running_worker(self, index: int) -> HelperProcess:
         """Return a worker; start it if it does not run."""
         worker = self._workers[index]
-        if worker is None or not worker.is_running:
-            if worker:
-                worker.close()
+        if worker is None or not worker.check_running():
             self._workers[index] = worker = HelperProcess("a worker", quiet=is_quiet())
             worker.submit(_import, self._modules)
         return worker

@@ -43,9 +43,7 @@ def _running_exporter() -> HelperProcess:
     """Return the process; start it if it does not run."""
     global _exporter
     with _lock:
-        if _exporter is None or not _exporter.is_running:
-            if _exporter:
-                _exporter.close()
+        if _exporter is None or not _exporter.check_running():
             # The end of a training run waits for the process, so it must not starve on
             # busy cores. Libraries may print something.
             name = "the process that exports networks"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -47,8 +47,8 @@ class Children:
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
-        tags = training_tags(job.identity, job.data.sha256)
-        tags |= provenance.tags_of(reused.tags) if reused else provenance.tags()
+        tags = provenance.tags_of(reused.tags) if reused else provenance.tags()
+        tags |= training_tags(job.identity, job.data.sha256)
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
             tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
@@ -56,12 +56,12 @@ class Children:
         with self.run.child(
             name=job.name,
             params=job.params,
-            tags=self._child_tags(job) | tags,
+            tags=tags | self._child_tags(job),
             start=start,
             end=end,
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.swept)
-            network = parent / TRAINING_FOLDER / MODEL_FILE
+            network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(
                 log_inputs,

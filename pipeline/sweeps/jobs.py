@@ -14,10 +14,9 @@ from typing import Any
 
 from pipeline.base import files
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.params import params_of
+from pipeline.base.params import TRAINING_KEYS, params_of
 from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.cli import (
-    TRAINING_KEYS,
     Command,
     Interval,
     TrainConfig,

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
+from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
-from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep

@@ -19,7 +19,7 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
+from pipeline.tracking import RecordedRun, children_of, tagged_runs, training_results
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in jobs.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
-    # The `training_results` of each child, by its id. The database decides, as
-    # metrics.json is written from the same metrics and not read here.
+    # The `training_results` of each child, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
@@ -43,7 +42,7 @@ class RecordedSweep:
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls(sweep_id)
-        ended = [child for child in children(store, run.run_id) if child.has_ended]
+        ended = [child for child in children_of(store, run.run_id) if child.has_ended]
         return cls(sweep_id, run, ended, training_results(store, ended))
 
     @property

@@ -64,8 +64,7 @@ class Search(Plan):
         self._suggestions: list[dict[str, Any]] = []
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
         self._space = {key: _distribution(each) for key, each in intervals.items()}
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study = optuna.create_study(direction="maximize")
+        self.study = _new_study()
         for tags in recorded:
             self._repeat(tags)
         # With a fixed seed, each process would repeat the suggestions of the last one.
@@ -152,6 +151,15 @@ class Search(Plan):
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:
         return [replace(job, values={**job.values, **values}) for job in self._grid]
+
+
+def _new_study() -> optuna.Study:
+    """Return a study without the line that Optuna prints about each new one."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize")
+    optuna.logging.set_verbosity(verbosity)  # the program that calls this may use it
+    return study
 
 
 def _numbers(interval: Interval) -> Sequence[int | float]:

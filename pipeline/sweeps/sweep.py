@@ -62,19 +62,19 @@ def sweep(
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
-    grid, identifier = _identify(command)
+    jobs, identifier = _identify(command)
     parent = store_dir() / "sweeps"
     folder, lock = own_folder() or parent / identifier, parent / f".{identifier}.lock"
     waiting = "waiting for another process, which is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, identifier)
-        name = cfg.run_name or sweep_name(grid, command.intervals)
+        name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:  # a sweep gets its name when it starts
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
         if not cfg.is_recorded:
             say(wrap(UNTRACKED, indent=0), flush=True)
-        plan = _plan(command, grid, recorded)
+        plan = _plan(command, jobs, recorded)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
@@ -102,9 +102,9 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
         provenance.forget_settings()
         provenance.code_state()  # now, because the code may change later
         experiment = experiment_of(cfg.experiment_name)
-    grid = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
-    return grid, sweep_id(
-        grid, command.intervals, experiment=experiment, again=cfg.again
+    jobs = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
+    return jobs, sweep_id(
+        jobs, command.intervals, experiment=experiment, again=cfg.again
     )
 
 
@@ -139,7 +139,7 @@ def _read_recorded(cfg: CommonSweepConfig, identifier: str) -> RecordedSweep:
 
 
 def _plan(
-    command: Command[TrainConfig], grid: Sequence[Job], recorded: RecordedSweep
+    command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
 ) -> Plan:
     """Return the jobs, and the outcomes of those that earlier processes trained."""
     if command.intervals:
@@ -148,9 +148,9 @@ def _plan(
         tags = [child.tags for child in recorded.children]
         trials = command.config.trials
         assert trials  # a rule of the command
-        plan: Plan = Search(grid, command.intervals, trials, tags)
+        plan: Plan = Search(jobs, command.intervals, trials, tags)
     else:
-        plan = Plan(grid)
+        plan = Plan(jobs)
     for outcome in recorded.outcomes(plan.jobs):
         plan.add(outcome)
     return plan

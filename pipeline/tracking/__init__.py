@@ -11,7 +11,7 @@ from pipeline.tracking.remote import start_tracker
 from pipeline.tracking.settings import experiment_of, new_tracker
 from pipeline.tracking.store.database import (
     RecordedRun,
-    children,
+    children_of,
     tagged_runs,
     training_results,
 )

@@ -4,7 +4,6 @@ The model contains no pickle. `mlflow.pyfunc.save_model` writes the same files, 
 takes 0.7 s at first and then 0.05 s instead of 0.005 s.
 """
 
-import importlib.metadata
 import platform
 import shutil
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from pipeline.core import CLASSES, SIDE
+from pipeline.core.fingerprint import torch_version
 from pipeline.tracking import provenance
 
 CLASSIFIER = Path(__file__).with_name("classifier.py")
@@ -53,8 +53,7 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(CLASSIFIER, folder / CLASSIFIER.name)
     shutil.copyfile(network, folder / network.name)
-    version = importlib.metadata.version("torch")
-    model.add_flavor("pytorch", model_data="data", pytorch_version=version)
+    model.add_flavor("pytorch", model_data="data", pytorch_version=torch_version())
     (folder / "data").mkdir(exist_ok=True)
     shutil.copyfile(exported, folder / "data" / "model.pt2")
     lines = [f"{name}=={provenance.version(name)}\n" for name in REQUIREMENTS]

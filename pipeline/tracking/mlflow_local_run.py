@@ -12,7 +12,7 @@ from pipeline.tracking.interface import LocalRun, Params, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient
-from pipeline.tracking.store.database import children, new_name
+from pipeline.tracking.store.database import children_of, new_name
 
 
 class NewChild(MlflowRun):
@@ -75,7 +75,7 @@ class MlflowLocalRun(MlflowRun, LocalRun):
         return MlflowRun(self._client, self._client.get_run(run_id))
 
     def delete_unfinished_children(self) -> None:
-        for recorded in children(self._client.store, self.run_id):
+        for recorded in children_of(self._client.store, self.run_id):
             if not recorded.has_ended:
                 self._client.delete_run(recorded.run_id)
 

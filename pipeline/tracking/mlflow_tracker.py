@@ -10,10 +10,9 @@ from pathlib import Path
 from mlflow import entities
 
 from pipeline import UserError
-from pipeline.base import locking
+from pipeline.base import locking, terminal
 from pipeline.base.printing import say
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
-from pipeline.base.terminal import print_error, status, wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
@@ -39,7 +38,7 @@ class MlflowTracker(LocalTracker):
     @cached_property
     def client(self) -> StoreClient:
         """The client of the store, which the first run creates."""
-        with status("opening the store"):
+        with terminal.status("opening the store"):
             return open_store(self.store)
 
     def open_run(self, start: RunStart) -> MlflowLocalRun:
@@ -84,7 +83,7 @@ class MlflowTracker(LocalTracker):
         except (UserError, OSError) as problem:
             if status == Status.FINISHED:
                 raise
-            print_error(f"{marked} could not be marked {status}: {problem}")
+            terminal.print_error(f"{marked} could not be marked {status}: {problem}")
         finally:
             run.release()
         return run.run_id
@@ -115,7 +114,7 @@ class MlflowTracker(LocalTracker):
         tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         run = self._create(name, tags)
         created = f"created {run.info.run_name} ({run.info.run_id})"
-        say(wrap(f"the store has no run of this network; {created}"))
+        say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run
 
     def _create(

@@ -10,13 +10,13 @@ import os
 import platform
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from pipeline.base.git import git
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import (
     COMMAND_TAG,
@@ -37,11 +37,9 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
-# The tags below, whose names are one of these, or start with it and a dot.
-PROVENANCE_PREFIXES = (
-    *("git", "version", "mlflow.source", "mlflow.user"),
-    *(COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG),
-)
+# The tags below; a group of settings may have the name "git" or "version".
+PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
+PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 
 
 class CodeState(NamedTuple):
@@ -58,8 +56,11 @@ def tags() -> dict[str, str]:
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
     """Return those tags of a recorded run that name its provenance."""
-    starts = tuple(f"{name}." for name in PROVENANCE_PREFIXES)
-    return {k: x for k, x in recorded.items() if f"{k}.".startswith(starts)}
+    return {
+        key: value
+        for key, value in recorded.items()
+        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
+    }
 
 
 def process_tags() -> dict[str, str]:
@@ -155,10 +156,10 @@ def _diff(names: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        _git("read-tree", "HEAD", **index)
-        _git("add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
+        git(ROOT, "read-tree", "HEAD", **index)
+        git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
         options = ("--no-color", "--no-ext-diff", "--binary")
-        diff = _git("diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index)
+        diff = git(ROOT, "diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index)
     return diff or ""
 
 
@@ -201,22 +202,7 @@ def _commit() -> str | None:
 
     An installed package may be inside the repository of another project.
     """
-    if _git("ls-files", "--error-unmatch", "pipeline/__init__.py") is None:
+    if git(ROOT, "ls-files", "--error-unmatch", "pipeline/__init__.py") is None:
         return None
-    commit = _git("rev-parse", "HEAD")
+    commit = git(ROOT, "rev-parse", "HEAD")
     return commit.strip() if commit else None
-
-
-def _git(*arguments: str, **environment: str) -> str | None:
-    """Return the output of git in the folder of this project; None if it fails."""
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        ).stdout.decode(errors="replace")
-    except (OSError, subprocess.CalledProcessError):
-        return None

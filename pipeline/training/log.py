@@ -131,7 +131,7 @@ def log_result(
     run.describe(description, links)
 
 
-def log_model(
+def log_model_and_statistics(
     run: Run,
     network: Path,
     exported: Path,

@@ -11,7 +11,7 @@ from pipeline.base.terminal import counted
 from pipeline.model.program import export_network
 from pipeline.tracking import EpochPoint, OpenRun
 from pipeline.training.log import (
-    log_model,
+    log_model_and_statistics,
     log_result,
     tensor_statistics,
 )
@@ -47,7 +47,7 @@ def _describe(training: TrainingRun) -> str:
 
 
 def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and record it as a model; see `log_model`."""
+    """Export a network from its file, and record it as a model, with statistics."""
     statistics = [
         EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
         for each in training.epochs
@@ -61,7 +61,7 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
         run.submit(
-            log_model,
+            log_model_and_statistics,
             network,
             exported,
             statistics,

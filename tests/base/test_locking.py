@@ -8,15 +8,15 @@ from pipeline.base import locking
 from pipeline.base.locking import Level
 
 
-def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
+@pytest.mark.parametrize("level", Level)
+def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd, level):
     entered = threading.Event()
 
     def second():
-        waiting = "waiting for the first"
-        with locking.lock(tmp_path / "lock", Level.STORE, waiting=waiting):
+        with locking.lock(tmp_path / "lock", level, waiting="waiting for the first"):
             entered.set()
 
-    with locking.lock(tmp_path / "lock", Level.STORE, waiting=""):
+    with locking.lock(tmp_path / "lock", level, waiting=""):
         thread = threading.Thread(target=second)
         thread.start()
         printed = ""
@@ -28,22 +28,32 @@ def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
     assert entered.is_set() and printed == "waiting for the first\n"
 
 
-def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(tmp_path):
-    def acquire(name, level):
-        with locking.lock(tmp_path / name, level, waiting=""):
+@pytest.mark.parametrize("held", Level)
+def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(
+    tmp_path, held
+):
+    def acquire(level):
+        with locking.lock(tmp_path / level.name, level, waiting=""):
             pass
 
-    with locking.lock(tmp_path / "store", Level.STORE, waiting=""):
-        acquire("database", Level.DATABASE)
-        run = locking.acquire(tmp_path / "run")
-        for name, level in (("sweep", Level.SWEEP), ("another", Level.STORE)):
-            with pytest.raises(RuntimeError, match="must be acquired before"):
-                acquire(name, level)
-        thread = threading.Thread(target=acquire, args=("sweep", Level.SWEEP))
+    with locking.lock(tmp_path / "held", held, waiting=""):
+        for level in Level:
+            if level > held:
+                acquire(level)
+            else:
+                with pytest.raises(RuntimeError, match="must be acquired before"):
+                    acquire(level)
+        thread = threading.Thread(target=acquire, args=(Level.SWEEP,))
         thread.start()
         thread.join(60)
-    assert (tmp_path / "sweep").exists()  # another thread has its own order
-    acquire("sweep", Level.SWEEP)  # the lock of the run is still held
+    assert (tmp_path / "SWEEP").exists()  # another thread has its own order
+
+
+def test_the_lock_of_a_run_does_not_count_while_it_is_held(tmp_path):
+    with locking.lock(tmp_path / "store", Level.STORE, waiting=""):
+        run = locking.acquire(tmp_path / "run")
+    with locking.lock(tmp_path / "sweep", Level.SWEEP, waiting=""):
+        assert locking.is_locked(tmp_path / "run")
     run.release()
 
 

@@ -302,6 +302,19 @@ def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
     assert "got -1" in swept[0].error
 
 
+@pytest.mark.parametrize("setting", ["run_name='a\tb'", "dataset=./fold", "lr=1"])
+def test_a_setting_that_is_normalized_is_not_varied_by_an_invalid_combination(
+    setting, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    Path("fold").mkdir()
+    command = read("-m", "hidden=0,20", setting)
+    invalid, valid = command.combinations
+    assert command.varied == ["hidden"] and invalid.error and not valid.error
+    assert {**invalid.values, "hidden": 20} == valid.values
+
+
 @pytest.mark.parametrize("value", ["abc", "5.5", "true"])
 def test_a_value_of_a_sweep_with_another_type_is_refused(value):
     (problem,) = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")

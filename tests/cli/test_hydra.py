@@ -703,8 +703,11 @@ def test_a_rule_about_two_settings_names_the_file_of_the_setting(
 @pytest.mark.parametrize(
     ("name", "what"), [("dataset", "setting"), ("reused_from", "tag")]
 )
-def test_a_group_with_the_name_of_a_setting_or_a_tag_is_refused(conf, name, what):
+def test_a_group_with_the_name_of_a_setting_or_a_tag_is_refused(
+    conf, tmp_path, name, what
+):
     conf({f"conf/{name}/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
-    message = rf"^a group must not have the name of a {what}.* folder {name} "
+    (tmp_path / "another").mkdir()
+    message = rf"^a group must not have the name of a {what}.* folder {name} in conf$"
     with pytest.raises(ConfigError, match=message):
-        read("epochs=1")
+        read("epochs=1", f"--config-dir={tmp_path / 'another'}")

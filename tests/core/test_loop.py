@@ -9,6 +9,7 @@ from torch.nn.utils import vector_to_parameters
 
 from pipeline.cli import defaults
 from pipeline.core import loop
+from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.margin import smallest_margin
@@ -75,6 +76,15 @@ def test_equal_seeds_give_equal_bits_and_others_give_other_bits(few):
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_images_in_floating_point_train_the_same_network(few):
+    floats = Split(
+        *(LabeledImages(x.images.astype("f4"), x.labels) for x in (few.train, few.val))
+    )
+    (network, history), (expected, epochs) = train(floats), train(few)
+    assert torch.equal(network.vector, expected.vector)
+    assert history[-1].metrics == epochs[-1].metrics
 
 
 def test_the_settings_of_a_program_do_not_change_the_bits(few):

@@ -94,14 +94,14 @@ def test_a_killed_helper_process_is_an_error_in_one_line(helper, functions):
     for future in (killed, later):
         with pytest.raises(HelperKilled, match=r"^the other process was killed"):
             future.result()
-    assert not helper.is_running
+    assert not helper.check_running()
 
 
 def test_a_helper_process_killed_while_it_is_idle_does_not_run(helper, functions):
-    assert helper.is_running
+    assert helper.check_running()
     os.kill(helper.submit(functions.pid).result(), signal.SIGKILL)
     limit = time.monotonic() + 30
-    while helper.is_running:
+    while helper.check_running():
         assert time.monotonic() < limit
 
 

@@ -130,7 +130,7 @@ def test_a_worker_killed_between_two_tasks_is_replaced(executor, data, functions
     before = pids()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    while any(worker.is_running for worker in executor._workers):
+    while any(worker.check_running() for worker in executor._workers):
         time.sleep(0.01)
     after = pids()
     assert len({*before, *after}) == 4
@@ -174,7 +174,7 @@ def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
     monkeypatch.setattr(local, "HelperProcess", start)
     with pytest.raises(UserError, match="too many"), LocalExecutor(2, modules=["sys"]):
         pass
-    assert not started[0].is_running
+    assert not started[0].check_running()
 
 
 def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 from pipeline import cli
 from pipeline.base import paths
 from pipeline.base.files import file_sha256
+from pipeline.base.params import TRAINING_KEYS
 from pipeline.core.fingerprint import fingerprint
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
@@ -77,7 +78,7 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert finished.artifacts(recorded, "data") == data
     assert {"code.json", "packages.txt"} <= finished.artifacts(recorded)
     defaults, tags = cli.defaults(), recorded.data.tags
-    assert recorded.data.params == {k: str(defaults[k]) for k in cli.TRAINING_KEYS}
+    assert recorded.data.params == {k: str(defaults[k]) for k in TRAINING_KEYS}
     text = mlflow.artifacts.load_text(f"{recorded.info.artifact_uri}/config.yaml")
     keys = cli.TrainConfig.model_fields
     assert yaml.safe_load(text) == {key: defaults[key] for key in keys}

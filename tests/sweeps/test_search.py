@@ -50,6 +50,15 @@ def states(search):
     }
 
 
+def test_a_search_prints_nothing_and_keeps_the_verbosity_of_optuna(capfd):
+    before = optuna.logging.get_verbosity()
+    search = open_search(3)
+    for job in search.suggest():
+        search.add(outcome(job))
+    assert optuna.logging.get_verbosity() == before <= optuna.logging.INFO
+    assert not "".join(capfd.readouterr())
+
+
 def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     search = open_search(40)
     for job in search.suggest():

@@ -58,7 +58,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     assert (found.run_id, found.name) == (sweep.run_id, expected.info.run_name)
     assert (found.status, found.experiment) == ("FINISHED", "digits")
     assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
-    oldest, newest = database.children(store, sweep.run_id)
+    oldest, newest = database.children_of(store, sweep.run_id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
     common = {"train/seconds": 1.0, LOSS: 0.125}
     results = {
@@ -67,7 +67,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     }
     assert database.training_results(store, [newest, oldest]) == results
     client.delete_run(newest.run_id)
-    assert [run.run_id for run in database.children(store, sweep.run_id)] == [
+    assert [run.run_id for run in database.children_of(store, sweep.run_id)] == [
         oldest.run_id
     ]
     assert not database.tagged_runs(store, "kind", ["training"])

@@ -8,7 +8,7 @@ from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import PROJECT_TAG
-from pipeline.tracking import EpochPoint, children, provenance
+from pipeline.tracking import EpochPoint, children_of, provenance
 from pipeline.tracking.store.sqlite import path_from_uri
 
 
@@ -66,7 +66,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
         resumed.delete_unfinished_children()
     assert client.get_run(incomplete.run_id).info.lifecycle_stage == "deleted"
     assert client.get_run(of_a_user.info.run_id).info.status == "RUNNING"
-    recorded = {run.status: run for run in children(store, sweep.run_id)}
+    recorded = {run.status: run for run in children_of(store, sweep.run_id)}
     failed, finished = recorded["FAILED"], recorded["FINISHED"]
     assert failed.tags["error"] == "no memory"
     assert (failed.artifacts / "error.txt").read_text() == "line 1"

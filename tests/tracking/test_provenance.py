@@ -146,6 +146,13 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
     assert not first and "b/conf/config.yaml" in second and second == third
 
 
+def test_the_provenance_of_a_run_does_not_include_choices_of_groups():
+    own = provenance.tags()
+    assert own and provenance.tags_of(own) == own
+    choices = {"git": "a", "version": "b", "mlflow": "c", "hostess": "d"}
+    assert provenance.tags_of({**own, **choices}) == own
+
+
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(
     tmp_path, use_repository
 ):

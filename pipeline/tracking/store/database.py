@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
@@ -80,7 +80,7 @@ class RecordedRun:
     @property
     def network_path(self) -> Path:
         """Its network, if it is a training run; see `TrainingRun.write`."""
-        return self.artifacts / TRAINING_FOLDER / MODEL_FILE
+        return self.artifacts / NETWORK_PATH
 
 
 class MetricPoint(NamedTuple):
@@ -117,7 +117,7 @@ def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
     return _select(store, condition, run_id, PARENT_TAG, json.dumps([run_id]))
 
 
-def children(store: Path, run_id: str) -> list[RecordedRun]:
+def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the training runs of a sweep, oldest first.
 
     A run that another program has put below the sweep is not one of them.
@@ -132,7 +132,9 @@ def training_results(
     """Return the metrics of the training of each run, by its id.
 
     These are the last values of the metrics, and train/seconds of all epochs together.
-    Runs without a validation accuracy are left out.
+    Runs without a validation accuracy are left out. The files of a run, which
+    `TrainingRun.read` reads, have the same metrics; here, a query reads those of all
+    runs.
     """
     ids = json.dumps([run.run_id for run in runs])
     found: dict[str, dict[str, float]] = {}

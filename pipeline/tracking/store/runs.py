@@ -15,7 +15,7 @@ from pipeline.base.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.base.urls import database_path, is_server, sqlite_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
-    children,
+    children_of,
     named_runs,
     training_results,
 )
@@ -123,7 +123,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     finished = [
         child
-        for child in children(store, sweep.run_id)
+        for child in children_of(store, sweep.run_id)
         if child.status == Status.FINISHED
     ]
     if lost := [run.run_id for run in finished if not run.network_path.exists()]:

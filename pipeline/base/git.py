@@ -1,0 +1,20 @@
+"""Calls git, which may be missing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def git(folder: Path, *arguments: str, **environment: str) -> str | None:
+    """Return the output of git in a folder; None if it fails or is missing."""
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        ).stdout.decode(errors="replace")
+    except (OSError, subprocess.CalledProcessError):
+        return None
