@@ -28,7 +28,8 @@ from pipeline.teaching.task import Task
 
 # The largest and the median difference of the weights of two networks that count as the
 # same training run on two processors. tests/benchmarks/processors.py measures them: a
-# few weights can differ as much as after another epoch, but not the median.
+# few weights can differ as much as after another epoch, but not the median. Frozen
+# weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 
 
@@ -137,7 +138,9 @@ def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
     largest = float(differences.max())
     if tensors_sha256(network) == tensors_sha256(reference):
         return Training.SAME, largest
-    is_same = largest <= MAX_DIFFERENCE and np.median(differences) <= MAX_MEDIAN
+    changed = differences[differences > 0]  # none if only the sign of a 0 differs
+    is_near = not changed.size or np.median(changed) <= MAX_MEDIAN
+    is_same = largest <= MAX_DIFFERENCE and is_near
     return Training.PROCESSOR if is_same else Training.OTHER, largest
 
 

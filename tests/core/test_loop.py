@@ -145,6 +145,6 @@ def test_a_non_finite_weight_stops_training_within_the_epoch(
     network = new_network(20)
     state = TrainingState(network, Adam(network.vector, lr=0.001), torch.Generator())
     network.vector[index] = bad  # with a bias of -inf the loss stays finite
-    with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
+    with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6 \("):
         chosen = Hyperparameters(**defaults() | {"batch_size": 100})
         next(fit(state, few, chosen, epochs=[1]))
