@@ -119,7 +119,10 @@ def list_images(
         verb = "is" if len(others) == 1 else "are"
         description += f" ({number} without a label {verb} skipped)"
     if not labels and not problems:
-        raise UserError(f"{printable(source)} contains no images ({FORMAT_NAMES})")
+        text = f"{printable(source)} contains no images ({FORMAT_NAMES})"
+        if any(path.is_dir() for path in list_folder(source)):
+            text += "; of its subfolders, only 0 to 9 are searched"
+        raise UserError(text)
     if labeled_only:
         problems += [
             f"{printable(path)} has no label; give it a name such as 7_a.png"
