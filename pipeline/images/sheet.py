@@ -6,6 +6,8 @@ nearly parallel to the borders of the image. If no ink is found on a sheet, pape
 to it in a shadow is added.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
@@ -45,25 +47,20 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
         None if there is no rest.
     """
     light = _light_of(levels)
-    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     gap = 2 * constants.SHEET_WINDOW  # the edge of the shadow, between the parts
     sheet = ~outside
     for line in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]):
         if (inside := np.flatnonzero(line)).size:
             line[inside[0] : inside[-1]] = True
     sheet = ndimage.binary_fill_holes(sheet)
-    for slope in constants.PAPER_SLOPES:
-        labels, _ = ndimage.label(slopes < slope)
-        areas = np.bincount(labels.ravel())
-        for label in np.flatnonzero(areas > constants.MIN_SHADED * light.size):
-            part = (labels == label) & (labels > 0)
-            if (part & sheet).any() or at_border(part).any():
-                continue  # known, or the table
-            both = np.pad(sheet | part, gap)
-            both = ndimage.binary_closing(both, iterations=gap)[gap:-gap, gap:-gap]
-            both = ndimage.binary_fill_holes(both)
-            if _is_sheet(both, light):
-                sheet = both
+    for part in _smooth_regions(light, least=constants.MIN_SHADED * light.size):
+        if (part & sheet).any() or at_border(part).any():
+            continue  # known, or the table
+        both = np.pad(sheet | part, gap)
+        both = ndimage.binary_closing(both, iterations=gap)[gap:-gap, gap:-gap]
+        both = ndimage.binary_fill_holes(both)
+        if _is_sheet(both, light):
+            sheet = both
     return ~sheet if (sheet & outside).any() else None
 
 
@@ -78,24 +75,30 @@ def _around_region(light: Light) -> Outside | None:
 
     The brightness of paper changes little, except at strokes, which become holes.
     """
-    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     least = constants.MIN_REGION * light.size
     sheet = np.zeros(light.shape, bool)
+    for smooth in _smooth_regions(light, least=constants.MIN_PAPER * least):
+        region = ndimage.binary_fill_holes(smooth)
+        region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
+        area = int(region.sum())
+        is_paper = smooth.sum() > constants.MIN_PAPER * area
+        if area <= least or not is_paper or not _is_sheet(region, light):
+            continue
+        if sheet.any() and not (region & sheet).any():
+            return None  # two sheets
+        if area > sheet.sum():
+            sheet = region
+    return ~sheet if sheet.any() else None
+
+
+def _smooth_regions(light: Light, *, least: float) -> Iterator[Bool[np.ndarray, "h w"]]:
+    """Yield the regions that are no steeper than paper and larger than `least`."""
+    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     for slope in constants.PAPER_SLOPES:
         labels, _ = ndimage.label(slopes < slope)
         areas = np.bincount(labels.ravel())
-        for label in np.flatnonzero(areas > constants.MIN_PAPER * least):
-            region = ndimage.binary_fill_holes((labels == label) & (labels > 0))
-            region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
-            area = int(region.sum())
-            is_paper = areas[label] > constants.MIN_PAPER * area
-            if area <= least or not is_paper or not _is_sheet(region, light):
-                continue
-            if sheet.any() and not (region & sheet).any():
-                return None  # two sheets
-            if area > sheet.sum():
-                sheet = region
-    return ~sheet if sheet.any() else None
+        for label in np.flatnonzero(areas > least):
+            yield (labels == label) & (labels > 0)
 
 
 def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:
