@@ -20,6 +20,17 @@ def printable(text: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
+def shortened(text: str, length: int) -> str:
+    """Return at most this many characters, with the start and the end of a long text.
+
+    The label of an image can be at the start of its name or at the end.
+    """
+    if len(text) <= length:
+        return text
+    start = (length - 1) // 2
+    return f"{text[:start]}…{text[start + 1 - length :]}"
+
+
 def broken_rule(message: str) -> str:
     """Return a message of pydantic in the words of ours, such as "must be a number"."""
     rule = message.removeprefix("Value error, ").replace("Field required", "is missing")

@@ -16,12 +16,12 @@ from pipeline.base.terminal import (
     status,
     wrap,
 )
-from pipeline.base.text import printable
+from pipeline.base.text import printable, shortened
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.sentences import count_correct, summary
+from pipeline.evaluation.sentences import count_correct, count_unsure, summary
 from pipeline.model import (
     OodDetector,
     load_training_data,
@@ -29,6 +29,7 @@ from pipeline.model import (
 )
 
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png
+MAX_NAME_CHARACTERS = 36  # of their names
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
 straighten it, and use a thicker pen and even light."""
 
@@ -60,7 +61,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
     if source.kind == "raw" and source.labels != [None]:
-        number = counted(len(source.images), "image")
+        number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, alone=True)
@@ -83,16 +84,19 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 
 
 def _conclusion(predictions: Predictions) -> str:
-    """Return bars for a single image, or how many images are classified correctly."""
+    """Return bars for one image, or how many predictions are correct, and unsure."""
     if len(predictions) == 1:
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
     is_labeled = [label is not None for label in predictions.source.labels]
     is_correct = predictions.is_correct[is_labeled]
-    if not is_correct.size:
-        return ""
-    noun = "image" if is_correct.size == len(predictions) else "labeled image"
-    return f"\n{count_correct(is_correct, noun)}\n"
+    lines = [""]
+    if is_correct.size:
+        noun = "image" if is_correct.size == len(predictions) else "labeled image"
+        lines.append(count_correct(is_correct, noun))
+    if predictions.is_judged:
+        lines.append(count_unsure(predictions))
+    return "\n".join([*lines, ""]) if lines[1:] else ""
 
 
 def _say_tip(predictions: Predictions) -> None:
@@ -133,7 +137,8 @@ def _plotted_row(
     """Return the steps of an image, and the probabilities of its prediction."""
     prepared, source = predictions.prepared, predictions.source
     steps = [*prepared.steps[row].items()]
-    title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
+    name = shortened(printable(source.files[row]), MAX_NAME_CHARACTERS)
+    title = f"{name}: {summary(predictions, row)}"
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images

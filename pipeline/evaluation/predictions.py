@@ -78,8 +78,8 @@ class Predictions:
     def doubt(self, row: int) -> str:
         """Return in words why a prediction is unsure; "" if it is sure."""
         reason = self.reasons[row]
-        if reason is None:
-            return NO_DETECTOR
+        if not reason:
+            return NO_DETECTOR if reason is None else ""
         ranking = self.logits[row].argsort(descending=True, stable=True)
         first, second = ranking[:2].tolist()
         names = self.spec.class_names

@@ -11,7 +11,7 @@ from pipeline import plots
 from pipeline.base import files
 from pipeline.base.paths import METRICS_FILE
 from pipeline.base.terminal import counted
-from pipeline.base.text import printable
+from pipeline.base.text import printable, shortened
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
@@ -77,7 +77,7 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         label = result.label_names[labels[row]]
         file = f"image {row}"
         if not isinstance(result.source.images, np.ndarray):
-            file = printable(result.source.files[row])[-MAX_NAME_CHARACTERS:]
+            file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
         caption = f"{name}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

@@ -85,6 +85,7 @@ def per_image(predictions: Predictions) -> list[Row]:
         "predicted": predictions.classes.tolist(),
         "confidence": [round(value, 4) for value in predictions.confidence.tolist()],
         "sure": predictions.sure,
+        "reason": [predictions.doubt(row) for row in range(len(predictions))],
     }
     return to_rows(columns)
 

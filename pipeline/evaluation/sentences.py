@@ -4,26 +4,31 @@ import numpy as np
 from jaxtyping import Bool
 
 from pipeline.base.terminal import counted
+from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 
-MAX_DESCRIBED = 3  # classes, and confusions
+MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 WITHOUT_INK = ("blank", "no ink")  # reasons why a prediction is unsure
 
 
 def summary(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
     names, predicted = predictions.spec.class_names, predictions.classes[row]
-    confidence = predictions.confidence[row]
-    text = f"The network predicts {names[predicted]} ({confidence:.1%})"
-    if predictions.reasons[row]:
-        text += f", but {predictions.doubt(row)}"
+    reason, doubt = predictions.reasons[row], predictions.doubt(row)
+    prediction = f"{names[predicted]} ({predictions.confidence[row]:.1%})"
+    text = f"The network predicts {prediction}"
+    if reason in WITHOUT_INK:
+        doubt = doubt[0].upper() + doubt[1:]
+        text = f"{doubt}. For a blank image, the network predicts {prediction}"
+    elif reason:
+        text += f", but {doubt}"
     label = predictions.source.labels[row]
     if label is None:
         return f"{text}."
     if predictions.is_correct[row]:
-        return f"{text}. Correct."
+        return f"{text}. {'The prediction is correct' if reason else 'Correct'}."
     return f"{text}. Wrong: the label is {predictions.label_names[label]}."
 
 
@@ -43,9 +48,12 @@ def describe_result(result: Predictions) -> list[str]:
             "the classes of this set differ from those of the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
-    if without_ink := sum(reason in WITHOUT_INK for reason in result.reasons):
-        number = counted(without_ink, "image")
-        lines.append(f"no ink was found in {number}")
+    pairs = zip(result.source.files, result.reasons, strict=True)
+    if files := [printable(file) for file, reason in pairs if reason in WITHOUT_INK]:
+        named = ", ".join(files[:MAX_DESCRIBED])
+        more = ", …" if len(files) > MAX_DESCRIBED else ""
+        number = counted(len(files), "image")
+        lines.append(f"no ink was found in {number}: {named}{more}")
     if result.is_correct.all():
         return lines
     accuracy = correct / np.maximum(counts, 1)
@@ -55,10 +63,10 @@ def describe_result(result: Predictions) -> list[str]:
         if correct[k] < counts[k]
     ]
     errors = matrix - np.diag(correct)
-    pairs = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
+    cells = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
     confusions = [
         f"{labels[label]} as {names[predicted]} ({errors[label, predicted]:,})"
-        for label, predicted in pairs
+        for label, predicted in cells
         if errors[label, predicted]
     ]
     lines.append(f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}")
@@ -73,3 +81,16 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
     number = counted(len(is_correct), noun)
     verb = "is" if len(is_correct) == 1 else "are"
     return f"{is_correct.sum():,} of {number} {verb} classified correctly"
+
+
+def count_unsure(predictions: Predictions) -> str:
+    """Return how many predictions are unsure, and how many of the wrong ones."""
+    is_unsure = np.array([sure is False for sure in predictions.sure], bool)
+    verb = "is" if is_unsure.sum() == 1 else "are"
+    text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"
+    is_labeled = np.array([label is not None for label in predictions.source.labels])
+    is_wrong = is_labeled & ~predictions.is_correct
+    if not is_wrong.any():
+        return text
+    wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
+    return f"{text}, including {found:,} of the {wrong:,} wrong ones"

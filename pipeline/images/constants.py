@@ -55,6 +55,9 @@ MAX_DENTS = 0.1
 MAX_INNER = 0.3
 # Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
 MIN_RING_STEP = 0.15
+# Fraction of the area of the image. Lower: other things count as shaded parts of the
+# sheet; higher: small shaded parts are lost.
+MIN_SHADED = 0.02
 # Sheet with straight edges
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted

@@ -68,6 +68,11 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     return np.asarray(inside[labels] & mask)
 
 
+def at_border(mask: Mask) -> Bool[np.ndarray, " n"]:
+    """Return the pixels at the four borders of a mask; those at corners are twice."""
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+
+
 def near(outside: Mask) -> Mask:
     """Return what is outside the sheet or next to it."""
     return np.asarray(ndimage.binary_dilation(outside, EIGHT_NEIGHBORS))
@@ -147,7 +152,7 @@ def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
         strokes: What was found in it.
     """
     mask = strokes.digit
-    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    border = at_border(mask)
     if border.any() and not has_uniform_border(levels):
         touching = int(border.sum())
         return unsure.border_finding(touching=touching, side=min(mask.shape))

@@ -25,6 +25,7 @@ EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
 # Listed too, so that `read_image` can say why they are not read.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
+NO_IMAGES = f"contains no images ({FORMAT_NAMES}); only subfolders 0 to 9 are searched"
 MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
 
@@ -119,7 +120,7 @@ def list_images(
         verb = "is" if len(others) == 1 else "are"
         description += f" ({number} without a label {verb} skipped)"
     if not labels and not problems:
-        raise UserError(f"{printable(source)} contains no images ({FORMAT_NAMES})")
+        raise UserError(f"{printable(source)} {NO_IMAGES}")
     if labeled_only:
         problems += [
             f"{printable(path)} has no label; give it a name such as 7_a.png"

@@ -43,6 +43,7 @@ from pipeline.images.ink import (
 )
 from pipeline.images.sheet import (
     Outside,
+    complete_sheet,
     find_outside,
     is_light,
     paint_outside,
@@ -92,8 +93,15 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     on_sheet = _put_in_form(original, found)
     if on_sheet.finding != "no ink":
         return on_sheet
-    # The sheet is empty, or it is the light side of a shadow's edge, and the digit is
-    # on the other side, or on both. In a drawing, it can be a wide white stroke.
+    # The sheet is empty, or only a part of it was found: the border of the image cuts
+    # off the digit, or the edge of a shadow divides it.
+    if (beyond := complete_sheet(original, outside)) is not None:
+        found = _search_photo(original, beyond, dark_ink=dark_ink)
+        on_all = _put_in_form(original, found)
+        if on_all.finding not in ("no ink", "not drawn"):
+            return on_all
+    # The sheet can also be the light side of a shadow's edge in a photograph without a
+    # table, or a wide white stroke in a drawing.
     is_drawing = has_uniform_border(original)
     if dark_ink and not (is_drawing or has_dark_ink(original)):
         return on_sheet  # the paper would be ink on a dark table

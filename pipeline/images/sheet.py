@@ -1,9 +1,12 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
 A sheet is a convex region that is lighter than what is around it. If there is no such
-region, as when the edge of a shadow divides the sheet, straight edges are searched that
-are nearly parallel to the borders of the image.
+region, as when a soft shadow divides the sheet, straight edges are searched that are
+nearly parallel to the borders of the image. If no ink is found on a sheet, paper next
+to it in a shadow is added.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,6 +15,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from pipeline.images import constants
+from pipeline.images.digit import at_border
 from pipeline.images.ink import Levels, reduce_to
 
 Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
@@ -24,11 +28,46 @@ def find_outside(levels: Levels) -> Outside | None:
     Returns:
         None if the image does not show an edge of a sheet.
     """
-    small = reduce_to(levels, constants.SHEET_SIDE).astype(np.float32)
-    # Logarithms make the same edge equally high in light and in shadow.
-    light = np.log(ndimage.gaussian_filter(small, constants.SHEET_BLUR) + 1)
+    light = _light_of(levels)
     outside = _around_region(light)
     return _beyond_edges(light) if outside is None else outside
+
+
+def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
+    """Return what is outside the whole sheet if only a part of it was found.
+
+    The rest are strokes that reach the border of the image, or paper in a shadow.
+    Together, lit and shaded paper have the form of a sheet.
+
+    Args:
+        levels: The gray levels.
+        outside: What is outside the part that was found.
+
+    Returns:
+        None if there is no rest.
+    """
+    light = _light_of(levels)
+    gap = 2 * constants.SHEET_WINDOW  # the edge of the shadow, between the parts
+    sheet = ~outside
+    for line in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]):
+        if (inside := np.flatnonzero(line)).size:
+            line[inside[0] : inside[-1]] = True
+    sheet = ndimage.binary_fill_holes(sheet)
+    for part in _smooth_regions(light, least=constants.MIN_SHADED * light.size):
+        if (part & sheet).any() or at_border(part).any():
+            continue  # known, or the table
+        both = np.pad(sheet | part, gap)
+        both = ndimage.binary_closing(both, iterations=gap)[gap:-gap, gap:-gap]
+        both = ndimage.binary_fill_holes(both)
+        if _is_sheet(both, light):
+            sheet = both
+    return ~sheet if (sheet & outside).any() else None
+
+
+def _light_of(levels: Levels) -> Float[np.ndarray, "rows columns"]:
+    small = reduce_to(levels, constants.SHEET_SIDE).astype(np.float32)
+    # Logarithms make the same edge equally high in light and in shadow.
+    return np.log(ndimage.gaussian_filter(small, constants.SHEET_BLUR) + 1)
 
 
 def _around_region(light: Light) -> Outside | None:
@@ -36,24 +75,30 @@ def _around_region(light: Light) -> Outside | None:
 
     The brightness of paper changes little, except at strokes, which become holes.
     """
-    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     least = constants.MIN_REGION * light.size
     sheet = np.zeros(light.shape, bool)
+    for smooth in _smooth_regions(light, least=constants.MIN_PAPER * least):
+        region = ndimage.binary_fill_holes(smooth)
+        region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
+        area = int(region.sum())
+        is_paper = smooth.sum() > constants.MIN_PAPER * area
+        if area <= least or not is_paper or not _is_sheet(region, light):
+            continue
+        if sheet.any() and not (region & sheet).any():
+            return None  # two sheets
+        if area > sheet.sum():
+            sheet = region
+    return ~sheet if sheet.any() else None
+
+
+def _smooth_regions(light: Light, *, least: float) -> Iterator[Bool[np.ndarray, "h w"]]:
+    """Yield the regions that are no steeper than paper and larger than `least`."""
+    slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     for slope in constants.PAPER_SLOPES:
         labels, _ = ndimage.label(slopes < slope)
         areas = np.bincount(labels.ravel())
-        for label in np.flatnonzero(areas > constants.MIN_PAPER * least):
-            region = ndimage.binary_fill_holes((labels == label) & (labels > 0))
-            region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
-            area = int(region.sum())
-            is_paper = areas[label] > constants.MIN_PAPER * area
-            if area <= least or not is_paper or not _is_sheet(region, light):
-                continue
-            if sheet.any() and not (region & sheet).any():
-                return None  # two sheets
-            if area > sheet.sum():
-                sheet = region
-    return ~sheet if sheet.any() else None
+        for label in np.flatnonzero(areas > least):
+            yield (labels == label) & (labels > 0)
 
 
 def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:

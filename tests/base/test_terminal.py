@@ -5,7 +5,7 @@ from rich.console import Console
 
 from pipeline.base.console import progress, progress_bar
 from pipeline.base.terminal import status, wrap
-from pipeline.base.text import table
+from pipeline.base.text import shortened, table
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
@@ -50,3 +50,9 @@ def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
     rest = [line.split() for line in lines[2:]]
     assert rest == ([[name], numbers] if alone else [[name, *numbers]])
     assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned
+
+
+def test_a_long_name_keeps_its_start_and_its_end():
+    assert shortened("7_a.png", 7) == "7_a.png"
+    assert shortened("7_sheet-on-table.jpg", 9) == "7_sh\u2026.jpg"
+    assert shortened("7_sheet-on-table.jpg", 8) == "7_s\u2026.jpg"

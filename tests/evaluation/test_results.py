@@ -12,7 +12,7 @@ from pipeline.core import metrics
 from pipeline.core.dataset import LabeledImages
 from pipeline.evaluation import Predictions, classify, prepare_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
-from pipeline.evaluation.sentences import describe_result, summary
+from pipeline.evaluation.sentences import count_unsure, describe_result, summary
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare
 from pipeline.interpret import ModelAnalysis
@@ -100,7 +100,26 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit"
-    assert ", but the image is blank" in summary(predictions, 2)
+    text = "The image is blank. For a blank image, the network predicts "
+    assert summary(predictions, 2).startswith(text)
+    assert scores.per_image(predictions)[1]["reason"] == predictions.doubt(1)
+
+
+def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
+    labels = [0, 1, 2, 3, None]
+    images = np.zeros((5, 28, 28), np.uint8)
+    source = ImageSet("few", "", [*"abcde"], labels, images, "raw")
+    prepared = PreparedImages(source, images, [""] * 5, (), how="")
+    reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
+    result = Predictions(
+        prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons, is_judged=True
+    )
+    text = "3 predictions are unsure, including 2 of the 3 wrong ones"
+    assert count_unsure(result) == text
+    right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
+    assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
+    text = summary(replace(result, prepared=right), 1)
+    assert text.endswith("is close (10.0%). The prediction is correct.")
 
 
 def test_blank_images_are_not_judged_without_a_detector(new_network, tmp_path):
@@ -127,8 +146,12 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     assert result.is_correct[:30].any() and not result.is_correct[:30].all()
     assert scores.score(result)["accuracy"] == page.float_accuracy == expected
     assert scores.confusion_matrix(result).sum() == 60
-    assert "no ink was found in 30 images" in describe_result(result)
-    assert "but the image is blank" in summary(result, 0)
+    named = ", ".join(result.source.files[:3])
+    assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
+    assert summary(result, 0).startswith("The image is blank. ")
+    rows = scores.per_image(result)
+    assert rows[0]["reason"] == "the image is blank"
+    assert all(bool(row["reason"]) != row["sure"] for row in rows)
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):

@@ -22,20 +22,24 @@ def similarity(image, expected):
     return np.corrcoef(*[each.ravel() for each in blurred])[0, 1]
 
 
-def photographed(paper, rng, *, tilt, table):
-    """Put a sheet on a table, and a soft shadow over both.
+def photographed(paper, rng, *, tilt, table, is_hard=False):
+    """Put a sheet on a table, and a shadow over both.
 
     Args:
         paper: The part of the light that the sheet reflects.
         rng: A random generator.
         tilt: Degrees.
         table: The part of the light that the table reflects.
+        is_hard: Whether half of the light is missing below an edge of a few pixels;
+            otherwise, the shadow is soft.
     """
     sheet = Image.fromarray(np.pad(paper, (SIDE - len(paper)) // 2).astype(np.float32))
     sheet = np.asarray(sheet.rotate(tilt, Image.Resampling.BILINEAR))
     grain = ndimage.gaussian_filter(rng.normal(0, 1, sheet.shape), (1, 8))  # of wood
     scene = np.where(sheet > 0, sheet, table * (1 + 0.05 * grain / grain.std()))
     shadow = 1 - 0.4 / (1 + np.exp(20 * (X + Y / 2 - 0.7)))
+    if is_hard:
+        shadow = 1 - 0.5 / (1 + np.exp(200 * (0.55 - Y - X / 8)))
     levels = 235 * ndimage.gaussian_filter(scene, 1) * shadow
     return (levels + rng.normal(0, 3, levels.shape)).clip(0, 255).astype(np.uint8)
 
@@ -64,3 +68,38 @@ def test_nothing_is_found_on_an_empty_sheet(tilt, table):
     photo = photographed(np.ones((260, 260)), rng, tilt=tilt, table=table)
     _, finding, steps = preprocess(photo)
     assert finding == "no ink" and "sheet" in steps
+
+
+@pytest.mark.parametrize("tilt", [-8, 7, 20])
+def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt):
+    rng = np.random.default_rng(1)
+    for digit in mnist.test.images[:3]:
+        ink = BENCHMARK["inked"](digit, 130, 6)
+        rows, columns = ink.shape
+        paper = np.ones((260, 260))
+        paper[80 : 80 + rows, 100 : 100 + columns] -= 0.7 * ink
+        expected = preprocess(photographed(paper, rng, tilt=tilt, table=0.3)).image
+        photo = photographed(paper, rng, tilt=tilt, table=0.3, is_hard=True)
+        prepared, finding, steps = preprocess(photo)
+        assert "sheet" in steps and finding == ""
+        assert similarity(prepared, expected) > 0.9
+
+
+@pytest.mark.parametrize("tilt", [-8, 7, 20])
+def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt):
+    rng = np.random.default_rng(1)
+    paper = np.ones((260, 260))
+    photo = photographed(paper, rng, tilt=tilt, table=0.3, is_hard=True)
+    assert preprocess(photo).finding == "no ink"
+
+
+def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
+    rng = np.random.default_rng(1)
+    for digit in mnist.test.images[:3]:
+        ink = BENCHMARK["inked"](digit, 160, 6)
+        rows, columns = ink.shape
+        paper = np.ones((260, 260))
+        paper[50 : 50 + rows, 90 : 90 + columns] -= 0.7 * ink
+        photo = photographed(paper, rng, tilt=6, table=0.3)
+        border = 70 + 90 + columns // 2  # through the middle of the digit
+        assert preprocess(photo[:, :border]).finding == "cut off"

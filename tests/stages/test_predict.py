@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import numpy as np
@@ -38,7 +39,10 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     correct = sum(record["predicted"] == record["label"] for record in records)
     assert len(records) == printed.count("The network predicts") == 20 and correct >= 18
     assert f"{correct} of 20 images are classified correctly" in printed
-    assert printed.count(" Correct.") == correct
+    right = " Correct.", " The prediction is correct."
+    assert sum(map(printed.count, right)) == correct
+    unsure = sum(not record["sure"] for record in records)
+    assert re.search(rf"\b{unsure} predictions? (is|are) unsure", printed)
     assert printed.count(" Wrong: the label is ") == 20 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
     assert files_in_csv(workspace) == files
@@ -86,7 +90,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
 def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, draw):
     draw(0, tmp_path / "7.png")
     draw(0, tmp_path / "seven.png")
-    told = "1 image: labels from the first digit of each file's name"
+    told = "1 file: labels from the first digit of each file's name"
     printed = [predict(workspace, path)[1] for path in sorted(tmp_path.iterdir())]
     assert [told in text for text in printed] == [True, False]
     assert not any("If a prediction is unsure" in text for text in printed)
@@ -101,7 +105,8 @@ def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
     assert "1 of 10 images are classified correctly" in output
     evaluated = workspace.call("evaluate", sets=[str(tmp_path)], tracking="none")
     assert "1 of 10 images are classified correctly" in evaluated
-    assert "no ink was found in 10 images" in evaluated
+    text = "no ink was found in 10 images: 0.png, 1.png, 2.png, \u2026"
+    assert text in evaluated
     (scores,) = workspace.read("evaluate/metrics.json").values()
     assert scores["accuracy"] == 0.1 and scores["unsure"] == 1
     assert "model.safetensors, trained on mnist" in output
