@@ -41,7 +41,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         example=_example(analysis),
         image=image,
         label=int(test.labels[image]),
-        outputs=", ".join(f"{output:.2f}" for output in outputs),
+        outputs=", ".join(f"{rounded(float(y), 2)}" for y in outputs),
         last=neuron_name(1, len(outputs) - 1),
         logits=logits,
         first=first,

@@ -11,6 +11,7 @@ from pipeline import WHITE, plots
 from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.neuron_sum import NeuronSum
+from pipeline.interpret.rounding import rounded
 from pipeline.plots import ImageRow, color_scale, diverging_colors
 
 MAX_DRAWN_NEURONS = 100  # neurons in terms.png
@@ -72,9 +73,9 @@ def term_images(neuron: NeuronSum, always_zero: Bool[np.ndarray, "784"]) -> Imag
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
         (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
-    total, bias = neuron.total, neuron.bias
+    y, c = rounded(neuron.total), rounded(neuron.bias)
     title = (
-        f"{neuron.name}: sum of the products {total - bias:+z.4f}, bias C "
-        f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {neuron.relu:+z.4f}"
+        f"{neuron.name}: sum of the products {y - c:+}, bias C {c:+}, sum y {y:+}, "
+        f"after ReLU {rounded(neuron.relu):+}"
     )
     return ImageRow(images, title)
