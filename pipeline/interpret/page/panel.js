@@ -89,10 +89,9 @@ function termsOf(layer, neuron, values, count) {
   const bias = network().parameter(layer, BIAS, neuron);
   const total = terms.reduce((all, { product }) => all + product, bias);
   const listed = terms.slice(0, count);
-  const rest = rounded(total) - rounded(bias) -
-    listed.reduce((all, { product }) => all + rounded(product), 0);
-  const others = terms.length - listed.length;
-  return { listed, others, rest: rounded(rest), bias, total };
+  const rest = rounded(rounded(total) - rounded(bias) -
+    listed.reduce((all, { product }) => all + rounded(product), 0));
+  return { listed, others: terms.length - listed.length, rest, bias, total };
 }
 
 function showEquation({ listed, others, bias, total }, shares) {
