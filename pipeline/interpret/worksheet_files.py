@@ -14,8 +14,6 @@ from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
 from pipeline.plots import ImageRow, color_scale, diverging_colors
 
-MAX_DRAWN_NEURONS = 100  # neurons in terms.png
-
 
 def write_terms(
     sums: Sequence[NeuronSum],
@@ -30,7 +28,8 @@ def write_terms(
     files.write_csv(folder / "terms.csv", rows)
     hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
-        images = [term_images(each, always_zero) for each in hidden[:MAX_DRAWN_NEURONS]]
+        drawn = hidden[: plots.MAX_DRAWN_NEURONS]
+        images = [term_images(each, always_zero) for each in drawn]
         gray_means = plots.meaning_of_gray(always_zero)
         plots.image_rows(
             images,
@@ -48,7 +47,7 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
     for name, weight, value in zip(names, weights, inputs, strict=True):
         row = {"neuron": neuron.name, "input": name, "weight": weight, "value": value}
         rows.append(row | {"product": weight * value})
-    if integers := neuron.integers:
+    if integers := neuron.in_integers:
         weights = [*integers.weights.tolist(), integers.bias]
         inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
