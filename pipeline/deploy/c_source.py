@@ -41,13 +41,15 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     for function in (comment, literal, rows, numbers, image):
         environment.filters[function.__name__] = function
     environment.filters["percent"] = "{:.2%}".format
+    width = BIT_WIDTHS[network.bits]
     settings = model.trained.metadata.hyperparameters or ()
     dataset = model.trained.spec
     names = dataset.class_names
     values = {
         "report": model.report,
         "network": network,
-        "packed": BIT_WIDTHS[network.bits].pack(network.weights_1),
+        "stored_bits": width.stored_bits,
+        "packed": width.pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,

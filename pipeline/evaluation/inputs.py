@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import ConfigError, UserError, images
+from pipeline.base.paths import user_path
 from pipeline.base.text import printable
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
@@ -36,7 +36,7 @@ def find_images(value: str, load_dataset: Callable[[], Dataset]) -> ImageSet:
             labels.csv, or if a test image does not exist.
     """
     if not re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
-        return images.list_images(Path(os.path.expanduser(value)))
+        return images.list_images(user_path(value, key="images"))
     rows = [int(row) for row in value.split(",")]
     return _test_images(rows, load_dataset(), key="images", others="a file or folder")
 
@@ -49,7 +49,7 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     """
     if re.fullmatch(INDEX, value):
         return _test_images([int(value)], dataset, key="image", others="a file")
-    path = Path(os.path.expanduser(value))
+    path = user_path(value, key="image")
     if os.path.isdir(path):  # False for a path that is too long
         raise UserError(f"image must be a file, got the folder {printable(path)}")
     return images.list_images(path, name="image")

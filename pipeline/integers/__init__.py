@@ -7,5 +7,4 @@ A good order to read the modules: `integer_network` computes; `bit_widths`,
 
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.integer_network import IntegerNetwork
-from pipeline.integers.integers_file import find_export
 from pipeline.integers.quantized_model import ExportReport, QuantizedModel

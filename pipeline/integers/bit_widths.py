@@ -22,7 +22,7 @@ CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 class BitWidth:
     """A bit width: weights ≈ scale · q, where q is -largest to largest."""
 
-    bits: int  # divides 8, so that no weight is in two bytes
+    bits: int
     largest: int
     # The scale of each neuron, (hidden, 1), from the absolute values of its weights.
     scale: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
@@ -36,6 +36,11 @@ class BitWidth:
     def is_coarse(self) -> bool:
         """Whether rounding changes the network much, and many weights are `largest`."""
         return self.bits < 8
+
+    @property
+    def stored_bits(self) -> int:
+        """The bits of a weight in the table: a power of 2, so that none is split."""
+        return 1 << (self.bits - 1).bit_length()
 
     def quantize(
         self, weights: Float[np.ndarray, "hidden 784"]
@@ -59,8 +64,8 @@ class BitWidth:
         """
         assert self.represents(q), "a weight does not fit in its bits"
         codes = self.encode(q.T.ravel().astype(np.int16)).astype(np.uint8)
-        # (784 * hidden, bits), the lowest bit first
-        bits = codes[:, None] >> np.arange(self.bits, dtype=np.uint8) & 1
+        # (784 * hidden, stored_bits), the lowest bit first
+        bits = codes[:, None] >> np.arange(self.stored_bits, dtype=np.uint8) & 1
         return np.packbits(bits, bitorder="little")
 
 

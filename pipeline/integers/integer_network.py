@@ -14,7 +14,8 @@ from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 from pipeline import WHITE
 from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
-from pipeline.core.network import BATCH, batches
+from pipeline.core.network import batches
+from pipeline.integers.bit_widths import BIT_WIDTHS
 
 LIMIT = 2**31  # the sums of the C code have 32 bits
 
@@ -53,7 +54,8 @@ class IntegerNetwork:
     @property
     def table_bytes(self) -> int:
         """The bytes of all arrays, the weights of layer 1 packed, without scales."""
-        packed = (self.weights_1.size * self.bits + 7) // 8
+        stored_bits = BIT_WIDTHS[self.bits].stored_bits
+        packed = (self.weights_1.size * stored_bits + 7) // 8
         others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)
 
@@ -98,9 +100,7 @@ class IntegerNetwork:
         """Compute the logits from the sums of layer 1."""
         weights = self.weights_2.T.astype(np.int64)
         biases = self.biases_2.astype(np.int64)
-        starts = range(0, max(1, len(sums)), BATCH)  # a part without images, if none
-        parts = (sums[row : row + BATCH] for row in starts)
-        return np.concatenate([self.activations(s) @ weights + biases for s in parts])
+        return np.asarray(self.activations(sums) @ weights + biases)
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
         """Return the class with the highest logit; of equal ones, the first."""

@@ -1,4 +1,4 @@
-"""The file of a quantized network: writes it, reads it, and finds it in an export."""
+"""The file of a quantized network: writes and reads it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from pipeline import UserError
-from pipeline.base import files
-from pipeline.base.paths import displayed
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import CLASSES, PIXELS
 from pipeline.integers.bit_widths import BIT_WIDTHS
@@ -86,37 +84,3 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         **arrays,
     )
     return network, metadata
-
-
-def find_export(
-    folder: Path, recorded: Path, *, weights_sha256: str, command: str
-) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file of an export with the most bits, and its content.
-
-    If two have the same bit width, the export of the run takes precedence. A damaged
-    file is an error only if no other file has integers of the network.
-
-    Args:
-        folder: The folder of the last export, which can be of another network.
-        recorded: The folder in which a run has its exports; it can be missing.
-        weights_sha256: The hash of the trained network.
-        command: The command that exports the network, for messages.
-
-    Raises:
-        UserError: If no file has integers of the network, or one is damaged.
-    """
-    with files.folder_lock(folder):
-        own_files = recorded.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
-        paths = sorted({*folder.rglob(INTEGERS_FILE), *own_files})
-        exported, damaged = [], None
-        for path in paths:
-            try:
-                exported.append((path, *load_integers(path)))
-            except UserError as error:
-                damaged = error
-    own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
-    if own:
-        return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
-    missing = f"{displayed(folder)} does not contain the integers of this network"
-    problem = damaged or missing
-    raise UserError(f"{problem}: run {command}")

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
 from pipeline.interpret.measurements import accuracy
+
+TIE_WEIGHT = 1e-6  # of a tie breaker, relative to a similarity
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def match_neurons(
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
     """
-    score = np.nan_to_num(similarity) + 1e-6 * tie_breaker
+    score = np.nan_to_num(similarity) + TIE_WEIGHT * tie_breaker
     rows, columns = linear_sum_assignment(score, maximize=True)
     return {
         int(a): NeuronMatch(int(b), float(similarity[a, b]))
@@ -88,7 +91,11 @@ class NetworkComparison:
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         predictions = [n.classify(test.images) for n in (a, b)]
         # The similarity is nan if all weights are 0, or if an output never varies.
-        cosines = np.nan_to_num(cosine_similarity(*map(neuron_weights, (a, b))))
+        weights = [neuron_weights(n) for n in (a, b)]
+        cosines = np.nan_to_num(cosine_similarity(*weights))
+        # The cosine is also 1 if all weights of a neuron are twice those of another.
+        distances = cdist(*(columns.T for columns in weights))
+        closeness = -distances / max(distances.max(), 1e-300)  # at least -1
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
         for values, differences in zip(outputs, centered, strict=True):
             differences[:, np.ptp(values, axis=0) == 0] = 0  # without a rounding error
@@ -96,8 +103,10 @@ class NetworkComparison:
         return cls(
             a,
             b,
-            by_weights=match_neurons(cosines),
-            by_activations=match_neurons(correlations, tie_breaker=cosines),
+            by_weights=match_neurons(cosines, tie_breaker=closeness),
+            by_activations=match_neurons(
+                correlations, tie_breaker=cosines + TIE_WEIGHT * closeness
+            ),
             accuracy=(
                 accuracy(predictions[0], test.labels),
                 accuracy(predictions[1], test.labels),

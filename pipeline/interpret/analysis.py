@@ -47,9 +47,9 @@ class ModelAnalysis:
     weight_history: Snapshot | None  # the tensors of all epochs; None if not recorded
     nonzero: Int[np.ndarray, "784"]  # training images in which each pixel is not 0
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
-    rates: Float[np.ndarray, " hidden"]  # activation rates on the training images
-    sums: Float[np.ndarray, "n hidden"]  # pre-activations for the test images
-    means: Float[np.ndarray, "hidden 10"]  # mean activation for each class
+    activation_rates: Float[np.ndarray, " hidden"]  # on the training images
+    hidden_sums: Float[np.ndarray, "n hidden"]  # pre-activations for the test images
+    mean_outputs: Float[np.ndarray, "hidden 10"]  # for each class of the test images
     accuracy: float  # on the test images
     costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each class
 
@@ -60,7 +60,7 @@ class ModelAnalysis:
         split, history = dataset.split(trained.split), trained.weight_history
         train = split.train
         sums = network.hidden_sums(test.images).numpy()
-        activations = np.maximum(sums, 0)  # ReLU
+        outputs = np.maximum(sums, 0)  # ReLU
         return cls(
             trained=trained,
             dataset=dataset,
@@ -69,11 +69,11 @@ class ModelAnalysis:
             weight_history=history,
             nonzero=trained.nonzero(train),
             frozen=None if history is None else measurements.frozen_weights(history),
-            rates=measurements.activation_rates(network, train.images),
-            sums=sums,
-            means=measurements.means_by_label(activations, test.labels),
+            activation_rates=measurements.activation_rates(network, train.images),
+            hidden_sums=sums,
+            mean_outputs=measurements.means_by_label(outputs, test.labels),
             accuracy=measurements.accuracy(network.classify(test.images), test.labels),
-            costs=measurements.ablation_costs(network, activations, test.labels),
+            costs=measurements.ablation_costs(network, outputs, test.labels),
         )
 
     @property
@@ -96,7 +96,7 @@ class ModelAnalysis:
     @property
     def hidden(self) -> int:
         """The number of neurons in layer 1."""
-        return len(self.rates)
+        return len(self.activation_rates)
 
     @property
     def displayed_neurons(self) -> list[int]:
@@ -122,14 +122,14 @@ class ModelAnalysis:
             "parameters": self.trained.network.parameter_count,
             "untrained_weights": self.always_zero.sum() * self.hidden,
             **frozen,
-            "inactive_neurons": (self.rates == 0).sum(),
-            "always_active_neurons": (self.rates == 1).sum(),
+            "inactive_neurons": (self.activation_rates == 0).sum(),
+            "always_active_neurons": (self.activation_rates == 1).sum(),
         }
         return {name: int(count) for name, count in counts.items()}
 
     def extremes(self, neuron: int) -> tuple[list[int], list[int]]:
         """Return the test images with the highest, and with the lowest, sums."""
-        order = np.argsort(-self.sums[:, neuron], kind="stable").tolist()
+        order = np.argsort(-self.hidden_sums[:, neuron], kind="stable").tolist()
         return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
 
     def validation_accuracy(self, epochs: Sequence[int]) -> list[float]:
@@ -162,7 +162,7 @@ class ModelAnalysis:
         _, bias = self.trained.network.layer_1.get_weights()
         images = self.dataset.test.images
         image = next((i for i, each in enumerate(images) if not is_blank(each)), 0)
-        active = np.argsort(-self.sums[image], kind="stable")[:5]
+        active = np.argsort(-self.hidden_sums[image], kind="stable")[:5]
         neuron = active[np.abs(bias[active]).argmax()]
         levels = images[image].ravel().astype(int)
         products = np.abs(self.kernel[:, neuron] * levels)

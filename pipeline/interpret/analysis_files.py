@@ -40,10 +40,11 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     rows = []
     for j in range(analysis.hidden):
         most, least = (" ".join(map(str, each)) for each in analysis.extremes(j))
+        rate, means = float(analysis.activation_rates[j]), analysis.mean_outputs[j]
         costs = analysis.costs[j]
         rows.append(
-            {"neuron": neuron_name(1, j), "activation_rate": float(analysis.rates[j])}
-            | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
+            {"neuron": neuron_name(1, j), "activation_rate": rate}
+            | {f"mean_{d}": float(mean) for d, mean in enumerate(means)}
             | {"most": most, "least": least, "cost": float(costs[0])}
             | {f"cost_{d}": float(cost) for d, cost in enumerate(costs[1:])}
         )
@@ -66,7 +67,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
 
     displayed = analysis.displayed_neurons
     neuron_responses(
-        analysis.means[displayed],
+        analysis.mean_outputs[displayed],
         analysis.costs[displayed],
         [neuron_name(1, j) for j in displayed],
         analysis.spec.class_names,
@@ -101,10 +102,11 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     images, test = [("", colors)], analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))
-        caption = f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"
+        caption = f"{analysis.hidden_sums[row, neuron]:+z.1f} #{row}\n{name}"
         images.append((caption, test.images[row]))
+    rate = analysis.activation_rates[neuron]
     title = (
-        f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
-        f"training images, ablation cost {analysis.costs[neuron, 0]:z.2%}"
+        f"{neuron_name(1, neuron)}: active for {rate:.1%} of the training images, "
+        f"ablation cost {analysis.costs[neuron, 0]:z.2%}"
     )
     return ImageRow(images, title)

@@ -3,8 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline import UserError, interpret, neuron_name, tracking
+from pipeline.base import files
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.printing import said, say
@@ -13,7 +15,8 @@ from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.integers import IntegerNetwork, find_export
+from pipeline.integers import IntegerNetwork
+from pipeline.integers.integers_file import INTEGERS_FILE, bit_folder, load_integers
 from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
@@ -166,12 +169,8 @@ def _find_integers(
     cfg: InspectConfig, trained: TrainedModel
 ) -> tuple[IntegerNetwork, str]:
     """Return the quantized network, and a paragraph that says where it comes from."""
-    path, network, metadata = find_export(
-        outputs_dir() / "export",
-        trained.exports_folder,
-        weights_sha256=trained.sha256,
-        command=command_line("export", run=cfg.run, model=cfg.model),
-    )
+    command = command_line("export", run=cfg.run, model=cfg.model)
+    path, network, metadata = _find_export(trained, command)
     text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
     if finetune := metadata.get("finetune", 0):
         text += (
@@ -180,6 +179,32 @@ def _find_integers(
             "fine-tuning, so the weights differ by more than the rounding error."
         )
     return network, wrap(text, indent=0)
+
+
+def _find_export(
+    trained: TrainedModel, command: str
+) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
+    """Return the file of an export with the most bits, and its content.
+
+    If the last export, which can be of another network, and one of the run have the
+    same bit width, that of the run takes precedence. A damaged file is an error only if
+    no other file has integers of the network; the error names the command.
+    """
+    folder, recorded = outputs_dir() / "export", trained.exports_folder
+    with files.folder_lock(folder):
+        own_files = recorded.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
+        paths = sorted({*folder.rglob(INTEGERS_FILE), *own_files})
+        exported = []
+        problem = f"{displayed(folder)} does not contain the integers of this network"
+        for path in paths:
+            try:
+                exported.append((path, *load_integers(path)))
+            except UserError as error:
+                problem = str(error)
+    own = [e for e in exported if e[2].get("weights_sha256") == trained.sha256]
+    if own:
+        return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
+    raise UserError(f"{problem}: run {command}")
 
 
 def _show_weight(

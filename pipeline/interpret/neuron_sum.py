@@ -25,7 +25,7 @@ class NeuronSum:
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
-    integers: IntegerSum | None = None  # the same sum in integers, for comparison
+    in_integers: IntegerSum | None = None  # the same sum in integers, for comparison
 
     @property
     def name(self) -> str:
@@ -59,8 +59,8 @@ class NeuronSum:
         fine-tuning, a term can be 0 in only one of the two networks.
         """
         sizes = np.abs(self.terms)
-        if self.integers is not None:
-            represented = self.integers.terms * float(self.integers.unit)
+        if self.in_integers is not None:
+            represented = self.in_integers.terms * float(self.in_integers.unit)
             sizes = np.maximum(sizes, np.abs(represented))
         return np.asarray(sizes)
 

@@ -1,4 +1,7 @@
-"""Rounds numbers as they are displayed."""
+"""Rounds numbers that readers add up or compare, in worksheets, plots and the tutorial.
+
+All other numbers are formatted without it.
+"""
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 

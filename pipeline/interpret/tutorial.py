@@ -27,12 +27,13 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     image = analysis.example.image
     logits = network.logits(test.images[image : image + 1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
-    outputs = np.maximum(analysis.sums[image], 0)[:MAX_SHOWN_NEURONS]
+    outputs = np.maximum(analysis.hidden_sums[image], 0)[:MAX_SHOWN_NEURONS]
+    rates = analysis.activation_rates
     inactive, always_active = (
-        [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
+        [neuron_name(1, int(j)) for j in np.flatnonzero(rates == rate)]
         for rate in (0, 1)
     )
-    is_inactive = analysis.rates == 0
+    is_inactive = rates == 0
     return fill_template(
         "tutorial.txt",
         analysis=analysis,
@@ -41,7 +42,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         example=_example(analysis),
         image=image,
         label=int(test.labels[image]),
-        outputs=", ".join(f"{output:.2f}" for output in outputs),
+        outputs=", ".join(f"{rounded(float(y), 2)}" for y in outputs),
         last=neuron_name(1, len(outputs) - 1),
         logits=logits,
         first=first,
@@ -66,7 +67,7 @@ def _example(analysis: ModelAnalysis) -> dict[str, Any]:
     kernel, bias = analysis.trained.network.layer_1.get_weights()
     x = rounded(float(analysis.dataset.test.images[image].ravel()[pixel]) / WHITE, 2)
     m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)
-    y = float(analysis.sums[image, neuron])
+    y = float(analysis.hidden_sums[image, neuron])
     sign = "-" if c < 0 else "+"
     return {
         "neuron": neuron_name(1, neuron),
@@ -114,9 +115,9 @@ def _responses(analysis: ModelAnalysis) -> str:
     displayed, names = analysis.displayed_neurons, analysis.spec.class_names
     rows = []
     for j in displayed:
-        row = [neuron_name(1, j), percent(analysis.rates[j])]
-        mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
-        if analysis.sums[:, j].max() > 0:
+        row = [neuron_name(1, j), percent(analysis.activation_rates[j])]
+        mean, (cost, *costs) = analysis.mean_outputs[j], analysis.costs[j]
+        if analysis.hidden_sums[:, j].max() > 0:
             (highest, *_), (lowest, *_) = analysis.extremes(j)
             row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]
         else:

@@ -39,7 +39,7 @@ def worksheets(
     if 2 in layers:
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
         parts.append(softmax_worksheet(logits, spec))
-    has_integers = selected[0].integers is not None
+    has_integers = selected[0].in_integers is not None
     notes = fill_template("worksheet.txt", layers=layers, has_integers=has_integers)
     return "\n\n".join([*parts, notes])
 
@@ -62,10 +62,10 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []
-    if neuron.integers is not None:  # there is no space for remarks
+    if neuron.in_integers is not None:  # there is no space for remarks
         title += ", in floating point and in integers"
-        columns |= integer_columns(neuron, neuron.integers, displayed)
-        steps = [f"rest   {rest}", *integer_steps(neuron, neuron.integers)]
+        columns |= integer_columns(neuron, neuron.in_integers, displayed)
+        steps = [f"rest   {rest}", *integer_steps(neuron, neuron.in_integers)]
     else:
         places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
         places = places if neuron.layer == 1 else [""] * len(displayed)
@@ -121,7 +121,7 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
         f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
-    integers = [each.integers for each in logits if each.integers is not None]
+    integers = [each.in_integers for each in logits if each.in_integers is not None]
     if integers:  # there is no space for the powers
         columns["probability"] = probability
         columns |= integer_logits(integers, z, predicted=int(totals.argmax()))

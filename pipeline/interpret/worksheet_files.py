@@ -11,9 +11,8 @@ from pipeline import WHITE, plots
 from pipeline.base import files
 from pipeline.core import SIDE
 from pipeline.interpret.neuron_sum import NeuronSum
+from pipeline.interpret.rounding import rounded
 from pipeline.plots import ImageRow, color_scale, diverging_colors
-
-MAX_DRAWN_NEURONS = 100  # neurons in terms.png
 
 
 def write_terms(
@@ -29,7 +28,8 @@ def write_terms(
     files.write_csv(folder / "terms.csv", rows)
     hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
-        images = [term_images(each, always_zero) for each in hidden[:MAX_DRAWN_NEURONS]]
+        drawn = hidden[: plots.MAX_DRAWN_NEURONS]
+        images = [term_images(each, always_zero) for each in drawn]
         gray_means = plots.meaning_of_gray(always_zero)
         plots.image_rows(
             images,
@@ -47,7 +47,7 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
     for name, weight, value in zip(names, weights, inputs, strict=True):
         row = {"neuron": neuron.name, "input": name, "weight": weight, "value": value}
         rows.append(row | {"product": weight * value})
-    if integers := neuron.integers:
+    if integers := neuron.in_integers:
         weights = [*integers.weights.tolist(), integers.bias]
         inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
@@ -72,9 +72,9 @@ def term_images(neuron: NeuronSum, always_zero: Bool[np.ndarray, "784"]) -> Imag
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
         (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
-    total, bias = neuron.total, neuron.bias
+    y, c = rounded(neuron.total), rounded(neuron.bias)
     title = (
-        f"{neuron.name}: sum of the products {total - bias:+z.4f}, bias C "
-        f"{bias:+z.4f}, sum y {total:+z.4f}, after ReLU {neuron.relu:+z.4f}"
+        f"{neuron.name}: sum of the products {y - c:+}, bias C {c:+}, sum y {y:+}, "
+        f"after ReLU {rounded(neuron.relu):+}"
     )
     return ImageRow(images, title)

@@ -6,6 +6,7 @@ plots that need it from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
 from pipeline.plots.common import (
+    MAX_DRAWN_NEURONS,
     color_scale,
     diverging_colors,
     meaning_of_gray,

@@ -22,6 +22,8 @@ from pipeline.core import SIDE
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
 
+MAX_DRAWN_NEURONS = 100  # neurons of layer 1 in one image
+
 
 def diverging_colors(
     values: Float[np.ndarray, "*n 784"],

@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline import neuron_name
 from pipeline.base.terminal import counted
 from pipeline.plots.common import (
+    MAX_DRAWN_NEURONS,
     diverging_colors,
     meaning_of_gray,
     weight_legend,
@@ -19,7 +20,6 @@ from pipeline.plots.common import (
 )
 from pipeline.plots.rows import ImageRow, image_rows
 
-MAX_DRAWN_NEURONS = 100  # neurons in the plot of the weights
 NEURONS_PER_ROW = 10
 IMAGES_PER_ROW, MAX_ROWS_PER_CHANGE = 6, 2  # limits for each kind of change
 

@@ -14,6 +14,7 @@ from pipeline.core import SIDE
 from pipeline.plots.common import (
     INK,
     LINE,
+    MAX_DRAWN_NEURONS,
     MUTED,
     NEGATIVE,
     PAPER,
@@ -25,7 +26,6 @@ from pipeline.plots.common import (
     weight_scale,
 )
 
-MAX_DRAWN_NEURONS = 100  # neurons in one image
 MAX_NAMED_NEURONS = 30  # neurons with a name below each image; more names would overlap
 # Fractions of the width: what MLflow's card shows of a square image without scrolling
 # (measured in Chromium at 1366x768), the header in it, and the size of the text.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import UserError, datasets
+from pipeline import ConfigError, UserError, datasets
 from pipeline.evaluation import find_image, prepare_for
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.test_sets import find_test_set
@@ -27,6 +27,14 @@ def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
             find_image(index, mnist)
         with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):
             find_images(f"0,{index}", lambda: mnist)
+
+
+def test_an_unknown_user_is_refused_with_the_key(mnist):
+    path = "~nobody-here/a.png"
+    with pytest.raises(ConfigError, match=f"^image must have a user name .* {path}$"):
+        find_image(path, mnist)
+    with pytest.raises(ConfigError, match=f"^images must have a user name .* {path}$"):
+        find_images(path, lambda: mnist)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (5, 28, 28)])

@@ -111,6 +111,15 @@ def test_the_integers_do_not_depend_on_the_processor(trained_on_few, few, monkey
                 np.testing.assert_array_equal(actual[name], expected)
 
 
+def test_a_weight_lies_in_one_byte_of_the_table():
+    assert [width.stored_bits for width in BIT_WIDTHS.values()] == [8, 4, 2, 1]
+    three_bits = replace(BIT_WIDTHS[4], bits=3, largest=3)
+    q = np.zeros((1, 784), np.int8)
+    q[0, :4] = -3, 3, 0, 1
+    packed = three_bits.pack(q)
+    assert packed[:2].tolist() == [0xB5, 0x98] and len(packed) == 784 // 2
+
+
 def test_halves_are_rounded_up():
     halves = np.array([-1.5, -0.5, 0.5, 1.5])
     assert round_half_up(halves).tolist() == [-1, 0, 1, 2]

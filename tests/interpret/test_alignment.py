@@ -54,6 +54,17 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     assert text.count(" constant ") == 3 and "+0.000" not in text
 
 
+def test_neurons_that_are_twice_others_are_matched_by_their_size(trained, mnist):
+    state = snapshot(trained.network)
+    for name in ("layer_1.weight", "layer_1.bias"):
+        state[name][10:] = 2 * state[name][:10]
+    state["layer_2.weight"][:, 10:] = 2 * state["layer_2.weight"][:, :10]
+    doubled = network_from(state)
+    result = compare(doubled, permuted(doubled), mnist.test)
+    assert indices(result.by_weights) == indices(result.by_activations) == INVERSE
+    assert [*result.differences().values()] == [(0.0, 0.0)] * 4
+
+
 def test_the_table_of_a_large_comparison_names_the_file_with_all_matches(
     new_network, few
 ):

@@ -40,7 +40,7 @@ def set_bit_width(page, bits):
 def render(models):
     analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
     integers = [(model.integers, model.report) for model in models.values()]
-    return render_page(analysis, name=NAME, integers=integers)
+    return render_page(analysis, name=NAME, quantized=integers)
 
 
 @pytest.fixture(scope="module")

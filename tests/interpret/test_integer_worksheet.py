@@ -49,7 +49,7 @@ def test_the_printed_terms_add_up_in_floats_and_in_integers(worksheets):
     for neuron, (*terms, rest, bias, total), _ in worksheets[1]:
         for _, _, product, q, x, integer, difference in terms:
             assert q * x == integer
-            assert neuron.integers.value(int(integer)) - product == difference
+            assert neuron.in_integers.value(int(integer)) - product == difference
         columns = [[term[k] for term in terms] for k in (2, 5, 6)]
         for column, *others, result in zip(columns, rest, bias, total, strict=True):
             assert sum(column) + sum(others) == result
@@ -61,7 +61,7 @@ def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
     sums = network.sums(mnist.test.images[:2])
     outputs, logits = network.activations(sums), network.logits(sums)
     expected = np.concatenate([sums, logits], axis=1).ravel()
-    totals = [neuron.integers.total for neuron, _, _ in results]
+    totals = [neuron.in_integers.total for neuron, _, _ in results]
     assert totals == expected.tolist()
     hidden = []
     for _, (*_, (z, total, difference)), (scale, comparison, *others) in results:
@@ -103,8 +103,8 @@ def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit
         assert marks == ({"both": floats[row]} if both else expected)
         for line, logit in zip(lines, logits, strict=True):
             z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])
-            assert total == logit.integers.total
-            assert value == logit.integers.value(int(total))
+            assert total == logit.in_integers.total
+            assert value == logit.in_integers.value(int(total))
             assert value - z == difference and 0 <= share <= 100
         assert max(map(len, lines)) <= 80
 

@@ -325,6 +325,23 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
         assert [text.replace(MINUS, "-").split("\t")[1:] for text in cells] == expected
 
 
+def test_the_tables_of_a_neuron_omit_weights_of_0(analysis, open_page, mnist):
+    tensors = snapshot(analysis.trained.network)
+    tensors["layer_1.weight"][5, ::2] = tensors["layer_2.weight"][7, ::2] = 0
+    trained = replace(analysis.trained, network=network_from(tensors))
+    page = open_page(render_page(replace(analysis, trained=trained), name=NAME))
+    row = page.evaluate("model.gallery")[0]
+    sums = neuron_sums(trained.network, mnist.test.images[row])
+    page.evaluate("find", "N16")
+    others = np.count_nonzero(sums["N16"].terms) - 10
+    assert f"{others} other pixels" in page.inner_text("#terms")
+    page.evaluate("find", "N28")
+    terms = sums["N28"].terms
+    order = [k for k in np.argsort(-np.abs(terms), kind="stable") if terms[k]]
+    names = page.locator("#terms button").all_inner_texts()
+    assert names == [*(f"N1{k + 1}" for k in order), "bias"]
+
+
 def test_parameters_have_the_names_that_python_gives_them(page):
     places = [(1, 300, 5), (2, 19, 9), (1, BIAS, 19), (2, BIAS, 0)]
     names = page.evaluate(

@@ -11,7 +11,14 @@ from pipeline.interpret.page import render_page
 RIGHT = "Correct."
 # Steps after the first, with guesses: each is wrong for a reason, except the last one.
 WALK = [
-    ("One neuron", [("784", "What else is in the sum?"), ("785", RIGHT)]),
+    (
+        "One neuron",
+        [
+            ("784", "What else is in the sum?"),
+            ("0x311", "Please enter a number."),
+            ("785", RIGHT),
+        ],
+    ),
     (
         "How many weights",
         [

@@ -25,6 +25,13 @@ def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
     assert f"For this image, y = {total:.2f}." in text
 
 
+def test_the_output_of_a_neuron_is_rounded_alike_in_all_sentences(analysis):
+    sums = np.full_like(analysis.hidden_sums, 0.125)
+    text = " ".join(render_tutorial(replace(analysis, hidden_sums=sums)).split())
+    assert "output of N11 is 0.13." in re.sub(r"N1\d+ is", "N11 is", text)
+    assert f"N11 to N120 are {', '.join(['0.13'] * 20)}." in text
+
+
 def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
     analysis,
 ):
@@ -63,8 +70,9 @@ def test_the_number_of_frozen_weights_is_described(analysis, weights, text):
     frozen = np.tile(analysis.always_zero[:, None], 20)
     for pixel, neuron in weights:
         frozen[pixel, neuron] = True
-    rates = np.where(np.arange(20) == 4, 0, analysis.rates)  # N15 is never active
-    tutorial = render_tutorial(replace(analysis, frozen=frozen, rates=rates))
+    rates = analysis.activation_rates.copy()
+    rates[4] = 0  # N15 is never active
+    tutorial = render_tutorial(replace(analysis, frozen=frozen, activation_rates=rates))
     assert text in " ".join(tutorial.split())
 
 

@@ -112,6 +112,15 @@ def test_always_zero_pixels_are_gray_but_their_products_are_not():
     assert tuple(weights[0, 0]) == gray and tuple(products[0, 0]) == blue
 
 
+def test_the_sum_in_the_title_of_an_image_adds_up(images_sums):
+    always_zero = np.zeros(784, bool)
+    for sums in images_sums:
+        for neuron in [*sums.values()][:20]:
+            title = worksheet_files.term_images(neuron, always_zero).title
+            products, bias, total, relu = numbers(title)
+            assert products + bias == total and relu == max(0, total)
+
+
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
     for sums, expected in zip(images_sums, probabilities, strict=True):

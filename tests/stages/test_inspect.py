@@ -104,7 +104,7 @@ def test_a_single_inactive_neuron_and_a_wrong_prediction_are_described(
 
 def test_rates_are_not_rounded_to_0_and_no_number_is_minus_0(analyzed, new_network):
     analysis, _ = analyzed(new_network(20))
-    analysis.rates[:2] = 0.001, 0.999
+    analysis.activation_rates[:2] = 0.001, 0.999
     analysis.costs[:] = -0.0001
     text = render_tutorial(analysis)
     assert " <1% " in text and " >99% " in text

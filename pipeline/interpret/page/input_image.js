@@ -74,7 +74,7 @@ export const inputImage = {
   },
 
   update({ first }, changed) {
-    if (changed.lastEpoch) markMistakes();
+    if (changed.final) markMistakes();
     const { place } = state.shown, label = model.tensors.image_labels[place];
     thumbnails.forEach((button, each) =>
       button.setAttribute("aria-current", each === place));
@@ -87,7 +87,7 @@ export const inputImage = {
 function markMistakes() {
   thumbnails.forEach((thumbnail, place) => {
     const label = model.tensors.image_labels[place];
-    const [predicted, inFloat] = [network().lastEpoch, model.trained].map((each) =>
+    const [predicted, inFloat] = [network().final, model.trained].map((each) =>
       each.classify(testImage(place)).first);
     const notes = [`test image ${model.gallery[place]}: ${oneImage(label)}`,
       ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),

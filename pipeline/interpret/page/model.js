@@ -67,7 +67,7 @@ let parts = [], displayed = {}, isUpdating = false;
  * @typedef {object} Changed  what is new on the page; with it, a part does only what is
  *   needed
  * @property {boolean} network  the selected network
- * @property {boolean} lastEpoch  its `lastEpoch`, see networks.js
+ * @property {boolean} final  its `final`, see networks.js
  * @property {boolean} image
  * @property {boolean} off
  * @property {boolean} selection  the neuron or parameter: new, or selected again
@@ -75,7 +75,7 @@ let parts = [], displayed = {}, isUpdating = false;
 export function change(fields) {
   if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
-  const current = { network: network(), lastEpoch: network().lastEpoch,
+  const current = { network: network(), final: network().final,
     image: state.shown.image, off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));

@@ -17,7 +17,7 @@
 //   explain(layer, neuron, result, inFloat)
 //                                the values in the text about a sum in page.html;
 //                                `inFloat` is the result of `model.trained`
-//   lastEpoch                    of an epoch, the network after the last one; of a bit
+//   final                    of an epoch, the network after the last one; of a bit
 //                                width, itself. What follows is about this network
 //   title                        its name in a sentence
 //   weight_scale, maxOutput      a weight in full color, the length of a full bar
@@ -32,7 +32,7 @@ import {
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
-    Object.assign(this, { weights, biases, hidden: biases[0].length, lastEpoch: this,
+    Object.assign(this, { weights, biases, hidden: biases[0].length, final: this,
       ...fields });
   }
 
@@ -71,11 +71,11 @@ class TwoLayers {
 
   // The classes predicted for the test images whose hidden outputs are stored.
   storedPredictions(off = new Set()) {
-    const { activations, hidden, lastEpoch } = this;
+    const { activations, hidden, final } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
       for (const neuron of off) outputs[neuron] = 0;
-      return ranked(lastEpoch.sums(2, outputs))[0];
+      return ranked(final.sums(2, outputs))[0];
     });
   }
 }

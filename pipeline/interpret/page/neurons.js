@@ -77,7 +77,7 @@ export const neurons = {
   },
 
   update({ hidden, probabilities }, changed) {
-    if (changed.lastEpoch) showLegends();
+    if (changed.final) showLegends();
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
       paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network(), { layer, neuron: selected, off } = state;

@@ -61,7 +61,7 @@ function load({ tensors, metadata }) {
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });
   const trained = network((name) => tensors[name]);
   const epochs = Array.from({ length: last }, (_, epoch) =>
-    network((name) => earlierValues(tensors, name, epoch), { lastEpoch: trained }));
+    network((name) => earlierValues(tensors, name, epoch), { final: trained }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });

@@ -81,17 +81,17 @@ export const panel = {
 
 // The displayed terms of a sum, largest first; with the rest, they add up exactly.
 function termsOf(layer, neuron, values, count) {
-  const terms = [...values.keys()].filter((input) => values[input]).map((input) => {
+  const terms = Array.from(values, (value, input) => {
     const weight = network().parameter(layer, input, neuron);
-    return { input, weight, value: values[input], product: weight * values[input] };
-  });
+    return { input, weight, value, product: weight * value };
+  }).filter(({ product }) => product);
   terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.input - b.input);
   const bias = network().parameter(layer, BIAS, neuron);
   const total = terms.reduce((all, { product }) => all + product, bias);
   const listed = terms.slice(0, count);
-  const rest = rounded(total) - rounded(bias) -
-    listed.reduce((all, { product }) => all + rounded(product), 0);
-  return { listed, others: terms.length - count, rest: rounded(rest), bias, total };
+  const rest = rounded(rounded(total) - rounded(bias) -
+    listed.reduce((all, { product }) => all + rounded(product), 0));
+  return { listed, others: terms.length - listed.length, rest, bias, total };
 }
 
 function showEquation({ listed, others, bias, total }, shares) {
@@ -99,7 +99,7 @@ function showEquation({ listed, others, bias, total }, shares) {
   $("equation").replaceChildren(`${network().sumNames[layer - 1]} = `,
     ...listed.slice(0, 3).flatMap((term, i) =>
       [...summand(term.weight, i === 0), `·${quantity(term.value)}`]),
-    listed.length + Math.max(others, 0) > 3 ? " + …" : "",
+    listed.length + others > 3 ? " + …" : "",
     ...summand(bias, listed.length === 0), " = ", bold(quantity(total)));
   const lines = network().outcome(layer, neuron, total);
   if (layer === 1 && state.off.has(neuron))

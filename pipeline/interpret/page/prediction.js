@@ -40,7 +40,7 @@ function inWords(reason, images, second, probability) {
 function otherPrediction(next, { first, probabilities }) {
   const isChanged = state.off.size > 0;
   const start = `${isChanged ? "without the change, " : ""}${model.trained.title}`;
-  return { isUnsure: !isChanged && network() === network().lastEpoch,
+  return { isUnsure: !isChanged && network() === network().final,
     text: `${next} ${capitalized(start)} predicts ${className(first)} ` +
       `(${percent(probabilities[first])}).` };
 }
@@ -75,7 +75,7 @@ export const effect = {
   },
 
   update(_, changed) {
-    if (!(changed.off || changed.lastEpoch)) return;
+    if (!(changed.off || changed.final)) return;
     const { title } = network(), { off } = state;
     const before = correctCounts(), after = correctCounts(off);
     const correct = (counts) => integer(sum(counts));

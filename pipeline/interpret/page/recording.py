@@ -14,18 +14,18 @@ def record_page(
     run: Run,
     *,
     name: str,
-    integers: Sequence[MeasuredIntegers] = (),
+    quantized: Sequence[MeasuredIntegers] = (),
 ) -> str | None:
     """Write the page to the folder of its command, and record it in a run.
 
-    The command is `export` if there are integers, otherwise `inspect`. `render_page`
-    explains the name and the integers. Return why there is no page, or None.
+    The command is `export` if there are quantized networks, otherwise `inspect`. Return
+    why there is no page, or None; `render_page` explains the name and the networks.
     """
     command, key, title = "inspect", "page", "interactive page"
-    if integers:
+    if quantized:
         command, key = "export", "page of exports"
         title = "interactive page of all bit widths"
-    html, problem = render_page(analysis, name=name, integers=integers), None
+    html, problem = render_page(analysis, name=name, quantized=quantized), None
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
         run.log_files(command, [folder / PAGE_FILE])

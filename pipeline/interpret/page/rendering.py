@@ -47,25 +47,25 @@ MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
 
 def render_page(
-    analysis: ModelAnalysis, *, name: str, integers: Sequence[MeasuredIntegers] = ()
+    analysis: ModelAnalysis, *, name: str, quantized: Sequence[MeasuredIntegers] = ()
 ) -> str | None:
     """Return the page of a network with this name; equal arguments give equal bytes.
 
     Args:
         analysis: The analysis of the trained network.
         name: The name of the network.
-        integers: The quantized network at each bit width, and its report. If there
+        quantized: The quantized network at each bit width, and its report. If there
             are any, the page has a switch between bit widths in place of the epochs.
 
     Returns:
         The page; None if it has more than `MAX_PAGE_BYTES` or, with integers,
         `MAX_INTEGER_PAGE_BYTES`.
     """
-    limit = MAX_INTEGER_PAGE_BYTES if integers else MAX_PAGE_BYTES
+    limit = MAX_INTEGER_PAGE_BYTES if quantized else MAX_PAGE_BYTES
     # Weights hardly get smaller than 4 bytes: building a larger page takes seconds.
     if 4 * analysis.trained.network.parameter_count > limit:
         return None
-    tensors, page_data = select_data(analysis, integers)
+    tensors, page_data = select_data(analysis, quantized)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
@@ -97,18 +97,18 @@ def scripts() -> dict[str, str]:
 
 
 def select_data(
-    analysis: ModelAnalysis, integers: Sequence[MeasuredIntegers] = ()
+    analysis: ModelAnalysis, quantized: Sequence[MeasuredIntegers] = ()
 ) -> tuple[dict[str, np.ndarray], PageData]:
     """Return the tensors of the page by name, and its other data.
 
     Only the latter contains text from users; the page displays it as plain text.
     """
-    if integers:  # the page shows only the final weights
+    if quantized:  # the page shows only the final weights
         analysis = replace(analysis, weight_history=None, frozen=None)
     trained, test = analysis.trained, analysis.dataset.test
     epochs, earlier = _earlier_epochs(analysis)
     predicted = trained.network.classify(test.images)
-    different = [each.classify(test.images) != predicted for each, _ in integers]
+    different = [each.classify(test.images) != predicted for each, _ in quantized]
     gallery = select_test_images(
         predicted != test.labels, different, example=analysis.example.image
     )
@@ -117,20 +117,20 @@ def select_data(
         **earlier,
         "images": test.images[gallery],
         "image_labels": test.labels[gallery],
-        "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
+        "activations": np.maximum(analysis.hidden_sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
         "images_above_0": analysis.nonzero.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
         tensors["detector.components"] = detector.components.components
-    for each, _ in integers:
+    for each, _ in quantized:
         tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
         epochs=[*epochs, trained.epoch_count],
         gallery=gallery.tolist(),
-        integers=integers,
+        quantized=quantized,
     )
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, data
 
@@ -158,7 +158,7 @@ def _page_data(
     *,
     epochs: Sequence[int],
     gallery: Sequence[int],
-    integers: Sequence[MeasuredIntegers],
+    quantized: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
     rarest = int(analysis.nonzero.argmin())
@@ -186,9 +186,9 @@ def _page_data(
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
-        curves={} if integers else trained.curves,
+        curves={} if quantized else trained.curves,
         gallery=gallery,
-        bit_widths=[bit_width_data(*each) for each in integers],
+        bit_widths=[bit_width_data(*each) for each in quantized],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,

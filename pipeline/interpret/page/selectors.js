@@ -79,7 +79,7 @@ const bitWidths = {
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
-    if (changed.lastEpoch) showTable();
+    if (changed.final) showTable();
   },
 };
 

@@ -158,7 +158,7 @@ function readNumber(text, isWhole) {
   const plain = text.replace(/[\s%'’]/g, "").replace(MINUS, "-");
   const isGrouped = isWhole && /^\d{1,3}([,.]\d{3})+$/.test(plain);
   const value = isGrouped ? plain.replace(/[,.]/g, "") : plain.replace(",", ".");
-  return value === "" || !Number.isFinite(Number(value)) ? null : Number(value);
+  return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : null;
 }
 
 function listenToKeys() {
