@@ -73,7 +73,7 @@ def test_images_that_are_not_gray_levels_are_refused(
         np.testing.assert_allclose(found, expected[: len(found)], atol=1e-5)
     for wrong, remedy in {
         "empty": ([], "there is no image"),
-        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize the image, as predict"),
+        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize the image"),
         "none": (None, "pass an array of numbers"),
         "ragged": ([[1], [1, 2]], "pass an array of numbers"),
         "bfloat16": (tensor.bfloat16(), "pass an array of numbers"),
