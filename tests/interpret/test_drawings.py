@@ -218,7 +218,7 @@ def test_two_digits_side_by_side_are_not_one(
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
     both, prepared = draw(page, left + right)
-    assert prepared.findings == (both["finding"],) == ("several",)
+    assert prepared.findings == [both["finding"]] == ["several"]
     draw_on_page(page, left + right)
     assert "more than one digit in the drawing" in page.inner_text("#prediction")
 
@@ -236,7 +236,7 @@ def test_the_gap_between_two_strokes_is_no_ink(page):
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)
     assert all(classify(prepared, trained).reasons)
-    assert prepared.findings == (result["reason"],) == ("not drawn",)
+    assert prepared.findings == [result["reason"]] == ["not drawn"]
 
 
 def test_a_tap_is_not_classified(page, draw_on_page):
