@@ -10,14 +10,13 @@ from typing import Any, NoReturn
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
 from pipeline.base.text import printable
-from pipeline.teaching.question import Question
-from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.variant import student_id
+from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.variant import Variant, normalize, student_id
 
 FILE = "answers.json"
 MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
-KEYS = {"id", "answers", NOTEBOOK}
+KEYS = {"id", "course", "answers", NOTEBOOK}
 MAX_PROBLEMS = 20  # unknown names in one file
 
 
@@ -26,6 +25,7 @@ class Answers:
     """The answers of a student that have the right form."""
 
     student: str  # the normalized id
+    course: str  # the normalized word
     values: Mapping[str, float]  # by the name of the question
     # What is wrong with the other answers, by name; null is no problem, but missing.
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +36,16 @@ class Answers:
         """The names of the questions without an answer."""
         names = (question.name for question in QUESTIONS)
         return [x for x in names if x not in self.values and x not in self.problems]
+
+    def course_problem(self, course: str) -> str:
+        """Return in one line that they are for another course; empty if not."""
+        if self.course == (wanted := normalize(course)):
+            return ""
+        found = f"the course {_short(self.course)}" if self.course else "no course"
+        return (
+            f"{FILE} is for {found}, not {wanted}: with another course, the seed and "
+            "the questions are other ones"
+        )
 
 
 def read_answers(content: bytes) -> Answers:
@@ -68,7 +78,9 @@ def read_answers(content: bytes) -> Answers:
     recorded = stored.get(NOTEBOOK, {})
     if not isinstance(recorded, dict):
         raise UserError(f"{FILE}: {NOTEBOOK} must be an object {{...}}")
-    return Answers(_student(stored.get("id")), *_sort(stored["answers"]), len(recorded))
+    student, course = _student(stored.get("id")), stored.get("course")
+    course = normalize(course) if isinstance(course, str) else ""
+    return Answers(student, course, *_sort(stored["answers"]), len(recorded))
 
 
 def _student(value: object) -> str:
@@ -128,10 +140,11 @@ def _short(value: object) -> str:
     return printable(str(value))[:60]
 
 
-def new_answers(student: str, questions: list[Question]) -> bytes:
+def new_answers(variant: Variant) -> bytes:
     """Return the content of answers.json without answers."""
-    names = dict.fromkeys(question.name for question in questions)
-    return as_json({"id": student, "answers": names}).encode()
+    names = dict.fromkeys(question.name for question in questions_for(variant))
+    about = {"id": variant.student, "course": variant.course}
+    return as_json({**about, "answers": names}).encode()
 
 
 def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:

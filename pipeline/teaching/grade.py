@@ -88,6 +88,8 @@ def _checked(
     repeated, checked = repeated_ids(submissions), list[Submission]()
     for each in submissions:
         problem = repeated.get(each.student, each.problem)
+        if each.answers and not problem:
+            problem = each.answers.course_problem(assignment.course)
         if each.network and not problem:
             hidden = each.network["layer_1.bias"].size
             if hidden != (right := assignment.settings["hidden"]):

@@ -27,6 +27,7 @@ from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
+from pipeline.teaching.variant import Variant
 
 QUESTIONS_FILE = "questions.md"
 FILES = (QUESTIONS_FILE, ANSWERS_FILE, MODEL_FILE)
@@ -55,9 +56,9 @@ def homework(
     assignment = Assignment(course, dataset, settings)
     folder = results_dir(f"homework/{student}")
     if check or (folder / ANSWERS_FILE).exists():
-        answers = _read_answers(folder, student)
+        answers = _read_answers(folder, assignment.variant(student))
     else:
-        answers = Answers(student, {})
+        answers = Answers(student, course, {})
     if check:
         _print_state(answers, assignment, folder)
     else:
@@ -84,7 +85,7 @@ def _write(student: str, assignment: Assignment, folder: Path) -> None:
     with place as target:
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
-            content = new_answers(student, questions_for(assignment.variant(student)))
+            content = new_answers(assignment.variant(student))
             write_atomic(target / ANSWERS_FILE, content)
         if trained:
             network, margin = trained
@@ -174,12 +175,12 @@ def _check_command(student: str, course: str) -> str:
     return command_line("homework", student=student, course=course, check="true")
 
 
-def _read_answers(folder: Path, student: str) -> Answers:
+def _read_answers(folder: Path, variant: Variant) -> Answers:
     """Read the answers of a student.
 
     Raises:
         UserError: If the file is missing, cannot be used as a whole, or belongs to
-            another student.
+            another student or course.
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
@@ -188,10 +189,12 @@ def _read_answers(folder: Path, student: str) -> Answers:
         answers = read_answers(path.read_bytes())
     except UserError as error:  # its message begins with the name of the file
         raise UserError(f"{displayed(folder)}/{error}") from None
-    if answers.student != student:
+    if answers.student != variant.student:
         raise UserError(
-            f"{displayed(path)}: id must be {student}, got {answers.student}"
+            f"{displayed(path)}: id must be {variant.student}, got {answers.student}"
         )
+    if problem := answers.course_problem(variant.course):
+        raise UserError(f"{displayed(folder)}/{problem}")
     return answers
 
 

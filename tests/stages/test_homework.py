@@ -69,7 +69,8 @@ def test_the_homework_consists_of_three_files_and_nothing_is_recorded(written):
     assert others == FILES
     assert "training the network of ana.ruiz with seed 217407399" in printed
     stored = workspace.read(f"{FOLDER}/answers.json")
-    assert stored["id"] == "ana.ruiz" and {*stored["answers"].values()} == {None}
+    assert (stored["id"], stored["course"]) == ("ana.ruiz", "embedded 2026")
+    assert {*stored["answers"].values()} == {None}
     names = re.findall(r"^\*\*\d+\. `(\w+)`\*\*", questions(workspace), re.MULTILINE)
     assert names == [*stored["answers"]] and len(names) == COUNT
 
@@ -128,10 +129,18 @@ def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
     assert path.with_name("answers.json").read_bytes() == filled
 
 
-def test_the_network_of_another_course_is_not_replaced(workspace):
+def test_the_files_of_another_course_are_not_replaced(workspace):
     before = workspace.hashes(FOLDER)
+    for check in (False, True):
+        message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
+        with pytest.raises(UserError, match=message):
+            workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
+    path = workspace.outputs / FOLDER / "answers.json"
+    content = path.read_bytes()
+    path.unlink()
     with pytest.raises(UserError, match="was trained with seed=217407399, but this"):
         workspace.call("homework", **{**SETTINGS, "course": "another"})
+    path.write_bytes(content)
     with pytest.raises(UserError, match="epochs=1, but this homework needs epochs=2"):
         workspace.call("homework", **{**SETTINGS, "epochs": 2})
     assert workspace.hashes(FOLDER) == before

@@ -11,7 +11,7 @@ from pipeline.teaching.answers import (
     read_answers,
     record_notebook,
 )
-from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.variant import Variant
 
 NAMES = [question.name for question in QUESTIONS]
@@ -21,10 +21,10 @@ def content(answers, **others):
     return json.dumps({"id": "ana.ruiz", "answers": answers, **others}).encode()
 
 
-def test_a_new_file_contains_the_id_and_null_for_each_question():
-    questions = questions_for(Variant.of("zoë", "course"))
-    answers = read_answers(new_answers("zoë", questions))
-    assert answers.student == "zoë" and answers.missing == NAMES
+def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
+    answers = read_answers(new_answers(Variant.of("Zoë", "Course")))
+    assert (answers.student, answers.course) == ("zoë", "course")
+    assert answers.missing == NAMES
     assert not answers.values and not answers.problems and not answers.notebook
 
 

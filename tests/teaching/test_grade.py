@@ -59,6 +59,12 @@ def page(outputs, name="class.html"):
     return (outputs / "grades" / name).read_text()
 
 
+def change(folder, **keys):
+    """Change keys of the answers in a folder."""
+    stored = json.loads((folder / FILE).read_text())
+    (folder / FILE).write_text(json.dumps(stored | keys))
+
+
 def distinct(question, mistakes):
     """Return the mistakes that have no other one within the tolerance."""
     wide = 2.1 * question.tolerance + 1e-9
@@ -282,7 +288,27 @@ def test_a_changed_submission_is_graded_again(course, grade_all, place):
     folder = course.write(place / "ana", "ana")
     assert grade_all().entries[0].grade.points == 0
     answers = course.solve("ana", course.train("ana"))
-    (folder / FILE).write_text(json.dumps({"id": "ana", "answers": answers}))
+    change(folder, answers=answers)
+    assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_answers_for_another_course_are_a_problem_and_not_wrong(
+    course, grade_all, outputs, place
+):
+    network = course.train("ana")
+    folder = course.write(place / "ana", "ana", course.solve("ana", network))
+    for typed, word in (
+        ("Embedded2026", "for the course embedded2026"),
+        ("<b>\n" * 99, "for the course <b>"),
+        (None, "for no course"),
+    ):
+        change(folder, course=typed)
+        grade_all()
+        row = table(outputs)["ana"]
+        assert row["problem"].startswith(f"answers.json is {word}")
+        assert ", not embedded 2026: with another course" in row["problem"]
+        assert row["points"] == "" and len(row["problem"].splitlines()) == 1
+    change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
 
 
