@@ -10,9 +10,15 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import json_sha256
 from pipeline.base.tensors import tensors_sha256
+from pipeline.base.terminal import counted
 from pipeline.base.text import printable, short_repr
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import GradedAnswer, SubmissionGrade, Training
+from pipeline.teaching.grading import (
+    QUESTIONS_SHA256,
+    GradedAnswer,
+    SubmissionGrade,
+    Training,
+)
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Submission
 from pipeline.teaching.variant import normalize, student_id
@@ -31,6 +37,7 @@ class Entry:
 
     submission: Submission
     grade: SubmissionGrade | None = None  # None if there is a problem
+    before: float | None = None  # the earlier points if it was graded again
 
     @property
     def student(self) -> str:
@@ -122,6 +129,23 @@ class ClassGrades:
         """The submissions whose network is not the assigned one."""
         others = Training.OTHER
         return [e for e in self.graded if e.grade and e.grade.training == others]
+
+    @property
+    def notices(self) -> list[str]:
+        """Lines about questions that changed after submissions were graded."""
+        grades = [(entry.grade, entry.before) for entry in self.entries if entry.grade]
+        old = sum(grade.questions != QUESTIONS_SHA256 for grade, _ in grades)
+        again = [grade.points != x for grade, x in grades if x is not None]
+        found = list[str]()
+        if old:
+            verb = "was" if old == 1 else "were"
+            found.append(
+                f"{counted(old, 'submission')} {verb} graded with other questions: add "
+                "again=true to grade them again"
+            )
+        if again:
+            found.append(f"{counted(sum(again), 'student')}: points changed")
+        return found
 
     @property
     def misnamed(self) -> list[Entry]:

@@ -117,9 +117,11 @@ def _grade(
         submission = entry.submission
         content = [assignment.course, reference, submission.sha256, COLUMNS]
         key = files.json_sha256(content)
-        if kept := None if again else cache.read_grade(key):
-            graded[index] = replace(entry, grade=kept)
-            continue
+        if kept := cache.read_grade(key):
+            if not again:
+                graded[index] = replace(entry, grade=kept)
+                continue
+            graded[index] = replace(entry, before=kept.points)
         keys[str(index)] = reference, key
         arguments = {
             "assignment": assignment,
@@ -183,6 +185,8 @@ def _print(grades: ClassGrades) -> None:
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
         say(wrap(f"{entry.submission.place}: {entry.problem}", start="  ", indent=4))
+    for notice in grades.notices:
+        say(wrap(notice, indent=0))
     counts = Counter(e.grade.training for e in grades.graded if e.grade)
     found = [f"{counts[kind]} {kind.value}" for kind in Training if counts[kind]]
     if found:

@@ -284,6 +284,25 @@ def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
     assert grade_all().entries[0].grade.training is Training.SAME
 
 
+def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
+    course, grade_all, outputs, place
+):
+    for name in ("ana", "ben", "cem"):
+        course.write(place / name, name)
+    assert grade_all().notices == []
+    ana, ben, _ = sorted((outputs / "grades" / ".cache").glob("*.json"))
+    for path, points in ((ana, 1), (ben, 0)):  # as if a question had been edited
+        stored = json.loads(path.read_text()) | {"questions": "others"}
+        stored["answers"][0]["points"] = points
+        path.write_text(json.dumps(stored))
+    old = "2 submissions were graded with other questions: add again=true"
+    assert [line.startswith(old) for line in grade_all().notices] == [True]
+    assert old in page(outputs)
+    assert grade_all(again=True).notices == ["1 student: points changed"]
+    assert "1 student: points changed" in page(outputs)
+    assert grade_all().notices == []
+
+
 def test_a_changed_submission_is_graded_again(course, grade_all, place):
     folder = course.write(place / "ana", "ana")
     assert grade_all().entries[0].grade.points == 0
