@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class Entry:
     def problem(self) -> str:
         """One line: why it was not graded; empty if it was."""
         return self.submission.problem
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether it was graded, and its network is the assigned one."""
+        return bool(self.grade and self.grade.training != Training.OTHER)
 
     def recorded(self, assignment: Assignment) -> str:
         """Return the settings that the network's file says, if others were assigned.
@@ -127,8 +132,7 @@ class ClassGrades:
     @property
     def others(self) -> list[Entry]:
         """The submissions whose network is not the assigned one."""
-        others = Training.OTHER
-        return [e for e in self.graded if e.grade and e.grade.training == others]
+        return [entry for entry in self.graded if not entry.is_assigned]
 
     @property
     def notices(self) -> list[str]:
@@ -210,16 +214,34 @@ def _is_named(entry: Entry) -> bool:
     return bool(re.search(pattern, normalize(entry.submission.place)))
 
 
-def repeated_ids(submissions: Iterable[Submission]) -> dict[str, str]:
-    """Return a problem for each id with several submissions."""
-    places = defaultdict[str, list[str]](list)
-    for submission in submissions:
-        places[submission.student].append(submission.place)
-    return {
-        student: f"{len(names)} submissions have the id {student}: {', '.join(names)}"
-        for student, names in places.items()
-        if student and len(names) > 1
-    }
+def without_repeated(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries; of several with one id, at most one counts.
+
+    It is the only one whose name contains the id or, if that does not decide, the only
+    one with the assigned network. The others get a problem and lose the id. If nothing
+    decides, all of them get a problem.
+    """
+    groups = defaultdict[str, list[Entry]](list)
+    for entry in entries:
+        groups[entry.student].append(entry)
+    found = groups.pop("", [])
+    for student, same in groups.items():
+        candidates = [entry for entry in same if _is_named(entry)] or same
+        if len(candidates) > 1:
+            candidates = [entry for entry in same if entry.is_assigned]
+        chosen = candidates[0] if len(candidates) == 1 else None
+        for entry in same:
+            if entry is chosen:
+                found.append(entry)
+                continue
+            # A student sees the problem, so it does not name the others.
+            problem = f"{len(same)} submissions have the id {student}"
+            lost = replace(entry.submission, problem=problem)
+            if chosen:
+                problem = f"its id {student} is that of a submission that counts"
+                lost = replace(lost, problem=problem, answers=None)
+            found.append(Entry(lost))
+    return found
 
 
 def read_students(path: Path) -> list[str]:

@@ -24,7 +24,7 @@ from pipeline.teaching.class_grades import (
     ClassGrades,
     Entry,
     read_students,
-    repeated_ids,
+    without_repeated,
 )
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import Cache, Training, grade_submission
@@ -73,7 +73,7 @@ def grade(
     cache = Cache(outputs_dir() / "grades" / ".cache")
     entries = [Entry(each) for each in _checked(submitted, assignment)]
     entries = _grade(entries, assignment, data, cache, again=again, workers=workers)
-    entries.sort(key=Entry.order)
+    entries = sorted(without_repeated(entries), key=Entry.order)
     grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
     with status("writing the pages"):
         _write(grades, data, solutions=solutions)
@@ -84,10 +84,10 @@ def grade(
 def _checked(
     submissions: Sequence[Submission], assignment: Assignment
 ) -> list[Submission]:
-    """Add the problems that are seen only in comparison."""
-    repeated, checked = repeated_ids(submissions), list[Submission]()
+    """Add the problems that are seen in comparison with the assignment."""
+    checked = list[Submission]()
     for each in submissions:
-        problem = repeated.get(each.student, each.problem)
+        problem = each.problem
         if each.answers and not problem:
             problem = each.answers.course_problem(assignment.course)
         if each.network and not problem:

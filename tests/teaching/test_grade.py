@@ -178,9 +178,36 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
         course.write(place / name, name.split()[0])
     grade_all()
     rows = table(outputs)
-    problem = "2 submissions have the id ana: ana first, ana second"
+    problem = "2 submissions have the id ana"
     assert rows["ana"]["problem"] == problem and rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
+    shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
+    assert problem in shown and "first" not in shown and "second" not in shown
+
+
+@pytest.mark.parametrize(
+    ("places", "lr"),
+    [
+        (("Ana_1", "Eve_2"), 0.001),  # the network does not decide
+        (("1", "2"), 0.1),
+        (("1 ana", "2 ana"), 0.1),
+    ],
+)
+def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
+    course, grade_all, outputs, place, places, lr
+):
+    network = course.train("ana")
+    course.write(place / places[0], "ana", course.solve("ana", network), network)
+    course.write(place / places[1], "ana", {}, course.train("ana", lr=lr))
+    grades = grade_all()
+    row = table(outputs)["ana"]
+    assert float(row["points"]) == len(QUESTIONS) and row["submission"] == places[0]
+    (claimed,) = grades.problems
+    problem = "its id ana is that of a submission that counts"
+    assert (claimed.submission.place, claimed.problem) == (places[1], problem)
+    assert problem in page(outputs)
+    assert problem not in page(outputs, "feedback/ana.html")
+    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 1
 
 
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
