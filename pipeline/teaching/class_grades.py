@@ -134,6 +134,17 @@ class ClassGrades:
         """The submissions whose network is not the assigned one."""
         return [entry for entry in self.graded if not entry.is_assigned]
 
+    def seed_of(self, entry: Entry) -> str:
+        """Return whose seed the network's file names, if it is that of another student.
+
+        Only a copied network has it; but a student can change what the file says.
+        """
+        found = entry.submission.recorded
+        students = {each.student for each in self.entries if each.student}
+        others = students.union(self.listed or ()) - {entry.student}
+        seeds = {self.assignment.variant(other).seed: other for other in others}
+        return seeds.get(found.seed, "") if found else ""
+
     @property
     def notices(self) -> list[str]:
         """Lines about questions that changed after submissions were graded."""

@@ -91,4 +91,8 @@ def _read_network(content: bytes) -> tuple[Snapshot, Hyperparameters | None]:
             network, metadata = load_network(path)
         except UserError as error:
             raise UserError(str(error).replace(str(path), MODEL_FILE)) from None
-    return snapshot(network), metadata.hyperparameters
+    tensors = snapshot(network)
+    weights = [x for name, x in tensors.items() if name.endswith("weight")]
+    if all((each == each.flat[0]).all() for each in weights):
+        raise UserError("its weights are all equal")  # there is nothing to grade
+    return tensors, metadata.hyperparameters

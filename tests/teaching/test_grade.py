@@ -234,6 +234,19 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert "Equal networks" in shown and "zoë" in shown and "finn" in shown
 
 
+def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "eve_1", "ana.ruiz", stated="eve")
+    course.write(place / "finn_2", "finn", {}, course.train("zoë"))
+    students = tmp_path / "list.csv"
+    students.write_text("id\nana.ruiz\neve\nfinn\n")
+    grades = grade_all(students=students)
+    assert [grades.seed_of(entry) for entry in grades.others] == ["ana.ruiz", ""]
+    assert "trained with the seed of <b>ana.ruiz</b>" in page(outputs)
+    assert "ana.ruiz" not in page(outputs, "feedback/eve.html")
+
+
 def test_platforms_that_name_submissions_otherwise_cause_no_lines(
     course, grade_all, place
 ):

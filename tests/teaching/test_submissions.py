@@ -286,6 +286,16 @@ def test_a_network_that_is_none_is_one_line(copy):
         assert read_submission(folder).student == "ana"  # the answers can be read
 
 
+def test_a_network_whose_weights_are_all_equal_is_not_graded(copy):
+    folder = copy()
+    network = safetensors.load_file(folder / MODEL_FILE)
+    for value in (0, 0.5):
+        equal = {name: np.full_like(x, value) for name, x in network.items()}
+        equal["layer_2.bias"][3] = 1
+        (folder / MODEL_FILE).write_bytes(safetensors.save(equal))
+        assert problem(folder) == "its weights are all equal"
+
+
 def test_answers_that_cannot_be_used_are_one_line(copy):
     folder, good = copy(), '{"id": "ana", "answers": {}}'
     for content in (
