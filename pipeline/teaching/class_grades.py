@@ -239,7 +239,7 @@ def without_repeated(entries: Sequence[Entry]) -> list[Entry]:
     for student, same in groups.items():
         candidates = [entry for entry in same if _is_named(entry)] or same
         if len(candidates) > 1:
-            candidates = [entry for entry in same if entry.is_assigned]
+            candidates = [entry for entry in candidates if entry.is_assigned]
         chosen = candidates[0] if len(candidates) == 1 else None
         for entry in same:
             if entry is chosen:

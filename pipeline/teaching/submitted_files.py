@@ -22,7 +22,12 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.model.storage import MAX_NETWORK_BYTES
 from pipeline.teaching import answers
 
-LIMITS = {answers.FILE: answers.MAX_BYTES, MODEL_FILE: MAX_NETWORK_BYTES}  # bytes
+TEXT = ".txt"  # Windows hides it, so a student may add it by accident
+LIMITS = {  # bytes
+    answers.FILE: answers.MAX_BYTES,
+    answers.FILE + TEXT: answers.MAX_BYTES,
+    MODEL_FILE: MAX_NETWORK_BYTES,
+}
 MAX_ENTRIES = 2_000  # files and folders in a submission, with those in its zip files
 MAX_BYTES = 200_000_000  # all that is read of a submission
 MAX_ZIP_BYTES = 100_000_000

@@ -84,6 +84,31 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         assert each.recorded.epochs == 1
 
 
+def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, place):
+    kinds = "Ana Ruiz_12_assignsubmission_file_", "Ben_13_assignsubmission_file_"
+    copy(kinds[0])
+    for name in ("Ana Ruiz_12", "Cem_14"):
+        text = place / f"{name}_assignsubmission_onlinetext_" / "onlinetext.html"
+        text.parent.mkdir()
+        text.write_text("<p>Done</p>")
+    (place / kinds[1]).mkdir()
+    (place / "__MACOSX").mkdir()
+    (place / "desktop.ini").touch()
+    (place / ".DS_Store").touch()
+    assert [(each.place, each.problem) for each in read_submissions(place)] == [
+        (kinds[0], ""),
+        (kinds[1], "answers.json is missing"),
+        ("Cem_14_assignsubmission_onlinetext_", "answers.json is missing"),
+    ]
+
+
+def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
+    folder = copy()
+    (folder / FILE).rename(folder / f"{FILE}.txt")
+    expected = "answers.json is missing; it has answers.json.txt"
+    assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
+
+
 def test_other_files_next_to_the_answers_do_not_matter(copy):
     folder = copy()
     (folder / "notes.ipynb").write_text("not JSON")
