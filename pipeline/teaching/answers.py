@@ -2,10 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
@@ -18,16 +19,18 @@ MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 KEYS = {"id", "course", "answers", NOTEBOOK}
 MAX_PROBLEMS = 20  # unknown names in one file
+DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of a student that have the right form."""
+    """The answers of a student."""
 
     student: str  # the normalized id
     course: str  # the normalized word
-    values: Mapping[str, float]  # by the name of the question
-    # What is wrong with the other answers, by name; null is no problem, but missing.
+    values: Mapping[str, float]  # those that can be graded, by name of the question
+    # Answers that have the wrong form, by name: those that are no numbers, and values
+    # that cannot be right. null is no problem, but missing.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
@@ -59,17 +62,20 @@ def read_answers(content: bytes) -> Answers:
     try:
         stored = json.loads(
             content.decode("utf-8-sig"),  # some editors write a byte order mark
-            parse_constant=_refuse_constant,
+            parse_int=float,  # of any length
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
         raise UserError(f"{FILE} must be text in UTF-8") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise UserError(f"{FILE} is not JSON: {error.msg} in {place}") from None
+        problem = f"{error.msg} in {place}"
+        if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
+            problem = f"use a decimal point instead of a comma in {place}"
+        raise UserError(f"{FILE} is not JSON: {problem}") from None
     except RecursionError:
         raise UserError(f"{FILE} is nested too deeply") from None
-    except ValueError as error:  # a duplicate, NaN, an integer with 5,000 digits
+    except ValueError as error:  # a duplicate
         raise UserError(f"{FILE}: {_short(error)}") from None
     if not isinstance(stored, dict) or not isinstance(stored.get("answers"), dict):
         raise UserError(f'{FILE} must contain {{"id": ..., "answers": {{...}}}}')
@@ -93,37 +99,30 @@ def _student(value: object) -> str:
 
 
 def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the answers with the right form, and what is wrong with the others."""
+    """Return the numbers among the answers, and what is wrong with answers."""
     names = [question.name for question in QUESTIONS]
     values, problems = {}, {}
-    for name in names:
-        if (value := given.get(name)) is None:
+    for question in QUESTIONS:
+        if (value := given.get(question.name)) is None:
             continue
         try:
-            values[name] = _number(value)
+            number = values[question.name] = _number(value)
+            question.form.check(number)
         except ValueError as error:
-            problems[name] = str(error)
+            problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
         problems[_short(name)] = "is not the name of a question"
     return values, problems
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
         raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError("must be a number below 1e308")
-    return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number that can be graded")
+    if not math.isfinite(value):
+        raise ValueError(f"must be a number below 1e308, got {value}")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Homework:
     student: str
     seed: int  # of the network
     folder: Path  # with questions.md, answers.json and model.safetensors
-    answers: Answers  # those in answers.json that have the right form
+    answers: Answers  # those in answers.json
 
 
 def homework(
@@ -203,9 +203,10 @@ def _print_state(answers: Answers, assignment: Assignment, folder: Path) -> None
     questions = questions_for(assignment.variant(answers.student))
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
     values = {name: f"{value:.12g}" for name, value in answers.values.items()}
-    found = {**values, **answers.problems}
+    found = values | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    complete = f"{len(answers.values)} of {counted(len(questions), 'answer')}"
+    correct = len(answers.values.keys() - answers.problems.keys())
+    complete = f"{correct} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{complete} can be graded. Whether they are right is not checked.")
+    say(f"{complete} have the right form. Whether they are right is not checked.")

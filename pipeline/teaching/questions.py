@@ -7,7 +7,16 @@ import numpy as np
 
 from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.question import GROUPS, ROUNDING, Mistake, Question, Value
+from pipeline.teaching.question import (
+    GROUPS,
+    PIXEL,
+    ROUNDING,
+    WHOLE,
+    Form,
+    Mistake,
+    Question,
+    Value,
+)
 from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
@@ -32,6 +41,7 @@ class Parameters(Question):
 
     name = "parameters"
     group = SIZES
+    form = WHOLE
     template = """
         Another network has {t.neurons} neurons in layer 1 and {t.classes} classes
         instead of ten. Its images have 28x28 pixels. How many parameters (weights and
@@ -62,6 +72,7 @@ class WeightsForSmallImages(Question):
 
     name = "weights_for_small_images"
     group = SIZES
+    form = WHOLE
     template = """
         Suppose that your network was built for images of {t.side}x{t.side} pixels
         instead of 28x28. How many weights (without the biases) would layer 1 have?
@@ -87,6 +98,7 @@ class BytesOfWeights(Question):
 
     name = "bytes_of_weights"
     group = SIZES
+    form = WHOLE
     template = """
         A microcontroller stores each weight of layer 1 of your network with {t.bits}
         bits, without gaps. How many bytes do these weights (without the biases) need?
@@ -112,6 +124,7 @@ class Multiplications(Question):
 
     name = "multiplications"
     group = SIZES
+    form = WHOLE
     template = """
         Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
         of 28x28 pixels and ten classes. How many multiplications of a weight by a pixel
@@ -193,6 +206,7 @@ class LargestProduct(Question):
 
     name = "largest_product"
     group = NEURON
+    form = PIXEL
     template = """
         The sum of {t.neuron_1} for test image {t.image} contains 784 products of a
         weight and a pixel. Which pixel belongs to the product with the largest absolute
@@ -329,6 +343,7 @@ class LossOfWrongLabel(Question):
 
     name = "loss_of_wrong_label"
     group = PREDICTION
+    form = Form(low=0)
     tolerance = EXACT
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
@@ -361,6 +376,7 @@ class Misclassified(Question):
 
     name = "misclassified"
     group = PREDICTION
+    form = WHOLE
     tolerance = COUNT
     template = """
         How many of the {t.test_images:,} test images have the label {t.digit}, but are
@@ -429,6 +445,7 @@ class SwitchedOff(Question):
 
     name = "switched_off"
     group = CHANGES
+    form = WHOLE
     tolerance = COUNT
     template = """
         The neuron {t.neuron_1} is switched off: its output is always 0. How many of the
@@ -459,6 +476,7 @@ class RaisedBias(Question):
 
     name = "raised_bias"
     group = CHANGES
+    form = WHOLE
     tolerance = COUNT
     template = """
         The bias of {t.neuron_2} becomes larger by {t.shift:g}. How many of the

@@ -165,15 +165,18 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 
 
 def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
-    fill_in(workspace, score=1.5, upper_half="3,5", unknown=1)
+    malformed = {"upper_half": "3,5", "switched_off": float("nan"), "parameters": 0.5}
+    fill_in(workspace, score=1.5, **malformed, unknown=1)
     before = workspace.hashes(FOLDER)
     printed = workspace.call("homework", **STUDENT, check=True)
     assert re.search(r"^score +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
+    assert "switched_off must be a number below 1e308, got nan" in words
+    assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
-    assert printed.count(" missing\n") == COUNT - 2
-    assert f"1 of {COUNT} answers can be graded" in printed
+    assert printed.count(" missing\n") == COUNT - 4
+    assert f"1 of {COUNT} answers have the right form" in printed
     assert workspace.hashes(FOLDER) == before
 
 
@@ -190,6 +193,7 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
     ("content", "problem"),
     [
         ("{", r"ana.ruiz/answers.json is not JSON"),
+        ('{"id": 3,5}', r"ana.ruiz/answers.json is not JSON: use a decimal point"),
         ('{"id": "b", "answers": {}}', "id must be ana.ruiz, got b"),
         (None, r"answers.json is missing: leave out check=true"),
     ],
