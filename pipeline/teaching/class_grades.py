@@ -1,5 +1,6 @@
 """The grades of a class, and what an instructor should look at."""
 
+import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ from pipeline.teaching.variant import normalize, student_id
 
 MIN_EQUAL = 3  # equal answers that are no coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
-HEADERS = {"id", "student", "username", "user", "login", "email", "e-mail"}
+# Titles of columns with ids in a list of students, without spaces; the first counts.
+ID_COLUMNS = ("id", "idnumber", "username", "email", "student", "user", "login")
 MISSING = "no submission"
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
@@ -256,7 +258,9 @@ def without_repeated(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def read_students(path: Path) -> list[str]:
-    """Return the ids in the first column of a CSV file, which may have a header.
+    """Return the ids in a CSV file: of one of the columns `ID_COLUMNS` or the first.
+
+    A header is not necessary.
 
     Raises:
         UserError: If it cannot be read, or contains an invalid or a repeated id.
@@ -268,20 +272,25 @@ def read_students(path: Path) -> list[str]:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    header = lines[0] if lines else ""
+    try:
+        rows = [*csv.reader(lines, delimiter=max(",;\t", key=header.count))]
+    except csv.Error as error:
+        raise UserError(f"{name} is not CSV: {error}") from None
+    titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
+    column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
     students = list[str]()
-    for number, line in enumerate(lines, start=1):
-        cell = re.split("[,;\t]", line)[0].strip(' "')
+    for number, row in enumerate(rows, start=1):
+        if (number == 1 and column is not None) or not any(map(str.strip, row)):
+            continue
+        cell = row[column or 0] if len(row) > (column or 0) else ""
         try:
-            student = student_id(cell)
+            students.append(student_id(cell))
         except ValueError as error:
-            if number == 1 or not line.strip(' ",;\t'):  # a header, or an empty line
-                continue
-            text = printable(cell)[:60]
-            raise UserError(
-                f"{name}, line {number}: id {error}, got {text!r}"
-            ) from None
-        if number > 1 or student not in HEADERS:
-            students.append(student)
+            if number > 1:  # the first line may be a header
+                text = printable(cell)[:60]
+                problem = f"line {number}: id {error}, got {text!r}"
+                raise UserError(f"{name}, {problem}") from None
     if repeated := [x for x, count in Counter(students).items() if count > 1]:
         raise UserError(f"{name} contains the id {repeated[0]} twice")
     if not students:

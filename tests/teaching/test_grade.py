@@ -262,6 +262,8 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("ana\nben\nANA\n", "contains the id ana twice"),
         ("id,name\n\n", "contains no ids"),
         (b"ana\n\xff\n", "is not UTF-8"),
+        ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
+        ("a" * 200_000, "is not CSV: field larger"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
@@ -270,6 +272,21 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
     with pytest.raises(UserError, match=message) as error:
         read_students(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ('Name,ID number,Email\n"Ruiz, Ana",17,a@b.de\n', ["17"]),
+        ("Name;Username;id\nAna;ana;A1\n\nBen;ben;B2\n", ["a1", "b2"]),
+        ("name\temail\nAna\ta@b.de\n", ["a@b.de"]),
+        ("Username\nana\n", ["ana"]),
+    ],
+)
+def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, ids):
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    assert read_students(path) == ids
 
 
 def test_a_list_of_students_needs_no_header(tmp_path):
