@@ -181,11 +181,11 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
 
 
 def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
-    fill_in(workspace, weights_for_small_images=1, all_biases=0)
+    fill_in(workspace, weights_for_small_images=1, scaled_layer=0)
     wrong = workspace.call("homework", **STUDENT, check=True)
-    fill_in(workspace, weights_for_small_images=1, all_biases=7)
+    fill_in(workspace, weights_for_small_images=1, scaled_layer=7)
     assert workspace.call("homework", **STUDENT, check=True) == wrong.replace(
-        "all_biases                 0", "all_biases                 7"
+        "scaled_layer               0", "scaled_layer               7"
     )
 
 

@@ -134,13 +134,12 @@ class Student:
         (label,) = find(r"as class (\d)", text)
         return (scores.argmax(axis=1) == label).sum()
 
-    def all_biases(self, text):
+    def scaled_layer(self, text):
         (image,) = find(IMAGE, text)
-        before = self.probabilities(image).max()
-        self.arrays["layer_2.bias"] = self.arrays["layer_2.bias"] + float(
-            re.search(r"larger by ([\d.]*\d)", text)[1]
-        )
-        return 100 * (self.probabilities(image).max() - before)
+        factor = np.float32(re.search(r"multiplied by ([\d.]*\d)", text)[1])
+        for name in ("layer_2.weight", "layer_2.bias"):
+            self.arrays[name] = self.arrays[name] * factor
+        return 100 * self.probabilities(image).max()
 
 
 PLACE, IMAGE = r"row (\d+) and column (\d+)", r"test image (\d+)"
