@@ -96,6 +96,7 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
     assert f"{neuron[1]}: neuron" in done.stdout
     assert f"digits test image {neuron[2]}" in done.stdout
+    assert "shows its history" not in done.stdout  # the network was saved without it
 
 
 def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
