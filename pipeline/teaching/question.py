@@ -58,8 +58,8 @@ class Form:
 
 
 NUMBER = Form()
-WHOLE = Form(low=0, whole=True)  # a count, such as one of images or bytes
-PIXEL = Form(low=0, high=PIXELS - 1, whole=True)  # the index of a pixel
+WHOLE = Form(low=0.0, whole=True)  # a count, such as one of images or bytes
+PIXEL = Form(low=0.0, high=PIXELS - 1.0, whole=True)  # the index of a pixel
 
 
 class Question(ABC):

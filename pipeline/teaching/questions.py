@@ -346,7 +346,7 @@ class LossOfWrongLabel(Question):
 
     name = "loss_of_wrong_label"
     group = PREDICTION
-    form = Form(low=0)
+    form = Form(low=0.0)
     tolerance = EXACT
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
@@ -513,7 +513,7 @@ class ScaledLayer(Question):
 
     name = "scaled_layer"
     group = CHANGES
-    form = Form(low=0, high=100)
+    form = Form(low=0.0, high=100.0)
     tolerance = EXACT
     template = """
         All weights and biases of layer 2 are multiplied by {t.factor:g}. What is then
