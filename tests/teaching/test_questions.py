@@ -135,11 +135,11 @@ class Student:
         return (scores.argmax(axis=1) == label).sum()
 
     def scaled_layer(self, text):
-        (image,) = find(IMAGE, text)
         factor = np.float32(re.search(r"multiplied by ([\d.]*\d)", text)[1])
-        for name in ("layer_2.weight", "layer_2.bias"):
-            self.arrays[name] = self.arrays[name] * factor
-        return 100 * self.probabilities(image).max()
+        weights, bias = self.arrays["layer_2.weight"], self.arrays["layer_2.bias"]
+        outputs = np.maximum(self.layer(1, self.inputs(*find(IMAGE, text))), 0)
+        powers = np.exp((outputs @ (factor * weights).T + factor * bias).astype(float))
+        return 100 * powers.max() / powers.sum()
 
 
 PLACE, IMAGE = r"row (\d+) and column (\d+)", r"test image (\d+)"
