@@ -12,7 +12,7 @@ from pipeline import UserError
 from pipeline.base.files import json_sha256
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.terminal import counted
-from pipeline.base.text import printable, short_repr
+from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.grading import (
     QUESTIONS_SHA256,
@@ -50,6 +50,11 @@ class Entry:
     def problem(self) -> str:
         """One line: why it was not graded; empty if it was."""
         return self.submission.problem
+
+    @property
+    def feedback(self) -> str:
+        """The name of the page for the student."""
+        return f"{as_file_name(self.student, allowed='.@+')}.html"
 
     @property
     def is_assigned(self) -> bool:

@@ -13,7 +13,6 @@ from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
 from pipeline.base.terminal import counted, status, wrap
-from pipeline.base.text import as_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Result, Task
@@ -172,8 +171,7 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
             if entry.student:
                 topic = grades.assignment.topic(entry.student, data)
                 page = render_feedback(entry, topic, solutions=solutions)
-                name = as_file_name(entry.student, allowed=".@+")
-                (temporary / f"{name}.html").write_text(page, "utf-8")
+                (temporary / entry.feedback).write_text(page, "utf-8")
     files.write_atomic(folder / "class.html", render_class(grades).encode())
     with files.atomic_file(folder / "grades.csv") as path:
         files.write_csv(path, grades.rows(), COLUMNS)

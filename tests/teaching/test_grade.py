@@ -445,6 +445,30 @@ def browser_page(chromium):
     page.close()
 
 
+def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
+    course, grade_all, outputs, place, browser_page
+):
+    answers = {"score": 1.25, "parameters": 7}
+    for student in ("zoë+1@b", "ana"):
+        course.write(place / f"{student} {'x' * 60}", student, answers)
+    grade_all()
+    for width in (1366, 390):
+        browser_page.set_viewport_size({"width": width, "height": 768})
+        browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        browser_page.evaluate("document.querySelector('.scroll').scrollLeft = 200")
+        card = browser_page.locator("#table").bounding_box()
+        shown = browser_page.locator("#table .scroll").bounding_box()
+        first = browser_page.locator("#table tbody th").first.bounding_box()
+        assert card["x"] <= shown["x"] <= first["x"] < shown["x"] + 2
+        assert shown["x"] + shown["width"] <= card["x"] + card["width"]
+    row = browser_page.locator("#answers details").first
+    assert not row.locator("table").is_visible()
+    row.locator("summary").click()
+    assert "1.25" in row.inner_text()
+    browser_page.locator("#table tbody a").last.click()
+    assert browser_page.title() == "Feedback for zoë+1@b"
+
+
 def test_in_a_browser_hostile_texts_are_text(
     course, grade_all, outputs, place, browser_page
 ):
