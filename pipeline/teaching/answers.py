@@ -46,8 +46,8 @@ class Answers:
             return ""
         found = f"the course {_short(self.course)}" if self.course else "no course"
         return (
-            f"{FILE} is for {found}, not {wanted}: with another course, the seed and "
-            "the questions are other ones"
+            f"{FILE} is for {found}, not {wanted}: another course has another seed "
+            "and other questions"
         )
 
 
@@ -106,7 +106,8 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
         if (value := given.get(question.name)) is None:
             continue
         try:
-            number = values[question.name] = _number(value)
+            number = _number(value)
+            values[question.name] = number
             question.form.check(number)
         except ValueError as error:
             problems[question.name] = str(error)

@@ -54,16 +54,17 @@ def homework(
     """Write the homework of a student, or check the form of the answers."""
     assert student is not None and course is not None  # the schema requires them
     assignment = Assignment(course, dataset, settings)
+    variant = assignment.variant(student)
     folder = results_dir(f"homework/{student}")
     if check or (folder / ANSWERS_FILE).exists():
-        answers = _read_answers(folder, assignment.variant(student))
+        answers = _read_answers(folder, variant)
     else:
-        answers = Answers(student, course, {})
+        answers = Answers(variant.student, variant.course, {})
     if check:
         _print_state(answers, assignment, folder)
     else:
         _write(student, assignment, folder)
-    return Homework(student, assignment.variant(student).seed, folder, answers)
+    return Homework(student, variant.seed, folder, answers)
 
 
 def _write(student: str, assignment: Assignment, folder: Path) -> None:

@@ -382,7 +382,7 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         grade_all()
         row = table(outputs)["ana"]
         assert row["problem"].startswith(f"answers.json is {word}")
-        assert ", not embedded 2026: with another course" in row["problem"]
+        assert ", not embedded 2026: another course has" in row["problem"]
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
