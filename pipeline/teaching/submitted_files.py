@@ -129,9 +129,9 @@ def _read(
             files.append(SubmittedFile(place / entry.path, content))
         else:
             zips.append(entry)
-    if files:
+    if not zips or any(file.path.suffix != TEXT for file in files):
         return files
-    if zips and level == MAX_LEVEL:
+    if level == MAX_LEVEL:
         raise UserError(f"it has more than {MAX_LEVEL} zip files inside each other")
     for entry in sorted(zips, key=lambda entry: entry.path):
         name = entry.path.name

@@ -107,6 +107,8 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
     (folder / FILE).rename(folder / f"{FILE}.txt")
     expected = "answers.json is missing; it has answers.json.txt"
     assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
+    pack(copy("right"), folder / "homework.zip")
+    assert problem(folder) == ""
 
 
 def test_other_files_next_to_the_answers_do_not_matter(copy):
