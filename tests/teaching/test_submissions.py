@@ -108,6 +108,7 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
     expected = "answers.json is missing; it has answers.json.txt"
     assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
     pack(copy("right"), folder / "homework.zip")
+    (folder / MODEL_FILE).unlink()
     assert problem(folder) == ""
 
 
