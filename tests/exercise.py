@@ -38,13 +38,13 @@ def execute(outputs, *, student="", course="", answers=None, epochs=20):
         student: What a student types into the cell with the settings.
         course: Likewise.
         answers: What is typed as an answer, by the name of the question.
-        epochs: Those of each training run, except that of the homework.
+        epochs: Those of each training run.
     """
     notebook = read()
     for cell in code_cells(notebook):
         cell.source = cell.source.replace('STUDENT = ""', f"STUDENT = {student!r}")
         cell.source = cell.source.replace('COURSE = ""', f"COURSE = {course!r}")
-        cell.source = cell.source.replace("epochs=20", f"epochs={epochs}")
+        cell.source = cell.source.replace("EPOCHS = 20", f"EPOCHS = {epochs}")
         if found := QUESTION.search(cell.source):
             answer = (answers or {}).get(found[1])
             cell.source = cell.source.replace("answer = None", f"answer = {answer!r}")

@@ -123,6 +123,8 @@ def test_the_answers_of_students_are_recorded_and_nothing_is_told(
     recorded = answers if reply.startswith("recorded") else {}
     assert written["notebook"] == {x: recorded[x] for x in written["notebook"]}
     assert {*recorded} - {*written["notebook"]} <= {"fashion"}
+    sheet = project.outputs / "homework" / variant.student / "questions.md"
+    assert "for 1 epoch with" in sheet.read_text("utf-8")
 
 
 def test_no_output_is_stored_except_images_that_answer_no_question():

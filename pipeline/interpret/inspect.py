@@ -161,7 +161,8 @@ def _explain_neurons(
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     say(f"\nfiles  {displayed(folder)}")
-    say(next_steps({command: "shows its history"}))
+    if trained.history_path.exists():
+        say(next_steps({command: "shows its history"}))
     return folder
 
 

@@ -2,32 +2,35 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
 from pipeline.base.text import printable
-from pipeline.teaching.question import Question
-from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.variant import student_id
+from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.variant import Variant, normalize, student_id
 
 FILE = "answers.json"
 MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
-KEYS = {"id", "answers", NOTEBOOK}
+KEYS = {"id", "course", "answers", NOTEBOOK}
 MAX_PROBLEMS = 20  # unknown names in one file
+DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of a student that have the right form."""
+    """The answers of a student."""
 
     student: str  # the normalized id
-    values: Mapping[str, float]  # by the name of the question
-    # What is wrong with the other answers, by name; null is no problem, but missing.
+    course: str  # the normalized word
+    values: Mapping[str, float]  # those that can be graded, by name of the question
+    # Answers that have the wrong form, by name: those that are no numbers, and values
+    # that cannot be right. null is no problem, but missing.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
@@ -36,6 +39,16 @@ class Answers:
         """The names of the questions without an answer."""
         names = (question.name for question in QUESTIONS)
         return [x for x in names if x not in self.values and x not in self.problems]
+
+    def course_problem(self, course: str) -> str:
+        """Return in one line that they are for another course; empty if not."""
+        if self.course == (wanted := normalize(course)):
+            return ""
+        found = f"the course {_short(self.course)}" if self.course else "no course"
+        return (
+            f"{FILE} is for {found}, not {wanted}: another course has another seed "
+            "and other questions"
+        )
 
 
 def read_answers(content: bytes) -> Answers:
@@ -49,17 +62,20 @@ def read_answers(content: bytes) -> Answers:
     try:
         stored = json.loads(
             content.decode("utf-8-sig"),  # some editors write a byte order mark
-            parse_constant=_refuse_constant,
+            parse_int=float,  # of any length
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
         raise UserError(f"{FILE} must be text in UTF-8") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise UserError(f"{FILE} is not JSON: {error.msg} in {place}") from None
+        problem = f"{error.msg} in {place}"
+        if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
+            problem = f"use a decimal point instead of a comma in {place}"
+        raise UserError(f"{FILE} is not JSON: {problem}") from None
     except RecursionError:
         raise UserError(f"{FILE} is nested too deeply") from None
-    except ValueError as error:  # a duplicate, NaN, an integer with 5,000 digits
+    except ValueError as error:  # a duplicate
         raise UserError(f"{FILE}: {_short(error)}") from None
     if not isinstance(stored, dict) or not isinstance(stored.get("answers"), dict):
         raise UserError(f'{FILE} must contain {{"id": ..., "answers": {{...}}}}')
@@ -68,7 +84,9 @@ def read_answers(content: bytes) -> Answers:
     recorded = stored.get(NOTEBOOK, {})
     if not isinstance(recorded, dict):
         raise UserError(f"{FILE}: {NOTEBOOK} must be an object {{...}}")
-    return Answers(_student(stored.get("id")), *_sort(stored["answers"]), len(recorded))
+    student, course = _student(stored.get("id")), stored.get("course")
+    course = normalize(course) if isinstance(course, str) else ""
+    return Answers(student, course, *_sort(stored["answers"]), len(recorded))
 
 
 def _student(value: object) -> str:
@@ -81,37 +99,31 @@ def _student(value: object) -> str:
 
 
 def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the answers with the right form, and what is wrong with the others."""
+    """Return the numbers among the answers, and what is wrong with answers."""
     names = [question.name for question in QUESTIONS]
     values, problems = {}, {}
-    for name in names:
-        if (value := given.get(name)) is None:
+    for question in QUESTIONS:
+        if (value := given.get(question.name)) is None:
             continue
         try:
-            values[name] = _number(value)
+            number = _number(value)
+            values[question.name] = number
+            question.form.check(number)
         except ValueError as error:
-            problems[name] = str(error)
+            problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
         problems[_short(name)] = "is not the name of a question"
     return values, problems
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
         raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError("must be a number below 1e308")
-    return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number that can be graded")
+    if not math.isfinite(value):
+        raise ValueError(f"must be a number below 1e308, got {value}")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,10 +140,11 @@ def _short(value: object) -> str:
     return printable(str(value))[:60]
 
 
-def new_answers(student: str, questions: list[Question]) -> bytes:
+def new_answers(variant: Variant) -> bytes:
     """Return the content of answers.json without answers."""
-    names = dict.fromkeys(question.name for question in questions)
-    return as_json({"id": student, "answers": names}).encode()
+    names = dict.fromkeys(question.name for question in questions_for(variant))
+    about = {"id": variant.student, "course": variant.course}
+    return as_json({**about, "answers": names}).encode()
 
 
 def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:

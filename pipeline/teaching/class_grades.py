@@ -1,25 +1,33 @@
 """The grades of a class, and what an instructor should look at."""
 
+import csv
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import json_sha256
 from pipeline.base.tensors import tensors_sha256
-from pipeline.base.text import printable, short_repr
+from pipeline.base.terminal import counted
+from pipeline.base.text import as_file_name, printable, short_repr
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import GradedAnswer, SubmissionGrade, Training
+from pipeline.teaching.grading import (
+    QUESTIONS_SHA256,
+    GradedAnswer,
+    SubmissionGrade,
+    Training,
+)
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Submission
 from pipeline.teaching.variant import normalize, student_id
 
 MIN_EQUAL = 3  # equal answers that are no coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
-HEADERS = {"id", "student", "username", "user", "login", "email", "e-mail"}
+# Titles of columns with ids in a list of students, without spaces; the first counts.
+ID_COLUMNS = ("id", "idnumber", "username", "email", "student", "user", "login")
 MISSING = "no submission"
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
@@ -31,6 +39,7 @@ class Entry:
 
     submission: Submission
     grade: SubmissionGrade | None = None  # None if there is a problem
+    before: float | None = None  # the earlier points if it was graded again
 
     @property
     def student(self) -> str:
@@ -41,6 +50,16 @@ class Entry:
     def problem(self) -> str:
         """One line: why it was not graded; empty if it was."""
         return self.submission.problem
+
+    @property
+    def feedback(self) -> str:
+        """The name of the page for the student."""
+        return f"{as_file_name(self.student, allowed='.@+')}.html"
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether it was graded, and its network is the assigned one."""
+        return bool(self.grade and self.grade.training != Training.OTHER)
 
     def recorded(self, assignment: Assignment) -> str:
         """Return the settings that the network's file says, if others were assigned.
@@ -120,8 +139,35 @@ class ClassGrades:
     @property
     def others(self) -> list[Entry]:
         """The submissions whose network is not the assigned one."""
-        others = Training.OTHER
-        return [e for e in self.graded if e.grade and e.grade.training == others]
+        return [entry for entry in self.graded if not entry.is_assigned]
+
+    def seed_of(self, entry: Entry) -> str:
+        """Return whose seed the network's file names, if it is that of another student.
+
+        Only a copied network has it; but a student can change what the file says.
+        """
+        found = entry.submission.recorded
+        students = {each.student for each in self.entries if each.student}
+        others = students.union(self.listed or ()) - {entry.student}
+        seeds = {self.assignment.variant(other).seed: other for other in others}
+        return seeds.get(found.seed, "") if found else ""
+
+    @property
+    def notices(self) -> list[str]:
+        """Lines about questions that changed after submissions were graded."""
+        grades = [(entry.grade, entry.before) for entry in self.entries if entry.grade]
+        old = sum(grade.questions != QUESTIONS_SHA256 for grade, _ in grades)
+        again = [grade.points != x for grade, x in grades if x is not None]
+        found = list[str]()
+        if old:
+            verb = "was" if old == 1 else "were"
+            found.append(
+                f"{counted(old, 'submission')} {verb} graded with other questions: add "
+                "again=true to grade them again"
+            )
+        if again:
+            found.append(f"{counted(sum(again), 'student')}: points changed")
+        return found
 
     @property
     def misnamed(self) -> list[Entry]:
@@ -186,20 +232,40 @@ def _is_named(entry: Entry) -> bool:
     return bool(re.search(pattern, normalize(entry.submission.place)))
 
 
-def repeated_ids(submissions: Iterable[Submission]) -> dict[str, str]:
-    """Return a problem for each id with several submissions."""
-    places = defaultdict[str, list[str]](list)
-    for submission in submissions:
-        places[submission.student].append(submission.place)
-    return {
-        student: f"{len(names)} submissions have the id {student}: {', '.join(names)}"
-        for student, names in places.items()
-        if student and len(names) > 1
-    }
+def without_repeated(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries; of several with one id, at most one counts.
+
+    It is the only one whose name contains the id or, if that does not decide, the only
+    one with the assigned network. The others get a problem and lose the id. If nothing
+    decides, all of them get a problem.
+    """
+    groups = defaultdict[str, list[Entry]](list)
+    for entry in entries:
+        groups[entry.student].append(entry)
+    found = groups.pop("", [])
+    for student, same in groups.items():
+        candidates = [entry for entry in same if _is_named(entry)] or same
+        if len(candidates) > 1:
+            candidates = [entry for entry in candidates if entry.is_assigned]
+        chosen = candidates[0] if len(candidates) == 1 else None
+        for entry in same:
+            if entry is chosen:
+                found.append(entry)
+                continue
+            # A student sees the problem, so it does not name the others.
+            problem = f"{len(same)} submissions have the id {student}"
+            lost = replace(entry.submission, problem=problem)
+            if chosen:
+                problem = f"its id {student} is that of a submission that counts"
+                lost = replace(lost, problem=problem, answers=None)
+            found.append(Entry(lost))
+    return found
 
 
 def read_students(path: Path) -> list[str]:
-    """Return the ids in the first column of a CSV file, which may have a header.
+    """Return the ids in a CSV file: of one of the columns `ID_COLUMNS` or the first.
+
+    A header is not necessary.
 
     Raises:
         UserError: If it cannot be read, or contains an invalid or a repeated id.
@@ -211,20 +277,25 @@ def read_students(path: Path) -> list[str]:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    header = lines[0] if lines else ""
+    try:
+        rows = [*csv.reader(lines, delimiter=max(",;\t", key=header.count))]
+    except csv.Error as error:
+        raise UserError(f"{name} is not CSV: {error}") from None
+    titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
+    column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
     students = list[str]()
-    for number, line in enumerate(lines, start=1):
-        cell = re.split("[,;\t]", line)[0].strip(' "')
+    for number, row in enumerate(rows, start=1):
+        if (number == 1 and column is not None) or not any(map(str.strip, row)):
+            continue
+        cell = row[column or 0] if len(row) > (column or 0) else ""
         try:
-            student = student_id(cell)
+            students.append(student_id(cell))
         except ValueError as error:
-            if number == 1 or not line.strip(' ",;\t'):  # a header, or an empty line
-                continue
-            text = printable(cell)[:60]
-            raise UserError(
-                f"{name}, line {number}: id {error}, got {text!r}"
-            ) from None
-        if number > 1 or student not in HEADERS:
-            students.append(student)
+            if number > 1:  # the first line may be a header
+                text = printable(cell)[:60]
+                problem = f"line {number}: id {error}, got {text!r}"
+                raise UserError(f"{name}, {problem}") from None
     if repeated := [x for x, count in Counter(students).items() if count > 1]:
         raise UserError(f"{name} contains the id {repeated[0]} twice")
     if not students:

@@ -13,7 +13,6 @@ from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
 from pipeline.base.terminal import counted, status, wrap
-from pipeline.base.text import as_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Result, Task
@@ -24,7 +23,7 @@ from pipeline.teaching.class_grades import (
     ClassGrades,
     Entry,
     read_students,
-    repeated_ids,
+    without_repeated,
 )
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import Cache, Training, grade_submission
@@ -73,7 +72,7 @@ def grade(
     cache = Cache(outputs_dir() / "grades" / ".cache")
     entries = [Entry(each) for each in _checked(submitted, assignment)]
     entries = _grade(entries, assignment, data, cache, again=again, workers=workers)
-    entries.sort(key=Entry.order)
+    entries = sorted(without_repeated(entries), key=Entry.order)
     grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
     with status("writing the pages"):
         _write(grades, data, solutions=solutions)
@@ -84,10 +83,12 @@ def grade(
 def _checked(
     submissions: Sequence[Submission], assignment: Assignment
 ) -> list[Submission]:
-    """Add the problems that are seen only in comparison."""
-    repeated, checked = repeated_ids(submissions), list[Submission]()
+    """Add the problems that are seen in comparison with the assignment."""
+    checked = list[Submission]()
     for each in submissions:
-        problem = repeated.get(each.student, each.problem)
+        problem = each.problem
+        if each.answers and not problem:
+            problem = each.answers.course_problem(assignment.course)
         if each.network and not problem:
             hidden = each.network["layer_1.bias"].size
             if hidden != (right := assignment.settings["hidden"]):
@@ -115,9 +116,11 @@ def _grade(
         submission = entry.submission
         content = [assignment.course, reference, submission.sha256, COLUMNS]
         key = files.json_sha256(content)
-        if kept := None if again else cache.read_grade(key):
-            graded[index] = replace(entry, grade=kept)
-            continue
+        if kept := cache.read_grade(key):
+            if not again:
+                graded[index] = replace(entry, grade=kept)
+                continue
+            graded[index] = replace(entry, before=kept.points)
         keys[str(index)] = reference, key
         arguments = {
             "assignment": assignment,
@@ -168,8 +171,7 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
             if entry.student:
                 topic = grades.assignment.topic(entry.student, data)
                 page = render_feedback(entry, topic, solutions=solutions)
-                name = as_file_name(entry.student, allowed=".@+")
-                (temporary / f"{name}.html").write_text(page, "utf-8")
+                (temporary / entry.feedback).write_text(page, "utf-8")
     files.write_atomic(folder / "class.html", render_class(grades).encode())
     with files.atomic_file(folder / "grades.csv") as path:
         files.write_csv(path, grades.rows(), COLUMNS)
@@ -181,6 +183,8 @@ def _print(grades: ClassGrades) -> None:
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
         say(wrap(f"{entry.submission.place}: {entry.problem}", start="  ", indent=4))
+    for notice in grades.notices:
+        say(wrap(notice, indent=0))
     counts = Counter(e.grade.training for e in grades.graded if e.grade)
     found = [f"{counts[kind]} {kind.value}" for kind in Training if counts[kind]]
     if found:

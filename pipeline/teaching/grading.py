@@ -31,6 +31,13 @@ from pipeline.teaching.task import Task
 # few weights can differ as much as after another epoch, but not the median. Frozen
 # weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
+# The hash of the code of the questions: a grade belongs to a version of it.
+QUESTIONS_SHA256 = files.json_sha256(
+    [
+        files.file_sha256(Path(__file__).with_name(name))
+        for name in ("question.py", "questions.py", "task.py")
+    ]
+)
 
 
 class Training(StrEnum):
@@ -60,6 +67,7 @@ class SubmissionGrade:
     training: Training
     difference: float  # the largest one of a weight to the assigned network
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
+    questions: str  # `QUESTIONS_SHA256` when it was graded
 
     @property
     def points(self) -> float:
@@ -114,7 +122,8 @@ def grade_submission(
                 correct=question.correct(task)[0],
             )
         )
-    return SubmissionGrade(*compare(network, assigned), tuple(graded)), trained
+    compared = compare(network, assigned)
+    return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256), trained
 
 
 def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:

@@ -27,6 +27,7 @@ from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
+from pipeline.teaching.variant import Variant
 
 QUESTIONS_FILE = "questions.md"
 FILES = (QUESTIONS_FILE, ANSWERS_FILE, MODEL_FILE)
@@ -39,7 +40,7 @@ class Homework:
     student: str
     seed: int  # of the network
     folder: Path  # with questions.md, answers.json and model.safetensors
-    answers: Answers  # those in answers.json that have the right form
+    answers: Answers  # those in answers.json
 
 
 def homework(
@@ -53,16 +54,17 @@ def homework(
     """Write the homework of a student, or check the form of the answers."""
     assert student is not None and course is not None  # the schema requires them
     assignment = Assignment(course, dataset, settings)
+    variant = assignment.variant(student)
     folder = results_dir(f"homework/{student}")
     if check or (folder / ANSWERS_FILE).exists():
-        answers = _read_answers(folder, student)
+        answers = _read_answers(folder, variant)
     else:
-        answers = Answers(student, {})
+        answers = Answers(variant.student, variant.course, {})
     if check:
         _print_state(answers, assignment, folder)
     else:
         _write(student, assignment, folder)
-    return Homework(student, assignment.variant(student).seed, folder, answers)
+    return Homework(student, variant.seed, folder, answers)
 
 
 def _write(student: str, assignment: Assignment, folder: Path) -> None:
@@ -84,7 +86,7 @@ def _write(student: str, assignment: Assignment, folder: Path) -> None:
     with place as target:
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
-            content = new_answers(student, questions_for(assignment.variant(student)))
+            content = new_answers(assignment.variant(student))
             write_atomic(target / ANSWERS_FILE, content)
         if trained:
             network, margin = trained
@@ -174,12 +176,12 @@ def _check_command(student: str, course: str) -> str:
     return command_line("homework", student=student, course=course, check="true")
 
 
-def _read_answers(folder: Path, student: str) -> Answers:
+def _read_answers(folder: Path, variant: Variant) -> Answers:
     """Read the answers of a student.
 
     Raises:
         UserError: If the file is missing, cannot be used as a whole, or belongs to
-            another student.
+            another student or course.
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
@@ -188,10 +190,12 @@ def _read_answers(folder: Path, student: str) -> Answers:
         answers = read_answers(path.read_bytes())
     except UserError as error:  # its message begins with the name of the file
         raise UserError(f"{displayed(folder)}/{error}") from None
-    if answers.student != student:
+    if answers.student != variant.student:
         raise UserError(
-            f"{displayed(path)}: id must be {student}, got {answers.student}"
+            f"{displayed(path)}: id must be {variant.student}, got {answers.student}"
         )
+    if problem := answers.course_problem(variant.course):
+        raise UserError(f"{displayed(folder)}/{problem}")
     return answers
 
 
@@ -200,9 +204,10 @@ def _print_state(answers: Answers, assignment: Assignment, folder: Path) -> None
     questions = questions_for(assignment.variant(answers.student))
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
     values = {name: f"{value:.12g}" for name, value in answers.values.items()}
-    found = {**values, **answers.problems}
+    found = values | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    complete = f"{len(answers.values)} of {counted(len(questions), 'answer')}"
+    correct = len(answers.values.keys() - answers.problems.keys())
+    complete = f"{correct} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{complete} can be graded. Whether they are right is not checked.")
+    say(f"{complete} have the right form. Whether they are right is not checked.")

@@ -130,11 +130,13 @@ class Checker:
         return name in self._told
 
     def _record(self, name: str, question: NotebookQuestion, answer: object) -> str:
+        if answer is None:
+            return "no answer yet"
         try:
             self.recorded[name] = question.read(answer)
         except ValueError as error:
-            self.recorded.pop(name, None)
-            return f"malformed: {error}"
+            stays = "; the recorded answer stays" if name in self.recorded else ""
+            return f"malformed: {error}{stays}"
         return "recorded"
 
     def _judge(

@@ -1,5 +1,6 @@
 """The type of a question, which grades an answer from the task."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from pipeline.core import PIXELS
 from pipeline.teaching.task import Task, Topic
 
 # The results of float32, in which a student may compute, have this relative error.
@@ -37,6 +39,29 @@ class Grade:
     hint: str | None = None
 
 
+@dataclass(frozen=True)
+class Form:
+    """Which numbers can answer a question."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+
+    def check(self, answer: float) -> None:
+        """Raise a ValueError if a number cannot be an answer."""
+        if self.low <= answer <= self.high and (answer.is_integer() or not self.whole):
+            return
+        limits = f"from {self.low:g} to {self.high:g}"
+        limits = "of at least 0" if self.high == math.inf else limits
+        kind = "whole number" if self.whole else "number"
+        raise ValueError(f"must be a {kind} {limits}, got {answer:.12g}")
+
+
+NUMBER = Form()
+WHOLE = Form(low=0.0, whole=True)  # a count, such as one of images or bytes
+PIXEL = Form(low=0.0, high=PIXELS - 1.0, whole=True)  # the index of a pixel
+
+
 class Question(ABC):
     """A question whose answer is a number; a subclass of it has no state.
 
@@ -44,6 +69,7 @@ class Question(ABC):
         name: The key in answers.json, and the column in grades.csv.
         group: One of `GROUPS`.
         points: Those of a correct answer.
+        form: Which numbers can be an answer, whatever the network is.
         tolerance: How far a correct answer may be from the exact one.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
     """
@@ -51,6 +77,7 @@ class Question(ABC):
     name: ClassVar[str]
     group: ClassVar[str]
     points: ClassVar[float] = 1.0
+    form: ClassVar[Form] = NUMBER
     tolerance: ClassVar[float] = 0.0
     template: ClassVar[str]
 

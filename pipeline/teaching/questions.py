@@ -4,10 +4,20 @@ CONTRIBUTING ("A question") says how to change or add one.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.question import GROUPS, ROUNDING, Mistake, Question, Value
+from pipeline.teaching.question import (
+    GROUPS,
+    PIXEL,
+    ROUNDING,
+    WHOLE,
+    Form,
+    Mistake,
+    Question,
+    Value,
+)
 from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
@@ -15,6 +25,7 @@ SIZES, NEURON, PREDICTION, CHANGES = GROUPS
 EXACT = 0.001  # the tolerance of sums, logarithms and percentages
 SMALL = 0.0001  # that of a weight and of its part of a sum
 COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
+MAX_LOG = 700.0  # e to this power is still a finite number
 HALF = PIXELS // 2  # the pixels of the rows 0 to 13
 
 NO_BIAS = "The bias is missing: it is added once to the sum of the products."
@@ -32,6 +43,7 @@ class Parameters(Question):
 
     name = "parameters"
     group = SIZES
+    form = WHOLE
     template = """
         Another network has {t.neurons} neurons in layer 1 and {t.classes} classes
         instead of ten. Its images have 28x28 pixels. How many parameters (weights and
@@ -62,6 +74,7 @@ class WeightsForSmallImages(Question):
 
     name = "weights_for_small_images"
     group = SIZES
+    form = WHOLE
     template = """
         Suppose that your network was built for images of {t.side}x{t.side} pixels
         instead of 28x28. How many weights (without the biases) would layer 1 have?
@@ -87,6 +100,7 @@ class BytesOfWeights(Question):
 
     name = "bytes_of_weights"
     group = SIZES
+    form = WHOLE
     template = """
         A microcontroller stores each weight of layer 1 of your network with {t.bits}
         bits, without gaps. How many bytes do these weights (without the biases) need?
@@ -112,6 +126,7 @@ class Multiplications(Question):
 
     name = "multiplications"
     group = SIZES
+    form = WHOLE
     template = """
         Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
         of 28x28 pixels and ten classes. How many multiplications of a weight by a pixel
@@ -193,6 +208,7 @@ class LargestProduct(Question):
 
     name = "largest_product"
     group = NEURON
+    form = PIXEL
     template = """
         The sum of {t.neuron_1} for test image {t.image} contains 784 products of a
         weight and a pixel. Which pixel belongs to the product with the largest absolute
@@ -305,7 +321,6 @@ class LogOfRatio(Question):
     template = """
         For test image {t.image}, p is the highest of the ten probabilities, and q is
         the second highest. What is ln(p / q), the natural logarithm of their ratio?
-        (You need two scores and one subtraction.)
     """
 
     def _correct(self, task: Task) -> Value:
@@ -315,7 +330,9 @@ class LogOfRatio(Question):
     def _mistakes(self, task: Task) -> list[Mistake]:
         second, first = np.sort(task.log_probabilities)[-2:]
         logs, p, q = first - second, np.exp(first), np.exp(second)
+        ratio = np.exp(min(logs, MAX_LOG))
         return [
+            Mistake(ratio, "This is p / q. Its natural logarithm is missing.", 0.5),
             Mistake(logs / np.log(10), "This is log10. ln is the natural one.", 0.5),
             Mistake(logs / np.log(2), "This is log2. ln is the natural one.", 0.5),
             Mistake(-logs, "The sign is wrong: p is larger than q.", 0.5),
@@ -329,6 +346,7 @@ class LossOfWrongLabel(Question):
 
     name = "loss_of_wrong_label"
     group = PREDICTION
+    form = Form(low=0.0)
     tolerance = EXACT
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
@@ -361,6 +379,7 @@ class Misclassified(Question):
 
     name = "misclassified"
     group = PREDICTION
+    form = WHOLE
     tolerance = COUNT
     template = """
         How many of the {t.test_images:,} test images have the label {t.digit}, but are
@@ -429,6 +448,7 @@ class SwitchedOff(Question):
 
     name = "switched_off"
     group = CHANGES
+    form = WHOLE
     tolerance = COUNT
     template = """
         The neuron {t.neuron_1} is switched off: its output is always 0. How many of the
@@ -459,6 +479,7 @@ class RaisedBias(Question):
 
     name = "raised_bias"
     group = CHANGES
+    form = WHOLE
     tolerance = COUNT
     template = """
         The bias of {t.neuron_2} becomes larger by {t.shift:g}. How many of the
@@ -487,34 +508,42 @@ class RaisedBias(Question):
         return int((scores.argmax(axis=1) == digit).sum())
 
 
-class AllBiases(Question):
-    """How does the softmax react to a constant that is added to all scores?"""
+class ScaledLayer(Question):
+    """How sure is the network if all of its scores become smaller?"""
 
-    name = "all_biases"
+    name = "scaled_layer"
     group = CHANGES
+    form = Form(low=0.0, high=100.0)
     tolerance = EXACT
     template = """
-        All ten biases of layer 2 become larger by {t.shift:g}. By how many percentage
-        points does the highest of the ten probabilities for test image {t.image}
-        change?
+        All weights and biases of layer 2 are multiplied by {t.factor:g}. What is then
+        the highest of the ten probabilities for test image {t.image}, in percent?
     """
 
     def _correct(self, task: Task) -> Value:
-        return 0.0
+        return self._highest(task.scores * task.topic.factor)
 
     def _mistakes(self, task: Task) -> list[Mistake]:
-        shift, p = task.topic.shift, np.exp(task.log_probabilities.max())
-        one = p * np.exp(shift) / (1 - p + p * np.exp(shift))
-        shares = "The softmax divides by the sum of all ten powers: what happens to it?"
+        factor, scores = task.topic.factor, task.scores
+        before, after = self._highest(scores), self._correct(task)
+        weights_only = (scores - task.bias_2) * factor + task.bias_2
         return [
-            Mistake(shift, "The scores grow by this number. What does the softmax do?"),
-            Mistake(100 * shift, shares),
-            Mistake(100 * p * (np.exp(shift) - 1), shares),
+            Mistake(before, "This is the probability before the change."),
             Mistake(
-                100 * (one - p), "This holds if only the bias of this class grows.", 0.5
+                before * factor,
+                "The scores are multiplied by the factor, and not the probability.",
             ),
-            Mistake(100 * p, "This is the probability, and not its change."),
+            Mistake(after - before, "This is by how much the probability changes."),
+            Mistake(after / 100, "This is a share, and not in percent.", 0.5),
+            Mistake(
+                self._highest(weights_only),
+                "The biases are multiplied by the factor, too.",
+                0.5,
+            ),
         ]
+
+    def _highest(self, scores: Float[np.ndarray, "10"]) -> float:
+        return 100 / float(np.exp(scores - scores.max()).sum())
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -533,7 +562,7 @@ QUESTIONS: tuple[Question, ...] = (
     BrighterPixel(),
     SwitchedOff(),
     RaisedBias(),
-    AllBiases(),
+    ScaledLayer(),
 )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from pipeline.core.network import snapshot
 from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
-from pipeline.teaching.submitted_files import SubmittedFile, find_files
+from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
+IGNORED = {"__MACOSX", "desktop.ini"}  # of macOS and Windows, besides hidden files
+MOODLE = "_assignsubmission_"  # after the name of a student, and before a kind of files
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -30,6 +33,7 @@ class Submission:
     network: Snapshot | None = None  # None if it cannot be read
     recorded: Hyperparameters | None = None  # what the network's file says, if anything
     sha256: str = ""  # the hash of both files; empty if one of them is missing
+    is_empty: bool = False  # whether it contains no file of the homework
 
     @property
     def student(self) -> str:
@@ -40,18 +44,30 @@ class Submission:
 def read_submissions(folder: Path) -> list[Submission]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
+    A student can have several folders of Moodle: those without files are left out.
+
     Raises:
         UserError: If the folder cannot be read.
     """
-    paths = list_folder(folder)
-    return [read_submission(path) for path in paths if not path.name.startswith(".")]
+    found = [
+        read_submission(path)
+        for path in list_folder(folder)
+        if not path.name.startswith(".") and path.name not in IGNORED
+    ]
+    owners = Counter(each.place.partition(MOODLE)[0] for each in found)
+    return [
+        each
+        for each in found
+        if not each.is_empty or owners[each.place.partition(MOODLE)[0]] == 1
+    ]
 
 
 def read_submission(path: Path) -> Submission:
     """Read a submission; if it cannot be graded, its `problem` says why."""
-    place, given, sha256 = printable(path.name), None, ""
+    place, given, sha256, is_empty = printable(path.name), None, "", False
     try:
         files = find_files(path)
+        is_empty = not files
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
         beside = [file for file in files if file.path.parent == answered.path.parent]
@@ -60,7 +76,7 @@ def read_submission(path: Path) -> Submission:
         network, recorded = _read_network(model.content)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Submission(place, problem, given, sha256=sha256)
+        return Submission(place, problem, given, sha256=sha256, is_empty=is_empty)
     return Submission(place, "", given, network, recorded, sha256)
 
 
@@ -71,10 +87,13 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
         UserError: If there is none, or several.
     """
     found = [file for file in files if file.path.name == name]
-    if len(found) != 1:
+    if not found:
+        similar = any(file.path.name == name + TEXT for file in files)
+        more = f"; it has {name}{TEXT}" if similar else ""
+        raise UserError(f"{name} is missing{more}")
+    if len(found) > 1:
         places = ", ".join(sorted(str(file.path) for file in found)[:2])
-        several = f"it has {len(found)} files named {name}, such as {places}"
-        raise UserError(several if found else f"{name} is missing")
+        raise UserError(f"it has {len(found)} files named {name}, such as {places}")
     return found[0]
 
 
@@ -91,4 +110,8 @@ def _read_network(content: bytes) -> tuple[Snapshot, Hyperparameters | None]:
             network, metadata = load_network(path)
         except UserError as error:
             raise UserError(str(error).replace(str(path), MODEL_FILE)) from None
-    return snapshot(network), metadata.hyperparameters
+    tensors = snapshot(network)
+    weights = [x for name, x in tensors.items() if name.endswith("weight")]
+    if all((each == each.flat[0]).all() for each in weights):
+        raise UserError("its weights are all equal")  # there is nothing to grade
+    return tensors, metadata.hyperparameters

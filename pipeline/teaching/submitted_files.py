@@ -22,7 +22,12 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.model.storage import MAX_NETWORK_BYTES
 from pipeline.teaching import answers
 
-LIMITS = {answers.FILE: answers.MAX_BYTES, MODEL_FILE: MAX_NETWORK_BYTES}  # bytes
+TEXT = ".txt"  # Windows hides it, so a student may add it by accident
+LIMITS = {  # bytes
+    answers.FILE: answers.MAX_BYTES,
+    answers.FILE + TEXT: answers.MAX_BYTES,
+    MODEL_FILE: MAX_NETWORK_BYTES,
+}
 MAX_ENTRIES = 2_000  # files and folders in a submission, with those in its zip files
 MAX_BYTES = 200_000_000  # all that is read of a submission
 MAX_ZIP_BYTES = 100_000_000
@@ -124,9 +129,9 @@ def _read(
             files.append(SubmittedFile(place / entry.path, content))
         else:
             zips.append(entry)
-    if files:
+    if not zips or any(file.path.suffix != TEXT for file in files):
         return files
-    if zips and level == MAX_LEVEL:
+    if level == MAX_LEVEL:
         raise UserError(f"it has more than {MAX_LEVEL} zip files inside each other")
     for entry in sorted(zips, key=lambda entry: entry.path):
         name = entry.path.name

@@ -98,6 +98,11 @@ class Topic:
         return 0.5 + self.variant.pick("shift", 6) / 4
 
     @property
+    def factor(self) -> float:
+        """The factor of all weights and biases of layer 2."""
+        return (2 + self.variant.pick("factor", 5)) / 10
+
+    @property
     def classes(self) -> int:
         """The classes of another network."""
         return 11 + self.variant.pick("classes", 52)

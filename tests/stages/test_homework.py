@@ -69,7 +69,8 @@ def test_the_homework_consists_of_three_files_and_nothing_is_recorded(written):
     assert others == FILES
     assert "training the network of ana.ruiz with seed 217407399" in printed
     stored = workspace.read(f"{FOLDER}/answers.json")
-    assert stored["id"] == "ana.ruiz" and {*stored["answers"].values()} == {None}
+    assert (stored["id"], stored["course"]) == ("ana.ruiz", "embedded 2026")
+    assert {*stored["answers"].values()} == {None}
     names = re.findall(r"^\*\*\d+\. `(\w+)`\*\*", questions(workspace), re.MULTILINE)
     assert names == [*stored["answers"]] and len(names) == COUNT
 
@@ -95,6 +96,7 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
     assert f"{neuron[1]}: neuron" in done.stdout
     assert f"digits test image {neuron[2]}" in done.stdout
+    assert "shows its history" not in done.stdout  # the network was saved without it
 
 
 def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
@@ -128,10 +130,18 @@ def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
     assert path.with_name("answers.json").read_bytes() == filled
 
 
-def test_the_network_of_another_course_is_not_replaced(workspace):
+def test_the_files_of_another_course_are_not_replaced(workspace):
     before = workspace.hashes(FOLDER)
+    for check in (False, True):
+        message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
+        with pytest.raises(UserError, match=message):
+            workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
+    path = workspace.outputs / FOLDER / "answers.json"
+    content = path.read_bytes()
+    path.unlink()
     with pytest.raises(UserError, match="was trained with seed=217407399, but this"):
         workspace.call("homework", **{**SETTINGS, "course": "another"})
+    path.write_bytes(content)
     with pytest.raises(UserError, match="epochs=1, but this homework needs epochs=2"):
         workspace.call("homework", **{**SETTINGS, "epochs": 2})
     assert workspace.hashes(FOLDER) == before
@@ -156,24 +166,27 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 
 
 def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
-    fill_in(workspace, score=1.5, upper_half="3,5", unknown=1)
+    malformed = {"upper_half": "3,5", "switched_off": float("nan"), "parameters": 0.5}
+    fill_in(workspace, score=1.5, **malformed, unknown=1)
     before = workspace.hashes(FOLDER)
     printed = workspace.call("homework", **STUDENT, check=True)
     assert re.search(r"^score +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
+    assert "switched_off must be a number below 1e308, got nan" in words
+    assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
-    assert printed.count(" missing\n") == COUNT - 2
-    assert f"1 of {COUNT} answers can be graded" in printed
+    assert printed.count(" missing\n") == COUNT - 4
+    assert f"1 of {COUNT} answers have the right form" in printed
     assert workspace.hashes(FOLDER) == before
 
 
 def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
-    fill_in(workspace, weights_for_small_images=1, all_biases=0)
+    fill_in(workspace, weights_for_small_images=1, scaled_layer=0)
     wrong = workspace.call("homework", **STUDENT, check=True)
-    fill_in(workspace, weights_for_small_images=1, all_biases=7)
+    fill_in(workspace, weights_for_small_images=1, scaled_layer=7)
     assert workspace.call("homework", **STUDENT, check=True) == wrong.replace(
-        "all_biases                 0", "all_biases                 7"
+        "scaled_layer               0", "scaled_layer               7"
     )
 
 
@@ -181,6 +194,7 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
     ("content", "problem"),
     [
         ("{", r"ana.ruiz/answers.json is not JSON"),
+        ('{"id": 3,5}', r"ana.ruiz/answers.json is not JSON: use a decimal point"),
         ('{"id": "b", "answers": {}}', "id must be ana.ruiz, got b"),
         (None, r"answers.json is missing: leave out check=true"),
     ],

@@ -68,6 +68,7 @@ class Course:
         names = [question.name for question in QUESTIONS]
         content = {
             "id": stated or student,
+            "course": COURSE,
             "answers": dict.fromkeys(names) | (answers or {}),
         }
         (folder / FILE).write_text(json.dumps(content))

@@ -59,6 +59,12 @@ def page(outputs, name="class.html"):
     return (outputs / "grades" / name).read_text()
 
 
+def change(folder, **keys):
+    """Change keys of the answers in a folder."""
+    stored = json.loads((folder / FILE).read_text())
+    (folder / FILE).write_text(json.dumps(stored | keys))
+
+
 def distinct(question, mistakes):
     """Return the mistakes that have no other one within the tolerance."""
     wide = 2.1 * question.tolerance + 1e-9
@@ -175,9 +181,36 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
         course.write(place / name, name.split()[0])
     grade_all()
     rows = table(outputs)
-    problem = "2 submissions have the id ana: ana first, ana second"
+    problem = "2 submissions have the id ana"
     assert rows["ana"]["problem"] == problem and rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
+    shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
+    assert problem in shown and "first" not in shown and "second" not in shown
+
+
+@pytest.mark.parametrize(
+    ("places", "lr"),
+    [
+        (("Ana_1", "Eve_2"), 0.001),  # the network does not decide
+        (("1", "2"), 0.1),
+        (("1 ana", "2 ana"), 0.1),
+    ],
+)
+def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
+    course, grade_all, outputs, place, places, lr
+):
+    network = course.train("ana")
+    course.write(place / places[0], "ana", course.solve("ana", network), network)
+    course.write(place / places[1], "ana", {}, course.train("ana", lr=lr))
+    grades = grade_all()
+    row = table(outputs)["ana"]
+    assert float(row["points"]) == len(QUESTIONS) and row["submission"] == places[0]
+    (claimed,) = grades.problems
+    problem = "its id ana is that of a submission that counts"
+    assert (claimed.submission.place, claimed.problem) == (places[1], problem)
+    assert problem in page(outputs)
+    assert problem not in page(outputs, "feedback/ana.html")
+    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 1
 
 
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
@@ -204,6 +237,19 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert "Equal networks" in shown and "zoë" in shown and "finn" in shown
 
 
+def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "eve_1", "ana.ruiz", stated="eve")
+    course.write(place / "finn_2", "finn", {}, course.train("zoë"))
+    students = tmp_path / "list.csv"
+    students.write_text("id\nana.ruiz\neve\nfinn\n")
+    grades = grade_all(students=students)
+    assert [grades.seed_of(entry) for entry in grades.others] == ["ana.ruiz", ""]
+    assert "trained with the seed of <b>ana.ruiz</b>" in page(outputs)
+    assert "ana.ruiz" not in page(outputs, "feedback/eve.html")
+
+
 def test_platforms_that_name_submissions_otherwise_cause_no_lines(
     course, grade_all, place
 ):
@@ -219,6 +265,8 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("ana\nben\nANA\n", "contains the id ana twice"),
         ("id,name\n\n", "contains no ids"),
         (b"ana\n\xff\n", "is not UTF-8"),
+        ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
+        ("a" * 200_000, "is not CSV: field larger"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
@@ -227,6 +275,21 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
     with pytest.raises(UserError, match=message) as error:
         read_students(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ('Name,ID number,Email\n"Ruiz, Ana",17,a@b.de\n', ["17"]),
+        ("Name;Username;id\nAna;ana;A1\n\nBen;ben;B2\n", ["a1", "b2"]),
+        ("name\temail\nAna\ta@b.de\n", ["a@b.de"]),
+        ("Username\nana\n", ["ana"]),
+    ],
+)
+def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, ids):
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    assert read_students(path) == ids
 
 
 def test_a_list_of_students_needs_no_header(tmp_path):
@@ -281,11 +344,50 @@ def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
     assert grade_all().entries[0].grade.training is Training.SAME
 
 
+def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
+    course, grade_all, outputs, place
+):
+    for name in ("ana", "ben", "cem"):
+        course.write(place / name, name)
+    assert grade_all().notices == []
+    ana, ben, _ = sorted((outputs / "grades" / ".cache").glob("*.json"))
+    for path, points in ((ana, 1), (ben, 0)):  # as if a question had been edited
+        stored = json.loads(path.read_text()) | {"questions": "others"}
+        stored["answers"][0]["points"] = points
+        path.write_text(json.dumps(stored))
+    old = "2 submissions were graded with other questions: add again=true"
+    assert [line.startswith(old) for line in grade_all().notices] == [True]
+    assert old in page(outputs)
+    assert grade_all(again=True).notices == ["1 student: points changed"]
+    assert "1 student: points changed" in page(outputs)
+    assert grade_all().notices == []
+
+
 def test_a_changed_submission_is_graded_again(course, grade_all, place):
     folder = course.write(place / "ana", "ana")
     assert grade_all().entries[0].grade.points == 0
     answers = course.solve("ana", course.train("ana"))
-    (folder / FILE).write_text(json.dumps({"id": "ana", "answers": answers}))
+    change(folder, answers=answers)
+    assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_answers_for_another_course_are_a_problem_and_not_wrong(
+    course, grade_all, outputs, place
+):
+    network = course.train("ana")
+    folder = course.write(place / "ana", "ana", course.solve("ana", network))
+    for typed, word in (
+        ("Embedded2026", "for the course embedded2026"),
+        ("<b>\n" * 99, "for the course <b>"),
+        (None, "for no course"),
+    ):
+        change(folder, course=typed)
+        grade_all()
+        row = table(outputs)["ana"]
+        assert row["problem"].startswith(f"answers.json is {word}")
+        assert ", not embedded 2026: another course has" in row["problem"]
+        assert row["points"] == "" and len(row["problem"].splitlines()) == 1
+    change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
 
 
@@ -344,6 +446,30 @@ def browser_page(chromium):
     page = chromium.new_page(offline=True, viewport={"width": 1366, "height": 768})
     yield page
     page.close()
+
+
+def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
+    course, grade_all, outputs, place, browser_page
+):
+    answers = {"score": 1.25, "parameters": 7}
+    for student in ("zoë+1@b", "ana"):
+        course.write(place / f"{student} {'x' * 60}", student, answers)
+    grade_all()
+    for width in (1366, 390):
+        browser_page.set_viewport_size({"width": width, "height": 768})
+        browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        browser_page.evaluate("document.querySelector('.scroll').scrollLeft = 200")
+        card = browser_page.locator("#table").bounding_box()
+        shown = browser_page.locator("#table .scroll").bounding_box()
+        first = browser_page.locator("#table tbody th").first.bounding_box()
+        assert card["x"] <= shown["x"] <= first["x"] < shown["x"] + 2
+        assert shown["x"] + shown["width"] <= card["x"] + card["width"]
+    row = browser_page.locator("#answers details").first
+    assert not row.locator("table").is_visible()
+    row.locator("summary").click()
+    assert "1.25" in row.inner_text()
+    browser_page.locator("#table tbody a").last.click()
+    assert browser_page.title() == "Feedback for zoë+1@b"
 
 
 def test_in_a_browser_hostile_texts_are_text(

@@ -96,11 +96,12 @@ def test_answers_of_a_student_are_recorded_and_not_judged(ask):
     assert ask(check, "higher", "TEST ", "training") == "recorded"
     malformed = "malformed: the answer must be "
     assert ask(check, "raw", "show", "lower").startswith(malformed)
-    assert ask(check, "stop", None, 15, loss=0.1).startswith(malformed)
+    assert ask(check, "stop", None, 15, loss=0.1) == "no answer yet"
     assert not check.tells("weights")
     assert check.recorded == {"weights": 784, "higher": "TEST"}
-    ask(check, "weights", "?", 20)
-    assert check.recorded == {"higher": "TEST"}
+    assert "the recorded answer stays" in ask(check, "weights", "?", 20)
+    assert ask(check, "weights", None, 20) == "no answer yet"
+    assert check.recorded == {"weights": 784, "higher": "TEST"}
 
 
 def test_homework_needs_a_valid_id_and_a_course():

@@ -134,13 +134,12 @@ class Student:
         (label,) = find(r"as class (\d)", text)
         return (scores.argmax(axis=1) == label).sum()
 
-    def all_biases(self, text):
-        (image,) = find(IMAGE, text)
-        before = self.probabilities(image).max()
-        self.arrays["layer_2.bias"] = self.arrays["layer_2.bias"] + float(
-            re.search(r"larger by ([\d.]*\d)", text)[1]
-        )
-        return 100 * (self.probabilities(image).max() - before)
+    def scaled_layer(self, text):
+        factor = np.float32(re.search(r"multiplied by ([\d.]*\d)", text)[1])
+        weights, bias = self.arrays["layer_2.weight"], self.arrays["layer_2.bias"]
+        outputs = np.maximum(self.layer(1, self.inputs(*find(IMAGE, text))), 0)
+        powers = np.exp((outputs @ (factor * weights).T + factor * bias).astype(float))
+        return 100 * powers.max() / powers.sum()
 
 
 PLACE, IMAGE = r"row (\d+) and column (\d+)", r"test image (\d+)"

@@ -84,6 +84,34 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         assert each.recorded.epochs == 1
 
 
+def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, place):
+    kinds = "Ana Ruiz_12_assignsubmission_file_", "Ben_13_assignsubmission_file_"
+    copy(kinds[0])
+    for name in ("Ana Ruiz_12", "Cem_14"):
+        text = place / f"{name}_assignsubmission_onlinetext_" / "onlinetext.html"
+        text.parent.mkdir()
+        text.write_text("<p>Done</p>")
+    (place / kinds[1]).mkdir()
+    (place / "__MACOSX").mkdir()
+    (place / "desktop.ini").touch()
+    (place / ".DS_Store").touch()
+    assert [(each.place, each.problem) for each in read_submissions(place)] == [
+        (kinds[0], ""),
+        (kinds[1], "answers.json is missing"),
+        ("Cem_14_assignsubmission_onlinetext_", "answers.json is missing"),
+    ]
+
+
+def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
+    folder = copy()
+    (folder / FILE).rename(folder / f"{FILE}.txt")
+    expected = "answers.json is missing; it has answers.json.txt"
+    assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
+    pack(copy("right"), folder / "homework.zip")
+    (folder / MODEL_FILE).unlink()
+    assert problem(folder) == ""
+
+
 def test_other_files_next_to_the_answers_do_not_matter(copy):
     folder = copy()
     (folder / "notes.ipynb").write_text("not JSON")
@@ -286,13 +314,23 @@ def test_a_network_that_is_none_is_one_line(copy):
         assert read_submission(folder).student == "ana"  # the answers can be read
 
 
+def test_a_network_whose_weights_are_all_equal_is_not_graded(copy):
+    folder = copy()
+    network = safetensors.load_file(folder / MODEL_FILE)
+    for value in (0, 0.5):
+        equal = {name: np.full_like(x, value) for name, x in network.items()}
+        equal["layer_2.bias"][3] = 1
+        (folder / MODEL_FILE).write_bytes(safetensors.save(equal))
+        assert problem(folder) == "its weights are all equal"
+
+
 def test_answers_that_cannot_be_used_are_one_line(copy):
     folder, good = copy(), '{"id": "ana", "answers": {}}'
     for content in (
         "",
         "[]",
         "[" * 50_000,
-        '{"id": "ana", "answers": {"score": NaN}}',
+        '{"id": "ana", "answers": {"score": 3,5}}',
         '{"id": "ana", "answers": {"score": 1, "score": 2}}',
         '{"id": "=cmd|\' /C calc\'!A0", "answers": {}}',
         '{"id": "<script>alert(1)</script>", "answers": {}}',
