@@ -50,7 +50,7 @@ DROPPED_WORDS = {
     r"unlike any digit": "a sentence that says what is wrong",
     r"\d %(?!\})": "97.7%",
     r"(?<!and the )data (?:are|were|have)": "data is",
-    r"(?<!and the )same bytes": "byte-identical",
+    r"(?<!and )the same bytes": "byte-identical",
     r"colour\w*|behaviour|grey|centre|artefacts?|labelled": "US spelling",
 }
 
@@ -90,6 +90,7 @@ def test_the_readme_begins_with_training_and_contains_the_test_command():
 @ALL
 def test_documents_are_short(name):
     longer = {".github/DESIGN.md": 335, "conf/README.md": 175}
+    longer |= {".github/CONTRIBUTING.md": 170}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 

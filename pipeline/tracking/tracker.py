@@ -4,7 +4,7 @@
 what it says, the test after "See" fails; all are in `tests/tracking/`.
 
 1. `Tracker.code` reads the commit and the uncommitted changes when the command starts,
-   because they can change later. See "an edit after a training has started".
+   because they can change later. See "an edit after a training run has started".
 2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
    store's, because another process marks a run as KILLED that is RUNNING and whose lock
    is free. See "a running run whose lock is free".

@@ -110,7 +110,7 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
 
 
 @pytest.mark.parametrize("in_helper", [True, False])
-def test_an_edit_after_a_training_has_started_is_not_recorded(
+def test_an_edit_after_a_training_run_has_started_is_not_recorded(
     clone_project, use_repository, store, tmp_path, monkeypatch, in_helper
 ):
     settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
