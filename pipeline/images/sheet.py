@@ -67,7 +67,8 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
 def _light_of(levels: Levels) -> Float[np.ndarray, "rows columns"]:
     small = reduce_to(levels, constants.SHEET_SIDE).astype(np.float32)
     # Logarithms make the same edge equally high in light and in shadow.
-    return np.log(ndimage.gaussian_filter(small, constants.SHEET_BLUR) + 1)
+    blurred = ndimage.gaussian_filter(small, constants.SHEET_BLUR)
+    return np.asarray(np.log(blurred + 1))
 
 
 def _around_region(light: Light) -> Outside | None:
