@@ -52,15 +52,20 @@ class NewRunSettings(RecordedSettings, total=False):
     experiment_name: str | None
 
 
-class TrainSettings(DataSettings, NewRunSettings, total=False):
-    """Settings of `train`."""
+class HyperparameterSettings(DataSettings, total=False):
+    """The data set and the hyperparameters, without the seed."""
 
     hidden: Integer
-    seed: Integer
     split: Literal["exercise", "holdout"]
     epochs: Integer
     batch_size: Integer
     lr: Number
+
+
+class TrainSettings(HyperparameterSettings, NewRunSettings, total=False):
+    """Settings of `train`."""
+
+    seed: Integer
     resume: bool
     reproduce: str | None
 
@@ -121,15 +126,10 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
     workers: Integer | None
 
 
-class CourseSettings(DataSettings, total=False):
-    """Settings of the stages for homework."""
+class CourseSettings(HyperparameterSettings, total=False):
+    """Settings of the stages for homework; the seed follows from the student's id."""
 
     course: str | None
-    hidden: Integer
-    split: Literal["exercise", "holdout"]
-    epochs: Integer
-    batch_size: Integer
-    lr: Number
 
 
 class HomeworkSettings(CourseSettings, total=False):
