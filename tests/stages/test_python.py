@@ -346,9 +346,12 @@ def test_the_epochs_of_a_training_run_are_a_data_frame(project):
 def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(project):
     with pytest.raises(UserError, match="4 of 6 training runs failed") as error:
         sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
-    _, *reasons, last = str(error.value).split("\n  ")
-    assert len(reasons) == 3 and last == "and 1 more"
-    assert "hidden must be greater than or equal to 1, got 0" in reasons[0]
+    # Two seeds of each invalid size: equal errors are one line.
+    _, *reasons = str(error.value).split("\n  ")
+    rule = "hidden must be greater than or equal to 1"
+    for reason, size in zip(reasons, (0, -1), strict=True):
+        assert f"hidden={size} seed=1" in reason
+        assert f" and 1 more: {rule}, got {size}" in reason
     result = pickle.loads(pickle.dumps(error.value)).result  # as from a process pool
     assert result.run_id and result.load_best().network.hidden == 5
     frame = result.to_frame()
