@@ -13,13 +13,13 @@ from jinja2 import Environment, meta
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
-from pipeline.interpret import neuron_sums
+from pipeline.interpret import ModelAnalysis, neuron_sums
 from pipeline.interpret.names import BIAS, ParameterLocation
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data, select_epochs
 from pipeline.interpret.worksheet import softmax_worksheet, sum_columns
-from pipeline.model import Metadata
+from pipeline.model import Metadata, load_trained_model, save_model
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")
@@ -325,11 +325,12 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
         assert [text.replace(MINUS, "-").split("\t")[1:] for text in cells] == expected
 
 
-def test_the_tables_of_a_neuron_omit_weights_of_0(analysis, open_page, mnist):
-    tensors = snapshot(analysis.trained.network)
+def test_the_tables_of_a_neuron_omit_weights_of_0(trained, open_page, mnist, tmp_path):
+    tensors = snapshot(trained.network)
     tensors["layer_1.weight"][5, ::2] = tensors["layer_2.weight"][7, ::2] = 0
-    trained = replace(analysis.trained, network=network_from(tensors))
-    page = open_page(render_page(replace(analysis, trained=trained), name=NAME))
+    save_model(path := tmp_path / "model.safetensors", network_from(tensors), {})
+    trained = load_trained_model(path)
+    page = open_page(render_page(ModelAnalysis.of(trained, mnist), name=NAME))
     row = page.evaluate("model.gallery")[0]
     sums = neuron_sums(trained.network, mnist.test.images[row])
     page.evaluate("find", "N16")
