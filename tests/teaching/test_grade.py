@@ -91,6 +91,7 @@ def plant(course, student, network, numbers):
     return answers, points
 
 
+@pytest.mark.fault
 def test_a_class_of_sixty_gives_exactly_the_expected_table(
     course, grade_all, outputs, place, pack, tmp_path
 ):
