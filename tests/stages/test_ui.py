@@ -61,7 +61,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     page.goto(ui.address)
     page.get_by_role("button", name="Newest first").wait_for()
     page.get_by_text("hidden=20 seed=1").wait_for()
-    expected = ["val/accuracy", "hidden", "seed", "lr", "swept"]
+    expected = ["val/accuracy", "hidden", "seed", "lr"]
     headings = page.locator("[role=columnheader]")
     boxes = [headings.filter(has_text=name).first.bounding_box() for name in expected]
     positions = [box["x"] for box in boxes]
