@@ -1,6 +1,7 @@
 """The command `grade`; tests/teaching/ tests the grades themselves."""
 
 import json
+import re
 
 import pytest
 
@@ -15,9 +16,11 @@ def workspace(empty_project):
     workspace = empty_project("grade", store=False)
     keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}
     workspace.call("homework", student="ana", **keys)
-    path = workspace.outputs / "homework" / "ana" / "answers.json"
+    folder = workspace.outputs / "homework" / "ana"
+    path, questions = folder / "answers.json", (folder / "questions.md").read_text()
+    (bits,) = re.findall(r"with\s+(\d+)\s+bits", questions)
     stored = json.loads(path.read_text())
-    stored["answers"] |= {"all_biases": 0, "parameters": 1}
+    stored["answers"] |= {"bytes_of_weights": 784 * 5 * int(bits) / 8, "parameters": 1}
     path.write_text(json.dumps(stored))
     (workspace.outputs / "homework" / "notes.txt").write_text("no submission")
     return workspace
@@ -34,7 +37,8 @@ def test_the_homework_of_a_class_is_graded(workspace):
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
         assert (workspace.outputs / "grades" / file).is_file()
     (row,) = workspace.read("grades/grades.csv")
-    assert (row["id"], row["points"], row["all_biases"]) == ("ana", "1.0", "1.0")
+    assert (row["id"], row["points"]) == ("ana", "1.0")
+    assert (row["bytes_of_weights"], row["parameters"]) == ("1.0", "0.0")
 
 
 def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
