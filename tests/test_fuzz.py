@@ -82,7 +82,7 @@ def idx(*sizes):
 @pytest.mark.parametrize("dimensions", [1, 3])
 @fuzz
 @given(damaged(idx(40), idx(2, 3, 4), gzip.compress(idx(2, 3, 4))))
-def test_an_idx_file_is_read_exactly_or_refused(tmp_path, dimensions, content):
+def test_an_idx_file_is_read_exactly_or_rejected(tmp_path, dimensions, content):
     path = tmp_path / "idx"
     path.write_bytes(content)
     array = read(datasets.read_idx, path, dimensions=dimensions)
@@ -105,7 +105,7 @@ IMAGES += [encode("PNG", "P"), encode("PNG", "RGBA")]
 
 @fuzz
 @given(damaged(*IMAGES))
-def test_an_image_is_read_as_gray_levels_or_refused_by_name(tmp_path, content):
+def test_an_image_is_read_as_gray_levels_or_rejected_by_name(tmp_path, content):
     path = tmp_path / "damaged.png"
     path.write_bytes(content)
     levels = read(reading.read_image, path, naming="damaged.png")
@@ -119,7 +119,7 @@ TABLE = "file,label\n1.png,1\n2.png,2\n../up.png,3\n/etc/passwd,4\n"
 
 @fuzz
 @given(st.one_of(damaged(TABLE.encode()), st.text(max_size=99).map(str.encode)))
-def test_labels_csv_lists_only_files_of_its_folder_or_is_refused(tmp_path, content):
+def test_labels_csv_lists_only_files_of_its_folder_or_is_rejected(tmp_path, content):
     for name in ("1.png", "2.png"):
         (tmp_path / name).touch()
     (tmp_path / "labels.csv").write_bytes(content)
@@ -142,7 +142,9 @@ FILES = ("model", "history", "data-components")
 @pytest.mark.parametrize("name", FILES)
 @fuzz
 @given(data=st.data())
-def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
+def test_a_network_and_its_files_are_complete_or_rejected(
+    tmp_path, network, name, data
+):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     dataset = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
@@ -168,7 +170,7 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
 @pytest.mark.parametrize("name", ["state", "epochs"])
 @fuzz
 @given(edits=EDITS)
-def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, network, name, edits):
+def test_a_checkpoint_is_restored_exactly_or_rejected(tmp_path, network, name, edits):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     state = TrainingState(network, Adam(network.vector, lr=0.1), torch.Generator())
     (before,) = Checkpoint(folder, state).epochs
@@ -188,7 +190,7 @@ KEYS = sorted(defaults())
 
 @fuzz
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
-def test_values_are_within_bounds_or_refused_by_their_key(values):
+def test_values_are_within_bounds_or_rejected_by_their_key(values):
     try:
         cfg = config.validate(schema.TrainConfig, defaults() | values)
     except ConfigError as error:
@@ -209,7 +211,7 @@ WORDS |= st.sampled_from(
 
 @fuzz
 @given(st.lists(WORDS, max_size=4))
-def test_a_command_line_is_refused_or_has_a_valid_job(words):
+def test_a_command_line_is_rejected_or_has_a_valid_job(words):
     command = read(parse, words, schema.TrainConfig)
     if command:
         assert isinstance(command.config, schema.TrainConfig)

@@ -7,7 +7,7 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
    `python` passes on. The types of the keywords are in `keywords`.
 2. `values` parses the text of a value: one, several for a sweep, or an interval.
 3. `composition` merges the files that Hydra selects, once for each choice of groups;
-   `hydra_files` asks Hydra for them, and `source` reads them and refuses what could run
+   `hydra_files` asks Hydra for them, and `source` reads them and rejects what could run
    code.
 4. `grid` replaces the values of files by those that are given, and lists the
    combinations.

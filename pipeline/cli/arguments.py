@@ -18,7 +18,7 @@ from pipeline.cli.config import (
 from pipeline.cli.default_values import defaults
 from pipeline.cli.grid import Grid, merge
 from pipeline.cli.items import join_spaced, read_words
-from pipeline.cli.problems import located, refuse
+from pipeline.cli.problems import located, reject
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, Schema
 from pipeline.cli.values import MAX_VALUES, Choices
@@ -115,11 +115,11 @@ def _check(
     """
     combinations, problems = _list(grids, schema, flags, unreadable)
     valid = [each for each in combinations if not each.error]
-    is_refused = bool(problems) or not valid or not schema.jobs_can_fail
+    is_rejected = bool(problems) or not valid or not schema.jobs_can_fail
     for each in combinations:
-        if each.error and (is_refused or isinstance(each.error, WrongType)):
+        if each.error and (is_rejected or isinstance(each.error, WrongType)):
             problems += each.error.problems
-    refuse(problems)
+    reject(problems)
     return Command(
         config=validate(schema, valid[0].values, choices=valid[0].choices),
         combinations=combinations,
@@ -217,5 +217,5 @@ def _varied(
     rule = "must have one value in a sweep: give it on the command line"
     files = {key: path for grid in grids for key, path in grid.files.items()}
     fixed = {*schema.model_fields} - {*schema.varied}
-    refuse(located(f"{key} {rule}", files.get(key)) for key in sorted(varied & fixed))
+    reject(located(f"{key} {rule}", files.get(key)) for key in sorted(varied & fixed))
     return [key for key in schema.varied if key in varied]

@@ -89,7 +89,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--resolve", action="store_true")  # --cfg always does this
-    # Without a value, it is empty, which the rules below refuse.
+    # Without a value, it is empty, which the rules below reject.
     for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
         parser.add_argument(*flag, nargs="?", const="")
     parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")

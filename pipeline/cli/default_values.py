@@ -10,7 +10,7 @@ from pipeline import ConfigError
 from pipeline.base.git import git
 from pipeline.base.params import params_of
 from pipeline.base.paths import conf_dir, installed, project_dir
-from pipeline.cli.problems import located, refuse
+from pipeline.cli.problems import located, reject
 from pipeline.cli.schema import KEYS
 
 
@@ -25,7 +25,7 @@ def defaults() -> dict[str, Any]:
     path = conf_dir() / "config.yaml"
     values, _ = read(path)
     rule = "lacks the line `{}:`, but every setting needs a default"
-    refuse(located(rule.format(key), path) for key in KEYS if key not in values)
+    reject(located(rule.format(key), path) for key in KEYS if key not in values)
     return values
 
 

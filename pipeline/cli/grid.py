@@ -13,7 +13,7 @@ from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.composition import Composition
 from pipeline.cli.config import explain_unknown_key
-from pipeline.cli.problems import located, refuse
+from pipeline.cli.problems import located, reject
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema
 from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
 from pipeline.cli.values import SweepValues, parse_value
@@ -70,7 +70,7 @@ def merge(composed: Composition, given: Mapping[str, object], schema: Schema) ->
                 saved[key] = parse_value(key, word.partition("=")[2], schema)
             except ConfigError as error:
                 problems += (located(x, path) for x in error.problems)
-    refuse(problems)
+    reject(problems)
     files = {**composed.files, **{key: composed.saved[key].path for key in saved}}
     values = {**composed.values, **saved, **given}
     order = dict.fromkeys([*schema.varied, *values])

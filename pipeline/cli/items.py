@@ -42,7 +42,7 @@ def read_words(
     """Return a key and its parsed value, or a group and its `Choices`.
 
     Args:
-        words: One word; several are refused, see `join_spaced`.
+        words: One word; several are rejected, see `join_spaced`.
         schema: The schema of the stage.
         flags: The flags of the command line.
 

@@ -12,7 +12,7 @@ def located(message: str, path: Path | None) -> str:
     return f"{displayed(path)}: {message}" if path else message
 
 
-def refuse(problems: Iterable[str]) -> None:
+def reject(problems: Iterable[str]) -> None:
     """Raise a ConfigError with a line for each problem, if there is one."""
     if lines := [*dict.fromkeys(problems)]:
         raise ConfigError("\n".join(lines))

@@ -59,7 +59,7 @@ class StageConfig(BaseModel):
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
     varied: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
-    no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
+    no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep rejects, and why
     has_experiments: ClassVar[bool] = False  # whether conf/experiment/ has its sweeps
     sweep_function: ClassVar[str | None] = None  # what runs a sweep from Python
     jobs_can_fail: ClassVar[bool] = False  # whether the other jobs of a sweep then run

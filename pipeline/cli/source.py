@@ -1,4 +1,4 @@
-"""Reads the YAML files of a configuration, and refuses what could run code.
+"""Reads the YAML files of a configuration, and rejects what could run code.
 
 A setting of Hydra can import a package, call a class or copy the environment into a
 result, and a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain
@@ -17,7 +17,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.problems import located, refuse
+from pipeline.cli.problems import located, reject
 
 HEADER = re.compile(r"\s*#\s*@package[ \t]+(.*)")  # in the first line
 HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
@@ -60,7 +60,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     package = header[1].strip() if header else None
     values = parse(text, path)
     problems = _problems(values, package, is_read_by_dvc=path.name == "config.yaml")
-    refuse(located(problem, path) for problem in problems)
+    reject(located(problem, path) for problem in problems)
     return values, package
 
 

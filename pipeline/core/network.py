@@ -138,7 +138,7 @@ class Network(nn.Module):
         return network_from, (snapshot(self),)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
-        """Refuse a conversion, such as by `double` or `cuda`.
+        """Reject a conversion, such as by `double` or `cuda`.
 
         The layers would get tensors of their own, which are not views of the vector.
         """

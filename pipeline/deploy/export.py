@@ -49,7 +49,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
-    # Before the exports, because it refuses a store that cannot be used.
+    # Before the exports, because it rejects a store that cannot be used.
     tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune

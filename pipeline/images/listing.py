@@ -97,7 +97,7 @@ def list_images(
         UserError: If the folder contains no image or cannot be read, or its labels.csv
             is invalid.
     """
-    # What is not a folder, or in one that cannot be read, is refused by `read_image`.
+    # What is not a folder, or in one that cannot be read, is rejected by `read_image`.
     is_folder = os.path.isdir(source)
     paths = _image_paths(source) if is_folder else [source]
     problems: list[str] = []

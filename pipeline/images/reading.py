@@ -68,7 +68,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
 
 
 def _check_file(path: Path, name: str) -> None:
-    """Refuse what is not a file, is too large, or has another format."""
+    """Reject what is not a file, is too large, or has another format."""
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
@@ -90,7 +90,7 @@ def _check_file(path: Path, name: str) -> None:
 
 
 def _check_header(image: ImageFile.ImageFile, name: str) -> None:
-    """Refuse images that need too much memory or time, before the pixels are read."""
+    """Reject images that need too much memory or time, before the pixels are read."""
     width, height = image.size
     heavy = image.mode[0] in "IF" or image.format == "WEBP"  # larger pixels, or copies
     slow = image.format == "PPM" and image.tile[0][0] != "raw"

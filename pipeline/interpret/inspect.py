@@ -47,7 +47,7 @@ class Inspection:
 def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
-        # Invalid names are refused before the network is loaded.
+        # Invalid names are rejected before the network is loaded.
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(

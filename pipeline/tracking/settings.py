@@ -27,7 +27,7 @@ def new_tracker(
     """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
     The store in the folder `store` is opened now, so that one that cannot be used is
-    refused before any work. If there is none, the first run creates it. A server
+    rejected before any work. If there is none, the first run creates it. A server
     receives copies of the runs. New runs belong to `experiment`; None is the default.
 
     Raises:

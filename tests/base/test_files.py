@@ -57,10 +57,10 @@ def test_a_link_stays_and_the_folder_that_it_names_is_replaced(tmp_path):
     assert names(tmp_path / "big") == {"train"}
 
 
-def test_a_link_to_a_mount_point_is_refused_before_the_results_are_computed(tmp_path):
+def test_a_link_to_a_mount_point_is_rejected_before_the_results_are_computed(tmp_path):
     (tmp_path / "train").symlink_to("/proc")
-    refused = pytest.raises(ValueError, match="/proc is a mount point, which cannot")
-    with refused, files.atomic_folder(tmp_path / "train"):
+    rejected = pytest.raises(ValueError, match="/proc is a mount point, which cannot")
+    with rejected, files.atomic_folder(tmp_path / "train"):
         raise AssertionError
 
 

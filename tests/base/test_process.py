@@ -135,7 +135,7 @@ def test_a_message_wraps_at_words_on_a_terminal():
     assert " ".join(" ".join(lines).split()) == f"error: {words}"
 
 
-def test_outputs_of_an_unknown_user_are_refused_in_one_message():
+def test_outputs_of_an_unknown_user_are_rejected_in_one_message():
     code = "from pipeline.base.process import run_command\n"
     code += "from pipeline.base.paths import outputs_dir\n"
     code += "run_command(outputs_dir, name='python -m pipeline.train')"

@@ -144,13 +144,13 @@ INVALID = {
 
 
 @pytest.mark.parametrize("command", INVALID, ids=lambda command: command[:40])
-def test_an_invalid_argument_is_refused_with_key_rule_and_value(command):
+def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
     stage, *arguments = command.split()
     (problem,) = problems(*arguments, stage=stage)
     assert INVALID[command] in problem
 
 
-def test_the_number_of_workers_of_a_cluster_is_refused_before_anything_is_written(
+def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(
     new_project, tmp_path
 ):
     project = type(new_project)(tmp_path / "missing")
@@ -160,7 +160,7 @@ def test_the_number_of_workers_of_a_cluster_is_refused_before_anything_is_writte
     assert not project.outputs.exists()
 
 
-def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
+def test_a_folder_whose_name_is_not_utf_8_is_rejected(tmp_path):
     folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
     os.mkdir(folder)
     (problem,) = problems("-m", f"dataset={folder}")
@@ -241,7 +241,7 @@ def test_an_interval_has_the_numbers_of_its_key(argument, interval):
     "flag",
     ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-path=/", "-cp"],
 )
-def test_flags_that_run_code_are_refused_also_as_the_value_of_another(before, flag):
+def test_flags_that_run_code_are_rejected_also_as_the_value_of_another(before, flag):
     (problem,) = problems(before, flag)
     assert problem.startswith(("unknown flag -", "--cfg must be job, got "))
 
@@ -316,7 +316,7 @@ def test_a_setting_that_is_normalized_is_not_varied_by_an_invalid_combination(
 
 
 @pytest.mark.parametrize("value", ["abc", "5.5", "true"])
-def test_a_value_of_a_sweep_with_another_type_is_refused(value):
+def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
     (problem,) = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")
     assert problem.startswith("hidden must be a valid integer, got ")
     settings = {"hidden": [5, value], "seed": range(1, 3)}
@@ -326,7 +326,7 @@ def test_a_value_of_a_sweep_with_another_type_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [3, None, b"x", {1}])
-def test_a_choice_of_a_sweep_with_another_type_is_refused(value):
+def test_a_choice_of_a_sweep_with_another_type_is_rejected(value):
     with pytest.raises(ConfigError, match="split must"):
         sweep_from_python(cli.TrainConfig, {"split": ["exercise", value]})
 
@@ -434,7 +434,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
         ("defaults: [nothing]", "Could not load 'experiment/nothing'"),
     ],
 )
-def test_an_invalid_experiment_is_refused_in_one_line(save_experiment, text, message):
+def test_an_invalid_experiment_is_rejected_in_one_line(save_experiment, text, message):
     (problem,) = problems(save_experiment(text))
     assert message in problem
 

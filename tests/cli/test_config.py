@@ -141,7 +141,7 @@ def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
         assert from_python(TrainConfig, {"lr": number}).lr == 0.001
 
 
-def test_a_stage_without_its_dot_is_refused_with_what_to_type(capsys):
+def test_a_stage_without_its_dot_is_rejected_with_what_to_type(capsys):
     for words, message in {
         "train hidden=5": "error: each stage is a module: write python -m "
         "pipeline.train hidden=5\n",

@@ -81,7 +81,7 @@ def problem(*arguments, **options):
 def table():
     """Return the rows of the table of Hydra's features in conf/README.md."""
     text = (paths.ROOT / "conf" / "README.md").read_text()
-    rows = re.findall(r"^\| .*? \| `(.*?)` \| (works|refused)(.*?) \|$", text, re.M)
+    rows = re.findall(r"^\| .*? \| `(.*?)` \| (works|rejected)(.*?) \|$", text, re.M)
     assert len(rows) > 20
     return rows
 
@@ -576,7 +576,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_a_bad_file_is_refused_in_one_line(conf, kind):
+def test_a_bad_file_is_rejected_in_one_line(conf, kind):
     files, arguments, message = BAD_FILES[kind]
     conf({"evil/__init__.py": "raise SystemExit", **files})
     text = problem(*shlex.split(arguments))
@@ -634,7 +634,7 @@ def test_text_is_literal_in_files_and_on_the_command_line(conf):
     assert read(r"run_name=\${a} ${seed}").config.run_name == r"\${a} ${seed}"
 
 
-def test_dvc_refuses_values_that_it_does_not_record(conf, monkeypatch):
+def test_dvc_rejectes_values_that_it_does_not_record(conf, monkeypatch):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, _self_]"})
     assert read("server=null").config.hidden == 10
     monkeypatch.setenv("DVC_STAGE", "train")
@@ -703,7 +703,7 @@ def test_a_rule_about_two_settings_names_the_file_of_the_setting(
 @pytest.mark.parametrize(
     ("name", "what"), [("dataset", "setting"), ("reused_from", "tag")]
 )
-def test_a_group_with_the_name_of_a_setting_or_a_tag_is_refused(
+def test_a_group_with_the_name_of_a_setting_or_a_tag_is_rejected(
     conf, tmp_path, name, what
 ):
     conf({f"conf/{name}/tiny.yaml": f"{GLOBAL}hidden: 5\n"})

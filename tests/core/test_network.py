@@ -44,7 +44,7 @@ def test_logits_do_not_depend_on_the_number_of_images(new_network, mnist):
 
 
 @pytest.mark.parametrize("name", ["logits", "hidden_sums", "predict", "classify"])
-def test_images_that_are_not_gray_levels_are_refused(
+def test_images_that_are_not_gray_levels_are_rejected(
     new_network, few, monkeypatch, name
 ):
     # Outside tests, nothing else checks the types and shapes of arguments.

@@ -52,7 +52,7 @@ def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnis
         np.testing.assert_array_equal(np.concatenate([train, val]), both)
 
 
-def test_holdout_of_too_few_images_is_refused(few):
+def test_holdout_of_too_few_images_is_rejected(few):
     rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
     rare.labels[:2] = 1
     data = Dataset(Path("rare.safetensors"), "", rare, few.val)
@@ -213,7 +213,7 @@ def test_the_last_seventh_of_a_single_pair_are_the_test_images(
         imported(idx_folder)
 
 
-def test_invalid_data_sets_are_refused(idx_folder, imported, tmp_path, few, write_idx):
+def test_invalid_data_sets_are_rejected(idx_folder, imported, tmp_path, few, write_idx):
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
     with pytest.raises(ValueError, match="images of 28x28 pixels, got 16x16"):
         imported(idx_folder)

@@ -129,7 +129,7 @@ def test_pip_is_used_even_if_the_standard_error_is_no_file(monkeypatch):
     ],
     ids=["login page", "torn", "bomb", "other", "garbage", "torn chunk", "404"],
 )
-def test_a_bad_response_of_a_mirror_is_refused(raw, serve, capfd, answer, reason):
+def test_a_bad_response_of_a_mirror_is_rejected(raw, serve, capfd, answer, reason):
     serve(answer)
     with pytest.raises(ValueError) as missing:
         fetch(raw)

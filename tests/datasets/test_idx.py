@@ -36,16 +36,16 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_file_is_refused_with_its_name_and_the_rule(idx_folder, kind):
+def test_a_damaged_file_is_rejected_with_its_name_and_the_rule(idx_folder, kind):
     change, rule = DAMAGE[kind]
     path = idx_folder / IMAGES
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ValueError, match=rule) as refused:
+    with pytest.raises(ValueError, match=rule) as rejected:
         read_idx(path, dimensions=3)
-    assert str(path) in str(refused.value)
+    assert str(path) in str(rejected.value)
 
 
-def test_labels_that_do_not_match_the_images_are_refused(idx_folder, few, write_idx):
+def test_labels_that_do_not_match_the_images_are_rejected(idx_folder, few, write_idx):
     labels = few.train.labels.copy()
     labels[41] = 10
     write_idx(idx_folder / LABELS, labels)

@@ -232,5 +232,5 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
         )
         write_source(replace(model, integers=network), tmp_path)
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        is_refused = "weights_1 is too large for this core" in run.stderr
-        assert is_refused == bool(run.returncode) == (hidden > largest)
+        is_rejected = "weights_1 is too large for this core" in run.stderr
+        assert is_rejected == bool(run.returncode) == (hidden > largest)

@@ -135,18 +135,18 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     assert re.findall(r"\[(\d) bit", line) == ["8", "4", "2"]
 
 
-def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
+def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_rejected(sweep, parent):
     store = sweep.outputs
     tracker = tracking.new_tracker("mlflow", store, server=None)
     with tracker.start_run(name="empty", params={}, tags={"kind": "sweep"}):
         pass
     (child, *_) = children(sweep)
-    refused = {
+    rejected = {
         "nothing": "has no run 'nothing': enter the id",
         "empty": "has no finished training run: run the sweep again",
         child.info.run_id: f"is part of a sweep: enter the sweep's id, {parent}",
     }
-    for text, message in refused.items():
+    for text, message in rejected.items():
         with pytest.raises(UserError, match=message):
             read_networks(text, store=store)
 

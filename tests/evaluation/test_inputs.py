@@ -13,7 +13,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import prepare
 
 
-def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
+def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
     single = find_image("3", mnist)
     listed = find_images("3,0, 12", lambda: mnist)
     rows = [3, 0, 12]
@@ -29,7 +29,7 @@ def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
             find_images(f"0,{index}", lambda: mnist)
 
 
-def test_an_unknown_user_is_refused_with_the_key(mnist):
+def test_an_unknown_user_is_rejected_with_the_key(mnist):
     path = "~nobody-here/a.png"
     with pytest.raises(ConfigError, match=f"^image must have a user name .* {path}$"):
         find_image(path, mnist)
@@ -132,7 +132,7 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
     assert set(heights) <= {19, 20}
 
 
-def test_idx_files_that_are_not_one_test_set_are_refused(load, tmp_path, write_idx):
+def test_idx_files_that_are_not_one_test_set_are_rejected(load, tmp_path, write_idx):
     images = np.zeros((100_001, 1, 1), np.uint8)
     write_idx(tmp_path / "a-images-idx3-ubyte", images)
     with pytest.raises(ValueError, match="must have its labels-idx1-ubyte file in"):

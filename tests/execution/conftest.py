@@ -77,7 +77,7 @@ def start_and_sleep(data=None):
 def fail(data=None):
     open("/missing")
 
-def refuse(data=None):
+def reject(data=None):
     raise UserError("a reason")
 
 def fill(data=None):

@@ -74,7 +74,7 @@ def test_an_error_is_the_same_error_with_the_traceback_of_the_other_process(
     assert error.value.filename == "/missing"
     assert 'in fail\n    open("/missing")' in error.value.__notes__[-1]
     with pytest.raises(UserError, match=r"^a reason\n"):
-        helper.submit(functions.refuse).result()
+        helper.submit(functions.reject).result()
 
 
 def test_what_cannot_be_sent_is_an_error_with_a_traceback(helper, functions):
@@ -164,7 +164,7 @@ def test_an_interrupt_does_not_separate_a_request_from_its_answer(helper, functi
     assert helper.submit(functions.call, 2).result() == [1, 2]
 
 
-def test_each_call_is_answered_or_refused_while_another_thread_closes(functions):
+def test_each_call_is_answered_or_rejected_while_another_thread_closes(functions):
     helper, calls = HelperProcess("the other process"), []
 
     def submit():

@@ -150,8 +150,8 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
     missing = result(functions.fail)
     assert missing.error.startswith("FileNotFoundError: [Errno 2]")
     assert 'in fail\n    open("/missing")' in missing.traceback
-    refused, full = result(functions.refuse), result(functions.fill)
-    assert (refused.error, refused.traceback) == ("a reason", "")
+    rejected, full = result(functions.reject), result(functions.fill)
+    assert (rejected.error, rejected.traceback) == ("a reason", "")
     assert full.error == "[Errno 28] No space left on device" and not full.traceback
 
 

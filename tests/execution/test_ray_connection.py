@@ -19,7 +19,7 @@ pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
         ("nowhere.invalid:6379", "can be used at RAY_ADDRESS=nowhere.invalid:6379: "),
     ],
 )
-def test_an_address_without_a_cluster_is_refused_in_one_line(
+def test_an_address_without_a_cluster_is_rejected_in_one_line(
     address, message, monkeypatch
 ):
     monkeypatch.setenv("RAY_ADDRESS", address)

@@ -279,7 +279,7 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     assert "(12 of 12)" in sweep.log.read_text()
 
 
-def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, project):
+def test_another_pytorch_or_token_or_program_is_rejected_in_one_line(cluster, project):
     metadata = cluster.folder / "other" / "torch-1.0.dist-info" / "METADATA"
     metadata.parent.mkdir(parents=True)
     metadata.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")

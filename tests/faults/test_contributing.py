@@ -38,7 +38,7 @@ class Change:
 
     tests: tuple[str, ...]  # of the packages that it concerns
     training: str  # settings that use it
-    refused: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
+    rejected: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
     sweep: str = ""  # arguments of a sweep that works, too
 
 
@@ -102,10 +102,10 @@ def changed(request, tmp_path, clone_project):
     return workspace
 
 
-def run(workspace, *commands, refused=()):
+def run(workspace, *commands, rejected=()):
     """Run stages of a clone in one process; return what they print, and the errors."""
     root, statuses = workspace.outputs.parent, dict.fromkeys(commands, 0)
-    for command in refused:
+    for command in rejected:
         statuses[command] = 2 if command.startswith("train") else 1
     tuples = {tuple(command.split()): statuses[command] for command in statuses}
     done = workspace.run_all(tuples, cwd=root, PYTHONPATH=str(root))
@@ -145,9 +145,9 @@ def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
     commands += ["evaluate tracking=none", "predict images=0"]
     if change.sweep:
         commands.append(f"train -m epochs=1 tracking=none {change.sweep}")
-    printed, errors = run(changed, *commands, refused=change.refused)
+    printed, errors = run(changed, *commands, rejected=change.rejected)
     assert "The network predicts" in printed and "Traceback" not in errors
-    messages = [*change.refused.values()]
+    messages = [*change.rejected.values()]
     for message in messages:
         lines = [line for line in errors.splitlines() if line.endswith(message)]
         assert len(lines) == messages.count(message)

@@ -87,13 +87,13 @@ INVALID_TABLES += [b"file,label\n" + b"a,1\n" * 100_001]
 
 
 @pytest.mark.parametrize("content", INVALID_TABLES, ids=range(len(INVALID_TABLES)))
-def test_an_invalid_labels_csv_is_refused(tmp_path, content):
+def test_an_invalid_labels_csv_is_rejected(tmp_path, content):
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(ValueError, match=r"labels\.csv (must|cannot be|is not UTF-8)"):
         list_images(tmp_path)
 
 
-def test_paths_without_images_are_refused(tmp_path):
+def test_paths_without_images_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="contains no images"):
         list_images(tmp_path)
     put(tmp_path, "sevens/7.png")

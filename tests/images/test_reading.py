@@ -1,4 +1,4 @@
-"""An image file of any kind is read, or refused in one line that names the file."""
+"""An image file of any kind is read, or rejected in one line that names the file."""
 
 import io
 import os
@@ -134,13 +134,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_is_not_an_image_is_refused_by_name(tmp_path, name):
+def test_a_file_that_is_not_an_image_is_rejected_by_name(tmp_path, name):
     bad, message = BAD[name]
     path = tmp_path / name
     path.write_bytes(bad() if callable(bad) else bad)
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as rejected:
         read_image(path)
-    text = str(refused.value)
+    text = str(rejected.value)
     assert message in text and str(path) in text and "\n" not in text
 
 

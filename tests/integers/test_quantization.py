@@ -168,7 +168,7 @@ def changed(network, name, value, at=...):
         ("layer_2.bias", 1e9, 2, r"layer_2.bias\[2\] must be < 2\^31 in steps of t"),
     ],
 )
-def test_weights_that_cannot_be_represented_are_refused_in_one_line(
+def test_weights_that_cannot_be_represented_are_rejected_in_one_line(
     name, value, at, message, trained_on_few, few
 ):
     network = changed(trained_on_few().network, name, value, at)
@@ -177,7 +177,7 @@ def test_weights_that_cannot_be_represented_are_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_sums_that_could_overflow_are_refused(trained_on_few, quantized, few):
+def test_sums_that_could_overflow_are_rejected(trained_on_few, quantized, few):
     # The bias alone fits; with the weights, some image would exceed 32 bits.
     scale = quantized(8, epochs=0).integers.scale_1[5]
     bias = (2**31 - 10_000) * scale / 255
@@ -210,7 +210,7 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
 
 
 @pytest.mark.parametrize(("bits", "weight"), [(8, -128), (4, 8), (2, 99), (1, 0)])
-def test_a_weight_that_does_not_have_the_bit_width_is_refused(
+def test_a_weight_that_does_not_have_the_bit_width_is_rejected(
     bits, weight, quantized, tmp_path
 ):
     path, model = tmp_path / "integers.safetensors", quantized(bits)
@@ -233,7 +233,7 @@ def test_a_weight_that_does_not_have_the_bit_width_is_refused(
         ("other", np.zeros(1)),
     ],
 )
-def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path):
+def test_a_damaged_file_of_integers_is_rejected(name, value, quantized, tmp_path):
     path = tmp_path / "integers.safetensors"
     save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
@@ -242,7 +242,7 @@ def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path)
         load_integers(path)
 
 
-def test_a_file_of_integers_with_text_for_its_fine_tuning_is_refused(
+def test_a_file_of_integers_with_text_for_its_fine_tuning_is_rejected(
     quantized, tmp_path
 ):
     path = tmp_path / "integers.safetensors"

@@ -143,7 +143,7 @@ def test_the_integers_of_a_run_are_those_that_it_recorded(
     assert "run/export/8bit/integers.safetensors, 8 bits" in " ".join(text.split())
 
 
-def test_an_export_of_another_network_is_refused_with_a_remedy(
+def test_an_export_of_another_network_is_rejected_with_a_remedy(
     exported, trained_on_few
 ):
     other = exported.outputs / "other.safetensors"

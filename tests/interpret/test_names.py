@@ -44,7 +44,7 @@ def test_a_parameter_is_described_by_what_it_connects(typed, name, description):
 @pytest.mark.parametrize(
     "text", ["N10", "N20", "N31", "", "N11,", "11", "N11;N12", "all,N11"]
 )
-def test_text_that_names_no_neuron_is_refused(text):
+def test_text_that_names_no_neuron_is_rejected(text):
     with pytest.raises(
         ConfigError,
         match=r"^neuron must be in layer 1 or 2, .* or all, got '",
@@ -56,12 +56,12 @@ def test_text_that_names_no_neuron_is_refused(text):
     "text",
     ["layer_1[5]", "layer_1.bias[1,2]", "layer_3[0,0]", f"layer_1.bias[{'1' * 5000}]"],
 )
-def test_text_that_names_no_parameter_is_refused(text):
+def test_text_that_names_no_parameter_is_rejected(text):
     with pytest.raises(ConfigError, match=r"^weight must be a name such as .* got"):
         parse_parameter(text)
 
 
-def test_names_of_a_larger_network_are_refused_with_the_range():
+def test_names_of_a_larger_network_are_rejected_with_the_range():
     for name in ("N121", "N211"):
         with pytest.raises(ConfigError, match="be N11 to N120 or N21 to N210 in this"):
             find_neurons([name], hidden=20)

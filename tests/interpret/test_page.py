@@ -120,7 +120,7 @@ def test_with_more_than_about_550_neurons_there_is_no_page(large, hidden, has_pa
     assert bool(render_page(large(hidden), name=NAME)) == has_page
 
 
-def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
+def test_a_network_with_many_parameters_is_rejected_before_its_page_is_built(
     analysis, new_network
 ):
     trained = replace(analysis.trained, network=new_network(2000))
@@ -129,7 +129,7 @@ def test_a_network_with_many_parameters_is_refused_before_its_page_is_built(
 
 def test_without_metadata_the_history_gives_the_last_epoch(analysis):
     trained = replace(analysis.trained, metadata=Metadata())
-    trained.__dict__["curves"] = {}  # the table is refused without metadata
+    trained.__dict__["curves"] = {}  # the table is rejected without metadata
     _, data = select_data(replace(analysis, trained=trained))
     assert data.epochs == [*range(20), 20]
 

@@ -74,7 +74,7 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
         assert tensors_sha256(tensors | changed) != sha256
 
 
-def test_a_missing_network_is_refused_with_the_command_that_creates_it(
+def test_a_missing_network_is_rejected_with_the_command_that_creates_it(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
@@ -107,18 +107,18 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_file_that_is_not_a_network_is_refused_by_name(path, network, kind):
+def test_a_file_that_is_not_a_network_is_rejected_by_name(path, network, kind):
     tensors, about = DAMAGED[kind]
     path.write_bytes(save(snapshot(network) | tensors, {"about": about}))
-    with pytest.raises(ValueError, match=r"model\.safetensors") as refused:
+    with pytest.raises(ValueError, match=r"model\.safetensors") as rejected:
         storage.load_network(path)
-    message = str(refused.value)
+    message = str(rejected.value)
     assert len(message) < 800 and message.isprintable()
     assert not re.search("Input should|String should|Field required", message)
 
 
 @pytest.mark.parametrize("version", ['"version": 2, ', '"version": "1", ', ""])
-def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, version):
+def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, version):
     trained, content = load_trained_model(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
@@ -131,7 +131,7 @@ def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, ver
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
-def test_a_damaged_run_json_is_refused_by_name(path, content):
+def test_a_damaged_run_json_is_rejected_by_name(path, content):
     path.with_name("run.json").write_text(content)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
         load_trained_model(path)

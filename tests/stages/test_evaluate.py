@@ -86,9 +86,9 @@ def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
 ):
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0")
     (tmp_path / "t10k-labels-idx1-ubyte").touch()
-    with pytest.raises(ValueError, match="ends within its header") as refused:
+    with pytest.raises(ValueError, match="ends within its header") as rejected:
         evaluate(workspace, digit_folder, tmp_path, digit_folder)
-    assert str(refused.value).startswith("not all images were evaluated")
+    assert str(rejected.value).startswith("not all images were evaluated")
     assert [*workspace.read("evaluate/metrics.json")] == ["my_digits", "my_digits-2"]
     with pytest.raises(ValueError, match="ends within its header"):
         evaluate(workspace, tmp_path)

@@ -1,4 +1,4 @@
-"""The export stage: its files, what it records, and what it refuses."""
+"""The export stage: its files, what it records, and what it rejects."""
 
 import os
 import re

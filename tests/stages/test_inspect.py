@@ -184,7 +184,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     assert {path.name for path in details.iterdir()} == {"matches.csv", "matches.png"}
 
 
-def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
+def test_a_network_to_compare_with_that_does_not_exist_is_rejected(workspace):
     for text, message in (
         (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
         ("x", "^against: there is no file 'x', and "),
@@ -194,7 +194,7 @@ def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
             workspace.call("inspect", against=text)
 
 
-def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
+def test_a_missing_or_damaged_history_is_rejected(workspace, tmp_path):
     shutil.copy(workspace.trained("model.safetensors"), tmp_path)
     keys = {"weight": "layer_1[0,0]", "model": f"{tmp_path / 'model.safetensors'}"}
     with pytest.raises(ValueError, match=r"history\.safetensors is missing"):
@@ -209,7 +209,7 @@ def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
 @pytest.mark.parametrize(
     "question", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}]
 )
-def test_a_question_that_cannot_be_read_is_refused_before_a_network_is_loaded(
+def test_a_question_that_cannot_be_read_is_rejected_before_a_network_is_loaded(
     empty_project, question
 ):
     ((key, value),) = question.items()

@@ -77,7 +77,7 @@ WRITING = [function for function in CALLS if function is not data]
 
 
 @pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
-def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
+def test_a_folder_that_cannot_be_one_is_rejected_before_anything_is_run(
     function, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_one_is_refused_before_anything_is_run(
 
 
 @pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
-def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
+def test_a_folder_that_cannot_be_replaced_is_rejected_before_anything_is_run(
     function, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "outputs"))
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
     (tmp_path / "mine" / "notes").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     working = "must not be or contain the working directory"
-    refused = {
+    rejected = {
         "/proc/new": "must be writable, got /proc/new: /proc: ",
         "/proc": "must not be a mount point",
         ".": working,
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_run(
         tmp_path / "outputs": "must not be or contain the folder of all results",
         tmp_path / "mine": "must be new or empty, got .*mine, which contains 'notes': ",
     }
-    for folder, rule in refused.items():
+    for folder, rule in rejected.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
     assert {path.name for path in tmp_path.rglob("*")} == {"work", "mine", "notes"}
@@ -214,7 +214,7 @@ def test_no_value_reads_the_environment(monkeypatch):
         assert "hunter2" not in str(caught.value)
 
 
-def test_a_number_that_cannot_be_printed_is_refused():
+def test_a_number_that_cannot_be_printed_is_rejected():
     with pytest.raises(ConfigError, match="a number must have at most 1,000 bits"):
         train(hidden=10**5000)
 
@@ -290,9 +290,9 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
 
 def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
     pixels = np.full((28, 28), 0.5)
-    for refuse in (lambda: predict(images=pixels), lambda: check_images(pixels)):
+    for reject in (lambda: predict(images=pixels), lambda: check_images(pixels)):
         with pytest.raises(UserError) as error:
-            refuse()
+            reject()
         remedy = "pass (images.reshape(-1, 28, 28) * 255).round().astype(np.uint8)"
         assert str(error.value).endswith(f"got float64 with (28, 28): {remedy}")
     with pytest.raises(UserError, match=r": pass np\.asarray\(images\)\.astype\(np"):

@@ -191,10 +191,10 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     assert " dataset=my_digits-" in job.name
 
 
-def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
-    with pytest.raises(UserError, match="needs about 1,000,000,000") as refused:
+def test_a_sweep_that_does_not_fit_on_the_disk_is_rejected_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="needs about 1,000,000,000") as rejected:
         check_space(10**18, tmp_path / "sweeps")
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(rejected.value)
 
 
 def test_an_invalid_job_has_values_and_an_error():

@@ -319,7 +319,7 @@ def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(swe
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])
 
 
-def test_a_sweep_is_refused_if_one_of_its_data_sets_is_not_available(sweep, tmp_path):
+def test_a_sweep_is_rejected_if_one_of_its_data_sets_is_not_available(sweep, tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
     printed, error = sweep.run("seed=1,2", f"dataset=digits,{tmp_path}")
     assert not printed
@@ -339,7 +339,7 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
     assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 
 
-def test_a_network_without_hyperparameters_is_refused_with_the_remedy(sweep):
+def test_a_network_without_hyperparameters_is_rejected_with_the_remedy(sweep):
     sweep.run("hidden=5", "seed=1,2")
     (parent,), (child, _) = sweep.runs()
     path = sweep.workspace.artifact(child, "train/model.safetensors")

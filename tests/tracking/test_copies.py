@@ -403,7 +403,7 @@ def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(
     assert copies[run.run_id].startswith(server.url)
 
 
-def test_the_id_of_a_copy_is_refused_with_the_id_of_its_original(
+def test_the_id_of_a_copy_is_rejected_with_the_id_of_its_original(
     recorded, server, copy, store
 ):
     copy(recorded)

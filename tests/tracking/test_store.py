@@ -32,7 +32,7 @@ def run_command(monkeypatch):
     return run
 
 
-def test_a_store_that_cannot_be_used_is_refused_with_the_remedy(store, tmp_path):
+def test_a_store_that_cannot_be_used_is_rejected_with_the_remedy(store, tmp_path):
     open_store(store).find_or_create_experiment("digits")
     other = tmp_path / "other"
     other.mkdir()
@@ -62,14 +62,14 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     if records == "another process":
         monkeypatch.delitem(sys.modules, "mlflow")
     with (
-        pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as refused,
+        pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as rejected,
         tracking.start_tracker(
             "mlflow", store, server=None, experiment=None
         ) as tracker,
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
         run.wait()
-    run_command(str(refused.value).partition("(")[2].partition(")")[0])
+    run_command(str(rejected.value).partition("(")[2].partition(")")[0])
     with start_run(store):
         pass
 
@@ -117,7 +117,7 @@ def test_an_error_of_mlflow_without_a_text_is_named(store):
         raise MlflowException("")
 
 
-def test_a_store_that_cannot_be_used_is_refused_before_the_work(store):
+def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store):
     (store / "mlflow.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(UserError, match=r"cannot read .*mlflow\.db"):
         tracking.new_tracker("mlflow", store, server=None)
@@ -229,7 +229,7 @@ def test_a_run_of_a_deleted_experiment_has_its_own_message(
         tracking.find_run(run.run_id, store=store)
 
 
-def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
+def test_a_deleted_run_is_rejected_with_the_command_that_restores_it(
     store, start_run, run_command
 ):
     with start_run(store, name="a name") as run:
@@ -238,11 +238,11 @@ def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
     for text in (run.run_id, run.run_id[:12], "a name"):
         with pytest.raises(
             UserError, match=f"run {run.run_id} was deleted: "
-        ) as refused:
+        ) as rejected:
             tracking.find_training_run(text, store=store)
     with pytest.raises(UserError, match="has no run ''"):
         tracking.find_training_run("", store=store)
-    run_command(str(refused.value).partition("(")[2].removesuffix(")"))
+    run_command(str(rejected.value).partition("(")[2].removesuffix(")"))
     assert tracking.find_training_run("a name", store=store).run_id == run.run_id
 
 
@@ -253,7 +253,7 @@ def test_a_deleted_run_is_refused_with_the_command_that_restores_it(
         ("sweep", r"is a sweep: enter the id of one of its child runs$"),
     ],
 )
-def test_a_run_without_a_network_is_refused_with_the_reason(
+def test_a_run_without_a_network_is_rejected_with_the_reason(
     store, start_run, kind, message
 ):
     with start_run(store, tags={"kind": kind}) as run:

@@ -173,7 +173,7 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
 
 
 @pytest.mark.parametrize("name", ["state", "epochs"])
-def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
+def test_a_damaged_file_is_rejected_with_the_remedy(tmp_path, few, name):
     folder = interrupt(tmp_path, few, after=2)
     content = bytearray((folder / name).read_bytes())
     content[-1000] ^= 1  # test_fuzz.py has every other kind of damage

@@ -45,7 +45,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_damaged_metrics_are_refused_before_the_training(workspace):
+def test_damaged_metrics_are_rejected_before_the_training(workspace):
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
@@ -82,7 +82,7 @@ def test_a_flipped_bit_in_the_data_is_repaired(workspace):
     assert path.with_name(f"{path.name}.bad").exists()
 
 
-def test_other_data_are_refused_with_the_names_of_the_changed_files(
+def test_other_data_are_rejected_with_the_names_of_the_changed_files(
     empty_project, few, idx_folder, write_idx
 ):
     project = empty_project("other data")
