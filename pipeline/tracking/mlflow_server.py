@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from mlflow.utils import logging_utils
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import HTMLResponse
 
@@ -58,7 +59,6 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     """
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     from mlflow import server
-    from mlflow.utils import logging_utils
 
     logging_utils.disable_logging()  # in all threads
     os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
