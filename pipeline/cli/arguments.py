@@ -121,7 +121,7 @@ def _check(
             problems += each.error.problems
     reject(problems)
     return Command(
-        config=validate(schema, valid[0].values, choices=valid[0].choices),
+        config=validate(schema, valid[0].valid, choices=valid[0].choices),
         combinations=combinations,
         varied=_varied(grids, combinations, schema),
         intervals=grids[0].intervals,
@@ -155,11 +155,12 @@ def _list(
 def _combination(values: Mapping[str, Any], schema: Schema, grid: Grid) -> Combination:
     """Validate the values of a combination."""
     try:
-        config = validate(schema, values, grid.files)
+        return Combination(dict(validate(schema, values, grid.files)), grid.choices)
     except ConfigError as error:
-        validated = {**values, **valid_values(schema, values)}
-        return Combination(validated, grid.choices, error)
-    return Combination({**values, **dict(config)}, grid.choices)
+        valid = valid_values(schema, values)
+        others = [key for key in schema.model_fields if key not in valid]
+        invalid = {key: values[key] for key in others if key in values}
+        return Combination(valid, grid.choices, invalid, error)
 
 
 def _unknown_keys(grid: Grid, schema: Schema) -> Iterator[str]:

@@ -120,9 +120,15 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 class Combination:
     """A value for each setting; a sweep has several combinations."""
 
-    values: Mapping[str, Any]  # by key; validated, except for invalid values
+    valid: Mapping[str, Any]  # the validated values, by key
     choices: Mapping[str, str]  # by group
+    invalid: Mapping[str, Any] = field(default_factory=dict)  # as given; all other keys
     error: ConfigError | None = None  # why the values are invalid
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All values, to name and record the combination."""
+        return {**self.valid, **self.invalid}
 
 
 @dataclass(frozen=True)

@@ -23,21 +23,13 @@ from pipeline.cli.values import SweepValues, parse_value
 class Grid:
     """The values of all settings; in a sweep, some have several."""
 
-    values: Mapping[str, Any]  # by key: a value, `SweepValues` or an `Interval`
+    values: Mapping[str, Any]  # of the keys with one value
+    swept: Mapping[str, SweepValues]  # of the keys that a sweep varies
+    intervals: Mapping[str, Interval]  # of the keys that a search varies
     files: Mapping[str, Path]  # by key: the file with the value, unless it is given
     choices: Mapping[str, str]  # by group
     given: Set[str]  # the keys that must have an effect
     is_sweep: bool
-
-    @property
-    def swept(self) -> dict[str, SweepValues]:
-        """The values of each key that a sweep varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, SweepValues)}
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """The interval of each key that a search varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
 
     def combinations(self, end: str = "low") -> Iterator[dict[str, Any]]:
         """Yield each combination of the swept values, with one end of each interval.
@@ -73,9 +65,15 @@ def merge(composed: Composition, given: Mapping[str, object], schema: Schema) ->
     reject(problems)
     files = {**composed.files, **{key: composed.saved[key].path for key in saved}}
     values = {**composed.values, **saved, **given}
-    order = dict.fromkeys([*schema.varied, *values])
+    order = [key for key in (*schema.varied, *values) if key in values]
+    ordered = {key: values[key] for key in order}
+    swept = {k: x for k, x in ordered.items() if isinstance(x, SweepValues)}
+    intervals = {k: x for k, x in ordered.items() if isinstance(x, Interval)}
+    several = {**swept, **intervals}
     return Grid(
-        values={key: values[key] for key in order if key in values},
+        values={key: x for key, x in ordered.items() if key not in several},
+        swept=swept,
+        intervals=intervals,
         files={key: path for key, path in files.items() if key not in given},
         choices=composed.choices,
         given={*saved, *given, *(composed.chosen & {*schema.model_fields})},

@@ -16,7 +16,7 @@ from pipeline.base.tags import (
     SWEEP_TAG,
     Kind,
 )
-from pipeline.cli import TrainConfig, as_yaml
+from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
@@ -66,7 +66,7 @@ class Children:
             child.submit(
                 log_inputs,
                 job.data,
-                as_yaml({key: job.values[key] for key in TrainConfig.model_fields}),
+                as_yaml(job.values),
                 code_hashes(),
                 plots=False,
                 reused=reused,

@@ -35,8 +35,8 @@ MAX_NAMED = 8  # values of a key in the name of a sweep
 class Job:
     """A combination of a sweep; it is trained unless it has an `error`."""
 
-    values: Mapping[str, Any]  # by key
-    choices: Mapping[str, str]  # by group
+    values: Mapping[str, Any]  # by key; if there is an error, they are only displayed
+    choices: Mapping[str, str]  # by group; those of equal combinations as "a,b"
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str = ""  # one line; empty if the values are valid
     data_file: DataFile | None = None  # with its images, if the values are valid
@@ -174,7 +174,7 @@ def list_jobs(
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
     data = _prepare_each(
-        {each.values["dataset"] for each in combinations if not each.error}, prepare
+        {each.valid["dataset"] for each in combinations if not each.error}, prepare
     )
     jobs = []
     for each in combinations:
