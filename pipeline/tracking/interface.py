@@ -5,16 +5,12 @@ so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`)
 `RecordedRun`, which is not one of these classes, describes a run that is read from the
 store.
 
-    class                     defined in        its runs           its tracker
-    OpenRun                   here              submit, wait
-    ├─ RemoteRun              remote            another process    RemoteTracker
-    └─ Run                    here              the log_... methods
-       ├─ MlflowRun           mlflow_run        MLflow
-       └─ LocalRun            here              children of a sweep
-          ├─ MlflowLocalRun   mlflow_local_run  MLflow             MlflowTracker
-          └─ NullRun          null              recorded nowhere   NullTracker
-
-`MlflowLocalRun` is an `MlflowRun`, too.
+    class             defined in   a run that is           opened by
+    OpenRun           here         open in some process
+    ├─ RemoteRun      remote       open in another one     RemoteTracker
+    └─ Run            here         open in this one
+       ├─ MlflowRun   mlflow_run   recorded with MLflow    MlflowTracker
+       └─ NullRun     null         not recorded            NullTracker
 """
 
 from abc import ABC, abstractmethod
@@ -194,9 +190,7 @@ class Run(OpenRun):
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
 
-
-class LocalRun(Run):
-    """A run that a `LocalTracker` has opened; only a sweep gives it children."""
+    # Only the run of a sweep has children, its training runs.
 
     @abstractmethod
     def child(
@@ -208,7 +202,7 @@ class LocalRun(Run):
         start: int | None = None,
         end: int | None = None,
         error: str = "",
-    ) -> AbstractContextManager[Run]:
+    ) -> "AbstractContextManager[Run]":
         """Record a finished training run of this sweep as a child of this run.
 
         Its tags contain its provenance. It lasted from `start` to `end`, in
@@ -218,7 +212,7 @@ class LocalRun(Run):
         """
 
     @abstractmethod
-    def reopen_child(self, run_id: str) -> Run:
+    def reopen_child(self, run_id: str) -> "Run":
         """Return a child to which more can be recorded; it stays finished."""
 
     @abstractmethod

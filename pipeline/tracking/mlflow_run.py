@@ -1,12 +1,12 @@
-"""A run in MLflow: metrics, images, files, models and the description.
+"""A run in MLflow: metrics, images, files, models, and the children of a sweep.
 
 Runs are opened and closed in `mlflow_tracker`, in the same process.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate
 
@@ -15,21 +15,21 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base import files
-from pipeline.base.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
+from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.core import SIDE
+from pipeline.tracking import description, provenance
 from pipeline.tracking.interface import Arguments, EpochPoint, Params, Run, Tags
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
+from pipeline.tracking.store.database import children_of, new_name
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
-ENTRIES = TypeAdapter(dict[str, dict[str, str]])  # the content of their tag
 
 
 class MlflowRun(Run):
@@ -180,10 +180,7 @@ class MlflowRun(Run):
 
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         with write_lock(self._client.store):  # another stage may add entries meanwhile
-            entries = self._entries()
-            entries["links"].update(links)
-            before, after = (_markdown(kind, entries[kind]) for kind in entries)
-            self._set_note("\n\n".join(filter(None, (before, text, after))), entries)
+            self.set_tags(description.described(self._tags(), text, links))
 
     def add_links(self, links: Mapping[str, str]) -> None:
         self._add("links", links)
@@ -192,59 +189,94 @@ class MlflowRun(Run):
         self._add("results", results)
 
     def _add(self, kind: str, new: Mapping[str, str]) -> None:
-        """Add entries to the links or results of the description.
-
-        If a user has changed these, they are kept, and the new entries are appended.
-        """
+        """Add entries to the links or results of the description."""
         with write_lock(self._client.store):  # evaluate and inspect may run together
-            entries = self._entries()
-            note = self._client.get_run(self.run_id).data.tags.get(NOTE_TAG, "")
-            before = _markdown(kind, entries[kind])
-            if before and before in note:
-                if kind == "results":  # the newest are last; links keep their places
-                    for title in new:
-                        entries[kind].pop(title, None)
-                entries[kind].update(new)
-                note = note.replace(before, _markdown(kind, entries[kind]))
-            else:
-                entries[kind] = {**new}
-                note = f"{note}\n\n{_markdown(kind, new)}".strip()
-            self._set_note(note, entries)
+            self.set_tags(description.extended(self._tags(), kind, new))
 
-    def _entries(self) -> dict[str, dict[str, str]]:
-        """Return the links by key and the results by title, the newest last.
-
-        There are none if a user has made the tag unreadable.
-        """
-        tags, found = self._client.get_run(self.run_id).data.tags, {}
-        with suppress(ValidationError):
-            found = ENTRIES.validate_json(tags.get(ENTRIES_TAG, "{}"))
-        return {kind: found.get(kind, {}) for kind in ("links", "results")}
-
-    def _set_note(self, note: str, entries: Mapping[str, Mapping[str, str]]) -> None:
-        """Set both tags; the oldest results are left out if one is too long."""
-        results = dict(entries["results"])
-        while True:
-            text = json.dumps({**entries, "results": results}, ensure_ascii=False)
-            if max(len(note), len(text)) <= MAX_TAG_LENGTH or len(results) < 2:
-                break
-            before = _markdown("results", results)
-            del results[next(iter(results))]
-            note = note.replace(before, _markdown("results", results))
-        self.set_tags({NOTE_TAG: note, ENTRIES_TAG: text})
+    def _tags(self) -> Tags:
+        """Return the tags of the run, which may have changed."""
+        tags: Tags = self._client.get_run(self.run_id).data.tags
+        return tags
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
+
+    @contextmanager
+    def child(
+        self,
+        *,
+        name: str,
+        params: Params,
+        tags: Tags,
+        start: int | None = None,
+        end: int | None = None,
+        error: str = "",
+    ) -> Iterator["MlflowRun"]:
+        project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
+        run = self._client.create_run(
+            self._experiment_id,
+            start_time=start,
+            tags={**project, **tags, PARENT_TAG: self.run_id},
+            run_name=new_name(self._client.store, name, self._experiment_id),
+        )
+        child = NewChild(self._client, run)
+        yield child
+        child.complete(params, end, error)
+
+    def reopen_child(self, run_id: str) -> "MlflowRun":
+        return MlflowRun(self._client, self._client.get_run(run_id))
+
+    def delete_unfinished_children(self) -> None:
+        for recorded in children_of(self._client.store, self.run_id):
+            if not recorded.has_ended:
+                self._client.delete_run(recorded.run_id)
+
+    def compare_children(self, params: Sequence[str]) -> dict[str, str]:
+        tag = pages.children_tag(self.run_id, params)
+        self._client.set_experiment_tag(self._experiment_id, *tag)
+        table, chart = (
+            pages.children_page(self._experiment_id, self.run_id, mode=mode)
+            for mode in ("TABLE", "CHART")
+        )
+        return {
+            "children": f"[training runs, best first]({table})",
+            "charts": f"[charts]({chart})",
+        }
+
+
+class NewChild(MlflowRun):
+    """A child that is not complete; its metrics and tags are kept until it is.
+
+    They are recorded in one transaction, because each takes 10 ms.
+    """
+
+    def __init__(self, client: StoreClient, run: entities.Run) -> None:
+        """Wrap a run of the store."""
+        super().__init__(client, run)
+        self._kept_metrics: list[Metric] = []
+        self._kept_tags: list[RunTag] = []
+
+    def _log(
+        self, *, metrics: Sequence[Metric] = (), tags: Sequence[RunTag] = ()
+    ) -> None:
+        self._kept_metrics += metrics
+        self._kept_tags += tags
+
+    def _tags(self) -> Tags:
+        """Return none, because it has no description yet."""
+        return {}
+
+    def complete(self, params: Params, end: int | None, error: str) -> None:
+        """Record everything, and close the run."""
+        if error:
+            # MLflow truncates long values.
+            self._kept_tags.append(RunTag(ERROR_TAG, error))
+        logged = [Param(key, str(value)) for key, value in params.items()]
+        self._client.log_batch(self.run_id, self._kept_metrics, logged, self._kept_tags)
+        status = Status.FAILED if error else Status.FINISHED
+        self._client.set_terminated(self.run_id, status, end)
 
 
 def digest(sha256: str) -> str:
     """Return the hash of a data set as MLflow stores it: it accepts 36 characters."""
     return sha256[:32]
-
-
-def _markdown(kind: str, entries: Mapping[str, str]) -> str:
-    """Return links as a line, and results as a list that is sorted by title."""
-    if kind == "links":
-        return " · ".join(entries.values())
-    items = sorted(entries.items())  # this puts all accuracies together
-    return "\n".join(f"- **{title}**: {entry}" for title, entry in items)

@@ -16,11 +16,10 @@ from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
-from pipeline.tracking.mlflow_local_run import MlflowLocalRun
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, tagged_runs
-from pipeline.tracking.store.locks import run_lock, store_lock
+from pipeline.tracking.store.locks import run_lock_file, store_lock
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
 OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks`
@@ -41,7 +40,7 @@ class MlflowTracker(LocalTracker):
         with terminal.status("opening the store"):
             return open_store(self.store)
 
-    def open_run(self, start: RunStart) -> MlflowLocalRun:
+    def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
         tags = {**start.tags, **start.code.tags}
         with store_lock(store):
@@ -50,9 +49,9 @@ class MlflowTracker(LocalTracker):
                 run = client.get_run(start.resume)
             else:
                 run = self._create(start.name, tags, time=start.time)
-            path = run_lock(store, run.info.run_id)
+            path = run_lock_file(store, run.info.run_id)
             lock = locking.acquire(path, seconds=OPEN_SECONDS)
-        opened = MlflowLocalRun(client, run, lock)
+        opened = MlflowRun(client, run, lock)
         try:
             if start.resume:
                 client.update_run(opened.run_id, status=Status.RUNNING)
@@ -88,7 +87,9 @@ class MlflowTracker(LocalTracker):
             run.release()
         return run.run_id
 
-    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> MlflowLocalRun:
+    def _find_or_create(
+        self, run_id: str | None, weights_sha256: str | None
+    ) -> MlflowRun:
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -98,7 +99,7 @@ class MlflowTracker(LocalTracker):
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
-        return MlflowLocalRun(client, run)
+        return MlflowRun(client, run)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

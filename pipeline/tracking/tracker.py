@@ -26,8 +26,8 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
 8. `Mirror.finish` completes the copy. It is last because the copy gets the status, and
    is done after an error, too. See "results that an error ended".
 
-`LocalTracker.reopen_run` adds results to a run that is closed: `_reopen` finds the run,
-and steps 3 and 7 are left out, because its status and its end stay.
+`LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
+returns the run, and steps 3 and 7 are left out, because its status and its end stay.
 
 `MlflowTracker` does steps 2 and 7. `RemoteTracker` lets a helper process do these and
 call the functions of step 4. `NullTracker` and `NullRun` do nothing (tracking=none).
@@ -47,7 +47,7 @@ from typing import Generic, TypeVar
 from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import LocalRun, OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
@@ -151,13 +151,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[LocalRun]):
+class LocalTracker(Tracker[Run]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[LocalRun]:
+    ) -> Iterator[Run]:
         """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
@@ -168,10 +168,10 @@ class LocalTracker(Tracker[LocalRun]):
         with self._mirror() as mirror:
             if mirror:
                 mirror.start()  # meanwhile, its process imports MLflow
-            run = self._reopen(run_id, weights_sha256)
+            run = self._find_or_create(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.run_id):
                 yield run
 
     @abstractmethod
-    def _reopen(self, run_id: str | None, weights_sha256: str | None) -> LocalRun:
+    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -9,7 +9,7 @@ from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import provenance
-from pipeline.tracking.store.locks import run_lock
+from pipeline.tracking.store.locks import run_lock_file
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
         resumed = start_run(store, resume=run_id)
         with suppress(KeyboardInterrupt, FloatingPointError), resumed as run:
             run_id = run.run_id
-            assert locking.is_locked(run_lock(store, run_id))
+            assert locking.is_locked(run_lock_file(store, run_id))
             assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
             run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
@@ -49,7 +49,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
                 raise error
         stored = only_run()
         assert (stored.info.status, stored.data.tags.get("error")) == (status, reason)
-        assert not run_lock(store, run_id).exists()
+        assert not run_lock_file(store, run_id).exists()
     # What all attempts recorded is stored once.
     (point,) = client.get_metric_history(run.run_id, "val/loss")
     assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
@@ -64,7 +64,7 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     opened = only_run()
     assert opened.info.status == "FAILED"
     assert "tab" in opened.data.tags["error"]
-    assert not run_lock(store, opened.info.run_id).exists()
+    assert not run_lock_file(store, opened.info.run_id).exists()
 
 
 def test_an_error_of_the_database_of_a_caller_is_not_that_of_the_store(
@@ -125,8 +125,8 @@ def test_a_running_run_whose_lock_is_free_was_killed(
     for parent in ("dead", "alive"):
         tags = {**ours, "mlflow.parentRunId": ids[parent]}
         ids[f"child of {parent}"] = create(**tags)
-    locking.acquire(run_lock(store, ids["dead"])).release()  # its file remains
-    lock = locking.acquire(run_lock(store, ids["alive"]))
+    locking.acquire(run_lock_file(store, ids["dead"])).release()  # its file remains
+    lock = locking.acquire(run_lock_file(store, ids["alive"]))
     assert locked_runs(store) == {ids["dead"], ids["alive"]}
     reopened = tracker.reopen_run(run_id=None, weights_sha256="f00d")
     with start_run(store) if action == "start" else reopened:

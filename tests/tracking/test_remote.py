@@ -14,7 +14,7 @@ from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
 from pipeline.tracking import EpochPoint, provenance, remote
 from pipeline.tracking.remote import RemoteTracker
-from pipeline.tracking.store.locks import run_lock
+from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
 
@@ -128,11 +128,11 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         run.submit(log, "a", "c")
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
-    assert run_lock(store, run.run_id).exists()
+    assert run_lock_file(store, run.run_id).exists()
     with start_run(store):  # the next process closes it
         pass
     assert client.get_run(run.run_id).info.status == "KILLED"
-    assert not run_lock(store, run.run_id).exists()
+    assert not run_lock_file(store, run.run_id).exists()
 
 
 def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):

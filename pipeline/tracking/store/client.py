@@ -23,7 +23,7 @@ from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import open_runs
-from pipeline.tracking.store.locks import run_lock, write_lock
+from pipeline.tracking.store.locks import run_lock_file, write_lock
 from pipeline.tracking.store.runs import mlflow_command
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
@@ -80,13 +80,13 @@ class StoreClient(MlflowClient):
         for recorded in open_runs(self.store):
             run_id, tags = recorded.run_id, recorded.tags
             # A sweep records its children.
-            lock = run_lock(self.store, tags.get(PARENT_TAG, run_id))
+            lock = run_lock_file(self.store, tags.get(PARENT_TAG, run_id))
             if PROJECT_TAG not in tags or locking.is_locked(lock):
                 continue
             # Read again: its process may have closed it before it freed the lock.
             if self.get_run(run_id).info.status == Status.RUNNING:
                 self.set_terminated(run_id, Status.KILLED)
-            run_lock(self.store, run_id).unlink(missing_ok=True)
+            run_lock_file(self.store, run_id).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -40,6 +40,6 @@ def write_lock(store: Path) -> AbstractContextManager[None]:
     return locking.lock(store / ".mlflow.db.lock", Level.DATABASE, waiting=waiting)
 
 
-def run_lock(store: Path, run_id: str) -> Path:
+def run_lock_file(store: Path, run_id: str) -> Path:
     """Return the lock file of a run, which the recording process holds."""
     return store / ".locks" / run_id
