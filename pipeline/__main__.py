@@ -22,9 +22,9 @@ LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items(
 
 
 def main(words: Sequence[str]) -> None:
-    """Print the stages; exit with status 2 if a command line names one."""
+    """Print the stages; with other words, print an error and exit with status 2."""
     if not {*words} - {"-h", "--help"}:
-        print(f"{LIST}\n\nAdd --help to a command for its settings.")
+        print(f"{LIST}\n\nAdd --help to a command to list its settings.")
         return
     name, *others = words
     message = f"{name!r} is not a stage: choose one of\n{LIST}"

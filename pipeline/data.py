@@ -41,7 +41,7 @@ def data(
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
-        UserError, OSError: If a file, the store or the network cannot be used.
+        UserError, OSError: If the source or a file cannot be used.
     """
     with call(quiet=quiet):
         return run_data(from_python(DataConfig, settings))

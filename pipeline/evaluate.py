@@ -55,7 +55,7 @@ def evaluate(
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
-        UserError, OSError: If a file, the store or the network cannot be used.
+        UserError, OSError: If a file, the store or the trained network cannot be used.
     """
     with call(folder=folder, quiet=quiet):
         return run_evaluate(from_python(EvaluateConfig, settings))

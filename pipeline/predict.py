@@ -54,7 +54,7 @@ def predict(
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
-        UserError, OSError: If a file, the store or the network cannot be used.
+        UserError, OSError: If a file, the store or the trained network cannot be used.
     """
     with call(folder=folder, quiet=quiet):
         images: Any = settings.get("images", 0)

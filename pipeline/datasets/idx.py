@@ -143,8 +143,9 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
         formats = OTHER_FORMATS.items()
         kind, remedy = next(x for first, x in formats if start.startswith(first))
         raise UserError(
-            f"{path} is {kind} (it starts with the bytes {start.hex(' ')}, an IDX file "
-            f"of bytes in {dimensions} dimensions with {magic.hex(' ')}){remedy}"
+            f"{path} is {kind} (it starts with the bytes {start.hex(' ')}, but an IDX "
+            f"file of bytes in {dimensions} dimensions starts with {magic.hex(' ')})"
+            f"{remedy}"
         )
     if len(header) < 4 + 4 * dimensions:
         raise UserError(f"{path} is truncated: it ends within its header")

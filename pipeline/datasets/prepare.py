@@ -79,8 +79,8 @@ def load(
     data = Dataset.read(prepare(name, folder=folder).path)
     if sha256 and data.sha256 != sha256:
         raise UserError(
-            f"{data.path} must have sha256 {sha256}, with which the network was "
-            f"trained, got {data.sha256}: restore that data, or train the network again"
+            f"{data.path} must be the network's training data, with sha256 {sha256}, "
+            f"got {data.sha256}: restore that data, or train the network again"
         )
     return data
 

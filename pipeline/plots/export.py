@@ -74,7 +74,7 @@ def rounded_weights(
     first = f" (first {count} of {total:,} neurons)" if count < total else ""
     return image_rows(
         rows,
-        title=f"Weights of layer 1: floating point above {bit_width}{first}",
+        title=f"Weights of layer 1: in floating point and with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray_means=meaning_of_gray(always_zero)),
     )

@@ -1,6 +1,6 @@
 """The questions of the homework: their texts, correct answers and typical mistakes.
 
-CONTRIBUTING ("A question") says how to change or add one.
+CONTRIBUTING ("A homework question") says how to change or add one.
 """
 
 import numpy as np

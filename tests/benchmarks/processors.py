@@ -33,6 +33,7 @@ from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
+from pipeline.teaching.grading import Training, compare
 
 DATA = Path(__file__).resolve().parents[2] / "outputs" / "data"
 SEEDS = range(1, 11)
@@ -134,19 +135,26 @@ def compare_steps(folder, images):
 
 
 def differences(one, other):
-    """Return the largest and the median absolute difference of two arrays."""
+    """Compare two arrays of weights.
+
+    Returns:
+        The largest and the median absolute difference, and whether `grade` considers
+        them the same training.
+    """
     difference = np.abs(one - other)
-    return float(difference.max()), float(np.median(difference))
+    training, _ = compare({"weights": one}, {"weights": other})
+    is_same = training != Training.OTHER
+    return float(difference.max()), float(np.median(difference)), is_same
 
 
 def print_table(found, title):
     """Print the smallest and the largest of the differences of each kind."""
     rows = []
-    for name, pairs in found.items():
-        largest, median = zip(*pairs, strict=True)
+    for name, compared in found.items():
+        largest, median, is_same = zip(*compared, strict=True)
         cells = [f"{f(values):.2g}" for values in (largest, median) for f in (min, max)]
-        rows.append([name, *cells])
-    columns = ["largest: min", "max", "median: min", "max"]
+        rows.append([name, *cells, f"{sum(is_same)} of {len(is_same)}"])
+    columns = ["largest: min", "max", "median: min", "max", "same training"]
     print(table([title, *columns], rows, left=[title]))
 
 

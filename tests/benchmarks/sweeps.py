@@ -157,7 +157,7 @@ def measure():
         yield "  of this, CPU time on one core", share, "%", None
         yield "  its size, 20 neurons", size / count / 1e6, "MB", 1.6
         cores = single * count / executor.seconds
-        yield "cores that one driver keeps busy", cores, "", None
+        yield "cores that a main process serves", cores, "", None
 
 
 def main():

@@ -174,7 +174,7 @@ def test_an_imported_data_set_needs_its_folder_no_more(
     # A network trained elsewhere has another name for the same images.
     other = datasets.load("other-01234567", folder=tmp_path, sha256=data.sha256)
     assert other.path == data.path
-    with pytest.raises(ValueError, match="must have sha256 00ff, with which"):
+    with pytest.raises(ValueError, match="training data, with sha256 00ff, got"):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
     with pytest.raises(ValueError, match="must be a folder, an imported data set or"):
         datasets.load(str(idx_folder), folder=tmp_path)

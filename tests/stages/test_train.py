@@ -438,5 +438,5 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     about = {**trained.metadata.params, "data_sha256": "0" * 64}
     save_model(path, trained.network, about)
     for stage in ("evaluate", "predict", "inspect"):
-        with pytest.raises(ValueError, match="0, with which the network was trained"):
+        with pytest.raises(ValueError, match="training data, with sha256 0000"):
             project.call(stage)

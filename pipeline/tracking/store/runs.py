@@ -127,7 +127,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         if child.status == Status.FINISHED
     ]
     if lost := [run.run_id for run in finished if not run.network_path.exists()]:
-        remedy = "delete them, and run the sweep again"
+        remedy = "delete these runs, and run the sweep again"
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not finished:
         remedy = "run the sweep again"
