@@ -38,7 +38,8 @@ def set_bit_width(page, bits):
 
 
 def render(models):
-    analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
+    model = models[8]
+    analysis = ModelAnalysis.of(model.trained, model.dataset, with_history=False)
     integers = [(model.integers, model.report) for model in models.values()]
     return render_page(analysis, name=NAME, quantized=integers)
 

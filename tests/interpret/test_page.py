@@ -127,11 +127,9 @@ def test_a_network_with_many_parameters_is_rejected_before_its_page_is_built(
     assert render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
-def test_without_metadata_the_history_gives_the_last_epoch(analysis):
+def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
     trained = replace(analysis.trained, metadata=Metadata())
-    trained.__dict__["curves"] = {}  # the table is rejected without metadata
-    _, data = select_data(replace(analysis, trained=trained))
-    assert data.epochs == [*range(20), 20]
+    assert (trained.planned_epochs, trained.epoch_count) == (0, 20)
 
 
 def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):

@@ -7,7 +7,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.resources import files
 
 import numpy as np
@@ -103,8 +103,6 @@ def select_data(
 
     Only the latter contains text from users; the page displays it as plain text.
     """
-    if quantized:  # the page shows only the final weights
-        analysis = replace(analysis, weight_history=None, frozen=None)
     trained, test = analysis.trained, analysis.dataset.test
     epochs, earlier = _earlier_epochs(analysis)
     predicted = trained.network.classify(test.images)
@@ -128,7 +126,7 @@ def select_data(
         tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
-        epochs=[*epochs, trained.epoch_count],
+        epochs=[*epochs, analysis.epoch_count],
         gallery=gallery.tolist(),
         quantized=quantized,
     )
@@ -186,7 +184,7 @@ def _page_data(
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
-        curves={} if quantized else trained.curves,
+        curves=analysis.curves,
         gallery=gallery,
         bit_widths=[bit_width_data(*each) for each in quantized],
         neuron_names=[NEURON],
