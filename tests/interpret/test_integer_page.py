@@ -68,7 +68,8 @@ def test_the_page_is_small_and_always_the_same(html, models):
 
 
 def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
-    monkeypatch.setattr(rendering, "MAX_INTEGER_PAGE_BYTES", 300_000)
+    small = replace(rendering.BIT_WIDTH_PAGE, max_bytes=300_000)
+    monkeypatch.setattr(rendering, "BIT_WIDTH_PAGE", small)
     assert render(models) is None
 
 
