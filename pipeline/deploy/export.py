@@ -147,7 +147,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with status("drawing the page"):
-        analysis = ModelAnalysis.of(trained, dataset)
+        analysis = ModelAnalysis.of(trained, dataset, with_history=False)
         problem = record_page(analysis, folder, run, name=name, quantized=integers)
     return problem or str(displayed(results_dir("export") / PAGE_FILE))
 

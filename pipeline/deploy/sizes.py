@@ -6,7 +6,7 @@ processor.
 
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL.Image import Image
 
@@ -15,6 +15,7 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
+from pipeline.integers import ExportReport
 from pipeline.sweeps.configurations import pareto_front
 
 MARGIN = 0.01  # accuracy that the smallest network may lack
@@ -25,14 +26,6 @@ COLUMNS = (
     *("accuracy", "float_accuracy", "same_predictions"),
 )
 MAX_TABLE_ROWS = 40  # in the table in the terminal
-
-
-class NetworkSize(NamedTuple):
-    """What exported networks have in common that differ only in their seed."""
-
-    bits: int
-    hidden: int
-    table_bytes: int
 
 
 def write_sizes(results: ExportsByJob, folder: Path) -> list[Path]:
@@ -104,33 +97,33 @@ def plot(results: ExportsByJob) -> Image:
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
-    accuracies: dict[NetworkSize, list[float]] = {}
-    for each in results:
-        report = results[each].report
-        size = NetworkSize(each.bits, report.hidden, report.table_bytes)
-        accuracies.setdefault(size, []).append(report.accuracy)
+    # By bits and hidden neurons, which determine the size: networks of all seeds.
+    reports: dict[tuple[int, int], list[ExportReport]] = {}
+    for exported in results.values():
+        report = exported.report
+        reports.setdefault((report.bits, report.hidden), []).append(report)
     front = pareto_front(
-        accuracies,
-        size=lambda size: size.table_bytes,
-        accuracy=lambda size: fmean(accuracies[size]),
+        reports,
+        size=lambda each: reports[each][0].table_bytes,
+        accuracy=lambda each: fmean(report.accuracy for report in reports[each]),
     )
-    hidden = {size.hidden for size in accuracies}
+    sizes = {hidden for _, hidden in reports}
     lines: dict[str, list[AccuracyPoint]] = {}
-    for size in sorted(accuracies, reverse=True):
-        bits = counted(size.bits, "bit")
-        name, caption = f"{bits} per weight", f"hidden={size.hidden}"
-        if len(hidden) == 1:
-            name, caption = "", bits
+    for bits, hidden in sorted(reports, reverse=True):
+        name, caption = f"{counted(bits, 'bit')} per weight", f"hidden={hidden}"
+        if len(sizes) == 1:
+            name, caption = "", counted(bits, "bit")
+        group = reports[bits, hidden]
         point = AccuracyPoint(
-            x=float(size.table_bytes),
-            accuracies=accuracies[size],
+            x=float(group[0].table_bytes),
+            accuracies=[report.accuracy for report in group],
             caption=caption,
-            best=size in front,
+            best=(bits, hidden) in front,
         )
         lines.setdefault(name, []).append(point)
     title = "Accuracy and size of exported networks"
-    if len(hidden) == 1:
-        title += f", hidden={min(hidden)}"
+    if len(sizes) == 1:
+        title += f", hidden={min(sizes)}"
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",

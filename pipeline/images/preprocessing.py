@@ -1,15 +1,10 @@
-"""Step 5 of the preprocessing: strokes -> MNIST's form; and all steps in their order.
-
-Source of MNIST's form: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied
-to document recognition (1998), section III.A: digits are scaled to fit into 20x20
-pixels, then placed in 28x28 pixels by their center of mass.
-"""
+"""The preprocessing of an image: calls its steps, and decides where to look."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
@@ -19,7 +14,6 @@ from pipeline.images.digit import (
     EIGHT_NEIGHBORS,
     Mask,
     Strokes,
-    bounding_box,
     crop_around,
     cut_out,
     find_strokes,
@@ -31,6 +25,7 @@ from pipeline.images.digit import (
     remove_surroundings,
     undo_stretching,
 )
+from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_to_box
 from pipeline.images.ink import (
     Ink,
     Levels,
@@ -49,7 +44,7 @@ from pipeline.images.sheet import (
     paint_outside,
     resized,
 )
-from pipeline.images.unsure import BOX, Finding, is_blank
+from pipeline.images.unsure import Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
@@ -75,7 +70,21 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     """Put a digit of any size and kind in the form of MNIST's images.
 
     In an image with a side of more than 64 pixels, light and noise can vary: it is
-    processed as a photograph. This takes 0.1 s, and 2 ms for a small image.
+    processed as a photograph. This takes 0.1 s, and 2 ms for a small image. The first
+    case that applies decides where the digit is searched:
+
+    ========================================  ==================================
+    image                                     where
+    ========================================  ==================================
+    sides of at most 64 pixels                in the image, which is evenly lit
+    no sheet of paper is found                in the whole photograph
+    strokes are found on the sheet            on the sheet
+    a digit is found on the completed sheet   on the completed sheet
+    nothing but the table is dark             on the sheet: nothing is found
+    the border is uniform: a drawing          in the whole drawing
+    a digit is found in the whole photograph  in the whole photograph
+    any other                                 on the sheet: nothing is found
+    ========================================  ==================================
 
     Args:
         original: The gray levels of the image, dark on light or light on dark.
@@ -211,62 +220,6 @@ def resize(levels: Levels) -> Preprocessed:
         image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = np.asarray(image)
     return Preprocessed(small, "blank" if is_blank(small) else "", {"image": small})
-
-
-def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
-    """Scale a digit to the box, at FINE pixels per pixel, and return its strokes.
-
-    Strokes are the pixels with more ink than `edge` or, if there are none, with the
-    most ink.
-    """
-    fine = scale_to_box(digit)
-    return fine > min(edge, constants.MAX_STROKE_END * float(fine.max()))
-
-
-def adjust_width(strokes: Mask) -> Bool[np.ndarray, "rows columns"]:
-    """Thicken or thin strokes whose mean width is outside of STROKE_WIDTHS.
-
-    Across a stroke, the mean distance to its edge is a quarter of its width.
-    """
-    strokes = np.pad(strokes, 2 * constants.FINE)
-    inside = ndimage.distance_transform_edt(strokes)
-    # In pixels of the box.
-    width = 4 * float(inside.sum() / strokes.sum()) / constants.FINE
-    wanted = float(np.clip(width, *constants.STROKE_WIDTHS))
-    growth = (wanted - width) * constants.FINE / 2  # on each side
-    if growth > 0:
-        return np.asarray(ndimage.distance_transform_edt(~strokes) <= growth)
-    thinner = inside > -growth
-    return np.asarray(thinner) if thinner.any() else strokes
-
-
-def downsample(strokes: Mask) -> Float[np.ndarray, "rows columns"]:
-    """Scale strokes to the box again, and average FINE x FINE pixels to one."""
-    size = constants.FINE
-    fine = scale_to_box(strokes[bounding_box(strokes)].astype(np.float32))
-    missing = [-side % size for side in fine.shape]  # pixels up to a multiple of FINE
-    fine = np.pad(fine, [(pixels // 2, pixels - pixels // 2) for pixels in missing])
-    rows, columns = (side // size for side in fine.shape)
-    return np.asarray(fine.reshape(rows, size, columns, size).mean(axis=(1, 3)))
-
-
-def center_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
-    """Place a digit so that its center of mass is at pixel (14, 14), as in MNIST."""
-    levels = np.round(255 * digit)  # integers, so that the mass is exact
-    padding = []
-    center = ndimage.center_of_mass(levels.astype(np.float64))
-    for position, side in zip(center, digit.shape, strict=True):
-        before = min(max(round(SIDE / 2 - position), 0), SIDE - side)
-        padding.append((before, SIDE - side - before))
-    return np.pad(levels, padding).astype(np.uint8)
-
-
-def scale_to_box(digit: Ink) -> Float[np.ndarray, "rows columns"]:
-    """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
-    scale = BOX * constants.FINE / max(digit.shape)
-    height, width = (max(1, round(side * scale)) for side in digit.shape)
-    size, triangle = (width, height), Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(digit).resize(size, triangle))
 
 
 def _to_bytes(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:

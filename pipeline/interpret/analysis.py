@@ -4,7 +4,7 @@ It only computes: `analysis_files` writes tables and plots, `tutorial` the text,
 `page` the page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,9 @@ class ModelAnalysis:
     dataset: Dataset
     train: LabeledImages
     validation: LabeledImages
-    weight_history: Snapshot | None  # the tensors of all epochs; None if not recorded
+    epoch_count: int  # 0 if it is not recorded
+    weight_history: Snapshot | None  # the tensors of all epochs; None without a history
+    curves: Mapping[str, Sequence[float]]  # the metrics after each epoch; may be {}
     nonzero: Int[np.ndarray, "784"]  # training images in which each pixel is not 0
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
     activation_rates: Float[np.ndarray, " hidden"]  # on the training images
@@ -54,11 +56,17 @@ class ModelAnalysis:
     costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each class
 
     @classmethod
-    def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":
-        """Analyze a network with the data set that it was trained on."""
+    def of(
+        cls, trained: TrainedModel, dataset: Dataset, *, with_history: bool = True
+    ) -> "ModelAnalysis":
+        """Analyze a network with the data set that it was trained on.
+
+        Without its history, the analysis reads no other file of the training run.
+        """
         network, test = trained.network, dataset.test
-        split, history = dataset.split(trained.split), trained.weight_history
+        split = dataset.split(trained.split)
         train = split.train
+        history = trained.weight_history if with_history else None
         sums = network.hidden_sums(test.images).numpy()
         outputs = np.maximum(sums, 0)  # ReLU
         return cls(
@@ -66,7 +74,9 @@ class ModelAnalysis:
             dataset=dataset,
             train=train,
             validation=split.val,
+            epoch_count=trained.epoch_count if with_history else trained.planned_epochs,
             weight_history=history,
+            curves=trained.curves if with_history else {},
             nonzero=trained.nonzero(train),
             frozen=None if history is None else measurements.frozen_weights(history),
             activation_rates=measurements.activation_rates(network, train.images),
@@ -137,7 +147,7 @@ class ModelAnalysis:
 
         history.csv records it, except for epoch 0, which is before the training.
         """
-        recorded, accuracies = self.trained.curves.get("val/accuracy"), []
+        recorded, accuracies = self.curves.get("val/accuracy"), []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])

@@ -48,7 +48,8 @@ def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are rejected before the network is loaded.
-        neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
+        if cfg.neuron:
+            interpret.parse_neurons(cfg.neuron)
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
             run=cfg.run,
@@ -58,9 +59,10 @@ def inspect(cfg: InspectConfig) -> Inspection:
             expected=expected_params(),
         )
         trained.require_two_layers()
-    neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)
-    if location:
-        location.check(hidden=trained.network.hidden)
+    hidden = trained.network.hidden
+    neurons = interpret.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
+    if cfg.weight and location:
+        location.check(cfg.weight, hidden=hidden)
     if cfg.arrays:
         _print_arrays(trained)
         return Inspection(said(), None)

@@ -72,20 +72,20 @@ def parse_neurons(text: str) -> list[str]:
     return names
 
 
-def find_neurons(names: list[str], *, hidden: int) -> list[str]:
-    """Check the names that `parse_neurons` returned; replace `all` by all neurons.
+def find_neurons(text: str, *, hidden: int) -> list[str]:
+    """Return the names that `parse_neurons` reads, those of all neurons for `all`.
 
     Raises:
         ConfigError: If the network has no such neuron.
     """
+    names = parse_neurons(text)
     existing = [neuron_name(1, k) for k in range(hidden)]
     existing += [neuron_name(2, k) for k in range(CLASSES)]
-    for name in names:
-        if name not in (*existing, "all"):
-            raise ConfigError(
-                f"neuron must be N11 to N1{hidden} or N21 to N2{CLASSES} in this "
-                f"network, got {name!r}"
-            )
+    if not {*names} <= {*existing, "all"}:
+        raise ConfigError(
+            f"neuron must be N11 to N1{hidden} or N21 to N2{CLASSES} in this "
+            f"network, got {text!r}"
+        )
     return existing if names == ["all"] else names
 
 
@@ -104,8 +104,10 @@ class ParameterLocation:
             return f"layer_{self.layer}.bias[{self.neuron}]"
         return f"layer_{self.layer}[{self.input},{self.neuron}]"
 
-    def check(self, *, hidden: int) -> None:
+    def check(self, text: str, *, hidden: int) -> None:
         """Check that a network with this many hidden neurons has the parameter.
+
+        `text` is its name as the user typed it, such as M801 of N16.
 
         Raises:
             ConfigError: If it does not.
@@ -117,7 +119,7 @@ class ParameterLocation:
             raise ConfigError(
                 f"weight must be {layer}[0,0] to {layer}[{inputs - 1},{neurons - 1}] "
                 f"or {layer}.bias[0] to {layer}.bias[{neurons - 1}] in this network, "
-                f"got {self.name!r}"
+                f"got {text!r}"
             )
 
     def describe(self) -> str:

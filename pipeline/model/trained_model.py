@@ -86,18 +86,21 @@ class TrainedModel:
         return np.asarray(self.nonzero(train) == 0)
 
     @property
-    def epoch_count(self) -> int:
-        """The number of epochs in the weight history.
+    def planned_epochs(self) -> int:
+        """The setting `epochs` of its training run; 0 if it is not recorded."""
+        hyperparameters = self.metadata.hyperparameters
+        return hyperparameters.epochs if hyperparameters else 0
 
-        Without a history file, it is the planned number, or 0 if it is not recorded.
+    @property
+    def epoch_count(self) -> int:
+        """The number of epochs in the weight history, or `planned_epochs` without it.
 
         Raises:
             UserError: See `weight_history`.
         """
         if self.weight_history:
             return len(self.weight_history["layer_1.bias"]) - 1
-        hyperparameters = self.metadata.hyperparameters
-        return hyperparameters.epochs if hyperparameters else 0
+        return self.planned_epochs
 
     @property
     def exports_folder(self) -> Path:

@@ -72,6 +72,7 @@ def accuracy_plot(
         title: The title of the plot.
         ylabel: The meaning of the accuracy.
     """
+    assert len(lines) <= MAX_LINES, f"{len(lines)} lines, but {MAX_LINES} colors"
     figure = new_figure(1000, 560)
     axes = figure.subplots()
     points = [point for line in lines.values() for point in line]
@@ -183,8 +184,8 @@ def _draw_lines(
 ) -> None:
     """Draw a dot for each network; dashes and a line show the means of several."""
     count = sum(len(point.accuracies) for line in lines.values() for point in line)
-    styles = zip(lines.items(), COLORS, MARKERS, strict=False)
-    for (name, line), color, marker in styles:
+    styles = zip(COLORS, MARKERS, strict=True)
+    for (name, line), (color, marker) in zip(lines.items(), styles, strict=False):
         points = sorted(line, key=lambda point: point.x)
         dots = [(point.x, value) for point in points for value in point.accuracies]
         several = [point for point in points if len(point.accuracies) > 1]

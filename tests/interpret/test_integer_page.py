@@ -38,7 +38,8 @@ def set_bit_width(page, bits):
 
 
 def render(models):
-    analysis = ModelAnalysis.of(models[8].trained, models[8].dataset)
+    model = models[8]
+    analysis = ModelAnalysis.of(model.trained, model.dataset, with_history=False)
     integers = [(model.integers, model.report) for model in models.values()]
     return render_page(analysis, name=NAME, quantized=integers)
 
@@ -67,7 +68,8 @@ def test_the_page_is_small_and_always_the_same(html, models):
 
 
 def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
-    monkeypatch.setattr(rendering, "MAX_INTEGER_PAGE_BYTES", 300_000)
+    small = replace(rendering.BIT_WIDTH_PAGE, max_bytes=300_000)
+    monkeypatch.setattr(rendering, "BIT_WIDTH_PAGE", small)
     assert render(models) is None
 
 

@@ -17,7 +17,12 @@ from pipeline.interpret import ModelAnalysis, neuron_sums
 from pipeline.interpret.names import BIAS, ParameterLocation
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
-from pipeline.interpret.page.rendering import scripts, select_data, select_epochs
+from pipeline.interpret.page.rendering import (
+    EPOCH_PAGE,
+    scripts,
+    select_data,
+    select_epochs,
+)
 from pipeline.interpret.worksheet import softmax_worksheet, sum_columns
 from pipeline.model import Metadata, load_trained_model, save_model
 
@@ -127,11 +132,9 @@ def test_a_network_with_many_parameters_is_rejected_before_its_page_is_built(
     assert render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
-def test_without_metadata_the_history_gives_the_last_epoch(analysis):
+def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
     trained = replace(analysis.trained, metadata=Metadata())
-    trained.__dict__["curves"] = {}  # the table is rejected without metadata
-    _, data = select_data(replace(analysis, trained=trained))
-    assert data.epochs == [*range(20), 20]
+    assert (trained.planned_epochs, trained.epoch_count) == (0, 20)
 
 
 def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis):
@@ -177,7 +180,8 @@ def test_epochs_are_evenly_spaced_from_the_first():
 def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(rendering, "MAX_PAGE_BYTES", limit)
+        kind = replace(EPOCH_PAGE, max_bytes=limit)
+        monkeypatch.setattr(rendering, "EPOCH_PAGE", kind)
         assert bool(render_page(analysis, name=NAME)) == has_page
 
 
@@ -637,6 +641,31 @@ def test_names_that_look_like_code_are_displayed_as_text(
     assert code in page.inner_text("#footer")
     assert "<img src=x" in page.inner_text("#lead")
     assert page.locator("img").count() == 0
+
+
+# The largest product of a neuron that is in view with its weight in N28.
+LARGEST_IN_VIEW = """() => {
+  const frame = $("neurons").getBoundingClientRect(), { hidden } = currentResult();
+  const isInView = ({ top, bottom }) =>
+    bottom > frame.top + 8 && top < frame.bottom - 8;
+  return Math.max(...tiles.map(({ button }, neuron) =>
+    isInView(button.getBoundingClientRect())
+      ? Math.abs(hidden[neuron] * network().parameter(2, neuron, 7)) : 0));
+}"""
+
+
+def test_the_legend_of_the_lines_is_about_the_neurons_in_view(open_page, untrained):
+    page = open_page(render_page(untrained(200), name=NAME), width=1366, height=768)
+    page.evaluate("select(2, 7)")
+    largest = []
+    for part in (0, 0.5, 1):
+        page.locator("#neurons").evaluate(
+            "(tiles, part) => { tiles.scrollTop = part * tiles.scrollHeight; }", part
+        )
+        largest.append(f"{page.evaluate(LARGEST_IN_VIEW):.2f}")
+        text = f"The thickest line into N28 represents a product of {largest[-1]}."
+        page.locator("#connections-legend", has_text=text).wait_for()
+    assert len({*largest}) > 1
 
 
 def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):

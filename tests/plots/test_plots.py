@@ -12,7 +12,12 @@ from pipeline.core.dataset import Dataset
 from pipeline.datasets.statistics import class_means
 from pipeline.interpret import page
 from pipeline.plots import common
-from pipeline.plots.accuracy import AccuracyPoint, accuracy_cloud, accuracy_plot
+from pipeline.plots.accuracy import (
+    MAX_LINES,
+    AccuracyPoint,
+    accuracy_cloud,
+    accuracy_plot,
+)
 from pipeline.plots.common import FROZEN, INK, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.evaluation import draw_confusion_matrix, draw_reliability_diagram
 from pipeline.plots.figures import label_cells, new_figure
@@ -233,6 +238,12 @@ def test_each_line_of_accuracies_has_a_color(lines, count, xlabel):
     }
     plot = accuracy_plot(points_of, xlabel=xlabel, title="a title")
     assert len({BLUE, RED} & {*colors(plot)}) == lines
+
+
+def test_more_lines_than_there_are_colors_are_rejected():
+    lines = {f"lr={n}": [AccuracyPoint(1.0, [0.9])] for n in range(MAX_LINES + 1)}
+    with pytest.raises(AssertionError, match="6 lines, but 5 colors"):
+        accuracy_plot(lines, xlabel="hidden", title="a title")
 
 
 @pytest.mark.parametrize("shade", ["lr", ""])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline import UserError
+from pipeline.base.paths import CURVES_FILE, HISTORY_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.integers.integers_file import load_integers
 from pipeline.model import load_trained_model, save_model
@@ -93,6 +94,16 @@ def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monke
         assert f"not run {text}" in printed
     files = {f"export/{name}" for name in FILES if not name.endswith(".onnx")}
     assert {*copy.hashes("export")} == files
+
+
+def test_a_damaged_history_does_not_stop_an_export(exported, tmp_path):
+    copy = exported.copy(tmp_path / "outputs")
+    for name in (HISTORY_FILE, CURVES_FILE):  # the page of bit widths shows neither
+        copy.trained(name).write_bytes(b"damaged")
+    printed = copy.call("export", bits="all", finetune=0, tracking="none")
+    assert "page   " in printed
+    page = (copy.outputs / "export" / "report.html").read_text()
+    assert "images (digits) for 1 epoch." in " ".join(page.split())
 
 
 @pytest.fixture

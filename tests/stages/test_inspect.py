@@ -4,6 +4,7 @@ import base64
 import gzip
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pipeline import ConfigError, UserError
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
+from pipeline.interpret.page import rendering
 from pipeline.model import load_trained_model, save_model
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv"}
@@ -118,7 +120,8 @@ def test_the_whole_tutorial_fits_on_two_screens(finished):
 
 
 def test_if_the_page_would_be_too_large_the_command_says_so(empty_project, monkeypatch):
-    monkeypatch.setattr("pipeline.interpret.page.rendering.MAX_PAGE_BYTES", 10_000)
+    kind = replace(rendering.EPOCH_PAGE, max_bytes=10_000)
+    monkeypatch.setattr(rendering, "EPOCH_PAGE", kind)
     workspace = empty_project("too large", store=False)
     workspace.call("train", dataset="digits", epochs=1, tracking="none")
     text = workspace.call("inspect", tracking="none")

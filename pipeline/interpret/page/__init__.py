@@ -5,8 +5,10 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
 
 `page_data` says what Python gives to the page. `rendering` selects it and fills the
 templates; `curve` computes the plots of the learning curve, and `integer_data` what
-belongs to a quantized network. `recording` writes and records the page. A good order
-to read the scripts:
+belongs to a quantized network. `recording` writes and records the page. There are two
+kinds of page: epoch_page.html and bit_width_page.html extend page.html, `PageKind` in
+`rendering` has their other differences in Python, and `start` in page.js selects the
+parts. A good order to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.

@@ -50,6 +50,8 @@ export const state = {
   input: null, // the selected parameter: an input's number, or BIAS; null: none
   isOpen: false, // whether the panel of the selected neuron is open
   off: new Set(), // the hidden neurons that are switched off
+  hasLines: false, // whether lines show the products of the selected neuron
+  isEpochFixed: false, // whether a step of the tour needs the selected epoch
 };
 
 export const network = () => model.networks[state.networkIndex];

@@ -109,13 +109,15 @@ const MIN_SHARE = 0.02; // fraction of the largest product; no smaller one is dr
 
 // The products into and out of the selected neuron, each as { from, to, product }: two
 // boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
+// Neurons that are scrolled out of view have none.
 function connectionsOf({ pixels, hidden }) {
   const { layer, neuron } = state;
   const line = (from, to, value, location) =>
     ({ from, to, product: value * network().parameter(...location) });
   const outputBox = (label) => outputs[label].button.getBoundingClientRect();
   if (layer === 2) return [Array.from(hidden, (value, input) =>
-    line(tileBox(input), outputBox(neuron), value, [2, input, neuron])), []];
+    line(tileBox(input), outputBox(neuron), value, [2, input, neuron]))
+    .filter(({ from }) => from), []];
   const tile = tileBox(neuron), board = inputBox();
   if (!tile) return [[], []];
   return [
@@ -175,7 +177,7 @@ function linesOf(connections, maxWidth) {
   const max = largest(connections.map(size));
   const origin = $("connections").getBoundingClientRect();
   return connections.filter((each) => size(each) > MIN_SHARE * max)
-    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES).filter(({ from }) => from)
+    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES)
     .map((each) => {
       const [start, ...others] = curveBetween(each.from, each.to).map(([x, y]) =>
         `${(x - origin.left).toFixed(1)} ${(y - origin.top).toFixed(1)}`);
@@ -186,11 +188,11 @@ function linesOf(connections, maxWidth) {
 }
 
 function showConnections(result) {
-  const isOn = $("show-connections").checked;
+  $("show-connections").checked = state.hasLines;
   const [into, out] = connectionsOf(result);
   // A line from a pixel is at most as wide as the pixel.
   const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
-  const lines = isOn ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
+  const lines = state.hasLines ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
     ...linesOf(out, MAX_LINE_WIDTH)] : [];
   $("connections").replaceChildren(...lines);
   const name = neuronName(state.layer, state.neuron);
@@ -210,9 +212,8 @@ const redraw = () => showConnections(currentResult());
 
 export const connections = {
   build() {
-    // In one or two columns, the lines would cover the prediction.
-    $("show-connections").checked = $("network").clientWidth > 760;
-    $("show-connections").addEventListener("change", redraw);
+    $("show-connections").addEventListener("change", ({ target }) =>
+      change({ hasLines: target.checked }));
     $("neurons").addEventListener("scroll", redraw);
     new ResizeObserver(() => { if (state.shown) redraw(); })
       .observe($("connections").parentElement);

@@ -7,9 +7,9 @@ import { build, model, repaint } from "model.js";
 import { Detector, FloatNetwork, IntegerNetwork } from "networks.js";
 import { connections, neurons } from "neurons.js";
 import { isDocked, panel, search } from "panel.js";
-import { images, parameter } from "parameter.js";
+import { images, overBitWidths, overEpochs, parameter } from "parameter.js";
 import { effect, prediction } from "prediction.js";
-import { curve, selector } from "selectors.js";
+import { bitWidths, curve, epochs } from "selectors.js";
 import { tour } from "tour.js";
 
 // Return the bytes of the page's data, a compressed safetensors file.
@@ -60,13 +60,13 @@ function load({ tensors, metadata }) {
     ["layer_1.weight", "layer_2.weight"].map(part),
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });
   const trained = network((name) => tensors[name]);
-  const epochs = Array.from({ length: last }, (_, epoch) =>
+  const earlier = Array.from({ length: last }, (_, epoch) =>
     network((name) => earlierValues(tensors, name, epoch), { final: trained }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });
   Object.assign(model, metadata, { tensors, trained, detector, trainedIndex: last,
-    networks: [...epochs, trained, ...integers], hasHistory: last > 0 });
+    networks: [...earlier, trained, ...integers], hasHistory: last > 0 });
 }
 
 // The values of a tensor in an epoch; the page has those of a parameter side by side.
@@ -86,10 +86,14 @@ export async function start() {
   }));
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
+  const [selector, values] = model.bit_widths.length
+    ? [bitWidths, overBitWidths] : [epochs, overEpochs];
   // The order in which the parts are updated: the last of their announcements is heard.
-  build([selector(), search, inputImage, neurons, panel, images, parameter, curve,
+  build([selector, search, inputImage, neurons, panel, images, parameter(values), curve,
     effect, prediction, connections, tour],
-  { networkIndex: model.trainedIndex, isOpen: isDocked.matches });
+  { networkIndex: model.trainedIndex, isOpen: isDocked.matches,
+    // In one or two columns, the lines would cover the prediction.
+    hasLines: $("network").clientWidth > 760 });
   useTestImage(0);
   $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);

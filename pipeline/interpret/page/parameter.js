@@ -91,7 +91,8 @@ function paintSquares(canvas, colorOf, isHatched) {
   }
 }
 
-export const parameter = {
+// `values` is one of the two objects below.
+export const parameter = (values) => ({
   update(_, changed) {
     const { layer, input, neuron } = state;
     $("parameter").hidden = input === null;
@@ -101,7 +102,6 @@ export const parameter = {
     const used = layer === 1 && model.tensors.images_above_0[input]; // of a pixel
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
-    const values = model.bit_widths.length ? overBitWidths : overEpochs;
     const text = values.describe(layer, input, neuron) + usage;
     $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
     $("parameter-text").textContent = text;
@@ -109,7 +109,7 @@ export const parameter = {
     $("history").replaceChildren(values.diagram(layer, input, neuron));
     if (changed.selection) announce(`${name}${count}. ${text}`);
   },
-};
+});
 
 const svgText = (x, y, content, align = "middle", kind = "") =>
   svg("text", { x, y, "text-anchor": align, class: kind }, ...[content].flat());
@@ -118,7 +118,7 @@ const svgText = (x, y, content, align = "middle", kind = "") =>
 const approximate = (value) => `about ${significant(value, 3)}`;
 
 // What the value of a parameter was in each epoch.
-const overEpochs = {
+export const overEpochs = {
   // In words.
   describe(layer, input, neuron) {
     const { hasHistory, trainedIndex: last, networks } = model;
@@ -165,7 +165,7 @@ const overEpochs = {
 };
 
 // What the value of a parameter is at each bit width.
-const overBitWidths = {
+export const overBitWidths = {
   describe: () => "Its value in floating point, its integer at each bit width, and " +
     "the real number that the integer represents.",
 

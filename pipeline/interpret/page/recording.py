@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.page.rendering import PAGE_FILE, MeasuredIntegers, render_page
+from pipeline.interpret.page.rendering import (
+    PAGE_FILE,
+    MeasuredIntegers,
+    kind_of,
+    render_page,
+)
 from pipeline.tracking import Run
 
 
@@ -18,21 +23,18 @@ def record_page(
 ) -> str | None:
     """Write the page to the folder of its command, and record it in a run.
 
-    The command is `export` if there are quantized networks, otherwise `inspect`. Return
-    why there is no page, or None; `render_page` explains the name and the networks.
+    Return why there is no page, or None; `render_page` explains the name and the
+    networks.
     """
-    command, key, title = "inspect", "page", "interactive page"
-    if quantized:
-        command, key = "export", "page of exports"
-        title = "interactive page of all bit widths"
+    kind = kind_of(quantized)
     html, problem = render_page(analysis, name=name, quantized=quantized), None
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
-        run.log_files(command, [folder / PAGE_FILE])
-        link = run.link(title, f"artifacts/{command}/{PAGE_FILE}")
+        run.log_files(kind.command, [folder / PAGE_FILE])
+        link = run.link(kind.title, f"artifacts/{kind.command}/{PAGE_FILE}")
     else:
         count = analysis.trained.network.parameter_count
         problem = f"{count:,} parameters are too many for a page"
         link = f"no interactive page: {problem}"
-    run.add_links({key: link})
+    run.add_links({kind.link: link})
     return problem

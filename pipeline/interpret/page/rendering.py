@@ -7,7 +7,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 
 import numpy as np
@@ -40,10 +40,40 @@ GALLERY_DIFFERENT = 8  # at most, per bit width: its prediction differs from flo
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # earlier than the last one, including epoch 0
 MAX_WEIGHT_BYTES = 3_600_000  # of weights and activations; limits the epochs
-MAX_PAGE_BYTES = 5_000_000
-MAX_INTEGER_PAGE_BYTES = 2_000_000  # of a page with integers
 
 MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
+
+
+@dataclass(frozen=True)
+class PageKind:
+    """What differs between the page of `inspect` and that of `export`."""
+
+    template: str  # extends page.html
+    max_bytes: int
+    command: str  # which writes the page
+    link: str  # the name of its link in the MLflow run
+    title: str  # the text of the link
+
+
+EPOCH_PAGE = PageKind(
+    template="epoch_page.html",
+    max_bytes=5_000_000,
+    command="inspect",
+    link="page",
+    title="interactive page",
+)
+BIT_WIDTH_PAGE = PageKind(
+    template="bit_width_page.html",
+    max_bytes=2_000_000,
+    command="export",
+    link="page of exports",
+    title="interactive page of all bit widths",
+)
+
+
+def kind_of(quantized: Sequence[MeasuredIntegers]) -> PageKind:
+    """Return the kind of the page of a network, and of these quantized networks."""
+    return BIT_WIDTH_PAGE if quantized else EPOCH_PAGE
 
 
 def render_page(
@@ -55,28 +85,28 @@ def render_page(
         analysis: The analysis of the trained network.
         name: The name of the network.
         quantized: The quantized network at each bit width, and its report. If there
-            are any, the page has a switch between bit widths in place of the epochs.
+            are any, the page has a switch between bit widths in place of the epochs,
+            and the analysis must have no history.
 
     Returns:
-        The page; None if it has more than `MAX_PAGE_BYTES` or, with integers,
-        `MAX_INTEGER_PAGE_BYTES`.
+        The page; None if it has more bytes than pages of its kind may have.
     """
-    limit = MAX_INTEGER_PAGE_BYTES if quantized else MAX_PAGE_BYTES
+    kind = kind_of(quantized)
     # Weights hardly get smaller than 4 bytes: building a larger page takes seconds.
-    if 4 * analysis.trained.network.parameter_count > limit:
+    if 4 * analysis.trained.network.parameter_count > kind.max_bytes:
         return None
     tensors, page_data = select_data(analysis, quantized)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = _template("page.html").render(
+    page = _template(kind.template).render(
         **metadata,
         name=name,
         data=data,
         curve_plots=curve_plots(page_data.curves),
         scripts=scripts(),
     )
-    return page if len(page.encode()) <= limit else None
+    return page if len(page.encode()) <= kind.max_bytes else None
 
 
 def _template(name: str) -> Template:
@@ -103,8 +133,7 @@ def select_data(
 
     Only the latter contains text from users; the page displays it as plain text.
     """
-    if quantized:  # the page shows only the final weights
-        analysis = replace(analysis, weight_history=None, frozen=None)
+    assert not (quantized and analysis.weight_history), "a page has one selector"
     trained, test = analysis.trained, analysis.dataset.test
     epochs, earlier = _earlier_epochs(analysis)
     predicted = trained.network.classify(test.images)
@@ -128,7 +157,7 @@ def select_data(
         tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
-        epochs=[*epochs, trained.epoch_count],
+        epochs=[*epochs, analysis.epoch_count],
         gallery=gallery.tolist(),
         quantized=quantized,
     )
@@ -186,7 +215,7 @@ def _page_data(
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
-        curves={} if quantized else trained.curves,
+        curves=analysis.curves,
         gallery=gallery,
         bit_widths=[bit_width_data(*each) for each in quantized],
         neuron_names=[NEURON],

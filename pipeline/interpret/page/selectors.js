@@ -8,35 +8,26 @@ import { change, className, isShort, model, network, state } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
-export const selector = () => (model.bit_widths.length ? bitWidths : epochs);
-
 let playing = null; // the timer, while the training is played
 
 // Show one epoch after the other, from the selected one, or from the first.
 function play() {
   const { trainedIndex: last } = model;
   if (state.networkIndex === last) change({ networkIndex: 0 });
-  playing = setInterval(() => {
-    change({ networkIndex: Math.min(state.networkIndex + 1, last) });
-    if (state.networkIndex === last) stopPlaying();
-  }, EPOCH_MS);
+  playing = setInterval(() => change({ networkIndex: state.networkIndex + 1 }),
+    EPOCH_MS);
   $("play").setAttribute("aria-pressed", "true");
 }
 
 function stopPlaying() {
   clearInterval(playing);
   playing = null;
-  $("play")?.setAttribute("aria-pressed", "false");
+  $("play").setAttribute("aria-pressed", "false");
 }
 
-// Let the user select an epoch, or stay at the selected one.
-export function allowEpochs(isAllowed) {
-  stopPlaying();
-  for (const id of ["play", "epoch"])
-    if ($(id)) $(id).disabled = !(isAllowed && model.hasHistory);
-}
+const canSelectEpoch = () => model.hasHistory && !state.isEpochFixed;
 
-const epochs = {
+export const epochs = {
   build() {
     $("epoch").addEventListener("input", () => {
       stopPlaying();
@@ -47,6 +38,8 @@ const epochs = {
 
   update() {
     const { trainedIndex: last, hasHistory } = model;
+    if (state.networkIndex === last || state.isEpochFixed) stopPlaying();
+    for (const id of ["play", "epoch"]) $(id).disabled = !canSelectEpoch();
     const epoch = model.epochs[state.networkIndex];
     const name = !hasHistory ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
@@ -59,7 +52,7 @@ const epochs = {
   },
 };
 
-const bitWidths = {
+export const bitWidths = {
   build() {
     $("bit-widths").querySelectorAll("input").forEach((input, index) =>
       input.addEventListener("change", () => change({ networkIndex: index })));
@@ -102,7 +95,7 @@ export const curve = {
   build() {
     for (const plot of $("curves")?.children ?? []) plot.addEventListener("click",
       (event) => {
-        if ($("epoch").disabled) return;
+        if (!canSelectEpoch()) return;
         const { x, width } = plot.viewBox.baseVal;
         const [first] = plot.querySelector("polyline").points; // of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;

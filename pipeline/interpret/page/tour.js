@@ -13,7 +13,6 @@ import {
 } from "model.js";
 import { outputs, tiles } from "neurons.js";
 import { isDocked } from "panel.js";
-import { allowEpochs } from "selectors.js";
 
 let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let leftAt = 0; // the step at which the tour continues
@@ -27,7 +26,7 @@ function startTour() {
   const { layer, neuron, input, isOpen } = state;
   before = { layer, neuron, input, isOpen };
   // The steps are about the final network in floating point, with all neurons on.
-  change({ networkIndex: model.trainedIndex, off: new Set() });
+  change({ networkIndex: model.trainedIndex, off: new Set(), isEpochFixed: true });
   useTestImage(model.gallery.indexOf(model.example.image));
   if (!leftAt) [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
@@ -42,7 +41,7 @@ function leaveTour(focused) {
   $("start-tour").textContent = leftAt ? "Continue the tour" : "Start here";
   stepIndex = null;
   step.leave?.();
-  allowEpochs(true);
+  change({ isEpochFixed: false });
   document.body.classList.remove("touring");
   delete document.body.dataset.question;
   markTarget(null);
@@ -63,7 +62,6 @@ function goToStep(next) {
   if (stepIndex !== null) currentStep().leave?.();
   [stepIndex, feedback] = [next, null];
   $("guess-value").value = "";
-  allowEpochs(currentStep().id === "training");
   currentStep().enter?.();
   if (solved.has(currentStep())) currentStep().solved?.();
   const isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
@@ -267,8 +265,8 @@ function classesStep(label) {
     enter: () => select(2, label),
     values: () => ({ name: neuronName(2, label), index: String(label + 1),
       title: classTitle(label), logit: currentResult().logits[label],
-      lines: $("show-connections").checked
-        ? " Each line represents a weight times an output." : "" }) };
+      lines: state.hasLines ? " Each line represents a weight times an output."
+        : "" }) };
 }
 
 function softmaxStep(label) {
@@ -286,8 +284,9 @@ function softmaxStep(label) {
 const trainingStep = () => ({ id: "training",
   targets: () => [document.querySelector(".epochs")],
   scene: () => $("neurons"), // which show what changes
+  enter: () => change({ isEpochFixed: false }),
   solved: () => change({ networkIndex: 0 }),
-  leave: () => change({ networkIndex: model.trainedIndex }) });
+  leave: () => change({ networkIndex: model.trainedIndex, isEpochFixed: true }) });
 
 // Fill the text of a step: a value that is a number has two decimals.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
