@@ -99,7 +99,7 @@ def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
     if flags.is_sweep and not schema.varied:
         stages = " and ".join(each.stage() for each in SCHEMAS if each.varied)
         raise ConfigError(f"only {stages} accept -m")
-    if composed.starts_sweep and not schema.has_experiments:
+    if composed.starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
@@ -115,7 +115,7 @@ def _check(
     """
     combinations, problems = _list(grids, schema, flags, unreadable)
     valid = [each for each in combinations if not each.error]
-    is_rejected = bool(problems) or not valid or not schema.jobs_can_fail
+    is_rejected = bool(problems) or not valid or not schema.has_recorded_sweeps
     for each in combinations:
         if each.error and (is_rejected or isinstance(each.error, WrongType)):
             problems += each.error.problems

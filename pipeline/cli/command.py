@@ -76,8 +76,8 @@ class Flags:
             return None
         if not self.is_call:
             return "add -m to run all of them"
-        function = schema.sweep_function
-        return f"call {function}({setting})" if function else "give only one"
+        has_function = schema.has_recorded_sweeps
+        return f"call sweep({setting})" if has_function else "give only one"
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:

@@ -1,24 +1,24 @@
 """Turns a stage, which is a function of its configuration, into a command with help.
 
 The whole command line is validated before the function runs; --help imports no heavy
-package.
+package. For calls from Python, settings are keywords, and `help` shows them.
 """
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from inspect import cleandoc
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
 from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.config import as_yaml
-from pipeline.cli.schema import ConfigT, Schema
+from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -43,7 +43,7 @@ def stage(
             flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags), end="")
             return
-        from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
+        from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
 
         command = parse(arguments, schema)
         if command.prints:
@@ -74,7 +74,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
         for text in doc.strip().split("\n\n")
     ]
     choices = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
-    if not schema.has_experiments:
+    if not schema.has_recorded_sweeps:
         choices.pop("experiment", None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]
     title = "Groups of settings; group=choice selects a file of a group:"
@@ -83,7 +83,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
         doc="\n\n".join(paragraphs),
         settings=settings_help(schema.model_fields),
         groups="\n".join([title, *groups, "", ""]) if groups else "",
-        sweeps=sweeps if schema.has_experiments else "",
+        sweeps=sweeps if schema.has_recorded_sweeps else "",
     )
 
 
@@ -105,6 +105,46 @@ def settings_help(keys: Iterable[str]) -> str:
         wrap(text, indent=column, start=f"  {setting}".ljust(column))
         for setting, text in comments.items()
     )
+
+
+def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
+    """Check settings that were passed as keywords; all others have their defaults.
+
+    They can be paths, and numbers of NumPy or PyTorch.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+    """
+    command = _command(schema, settings, is_sweep=False)
+    if command.is_sweep:
+        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
+        starts = " ".join(chosen) or "conf/hydra.yaml"
+        raise ConfigError(f"{starts} starts a sweep: call sweep()")
+    return command.config
+
+
+def sweep_from_python(
+    schema: type[ConfigT], settings: Mapping[str, Any]
+) -> Command[ConfigT]:
+    """Return the command of a sweep for settings that were passed as keywords.
+
+    A list, tuple, range or array has several values; so has text such as "4,5" or
+    "interval(4,128)", as on a command line. The keyword of a group, such as experiment,
+    has one choice or several.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+    """
+    return _command(schema, settings, is_sweep=True)
+
+
+def _command(
+    schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
+) -> Command[ConfigT]:
+    from pipeline.cli import arguments, items  # Hydra, as above
+
+    flags = Flags(is_sweep=is_sweep, is_call=True)
+    return arguments.command_of(settings.items(), items.read_keyword, schema, flags)
 
 
 def documented(settings: type) -> Callable[[Function], Function]:

@@ -105,8 +105,7 @@ def _without_effect(
     if is_sweep:
         found |= schema.no_sweep
     elif values.get("bits") != "all" and not values.get("sweep"):
-        function = schema.sweep_function
-        in_call = f"call {function}()" if function else "leave it out"
+        in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
     return found

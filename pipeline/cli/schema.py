@@ -60,9 +60,9 @@ class StageConfig(BaseModel):
     varied: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep rejects, and why
-    has_experiments: ClassVar[bool] = False  # whether conf/experiment/ has its sweeps
-    sweep_function: ClassVar[str | None] = None  # what runs a sweep from Python
-    jobs_can_fail: ClassVar[bool] = False  # whether the other jobs of a sweep then run
+    # Whether -m records a sweep. From Python, sweep() does. Files in conf/experiment/
+    # can start it, and if a job fails, the others run.
+    has_recorded_sweeps: ClassVar[bool] = False
     required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -120,9 +120,7 @@ class TrainConfig(CommonSweepConfig, DataConfig, Hyperparameters):
         "reproduce": "takes one run: leave out -m or experiment, or call train()",
         "resume": "has no effect in a sweep: use again=true to train again",
     }
-    has_experiments = True
-    sweep_function = "sweep"
-    jobs_can_fail = True
+    has_recorded_sweeps = True
     resume: bool
     reproduce: Text | None
 

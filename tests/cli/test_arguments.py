@@ -10,7 +10,7 @@ from pipeline import ConfigError, cli
 from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
-from pipeline.cli.python import from_python, sweep_from_python
+from pipeline.cli.entry import from_python, sweep_from_python
 from pipeline.datasets import REGISTRY, DataFile
 from pipeline.sweeps.jobs import folder_name, list_jobs
 

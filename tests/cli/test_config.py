@@ -24,8 +24,7 @@ from pipeline.base import paths
 from pipeline.cli.command import Flags
 from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
-from pipeline.cli.entry import help_text
-from pipeline.cli.python import from_python, sweep_from_python
+from pipeline.cli.entry import from_python, help_text, sweep_from_python
 from pipeline.cli.schema import TrainConfig
 from pipeline.cli.source import read
 

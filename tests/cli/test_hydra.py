@@ -19,8 +19,7 @@ from pipeline.base import paths
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
-from pipeline.cli.entry import help_text
-from pipeline.cli.python import from_python, sweep_from_python
+from pipeline.cli.entry import from_python, help_text, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.networks import read_networks
