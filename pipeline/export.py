@@ -23,8 +23,8 @@ installs the packages for ONNX.
 
 bits=all or -m bits=8,4,2,1 exports several bit widths, each to its own folder; bits=all
 also writes report.html, the interactive page with a switch between the bit widths.
-sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
-accuracy with the bytes of the tables. These exports run on all cores of this machine.
+sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then show the
+accuracy and the size of each network. These exports run on all cores of this machine.
 
 The output has these columns:
 

@@ -18,7 +18,7 @@ class Epoch:
     """The network at the end of an epoch, and its scores."""
 
     tensors: Snapshot = field(repr=False)
-    number: int = 0  # 0 is before the training, without metrics
+    number: int = 0  # 0 is before training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
     seconds: float = 0.0  # duration, validation included
     time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms

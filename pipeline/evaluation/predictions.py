@@ -45,7 +45,7 @@ class Predictions:
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " n"]:
-        """The class of each image with the highest logit; of equal ones, the first."""
+        """The class of each image with the highest logit; in a tie, the first."""
         return np.asarray(self.logits.argmax(dim=1))
 
     @cached_property

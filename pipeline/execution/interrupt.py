@@ -1,7 +1,7 @@
 """Ctrl-C while networks are trained.
 
 The first Ctrl-C stops the command at a suitable point, a second one immediately. In
-both cases, the same command resumes the training.
+both cases, the same command resumes training.
 """
 
 import signal

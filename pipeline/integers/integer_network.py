@@ -103,7 +103,7 @@ class IntegerNetwork:
         return np.asarray(self.activations(sums) @ weights + biases)
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
-        """Return the class with the highest logit; of equal ones, the first."""
+        """Return the class with the highest logit; in a tie, the first."""
         logits = [self.logits(self.sums(batch)) for batch in batches(images)]
         return np.asarray(np.concatenate(logits).argmax(axis=1))
 

@@ -88,8 +88,8 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
         [neuron_images(analysis, j, scale=scale) for j in displayed],
-        title="What the neurons of layer 1 respond to. Below an image: "
-        "sum, number and label",
+        title="What the neurons of layer 1 respond to. Captions: sum, image index "
+        "and label",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
         legend=plots.weight_legend(scale, gray_means=gray_means),
     ).save(path)

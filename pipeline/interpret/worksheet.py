@@ -126,8 +126,8 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
         columns["probability"] = probability
         columns |= integer_logits(integers, z, predicted=int(totals.argmax()))
         text += (
-            f" In integers, the prediction is the {spec.noun} with the highest logit; "
-            "of equal logits, the first."
+            f" In integers, the prediction is the {spec.noun} with the highest "
+            "logit, or the first of them if several are equal."
         )
     else:
         powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]

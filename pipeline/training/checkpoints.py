@@ -137,7 +137,7 @@ def open_checkpoint(
 
     An unlocked checkpoint belongs to a killed training run. Concurrent training runs
     have separate folders, checkpoints/<fingerprint>/<id> in the folder of the store.
-    The folder is removed when the training is finished.
+    The folder is removed when training has finished.
 
     Of the killed training runs with this fingerprint and place, the one with the most
     epochs is resumed; without `resume`, all of them are removed.

@@ -70,7 +70,7 @@ def log_epoch(run: Run, epoch: Epoch, total: int) -> None:
 
 
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
-    """Log the metrics of epochs; epoch 0, before the training, has none."""
+    """Log the metrics of epochs; epoch 0, before training, has none."""
     run.log_points(
         [
             EpochPoint(

@@ -204,7 +204,7 @@ function showConnections(result) {
     "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
       ` The thickest line into ${name} represents a product of ` +
       maxProduct(into) : "") +
-    (out.length ? `, the thickest line out of it one of ${maxProduct(out)}` : "") +
+    (out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "") +
     (into.length ? "." : "");
 }
 
