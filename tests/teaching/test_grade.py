@@ -1,6 +1,7 @@
 """The grades of synthetic classes, whose mistakes are known."""
 
 import csv
+import dataclasses
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -322,6 +324,35 @@ def test_an_interrupted_grading_continues(
     assert len(times) == 4  # the networks and the grades of two students
     assert len(grade_all().graded) == 4
     assert all(path.stat().st_mtime_ns == times[path] for path in times)
+
+
+@pytest.mark.fault
+def test_a_grading_that_is_killed_continues_with_the_same_results(
+    course, empty_project, place
+):
+    slow = dataclasses.replace(course, settings={**course.settings, "epochs": 40})
+    students = [f"s{index}" for index in range(6)]
+    for student in students:
+        network = slow.train(student)
+        slow.write(place / student, student, slow.solve(student, network), network)
+    keys = {"submissions": place, **slow.keys, "workers": 1}
+    arguments = [f"{key}={value}" for key, value in keys.items()]
+    killed, undisturbed = (empty_project(x, store=False) for x in ("killed", "whole"))
+    process, cache = killed.start("grade", *arguments), killed.outputs / "grades/.cache"
+    while not (finished := [*cache.glob("*.safetensors")]):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    finished = {path: path.stat().st_mtime_ns for path in cache.glob("*.safetensors")}
+    assert len(finished) < len(students)
+    assert {path.name for path in cache.parent.iterdir()} == {".cache"}
+    killed.run("grade", *arguments)
+    assert len([*cache.glob("*.safetensors")]) == len(students)
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
+    undisturbed.run("grade", *arguments)
+    assert undisturbed.hashes("grades").items() <= killed.hashes("grades").items()
+    assert [row["points"] for row in table(killed.outputs).values()] == ["16.0"] * 6
 
 
 def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
