@@ -154,5 +154,10 @@ def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
         UserError: If the file cannot be used as a whole.
     """
     read_answers(content := path.read_bytes())
-    stored = json.loads(content.decode("utf-8-sig"))
+    stored = json.loads(content.decode("utf-8-sig"), parse_int=_whole)
     write_atomic(path, as_json({**stored, NOTEBOOK: dict(recorded)}).encode())
+
+
+def _whole(digits: str) -> int | float:
+    """Return a whole number; one that is too large for an answer becomes infinite."""
+    return int(digits) if math.isfinite(number := float(digits)) else number
