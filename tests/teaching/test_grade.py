@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import UserError
 from pipeline.grade import grade
@@ -471,6 +472,52 @@ def test_nothing_is_recorded_and_mlflow_is_not_imported(course, outputs, place):
     assert printed.splitlines()[0] == "1 of 1 submission graded"
     assert printed.splitlines()[-1] == "[]"
     assert {path.name for path in outputs.iterdir()} == {"data", "grades"}
+
+
+def found_in(folder, texts):
+    """Return which of the texts a file in a folder contains, or its name."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    contents = [str(path).encode() + path.read_bytes() for path in paths]
+    return {x for x in texts if any(x.encode() in content for content in contents)}
+
+
+def artifacts(client, run_id, folder=None):
+    """Yield the paths of all artifacts of a run on a server."""
+    for file in client.list_artifacts(run_id, folder):
+        yield file.path
+        if file.is_dir:
+            yield from artifacts(client, run_id, file.path)
+
+
+def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
+    empty_project, server, tmp_path
+):
+    workspace, keys = empty_project("class"), {"dataset": "digits", "hidden": 5}
+    # They occur in no uncommitted change of the code, which a run records.
+    secrets = {f"z{random.SystemRandom().getrandbits(64)}" for _ in range(4)}
+    student, name, course, run_name = secrets
+    workspace.call("train", run_name=run_name, epochs=1, **keys)
+    keys |= {"course": course, "epochs": 1}
+    workspace.call("homework", student=student, **keys)
+    submissions, students = workspace.outputs / "homework", tmp_path / "list.csv"
+    students.write_text(f"name,id\n{name},{student}\n")
+    workspace.call("grade", submissions=submissions, students=students, **keys)
+    assert found_in(workspace.outputs / "grades", secrets) == {student, course}
+    workspace.call("sync", server=server.url)
+    for folder in (workspace.outputs / "mlflow-artifacts", server.folder):
+        assert not found_in(folder, secrets - {run_name})
+    assert found_in(server.folder, secrets) == {run_name}
+
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    (run,) = client.search_runs([experiment], f"run_name = '{run_name}'")
+    names = {*artifacts(client, run.info.run_id)}
+    assert "train/model.safetensors" in names
+    names |= {*run.data.params, *run.data.tags, *run.data.metrics}
+    names |= {*run.data.params.values(), *run.data.tags.values()}
+    others = ["homework", "grades", "points", "answers", "feedback", *NAMES[4:]]
+    pattern = rf"\b({'|'.join(others)})\b"
+    assert [text for text in names if re.search(pattern, text)] == []
 
 
 @pytest.fixture(scope="module")
