@@ -79,8 +79,13 @@ def read_submissions(folder: Path) -> list[Submission]:
     A student can have several folders of Moodle: those without files are left out.
 
     Raises:
-        UserError: If the folder cannot be read.
+        UserError: If it is a file, such as a zip file, or the folder cannot be read.
     """
+    if folder.is_file():
+        raise UserError(
+            f"submissions must be a folder, but {printable(folder)} is a file: unpack "
+            "a zip file into a new folder"
+        )
     found = [
         read_submission(path)
         for path in list_folder(folder)
