@@ -23,7 +23,10 @@ from pipeline.teaching.variant import normalize, student_id
 MIN_EQUAL = 3  # equal answers that are no coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
 # Titles of columns with ids in a list of students, without spaces; the first counts.
-ID_COLUMNS = ("id", "idnumber", "username", "email", "student", "user", "login")
+ID_COLUMNS = (
+    *("id", "idnumber", "username", "email", "emailaddress"),
+    *("student", "user", "login"),
+)
 MISSING = "no submission"
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
@@ -205,6 +208,9 @@ def read_students(path: Path) -> list[str]:
         raise UserError(f"{name} is not CSV: {error}") from None
     titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
     column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
+    if column is None and len(titles) > 1 and "name" in titles[0]:
+        # The first column would count, and names such as Ana could be ids.
+        raise UserError(f"{name} begins with names: give the ids the title id")
     students = list[str]()
     for number, row in enumerate(rows, start=1):
         if (number == 1 and column is not None) or not any(map(str.strip, row)):

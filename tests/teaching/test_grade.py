@@ -271,6 +271,7 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         (b"ana\n\xff\n", "is not UTF-8"),
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
         ("a" * 200_000, "is not CSV: field larger"),
+        ("Vorname;Matrikel\nAna;17\n", "begins with names: give the ids the title"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
@@ -287,6 +288,10 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
         ('Name,ID number,Email\n"Ruiz, Ana",17,a@b.de\n', ["17"]),
         ("Name;Username;id\nAna;ana;A1\n\nBen;ben;B2\n", ["a1", "b2"]),
         ("name\temail\nAna\ta@b.de\n", ["a@b.de"]),
+        # As Moodle exports the participants, with and without numbers, and the grades.
+        ("First name,Last name,ID number,Email address\nAna,Ruiz,17,a@b.de\n", ["17"]),
+        ("First name,Last name,Email address,Groups\nAna,Ruiz,a@b.de,\n", ["a@b.de"]),
+        ("Identifier,Full name,Email address\nParticipant 1,A,a@b.de\n", ["a@b.de"]),
         ("Username\nana\n", ["ana"]),
     ],
 )
