@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
+from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import printable
 from pipeline.teaching.questions import QUESTIONS, questions_for
-from pipeline.teaching.variant import Variant, normalize, student_id
+from pipeline.teaching.variant import Variant
 
 FILE = "answers.json"
 MAX_BYTES = 100_000

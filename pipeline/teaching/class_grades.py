@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import json_sha256
 from pipeline.base.params import differing_params
+from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable, short_repr
@@ -18,7 +19,6 @@ from pipeline.teaching.grading import QUESTIONS_SHA256
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Submission
-from pipeline.teaching.variant import normalize, student_id
 
 MIN_EQUAL = 3  # equal answers that are no coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed

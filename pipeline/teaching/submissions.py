@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import list_folder
 from pipeline.base.paths import MODEL_FILE
+from pipeline.base.student_ids import normalize
 from pipeline.base.text import as_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -20,7 +21,6 @@ from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
-from pipeline.teaching.variant import normalize
 
 MAX_PROBLEM = 300  # characters
 IGNORED = {"__MACOSX", "desktop.ini"}  # of macOS and Windows, besides hidden files
