@@ -50,17 +50,7 @@ def run_grade(cfg: GradeConfig) -> "ClassGrades":
     """Read the submissions, train the assigned networks, grade and write the pages."""
     with status("loading PyTorch"):
         from pipeline.teaching.grade import grade
-    assert cfg.submissions and cfg.course  # `required` in its schema
-    return grade(
-        cfg.submissions,
-        cfg.course,
-        cfg.dataset,
-        cfg.assigned(),
-        students=cfg.students,
-        solutions=cfg.solutions,
-        again=cfg.again,
-        workers=cfg.workers,
-    )
+    return grade(cfg)
 
 
 if __name__ == "__main__":

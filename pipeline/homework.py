@@ -55,9 +55,7 @@ def run_homework(cfg: HomeworkConfig) -> "Homework":
     """Train the network of the student, and write the questions."""
     with status("loading PyTorch"):
         from pipeline.teaching.homework import homework
-    return homework(
-        cfg.student, cfg.course, cfg.dataset, cfg.assigned(), check=cfg.check
-    )
+    return homework(cfg)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets", "teaching"},  # for names of data sets and ids of students
+    "cli": {"datasets"},  # for their names
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},

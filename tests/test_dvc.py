@@ -94,6 +94,11 @@ def test_all_files_of_a_folder_are_outputs_except_the_id_of_a_run():
     assert ignored == ["/outputs/train/run.json"]
 
 
+def test_grades_and_homework_are_in_no_stage():
+    """DVC would copy them to its cache, and to a remote."""
+    assert not re.search("grade|homework", (ROOT / "dvc.yaml").read_text())
+
+
 @pytest.mark.parametrize("kind", ["metrics", "plots"])
 def test_metrics_and_plots_are_files_that_stages_write(finished, kind):
     paths = [Path(path) for path in PIPELINE[kind]]

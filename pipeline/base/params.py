@@ -15,3 +15,12 @@ def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the name of the data set and the hyperparameters, without other keys."""
     hyperparameters = {key: values[key] for key in Hyperparameters.model_fields}
     return {"dataset": values["dataset"], **hyperparameters}
+
+
+def differing_params(
+    found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Return the params that differ as text, as found and as wanted; empty if none."""
+    keys = [key for key in wanted if found.get(key) != wanted[key]]
+    actual = " ".join(f"{key}={found.get(key)}" for key in keys)
+    return actual, " ".join(f"{key}={wanted[key]}" for key in keys)

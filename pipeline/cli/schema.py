@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pipeline.base.params import TRAINING_KEYS
+from pipeline.base.student_ids import student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import Hyperparameters
@@ -32,12 +33,6 @@ def _bit_width(value: object) -> object:
     if type(value) not in (int, str):  # `Literal` would accept true as 1, and 8.0
         raise ValueError("must be 8, 4, 2, 1 or 'all'")
     return value
-
-
-def _student(value: str) -> str:
-    from pipeline.teaching.variant import student_id  # not for --help either
-
-    return student_id(value)
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
@@ -192,7 +187,7 @@ class HomeworkConfig(CourseConfig):
 
     main_key = "student"
     required = {"student": "student=ana.ruiz", "course": "course=<word>"}
-    student: Annotated[str, AfterValidator(_student)] | None
+    student: Annotated[str, AfterValidator(student_id)] | None
     check: bool
 
 

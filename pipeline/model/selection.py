@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import UserError, datasets
 from pipeline.base import files
+from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
@@ -58,11 +59,9 @@ def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
-    found = trained.metadata.params
-    differ = [key for key in expected if key in found and found[key] != expected[key]]
-    if differ:
-        actual = " ".join(f"{key}={found[key]}" for key in differ)
-        wanted = " ".join(f"{key}={expected[key]}" for key in differ)
+    found = trained.metadata.params  # {} if they are not recorded
+    actual, wanted = differing_params(found, expected if found else {})
+    if wanted:
         raise UserError(
             f"{trained.path} was trained with {actual}, but conf/config.yaml has "
             f"{wanted}, because another command has replaced it: run the same DVC "

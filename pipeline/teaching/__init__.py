@@ -1,3 +1,3 @@
 """Homework with questions that differ for each student, and its grading."""
 
-from pipeline.teaching.variant import Variant, student_id
+from pipeline.teaching.variant import Variant

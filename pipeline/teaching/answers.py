@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
+from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import printable
 from pipeline.teaching.questions import QUESTIONS, questions_for
-from pipeline.teaching.variant import Variant, normalize, student_id
+from pipeline.teaching.variant import Variant
 
 FILE = "answers.json"
 MAX_BYTES = 100_000
@@ -154,5 +155,10 @@ def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
         UserError: If the file cannot be used as a whole.
     """
     read_answers(content := path.read_bytes())
-    stored = json.loads(content.decode("utf-8-sig"))
+    stored = json.loads(content.decode("utf-8-sig"), parse_int=_whole)
     write_atomic(path, as_json({**stored, NOTEBOOK: dict(recorded)}).encode())
+
+
+def _whole(digits: str) -> int | float:
+    """Return a whole number; one that is too large for an answer becomes infinite."""
+    return int(digits) if math.isfinite(number := float(digits)) else number

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import datasets
+from pipeline.base.params import params_of
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.teaching.task import Topic
@@ -23,9 +24,14 @@ class Assignment:
         """Return the variant of a student; raise a ValueError if the id is invalid."""
         return Variant.of(student, self.course)
 
+    def params(self, student: str) -> dict[str, Any]:
+        """Return the params of the training run of a student."""
+        seed = self.variant(student).seed
+        return params_of({**self.settings, "dataset": self.dataset, "seed": seed})
+
     def hyperparameters(self, student: str) -> Hyperparameters:
         """Return the hyperparameters with the seed of a student."""
-        return Hyperparameters(**self.settings, seed=self.variant(student).seed)
+        return Hyperparameters(**self.params(student))
 
     def topic(self, student: str, dataset: Dataset) -> Topic:
         """Return what the questions of a student are about."""

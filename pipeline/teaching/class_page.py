@@ -4,38 +4,17 @@ Everything that strangers have written is escaped, and the pages run no scripts.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from pipeline.teaching.class_grades import ClassGrades, Entry, WrongAnswer
-from pipeline.teaching.grading import GradedAnswer, Training
+from pipeline.teaching.class_grades import ClassGrades
+from pipeline.teaching.grading import Training
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.submissions import Submission
 from pipeline.teaching.task import Topic
+from pipeline.teaching.templates import fill_template
 
-KINDS = ("full", "part", "none", "blank")  # CSS classes of answers
-MAX_EXACT = 1e15  # larger numbers are shown with six digits
-
-
-@dataclass(frozen=True)
-class _Bar:
-    """The students of a class with the same points for a question."""
-
-    kind: str  # see `kind_of`
-    points: float
-    count: int
-
-
-@dataclass(frozen=True)
-class _QuestionResults:
-    """How a class has answered a question."""
-
-    question: Question
-    share: float  # of the possible points, in [0, 1]
-    bars: list[_Bar]
-    wrong: list[WrongAnswer]
+KINDS = ("full", "part", "none", "blank")  # in the order of their bars
 
 
 def render_class(grades: ClassGrades) -> str:
@@ -44,7 +23,7 @@ def render_class(grades: ClassGrades) -> str:
     trainings = Counter(e.grade.training for e in grades.graded if e.grade)
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
-    return _render(
+    return fill_template(
         "class.html",
         grades=grades,
         questions=QUESTIONS,
@@ -56,58 +35,29 @@ def render_class(grades: ClassGrades) -> str:
     )
 
 
-def render_feedback(entry: Entry, topic: Topic, *, solutions: bool) -> str:
+def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
+    """Return how a class has answered a question."""
+    answers = [answer for _, answer in grades.answers(question.name)]
+    bars = Counter((answer.kind, answer.points) for answer in answers)
+    total = sum(answer.points for answer in answers)
+    return {
+        "question": question,
+        "share": total / (question.points * max(1, len(answers))),
+        "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
+        "wrong": grades.wrong(question.name),
+    }
+
+
+def render_feedback(entry: Submission, topic: Topic, *, solutions: bool) -> str:
     """Return the page for a student; without `solutions`, it has no correct answer."""
     graded = entry.grade.answers if entry.grade else ()
     answers = {answer.question: answer for answer in graded}
-    given = entry.submission.answers
-    return _render(
+    questions = questions_for(topic.variant) if graded else []
+    return fill_template(
         "feedback.html",
         entry=entry,
         topic=topic,
         solutions=solutions,
-        malformed=given.problems if given else {},
-        answered=[
-            (question, answers[question.name])
-            for question in questions_for(topic.variant)
-            if question.name in answers
-        ],
+        malformed=entry.answers.problems if entry.answers else {},
+        answered=[(each, answers[each.name]) for each in questions],
     )
-
-
-def _results(question: Question, grades: ClassGrades) -> _QuestionResults:
-    answers = [answer for _, answer in grades.answers(question.name)]
-    counts = Counter((kind_of(answer), answer.points) for answer in answers)
-    bars = [_Bar(kind, points, count) for (kind, points), count in counts.items()]
-    bars.sort(key=lambda bar: (KINDS.index(bar.kind), -bar.points))
-    total = sum(answer.points for answer in answers)
-    share = total / (question.points * max(1, len(answers)))
-    return _QuestionResults(question, share, bars, grades.wrong(question.name))
-
-
-def kind_of(answer: GradedAnswer) -> str:
-    """Return the CSS class of an answer: full, part or no points, or no answer."""
-    if answer.answer is None:
-        return "blank"
-    if not answer.points:
-        return "none"
-    return "full" if answer.points == answer.possible else "part"
-
-
-def number(value: float) -> str:
-    """Return a number of unknown size as text, such as 15,910 or 0.123457."""
-    if value == round(value) and abs(value) < MAX_EXACT:
-        return f"{value:,.0f}"
-    return f"{value:.6g}"
-
-
-def _render(template: str, **values: Any) -> str:  # noqa: ANN401
-    environment = Environment(
-        loader=PackageLoader("pipeline", "teaching"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "kind": kind_of}
-    return environment.get_template(template).render(**values)

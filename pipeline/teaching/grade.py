@@ -2,9 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.base import files
@@ -13,6 +13,7 @@ from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
 from pipeline.base.terminal import counted, status, wrap
+from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Result, Task
@@ -21,12 +22,16 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import (
     COLUMNS,
     ClassGrades,
-    Entry,
     read_students,
     without_repeated,
 )
 from pipeline.teaching.class_page import render_class, render_feedback
-from pipeline.teaching.grading import Cache, Training, grade_submission
+from pipeline.teaching.grading import (
+    Training,
+    grade_submission,
+    read_grade,
+    write_grade,
+)
 from pipeline.teaching.submissions import Submission, read_submissions
 
 # Memory for each hidden neuron: its outputs for all test images, in three arrays.
@@ -34,108 +39,79 @@ NEURON_BYTES = 300_000
 MAX_NAMES = 10  # ids in a line that is printed
 
 
-def grade(
-    submissions: str,
-    course: str,
-    dataset: str,
-    assigned: Mapping[str, Any],
-    *,
-    students: str | None,
-    solutions: bool,
-    again: bool,
-    workers: int | None,
-) -> ClassGrades:
-    """Read the submissions, grade them, and write the points and the pages.
-
-    Args:
-        submissions: The folder with a folder or a zip file for each student.
-        course: The word of the course.
-        dataset: The data set of the assigned training runs.
-        assigned: Their hyperparameters, without the seed.
-        students: The CSV file with the ids of all students, if there is one.
-        solutions: Whether the feedback contains the correct answers.
-        again: Whether to grade unchanged submissions again.
-        workers: The number of processes; None for as many as fit.
-
-    Raises:
-        UserError: If a folder or a file cannot be used, or there is no submission.
-    """
-    listed = read_students(user_path(students, key="students")) if students else None
+def grade(cfg: GradeConfig) -> ClassGrades:
+    """Read the submissions, grade them, and write the points and the pages."""
+    assert cfg.submissions and cfg.course  # `required` in its schema
+    listed = list[str]()
+    if cfg.students:
+        listed = read_students(user_path(cfg.students, key="students"))
     with status("reading the submissions"):
-        submitted = read_submissions(user_path(submissions, key="submissions"))
-    if not submitted:
-        raise UserError(f"{submissions} contains no submissions")
-    data = Dataset.read(datasets.prepare(dataset, folder=data_dir()).path)
-    assignment = Assignment(course, data.name, assigned)
+        found = read_submissions(user_path(cfg.submissions, key="submissions"))
+    if not found:
+        raise UserError(f"{cfg.submissions} contains no submissions")
+    data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
+    assignment = Assignment(cfg.course, data.name, cfg.assigned())
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
-    # Not in the folder of a call, which must be empty: training takes minutes.
-    cache = Cache(outputs_dir() / "grades" / ".cache")
-    entries = [Entry(each) for each in _checked(submitted, assignment)]
-    entries = _grade(entries, assignment, data, cache, again=again, workers=workers)
-    entries = sorted(without_repeated(entries), key=Entry.order)
+    graded = _grade([_check(x, assignment) for x in found], assignment, data, cfg)
+    entries = sorted(
+        without_repeated(graded), key=lambda x: (not x.student, x.student, x.place)
+    )
     grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
     with status("writing the pages"):
-        _write(grades, data, solutions=solutions)
+        _write(grades, data, solutions=cfg.solutions)
     _print(grades)
     return grades
 
 
-def _checked(
-    submissions: Sequence[Submission], assignment: Assignment
-) -> list[Submission]:
-    """Add the problems that are seen in comparison with the assignment."""
-    checked = list[Submission]()
-    for each in submissions:
-        problem = each.problem
-        if each.answers and not problem:
-            problem = each.answers.course_problem(assignment.course)
-        if each.network and not problem:
-            hidden = each.network["layer_1.bias"].size
-            if hidden != (right := assignment.settings["hidden"]):
-                problem = f"its network has {hidden} hidden neurons instead of {right}"
-        checked.append(replace(each, problem=problem))
-    return checked
+def _check(entry: Submission, assignment: Assignment) -> Submission:
+    """Add the problem that is seen in comparison with the assignment, if any."""
+    if entry.problem or not entry.answers or not entry.network:
+        return entry
+    problem = entry.answers.course_problem(assignment.course)
+    hidden, right = entry.network["layer_1.bias"].size, assignment.settings["hidden"]
+    if hidden != right and not problem:
+        problem = f"its network has {hidden} hidden neurons instead of {right}"
+    return replace(entry, problem=problem)
 
 
 def _grade(
-    entries: Sequence[Entry],
+    entries: Sequence[Submission],
     assignment: Assignment,
     data: Dataset,
-    cache: Cache,
-    *,
-    again: bool,
-    workers: int | None,
-) -> list[Entry]:
-    """Grade the submissions without a problem; take finished grades from the cache."""
-    graded, keys, tasks = [*entries], dict[str, tuple[str, str]](), list[Task]()
+    cfg: GradeConfig,
+) -> list[Submission]:
+    """Grade the submissions without a problem.
+
+    The assigned networks and the grades are kept, so that an interrupted grading can
+    continue. They are not in the folder of a call, which must be empty. Their names are
+    hashes.
+    """
+    kept = outputs_dir() / "grades" / ".cache"
+    graded, paths, tasks = [*entries], dict[int, Path](), list[Task]()
     for index, entry in enumerate(entries):
         if entry.problem:
             continue
-        hyperparameters = assignment.hyperparameters(entry.student)
-        reference = fingerprint(hyperparameters, data.sha256)
-        submission = entry.submission
-        content = [assignment.course, reference, submission.sha256, COLUMNS]
-        key = files.json_sha256(content)
-        if kept := cache.read_grade(key):
-            if not again:
-                graded[index] = replace(entry, grade=kept)
-                continue
-            graded[index] = replace(entry, before=kept.points)
-        keys[str(index)] = reference, key
+        reference = fingerprint(assignment.hyperparameters(entry.student), data.sha256)
+        content = [assignment.course, reference, entry.sha256, COLUMNS]
+        paths[index] = kept / f"{files.json_sha256(content)}.json"
+        earlier = read_grade(paths[index])
+        if earlier and not cfg.again:
+            graded[index] = replace(entry, grade=earlier)
+            continue
+        graded[index] = replace(entry, before=earlier.points if earlier else None)
         arguments = {
             "assignment": assignment,
             "student": entry.student,
-            "answers": submission.answers.values if submission.answers else {},
-            "network": submission.network,
-            "reference": cache.read_reference(reference),
+            "answers": entry.answers.values if entry.answers else {},
+            "network": entry.network,
+            "reference": kept / f"{reference}.safetensors",
         }
         tasks.append(Task(str(index), data.path, arguments))
-    hidden = assignment.settings["hidden"]
     pool = new_executor(
         "local",
-        workers=workers,
+        workers=cfg.workers,
         tasks=len(tasks),
-        task_bytes=NEURON_BYTES * hidden,
+        task_bytes=NEURON_BYTES * cfg.hidden,
         modules=["pipeline.teaching.grading"],
     )
     with pool, progress_bar(new_console()) as bar:
@@ -143,24 +119,19 @@ def _grade(
         for result in pool.run(grade_submission, tasks):
             if result.final:
                 index = int(result.task.identity)
-                graded[index] = _finish(graded[index], result, cache, *keys[str(index)])
+                graded[index] = _finish(graded[index], result, paths[index])
                 bar.advance(shown)
     return graded
 
 
-def _finish(
-    entry: Entry, result: Result, cache: Cache, reference: str, key: str
-) -> Entry:
-    """Return a graded submission, which a later call finds in the cache."""
+def _finish(entry: Submission, result: Result, path: Path) -> Submission:
+    """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
-        return Entry(replace(entry.submission, problem=result.error))
-    grade, trained = result.value
-    if trained:
-        cache.write_reference(reference, trained)
-    cache.write_grade(key, grade)
-    return replace(entry, grade=grade)
+        return replace(entry, problem=result.error)
+    write_grade(path, result.value)
+    return replace(entry, grade=result.value)
 
 
 def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
@@ -182,7 +153,7 @@ def _print(grades: ClassGrades) -> None:
     total = counted(len(grades.entries), "submission")
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
-        say(wrap(f"{entry.submission.place}: {entry.problem}", start="  ", indent=4))
+        say(wrap(f"{entry.place}: {entry.problem}", start="  ", indent=4))
     for notice in grades.notices:
         say(wrap(notice, indent=0))
     counts = Counter(e.grade.training for e in grades.graded if e.grade)

@@ -22,7 +22,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.core.threads import one_thread
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.question import Grade
+from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.task import Task
 
@@ -46,18 +46,6 @@ class Training(StrEnum):
     SAME = "same bytes"
     PROCESSOR = "the same training on another processor"
     OTHER = "another training"
-
-
-@dataclass(frozen=True)
-class GradedAnswer:
-    """The answer of a student to a question."""
-
-    question: str  # its name
-    answer: float | None  # None if it is missing or malformed
-    points: float
-    possible: float  # the points of a correct answer
-    hint: str | None  # what the mistake is; None if it is not a typical one
-    correct: float
 
 
 @dataclass(frozen=True)
@@ -85,8 +73,8 @@ def grade_submission(
     student: str,
     answers: Mapping[str, float],
     network: Snapshot,
-    reference: Snapshot | None,
-) -> tuple[SubmissionGrade, Snapshot | None]:
+    reference: Path,
+) -> SubmissionGrade:
     """Grade a submission.
 
     Args:
@@ -95,35 +83,36 @@ def grade_submission(
         student: The id of the student.
         answers: The answers, by the names of the questions.
         network: The submitted network.
-        reference: The network that was assigned; None to train it.
-
-    Returns:
-        The grade, and the assigned network if it was trained here.
+        reference: The file of the network that was assigned. It is trained and written
+            if the file is missing.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite in the assigned
             training run.
     """
-    trained = None if reference else train_reference(dataset, assignment, student)
-    assigned = reference or trained
-    assert assigned
+    try:
+        assigned: Snapshot = read_tensors(reference)[0]
+    except UserError:
+        assigned = train_reference(dataset, assignment, student)
+        write_tensors(reference, assigned, {})
     task = Task.of(assignment.topic(student, dataset), network, dataset.test)
-    graded = []
-    for question in QUESTIONS:
-        answer = answers.get(question.name)
-        result = Grade(0.0) if answer is None else question.grade(answer, task)
-        graded.append(
-            GradedAnswer(
-                question=question.name,
-                answer=answer,
-                points=result.points,
-                possible=question.points,
-                hint=result.hint,
-                correct=question.correct(task)[0],
-            )
-        )
+    graded = [
+        question.grade(answers.get(question.name), task) for question in QUESTIONS
+    ]
     compared = compare(network, assigned)
-    return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256), trained
+    return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256)
+
+
+def read_grade(path: Path) -> SubmissionGrade | None:
+    """Return the grade in a file; None if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return STORED.validate_json(path.read_bytes())
+    return None
+
+
+def write_grade(path: Path, grade: SubmissionGrade) -> None:
+    """Write a grade to a file, which contains no name."""
+    files.write_atomic(path, STORED.dump_json(grade))
 
 
 def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
@@ -151,38 +140,3 @@ def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
     is_near = not changed.size or np.median(changed) <= MAX_MEDIAN
     is_same = largest <= MAX_DIFFERENCE and is_near
     return Training.PROCESSOR if is_same else Training.OTHER, largest
-
-
-@dataclass(frozen=True)
-class Cache:
-    """What earlier calls have finished: the assigned networks and the grades.
-
-    A grade belongs to the hash of its submission; no file contains a name.
-    """
-
-    folder: Path
-
-    def read_reference(self, fingerprint: str) -> Snapshot | None:
-        """Return an assigned network; None if it is not there."""
-        with suppress(UserError):
-            return read_tensors(self.folder / f"{fingerprint}.safetensors")[0]
-        return None
-
-    def write_reference(self, fingerprint: str, tensors: Snapshot) -> None:
-        """Keep an assigned network."""
-        path = self.folder / f"{fingerprint}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, tensors, {})
-
-    def read_grade(self, key: str) -> SubmissionGrade | None:
-        """Return a grade; None if it is not there."""
-        with suppress(OSError, ValueError):
-            return STORED.validate_json(self._grade(key).read_bytes())
-        return None
-
-    def write_grade(self, key: str, grade: SubmissionGrade) -> None:
-        """Keep a grade."""
-        files.write_atomic(self._grade(key), STORED.dump_json(grade))
-
-    def _grade(self, key: str) -> Path:
-        return self.folder / f"{key}.json"

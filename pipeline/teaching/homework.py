@@ -7,16 +7,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from pipeline import UserError, datasets
 from pipeline.base.call import results_dir
 from pipeline.base.console import progress
 from pipeline.base.files import atomic_folder, write_atomic
+from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
+from pipeline.cli import HomeworkConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, measure
@@ -27,6 +27,7 @@ from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
+from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 
 QUESTIONS_FILE = "questions.md"
@@ -43,51 +44,41 @@ class Homework:
     answers: Answers  # those in answers.json
 
 
-def homework(
-    student: str | None,
-    course: str | None,
-    dataset: str,
-    settings: Mapping[str, Any],
-    *,
-    check: bool,
-) -> Homework:
+def homework(cfg: HomeworkConfig) -> Homework:
     """Write the homework of a student, or check the form of the answers."""
-    assert student is not None and course is not None  # the schema requires them
-    assignment = Assignment(course, dataset, settings)
-    variant = assignment.variant(student)
-    folder = results_dir(f"homework/{student}")
-    if check or (folder / ANSWERS_FILE).exists():
+    assert cfg.student and cfg.course  # `required` in its schema
+    assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
+    variant = assignment.variant(cfg.student)
+    folder = results_dir(f"homework/{cfg.student}")
+    answers = Answers(variant.student, variant.course, {})
+    if cfg.check or (folder / ANSWERS_FILE).exists():
         answers = _read_answers(folder, variant)
+    if cfg.check:
+        _print_state(answers, variant, folder)
     else:
-        answers = Answers(variant.student, variant.course, {})
-    if check:
-        _print_state(answers, assignment, folder)
-    else:
-        _write(student, assignment, folder)
-    return Homework(student, variant.seed, folder, answers)
+        _write(variant, assignment, folder)
+    return Homework(variant.student, variant.seed, folder, answers)
 
 
-def _write(student: str, assignment: Assignment, folder: Path) -> None:
+def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files; the answers and the network stay if they exist."""
     file = datasets.prepare(assignment.dataset, folder=data_dir())
     dataset = Dataset.read(file.path)
-    hyperparameters = assignment.hyperparameters(student)
-    params = {"dataset": dataset.name, **dict(hyperparameters)}
+    params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:
         _check_network(folder / MODEL_FILE, params)
         trained = None
     else:
-        say(f"training the network of {student} with seed {hyperparameters.seed}")
-        trained = _train(dataset, hyperparameters)
-    sheet = _question_sheet(student, assignment, dataset, folder)
+        say(f"training the network of {variant.student} with seed {variant.seed}")
+        trained = _train(dataset, assignment.hyperparameters(variant.student))
+    sheet = _question_sheet(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     place = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with place as target:
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
-            content = new_answers(assignment.variant(student))
-            write_atomic(target / ANSWERS_FILE, content)
+            write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
             network, margin = trained
             # The metadata of `train`, so that the files are byte-identical.
@@ -97,8 +88,7 @@ def _write(student: str, assignment: Assignment, folder: Path) -> None:
         verb = "existed and was" if len(kept) == 1 else "existed and were"
         say(f"{' and '.join(kept)} {verb} not changed")
     say(f"files  {displayed(folder)}/: {', '.join(FILES)}")
-    check = _check_command(student, assignment.course)
-    say(next_steps({check: "checks the form of the answers"}))
+    say(next_steps({_check_command(variant): "checks the form of the answers"}))
 
 
 def _train(dataset: Dataset, hyperparameters: Hyperparameters) -> tuple[Network, float]:
@@ -123,10 +113,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
         _, metadata = load_network(path)
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
-    differ = [key for key in params if metadata.params.get(key) != params[key]]
-    if differ:
-        actual = " ".join(f"{key}={metadata.params.get(key)}" for key in differ)
-        wanted = " ".join(f"{key}={params[key]}" for key in differ)
+    actual, wanted = differing_params(metadata.params, params)
+    if wanted:
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
             f"{wanted}: if the course and the settings are correct, move the folder "
@@ -135,36 +123,26 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _question_sheet(
-    student: str, assignment: Assignment, dataset: Dataset, folder: Path
+    assignment: Assignment, dataset: Dataset, variant: Variant, folder: Path
 ) -> str:
     """Return the content of questions.md."""
-    topic = assignment.topic(student, dataset)
-    hyperparameters = assignment.hyperparameters(student)
-    settings = {"dataset": dataset.name, **dict(hyperparameters)}
-    model = displayed(folder / MODEL_FILE)
-    image, place = f"{topic.image}", f"{model}"
-    numbered = enumerate(questions_for(topic.variant), start=1)
-    environment = Environment(
-        loader=PackageLoader("pipeline.teaching", ""),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("questions.txt").render(
+    topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
+    params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
+    network = {"model": f"{displayed(model)}"}
+    numbered = enumerate(questions_for(variant), start=1)
+    return fill_template(
+        "questions.txt",
         topic=topic,
-        student=student,
-        course=assignment.course,
-        epochs=counted(hyperparameters.epochs, "epoch"),
-        seed=hyperparameters.seed,
-        dataset=dataset.name,
-        model=model,
+        params=params,
+        epochs=counted(int(params["epochs"]), "epoch"),
+        model=displayed(model),
         data=displayed(dataset.path),
-        check=_check_command(student, assignment.course),
-        train=command_line("train", **{k: f"{v}" for k, v in settings.items()}),
+        check=_check_command(variant),
+        train=command_line("train", **params),
         inspect=command_line(
-            "inspect", neuron=topic.neuron_1, image=image, model=place
+            "inspect", neuron=topic.neuron_1, image=f"{topic.image}", **network
         ),
-        predict=command_line("predict", images=image, model=place),
+        predict=command_line("predict", images=f"{topic.image}", **network),
         groups=[
             (title, [*questions])
             for title, questions in groupby(numbered, lambda pair: pair[1].group)
@@ -172,8 +150,9 @@ def _question_sheet(
     )
 
 
-def _check_command(student: str, course: str) -> str:
-    return command_line("homework", student=student, course=course, check="true")
+def _check_command(variant: Variant) -> str:
+    about = {"student": variant.student, "course": variant.course}
+    return command_line("homework", **about, check="true")
 
 
 def _read_answers(folder: Path, variant: Variant) -> Answers:
@@ -199,9 +178,9 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     return answers
 
 
-def _print_state(answers: Answers, assignment: Assignment, folder: Path) -> None:
+def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     """Print which answers are missing or malformed."""
-    questions = questions_for(assignment.variant(answers.student))
+    questions = questions_for(variant)
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
     values = {name: f"{value:.12g}" for name, value in answers.values.items()}
     found = values | dict(answers.problems)

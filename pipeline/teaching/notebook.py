@@ -4,10 +4,11 @@ A wrong answer gets a hint first; the texts are in `notebook.toml`. The answers 
 student who does homework are recorded, and not judged.
 """
 
+import math
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
@@ -47,9 +48,10 @@ class NotebookQuestion:
                 if re.fullmatch(self.pattern, text, re.IGNORECASE):
                     return text
         elif isinstance(answer, Real) and not isinstance(answer, bool):
-            number = int(answer) if isinstance(answer, Integral) else float(answer)
-            if abs(number) <= sys.float_info.max:  # not infinite, and not NaN
-                return number
+            with suppress(OverflowError):  # larger than all floating-point numbers
+                number = int(answer) if isinstance(answer, Integral) else float(answer)
+                if math.isfinite(number):
+                    return number
         raise ValueError(f"the answer must be {self.form}")
 
     def is_right(self, answer: Answer, correct: Answer) -> bool:

@@ -23,6 +23,13 @@ Value = float | int | np.integer
 
 
 @dataclass(frozen=True)
+class Correct:
+    """A correct answer."""
+
+    value: Value
+
+
+@dataclass(frozen=True)
 class Mistake:
     """A typical wrong answer, and what suggests it."""
 
@@ -32,11 +39,24 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Grade:
-    """The points for one answer, and a hint if it is a typical wrong one."""
+class GradedAnswer:
+    """The answer of a student to a question."""
 
+    question: str  # its name
+    answer: float | None  # None if it is missing or malformed
     points: float
-    hint: str | None = None
+    possible: float  # the points of a correct answer
+    hint: str | None  # what the mistake is; None if it is not a typical one
+    correct: float
+
+    @property
+    def kind(self) -> str:
+        """Whether it has all points, a part of them or none, or is missing."""
+        if self.answer is None:
+            return "blank"
+        if not self.points:
+            return "none"
+        return "full" if self.points == self.possible else "part"
 
 
 @dataclass(frozen=True)
@@ -91,33 +111,38 @@ class Question(ABC):
         return f"within {self.tolerance:g}" if self.tolerance else "exact"
 
     @abstractmethod
-    def _correct(self, task: Task) -> Value:
-        """Return the correct answer."""
-
-    @abstractmethod
-    def _mistakes(self, task: Task) -> list[Mistake]:
-        """Return typical wrong answers; for some networks, they can be correct."""
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
+        """Return all correct answers, and mistakes, which can be correct by chance."""
 
     def correct(self, task: Task) -> list[float]:
-        """Return the correct answer, and with it all that are equally correct."""
-        return [float(self._correct(task))]
+        """Return the correct answers: one, or all that are equally correct."""
+        known = self._answers(task)
+        return [float(each.value) for each in known if isinstance(each, Correct)]
 
     def mistakes(self, task: Task) -> list[Mistake]:
         """Return the typical wrong answers that are wrong for this network."""
         correct = self.correct(task)
-        found = (
-            replace(each, value=float(each.value)) for each in self._mistakes(task)
-        )
-        return [each for each in found if not self._is_one_of(each.value, correct)]
+        return [
+            replace(each, value=float(each.value))
+            for each in self._answers(task)
+            if isinstance(each, Mistake) and not self._is_one_of(each.value, correct)
+        ]
 
-    def grade(self, answer: float, task: Task) -> Grade:
-        """Return the points of an answer, which may be any finite number."""
+    def grade(self, answer: float | None, task: Task) -> GradedAnswer:
+        """Grade an answer, which may be any finite number, or None if it is missing."""
+        (points, hint), correct = self._points(answer, task), self.correct(task)[0]
+        return GradedAnswer(self.name, answer, points, self.points, hint, correct)
+
+    def _points(self, answer: float | None, task: Task) -> tuple[float, str | None]:
+        """Return the points of an answer, and the hint of a typical mistake."""
+        if answer is None:
+            return 0.0, None
         if self._is_one_of(answer, self.correct(task)):
-            return Grade(self.points)
+            return self.points, None
         for mistake in self.mistakes(task):
             if self._is_one_of(answer, [mistake.value]):
-                return Grade(mistake.points, mistake.hint)
-        return Grade(0.0)
+                return mistake.points, mistake.hint
+        return 0.0, None
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         rounding = ROUNDING if self.tolerance else 0.0

@@ -13,10 +13,10 @@ from pipeline.teaching.question import (
     PIXEL,
     ROUNDING,
     WHOLE,
+    Correct,
     Form,
     Mistake,
     Question,
-    Value,
 )
 from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
@@ -50,14 +50,11 @@ class Parameters(Question):
         biases) does it have?
     """
 
-    def _correct(self, task: Task) -> Value:
-        h, c = task.topic.neurons, task.topic.classes
-        return PIXELS * h + h + h * c + c
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         h, c = task.topic.neurons, task.topic.classes
         weights = PIXELS * h + h * c
         return [
+            Correct(weights + h + c),
             Mistake(weights, "These are the weights. The biases are missing.", 0.5),
             Mistake(weights + h, "The biases of layer 2 are missing.", 0.5),
             Mistake(weights + c, "The biases of layer 1 are missing.", 0.5),
@@ -80,12 +77,10 @@ class WeightsForSmallImages(Question):
         instead of 28x28. How many weights (without the biases) would layer 1 have?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return task.topic.side**2 * task.topic.hidden
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         side, hidden = task.topic.side, task.topic.hidden
         return [
+            Correct(side**2 * hidden),
             Mistake(side**2 * hidden + hidden, "The biases are not weights.", 0.5),
             Mistake(side**2, "These are the weights of one neuron only."),
             Mistake(
@@ -106,13 +101,11 @@ class BytesOfWeights(Question):
         bits, without gaps. How many bytes do these weights (without the biases) need?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return PIXELS * task.topic.hidden * task.topic.bits / 8
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         bits, hidden = task.topic.bits, task.topic.hidden
         weights = PIXELS * hidden
         return [
+            Correct(weights * bits / 8),
             Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
             Mistake(weights, "This is one byte for each weight, whatever its bits."),
             Mistake(weights * 4, "These are the bytes of weights with 32 bits."),
@@ -133,14 +126,12 @@ class Multiplications(Question):
         or by the output of a neuron does it need to classify one image?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return (PIXELS + CLASSES) * task.topic.more_neurons
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         h = task.topic.more_neurons
-        with_biases = (PIXELS + CLASSES) * h + h + CLASSES
+        correct = (PIXELS + CLASSES) * h
         return [
-            Mistake(with_biases, "A bias is added, and not multiplied.", 0.5),
+            Correct(correct),
+            Mistake(correct + h + CLASSES, "A bias is added, and not multiplied.", 0.5),
             Mistake(PIXELS * h, "The multiplications of layer 2 are missing.", 0.5),
             Mistake(PIXELS + CLASSES, "Every neuron multiplies its own weights."),
             Mistake(PIXELS * h * CLASSES, "The layers work one after the other: add."),
@@ -158,12 +149,10 @@ class WeightOfPixel(Question):
         {t.column}?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return task.weight(*task.topic.pixel)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
-        row, column = task.topic.pixel
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
+        row, column = task.topic.row, task.topic.column
         return [
+            Correct(task.weight(row, column)),
             Mistake(task.weight(column, row), TRANSPOSED, 0.5),
             Mistake(task.weight(row, column, task.next_neuron()), NEXT_NEURON, 0.5),
             Mistake(
@@ -189,13 +178,11 @@ class SumOfNeuron(Question):
         test image {t.image}, before ReLU?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return float(task.sums[task.topic.neuron])
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         neuron = task.topic.neuron
         total, bias = task.sums[neuron], task.bias_1[neuron]
         return [
+            Correct(total),
             Mistake(total - bias, NO_BIAS, 0.5),
             Mistake((total - bias) * WHITE + bias, NOT_SCALED, 0.5),
             Mistake(max(0.0, total), "This is the output of the neuron, after ReLU."),
@@ -215,20 +202,14 @@ class LargestProduct(Question):
         value? The answer is the index of the pixel, from 0 to 783.
     """
 
-    def _correct(self, task: Task) -> Value:
-        return int(np.abs(task.products).argmax())
-
-    def correct(self, task: Task) -> list[float]:
-        """Return all pixels whose products are equal, apart from rounding errors."""
-        sizes = np.abs(task.products)
-        equal = np.isclose(sizes, sizes.max(), rtol=ROUNDING, atol=0)
-        return [float(pixel) for pixel in np.flatnonzero(equal)]
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
-        best = int(self._correct(task))
-        row, column = divmod(best, SIDE)
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         weights, products = np.abs(task.weights), task.products
+        sizes = np.abs(products)
+        best = int(sizes.argmax())
+        equal = np.isclose(sizes, sizes[best], rtol=ROUNDING, atol=0)
+        row, column = divmod(best, SIDE)
         return [
+            *map(Correct, np.flatnonzero(equal)),
             Mistake(
                 best + 1,
                 "This is the number of the term, such as 1 for M1·X1. The indices of "
@@ -262,15 +243,13 @@ class UpperHalf(Question):
         the bias. What is the result?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return float(task.products[:HALF].sum())
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         products = task.products
         upper, bias = products[:HALF].sum(), task.bias_1[task.topic.neuron]
         left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
         one_more = "These are not the 14 rows 0 to 13, but another number of rows."
         return [
+            Correct(upper),
             Mistake(upper + bias, "The bias does not belong to a row.", 0.5),
             Mistake(upper * WHITE, NOT_SCALED, 0.5),
             Mistake(products[HALF:].sum(), "This is the lower half, the rows 14-27."),
@@ -291,13 +270,11 @@ class Score(Question):
         {t.image}?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return float(task.scores[task.topic.digit])
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         digit = task.topic.digit
         score, bias = task.scores[digit], task.bias_2[digit]
         return [
+            Correct(score),
             Mistake(score - bias, NO_BIAS, 0.5),
             Mistake(
                 task.sums @ task.kernel_2[:, digit] + bias,
@@ -323,15 +300,12 @@ class LogOfRatio(Question):
         the second highest. What is ln(p / q), the natural logarithm of their ratio?
     """
 
-    def _correct(self, task: Task) -> Value:
-        second, first = np.sort(task.scores)[-2:]
-        return float(first - second)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         second, first = np.sort(task.log_probabilities)[-2:]
         logs, p, q = first - second, np.exp(first), np.exp(second)
         ratio = np.exp(min(logs, MAX_LOG))
         return [
+            Correct(logs),
             Mistake(ratio, "This is p / q. Its natural logarithm is missing.", 0.5),
             Mistake(logs / np.log(10), "This is log10. ln is the natural one.", 0.5),
             Mistake(logs / np.log(2), "This is log2. ln is the natural one.", 0.5),
@@ -354,13 +328,11 @@ class LossOfWrongLabel(Question):
         cross-entropy) in nats?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return -float(task.log_probabilities[task.topic.wrong_label])
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         wrong, label = task.topic.wrong_label, task.topic.label
         log = task.log_probabilities[wrong]
         return [
+            Correct(-log),
             Mistake(-log / np.log(2), "These are bits. Use the natural log.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
             Mistake(log, "The sign is wrong: a loss is never negative.", 0.5),
@@ -386,16 +358,13 @@ class Misclassified(Question):
         classified as another class by your network?
     """
 
-    def _correct(self, task: Task) -> Value:
-        is_class = task.labels == task.topic.digit
-        return int((task.predictions[is_class] != task.topic.digit).sum())
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         digit, wrong = task.topic.digit, task.predictions != task.labels
         is_class, predicted = task.labels == digit, task.predictions == digit
         missed = (is_class & wrong).sum()
         share = missed / max(1, is_class.sum())
         return [
+            Correct(missed),
             Mistake((is_class & ~wrong).sum(), "These are classified correctly."),
             Mistake(
                 (predicted & wrong).sum(),
@@ -419,14 +388,12 @@ class BrighterPixel(Question):
         change? If y becomes smaller, the answer is negative.
     """
 
-    def _correct(self, task: Task) -> Value:
-        return self._change(task, *task.topic.pixel)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
-        row, column = task.topic.pixel
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
+        row, column = task.topic.row, task.topic.column
         change = self._change(task, row, column)
         other = self._change(task, row, column, task.next_neuron())
         return [
+            Correct(change),
             Mistake(change * WHITE, NOT_SCALED, 0.5),
             Mistake(
                 task.weight(row, column),
@@ -455,13 +422,11 @@ class SwitchedOff(Question):
         {t.test_images:,} test images does your network then classify correctly?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return self._count(task, task.topic.neuron)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         before = (task.predictions == task.labels).sum()
         after = self._count(task, task.topic.neuron)
         return [
+            Correct(after),
             Mistake(before, "This is the number with all neurons."),
             Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
             Mistake(before - after, "This is by how many the number falls.", 0.5),
@@ -487,13 +452,11 @@ class RaisedBias(Question):
         classify as class {t.digit}?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return self._count(task, task.topic.digit, task.topic.shift)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         digit, shift = task.topic.digit, task.topic.shift
         after, before = self._count(task, digit, shift), self._count(task, digit, 0.0)
         return [
+            Correct(after),
             Mistake(before, "This is the number with the bias as it was."),
             Mistake(after - before, "This is by how many the number grows.", 0.5),
             Mistake(
@@ -520,14 +483,12 @@ class ScaledLayer(Question):
         the highest of the ten probabilities for test image {t.image}, in percent?
     """
 
-    def _correct(self, task: Task) -> Value:
-        return self._highest(task.scores * task.topic.factor)
-
-    def _mistakes(self, task: Task) -> list[Mistake]:
+    def _answers(self, task: Task) -> list[Correct | Mistake]:
         factor, scores = task.topic.factor, task.scores
-        before, after = self._highest(scores), self._correct(task)
+        before, after = self._highest(scores), self._highest(scores * factor)
         weights_only = (scores - task.bias_2) * factor + task.bias_2
         return [
+            Correct(after),
             Mistake(before, "This is the probability before the change."),
             Mistake(
                 before * factor,

@@ -1,21 +1,25 @@
 """The submissions of a class: the answers and the network of each student."""
 
 import hashlib
+import re
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import list_folder
 from pipeline.base.paths import MODEL_FILE
-from pipeline.base.text import printable
+from pipeline.base.student_ids import normalize
+from pipeline.base.text import as_file_name, printable
 from pipeline.core.epoch import Snapshot
-from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
+from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
@@ -25,20 +29,48 @@ MOODLE = "_assignsubmission_"  # after the name of a student, and before a kind 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class Submission:
-    """An entry of the folder of all submissions: a folder or a zip file."""
+    """An entry of the folder of all submissions: a folder or a zip file; its grade."""
 
     place: str  # its name, which can be any printable text
     problem: str = ""  # one line: why it cannot be graded; empty if it can be
     answers: Answers | None = None  # None if they cannot be read
     network: Snapshot | None = None  # None if it cannot be read
-    recorded: Hyperparameters | None = None  # what the network's file says, if anything
+    # The params in the network's file, if any. A student can change them.
+    recorded: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""  # the hash of both files; empty if one of them is missing
     is_empty: bool = False  # whether it contains no file of the homework
+    grade: SubmissionGrade | None = None  # None if there is a problem
+    before: float | None = None  # the earlier points if it was graded again
 
     @property
     def student(self) -> str:
         """The normalized id in the answers; empty if they cannot be read."""
         return self.answers.student if self.answers else ""
+
+    @property
+    def feedback(self) -> str:
+        """The name of the page for the student."""
+        return f"{as_file_name(self.student, allowed='.@+')}.html"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name contains the id as a whole."""
+        pattern = rf"(?<![^\W_]){re.escape(self.student)}(?![^\W_])"
+        return bool(re.search(pattern, normalize(self.place)))
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether it was graded, and its network is the assigned one."""
+        return bool(self.grade and self.grade.training != Training.OTHER)
+
+    def row(self) -> dict[str, Any]:
+        """Return the line of grades.csv; the points of a problem are empty."""
+        about = {"id": self.student, "problem": self.problem, "submission": self.place}
+        if not self.grade:
+            return about
+        points = {answer.question: answer.points for answer in self.grade.answers}
+        total, training = self.grade.points, self.grade.training.value
+        return {**about, **points, "points": total, "training": training}
 
 
 def read_submissions(folder: Path) -> list[Submission]:
@@ -47,8 +79,13 @@ def read_submissions(folder: Path) -> list[Submission]:
     A student can have several folders of Moodle: those without files are left out.
 
     Raises:
-        UserError: If the folder cannot be read.
+        UserError: If it is a file, such as a zip file, or the folder cannot be read.
     """
+    if folder.is_file():
+        raise UserError(
+            f"submissions must be a folder, but {printable(folder)} is a file: unpack "
+            "a zip file into a new folder"
+        )
     found = [
         read_submission(path)
         for path in list_folder(folder)
@@ -97,8 +134,8 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     return found[0]
 
 
-def _read_network(content: bytes) -> tuple[Snapshot, Hyperparameters | None]:
-    """Return the tensors of a network, and what its file records of its training.
+def _read_network(content: bytes) -> tuple[Snapshot, dict[str, Any]]:
+    """Return the tensors of a network, and the params that its file records.
 
     Raises:
         UserError: If it is not the file of a network.
@@ -114,4 +151,4 @@ def _read_network(content: bytes) -> tuple[Snapshot, Hyperparameters | None]:
     weights = [x for name, x in tensors.items() if name.endswith("weight")]
     if all((each == each.flat[0]).all() for each in weights):
         raise UserError("its weights are all equal")  # there is nothing to grade
-    return tensors, metadata.hyperparameters
+    return tensors, metadata.params

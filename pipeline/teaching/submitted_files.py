@@ -46,9 +46,8 @@ DAMAGED: tuple[type[Exception], ...] = (
     struct.error,
     EOFError,
     OSError,
-    NotImplementedError,
     OverflowError,
-    RuntimeError,
+    RuntimeError,  # NotImplementedError, too
     ValueError,
 )
 

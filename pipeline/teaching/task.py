@@ -26,110 +26,65 @@ class Topic:
     """
 
     variant: Variant
+    spec: DatasetSpec
     hidden: int  # neurons in layer 1 of the assigned network
     test_images: int
-    label: int  # of the test image `image`
-    spec: DatasetSpec
+    image: int  # the test image
+    label: int  # its label
+    wrong_label: int  # another class
+    neuron: int  # of layer 1
+    digit: int  # a class, whose neuron of layer 2 has the same index
+    row: int  # of a pixel, and its column, which is another number
+    column: int
+    gray_levels: int  # how much brighter a pixel becomes, as a part of 255
+    shift: float  # by how much a bias of layer 2 grows
+    factor: float  # of all weights and biases of layer 2
+    classes: int  # of another network
+    neurons: int  # in layer 1 of that network
+    more_neurons: int  # in layer 1 of a third network
+    side: int  # the rows and the columns of smaller images
+    bits: int  # of a weight
 
     @classmethod
     def of(
         cls, variant: Variant, hidden: int, test: LabeledImages, spec: DatasetSpec
     ) -> "Topic":
         """Return the topic of a variant for a data set with these test images."""
-        label = int(test.labels[_image(variant, len(test))])
-        return cls(variant, hidden, len(test), label, spec)
-
-    @property
-    def image(self) -> int:
-        """The test image."""
-        return _image(self.variant, self.test_images)
-
-    @property
-    def neuron(self) -> int:
-        """The neuron of layer 1."""
-        return self.variant.pick("neuron", self.hidden)
+        pick, others = variant.pick, len(MIDDLE) - 1
+        image = pick("image", len(test))
+        label = int(test.labels[image])
+        row, shift = divmod(pick("pixel", len(MIDDLE) * others), others)
+        return cls(
+            variant=variant,
+            spec=spec,
+            hidden=hidden,
+            test_images=len(test),
+            image=image,
+            label=label,
+            wrong_label=(label + 1 + pick("label", CLASSES - 1)) % CLASSES,
+            neuron=pick("neuron", hidden),
+            digit=pick("class", CLASSES),
+            row=MIDDLE[row],
+            column=MIDDLE[(row + 1 + shift) % len(MIDDLE)],
+            gray_levels=20 + pick("gray levels", 101),
+            shift=0.5 + pick("shift", 6) / 4,
+            factor=(2 + pick("factor", 5)) / 10,
+            classes=11 + pick("classes", 52),
+            neurons=12 + pick("neurons", 60),
+            more_neurons=80 + pick("more neurons", 100),
+            side=10 + pick("side", 15),
+            bits=2 + pick("bits", 5),
+        )
 
     @property
     def neuron_1(self) -> str:
-        """The name of this neuron, such as N17."""
+        """The name of the neuron of layer 1, such as N17."""
         return neuron_name(1, self.neuron)
 
     @property
-    def digit(self) -> int:
-        """A class, whose neuron of layer 2 has the same index."""
-        return self.variant.pick("class", CLASSES)
-
-    @property
     def neuron_2(self) -> str:
-        """The name of the neuron of this class, such as N28 for class 7."""
+        """The name of the neuron of the class, such as N28 for class 7."""
         return neuron_name(2, self.digit)
-
-    @property
-    def wrong_label(self) -> int:
-        """A class that is not the label of the test image."""
-        return (self.label + 1 + self.variant.pick("label", CLASSES - 1)) % CLASSES
-
-    @property
-    def pixel(self) -> tuple[int, int]:
-        """The row and the column of a pixel, which are different."""
-        row, shift = divmod(
-            self.variant.pick("pixel", len(MIDDLE) * (len(MIDDLE) - 1)), len(MIDDLE) - 1
-        )
-        return MIDDLE[row], MIDDLE[(row + 1 + shift) % len(MIDDLE)]
-
-    @property
-    def row(self) -> int:
-        """The row of the pixel."""
-        return self.pixel[0]
-
-    @property
-    def column(self) -> int:
-        """The column of the pixel."""
-        return self.pixel[1]
-
-    @property
-    def gray_levels(self) -> int:
-        """How much brighter a pixel becomes, as a part of 255."""
-        return 20 + self.variant.pick("gray levels", 101)
-
-    @property
-    def shift(self) -> float:
-        """By how much a bias of layer 2 grows."""
-        return 0.5 + self.variant.pick("shift", 6) / 4
-
-    @property
-    def factor(self) -> float:
-        """The factor of all weights and biases of layer 2."""
-        return (2 + self.variant.pick("factor", 5)) / 10
-
-    @property
-    def classes(self) -> int:
-        """The classes of another network."""
-        return 11 + self.variant.pick("classes", 52)
-
-    @property
-    def neurons(self) -> int:
-        """The neurons in layer 1 of another network."""
-        return 12 + self.variant.pick("neurons", 60)
-
-    @property
-    def more_neurons(self) -> int:
-        """The neurons in layer 1 of a third network."""
-        return 80 + self.variant.pick("more neurons", 100)
-
-    @property
-    def side(self) -> int:
-        """The rows and the columns of smaller images."""
-        return 10 + self.variant.pick("side", 15)
-
-    @property
-    def bits(self) -> int:
-        """The bits of a weight."""
-        return 2 + self.variant.pick("bits", 5)
-
-
-def _image(variant: Variant, test_images: int) -> int:
-    return variant.pick("image", test_images)
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -156,16 +111,8 @@ class Task:
         tensors: Mapping[str, Float[np.ndarray, "..."]],
         test: LabeledImages,
     ) -> "Task":
-        """Return the task for the tensors of a network; see `network.snapshot`.
-
-        Raises:
-            ValueError: If the network has another number of hidden neurons.
-        """
+        """Return the task for the tensors of the assigned shapes; see `snapshot`."""
         arrays = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
-        if (hidden := arrays["layer_1.bias"].size) != topic.hidden:
-            raise ValueError(
-                f"the network must have {topic.hidden} hidden neurons, got {hidden}"
-            )
         return cls(
             topic,
             arrays["layer_1.weight"].T,

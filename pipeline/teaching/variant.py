@@ -5,41 +5,11 @@ trained network, so a variant is the same on every computer.
 """
 
 import hashlib
-import re
-import unicodedata
 from dataclasses import dataclass
 
-MAX_ID = 64  # characters
-# Letters, digits and a few signs: an id names files, and stands in tables and pages.
-ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
+from pipeline.base.student_ids import normalize, student_id
+
 MAX_SEED = 2**31  # short enough to be typed
-
-
-def normalize(text: str) -> str:
-    """Return a text in the form in which ids and courses are compared.
-
-    Args:
-        text: As it was typed, such as " Zoë ".
-
-    Returns:
-        Lower case, without spaces around it, in Unicode's normal form C.
-    """
-    folded = unicodedata.normalize("NFC", text).strip().casefold()
-    return unicodedata.normalize("NFC", folded)
-
-
-def student_id(text: str) -> str:
-    """Return a normalized id.
-
-    Raises:
-        ValueError: If it has characters that a file name or a table should not have.
-    """
-    if not ID.match(name := normalize(text)):
-        raise ValueError(
-            f"must be 1 to {MAX_ID} letters, digits and . @ + - _, and begin with a "
-            "letter or a digit"
-        )
-    return name
 
 
 @dataclass(frozen=True)

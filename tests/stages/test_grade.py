@@ -57,6 +57,7 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
     workspace, tmp_path
 ):
     (tmp_path / "list.csv").write_text("id\n")
+    (tmp_path / "all.zip").write_bytes(b"PK")
     folder, course = f"submissions={tmp_path}", "course=c"
     students = f"students={tmp_path}/list.csv"
     done = workspace.run_all(
@@ -64,7 +65,7 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
             ("grade",): 2,
             ("grade", folder, course, "seed=2"): 2,
             ("grade", f"submissions={tmp_path}/none", course): 1,
-            ("grade", f"submissions={tmp_path}/list.csv", course): 1,
+            ("grade", f"submissions={tmp_path}/all.zip", course): 1,
             ("grade", folder, course, students): 1,
             ("grade", folder, course, "batch_size=2000", "dataset=digits"): 1,
         }
@@ -72,7 +73,8 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
     assert "submissions is missing: add submissions=<folder>" in done.stderr
     assert "course is missing: add course=<word>" in done.stderr
     assert f"{tmp_path}/none cannot be read: No such file or directory" in done.stderr
-    assert f"{tmp_path}/list.csv cannot be read: Not a directory" in done.stderr
+    words = " ".join(done.stderr.split())
+    assert f"{tmp_path}/all.zip is a file: unpack a zip file into" in words
     assert "list.csv contains no ids" in done.stderr
     assert "batch_size must be <= 1500" in done.stderr.replace(",", "")
     assert "Traceback" not in done.stderr

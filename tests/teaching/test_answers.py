@@ -125,3 +125,15 @@ def test_what_the_notebook_recorded_is_stored_and_the_answers_stay(tmp_path):
     assert (answers.notebook, answers.values) == (2, {"score": 1.5})
     stored = json.loads(path.read_text())["notebook"]
     assert stored == {"section 1": 784, "section 6": "N11"}
+
+
+def test_an_answer_with_more_digits_than_python_reads_is_malformed_and_can_stay(
+    tmp_path,
+):
+    path = tmp_path / "answers.json"
+    path.write_text(f'{{"id": "a", "answers": {{"score": {"9" * 5000}}}}}')
+    before = read_answers(path.read_bytes())
+    record_notebook(path, {"section 1": 784})
+    answers = read_answers(path.read_bytes())
+    assert answers.problems == before.problems and answers.problems.keys() == {"score"}
+    assert answers.notebook == 1

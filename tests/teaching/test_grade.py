@@ -1,6 +1,7 @@
 """The grades of synthetic classes, whose mistakes are known."""
 
 import csv
+import dataclasses
 import json
 import os
 import random
@@ -8,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import UserError
 from pipeline.grade import grade
@@ -208,7 +211,7 @@ def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
     assert float(row["points"]) == len(QUESTIONS) and row["submission"] == places[0]
     (claimed,) = grades.problems
     problem = "its id ana is that of a submission that counts"
-    assert (claimed.submission.place, claimed.problem) == (places[1], problem)
+    assert (claimed.place, claimed.problem) == (places[1], problem)
     assert problem in page(outputs)
     assert problem not in page(outputs, "feedback/ana.html")
     assert len([*(outputs / "grades" / "feedback").iterdir()]) == 1
@@ -268,6 +271,7 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         (b"ana\n\xff\n", "is not UTF-8"),
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
         ("a" * 200_000, "is not CSV: field larger"),
+        ("Vorname;Matrikel\nAna;17\n", "begins with names: give the ids the title"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
@@ -284,6 +288,10 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
         ('Name,ID number,Email\n"Ruiz, Ana",17,a@b.de\n', ["17"]),
         ("Name;Username;id\nAna;ana;A1\n\nBen;ben;B2\n", ["a1", "b2"]),
         ("name\temail\nAna\ta@b.de\n", ["a@b.de"]),
+        # As Moodle exports the participants, with and without numbers, and the grades.
+        ("First name,Last name,ID number,Email address\nAna,Ruiz,17,a@b.de\n", ["17"]),
+        ("First name,Last name,Email address,Groups\nAna,Ruiz,a@b.de,\n", ["a@b.de"]),
+        ("Identifier,Full name,Email address\nParticipant 1,A,a@b.de\n", ["a@b.de"]),
         ("Username\nana\n", ["ana"]),
     ],
 )
@@ -319,9 +327,38 @@ def test_an_interrupted_grading_continues(
         grade_all()
     assert not (outputs / "grades" / "grades.csv").exists()
     times = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
-    assert len(times) == 4  # the networks and the grades of two students
+    assert len([path for path in times if path.suffix == ".json"]) == 2
     assert len(grade_all().graded) == 4
     assert all(path.stat().st_mtime_ns == times[path] for path in times)
+
+
+@pytest.mark.fault
+def test_a_grading_that_is_killed_continues_with_the_same_results(
+    course, empty_project, place
+):
+    slow = dataclasses.replace(course, settings={**course.settings, "epochs": 40})
+    students = [f"s{index}" for index in range(6)]
+    for student in students:
+        network = slow.train(student)
+        slow.write(place / student, student, slow.solve(student, network), network)
+    keys = {"submissions": place, **slow.keys, "workers": 1}
+    arguments = [f"{key}={value}" for key, value in keys.items()]
+    killed, undisturbed = (empty_project(x, store=False) for x in ("killed", "whole"))
+    process, cache = killed.start("grade", *arguments), killed.outputs / "grades/.cache"
+    while not (finished := [*cache.glob("*.safetensors")]):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    finished = {path: path.stat().st_mtime_ns for path in cache.glob("*.safetensors")}
+    assert len(finished) < len(students)
+    assert {path.name for path in cache.parent.iterdir()} == {".cache"}
+    killed.run("grade", *arguments)
+    assert len([*cache.glob("*.safetensors")]) == len(students)
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
+    undisturbed.run("grade", *arguments)
+    assert undisturbed.hashes("grades").items() <= killed.hashes("grades").items()
+    assert [row["points"] for row in table(killed.outputs).values()] == ["16.0"] * 6
 
 
 def test_unchanged_submissions_keep_their_grade_unless_again_and_networks_stay(
@@ -423,9 +460,9 @@ def test_the_class_page_counts_mistakes_and_names_them(
         answers = {"parameters": weights if index < 3 else 17, "bytes_of_weights": 8}
         course.write(place / student, student, answers)
     grades = grade_all()
-    wrong = [(each.count, each.hint) for each in grades.wrong("parameters")]
-    assert wrong == [(3, "These are the weights. The biases are missing."), (2, "")]
-    assert [each.count for each in grades.wrong("bytes_of_weights")] == [5]
+    wrong = [(len(same), same[0][1].hint) for same in grades.wrong("parameters")]
+    assert wrong == [(3, "These are the weights. The biases are missing."), (2, None)]
+    assert [len(same) for same in grades.wrong("bytes_of_weights")] == [5]
     assert grades.wrong("score") == []
     assert re.search("<b>3 .</b> These are the weights.", page(outputs))
 
@@ -440,6 +477,52 @@ def test_nothing_is_recorded_and_mlflow_is_not_imported(course, outputs, place):
     assert printed.splitlines()[0] == "1 of 1 submission graded"
     assert printed.splitlines()[-1] == "[]"
     assert {path.name for path in outputs.iterdir()} == {"data", "grades"}
+
+
+def found_in(folder, texts):
+    """Return which of the texts a file in a folder contains, or its name."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    contents = [str(path).encode() + path.read_bytes() for path in paths]
+    return {x for x in texts if any(x.encode() in content for content in contents)}
+
+
+def artifacts(client, run_id, folder=None):
+    """Yield the paths of all artifacts of a run on a server."""
+    for file in client.list_artifacts(run_id, folder):
+        yield file.path
+        if file.is_dir:
+            yield from artifacts(client, run_id, file.path)
+
+
+def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
+    empty_project, server, tmp_path
+):
+    workspace, keys = empty_project("class"), {"dataset": "digits", "hidden": 5}
+    # They occur in no uncommitted change of the code, which a run records.
+    secrets = {f"z{random.SystemRandom().getrandbits(64)}" for _ in range(4)}
+    student, name, course, run_name = secrets
+    workspace.call("train", run_name=run_name, epochs=1, **keys)
+    keys |= {"course": course, "epochs": 1}
+    workspace.call("homework", student=student, **keys)
+    submissions, students = workspace.outputs / "homework", tmp_path / "list.csv"
+    students.write_text(f"name,id\n{name},{student}\n")
+    workspace.call("grade", submissions=submissions, students=students, **keys)
+    assert found_in(workspace.outputs / "grades", secrets) == {student, course}
+    workspace.call("sync", server=server.url)
+    for folder in (workspace.outputs / "mlflow-artifacts", server.folder):
+        assert not found_in(folder, secrets - {run_name})
+    assert found_in(server.folder, secrets) == {run_name}
+
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    (run,) = client.search_runs([experiment], f"run_name = '{run_name}'")
+    names = {*artifacts(client, run.info.run_id)}
+    assert "train/model.safetensors" in names
+    names |= {*run.data.params, *run.data.tags, *run.data.metrics}
+    names |= {*run.data.params.values(), *run.data.tags.values()}
+    others = ["homework", "grades", "points", "answers", "feedback", *NAMES[4:]]
+    pattern = rf"\b({'|'.join(others)})\b"
+    assert [text for text in names if re.search(pattern, text)] == []
 
 
 @pytest.fixture(scope="module")

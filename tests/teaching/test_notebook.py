@@ -1,6 +1,7 @@
 """The answers in the notebook: a hint first, then the correct answer; homework."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -52,7 +53,11 @@ def test_the_answer_is_shown_on_request(ask, answer):
 
 
 @pytest.mark.parametrize(
-    "answer", ["784", (15, 680), True, math.nan, math.inf, 10**400, np.zeros(3), 1j]
+    "answer",
+    [
+        *("784", (15, 680), True, np.zeros(3), 1j),
+        *(math.nan, math.inf, 10**400, Fraction(10**400)),
+    ],
 )
 def test_a_malformed_answer_is_no_attempt(ask, answer):
     check = Checker()
@@ -96,6 +101,7 @@ def test_answers_of_a_student_are_recorded_and_not_judged(ask):
     assert ask(check, "higher", "TEST ", "training") == "recorded"
     malformed = "malformed: the answer must be "
     assert ask(check, "raw", "show", "lower").startswith(malformed)
+    assert ask(check, "pixels", 10**400, 784).startswith(malformed)
     assert ask(check, "stop", None, 15, loss=0.1) == "no answer yet"
     assert not check.tells("weights")
     assert check.recorded == {"weights": 784, "higher": "TEST"}

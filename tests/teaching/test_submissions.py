@@ -81,7 +81,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
     for each in submissions:
         assert (each.problem, each.student, each.sha256) == ("", "ana", expected.sha256)
         assert each.answers.values == {"parameters": 1, "score": -2.5}
-        assert each.recorded.epochs == 1
+        assert each.recorded["epochs"] == 1
 
 
 def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, place):

@@ -4,7 +4,8 @@ import unicodedata
 
 import pytest
 
-from pipeline.teaching.variant import Variant, student_id
+from pipeline.base.student_ids import student_id
+from pipeline.teaching.variant import Variant
 
 
 def test_the_variant_of_an_id_stays_the_same():

@@ -1,0 +1,35 @@
+"""The ids of students, and the form in which ids and courses are compared."""
+
+import re
+import unicodedata
+
+MAX_ID = 64  # characters
+# Letters, digits and a few signs: an id names files, and stands in tables and pages.
+ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
+
+
+def normalize(text: str) -> str:
+    """Return a text in the form in which ids and courses are compared.
+
+    Args:
+        text: As it was typed, such as " Zoë ".
+
+    Returns:
+        Lower case, without spaces around it, in Unicode's normal form C.
+    """
+    folded = unicodedata.normalize("NFC", text).strip().casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def student_id(text: str) -> str:
+    """Return a normalized id.
+
+    Raises:
+        ValueError: If it has characters that a file name or a table should not have.
+    """
+    if not ID.match(name := normalize(text)):
+        raise ValueError(
+            f"must be 1 to {MAX_ID} letters, digits and . @ + - _, and begin with a "
+            "letter or a digit"
+        )
+    return name

@@ -1,0 +1,27 @@
+"""Fills in the templates of this package: the questions, and the pages of a class."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+MAX_EXACT = 1e15  # larger numbers are shown with six digits
+
+
+def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
+    """Fill in the template in this file; values are escaped for HTML in pages."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.teaching", ""),
+        autoescape=select_autoescape(["html"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    return environment.get_template(template).render(values)
+
+
+def _number(value: float) -> str:
+    """Return a number of unknown size as text, such as 15,910 or 0.123457."""
+    if value == round(value) and abs(value) < MAX_EXACT:
+        return f"{value:,.0f}"
+    return f"{value:.6g}"
