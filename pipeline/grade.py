@@ -3,10 +3,11 @@
 Reads a folder with the submissions: for each student, a folder or a zip file with the
 files that python -m pipeline.homework wrote, nested as the learning platform exports
 them. Nothing in them is executed. The correct answers are computed from each submitted
-network. Trains the assigned network of each student once, to say whether it was
-submitted. Writes grades.csv, class.html and a page of feedback for each student to
-outputs/grades/. Takes about 3 s for each student on one core; an interrupted grading
-continues. Unchanged submissions keep their points, unless again=true.
+network. To find out whether a student has submitted the assigned network, the command
+trains that network once. Writes grades.csv, class.html and a page of feedback for each
+student to outputs/grades/. Takes about 3 s for each student on one core. After an
+interruption, the same command continues. Unchanged submissions are graded again only
+with again=true.
 """
 
 import os

@@ -1,11 +1,11 @@
-"""Write the homework of a student: questions about an own network.
+"""Write the homework of a student: questions about the student's own network.
 
-The seed of the network, the test image, the neurons and the weights in the questions
-follow from the student's id and a word that the instructor chooses. Trains the network
-(about 10 s, nothing is recorded), and writes questions.md, answers.json and
+The student's id and a word that the instructor chooses determine the seed of the
+network, the test image, the neurons and the weights in the questions. Trains the
+network (about 10 s, nothing is recorded), and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and
-submit the folder. If the folder exists, your answers stay. check=true says which
-answers are missing or malformed, but not whether they are right.
+submit the folder. If you run the command again, your answers are kept. check=true says
+which answers are missing or malformed, but not whether they are right.
 """
 
 import os

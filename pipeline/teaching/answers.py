@@ -1,4 +1,4 @@
-"""The file answers.json of a student, which comes from a stranger."""
+"""The file answers.json of a student, which is not trusted."""
 
 import json
 import math
@@ -30,8 +30,8 @@ class Answers:
     student: str  # the normalized id
     course: str  # the normalized word
     values: Mapping[str, float]  # those that can be graded, by name of the question
-    # Answers that have the wrong form, by name: those that are no numbers, and values
-    # that cannot be right. null is no problem, but missing.
+    # Answers that have the wrong form, by name: those that are not numbers, and values
+    # that cannot be right. null is a missing answer, not a problem.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
@@ -47,8 +47,8 @@ class Answers:
             return ""
         found = f"the course {_short(self.course)}" if self.course else "no course"
         return (
-            f"{FILE} is for {found}, not {wanted}: another course has another seed "
-            "and other questions"
+            f"{FILE} is for {found}, not {wanted}: each course has its own seeds "
+            "and questions"
         )
 
 
@@ -137,7 +137,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    """Return text of a stranger in one line."""
+    """Return untrusted text in one line."""
     return printable(str(value))[:60]
 
 
@@ -149,7 +149,7 @@ def new_answers(variant: Variant) -> bytes:
 
 
 def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
-    """Write what the notebook recorded to answers.json; the answers stay.
+    """Write what the notebook recorded to answers.json, and keep the answers.
 
     Raises:
         UserError: If the file cannot be used as a whole.

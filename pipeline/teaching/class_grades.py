@@ -20,9 +20,9 @@ from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Submission
 
-MIN_EQUAL = 3  # equal answers that are no coincidence
+MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
-# Titles of columns with ids in a list of students, without spaces; the first counts.
+# Titles of columns with ids in a list of students, without spaces; the first is used.
 ID_COLUMNS = (
     *("id", "idnumber", "username", "email", "emailaddress"),
     *("student", "user", "login"),
@@ -97,8 +97,8 @@ class ClassGrades:
         if old:
             verb = "was" if old == 1 else "were"
             found.append(
-                f"{counted(old, 'submission')} {verb} graded with other questions: add "
-                "again=true to grade them again"
+                f"{counted(old, 'submission')} {verb} graded before the questions "
+                "changed: add again=true to grade them again"
             )
         if again:
             found.append(f"{counted(sum(again), 'student')}: points changed")
@@ -157,7 +157,7 @@ class ClassGrades:
 
 
 def without_repeated(entries: Sequence[Submission]) -> list[Submission]:
-    """Return the entries; of several with one id, at most one counts.
+    """Return the entries, so that at most one with each id is graded.
 
     It is the only one whose name contains the id or, if that does not decide, the only
     one with the assigned network. The others get a problem and lose the id. If nothing
@@ -180,7 +180,7 @@ def without_repeated(entries: Sequence[Submission]) -> list[Submission]:
             problem = f"{len(same)} submissions have the id {student}"
             lost = replace(entry, problem=problem, grade=None)
             if chosen:
-                problem = f"its id {student} is that of a submission that counts"
+                problem = f"another submission with the id {student} is used instead"
                 lost = replace(lost, problem=problem, answers=None)
             found.append(lost)
     return found

@@ -1,6 +1,6 @@
 """The page of a class for its instructor, and the page of feedback for a student.
 
-Everything that strangers have written is escaped, and the pages run no scripts.
+All untrusted text is escaped, and the pages run no scripts.
 """
 
 from collections import Counter

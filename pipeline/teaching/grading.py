@@ -43,9 +43,9 @@ QUESTIONS_SHA256 = files.json_sha256(
 class Training(StrEnum):
     """How the submitted network was trained, compared with the assigned run."""
 
-    SAME = "same bytes"
-    PROCESSOR = "the same training on another processor"
-    OTHER = "another training"
+    SAME = "byte-identical"
+    PROCESSOR = "the same training run on a different processor"
+    OTHER = "a different training run"
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
 
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
-    """Write the files; the answers and the network stay if they exist."""
+    """Write the files, and keep answers and a network that exist."""
     file = datasets.prepare(assignment.dataset, folder=data_dir())
     dataset = Dataset.read(file.path)
     params = assignment.params(variant.student)
@@ -85,7 +85,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
             about = params | {"data_sha256": dataset.sha256, "min_margin": margin}
             save_model(target / MODEL_FILE, network, about)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
-        verb = "existed and was" if len(kept) == 1 else "existed and were"
+        verb = "already exists and was" if len(kept) == 1 else "already exist and were"
         say(f"{' and '.join(kept)} {verb} not changed")
     say(f"files  {displayed(folder)}/: {', '.join(FILES)}")
     say(next_steps({_check_command(variant): "checks the form of the answers"}))
@@ -189,4 +189,4 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     correct = len(answers.values.keys() - answers.problems.keys())
     complete = f"{correct} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{complete} have the right form. Whether they are right is not checked.")
+    say(f"{complete} have the right form. This does not mean that they are correct.")

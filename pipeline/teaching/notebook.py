@@ -1,7 +1,7 @@
 """The answers to the questions in `pipeline/exercise.ipynb`.
 
 A wrong answer gets a hint first; the texts are in `notebook.toml`. The answers of a
-student who does homework are recorded, and not judged.
+student who does homework are recorded, but not checked.
 """
 
 import math
@@ -40,7 +40,7 @@ class NotebookQuestion:
         """Return an answer as it is compared and recorded.
 
         Raises:
-            ValueError: If it has another form than the question asks for.
+            ValueError: If it does not have the form that the question asks for.
         """
         if self.pattern:
             if isinstance(answer, str):
@@ -92,7 +92,7 @@ class Checker:
         Raises:
             ConfigError: If only one of them is set, or the id is invalid.
         """
-        self.variant = _variant(student, course)  # None if it is no homework
+        self.variant = _variant(student, course)  # None if it is not homework
         self.recorded: dict[str, Answer] = {}  # in homework, by name of the question
         self._questions = read_questions()
         self._wrong: dict[str, set[Answer]] = {}  # different wrong answers
@@ -137,8 +137,8 @@ class Checker:
         try:
             self.recorded[name] = question.read(answer)
         except ValueError as error:
-            stays = "; the recorded answer stays" if name in self.recorded else ""
-            return f"malformed: {error}{stays}"
+            kept = "; the recorded answer is kept" if name in self.recorded else ""
+            return f"malformed: {error}{kept}"
         return "recorded"
 
     def _judge(

@@ -16,7 +16,7 @@ ROUNDING = 1e-5
 GROUPS: Final = (
     "Sizes and why",
     "The equation of one neuron",
-    "From scores to a prediction",
+    "From logits to a prediction",
     "What changes when …",
 )
 Value = float | int | np.integer

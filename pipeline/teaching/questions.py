@@ -35,11 +35,11 @@ NEXT_NEURON = (
     "indices of the arrays from 0."
 )
 TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
-PERCENT = "This is a percentage or a share. The question asks for a number of images."
+PERCENT = "This is a percentage or a fraction, not a number of images."
 
 
 class Parameters(Question):
-    """How many parameters has a network with other sizes?"""
+    """How many parameters does a network of a different size have?"""
 
     name = "parameters"
     group = SIZES
@@ -67,7 +67,7 @@ class Parameters(Question):
 
 
 class WeightsForSmallImages(Question):
-    """How many weights has layer 1 if the images are smaller?"""
+    """How many weights does layer 1 have if the images are smaller?"""
 
     name = "weights_for_small_images"
     group = SIZES
@@ -86,12 +86,12 @@ class WeightsForSmallImages(Question):
             Mistake(
                 side * hidden, "Each neuron has a weight for each pixel, not for a row."
             ),
-            Mistake(side**2 * hidden + hidden * CLASSES, "Layer 2 does not count."),
+            Mistake(side**2 * hidden + hidden * CLASSES, "Do not count layer 2."),
         ]
 
 
 class BytesOfWeights(Question):
-    """How many bytes do the weights of layer 1 need with another bit width?"""
+    """How many bytes do the weights of layer 1 need with a different bit width?"""
 
     name = "bytes_of_weights"
     group = SIZES
@@ -107,10 +107,10 @@ class BytesOfWeights(Question):
         return [
             Correct(weights * bits / 8),
             Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
-            Mistake(weights, "This is one byte for each weight, whatever its bits."),
-            Mistake(weights * 4, "These are the bytes of weights with 32 bits."),
-            Mistake((weights + hidden) * bits / 8, "The biases do not count.", 0.5),
-            Mistake((weights + hidden * CLASSES) * bits / 8, "Layer 2 does not count."),
+            Mistake(weights, "This is one byte for each weight. Use its bits."),
+            Mistake(weights * 4, "This is the size of 32-bit weights."),
+            Mistake((weights + hidden) * bits / 8, "Do not count the biases.", 0.5),
+            Mistake((weights + hidden * CLASSES) * bits / 8, "Do not count layer 2."),
         ]
 
 
@@ -131,21 +131,21 @@ class Multiplications(Question):
         correct = (PIXELS + CLASSES) * h
         return [
             Correct(correct),
-            Mistake(correct + h + CLASSES, "A bias is added, and not multiplied.", 0.5),
+            Mistake(correct + h + CLASSES, "A bias is added, not multiplied.", 0.5),
             Mistake(PIXELS * h, "The multiplications of layer 2 are missing.", 0.5),
             Mistake(PIXELS + CLASSES, "Every neuron multiplies its own weights."),
-            Mistake(PIXELS * h * CLASSES, "The layers work one after the other: add."),
+            Mistake(PIXELS * h * CLASSES, "Add the multiplications of the two layers."),
         ]
 
 
 class WeightOfPixel(Question):
-    """Which weight belongs to a pixel and a neuron?"""
+    """What is the weight of a neuron for a pixel?"""
 
     name = "weight_of_pixel"
     group = NEURON
     tolerance = SMALL
     template = """
-        By which weight does {t.neuron_1} multiply the pixel in row {t.row} and column
+        What is the weight of {t.neuron_1} for the pixel in row {t.row} and column
         {t.column}?
     """
 
@@ -157,7 +157,7 @@ class WeightOfPixel(Question):
             Mistake(task.weight(row, column, task.next_neuron()), NEXT_NEURON, 0.5),
             Mistake(
                 task.weight(row - 1, column - 1),
-                "Row and column are counted from 0, as the indices of an array.",
+                "Row and column are counted from 0, like the indices of an array.",
                 0.5,
             ),
             Mistake(
@@ -247,41 +247,41 @@ class UpperHalf(Question):
         products = task.products
         upper, bias = products[:HALF].sum(), task.bias_1[task.topic.neuron]
         left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
-        one_more = "These are not the 14 rows 0 to 13, but another number of rows."
+        one_more = "This is the sum of more or fewer than 14 rows. Use rows 0 to 13."
         return [
             Correct(upper),
             Mistake(upper + bias, "The bias does not belong to a row.", 0.5),
             Mistake(upper * WHITE, NOT_SCALED, 0.5),
-            Mistake(products[HALF:].sum(), "This is the lower half, the rows 14-27."),
-            Mistake(left, "This is the left half: the columns and not the rows."),
+            Mistake(products[HALF:].sum(), "This is the lower half, rows 14 to 27."),
+            Mistake(left, "This is the left half. Use rows, not columns."),
             Mistake(products[: HALF + SIDE].sum(), one_more, 0.5),
             Mistake(products[: HALF - SIDE].sum(), one_more, 0.5),
         ]
 
 
-class Score(Question):
-    """Which score does a class get for an image?"""
+class Logit(Question):
+    """What is the logit of a class for an image?"""
 
-    name = "score"
+    name = "logit"
     group = PREDICTION
     tolerance = EXACT
     template = """
-        Which score z, before the softmax, does {t.neuron_2} compute for test image
-        {t.image}?
+        What is the logit z of {t.neuron_2} for test image {t.image}, before the
+        softmax?
     """
 
     def _answers(self, task: Task) -> list[Correct | Mistake]:
         digit = task.topic.digit
-        score, bias = task.scores[digit], task.bias_2[digit]
+        logit, bias = task.logits[digit], task.bias_2[digit]
         return [
-            Correct(score),
-            Mistake(score - bias, NO_BIAS, 0.5),
+            Correct(logit),
+            Mistake(logit - bias, NO_BIAS, 0.5),
             Mistake(
                 task.sums @ task.kernel_2[:, digit] + bias,
                 "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 "
                 "multiplies it.",
             ),
-            Mistake(task.scores[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
+            Mistake(task.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
             Mistake(
                 np.exp(task.log_probabilities[digit]),
                 "This is the probability, after the softmax.",
@@ -290,7 +290,7 @@ class Score(Question):
 
 
 class LogOfRatio(Question):
-    """How do the two highest scores determine the ratio of their probabilities?"""
+    """How do the two highest logits determine the ratio of their probabilities?"""
 
     name = "log_of_ratio"
     group = PREDICTION
@@ -316,7 +316,7 @@ class LogOfRatio(Question):
 
 
 class LossOfWrongLabel(Question):
-    """Which loss has an image with a wrong label?"""
+    """What is the loss of an image with a wrong label?"""
 
     name = "loss_of_wrong_label"
     group = PREDICTION
@@ -340,8 +340,8 @@ class LossOfWrongLabel(Question):
                 -task.log_probabilities[label], "This is the loss with the right label."
             ),
             Mistake(
-                -task.scores[wrong],
-                "This is the score. Apply the softmax before the logarithm.",
+                -task.logits[wrong],
+                "This is the negative logit. Apply the softmax before the logarithm.",
             ),
         ]
 
@@ -429,14 +429,14 @@ class SwitchedOff(Question):
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
             Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
-            Mistake(before - after, "This is by how many the number falls.", 0.5),
+            Mistake(before - after, "This is the decrease, not the new number.", 0.5),
             Mistake(100 * after / len(task.labels), PERCENT, 0.5),
             Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
         ]
 
     def _count(self, task: Task, neuron: int) -> int:
         part = np.outer(task.all_outputs[:, neuron], task.kernel_2[neuron])
-        return int(((task.all_scores - part).argmax(axis=1) == task.labels).sum())
+        return int(((task.all_logits - part).argmax(axis=1) == task.labels).sum())
 
 
 class RaisedBias(Question):
@@ -457,22 +457,24 @@ class RaisedBias(Question):
         after, before = self._count(task, digit, shift), self._count(task, digit, 0.0)
         return [
             Correct(after),
-            Mistake(before, "This is the number with the bias as it was."),
-            Mistake(after - before, "This is by how many the number grows.", 0.5),
+            Mistake(before, "This is the number before the change."),
+            Mistake(after - before, "This is the increase, not the new number.", 0.5),
             Mistake(
-                self._count(task, digit, -shift), "Here, the bias became smaller.", 0.5
+                self._count(task, digit, -shift),
+                "This is the number with a smaller bias.",
+                0.5,
             ),
             Mistake(100 * after / len(task.labels), PERCENT, 0.5),
             Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
         ]
 
     def _count(self, task: Task, digit: int, shift: float) -> int:
-        scores = task.all_scores + shift * (np.arange(CLASSES) == digit)
-        return int((scores.argmax(axis=1) == digit).sum())
+        logits = task.all_logits + shift * (np.arange(CLASSES) == digit)
+        return int((logits.argmax(axis=1) == digit).sum())
 
 
 class ScaledLayer(Question):
-    """How sure is the network if all of its scores become smaller?"""
+    """How sure is the network if all of its logits become smaller?"""
 
     name = "scaled_layer"
     group = CHANGES
@@ -484,18 +486,20 @@ class ScaledLayer(Question):
     """
 
     def _answers(self, task: Task) -> list[Correct | Mistake]:
-        factor, scores = task.topic.factor, task.scores
-        before, after = self._highest(scores), self._highest(scores * factor)
-        weights_only = (scores - task.bias_2) * factor + task.bias_2
+        factor, logits = task.topic.factor, task.logits
+        before, after = self._highest(logits), self._highest(logits * factor)
+        weights_only = (logits - task.bias_2) * factor + task.bias_2
         return [
             Correct(after),
             Mistake(before, "This is the probability before the change."),
             Mistake(
                 before * factor,
-                "The scores are multiplied by the factor, and not the probability.",
+                "The logits are multiplied by the factor, not the probability.",
             ),
-            Mistake(after - before, "This is by how much the probability changes."),
-            Mistake(after / 100, "This is a share, and not in percent.", 0.5),
+            Mistake(after - before, "This is the change, not the new probability."),
+            Mistake(
+                after / 100, "This is a fraction. The question asks for percent.", 0.5
+            ),
             Mistake(
                 self._highest(weights_only),
                 "The biases are multiplied by the factor, too.",
@@ -503,8 +507,8 @@ class ScaledLayer(Question):
             ),
         ]
 
-    def _highest(self, scores: Float[np.ndarray, "10"]) -> float:
-        return 100 / float(np.exp(scores - scores.max()).sum())
+    def _highest(self, logits: Float[np.ndarray, "10"]) -> float:
+        return 100 / float(np.exp(logits - logits.max()).sum())
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -516,7 +520,7 @@ QUESTIONS: tuple[Question, ...] = (
     SumOfNeuron(),
     LargestProduct(),
     UpperHalf(),
-    Score(),
+    Logit(),
     LogOfRatio(),
     LossOfWrongLabel(),
     Misclassified(),

@@ -1,4 +1,4 @@
-"""Finds the files of a submission, which comes from a stranger, and reads them as data.
+"""Finds the files of a submission, which is not trusted, and reads them as data.
 
 A submission is a folder or a zip file, which may contain zip files. Nothing is unpacked
 to the disk, executed or imported, and links are not followed. Everything that is read
@@ -167,7 +167,7 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         limits.count_entry()
         path = PureWindowsPath(info.filename)  # some programs write \ instead of /
         if path.drive or path.root or ".." in path.parts:
-            # It could not do harm, because it is not unpacked, but is no accident.
+            # It is not unpacked, so it could not do harm, but it is not an accident.
             raise UserError(f"it contains the path {info.filename}")
         if info.is_dir() or not _is_read(path):
             continue
@@ -175,7 +175,7 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         if info.flag_bits & ENCRYPTED:
             raise UserError(f"{path.name} is encrypted")
         if info.compress_type not in METHODS:
-            raise UserError(f"{path.name} has an unusual compression: pack it again")
+            raise UserError(f"{path.name} has an unsupported compression: zip it again")
         yield _Entry(PurePath(path.as_posix()), partial(archive.open, info))
 
 

@@ -91,9 +91,9 @@ class Topic:
 class Task:
     """A topic, a trained network and the test images: all that determines the answers.
 
-    The network is in float64 and in Keras's layout, so that this is another
-    implementation than the network's own. PyTorch computes in float32; the results
-    differ in the sixth digit.
+    The network is in float64 and in Keras's layout, so that this implementation
+    is independent of the network's own. PyTorch computes in float32; the results differ
+    in the sixth digit.
     """
 
     topic: Topic
@@ -149,14 +149,14 @@ class Task:
         return np.asarray(np.maximum(self.sums, 0))
 
     @cached_property
-    def scores(self) -> Float[np.ndarray, "10"]:
-        """The scores z of layer 2 for the test image."""
+    def logits(self) -> Float[np.ndarray, "10"]:
+        """The logits z of layer 2 for the test image."""
         return np.asarray(self.outputs @ self.kernel_2 + self.bias_2)
 
     @cached_property
     def log_probabilities(self) -> Float[np.ndarray, "10"]:
         """The natural logarithms of the probabilities for the test image."""
-        shifted = self.scores - self.scores.max()
+        shifted = self.logits - self.logits.max()
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
     @cached_property
@@ -171,14 +171,14 @@ class Task:
         )
 
     @cached_property
-    def all_scores(self) -> Float[np.ndarray, "n 10"]:
-        """The scores of all test images."""
+    def all_logits(self) -> Float[np.ndarray, "n 10"]:
+        """The logits of all test images."""
         return np.asarray(self.all_outputs @ self.kernel_2 + self.bias_2)
 
     @cached_property
     def predictions(self) -> Int[np.ndarray, " n"]:
-        """The classes with the highest scores; of equal scores, the first."""
-        return np.asarray(self.all_scores.argmax(axis=1))
+        """The classes with the highest logits; the first if several are equal."""
+        return np.asarray(self.all_logits.argmax(axis=1))
 
     def weight(self, row: int, column: int, neuron: int | None = None) -> float:
         """Return the weight of a pixel, by default of the neuron of the topic."""

@@ -3,14 +3,14 @@
     python tests/benchmarks/processors.py             about 5 minutes on two idle cores
     python tests/benchmarks/processors.py --emulated  needs qemu-user; 10 minutes
 
-`grade` trains the assigned network again, perhaps on another processor than the
-student's. This benchmark measures where the limit between "the same training on another
-processor" and "another training" must be.
+`grade` trains the assigned network again, perhaps on a different processor than the
+student's. This benchmark measures where the limit between "the same training run on a
+different processor" and "a different training run" must be.
 
 PyTorch and Intel's MKL choose their instructions by the processor. Two environment
 variables make them use those of an older one. For each of ten seeds, the default
 network is trained with the instructions of this processor and with older ones; and, as
-another training, with 19 epochs, with lr=0.0011 and with the next seed.
+different training runs, with 19 epochs, with lr=0.0011 and with the next seed.
 
 Emulated processors are 200 to 600 times slower. With --emulated, only the first steps
 are compared, also with those of older instructions.
@@ -139,7 +139,7 @@ def differences(one, other):
 
     Returns:
         The largest and the median absolute difference, and whether `grade` considers
-        them the same training.
+        them the same training run.
     """
     difference = np.abs(one - other)
     training, _ = compare({"weights": one}, {"weights": other})

@@ -32,7 +32,7 @@ def test_the_homework_of_a_class_is_graded(workspace):
     assert done.stdout.splitlines()[:3] == [
         "1 of 2 submissions graded",
         "  notes.txt: it is neither a folder nor a zip file",
-        "training  1 same bytes",
+        "training  1 byte-identical",
     ]
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
         assert (workspace.outputs / "grades" / file).is_file()

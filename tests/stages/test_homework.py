@@ -109,11 +109,14 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
 
 
 def test_a_second_call_keeps_the_answers_and_the_network(workspace):
-    filled = fill_in(workspace, score=1.5)
+    filled = fill_in(workspace, logit=1.5)
     before = workspace.hashes(FOLDER)
     (workspace.outputs / FOLDER / "questions.md").unlink()
     printed = workspace.call("homework", **SETTINGS)
-    assert "answers.json and model.safetensors existed and were not changed" in printed
+    assert (
+        "answers.json and model.safetensors already exist and were not changed"
+        in printed
+    )
     assert "training" not in printed
     assert workspace.hashes(FOLDER).keys() == before.keys()
     path = workspace.outputs / FOLDER / "answers.json"
@@ -121,7 +124,7 @@ def test_a_second_call_keeps_the_answers_and_the_network(workspace):
 
 
 def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
-    filled, before = fill_in(workspace, score=1.5), workspace.hashes(FOLDER)
+    filled, before = fill_in(workspace, logit=1.5), workspace.hashes(FOLDER)
     path = workspace.outputs / FOLDER / "model.safetensors"
     path.unlink()
     assert "training" in workspace.call("homework", **SETTINGS)
@@ -167,10 +170,10 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 
 def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     malformed = {"upper_half": "3,5", "switched_off": float("nan"), "parameters": 0.5}
-    fill_in(workspace, score=1.5, **malformed, unknown=1)
+    fill_in(workspace, logit=1.5, **malformed, unknown=1)
     before = workspace.hashes(FOLDER)
     printed = workspace.call("homework", **STUDENT, check=True)
-    assert re.search(r"^score +1\.5$", printed, re.MULTILINE)
+    assert re.search(r"^logit +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
     assert "switched_off must be a number below 1e308, got nan" in words

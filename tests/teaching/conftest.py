@@ -101,4 +101,4 @@ def course(prepared_digits):
 def valid(course, tmp_path_factory):
     """A valid submission, as a folder, which tests copy."""
     folder = tmp_path_factory.mktemp("valid") / "ana"
-    return course.write(folder, "ana", {"parameters": 1, "score": -2.5})
+    return course.write(folder, "ana", {"parameters": 1, "logit": -2.5})

@@ -29,15 +29,15 @@ def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
 
 
 def test_whole_numbers_and_others_are_answers():
-    typed = '{"id": " ANA.Ruiz ", "answers": {"score": -2e-3, "parameters": 15910}}'
+    typed = '{"id": " ANA.Ruiz ", "answers": {"logit": -2e-3, "parameters": 15910}}'
     answers = read_answers(typed.encode())
     assert answers.student == "ana.ruiz"
-    assert answers.values == {"score": -0.002, "parameters": 15910.0}
-    assert {*answers.missing} == {*NAMES} - {"score", "parameters"}
+    assert answers.values == {"logit": -0.002, "parameters": 15910.0}
+    assert {*answers.missing} == {*NAMES} - {"logit", "parameters"}
 
 
 def test_a_byte_order_mark_is_accepted():
-    assert read_answers(b"\xef\xbb\xbf" + content({"score": 1})).values == {"score": 1}
+    assert read_answers(b"\xef\xbb\xbf" + content({"logit": 1})).values == {"logit": 1}
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_byte_order_mark_is_accepted():
     ],
 )
 def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem):
-    text = f'{{"id": "a", "answers": {{"score": {typed}, "parameters": 1}}}}'
+    text = f'{{"id": "a", "answers": {{"logit": {typed}, "parameters": 1}}}}'
     answers = read_answers(text.encode())
     assert answers.values == {"parameters": 1.0}
-    assert problem in answers.problems["score"]
-    assert "score" not in answers.missing
+    assert problem in answers.problems["logit"]
+    assert "logit" not in answers.missing
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem)
 def test_a_number_that_cannot_be_right_is_a_problem_and_can_be_a_typical_mistake(
     name, typed, problem
 ):
-    answers = read_answers(content({name: typed, "score": -0.5}))
+    answers = read_answers(content({name: typed, "logit": -0.5}))
     assert answers.problems == {name: problem}
-    assert answers.values == {name: typed, "score": -0.5}
+    assert answers.values == {name: typed, "logit": -0.5}
 
 
 def test_unknown_names_are_problems_but_not_too_many():
-    answers = read_answers(content({f"x{k}": 1 for k in range(1000)} | {"score": 1}))
-    assert answers.values == {"score": 1.0}
+    answers = read_answers(content({f"x{k}": 1 for k in range(1000)} | {"logit": 1}))
+    assert answers.values == {"logit": 1.0}
     assert 0 < len(answers.problems) <= 20
 
 
@@ -91,10 +91,10 @@ def test_unknown_names_are_problems_but_not_too_many():
     [
         (b"", "is not JSON: Expecting value in line 1, column 1"),
         (
-            b'{"id": "a",\n "answers": {"score": -3,5}}',
+            b'{"id": "a",\n "answers": {"logit": -3,5}}',
             "use a decimal point instead of a comma in line 2, column 26",
         ),
-        (b'{"answers": {"score": 3, "x": 4,}}', "Expecting property name"),
+        (b'{"answers": {"logit": 3, "x": 4,}}', "Expecting property name"),
         (b"\xff\xfe{}", "must be text in UTF-8"),
         (b"[1]", "must contain"),
         (b'{"id": "a"}', "must contain"),
@@ -106,7 +106,7 @@ def test_unknown_names_are_problems_but_not_too_many():
         (b'{"id": "a", "answers": {}, "points": 16}', "must not contain .*'points'"),
         (b'{"id": "a", "answers": {}, "notebook": 3}', "notebook must be an object"),
         (b'{"id": "a", "id": "b", "answers": {}}', "'id' must not occur twice"),
-        (b'{"id": "a", "answers": {"score": 1, "score": 2}}', "'score' must not occur"),
+        (b'{"id": "a", "answers": {"logit": 1, "logit": 2}}', "'logit' must not occur"),
         (b"[" * 50_000, "is nested too deeply"),
         (b" " * (MAX_BYTES + 1), "must have at most 100,000 bytes"),
     ],
@@ -119,10 +119,10 @@ def test_a_file_that_cannot_be_used_is_one_line(typed, problem):
 
 def test_what_the_notebook_recorded_is_stored_and_the_answers_stay(tmp_path):
     path = tmp_path / "answers.json"
-    path.write_bytes(content({"score": 1.5}, notebook={"old": 1}))
+    path.write_bytes(content({"logit": 1.5}, notebook={"old": 1}))
     record_notebook(path, {"section 1": 784, "section 6": "N11"})
     answers = read_answers(path.read_bytes())
-    assert (answers.notebook, answers.values) == (2, {"score": 1.5})
+    assert (answers.notebook, answers.values) == (2, {"logit": 1.5})
     stored = json.loads(path.read_text())["notebook"]
     assert stored == {"section 1": 784, "section 6": "N11"}
 
@@ -131,9 +131,9 @@ def test_an_answer_with_more_digits_than_python_reads_is_malformed_and_can_stay(
     tmp_path,
 ):
     path = tmp_path / "answers.json"
-    path.write_text(f'{{"id": "a", "answers": {{"score": {"9" * 5000}}}}}')
+    path.write_text(f'{{"id": "a", "answers": {{"logit": {"9" * 5000}}}}}')
     before = read_answers(path.read_bytes())
     record_notebook(path, {"section 1": 784})
     answers = read_answers(path.read_bytes())
-    assert answers.problems == before.problems and answers.problems.keys() == {"score"}
+    assert answers.problems == before.problems and answers.problems.keys() == {"logit"}
     assert answers.notebook == 1

@@ -149,7 +149,7 @@ def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
     course, grade_all, outputs, place
 ):
     course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
-    answers = {"score": ATTACK, ATTACK: 1, "multiplications": 7}
+    answers = {"logit": ATTACK, ATTACK: 1, "multiplications": 7}
     course.write(place / "cem", "cem", answers)
     small = course.train("small", hidden=4)
     course.write(place / "small", "small", {}, small)
@@ -210,7 +210,7 @@ def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
     row = table(outputs)["ana"]
     assert float(row["points"]) == len(QUESTIONS) and row["submission"] == places[0]
     (claimed,) = grades.problems
-    problem = "its id ana is that of a submission that counts"
+    problem = "another submission with the id ana is used instead"
     assert (claimed.place, claimed.problem) == (places[1], problem)
     assert problem in page(outputs)
     assert problem not in page(outputs, "feedback/ana.html")
@@ -220,13 +220,13 @@ def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     course, grade_all, outputs, place, tmp_path
 ):
-    ana, answers = course.train("ana"), {"score": 1.5, "parameters": 7, "upper_half": 2}
+    ana, answers = course.train("ana"), {"logit": 1.5, "parameters": 7, "upper_half": 2}
     course.write(place / "ana_1", "ana", answers)
     course.write(place / "ben_2", "ben", answers)
-    course.write(place / "cem_3", "cem", {"score": 1}, ana)
-    course.write(place / "dora_4", "dora", {"score": 1})
+    course.write(place / "cem_3", "cem", {"logit": 1}, ana)
+    course.write(place / "dora_4", "dora", {"logit": 1})
     course.write(place / "Eva_5", "eva", {})
-    course.write(place / "somebody", "finn", {"score": 2})
+    course.write(place / "somebody", "finn", {"logit": 2})
     students = tmp_path / "list.csv"
     students.write_text("﻿Username;Name\nana;A\nBEN ;B\ncem;C\ndora;D\neva;E\nzoë;Z\n")
     grades = grade_all(students=students)
@@ -393,7 +393,7 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
         stored = json.loads(path.read_text()) | {"questions": "others"}
         stored["answers"][0]["points"] = points
         path.write_text(json.dumps(stored))
-    old = "2 submissions were graded with other questions: add again=true"
+    old = "2 submissions were graded before the questions changed: add again=true"
     assert [line.startswith(old) for line in grade_all().notices] == [True]
     assert old in page(outputs)
     assert grade_all(again=True).notices == ["1 student: points changed"]
@@ -436,7 +436,7 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     task = course.task("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
     mistake = question.mistakes(task)[0]
-    course.write(place / "ana", "ana", {question.name: mistake.value, "score": "1"})
+    course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1"})
     correct = [f"{question.correct(task)[0]:.6g}" for question in QUESTIONS[4:11]]
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -463,7 +463,7 @@ def test_the_class_page_counts_mistakes_and_names_them(
     wrong = [(len(same), same[0][1].hint) for same in grades.wrong("parameters")]
     assert wrong == [(3, "These are the weights. The biases are missing."), (2, None)]
     assert [len(same) for same in grades.wrong("bytes_of_weights")] == [5]
-    assert grades.wrong("score") == []
+    assert grades.wrong("logit") == []
     assert re.search("<b>3 .</b> These are the weights.", page(outputs))
 
 
@@ -535,7 +535,7 @@ def browser_page(chromium):
 def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
     course, grade_all, outputs, place, browser_page
 ):
-    answers = {"score": 1.25, "parameters": 7}
+    answers = {"logit": 1.25, "parameters": 7}
     for student in ("zoë+1@b", "ana"):
         course.write(place / f"{student} {'x' * 60}", student, answers)
     grade_all()
@@ -560,7 +560,7 @@ def test_in_a_browser_hostile_texts_are_text(
     course, grade_all, outputs, place, browser_page
 ):
     name = ATTACK.replace("/", "\u2215")
-    course.write(place / f"ana {name}", "ana", {ATTACK: 3, "score": ATTACK})
+    course.write(place / f"ana {name}", "ana", {ATTACK: 3, "logit": ATTACK})
     course.write(place / name, "eve", stated=name)
     grade_all()
     requests, errors = [], []

@@ -54,14 +54,14 @@ class Student:
         weights = self.arrays[f"layer_{number}.weight"]
         return inputs @ weights.T + self.arrays[f"layer_{number}.bias"]
 
-    def scores(self, inputs, off=()):
+    def logits(self, inputs, off=()):
         outputs = np.maximum(self.layer(1, inputs), 0)
         outputs[..., [*off]] = 0
         return self.layer(2, outputs)
 
     def probabilities(self, image):
-        scores = self.scores(self.inputs(image)).astype(float)
-        powers = np.exp(scores - scores.max())
+        logits = self.logits(self.inputs(image)).astype(float)
+        powers = np.exp(logits - logits.max())
         return powers / powers.sum()
 
     @property
@@ -101,8 +101,8 @@ class Student:
         first, last = find(r"rows (\d+) to (\d+)", text)
         return self.products(text).reshape(28, 28)[first : last + 1].sum()
 
-    def score(self, text):
-        return self.scores(self.inputs(*find(IMAGE, text)))[neuron_of(text)]
+    def logit(self, text):
+        return self.logits(self.inputs(*find(IMAGE, text)))[neuron_of(text)]
 
     def log_of_ratio(self, text):
         *_, second, first = sorted(self.probabilities(*find(IMAGE, text)))
@@ -115,7 +115,7 @@ class Student:
     def misclassified(self, text):
         (label,) = find(r"label (\d)", text)
         inputs = self.all_inputs[self.labels == label]
-        return (self.scores(inputs).argmax(axis=1) != label).sum()
+        return (self.logits(inputs).argmax(axis=1) != label).sum()
 
     def brighter_pixel(self, text):
         brighter = np.zeros((28, 28))
@@ -125,14 +125,14 @@ class Student:
         return self.layer(1, after)[neuron] - self.layer(1, before)[neuron]
 
     def switched_off(self, text):
-        scores = self.scores(self.all_inputs, off=[neuron_of(text)])
-        return (scores.argmax(axis=1) == self.labels).sum()
+        logits = self.logits(self.all_inputs, off=[neuron_of(text)])
+        return (logits.argmax(axis=1) == self.labels).sum()
 
     def raised_bias(self, text):
-        scores = self.scores(self.all_inputs)
-        scores[:, neuron_of(text)] += float(re.search(r"larger by ([\d.]*\d)", text)[1])
+        logits = self.logits(self.all_inputs)
+        logits[:, neuron_of(text)] += float(re.search(r"larger by ([\d.]*\d)", text)[1])
         (label,) = find(r"as class (\d)", text)
-        return (scores.argmax(axis=1) == label).sum()
+        return (logits.argmax(axis=1) == label).sum()
 
     def scaled_layer(self, text):
         factor = np.float32(re.search(r"multiplied by ([\d.]*\d)", text)[1])
@@ -273,7 +273,7 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
     topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
     texts = {question.name: question.text(topic) for question in QUESTIONS}
     assert "images of 11x11 pixels" in texts["weights_for_small_images"]
-    assert "does N13 multiply the pixel in row 8 and col" in texts["weight_of_pixel"]
+    assert "weight of N13 for the pixel in row 8 and col" in texts["weight_of_pixel"]
     assert "The label of test image 9620 is 9." in texts["loss_of_wrong_label"]
     assert texts["raised_bias"].startswith("The bias of N23 becomes larger by 1.5.")
     sizes = [q.name for q in questions_for(variant) if q.group == GROUPS[0]]

@@ -1,4 +1,4 @@
-"""Submissions come from strangers: each is read, or one line says what is wrong."""
+"""Submissions are not trusted: each is read, or one line says what is wrong."""
 
 import os
 import pickle
@@ -80,7 +80,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
     expected = read_submission(valid)
     for each in submissions:
         assert (each.problem, each.student, each.sha256) == ("", "ana", expected.sha256)
-        assert each.answers.values == {"parameters": 1, "score": -2.5}
+        assert each.answers.values == {"parameters": 1, "logit": -2.5}
         assert each.recorded["epochs"] == 1
 
 
@@ -260,7 +260,7 @@ def test_a_folder_with_too_many_files_is_not_read(copy):
 def test_compression_without_a_limit_is_not_expanded(new_zip, method):
     info = zipfile.ZipInfo(FILE)
     info.compress_type = method
-    message = "answers.json has an unusual compression: pack it again"
+    message = "answers.json has an unsupported compression: zip it again"
     assert problem(new_zip((info, bytes(100)))) == message
 
 
@@ -330,8 +330,8 @@ def test_answers_that_cannot_be_used_are_one_line(copy):
         "",
         "[]",
         "[" * 50_000,
-        '{"id": "ana", "answers": {"score": 3,5}}',
-        '{"id": "ana", "answers": {"score": 1, "score": 2}}',
+        '{"id": "ana", "answers": {"logit": 3,5}}',
+        '{"id": "ana", "answers": {"logit": 1, "logit": 2}}',
         '{"id": "=cmd|\' /C calc\'!A0", "answers": {}}',
         '{"id": "<script>alert(1)</script>", "answers": {}}',
         '{"id": "../../ana", "answers": {}}',
