@@ -171,7 +171,8 @@ def test_the_cells_compute_the_values_that_the_texts_name():
 
 
 def test_an_answer_that_is_close_enough_is_as_close_as_the_text_says():
-    stated = re.findall(r"An answer within (\d+) is close enough", TEXT)
+    within = r"An answer within (\d+) (?:percentage points )?is close enough"
+    stated = re.findall(within, TEXT)
     assert [*map(float, stated)] == [x.within for x in QUESTIONS.values() if x.within]
 
 

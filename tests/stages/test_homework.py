@@ -113,10 +113,8 @@ def test_a_second_call_keeps_the_answers_and_the_network(workspace):
     before = workspace.hashes(FOLDER)
     (workspace.outputs / FOLDER / "questions.md").unlink()
     printed = workspace.call("homework", **SETTINGS)
-    assert (
-        "answers.json and model.safetensors already exist and were not changed"
-        in printed
-    )
+    kept = "answers.json and model.safetensors already exist and were not changed"
+    assert kept in printed
     assert "training" not in printed
     assert workspace.hashes(FOLDER).keys() == before.keys()
     path = workspace.outputs / FOLDER / "answers.json"

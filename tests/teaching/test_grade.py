@@ -238,7 +238,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert equal == [("networks", ["ana", "cem"]), ("answers", ["ana", "ben"])]
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
-    assert "Equal networks" in shown and "zoë" in shown and "finn" in shown
+    assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
 
 
 def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
@@ -423,7 +423,7 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         grade_all()
         row = table(outputs)["ana"]
         assert row["problem"].startswith(f"answers.json is {word}")
-        assert ", not embedded 2026: another course has" in row["problem"]
+        assert ", not embedded 2026: each course has its own" in row["problem"]
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
