@@ -16,7 +16,6 @@ from pipeline import WHITE
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.deploy.checks import Outputs
-from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.quantized_model import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
@@ -41,15 +40,14 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     for function in (comment, literal, rows, numbers, image):
         environment.filters[function.__name__] = function
     environment.filters["percent"] = "{:.2%}".format
-    width = BIT_WIDTHS[network.bits]
     settings = model.trained.metadata.hyperparameters or ()
     dataset = model.trained.spec
     names = dataset.class_names
     values = {
         "report": model.report,
         "network": network,
-        "stored_bits": width.stored_bits,
-        "packed": width.pack(network.weights_1),
+        "stored_bits": network.bit_width.stored_bits,
+        "packed": network.bit_width.pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,

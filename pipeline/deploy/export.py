@@ -106,7 +106,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{bit_folder(each.bits)}/report.json"
-        link = child.link(exported.integers.bit_width, page)
+        link = child.link(str(exported.integers.bit_width), page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():

@@ -5,6 +5,6 @@ A good order to read the modules: `integer_network` computes; `bit_widths`,
 `quantized_model` joins the two. `integers_file` writes and reads the integers.
 """
 
-from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantized_model import ExportReport, QuantizedModel
