@@ -48,8 +48,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are rejected before the network is loaded.
-        if cfg.neuron:
-            interpret.parse_neurons(cfg.neuron)
+        names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
             run=cfg.run,
@@ -60,9 +59,9 @@ def inspect(cfg: InspectConfig) -> Inspection:
         )
         trained.require_two_layers()
     hidden = trained.network.hidden
-    neurons = interpret.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
-    if cfg.weight and location:
-        location.check(cfg.weight, hidden=hidden)
+    neurons = interpret.find_neurons(names, hidden=hidden)
+    if location:
+        location.check(hidden=hidden)
     if cfg.arrays:
         _print_arrays(trained)
         return Inspection(said(), None)
