@@ -67,7 +67,8 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         if several:
             _compare(results, folder, run)
         if "all" in bits and not cfg.sweep:
-            page = _write_page(results, dataset, folder, run)
+            problem = _write_page(results, dataset, folder, run)
+            page = problem or str(displayed(results_dir("export") / PAGE_FILE))
     _print(cfg, results, run, several=several, page=page)
     if failed:
         raise UserError(message)
@@ -139,7 +140,7 @@ def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
 def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
     """Write and record the page of a network in floating point and in integers.
 
-    Return its path as the command prints it, or why there is none.
+    Return why there is no page, or "".
     """
     trained = next(iter(results)).trained
     name = network_name(
@@ -148,8 +149,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with status("drawing the page"):
         analysis = ModelAnalysis.of(trained, dataset, with_history=False)
-        problem = record_page(analysis, folder, run, name=name, quantized=integers)
-    return problem or str(displayed(results_dir("export") / PAGE_FILE))
+        return record_page(analysis, folder, run, name=name, quantized=integers)
 
 
 def _print(
