@@ -16,7 +16,7 @@ from pipeline import WHITE
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.deploy.checks import Outputs
-from pipeline.integers.quantized_model import QuantizedModel
+from pipeline.integers import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row

@@ -13,8 +13,7 @@ from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
-from pipeline.integers import BIT_WIDTHS
-from pipeline.integers.integers_file import bit_folder
+from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (

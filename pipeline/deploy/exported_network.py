@@ -17,9 +17,13 @@ from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.probes import probe_images
-from pipeline.integers.integer_network import IntegerNetwork
-from pipeline.integers.integers_file import INTEGERS_FILE, save_integers
-from pipeline.integers.quantized_model import ExportReport, QuantizedModel
+from pipeline.integers import (
+    INTEGERS_FILE,
+    ExportReport,
+    IntegerNetwork,
+    QuantizedModel,
+    save_integers,
+)
 from pipeline.model import TrainedModel
 
 REPORT_FILE = "report.json"

@@ -15,8 +15,7 @@ from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.integers import IntegerNetwork
-from pipeline.integers.integers_file import INTEGERS_FILE, bit_folder, load_integers
+from pipeline.integers import INTEGERS_FILE, IntegerNetwork, bit_folder, load_integers
 from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
