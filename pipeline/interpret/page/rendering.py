@@ -148,7 +148,7 @@ def select_data(
         "image_labels": test.labels[gallery],
         "activations": np.maximum(analysis.hidden_sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "images_above_0": analysis.nonzero.astype(np.int32),
+        "images_above_0": analysis.images_above_0.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
@@ -190,7 +190,7 @@ def _page_data(
     quantized: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
-    rarest = int(analysis.nonzero.argmin())
+    rarest = int(analysis.images_above_0.argmin())
     return PageData(
         dataset=analysis.dataset.name,
         noun=spec.noun,
@@ -206,7 +206,7 @@ def _page_data(
         always_zero_count=int(analysis.always_zero.sum()),
         frozen_others_count=int(analysis.frozen_others.sum()),
         rarest=rarest,
-        rarest_images=int(analysis.nonzero[rarest]),
+        rarest_images=int(analysis.images_above_0[rarest]),
         example=analysis.example,
         sha256=trained.sha256,
         hidden=analysis.hidden,
