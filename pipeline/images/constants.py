@@ -1,8 +1,9 @@
 """The constants of the preprocessing, in the order of its steps.
 
-LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
-MNIST's strokes into account. `python tests/benchmarks/images.py` measures the accuracy
-with all of them on images of thirteen kinds, and the README shows the results.
+LUMINANCE is from a standard, and BOX from MNIST. The others were chosen by hand;
+STROKE_WIDTHS take MNIST's strokes into account. `python tests/benchmarks/images.py`
+measures the accuracy with all of them on images of thirteen kinds, and the README shows
+the results.
 
 The comments say what a lower or a higher value does, as far as the code shows it.
 """
@@ -133,6 +134,7 @@ ENLARGED = 2  # factor before a digit is made narrower, so that it keeps its det
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
+BOX = 20  # pixels of the longer side of a digit in MNIST
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 # A stroke ends where its ink falls to this fraction of its median. Lower: bolder
 # strokes, and small holes close; higher: thinner strokes, which can break.
