@@ -91,7 +91,7 @@ def has_uniform_border(levels: Levels) -> bool:
     return bool(np.bincount(border).max() > len(border) / 2)
 
 
-def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, "_"]]:
+def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:
     """Return views of the four borders: top, bottom, left and right."""
     return [array[0], array[-1], array[:, 0], array[:, -1]]
 
