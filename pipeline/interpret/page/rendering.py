@@ -12,9 +12,9 @@ from importlib.resources import files
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
+from pipeline.base.templates import template_environment
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
 from pipeline.images import unsure
@@ -99,7 +99,12 @@ def render_page(
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = _template(kind.template).render(
+    # White space stays, because HTML displays some of it.
+    layout = {"trim_blocks": False, "lstrip_blocks": False}
+    templates = template_environment(
+        "pipeline.interpret", "page", autoescape=True, **layout
+    )
+    page = templates.get_template(kind.template).render(
         **metadata,
         name=name,
         data=data,
@@ -107,15 +112,6 @@ def render_page(
         scripts=scripts(),
     )
     return page if len(page.encode()) <= kind.max_bytes else None
-
-
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("pipeline.interpret", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template(name)
 
 
 def scripts() -> dict[str, str]:
