@@ -65,5 +65,5 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         )
     ):
         raise UserError(f"{path} is damaged")
-    arrays = tensors | {"scale_2": float(tensors["scale_2"])}
-    return IntegerNetwork(bits=int(metadata["bits"]), **arrays), metadata
+    bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
+    return IntegerNetwork(bits, scale_2=scale_2, **tensors), metadata
