@@ -10,7 +10,7 @@ def template_environment(
     package: str,
     folder: str,
     *filters: Callable[..., str],
-    **options: Any,  # noqa: ANN401
+    **arguments: Any,  # noqa: ANN401
 ) -> Environment:
     """Return an environment for the templates in a folder of a package.
 
@@ -21,13 +21,13 @@ def template_environment(
         package: The name of the package.
         folder: The folder, relative to the package; "" for that of the package.
         filters: Functions that templates can use as filters, by their names.
-        options: Other options of Jinja's environment.
+        arguments: Others of Jinja's `Environment`.
     """
     layout = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(
         loader=PackageLoader(package, folder),
         undefined=StrictUndefined,
-        **(layout | options),
+        **(layout | arguments),
     )
     for function in filters:
         environment.filters[function.__name__] = function
