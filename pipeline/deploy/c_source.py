@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Integer, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import WHITE
+from pipeline.base.templates import template_environment
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.deploy.checks import Outputs
-from pipeline.integers.bit_widths import BIT_WIDTHS
-from pipeline.integers.quantized_model import QuantizedModel
+from pipeline.integers import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
@@ -31,25 +30,18 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
-    environment = Environment(
-        loader=PackageLoader("pipeline.deploy", "c"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    filters = (comment, literal, rows, numbers, image, percent)
+    templates = template_environment(
+        "pipeline.deploy", "c", *filters, keep_trailing_newline=True
     )
-    for function in (comment, literal, rows, numbers, image):
-        environment.filters[function.__name__] = function
-    environment.filters["percent"] = "{:.2%}".format
-    width = BIT_WIDTHS[network.bits]
     settings = model.trained.metadata.hyperparameters or ()
     dataset = model.trained.spec
     names = dataset.class_names
     values = {
         "report": model.report,
         "network": network,
-        "stored_bits": width.stored_bits,
-        "packed": width.pack(network.weights_1),
+        "stored_bits": network.bit_width.stored_bits,
+        "packed": network.bit_width.pack(network.weights_1),
         "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,
@@ -57,9 +49,14 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         **_selftest(model),
     }
     for name in SOURCES:
-        text = environment.get_template(f"{name}.jinja").render(values)
+        text = templates.get_template(f"{name}.jinja").render(values)
         (folder / name).write_text(text, encoding="ascii")
     (folder / IMAGE_FILE).write_bytes(model.dataset.test.images[0].tobytes())
+
+
+def percent(share: float) -> str:
+    """Return a share in [0, 1] in percent."""
+    return f"{share:.2%}"
 
 
 def comment(text: object) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from pipeline import UserError, neuron_name
 from pipeline.base.terminal import wrap
 from pipeline.core import CLASSES
-from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers import IntegerNetwork
 
 HEADER = 2  # bytes that a program writes before the results of the images
 

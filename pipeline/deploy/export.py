@@ -13,8 +13,7 @@ from pipeline.base.terminal import command_line, next_steps, status, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
-from pipeline.integers import BIT_WIDTHS
-from pipeline.integers.integers_file import bit_folder
+from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
@@ -67,7 +66,8 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         if several:
             _compare(results, folder, run)
         if "all" in bits and not cfg.sweep:
-            page = _write_page(results, dataset, folder, run)
+            problem = _write_page(results, dataset, folder, run)
+            page = problem or str(displayed(results_dir("export") / PAGE_FILE))
     _print(cfg, results, run, several=several, page=page)
     if failed:
         raise UserError(message)
@@ -106,7 +106,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
         page = f"artifacts/export/{bit_folder(each.bits)}/report.json"
-        link = child.link(exported.integers.bit_width, page)
+        link = child.link(str(exported.integers.bit_width), page)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():
@@ -139,7 +139,7 @@ def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
 def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
     """Write and record the page of a network in floating point and in integers.
 
-    Return its path as the command prints it, or why there is none.
+    Return why there is no page, or "".
     """
     trained = next(iter(results)).trained
     name = network_name(
@@ -148,8 +148,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with status("drawing the page"):
         analysis = ModelAnalysis.of(trained, dataset, with_history=False)
-        problem = record_page(analysis, folder, run, name=name, quantized=integers)
-    return problem or str(displayed(results_dir("export") / PAGE_FILE))
+        return record_page(analysis, folder, run, name=name, quantized=integers)
 
 
 def _print(

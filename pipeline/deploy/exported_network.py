@@ -17,10 +17,13 @@ from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.probes import probe_images
-from pipeline.integers.bit_widths import BIT_WIDTHS
-from pipeline.integers.integer_network import IntegerNetwork
-from pipeline.integers.integers_file import INTEGERS_FILE, save_integers
-from pipeline.integers.quantized_model import ExportReport, QuantizedModel
+from pipeline.integers import (
+    INTEGERS_FILE,
+    ExportReport,
+    IntegerNetwork,
+    QuantizedModel,
+    save_integers,
+)
 from pipeline.model import TrainedModel
 
 REPORT_FILE = "report.json"
@@ -111,8 +114,8 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
         always_zero=model.trained.always_zero(train),
-        bit_width=integers.bit_width,
-        largest=BIT_WIDTHS[integers.bits].largest,
+        bit_width_text=str(integers.bit_width),
+        largest=integers.bit_width.largest,
         finetuned=model.finetuning_epochs > 0,
     )
 
@@ -126,5 +129,5 @@ def plot_changes(model: QuantizedModel) -> Image.Image:
         model.float_predictions,
         model.predictions,
         class_names=model.trained.spec.class_names,
-        bit_width=model.integers.bit_width,
+        bit_width_text=str(model.integers.bit_width),
     )

@@ -14,8 +14,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
-from pipeline.integers.integers_file import bit_folder
-from pipeline.integers.quantized_model import QuantizedModel
+from pipeline.integers import QuantizedModel, bit_folder
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.networks import SweptNetwork

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from pipeline import WHITE
 from pipeline.core import PIXELS, SIDE
-from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers import IntegerNetwork
 
 NOISE_IMAGES = 1000
 MAX_PROBED_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB

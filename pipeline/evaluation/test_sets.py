@@ -58,6 +58,8 @@ def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
 def _read_folder(source: Path) -> ImageSet:
     """Read IDX files, or list the images of a folder with their labels."""
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
+    if datasets.is_name(set_name):  # a run has one record for each name
+        set_name += "-folder"
     if pairs := [*datasets.image_label_pairs(source)]:
         return _read_idx_pair(set_name, pairs)
     if unpaired := next(source.glob("*images*idx3*"), None):

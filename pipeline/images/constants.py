@@ -1,22 +1,26 @@
 """The constants of the preprocessing, in the order of its steps.
 
-LUMINANCE is from a standard. The others were chosen by hand; STROKE_WIDTHS take
-MNIST's strokes into account. `python tests/benchmarks/images.py` measures the accuracy
-with all of them on images of thirteen kinds, and the README shows the results.
+LUMINANCE is from a standard, and BOX from MNIST. The others were chosen by hand;
+STROKE_WIDTHS take MNIST's strokes into account. `python tests/benchmarks/images.py`
+measures the accuracy with all of them on images of thirteen kinds, and the README shows
+the results.
 
-The comments say what a lower or a higher value does, as far as the code shows it.
+The comments say what a lower or a higher value does, as far as the code shows it, and
+for which images a constant is. Names in quotes, such as "faint pencil", are kinds of
+images in this benchmark; other names are tests in `tests/images/`.
 """
 
 import numpy as np
 
 # Gray levels
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-# A color channel whose contrast is more than this many times that of the luminance
-# replaces it. Lower: noise in a channel can replace gray ink; higher: colored ink whose
-# luminance is that of the paper is lost.
+# For colored ink, such as yellow on white (test_reading.py). A color channel whose
+# contrast is more than this many times that of the luminance replaces it. Lower: noise
+# in a channel can replace gray ink; higher: colored ink whose luminance is that of the
+# paper is lost.
 COLOR_CONTRAST = 1.5
-# Gray levels; opaque pixels with a smaller deviation are ink alone. Higher: an image
-# of pale ink on paper counts as ink alone.
+# For ink on transparent paper. Gray levels; opaque pixels with a smaller deviation are
+# ink alone. Higher: an image of pale ink on paper counts as ink alone.
 ONE_TONE = 32
 
 # Size
@@ -26,6 +30,7 @@ MIN_PHOTO_SIDE = 64
 # Pixels to which an image is reduced to find the digit. Lower: thin strokes vanish;
 # higher: more noise remains, and all steps take longer.
 SEARCH_SIDE = 400
+# For a small digit on a large page (test_a_small_digit_in_a_noisy_photograph_is_found).
 # Of these pixels; the surroundings of a smaller digit are searched in more detail.
 # Lower: small digits are coarse; higher: larger digits are searched twice.
 DETAIL_SIDE = 133
@@ -37,10 +42,11 @@ SURROUNDINGS = 0.5
 SHEET_SIDE = 133  # pixels to which a photograph is reduced to find the sheet
 SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes noise
 SHEET_WINDOW = 3  # the same pixels; half the width of an edge, with its surroundings
-# Gray levels. Lower: white strokes on a dark screen are lost; higher: in shadow, light
-# parts of a sheet count as ink.
+# For a screen or a board. Gray levels. Lower: white strokes on a dark screen are lost;
+# higher: in shadow, light parts of a sheet count as ink.
 MIN_PAPER_LEVEL = 80
-# Sheet as a region
+# Sheet as a region: for a sheet of any tilt, on a dark or a light table
+# (test_the_table_around_a_tilted_sheet_is_ignored)
 # Heights per pixel; paper is less steep. Lower: squared paper and shadows divide the
 # sheet; higher: the sheet and a light table become one region.
 PAPER_SLOPES = (0.04, 0.07, 0.11)
@@ -55,10 +61,13 @@ MAX_DENTS = 0.1
 MAX_INNER = 0.3
 # Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
 MIN_RING_STEP = 0.15
-# Fraction of the area of the image. Lower: other things count as shaded parts of the
-# sheet; higher: small shaded parts are lost.
+# For a sheet that the hard edge of a shadow divides
+# (test_a_digit_across_the_hard_edge_of_a_shadow_is_found). Fraction of the area of the
+# image. Lower: other things count as shaded parts of the sheet; higher: small shaded
+# parts are lost.
 MIN_SHADED = 0.02
-# Sheet with straight edges
+# Sheet with straight edges: for a sheet that a soft shadow divides, or of which the
+# image shows only some edges, nearly parallel to its borders ("paper edges")
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;
@@ -70,6 +79,7 @@ MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than th
 MIN_SHEET = 0.25  # fraction of the area of the image
 
 # Ink
+# For light ink on dark paper ("white on black", "chalk")
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
 POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
@@ -78,6 +88,8 @@ BLUR = 1
 # Parts of a photograph's longer side; each is wider than a stroke. Lower: shadows
 # remain; higher: bold strokes count as paper.
 WINDOW_PARTS = 3
+# For light that becomes weaker across the image, and toward its corners ("squared
+# paper", "chalk")
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
 TREND_FITS = 5  # number of fits; each ignores the outliers of the one before
 # Standard deviations from the trend; the rest is not paper. Wider: strokes and
@@ -89,6 +101,7 @@ DIFFERENCE_TO_STD = 1.05  # median of these differences to the noise, if normal
 # Standard deviations of the noise; paper hardly exceeds them. Lower: more specks;
 # higher: pencil is lost in noise.
 NOISE = 3
+# Lines: for squared and ruled paper ("squared paper", and test_ink.py)
 LINES_SIDE = 200  # pixels to which an image is reduced to find the tilt of its lines
 TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 STROKE_QUANTILE = 0.97  # quantile of the ink; more is a stroke, not a line of the paper
@@ -106,6 +119,7 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 # For the limits of ink, lower: more specks, and digits are found on blank paper;
 # higher: more faint digits are not found.
 MIN_INK = 0.08  # pixels with less ink are paper
+# This and FAINT_NOISE and FAINT_BLUR are for "faint pencil".
 FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
 # Ink; faint strokes do not differ from more noise. Lower: fewer faint digits are found;
@@ -114,18 +128,22 @@ FAINT_NOISE = 0.04
 FAINT_BLUR = 1.5  # pixels; standard deviation of the filter that shows faint strokes
 THRESHOLD_STEPS = 10  # steps after which the threshold for strokes hardly changes
 INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their maximum
-# For the limits of area, lower: more specks; higher: parts of broken strokes are lost.
+# The next three are for digits with detached parts
+# (test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit). For the limits of area,
+# lower: more specks; higher: parts of broken strokes are lost.
 MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
 # Distance of near blobs, as a fraction of the largest blob's longer side. Lower: small
 # parts of a digit are lost; higher: more specks.
 MAX_GAP = 0.25
-# The side of an image, divided by that of the smallest possible digit. Lower: small
+# For blank paper with noise (test_nothing_is_found_on_a_blank_noisy_sheet). The side of
+# an image, divided by that of the smallest possible digit. Lower: small
 # digits are not found; higher: grain of the paper counts as a digit.
 SIDE_TO_DIGIT = 50
 # The same, for a digit inside of a photograph that has blobs at the border. Lower: an
 # edge can count as the digit; higher: specks can replace a digit that is cut off.
 SIDE_TO_INNER_DIGIT = 5
+# The next three are for images like those of USPS ("stretched to 16x16").
 # Fraction of the most ink; with less, a digit touches no border. Higher: fewer digits
 # count as stretched.
 TOUCHING_INK = 0.1
@@ -133,11 +151,13 @@ ENLARGED = 2  # factor before a digit is made narrower, so that it keeps its det
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
+BOX = 20  # pixels of the longer side of a digit in MNIST
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 # A stroke ends where its ink falls to this fraction of its median. Lower: bolder
 # strokes, and small holes close; higher: thinner strokes, which can break.
 STROKE_END = 0.5
 MAX_STROKE_END = 0.9  # fraction of the most ink; a stroke does not end above it
+# For thin and bold pens ("thin pen", "white on black").
 # Pixels; strokes outside of this range are adjusted. Wider: pens that are rare in MNIST
 # remain; narrower: ordinary strokes change.
 STROKE_WIDTHS = (2.6, 3.3)

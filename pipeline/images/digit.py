@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import constants, unsure
-from pipeline.images.ink import Ink, Levels, has_uniform_border
+from pipeline.images.ink import Ink, Levels, borders, has_uniform_border
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -55,7 +55,7 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
             border, too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
-    border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
+    border = {*np.concatenate(borders(labels))}
     sheet: tuple[int, ...] = mask.shape
     if outside is not None:
         border |= {*labels[near(outside)]}
@@ -66,11 +66,6 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
     return np.asarray(inside[labels] & mask)
-
-
-def at_border(mask: Mask) -> Bool[np.ndarray, " n"]:
-    """Return the pixels at the four borders of a mask; those at corners are twice."""
-    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
 def near(outside: Mask) -> Mask:
@@ -135,8 +130,8 @@ def undo_stretching(
     are taller than they are wide.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
-    borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
-    if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
+    touches_all = all(border.any() for border in borders(inked))
+    if ink.shape[0] != ink.shape[1] or not touches_all:
         return digit
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
@@ -152,9 +147,8 @@ def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
         strokes: What was found in it.
     """
     mask = strokes.digit
-    border = at_border(mask)
-    if border.any() and not has_uniform_border(levels):
-        touching = int(border.sum())
+    touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
+    if touching and not has_uniform_border(levels):
         return unsure.border_finding(touching=touching, side=min(mask.shape))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper

@@ -14,7 +14,6 @@ from pipeline.core import SIDE
 from pipeline.images import constants
 from pipeline.images.digit import Mask, bounding_box
 from pipeline.images.ink import Ink
-from pipeline.images.unsure import BOX
 
 
 def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
@@ -67,7 +66,7 @@ def center_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
 
 def scale_to_box(digit: Ink) -> Float[np.ndarray, "rows columns"]:
     """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
-    scale = BOX * constants.FINE / max(digit.shape)
+    scale = constants.BOX * constants.FINE / max(digit.shape)
     height, width = (max(1, round(side * scale)) for side in digit.shape)
     size, triangle = (width, height), Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(digit).resize(size, triangle))

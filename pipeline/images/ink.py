@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from scipy import ndimage
 
@@ -87,8 +87,13 @@ def has_uniform_border(levels: Levels) -> bool:
 
     Filled shapes in such an image are ink; in a photograph they can be shaded paper.
     """
-    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    border = np.concatenate(borders(levels))
     return bool(np.bincount(border).max() > len(border) / 2)
+
+
+def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:
+    """Return views of the four borders: top, bottom, left and right."""
+    return [array[0], array[-1], array[:, 0], array[:, -1]]
 
 
 def _absorption(light: Float[np.ndarray, "h w"], *, window: int) -> Ink:

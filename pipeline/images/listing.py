@@ -102,10 +102,10 @@ def list_images(
     paths = _image_paths(source) if is_folder else [source]
     problems: list[str] = []
     if is_folder and os.path.lexists(source / "labels.csv"):
-        labels = _labels_of_table(source / "labels.csv", labeled_only, problems)
+        labels, problems = _labels_of_table(source / "labels.csv", labeled_only)
         description = "labels from labels.csv"
     elif is_folder and any(os.path.isdir(source / str(k)) for k in range(10)):
-        labels = _labels_of_folders(source, problems)
+        labels, problems = _labels_of_folders(source)
         description = "labels from the folders 0 to 9"
     else:
         labels = {path: _label_of_name(path) for path in paths}
@@ -145,8 +145,10 @@ def _label_of_name(path: Path) -> int | None:
     return int(number[0]) if number and len(number[0]) == 1 else None
 
 
-def _labels_of_folders(parent: Path, problems: list[str]) -> Labels:
+def _labels_of_folders(parent: Path) -> tuple[Labels, list[str]]:
+    """Return the labels, and a line for each folder that cannot be read."""
     labels: Labels = {}
+    problems = []
     for digit in range(10):
         folder = parent / str(digit)
         try:
@@ -155,12 +157,13 @@ def _labels_of_folders(parent: Path, problems: list[str]) -> Labels:
             problems.append(str(error))
             continue
         labels |= dict.fromkeys(paths, digit)
-    return labels
+    return labels, problems
 
 
-def _labels_of_table(table: Path, labeled_only: bool, problems: list[str]) -> Labels:
-    """Return the labels in a labels.csv; add a line to `problems` for each bad row."""
+def _labels_of_table(table: Path, labeled_only: bool) -> tuple[Labels, list[str]]:
+    """Return the labels in a labels.csv, and a line for each bad row."""
     labels: Labels = {}
+    problems = []
     for number, file, label in _read_table(table):
         if not os.path.lexists(table.parent / file):
             file = file.strip()
@@ -179,7 +182,7 @@ def _labels_of_table(table: Path, labeled_only: bool, problems: list[str]) -> La
             labels[path] = int(label) if is_digit else None
         if problem:
             problems.append(f"{printable(table)}, line {number}: {problem}")
-    return labels
+    return labels, problems
 
 
 def _read_table(table: Path) -> list[tuple[int, str, str]]:

@@ -15,8 +15,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from pipeline.images import constants
-from pipeline.images.digit import at_border
-from pipeline.images.ink import Levels, reduce_to
+from pipeline.images.ink import Levels, borders, reduce_to
 
 Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
 Outside = Bool[np.ndarray, "rows columns"]  # of a reduced image; not on the sheet
@@ -49,12 +48,12 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
     light = _light_of(levels)
     gap = 2 * constants.SHEET_WINDOW  # the edge of the shadow, between the parts
     sheet = ~outside
-    for line in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]):
+    for line in borders(sheet):
         if (inside := np.flatnonzero(line)).size:
             line[inside[0] : inside[-1]] = True
     sheet = ndimage.binary_fill_holes(sheet)
     for part in _smooth_regions(light, least=constants.MIN_SHADED * light.size):
-        if (part & sheet).any() or at_border(part).any():
+        if (part & sheet).any() or np.concatenate(borders(part)).any():
             continue  # known, or the table
         both = np.pad(sheet | part, gap)
         both = ndimage.binary_closing(both, iterations=gap)[gap:-gap, gap:-gap]

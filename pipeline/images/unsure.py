@@ -28,6 +28,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from pipeline.images import constants
+
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not drawn"]
 Reason = Literal[Finding, "unlike", "close"]
@@ -65,7 +67,6 @@ MAX_ASPECT = 2  # width to height
 # the image.
 MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
 OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
-BOX = 20  # pixels of the longer side of a digit in MNIST
 
 
 def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
@@ -119,7 +120,7 @@ def is_drawn(
     return (
         pieces <= side / MIN_SIDE_PER_PIECE
         and outline <= (MIN_OUTLINE + growth * (MAX_OUTLINE - MIN_OUTLINE)) * side
-        and thickness <= MAX_THICKNESS * max(1, BOX / side)
+        and thickness <= MAX_THICKNESS * max(1, constants.BOX / side)
         and aspect <= MAX_ASPECT
     )
 

@@ -3,8 +3,16 @@
 A good order to read the modules: `integer_network` computes; `bit_widths`,
 `quantization` and `finetuning` compute its numbers from a trained network, and
 `quantized_model` joins the two. `integers_file` writes and reads the integers.
+
+Other packages use only the names exported here.
 """
 
-from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
 from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.integers_file import (
+    INTEGERS_FILE,
+    bit_folder,
+    load_integers,
+    save_integers,
+)
 from pipeline.integers.quantized_model import ExportReport, QuantizedModel

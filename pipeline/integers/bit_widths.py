@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int16, UInt8
 
+from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
 
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
@@ -31,6 +32,10 @@ class BitWidth:
     # The codes of q, 0 to 2^bits - 1.
     encode: Callable[[Int16[np.ndarray, " n"]], np.ndarray]
     has_zero: bool = True
+
+    def __str__(self) -> str:
+        """Return the bit width in words, such as 8 bits."""
+        return counted(self.bits, "bit")
 
     @property
     def is_coarse(self) -> bool:

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
 from pipeline import WHITE
-from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
 from pipeline.core.network import batches
-from pipeline.integers.bit_widths import BIT_WIDTHS
+from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
 
 LIMIT = 2**31  # the sums of the C code have 32 bits
 
@@ -47,15 +46,14 @@ class IntegerNetwork:
         return len(self.biases_1)
 
     @property
-    def bit_width(self) -> str:
-        """The bit width of the weights of layer 1, such as "8 bits"."""
-        return counted(self.bits, "bit")
+    def bit_width(self) -> BitWidth:
+        """The bit width of the weights of layer 1."""
+        return BIT_WIDTHS[self.bits]
 
     @property
     def table_bytes(self) -> int:
         """The bytes of all arrays, the weights of layer 1 packed, without scales."""
-        stored_bits = BIT_WIDTHS[self.bits].stored_bits
-        packed = (self.weights_1.size * stored_bits + 7) // 8
+        packed = (self.weights_1.size * self.bit_width.stored_bits + 7) // 8
         others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)
 

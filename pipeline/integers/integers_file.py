@@ -13,14 +13,6 @@ from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantized_model import QuantizedModel
 
-# The names of `IntegerNetwork` and of the C code, and those in the file.
-STORED_NAMES = {
-    "weights_1": "q1",
-    "biases_1": "b1q",
-    "shifts": "shift",
-    "weights_2": "q2",
-    "biases_2": "b2q",
-}
 INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
 
 
@@ -38,10 +30,7 @@ def save_integers(path: Path, model: QuantizedModel) -> None:
         "weights_sha256": model.trained.sha256,
     }
     # safetensors writes the memory of an array, so a transposed one must be copied.
-    arrays = {
-        STORED_NAMES.get(name, name): np.asarray(tensor, order="C")
-        for name, tensor in tensors.items()
-    }
+    arrays = {name: np.asarray(each, order="C") for name, each in tensors.items()}
     write_tensors(path, arrays, metadata)
 
 
@@ -52,13 +41,13 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         UserError: If the file is missing or damaged.
     """
     tensors, metadata = read_tensors(path)
-    hidden = tensors["b1q"].size if "b1q" in tensors else 0
+    hidden = tensors["biases_1"].size if "biases_1" in tensors else 0
     expected = {
-        "q1": ((hidden, PIXELS), "int8"),
-        "b1q": ((hidden,), "int32"),
-        "shift": ((hidden,), "uint8"),
-        "q2": ((CLASSES, hidden), "int8"),
-        "b2q": ((CLASSES,), "int32"),
+        "weights_1": ((hidden, PIXELS), "int8"),
+        "biases_1": ((hidden,), "int32"),
+        "shifts": ((hidden,), "uint8"),
+        "weights_2": ((CLASSES, hidden), "int8"),
+        "biases_2": ((CLASSES,), "int32"),
         "scale_1": ((hidden,), "float64"),
         "scale_2": ((), "float64"),
     }
@@ -68,19 +57,13 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         or hidden == 0
         or metadata.get("bits") not in [*BIT_WIDTHS]
         or not isinstance(metadata.get("finetune"), int)
-        or not BIT_WIDTHS[metadata["bits"]].represents(tensors["q1"])
-        or (tensors["shift"] >= 32).any()
+        or not BIT_WIDTHS[metadata["bits"]].represents(tensors["weights_1"])
+        or (tensors["shifts"] >= 32).any()
         or not all(
             (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()
             for name in ("scale_1", "scale_2")
         )
     ):
         raise UserError(f"{path} is damaged")
-    arrays = {name: tensors[stored] for name, stored in STORED_NAMES.items()}
-    network = IntegerNetwork(
-        bits=int(metadata["bits"]),
-        scale_1=tensors["scale_1"],
-        scale_2=float(tensors["scale_2"]),
-        **arrays,
-    )
-    return network, metadata
+    bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
+    return IntegerNetwork(bits, scale_2=scale_2, **tensors), metadata

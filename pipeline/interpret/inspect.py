@@ -15,8 +15,7 @@ from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.integers import IntegerNetwork
-from pipeline.integers.integers_file import INTEGERS_FILE, bit_folder, load_integers
+from pipeline.integers import INTEGERS_FILE, IntegerNetwork, bit_folder, load_integers
 from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
@@ -48,8 +47,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are rejected before the network is loaded.
-        if cfg.neuron:
-            interpret.parse_neurons(cfg.neuron)
+        names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(
             run=cfg.run,
@@ -60,9 +58,9 @@ def inspect(cfg: InspectConfig) -> Inspection:
         )
         trained.require_two_layers()
     hidden = trained.network.hidden
-    neurons = interpret.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
-    if cfg.weight and location:
-        location.check(cfg.weight, hidden=hidden)
+    neurons = interpret.find_neurons(names, hidden=hidden)
+    if location:
+        location.check(hidden=hidden)
     if cfg.arrays:
         _print_arrays(trained)
         return Inspection(said(), None)

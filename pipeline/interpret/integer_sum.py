@@ -11,7 +11,7 @@ from jaxtyping import Integer, UInt8
 
 from pipeline import WHITE, neuron_name
 from pipeline.core import CLASSES
-from pipeline.integers import IntegerNetwork
+from pipeline.integers import BitWidth, IntegerNetwork
 from pipeline.interpret.rounding import rounded, significant
 
 
@@ -29,6 +29,7 @@ class Shift:
 class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 
+    bit_width: BitWidth  # of the weights of layer 1
     weights: Integer[np.ndarray, " inputs"]
     inputs: Integer[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
     bias: int
@@ -64,6 +65,7 @@ def integer_sums(
         steps = (network.shifts[j], network.half[j], shifted[j], outputs[j])
         scale = significant(network.scale_1[j])
         by_name[neuron_name(1, j)] = IntegerSum(
+            network.bit_width,
             network.weights_1[j],
             image.reshape(-1),
             bias=int(network.biases_1[j]),
@@ -73,6 +75,7 @@ def integer_sums(
         )
     for k in range(CLASSES):
         by_name[neuron_name(2, k)] = IntegerSum(
+            network.bit_width,
             network.weights_2[k],
             outputs,
             bias=int(network.biases_2[k]),

@@ -7,7 +7,7 @@ sum of this neuron, where terms are counted from 1, the same weight is M301.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -72,21 +72,26 @@ def parse_neurons(text: str) -> list[str]:
     return names
 
 
-def find_neurons(text: str, *, hidden: int) -> list[str]:
-    """Return the names that `parse_neurons` reads, those of all neurons for `all`.
+def find_neurons(names: Sequence[str], *, hidden: int) -> list[str]:
+    """Return the names, those of all neurons for `all`.
+
+    Args:
+        names: The result of `parse_neurons`.
+        hidden: The number of neurons in layer 1.
 
     Raises:
         ConfigError: If the network has no such neuron.
     """
-    names = parse_neurons(text)
     existing = [neuron_name(1, k) for k in range(hidden)]
     existing += [neuron_name(2, k) for k in range(CLASSES)]
-    if not {*names} <= {*existing, "all"}:
+    if [*names] == ["all"]:
+        return existing
+    if unknown := [name for name in names if name not in existing]:
         raise ConfigError(
             f"neuron must be N11 to N1{hidden} or N21 to N2{CLASSES} in this "
-            f"network, got {text!r}"
+            f"network, got {', '.join(unknown)}"
         )
-    return existing if names == ["all"] else names
+    return [*names]
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,8 @@ class ParameterLocation:
             return f"layer_{self.layer}.bias[{self.neuron}]"
         return f"layer_{self.layer}[{self.input},{self.neuron}]"
 
-    def check(self, text: str, *, hidden: int) -> None:
+    def check(self, *, hidden: int) -> None:
         """Check that a network with this many hidden neurons has the parameter.
-
-        `text` is its name as the user typed it, such as M801 of N16.
 
         Raises:
             ConfigError: If it does not.
@@ -119,7 +122,7 @@ class ParameterLocation:
             raise ConfigError(
                 f"weight must be {layer}[0,0] to {layer}[{inputs - 1},{neurons - 1}] "
                 f"or {layer}.bias[0] to {layer}.bias[{neurons - 1}] in this network, "
-                f"got {text!r}"
+                f"got {self.name}"
             )
 
     def describe(self) -> str:

@@ -96,10 +96,12 @@ def neuron_sums(
     by_name: dict[str, NeuronSum] = {}
     for number, dense in ((1, network.layer_1), (2, network.layer_2)):
         kernel, bias = (array.astype(float) for array in dense.get_weights())
+        layer = {}
         for k in range(len(bias)):
             name, weights = neuron_name(number, k), kernel[:, k]
-            by_name[name] = NeuronSum(
+            layer[name] = NeuronSum(
                 number, k, weights, inputs, float(bias[k]), in_integers.get(name)
             )
-        inputs = np.array([neuron.relu for neuron in by_name.values()])
+        by_name |= layer
+        inputs = np.array([neuron.relu for neuron in layer.values()])
     return by_name

@@ -34,6 +34,9 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         for rate in (0, 1)
     )
     is_inactive = rates == 0
+    # The pixels of the frozen weights that neither always-zero pixels nor inactive
+    # neurons explain.
+    pixels = analysis.frozen_others[:, ~is_inactive].any(axis=1)
     return fill_template(
         "tutorial.txt",
         analysis=analysis,
@@ -55,8 +58,8 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         counted=counted,
         frozen_others_count=int(analysis.frozen_others.sum()),
         frozen_inactive=int(analysis.frozen_others[:, is_inactive].sum()),
-        # How often the pixels of the other ones are above 0.
-        nonzero=analysis.nonzero[analysis.frozen_others[:, ~is_inactive].any(axis=1)],
+        pixels=int(pixels.sum()),
+        most_images=int(analysis.images_above_0[pixels].max(initial=0)),
     )
 
 

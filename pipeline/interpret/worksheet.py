@@ -39,8 +39,9 @@ def worksheets(
     if 2 in layers:
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
         parts.append(softmax_worksheet(logits, spec))
-    has_integers = selected[0].in_integers is not None
-    notes = fill_template("worksheet.txt", layers=layers, has_integers=has_integers)
+    integers = selected[0].in_integers
+    width = integers.bit_width if integers else None
+    notes = fill_template("worksheet.txt", layers=layers, bit_width=width)
     return "\n\n".join([*parts, notes])
 
 

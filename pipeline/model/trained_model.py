@@ -74,8 +74,8 @@ class TrainedModel:
         return hyperparameters.split if hyperparameters else "exercise"
 
     # A method, because it depends on the hyperparameters if an augmentation is added.
-    def nonzero(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
-        """Return in how many of its training images each pixel is not 0.
+    def images_above_0(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
+        """Return in how many of its training images each pixel is above 0.
 
         If a pixel is 0 in all of them, training cannot change its weights.
         """
@@ -83,7 +83,7 @@ class TrainedModel:
 
     def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
         """Return which pixels are 0 in all of its training images."""
-        return np.asarray(self.nonzero(train) == 0)
+        return np.asarray(self.images_above_0(train) == 0)
 
     @property
     def planned_epochs(self) -> int:

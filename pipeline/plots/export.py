@@ -29,7 +29,7 @@ def rounded_weights(
     rounded: Float[np.ndarray, "hidden 784"],
     *,
     always_zero: Bool[np.ndarray, "784"],
-    bit_width: str,
+    bit_width_text: str,
     largest: int,
     finetuned: bool,
 ) -> Image.Image:
@@ -41,7 +41,7 @@ def rounded_weights(
         weights: The weights of layer 1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
-        bit_width: The bit width of the integers in words, such as "8 bits".
+        bit_width_text: The bit width of the integers in words, such as "8 bits".
         largest: The largest integer with this bit width.
         finetuned: Whether fine-tuning changed the weights before they were rounded.
     """
@@ -49,11 +49,11 @@ def rounded_weights(
     scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
     change = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
-    heading, colored = bit_width, rounded
+    heading, colored = bit_width_text, rounded
     if largest == 1:
         heading += " (full color: the integers -1 and 1)"
-        largest = np.abs(rounded).max(axis=1, keepdims=True)
-        colored = scale * rounded / np.maximum(largest, 1e-30)
+        peaks = np.abs(rounded).max(axis=1, keepdims=True)
+        colored = scale * rounded / np.maximum(peaks, 1e-30)
     heading += ", and the relative difference (RMS) from floating point"
     if finetuned:
         heading += " before fine-tuning, which adapted the weights"
@@ -74,7 +74,7 @@ def rounded_weights(
     first = f" (first {count} of {total:,} neurons)" if count < total else ""
     return image_rows(
         rows,
-        title=f"Weights of layer 1: in floating point and with {bit_width}{first}",
+        title=f"Weights of layer 1: in floating point and with {bit_width_text}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray_means=meaning_of_gray(always_zero)),
     )
@@ -87,17 +87,17 @@ def changed_predictions(
     after: Integer[np.ndarray, " n"],
     *,
     class_names: Sequence[str],
-    bit_width: str,
+    bit_width_text: str,
 ) -> Image.Image:
     """Draw the images whose predictions in floating point and in integers differ.
 
     `before` and `after` are the predictions in floating point and in integers.
-    `bit_width` is the bit width of the integers in words, such as "8 bits".
+    `bit_width_text` is the bit width of the integers in words, such as "8 bits".
     """
     changed = before != after
     kinds = {
-        f"correct in floating point, wrong with {bit_width}": before == labels,
-        f"wrong in floating point, correct with {bit_width}": after == labels,
+        f"correct in floating point, wrong with {bit_width_text}": before == labels,
+        f"wrong in floating point, correct with {bit_width_text}": after == labels,
         "wrong in both, but different": (before != labels) & (after != labels),
     }
     rows = []
@@ -111,7 +111,7 @@ def changed_predictions(
                 (
                     f"image {i}\nlabel: {class_names[labels[i]]}\n"
                     f"float: {class_names[before[i]]}\n"
-                    f"{bit_width}: {class_names[after[i]]}",
+                    f"{bit_width_text}: {class_names[after[i]]}",
                     images[i],
                 )
                 for i in shown[start : start + IMAGES_PER_ROW]
@@ -122,5 +122,5 @@ def changed_predictions(
     title = f"the prediction for {count:,} of {all_images} changes"
     if not count:
         title = f"no prediction for the {all_images} changes"
-    title = f"With {bit_width}, {title}"
+    title = f"With {bit_width_text}, {title}"
     return image_rows(rows, title=title, columns=IMAGES_PER_ROW, side=112)

@@ -2,25 +2,23 @@
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import select_autoescape
+
+from pipeline.base.templates import template_environment
 
 MAX_EXACT = 1e15  # larger numbers are shown with six digits
 
 
 def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; values are escaped for HTML in pages."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.teaching", ""),
-        autoescape=select_autoescape(["html"], default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    escape = select_autoescape(["html"], default=False)
+    environment = template_environment(
+        "pipeline.teaching", "", number, autoescape=escape
     )
-    environment.filters["number"] = _number
     return environment.get_template(template).render(values)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return a number of unknown size as text, such as 15,910 or 0.123457."""
     if value == round(value) and abs(value) < MAX_EXACT:
         return f"{value:,.0f}"

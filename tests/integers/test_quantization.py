@@ -206,6 +206,8 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     assert metadata["bits"] == integers.bits == bits
     images = model.dataset.test.images
     assert integers.hidden == 1
+    for name, array in vars(model.integers).items():
+        np.testing.assert_array_equal(getattr(integers, name), array)
     np.testing.assert_array_equal(integers.classify(images), model.predictions)
 
 
@@ -225,9 +227,9 @@ def test_a_weight_that_does_not_have_the_bit_width_is_rejected(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("b1q", np.int32(1)),
-        ("q1", np.zeros((20, 784), np.int16)),
-        ("shift", np.full(20, 32, np.uint8)),
+        ("biases_1", np.int32(1)),
+        ("weights_1", np.zeros((20, 784), np.int16)),
+        ("shifts", np.full(20, 32, np.uint8)),
         ("scale_1", np.full(20, math.nan)),
         ("scale_2", np.float64(0)),
         ("other", np.zeros(1)),

@@ -56,6 +56,16 @@ def test_the_printed_terms_add_up_in_floats_and_in_integers(worksheets):
         assert float(total[0]) == pytest.approx(neuron.total, abs=6e-5)
 
 
+def test_the_notes_have_the_range_of_the_bit_width(worksheets):
+    network, results = worksheets
+    sums = {neuron.name: neuron for neuron, *_ in results}
+    text = worksheet.worksheets(sums, ["N11"], MNIST)
+    ranges = {8: "-127 to 127.", 4: "-7 to 7.", 2: "-1 to 1.", 1: "-1 to 1, but not 0."}
+    words = f"{network.bit_width}, q is an integer from {ranges[network.bits]}"
+    assert words in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
     network, results = worksheets
     sums = network.sums(mnist.test.images[:2])
@@ -123,7 +133,8 @@ def exported(quantized, trained_on_few, project):
 def test_inspect_explains_the_widest_integers(exported):
     text = exported.call("inspect", neuron="N28,N15", image=0, integers=True)
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
-    assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
+    assert "With\n       8 bits, q is an integer from -127 to 127." in text
+    assert "fine-tuned for 1 epoch before" in text
     assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
     rows = exported.read("details/neuron/terms.csv")
     assert len(rows) == 21 + 785

@@ -457,7 +457,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
     assert "frozen: it has its initial value after every epoch" in parameter
-    count = analysis.nonzero[14]
+    count = analysis.images_above_0[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(
         "[...document.querySelector('.tile canvas').getContext('2d')"

@@ -142,7 +142,7 @@ def test_rounded_weights_are_below_those_in_floating_point():
     def blue(rounded, largest):
         known = {"always_zero": np.zeros(784, bool), "finetuned": largest < 127}
         image = plots.rounded_weights(
-            weights, rounded, bit_width="some bits", largest=largest, **known
+            weights, rounded, bit_width_text="some bits", largest=largest, **known
         )
         return colors(image)[BLUE]
 
@@ -213,7 +213,7 @@ def test_the_legend_explains_gray_only_if_a_pixel_is_always_zero(unused):
 def test_images_whose_prediction_changes_are_plotted(changed):
     images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
     after = np.where(labels < changed, 9, labels)
-    names = {"class_names": DIGITS, "bit_width": "8 bits"}
+    names = {"class_names": DIGITS, "bit_width_text": "8 bits"}
     image = plots.changed_predictions(images, labels, labels, after, **names)
     gray = (np.asarray(image) == 77).all(axis=2).sum()
     assert gray == pytest.approx(changed * 112**2, abs=100)  # without texts

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -122,6 +123,18 @@ def test_a_network_is_evaluated_with_test_images_only_whatever_its_data_are_call
         results, printed = evaluate(project, "digits", folder)
         assert [each["n"] for each in results.values()] == [297, 297]
         assert printed.count("the test images") == 2
+
+
+def test_a_folder_with_the_name_of_a_data_set_gets_another_name(
+    workspace, digit_folder, tmp_path
+):
+    folder = tmp_path / "mnist"
+    shutil.copytree(digit_folder, folder)
+    results, printed = evaluate(workspace, "mnist", folder)
+    assert results["mnist"]["n"] == 10_000 and results["mnist-folder"]["n"] == 20
+    assert "mnist-folder: 20 images" in printed
+    results, _ = evaluate(workspace, folder)  # also alone
+    assert [*results] == ["mnist-folder"]
 
 
 def test_the_results_are_recorded_in_the_run_of_the_training(

@@ -52,7 +52,8 @@ def _plot(curves: Mapping[str, Sequence[float]], name: str) -> CurvePlot:
     unit = 100 if name == "accuracy" else 1
     step = _round_step(unit * (high - low))
     decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
-    ticks = [k * step for k in range(math.ceil(unit * low / step - 1e-9), 10**9)[:6]]
+    first = math.ceil(unit * low / step - 1e-9)
+    ticks = [k * step for k in range(first, first + 6)]
     return CurvePlot(
         title=TITLES[name],
         epochs=epochs,

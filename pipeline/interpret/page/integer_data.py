@@ -5,14 +5,14 @@ from dataclasses import asdict
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.integers import BIT_WIDTHS, ExportReport, IntegerNetwork
+from pipeline.integers import ExportReport, IntegerNetwork
 from pipeline.interpret.page.page_data import BitWidthData
 from pipeline.plots import weight_scale
 
 
 def bit_width_data(network: IntegerNetwork, report: ExportReport) -> BitWidthData:
     """Return the numbers of a quantized network, and its measurements."""
-    width = BIT_WIDTHS[network.bits]
+    width = network.bit_width
     scale = weight_scale(network.weights_1.astype(float))
     return BitWidthData(
         report=report,

@@ -8,8 +8,8 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
  * @property {FloatNetwork} trained  the network after the last epoch
- * @property {Detector} detector  judges its predictions; null if there is none
  * @property {number} trainedIndex  its index in `networks`
+ * @property {Detector} detector  judges its predictions; null if there is none
  * @property {boolean} hasHistory  whether `networks` has earlier epochs
  *
  * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them

@@ -14,7 +14,7 @@ from pipeline.interpret.names import NameForm
 class DrawingConstants:
     """The constants of `images` and `unsure` that `drawing.js` uses, too."""
 
-    box: int = unsure.BOX  # pixels; the longer side of a digit
+    box: int = constants.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
     near: float = constants.MAX_GAP  # a gap, in longer sides of the largest stroke

@@ -20,14 +20,14 @@ def record_page(
     *,
     name: str,
     quantized: Sequence[MeasuredIntegers] = (),
-) -> str | None:
+) -> str:
     """Write the page to the folder of its command, and record it in a run.
 
-    Return why there is no page, or None; `render_page` explains the name and the
+    Return why there is no page, or ""; `render_page` explains the name and the
     networks.
     """
     kind = kind_of(quantized)
-    html, problem = render_page(analysis, name=name, quantized=quantized), None
+    html, problem = render_page(analysis, name=name, quantized=quantized), ""
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
         run.log_files(kind.command, [folder / PAGE_FILE])

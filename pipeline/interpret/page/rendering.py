@@ -12,9 +12,9 @@ from importlib.resources import files
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
+from pipeline.base.templates import template_environment
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, snapshot
 from pipeline.images import unsure
@@ -99,7 +99,12 @@ def render_page(
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = _template(kind.template).render(
+    # White space stays, because HTML displays some of it.
+    layout = {"trim_blocks": False, "lstrip_blocks": False}
+    templates = template_environment(
+        "pipeline.interpret", "page", autoescape=True, **layout
+    )
+    page = templates.get_template(kind.template).render(
         **metadata,
         name=name,
         data=data,
@@ -107,15 +112,6 @@ def render_page(
         scripts=scripts(),
     )
     return page if len(page.encode()) <= kind.max_bytes else None
-
-
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("pipeline.interpret", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template(name)
 
 
 def scripts() -> dict[str, str]:
@@ -148,7 +144,7 @@ def select_data(
         "image_labels": test.labels[gallery],
         "activations": np.maximum(analysis.hidden_sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "images_above_0": analysis.nonzero.astype(np.int32),
+        "images_above_0": analysis.images_above_0.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
@@ -190,7 +186,7 @@ def _page_data(
     quantized: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
-    rarest = int(analysis.nonzero.argmin())
+    rarest = int(analysis.images_above_0.argmin())
     return PageData(
         dataset=analysis.dataset.name,
         noun=spec.noun,
@@ -206,7 +202,7 @@ def _page_data(
         always_zero_count=int(analysis.always_zero.sum()),
         frozen_others_count=int(analysis.frozen_others.sum()),
         rarest=rarest,
-        rarest_images=int(analysis.nonzero[rarest]),
+        rarest_images=int(analysis.images_above_0[rarest]),
         example=analysis.example,
         sha256=trained.sha256,
         hidden=analysis.hidden,

@@ -1,0 +1,34 @@
+"""The templates of texts, pages and C code, with Jinja."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def template_environment(
+    package: str,
+    folder: str,
+    *filters: Callable[..., str],
+    **arguments: Any,  # noqa: ANN401
+) -> Environment:
+    """Return an environment for the templates in a folder of a package.
+
+    A name without a value is an error. By default, a statement in a line of its own
+    adds nothing to the text, and values are not escaped.
+
+    Args:
+        package: The name of the package.
+        folder: The folder, relative to the package; "" for that of the package.
+        filters: Functions that templates can use as filters, by their names.
+        arguments: Others of Jinja's `Environment`.
+    """
+    layout = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(
+        loader=PackageLoader(package, folder),
+        undefined=StrictUndefined,
+        **(layout | arguments),
+    )
+    for function in filters:
+        environment.filters[function.__name__] = function
+    return environment
