@@ -128,6 +128,8 @@ def _write(
     count = min(len(predictions), MAX_PLOTTED_IMAGES)
     rows = [_plotted_row(predictions, row, detector) for row in range(count)]
     title = "Preprocessing steps, and the probability of each class"
+    if count < len(predictions):
+        title += f" ({count} of {len(predictions):,} images)"
     plots.image_rows(plots.align(rows), title=title).save(folder / "preparation.png")
 
 

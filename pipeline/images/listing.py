@@ -121,6 +121,11 @@ def list_images(
         description += f" ({number} without a label {verb} skipped)"
     if not labels and not problems:
         raise UserError(f"{printable(source)} {NO_IMAGES}")
+    if labeled_only and labels and not any(x is not None for x in labels.values()):
+        raise UserError(
+            f"{printable(source)} has no image with a label: give them names such as "
+            "7_a.png, or use predict, which needs no labels"
+        )
     if labeled_only:
         problems += [
             f"{printable(path)} has no label; give it a name such as 7_a.png"

@@ -38,7 +38,7 @@ Reason = Literal[Finding, "unlike", "close"]
 TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",
-    "no ink": "no ink was found: use a darker pen or more light",
+    "no ink": "no ink was found: use a darker pen or more light, or crop the image",
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun}",

@@ -159,6 +159,10 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match="no readable images"):
         load(str(tmp_path))
+    for path in tmp_path.glob("3*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="has no image with a label: give them names"):
+        load(str(tmp_path))
 
 
 @pytest.mark.usefixtures("other_user")

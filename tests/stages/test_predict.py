@@ -82,7 +82,8 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert not any(record["sure"] for record in records)
     blank, line, noise, pair, pale = (record["reason"] for record in records)
     assert blank == "the image is blank"
-    assert noise == pale == "no ink was found: use a darker pen or more light"
+    remedy = "use a darker pen or more light, or crop the image"
+    assert noise == pale == f"no ink was found: {remedy}"
     assert pair == "there is more than one digit"
     assert line == "no drawn digit was found"
 
