@@ -28,9 +28,17 @@ OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks
 class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
-    def __init__(self, store: Path, server: str | None, experiment: str) -> None:
+    def __init__(
+        self,
+        store: Path,
+        server: str | None,
+        experiment: str,
+        code: provenance.CodeState | None = None,
+    ) -> None:
         """Open the store if it exists; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
+        if code:
+            self.code = code
         if database_path(store).exists():
             _ = self.client
 
@@ -112,7 +120,8 @@ class MlflowTracker(LocalTracker):
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
+        tags = {**provenance.process_tags(), **self.code.tags}
+        tags |= {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         run = self._create(name, tags)
         created = f"created {run.info.run_name} ({run.info.run_id})"
         say(terminal.wrap(f"the store has no run of this network; {created}"))

@@ -34,6 +34,7 @@ from pipeline.tracking import (
     Tracker,
     experiment_of,
     find_training_run,
+    provenance,
     tagged_runs,
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
@@ -74,6 +75,7 @@ def _reproduce(
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
+    tags = provenance.tags()  # now, because the code may change later
     with status("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
@@ -91,7 +93,7 @@ def _reproduce(
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
     training = _record_training(cfg, dataset, tracker, on_epoch, original)
-    say(f"\n{compare(original, training)}")
+    say(f"\n{compare(original, training, tags)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
     return training
