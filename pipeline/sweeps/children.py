@@ -21,7 +21,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
-from pipeline.training.log import log_epochs, log_inputs, log_weights
+from pipeline.training.log import is_shown, log_epochs, log_inputs, log_weights
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
@@ -103,7 +103,8 @@ class Children:
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
-            child.submit(log_weights, epoch, training.last.number)
+            if is_shown(epoch.number, training.last.number):
+                child.submit(log_weights, epoch)
         record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:

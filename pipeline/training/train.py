@@ -1,9 +1,9 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,14 @@ from pipeline.tracking import (
     tagged_runs,
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
-from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
+from pipeline.training.log import (
+    is_shown,
+    log_comparison,
+    log_epochs,
+    log_files,
+    log_inputs,
+    log_weights,
+)
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
@@ -184,11 +191,18 @@ def _start_run(
 def _log_start(
     run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
 ) -> None:
-    """Log the inputs, and the epochs of the checkpoint: the last may not be logged."""
+    """Log the inputs and the epochs of the checkpoint: some may not be logged."""
     data = DataFile(dataset.path, dataset.sha256)
     run.submit(log_inputs, data, as_yaml(cfg), code_hashes(), plots=True)
-    for epoch in checkpoint.epochs:
-        run.submit(log_epoch, epoch, cfg.epochs)
+    _log_epochs(run, checkpoint.epochs, cfg.epochs)
+
+
+def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
+    """Log metrics, and images of the weights; only the tensors for these are sent."""
+    run.submit(log_epochs, [replace(each, tensors={}) for each in epochs])
+    for epoch in epochs:
+        if is_shown(epoch.number, total):
+            run.submit(log_weights, epoch)
 
 
 def _record_epochs(
@@ -201,7 +215,7 @@ def _record_epochs(
     """Train epoch by epoch: save each, record it, and print it."""
     for epoch in print_epochs(epochs, total=total):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        run.submit(log_epoch, epoch, total)
+        _log_epochs(run, [epoch], total)
         if on_epoch:
             on_epoch(deepcopy(epoch))  # the function may change its arrays
 
