@@ -139,7 +139,7 @@ def train_network(
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
-    After torch.set_num_threads(1), its weights are identical to the command's.
+    In a block of `one_thread`, its weights are identical to the command's.
 
     Args:
         split: The images; see `Dataset.training_split`.
