@@ -635,9 +635,8 @@ def use_repository(monkeypatch):
 
     def use(root):
         monkeypatch.setattr(provenance, "ROOT", root)
-        provenance.forget_settings()
-        for cached in (provenance._modules_diff, provenance._commit):
-            cached.cache_clear()
+        provenance._modules_diff.cache_clear()
+        provenance._commit.cache_clear()
 
     yield use
     use(ROOT)

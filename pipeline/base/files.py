@@ -178,9 +178,9 @@ def write_csv(
 ) -> None:
     r"""Write rows below a header line: `columns`, by default the keys of the first row.
 
-    If not `exact`, floats are rounded; see `readable`. Text that a spreadsheet would
-    read as a formula is prefixed with '. Bytes of a file name that are not UTF-8 are
-    written as \udc...
+    Without columns, there must be at least one row. If not `exact`, floats are rounded;
+    see `readable`. Text that a spreadsheet would read as a formula is prefixed with '.
+    Bytes of a file name that are not UTF-8 are written as \udc...
     """
     # Quote all text if it contains a carriage return, which would end the record, or a
     # character that ends a cell in some programs.

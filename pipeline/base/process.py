@@ -93,7 +93,8 @@ def _skip_finalization(statuses: list[int]) -> None:
     """Exit with a status, if there is one, without Python's final garbage collections.
 
     They take 2 s of processor time and free memory that the system frees anyway. This
-    handler is registered first, so it runs after the handlers of the libraries.
+    handler is registered first, so it runs after the handlers of the libraries. After
+    an error, Python ends as usual: there may be a traceback, and little to save.
     gc.freeze also skips the collections, but then the libraries report leaks.
     """
     with suppress(UserError):  # an earlier error determines the status

@@ -82,7 +82,7 @@ def command_of(
         problems += error.problems
         # The defaults replace the values of files.
         grids = [merge(Composition(defaults(), {}), values, schema)]
-    return _check(grids, schema, flags, problems)
+    return _validated_command(grids, schema, flags, problems)
 
 
 def _check_groups(flags: Flags) -> None:
@@ -103,7 +103,7 @@ def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
-def _check(
+def _validated_command(
     grids: Sequence[Grid],
     schema: type[ConfigT],
     flags: Flags,
@@ -113,7 +113,9 @@ def _check(
 
     If something is `unreadable`, rules about several settings are not checked.
     """
-    combinations, problems = _list(grids, schema, flags, unreadable)
+    combinations, problems = _combinations_and_problems(
+        grids, schema, flags, unreadable
+    )
     valid = [each for each in combinations if not each.error]
     is_rejected = bool(problems) or not valid or not schema.has_recorded_sweeps
     for each in combinations:
@@ -130,7 +132,7 @@ def _check(
     )
 
 
-def _list(
+def _combinations_and_problems(
     grids: Sequence[Grid], schema: Schema, flags: Flags, unreadable: Sequence[str]
 ) -> tuple[list[Combination], list[str]]:
     """Return all combinations, and the problems that do not belong to one of them."""

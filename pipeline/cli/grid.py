@@ -21,7 +21,13 @@ from pipeline.cli.values import SweepValues, parse_value
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of all settings; in a sweep, some have several."""
+    """The values of all settings; in a sweep, some have several.
+
+    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `swept` has the values 5
+    and 10 of hidden, `intervals` the interval of lr, and `values` trials=8 and all
+    other settings, from the files. Its combinations are the two values of hidden, each
+    with an end of the interval of lr; a search replaces this end by its suggestions.
+    """
 
     values: Mapping[str, Any]  # of the keys with one value
     swept: Mapping[str, SweepValues]  # of the keys that a sweep varies

@@ -11,11 +11,15 @@ from pipeline.cli.default_values import committed_defaults
 def run_name(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
-    """Name a training run by `named` keys and those that differ from the defaults."""
+    """Name a training run by `named` keys and those that differ from the defaults.
+
+    A network that was trained earlier has no value for a hyperparameter that is newer.
+    """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"
         for key in TRAINING_KEYS
+        if key in values
         if key in named or values[key] != default_values[key]
     )
     return printable(" ".join(parts))

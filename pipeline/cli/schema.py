@@ -20,7 +20,7 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.student_ids import student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
-from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
 
 def _dataset(value: str) -> str:
@@ -106,7 +106,7 @@ class CommonSweepConfig(RecordedConfig):
     trials: int | None = Field(ge=1)
 
 
-class TrainConfig(CommonSweepConfig, DataConfig, Hyperparameters):
+class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     varied = TRAINING_KEYS
@@ -116,6 +116,7 @@ class TrainConfig(CommonSweepConfig, DataConfig, Hyperparameters):
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     has_recorded_sweeps = True
+    seed: Seed
     resume: bool
     reproduce: Text | None
 
@@ -170,16 +171,14 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     workers: int | None = Field(ge=1)
 
 
-class CourseConfig(DataConfig, Hyperparameters):
+class CourseConfig(DataConfig, HyperparameterFields):
     """Settings of the stages for homework; the seed follows from the student's id."""
 
     course: Name | None
-    seed: ClassVar[None] = None  # type: ignore[misc]
 
     def assigned(self) -> dict[str, Any]:
         """Return the hyperparameters of all students, without the seed."""
-        keys = Hyperparameters.model_fields.keys() - {"seed"}
-        return {key: getattr(self, key) for key in keys}
+        return {key: getattr(self, key) for key in HyperparameterFields.model_fields}
 
 
 class HomeworkConfig(CourseConfig):

@@ -3,7 +3,7 @@
 The defaults are in `conf/config.yaml`.
 """
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,17 +11,25 @@ Division = Literal["exercise", "holdout"]
 SPLITS = get_args(Division)  # see `Dataset.split`
 
 
-class Hyperparameters(BaseModel):
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class HyperparameterFields(BaseModel):
+    """All hyperparameters except the seed; settings of stages have the same fields."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    hidden: int = Field(ge=1, le=10_000)
+    split: Division
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=60_000)
+    lr: float = Field(gt=0, le=100, allow_inf_nan=False)
+
+
+class Hyperparameters(HyperparameterFields):
     """What determines the weights of a training run, besides the data and the code.
 
     Values of other keys are ignored, so that a configuration or the metadata of a
     network can be passed as a whole.
     """
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    hidden: int = Field(ge=1, le=10_000)
-    seed: int = Field(ge=0, lt=2**63)
-    split: Division
-    epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=1, le=60_000)
-    lr: float = Field(gt=0, le=100, allow_inf_nan=False)
+    seed: Seed

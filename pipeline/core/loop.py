@@ -99,7 +99,7 @@ def fit(
         Keras; `val/...` is measured after the epoch.
 
     Raises:
-        FloatingPointError: If a loss or a weight becomes non-finite.
+        FloatingPointError: If a metric or a weight becomes non-finite.
     """
     network, optimizer = state.network, state.optimizer
     batch_size = hyperparameters.batch_size
@@ -120,13 +120,15 @@ def fit(
         train, val = _score(logits.T, labels), score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
         metrics |= {f"val/{name}": value for name, value in val.items()}
-        finite = torch.isfinite(network.vector).all()
-        if not (finite and all(map(math.isfinite, metrics.values()))):
+        names = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if not torch.isfinite(network.vector).all():
+            names.append("weights")
+        if names:
             step = _first_non_finite_step(outputs, labels.split(batch_size))
             raise FloatingPointError(
-                f"loss or weights became non-finite in epoch {number}, step {step} of "
-                f"{len(outputs)} (the last good epoch is {number - 1}): use a smaller "
-                f"lr than {optimizer.lr}"
+                f"{', '.join(names)} became non-finite in epoch {number}, step {step} "
+                f"of {len(outputs)} (the last good epoch is {number - 1}): use a "
+                f"smaller lr than {optimizer.lr}"
             )
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)
@@ -137,7 +139,7 @@ def train_network(
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
-    After torch.set_num_threads(1), its weights are identical to the command's.
+    In a block of `one_thread`, its weights are identical to the command's.
 
     Args:
         split: The images; see `Dataset.training_split`.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import UserError
 from pipeline.base.errors import is_user_error
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
@@ -125,22 +126,39 @@ class Executor(AbstractContextManager["Executor"]):
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         self._fill(function, attempts)
         while attempts.running and not self._is_stopped:
-            results = []
+            results: list[Result] = []
             try:
-                for call in self._ended(attempts.running, timeout=POLL_SECONDS):
-                    results.append(self._end(call, attempts))
+                ended = self._ended(attempts.running, timeout=POLL_SECONDS)
+                self._end_all(ended, attempts, results)
                 self._fill(function, attempts)
             except BaseException:  # no other call can be started
                 yield from results  # results that have arrived are not lost
                 raise
             yield from self._valid(results)
-        ended = self._ended(attempts.running, timeout=0.0)
-        yield from self._valid([self._end(call, attempts) for call in ended])
+        results = []
+        try:
+            ended = self._ended(attempts.running, timeout=0.0)
+            self._end_all(ended, attempts, results)
+        finally:
+            yield from self._valid(results)
 
     def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
         """Start attempts until all workers are busy or no task is left."""
-        while attempt := attempts.next(self.workers):
+        while not self._is_stopped and (attempt := attempts.next(self.workers)):
             attempts.start(self._start(function, attempt.task), attempt)
+
+    def _end_all(
+        self, calls: Iterable[Any], attempts: _Attempts, results: list[Result]
+    ) -> None:
+        """Add the results of calls that have ended; then raise the first error."""
+        errors = []
+        for call in calls:
+            try:
+                results.append(self._end(call, attempts))
+            except UserError as error:  # it ends `run`
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _end(self, call: Any, attempts: _Attempts) -> Result:  # noqa: ANN401
         """Return the result of a call that has ended; repeat it if needed."""

@@ -14,7 +14,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
-from pipeline.base.params import params_of
 from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
@@ -42,13 +41,22 @@ class Metadata(BaseModel):
     )
     data_sha256: str | None = None  # the hash of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    hyperparameters: Hyperparameters | None = None
+    recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """The hyperparameters; None if one is missing, as it was added later."""
+        is_complete = self.recorded.keys() >= Hyperparameters.model_fields.keys()
+        return Hyperparameters(**self.recorded) if is_complete else None
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters by key; {} if they are not recorded."""
-        known = self.hyperparameters
-        return params_of({**dict(known), "dataset": self.dataset}) if known else {}
+        """The data set and what is recorded of the hyperparameters; {} if nothing is.
+
+        `hidden` does not count, because each file has it.
+        """
+        is_recorded = self.recorded.keys() - {"hidden"}
+        return {"dataset": self.dataset, **self.recorded} if is_recorded else {}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
@@ -109,20 +117,23 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata:
-    """Return the metadata; raise a UserError if some are invalid or incomplete."""
+    """Return the metadata; raise a UserError if a value is invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(f"{path}: hidden must be {hidden}, as in its shapes")
-    values = dict(stored)
-    values.pop("hyperparameters", None)
-    if (Hyperparameters.model_fields.keys() - {"hidden"}) & stored.keys():
-        values["hyperparameters"] = stored
+    keys = Hyperparameters.model_fields
+    recorded = {key: stored[key] for key in keys if key in stored}
     try:
-        return Metadata.model_validate(values)
+        metadata = Metadata.model_validate({**stored, "recorded": recorded})
+        Hyperparameters.model_validate(recorded)
     except ValidationError as invalid:
-        error = invalid.errors()[0]
-        key, rule = error["loc"][-1], broken_rule(error["msg"])
-        got = "" if error["type"] == "missing" else f", got {error['input']!r:.40}"
-        raise UserError(f"{path} has invalid metadata: {key} {rule}{got}") from None
+        # One that was added after this network was trained can be missing.
+        errors = [each for each in invalid.errors() if each["type"] != "missing"]
+        if errors:
+            key, rule = errors[0]["loc"][-1], broken_rule(errors[0]["msg"])
+            got = f"{errors[0]['input']!r:.40}"
+            message = f"{path} has invalid metadata: {key} {rule}, got {got}"
+            raise UserError(message) from None
+    return metadata
 
 
 def load_history(path: Path, *, network: Network) -> Snapshot:

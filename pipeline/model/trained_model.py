@@ -70,8 +70,7 @@ class TrainedModel:
     @property
     def split(self) -> str:
         """How the training run split the data set; by default as in the exercise."""
-        hyperparameters = self.metadata.hyperparameters
-        return hyperparameters.split if hyperparameters else "exercise"
+        return str(self.metadata.recorded.get("split", "exercise"))
 
     # A method, because it depends on the hyperparameters if an augmentation is added.
     def images_above_0(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
@@ -88,8 +87,7 @@ class TrainedModel:
     @property
     def planned_epochs(self) -> int:
         """The setting `epochs` of its training run; 0 if it is not recorded."""
-        hyperparameters = self.metadata.hyperparameters
-        return hyperparameters.epochs if hyperparameters else 0
+        return int(self.metadata.recorded.get("epochs", 0))
 
     @property
     def epoch_count(self) -> int:

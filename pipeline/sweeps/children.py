@@ -21,7 +21,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
-from pipeline.training.log import log_epochs, log_inputs, log_weights
+from pipeline.training.log import is_shown, log_epochs, log_inputs, log_weights
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
@@ -33,6 +33,7 @@ class Children:
     run: Run
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
+    code: provenance.CodeState  # when the command started
 
     def record(
         self, job: Job, training: TrainingRun, reused: RecordedRun | None = None
@@ -47,7 +48,7 @@ class Children:
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
-        tags = provenance.tags_of(reused.tags) if reused else provenance.tags()
+        tags = provenance.tags_of(reused.tags) if reused else self._process_tags()
         tags |= training_tags(job.identity, job.data.sha256)
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -102,7 +103,8 @@ class Children:
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
-            child.submit(log_weights, epoch, training.last.number)
+            if is_shown(epoch.number, training.last.number):
+                child.submit(log_weights, epoch)
         record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
@@ -117,12 +119,15 @@ class Children:
         with self.run.child(
             name=job.name,
             params=job.params,
-            tags=self._child_tags(job) | provenance.tags(),
+            tags=self._child_tags(job) | self._process_tags(),
             error=error,
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id
+
+    def _process_tags(self) -> dict[str, str]:
+        return {**provenance.process_tags(), **self.code.tags}
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}

@@ -61,10 +61,10 @@ class Job:
         """What distinguishes the jobs of a sweep.
 
         This is the fingerprint of the training run, because equal images can have
-        several names. Invalid values have none: it is a hash of the varied settings.
+        several names. Invalid values have none: it is a hash of them.
         """
         if self.error:
-            return files.json_sha256({x: self.values.get(x) for x in self.varied})
+            return files.json_sha256([self.values.get(key) for key in TRAINING_KEYS])
         return fingerprint(self.hyperparameters, self.data.sha256)
 
     @property

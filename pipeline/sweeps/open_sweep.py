@@ -22,6 +22,7 @@ from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.tracking import new_tracker
+from pipeline.tracking.provenance import CodeState
 
 
 def record_sweep(
@@ -32,6 +33,7 @@ def record_sweep(
     *,
     name: str,
     folder: Path,
+    code: CodeState | None,
     on_result: OnResult | None,
 ) -> SweepResult:
     """Train the missing jobs, record and print the report.
@@ -43,6 +45,7 @@ def record_sweep(
         cfg: The settings that all jobs have in common.
         name: The name of the run.
         folder: For the table and the plot, and the networks if nothing is recorded.
+        code: The code when the command started; None if nothing is recorded.
         on_result: A function to call with each outcome.
 
     Raises:
@@ -50,7 +53,11 @@ def record_sweep(
     """
     store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
     tracker = new_tracker(
-        cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
+        cfg.tracking,
+        store,
+        server=cfg.server,
+        experiment=cfg.experiment_name,
+        code=code,
     )
     sweep_tags = {
         KIND_TAG: Kind.SWEEP,
@@ -66,7 +73,7 @@ def record_sweep(
         ) as run:
             run.delete_unfinished_children()
             report = Report(run, folder, plan, title=name)
-            children = Children(run, folder, recorded)
+            children = Children(run, folder, recorded, tracker.code)
 
             def on_outcome(outcome: Outcome) -> None:
                 report.update()

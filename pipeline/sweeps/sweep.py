@@ -62,6 +62,9 @@ def sweep(
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
+    code = None  # of the sweep and of all its training runs
+    if cfg.is_recorded:
+        code = provenance.code_state()  # now, because it may change later
     jobs, identifier = _identify(command)
     parent = store_dir() / "sweeps"
     folder, lock = own_folder() or parent / identifier, parent / f".{identifier}.lock"
@@ -91,6 +94,7 @@ def sweep(
                 cfg,
                 name=name,
                 folder=folder,
+                code=code,
                 on_result=on_result,
             )
 
@@ -99,8 +103,6 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     """Return the jobs, with their data sets, and the `sweep_id`."""
     cfg, experiment = command.config, None
     if cfg.is_recorded:
-        provenance.forget_settings()
-        provenance.code_state()  # now, because the code may change later
         experiment = experiment_of(cfg.experiment_name)
     jobs = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
     return jobs, sweep_id(

@@ -28,9 +28,17 @@ OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks
 class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
-    def __init__(self, store: Path, server: str | None, experiment: str) -> None:
+    def __init__(
+        self,
+        store: Path,
+        server: str | None,
+        experiment: str,
+        code: provenance.CodeState | None = None,
+    ) -> None:
         """Open the store if it exists; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
+        if code:
+            self.code = code
         if database_path(store).exists():
             _ = self.client
 
@@ -67,25 +75,37 @@ class MlflowTracker(LocalTracker):
         return opened
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str:
-        client, store = self.client, self.store
         assert isinstance(run, MlflowRun)
-        marked = f"run {run.run_id}"
         try:
-            client.set_terminated(run.run_id, status)
-            if error:
-                client.set_tag(run.run_id, ERROR_TAG, error)
+            is_marked = self._set_final_status(run.run_id, status, error)
+        finally:
             run.release()  # before this process waits for the store's lock
-            if status != Status.FINISHED:
-                marked, status = "killed runs", Status.KILLED
-                with store_lock(store):
-                    client.mark_killed_runs()
+        if is_marked and status != Status.FINISHED:
+            self._mark_killed_runs()
+        return run.run_id
+
+    def _set_final_status(self, run_id: str, status: Status, error: str) -> bool:
+        """Return whether it could be set; see `Tracker.close_run`."""
+        try:
+            self.client.set_terminated(run_id, status)
+            if error:
+                self.client.set_tag(run_id, ERROR_TAG, error)
         except (UserError, OSError) as problem:
             if status == Status.FINISHED:
                 raise
-            terminal.print_error(f"{marked} could not be marked {status}: {problem}")
-        finally:
-            run.release()
-        return run.run_id
+            message = f"run {run_id} could not be marked {status}: {problem}"
+            terminal.print_error(message)
+            return False
+        return True
+
+    def _mark_killed_runs(self) -> None:
+        """Mark the children that this run has not finished; see `mark_killed_runs`."""
+        try:
+            with store_lock(self.store):
+                self.client.mark_killed_runs()
+        except (UserError, OSError) as problem:
+            message = f"killed runs could not be marked {Status.KILLED}: {problem}"
+            terminal.print_error(message)
 
     def _find_or_create(
         self, run_id: str | None, weights_sha256: str | None
@@ -112,7 +132,8 @@ class MlflowTracker(LocalTracker):
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
+        tags = {**provenance.process_tags(), **self.code.tags}
+        tags |= {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         run = self._create(name, tags)
         created = f"created {run.info.run_name} ({run.info.run_id})"
         say(terminal.wrap(f"the store has no run of this network; {created}"))

@@ -45,13 +45,13 @@ PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 class CodeState(NamedTuple):
     """The code of a process, and the settings when the command started."""
 
-    tags: Mapping[str, str]  # see `code_tags`
+    tags: Mapping[str, str]  # the commit and the versions
     diff: str  # see `code_diff`
 
 
 def tags() -> dict[str, str]:
     """Return code, user, machine and versions of this process as MLflow tags."""
-    return process_tags() | code_tags()
+    return {**process_tags(), **code_state().tags}
 
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
@@ -77,33 +77,20 @@ def process_tags() -> dict[str, str]:
     }
 
 
-def code_tags() -> dict[str, str]:
-    """Return the commit and the versions of the installed code as MLflow tags.
+def code_state() -> CodeState:
+    """Return the code of this process, and the settings as they are now.
 
-    In a process that has not called it before, it takes 0.1 s.
+    A command that trains calls this when it starts, as it reads its settings then and
+    hashes its modules. The call takes 0.1 s.
     """
-    return {
-        **_commit_tags(),
+    diff = code_diff()
+    tags = {
+        **_commit_tags(diff),
         PYTHON_TAG: platform.python_version(),
         TORCH_TAG: torch_version(),
         PROJECT_TAG: version(PROJECT),
     }
-
-
-def code_state() -> CodeState:
-    """Return the code of this process, without later edits.
-
-    A process that trains calls this when it starts, as it hashes its modules then.
-    """
-    return CodeState(code_tags(), code_diff())
-
-
-def forget_settings() -> None:
-    """Let the next `code_state` read the uncommitted changes to settings again.
-
-    Each command that trains calls this when it starts.
-    """
-    _settings_diff.cache_clear()
+    return CodeState(tags, diff)
 
 
 @functools.cache
@@ -133,15 +120,10 @@ def code_diff() -> str:
     New files are included. The patch is empty if nothing has changed or there is no
     repository. After `MAX_DIFF` characters, it is truncated.
     """
-    diff = _settings_diff() + _modules_diff()
+    diff = _diff(SETTINGS) + _modules_diff()
     if len(diff) > MAX_DIFF:
         diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
     return diff
-
-
-@functools.cache
-def _settings_diff() -> str:
-    return _diff(SETTINGS)
 
 
 @functools.cache
@@ -184,9 +166,9 @@ def version(package: str) -> str:
         return "unknown"
 
 
-def _commit_tags() -> dict[str, str]:
+def _commit_tags(diff: str) -> dict[str, str]:
     """Return the commit, and the hash of the changes that are not committed."""
-    commit, diff = _commit(), code_diff()
+    commit = _commit()
     if commit is None:
         return {COMMIT_TAG: "none"}
     return {

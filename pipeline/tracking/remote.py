@@ -80,7 +80,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         disable_telemetry()
         self._helper = HelperProcess(RECORDER, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        _ = self.code  # read now, because the code may change later
+        self.code = provenance.code_state()  # now, because it may change later
 
     def open_run(self, start: RunStart) -> RemoteRun:
         """Open or resume a run without waiting.
@@ -118,11 +118,12 @@ def start_tracker(
     If this process has imported MLflow itself, the other one would save no time, and is
     not started. Arguments: see `new_tracker`.
     """
-    provenance.forget_settings()
-    if kind == "none" or "mlflow" in sys.modules:
-        tracker = new_tracker(kind, store, server=server, experiment=experiment)
-        _ = tracker.code  # read now, because the code may change later
-        yield tracker
+    if kind == "none":
+        yield NullTracker()
+        return
+    if "mlflow" in sys.modules:
+        code = provenance.code_state()  # now, because it may change later
+        yield new_tracker(kind, store, server=server, experiment=experiment, code=code)
         return
     with closing(RemoteTracker(store, server, experiment_of(experiment))) as remote:
         yield remote

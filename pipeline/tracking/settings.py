@@ -11,6 +11,7 @@ from pipeline.base.process import disable_telemetry
 from pipeline.base.terminal import status, wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.tracking.null import NullTracker
+from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.tracker import LocalTracker
 
 DEFAULT_EXPERIMENT = "digits"
@@ -22,13 +23,19 @@ def experiment_of(name: str | None) -> str:
 
 
 def new_tracker(
-    kind: str, store: Path, *, server: str | None, experiment: str | None = None
+    kind: str,
+    store: Path,
+    *,
+    server: str | None,
+    experiment: str | None = None,
+    code: CodeState | None = None,
 ) -> LocalTracker:
     """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
     The store in the folder `store` is opened now, so that one that cannot be used is
     rejected before any work. If there is none, the first run creates it. A server
     receives copies of the runs. New runs belong to `experiment`; None is the default.
+    They record `code`; None reads it when a run needs it.
 
     Raises:
         UserError, OSError: If the store cannot be used.
@@ -41,4 +48,4 @@ def new_tracker(
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(store, server, experiment_of(experiment))
+    return MlflowTracker(store, server, experiment_of(experiment), code)

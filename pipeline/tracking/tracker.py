@@ -3,8 +3,9 @@
 `Tracker.start_run` does these steps. If one of them changes so that it no longer does
 what it says, the test after "See" fails; all are in `tests/tracking/`.
 
-1. `Tracker.code` reads the commit and the uncommitted changes when the command starts,
-   because they can change later. See "an edit after a training run has started".
+1. A command that trains reads the commit and the uncommitted changes when it starts,
+   because they can change later: this is the `code` of its tracker. See
+   "an edit after a training run has started".
 2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
    store's, because another process marks a run as KILLED that is RUNNING and whose lock
    is free. See "a running run whose lock is free".
@@ -39,7 +40,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import time_ns
 from typing import Generic, TypeVar
@@ -132,9 +133,9 @@ class Tracker(ABC, Generic[RunType]):
             if mirror and closed_id:  # step 8
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
-    @property
+    @cached_property
     def code(self) -> provenance.CodeState:
-        """The code of this process, which a run records."""
+        """The code that runs record: that of the command, or as it is when needed."""
         return provenance.code_state()
 
     @abstractmethod

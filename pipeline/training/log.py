@@ -63,14 +63,11 @@ def log_inputs(
         run.log_text("packages.txt", packages.read_text("utf-8"))
 
 
-def log_epoch(run: Run, epoch: Epoch, total: int) -> None:
-    """Log metrics and an image of the weights; logging them again has no effect."""
-    log_epochs(run, [epoch])
-    log_weights(run, epoch, total)
-
-
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
-    """Log the metrics of epochs; epoch 0, before training, has none."""
+    """Log the metrics of epochs; epoch 0, before training, has none.
+
+    Logging them again has no effect.
+    """
     run.log_points(
         [
             EpochPoint(
@@ -84,17 +81,20 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     )
 
 
-def log_weights(run: Run, epoch: Epoch, total: int) -> None:
-    """Log an image of the weights of layer 1, but not more than `MAX_IMAGES`.
+def is_shown(number: int, total: int) -> bool:
+    """Return whether a run has an image of the weights after this epoch.
 
     `total` is the planned number of epochs, or that of a finished training run.
     """
-    number, tensors = epoch.number, epoch.tensors
     interval = math.ceil(total / MAX_IMAGES)
-    if number in (0, total) or number % interval == 0:
-        weights = tensors["layer_1.weight"]
-        image = weight_images(weights, tensors, title=f"epoch {number}")
-        run.log_image("weights/layer_1", image, step=number)
+    return number in (0, total) or number % interval == 0
+
+
+def log_weights(run: Run, epoch: Epoch) -> None:
+    """Log an image of the weights of layer 1; logging it again has no effect."""
+    weights = epoch.tensors["layer_1.weight"]
+    image = weight_images(weights, epoch.tensors, title=f"epoch {epoch.number}")
+    run.log_image("weights/layer_1", image, step=epoch.number)
 
 
 def log_files(run: Run, paths: Sequence[Path]) -> None:

@@ -5,7 +5,7 @@ code, versions or processor.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pipeline.base.tags import (
 )
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
-from pipeline.tracking import RecordedRun, provenance
+from pipeline.tracking import RecordedRun
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.training_run import TrainingRun
 
@@ -59,15 +59,17 @@ def load_data(original: Original, folder: Path) -> Dataset:
     return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
 
-def compare(original: Original, again: TrainingRun) -> str:
+def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> str:
     """Compare a recorded run with its reproduction, and return a report.
+
+    `tags` are those of the process that reproduced it.
 
     Raises:
         UserError: If the hashes differ; the message is the report.
     """
     differences = [
         *_weight_differences(original.training, again),
-        *_environment_differences(original.run),
+        *_environment_differences(original.run.tags, tags),
         *_code_differences(original.run),
     ]
     recorded = original.training.sha256
@@ -93,12 +95,12 @@ def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[s
             yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
 
-def _environment_differences(run: RecordedRun) -> Iterator[str]:
-    tags = provenance.tags()
+def _environment_differences(
+    before: Mapping[str, str], now: Mapping[str, str]
+) -> Iterator[str]:
     for tag, name in ENVIRONMENT_TAGS.items():
-        before, now = run.tags.get(tag), tags.get(tag)
-        if before != now:
-            yield f"{name}: {before}, now {now}"
+        if before.get(tag) != now.get(tag):
+            yield f"{name}: {before.get(tag)}, now {now.get(tag)}"
 
 
 def _code_differences(run: RecordedRun) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,18 @@ from pipeline.tracking import (
     Tracker,
     experiment_of,
     find_training_run,
+    provenance,
     tagged_runs,
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
-from pipeline.training.log import log_comparison, log_epoch, log_files, log_inputs
+from pipeline.training.log import (
+    is_shown,
+    log_comparison,
+    log_epochs,
+    log_files,
+    log_inputs,
+    log_weights,
+)
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
@@ -74,6 +82,7 @@ def _reproduce(
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
+    tags = provenance.tags()  # now, because the code may change later
     with status("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
@@ -91,7 +100,7 @@ def _reproduce(
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
     training = _record_training(cfg, dataset, tracker, on_epoch, original)
-    say(f"\n{compare(original, training)}")
+    say(f"\n{compare(original, training, tags)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
     return training
@@ -182,11 +191,18 @@ def _start_run(
 def _log_start(
     run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
 ) -> None:
-    """Log the inputs, and the epochs of the checkpoint: the last may not be logged."""
+    """Log the inputs and the epochs of the checkpoint: some may not be logged."""
     data = DataFile(dataset.path, dataset.sha256)
     run.submit(log_inputs, data, as_yaml(cfg), code_hashes(), plots=True)
-    for epoch in checkpoint.epochs:
-        run.submit(log_epoch, epoch, cfg.epochs)
+    _log_epochs(run, checkpoint.epochs, cfg.epochs)
+
+
+def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
+    """Log metrics, and images of the weights; only the tensors for these are sent."""
+    run.submit(log_epochs, [replace(each, tensors={}) for each in epochs])
+    for epoch in epochs:
+        if is_shown(epoch.number, total):
+            run.submit(log_weights, epoch)
 
 
 def _record_epochs(
@@ -199,7 +215,7 @@ def _record_epochs(
     """Train epoch by epoch: save each, record it, and print it."""
     for epoch in print_epochs(epochs, total=total):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        run.submit(log_epoch, epoch, total)
+        _log_epochs(run, [epoch], total)
         if on_epoch:
             on_epoch(deepcopy(epoch))  # the function may change its arrays
 

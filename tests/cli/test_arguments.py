@@ -12,7 +12,7 @@ from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.entry import from_python, sweep_from_python
 from pipeline.datasets import REGISTRY, DataFile
-from pipeline.sweeps.jobs import folder_name, list_jobs
+from pipeline.sweeps.jobs import folder_name, list_jobs, sweep_id
 
 
 def read(*arguments, stage="train"):
@@ -31,6 +31,14 @@ def problems(*arguments, stage="train"):
     with pytest.raises(ConfigError) as error:
         read(*arguments, stage=stage)
     return str(error.value).split("\n")
+
+
+def test_a_sweep_with_one_value_of_a_key_has_the_same_id_however_it_is_given():
+    ids = {
+        sweep_id(jobs("-m", given, "seed=1,-2"), {}, experiment=None, again=False)
+        for given in ("hidden=5", "hidden=choice(5)")
+    }
+    assert len(ids) == 1
 
 
 NAMES = ", ".join([*REGISTRY, "an imported data set"])

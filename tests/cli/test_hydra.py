@@ -633,7 +633,7 @@ def test_text_is_literal_in_files_and_on_the_command_line(conf):
     assert read(r"run_name=\${a} ${seed}").config.run_name == r"\${a} ${seed}"
 
 
-def test_dvc_rejectes_values_that_it_does_not_record(conf, monkeypatch):
+def test_dvc_rejects_values_that_it_does_not_record(conf, monkeypatch):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, _self_]"})
     assert read("server=null").config.hidden == 10
     monkeypatch.setenv("DVC_STAGE", "train")

@@ -8,6 +8,7 @@ import pytest
 FUNCTIONS = """
 import os, signal, subprocess, sys, tempfile, threading, time
 from pipeline import UserError
+from pipeline.core.fingerprint import CodeChanged
 
 calls = []
 
@@ -79,6 +80,10 @@ def fail(data=None):
 
 def reject(data=None):
     raise UserError("a reason")
+
+def find_changed_code(data, fails=False):
+    if fails:
+        raise CodeChanged
 
 def fill(data=None):
     raise OSError(28, "No space left on device")

@@ -16,6 +16,7 @@ from pipeline import UserError
 from pipeline.base import paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import CodeChanged
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, Task
@@ -225,6 +226,18 @@ def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, 
         for result in executor.run(repr, limited()):
             arrived.append(result.task.identity)
     assert arrived
+
+
+def test_an_error_that_ends_all_calls_loses_no_result_that_has_arrived(data, functions):
+    def until_all_have_ended():
+        yield from tasks(data, {"a": {"fails": True}, "b": {}, "c": {"fails": True}})
+        wait(executor._calls[:3])  # the fourth worker has no call
+
+    arrived = []
+    with LocalExecutor(4) as executor, pytest.raises(CodeChanged):
+        for result in executor.run(functions.find_changed_code, until_all_have_ended()):
+            arrived.append(result.task.identity)
+    assert arrived == ["b"]
 
 
 def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):

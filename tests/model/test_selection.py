@@ -43,7 +43,7 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
     project.call("inspect", model=model, arrays=True)  # it was selected
 
 
-def test_stages_that_assume_two_layers_rejecte_others(finished):
+def test_stages_that_assume_two_layers_reject_others(finished):
     trained = load_trained_model(finished.outputs / "train" / MODEL_FILE)
     assert trained.require_two_layers() is trained
     trained.network.layer_3 = Dense(10, 10, generator=torch.Generator())

@@ -7,7 +7,7 @@ import torch
 from safetensors.numpy import load_file, save
 
 from pipeline.base.tensors import tensors_sha256
-from pipeline.cli import defaults
+from pipeline.cli import defaults, network_name
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_trained_model, storage
@@ -37,6 +37,17 @@ def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
         "hidden": 7,
         **TRAINED,
     }
+
+
+def test_a_network_from_before_a_hyperparameter_was_added_can_be_loaded(path, network):
+    earlier = {key: x for key, x in TRAINED.items() if key != "lr"}
+    storage.save_model(path, network, earlier)
+    trained = load_trained_model(path)
+    assert trained.metadata.hyperparameters is None
+    assert trained.metadata.params == {"dataset": "mnist", "hidden": 7, **earlier}
+    assert (trained.split, trained.planned_epochs) == ("holdout", 2)
+    name = network_name(trained.metadata.params, dataset="mnist", sha256="")
+    assert name == "hidden=7 seed=1 split=holdout epochs=2"
 
 
 def test_a_loaded_network_can_be_in_a_set(path):
@@ -95,7 +106,6 @@ DAMAGED = {
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "a setting out of bounds": ({}, json.dumps(WHOLE | {"epochs": -1})),
     "a setting of another type": ({}, json.dumps(WHOLE | {"lr": "x"})),
-    "a missing setting": ({}, '{"seed": 1, "version": 1}'),
     "a data set that is no text": ({}, '{"dataset": 1, "version": 1}'),
     "a data set with a control character": ({}, r'{"dataset": "x\u001b[2J"}'),
     "a data set that is a path": ({}, '{"dataset": "../mnist", "version": 1}'),

@@ -192,7 +192,7 @@ def test_without_tracking_a_damaged_store_is_not_used(new_project):
         ({"split": "holdout", "batch_size": 55001}, "must be <= 55000, .*of "),
     ],
 )
-def test_a_call_from_python_rejectes_settings_before_a_run_exists(
+def test_a_call_from_python_rejects_settings_before_a_run_exists(
     new_project, settings, message
 ):
     with pytest.raises(ValueError, match=message):

@@ -1,6 +1,7 @@
 """These tests fail if a new version of MLflow changes what the package relies on."""
 
 import json
+import math
 import re
 import sqlite3
 from contextlib import closing
@@ -51,7 +52,8 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
             with sweep.child(name=str(number), params={}, tags=tags) as child:
                 seconds = {"train/seconds": 0.5}
                 points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
-                last = {"val/accuracy": accuracy, LOSS: 0.125, "weights/min": -1.0}
+                last = {"val/accuracy": accuracy, LOSS: 0.125, "val/f1": math.nan}
+                last["weights/min"] = -1.0
                 child.log_points([*points, EpochPoint(2, 2, last)])
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.run_id)

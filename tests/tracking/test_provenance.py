@@ -146,6 +146,25 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
     assert not first and "b/conf/config.yaml" in second and second == third
 
 
+def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
+    clone_project, use_repository, store, tmp_path
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    use_repository(tmp_path / "clone")
+
+    def start():
+        return start_tracker("mlflow", store, server=None, experiment=None)
+
+    with start() as first:
+        with settings.open("a") as stream:
+            stream.write("# an edit\n")
+        with start() as second, first.start_run(name="a", params={}, tags={}) as run:
+            run.wait()
+    assert second.code.diff and not first.code.diff
+    (recorded,) = tagged_runs(store, "mlflow.runName", ["a"])
+    assert recorded.tags["git.diff"] == "none"
+
+
 def test_the_provenance_of_a_run_does_not_include_choices_of_groups():
     own = provenance.tags()
     assert own and provenance.tags_of(own) == own

@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
-from pipeline.cli import defaults
+from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
 from pipeline.core import fingerprint as fingerprints
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
@@ -116,6 +117,13 @@ def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
     with open_new(tmp_path, **changed) as checkpoint:
         assert (checkpoint.folder == path) is is_same
     assert path.exists() is not is_same
+
+
+def test_a_fingerprint_is_one_of_hyperparameters_not_of_all_settings():
+    for schema in (TrainConfig, HomeworkConfig):
+        cfg = validate(schema, defaults())
+        with pytest.raises(TypeCheckError):
+            fingerprints.fingerprint(cfg, "0" * 64)
 
 
 def test_a_fingerprint_depends_on_all_that_determines_the_weights(

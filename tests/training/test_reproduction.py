@@ -134,7 +134,9 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
             with project.captured():
                 recorded = find_training_run(run_id, store=project.outputs)
                 training = TrainingRun.read(recorded)
-                report = compare(Original(recorded, training), training)
+                report = compare(
+                    Original(recorded, training), training, provenance.tags()
+                )
             assert ("uncommitted code" in report) == (comment != own)
 
 
@@ -143,7 +145,7 @@ def test_the_report_names_another_processor_and_another_patch(workspace):
         workspace.client.set_tag(workspace.run_id(), tag, value)
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     training = TrainingRun.read(recorded)
-    report = compare(Original(recorded, training), training)
+    report = compare(Original(recorded, training), training, provenance.tags())
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\ndespite these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report

@@ -39,7 +39,8 @@ NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = f"""
     SELECT run_uuid, key, value FROM latest_metrics
     WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL_TRAIN}*')
-        AND key != 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
+        AND key != 'train/seconds' AND NOT is_nan
+        AND run_uuid IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT run_uuid, key, total(value) FROM metrics
     WHERE key = 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))

@@ -72,8 +72,8 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
         known = results.get(run.run_id)
         result = f"{known[VAL_ACCURACY]:.2%}" if known else run.status
         lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
-    if more := len(runs) - MAX_LISTED:
-        lines += [f"and {more:,} more"] if more > 0 else []
+    if len(runs) > MAX_LISTED:
+        lines.append(f"and {len(runs) - MAX_LISTED:,} more")
     return "\n  ".join(lines)
 
 
