@@ -34,7 +34,8 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     templates = template_environment(
         "pipeline.deploy", "c", *filters, keep_trailing_newline=True
     )
-    settings = model.trained.metadata.hyperparameters or ()
+    metadata = model.trained.metadata
+    settings = metadata.recorded if metadata.params else {}
     dataset = model.trained.spec
     names = dataset.class_names
     values = {
@@ -42,7 +43,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         "network": network,
         "stored_bits": network.bit_width.stored_bits,
         "packed": network.bit_width.pack(network.weights_1),
-        "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
+        "training": " ".join(f"{k}={v}" for k, v in settings.items()) or "not recorded",
         "class_names": names,
         "is_upright": dataset.is_upright,
         "named": [*names] != [*map(str, range(CLASSES))],
