@@ -372,7 +372,7 @@ class Misclassified(Question):
                 "classifies as this class.",
             ),
             Mistake(wrong.sum(), "These are the mistakes for all ten classes."),
-            Mistake(100 * share, PERCENT, 0.5),
+            Mistake(100 * share, PERCENT),
         ]
 
 
@@ -430,7 +430,7 @@ class SwitchedOff(Question):
             Mistake(before, "This is the number with all neurons."),
             Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
-            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
+            Mistake(100 * after / len(task.labels), PERCENT),
             Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
         ]
 
@@ -464,7 +464,7 @@ class RaisedBias(Question):
                 "This is the number with a smaller bias.",
                 0.5,
             ),
-            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
+            Mistake(100 * after / len(task.labels), PERCENT),
             Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
         ]
 

@@ -204,6 +204,34 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_of_the_points(question, ne
     assert 2 <= len(hints) <= 6
 
 
+@pytest.fixture(scope="module")
+def class_tasks(mnist, trained_on_few):
+    """The tasks of 30 students, each with a network of a different seed."""
+    tasks = []
+    for seed in range(30):
+        variant = Variant.of(f"s{seed}", "course")
+        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        network = trained_on_few(seed=seed).network
+        tasks.append(Task.of(topic, snapshot(network), mnist.test))
+    return tasks
+
+
+@EACH
+def test_no_constant_gets_points_from_more_than_a_few_students(question, class_tasks):
+    accepted = []  # the answers with points of each student
+    for task in class_tasks:
+        mistakes = [each.value for each in question.mistakes(task) if each.points]
+        accepted.append(np.array(question.correct(task) + mistakes))
+    # If a constant is accepted, the upper end of an accepted interval is, too.
+    constants = np.concatenate(accepted) + 0.999 * question.tolerance
+    points = [
+        (np.abs(constants[:, None] - values) <= question.tolerance).any(axis=1)
+        for values in accepted
+    ]
+    # The bit width of bytes_of_weights has only five values.
+    assert np.sum(points, axis=0).max() <= len(class_tasks) / 3
+
+
 @EACH
 @pytest.mark.parametrize("name", ["untrained", "zeros"])
 def test_no_typical_mistake_is_a_correct_answer(question, name, new_task):
