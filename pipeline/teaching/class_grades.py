@@ -119,11 +119,11 @@ class ClassGrades:
         """Return the groups of submissions with equal networks or equal answers."""
         groups = defaultdict[tuple[str, str], list[Submission]](list)
         for entry in self.entries:
-            values = dict(entry.answers.values) if entry.answers else {}
+            numbers = dict(entry.answers.numbers) if entry.answers else {}
             if entry.network:
                 groups["networks", tensors_sha256(entry.network)].append(entry)
-            if len(values) >= MIN_EQUAL:
-                groups["answers", json_sha256(values)].append(entry)
+            if len(numbers) >= MIN_EQUAL:
+                groups["answers", json_sha256(numbers)].append(entry)
         return [(what, same) for (what, _), same in groups.items() if len(same) > 1]
 
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:

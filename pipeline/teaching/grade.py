@@ -102,7 +102,7 @@ def _grade(
         arguments = {
             "assignment": assignment,
             "student": entry.student,
-            "answers": entry.answers.values if entry.answers else {},
+            "answers": entry.answers.numbers if entry.answers else {},
             "network": entry.network,
             "reference": kept / f"{reference}.safetensors",
         }

@@ -182,11 +182,10 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     """Print which answers are missing or malformed."""
     questions = questions_for(variant)
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
-    values = {name: f"{value:.12g}" for name, value in answers.values.items()}
-    found = values | dict(answers.problems)
+    numbers = {name: f"{number:.12g}" for name, number in answers.numbers.items()}
+    found = numbers | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    correct = len(answers.values.keys() - answers.problems.keys())
-    complete = f"{correct} of {counted(len(questions), 'answer')}"
+    well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{complete} have the right form. This does not mean that they are correct.")
+    say(f"{well_formed} have the right form. This does not mean that they are correct.")

@@ -129,7 +129,7 @@ class Question(ABC):
         ]
 
     def grade(self, answer: float | None, task: Task) -> GradedAnswer:
-        """Grade an answer, which may be any finite number, or None if it is missing."""
+        """Grade an answer, any finite number; None if it is missing or malformed."""
         (points, hint), correct = self._points(answer, task), self.correct(task)[0]
         return GradedAnswer(self.name, answer, points, self.points, hint, correct)
 

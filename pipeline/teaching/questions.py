@@ -35,7 +35,6 @@ NEXT_NEURON = (
     "indices of the arrays from 0."
 )
 TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
-PERCENT = "This is a percentage or a fraction, not a number of images."
 
 
 class Parameters(Question):
@@ -335,7 +334,6 @@ class LossOfWrongLabel(Question):
             Correct(-log),
             Mistake(-log / np.log(2), "These are bits. Use the natural log.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
-            Mistake(log, "The sign is wrong: a loss is never negative.", 0.5),
             Mistake(
                 -task.log_probabilities[label], "This is the loss with the right label."
             ),
@@ -361,10 +359,8 @@ class Misclassified(Question):
     def _answers(self, task: Task) -> list[Correct | Mistake]:
         digit, wrong = task.topic.digit, task.predictions != task.labels
         is_class, predicted = task.labels == digit, task.predictions == digit
-        missed = (is_class & wrong).sum()
-        share = missed / max(1, is_class.sum())
         return [
-            Correct(missed),
+            Correct((is_class & wrong).sum()),
             Mistake((is_class & ~wrong).sum(), "These are classified correctly."),
             Mistake(
                 (predicted & wrong).sum(),
@@ -372,7 +368,6 @@ class Misclassified(Question):
                 "classifies as this class.",
             ),
             Mistake(wrong.sum(), "These are the mistakes for all ten classes."),
-            Mistake(100 * share, PERCENT),
         ]
 
 
@@ -430,7 +425,6 @@ class SwitchedOff(Question):
             Mistake(before, "This is the number with all neurons."),
             Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
-            Mistake(100 * after / len(task.labels), PERCENT),
             Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
         ]
 
@@ -464,7 +458,6 @@ class RaisedBias(Question):
                 "This is the number with a smaller bias.",
                 0.5,
             ),
-            Mistake(100 * after / len(task.labels), PERCENT),
             Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
         ]
 
@@ -496,7 +489,7 @@ class ScaledLayer(Question):
                 before * factor,
                 "The logits are multiplied by the factor, not the probability.",
             ),
-            Mistake(after - before, "This is the change, not the new probability."),
+            Mistake(before - after, "This is the decrease, not the new probability."),
             Mistake(
                 after / 100, "This is a fraction. The question asks for percent.", 0.5
             ),

@@ -68,13 +68,22 @@ def change(folder, **keys):
     (folder / FILE).write_text(json.dumps(stored | keys))
 
 
+def is_well_formed(question, answer):
+    try:
+        question.form.check(answer)
+    except ValueError:
+        return False
+    return True
+
+
 def distinct(question, mistakes):
-    """Return the mistakes that have no other one within the tolerance."""
+    """Return the well-formed mistakes that have no other one within the tolerance."""
     wide = 2.1 * question.tolerance + 1e-9
     return [
         mistake
         for mistake in mistakes
-        if sum(
+        if is_well_formed(question, mistake.value)
+        and sum(
             abs(mistake.value - x.value) <= wide + 1e-4 * abs(x.value) for x in mistakes
         )
         == 1
@@ -407,6 +416,18 @@ def test_a_changed_submission_is_graded_again(course, grade_all, place):
     answers = course.solve("ana", course.train("ana"))
     change(folder, answers=answers)
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
+    whole = {question.name for question in QUESTIONS if question.form.whole}
+    answers = course.solve("ana", course.train("ana"))
+    answers |= {name: answers[name] + 0.5 for name in whole}
+    answers["loss_of_wrong_label"] = -0.5
+    course.write(place / "ana", "ana", answers)
+    (entry,) = grade_all().graded
+    assert entry.grade.points == len(QUESTIONS) - len(whole) - 1
+    shown = page(outputs, "feedback/ana.html")
+    assert "must be a number of at least 0, got -0.5" in shown
 
 
 def test_answers_for_another_course_are_a_problem_and_not_wrong(

@@ -6,6 +6,7 @@ file of the data set, and computes in float32 with NumPy.
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -199,7 +200,9 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_of_the_points(question, ne
         for mistake in question.mistakes(task):
             grade = question.grade(mistake.value, task)
             assert grade.hint and grade.points <= question.points / 2
-            hints.add(grade.hint)
+            with suppress(ValueError):  # `check` raises it for a malformed answer
+                question.form.check(mistake.value)
+                hints.add(grade.hint)
     # Hints are the same for all students, so that a class can be compared.
     assert 2 <= len(hints) <= 6
 
@@ -263,10 +266,6 @@ def test_mistakes_of_a_student_are_recognized(new_task, mnist, networks, tmp_pat
             "number of the term",
         ),
         "loss_of_wrong_label": (loss / np.log(10), "not log10"),
-        "switched_off": (
-            solver.switched_off(text["switched_off"]) / 100,
-            "percentage",
-        ),
     }
     for question in QUESTIONS:
         if question.name in answers:

@@ -80,7 +80,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
     expected = read_submission(valid)
     for each in submissions:
         assert (each.problem, each.student, each.sha256) == ("", "ana", expected.sha256)
-        assert each.answers.values == {"parameters": 1, "logit": -2.5}
+        assert each.answers.numbers == {"parameters": 1, "logit": -2.5}
         assert each.recorded["epochs"] == 1
 
 
