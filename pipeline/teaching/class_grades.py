@@ -187,12 +187,13 @@ def without_repeated(entries: Sequence[Submission]) -> list[Submission]:
 
 
 def read_students(path: Path) -> list[str]:
-    """Return the ids in a CSV file: of one of the columns `ID_COLUMNS` or the first.
+    """Return the ids in a CSV file, which has a column with a title in `ID_COLUMNS`.
 
-    A header is not necessary.
+    Without such a title, it would be unclear whether the first line is a student.
 
     Raises:
-        UserError: If it cannot be read, or contains an invalid or a repeated id.
+        UserError: If it cannot be read, has no such column, or contains an invalid or a
+            repeated id.
     """
     name = printable(path)
     try:
@@ -208,21 +209,22 @@ def read_students(path: Path) -> list[str]:
         raise UserError(f"{name} is not CSV: {error}") from None
     titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
     column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
-    if column is None and len(titles) > 1 and "name" in titles[0]:
-        # The first column would count, and names such as Ana could be ids.
-        raise UserError(f"{name} begins with names: give the ids the title id")
+    if column is None:
+        raise UserError(
+            f"{name} must begin with the titles of its columns: give the column with "
+            "the ids the title id"
+        )
     students = list[str]()
-    for number, row in enumerate(rows, start=1):
-        if (number == 1 and column is not None) or not any(map(str.strip, row)):
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(map(str.strip, row)):
             continue
-        cell = row[column or 0] if len(row) > (column or 0) else ""
+        cell = row[column] if len(row) > column else ""
         try:
             students.append(student_id(cell))
         except ValueError as error:
-            if number > 1:  # the first line may be a header
-                text = printable(cell)[:60]
-                problem = f"line {number}: id {error}, got {text!r}"
-                raise UserError(f"{name}, {problem}") from None
+            text = printable(cell)[:60]
+            problem = f"line {number}: id {error}, got {text!r}"
+            raise UserError(f"{name}, {problem}") from None
     if repeated := [x for x, count in Counter(students).items() if count > 1]:
         raise UserError(f"{name} contains the id {repeated[0]} twice")
     if not students:
