@@ -201,6 +201,16 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
     assert problem in shown and "first" not in shown and "second" not in shown
 
 
+def test_one_student_who_submits_twice_is_not_listed_as_copying(
+    course, grade_all, place
+):
+    answers = {"logit": 1.5, "parameters": 7, "upper_half": 2}
+    for name in ("ana first", "ana second", "ben", "cem", "finn", "cem copy"):
+        course.write(place / name, name.split()[0], answers if "ana" in name else {})
+    (place / "cem copy").rename(place / "other")
+    assert grade_all().equal() == []
+
+
 @pytest.mark.parametrize(
     ("places", "lr"),
     [
