@@ -18,9 +18,7 @@ from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
-from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
-from pipeline.core.threads import one_thread
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
@@ -93,7 +91,7 @@ def grade_submission(
     try:
         assigned: Snapshot = read_tensors(reference)[0]
     except UserError:
-        assigned = train_reference(dataset, assignment, student)
+        assigned = snapshot(assignment.train(student, dataset))
         write_tensors(reference, assigned, {})
     task = Task.of(assignment.topic(student, dataset), network, dataset.test)
     graded = [
@@ -113,16 +111,6 @@ def read_grade(path: Path) -> SubmissionGrade | None:
 def write_grade(path: Path, grade: SubmissionGrade) -> None:
     """Write a grade to a file, which contains no name."""
     files.write_atomic(path, STORED.dump_json(grade))
-
-
-def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
-    """Train the network that a student was assigned, as the command train does."""
-    hyperparameters = assignment.hyperparameters(student)
-    with one_thread():
-        network, _ = train_network(
-            dataset.training_split(hyperparameters), hyperparameters
-        )
-    return snapshot(network)
 
 
 def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:

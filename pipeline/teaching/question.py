@@ -39,6 +39,14 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Solution:
+    """What is known about the answer to a question of a student."""
+
+    correct: list[float]  # one, or all that are equally correct
+    mistakes: list[Mistake]  # those that are wrong for this network
+
+
+@dataclass(frozen=True)
 class GradedAnswer:
     """The answer of a student to a question."""
 
@@ -114,35 +122,29 @@ class Question(ABC):
     def _answers(self, task: Task) -> list[Correct | Mistake]:
         """Return all correct answers, and mistakes, which can be correct by chance."""
 
-    def correct(self, task: Task) -> list[float]:
-        """Return the correct answers: one, or all that are equally correct."""
+    def solution(self, task: Task) -> Solution:
+        """Return the correct answers, and the mistakes that are wrong."""
         known = self._answers(task)
-        return [float(each.value) for each in known if isinstance(each, Correct)]
-
-    def mistakes(self, task: Task) -> list[Mistake]:
-        """Return the typical wrong answers that are wrong for this network."""
-        correct = self.correct(task)
-        return [
+        correct = [float(each.value) for each in known if isinstance(each, Correct)]
+        mistakes = [
             replace(each, value=float(each.value))
-            for each in self._answers(task)
+            for each in known
             if isinstance(each, Mistake) and not self._is_one_of(each.value, correct)
         ]
+        return Solution(correct, mistakes)
 
     def grade(self, answer: float | None, task: Task) -> GradedAnswer:
         """Grade an answer, any finite number; None if it is missing or malformed."""
-        (points, hint), correct = self._points(answer, task), self.correct(task)[0]
+        solution, points, hint = self.solution(task), 0.0, None
+        if answer is not None and self._is_one_of(answer, solution.correct):
+            points = self.points
+        elif answer is not None:
+            for mistake in solution.mistakes:
+                if self._is_one_of(answer, [mistake.value]):
+                    points, hint = mistake.points, mistake.hint
+                    break
+        correct = solution.correct[0]
         return GradedAnswer(self.name, answer, points, self.points, hint, correct)
-
-    def _points(self, answer: float | None, task: Task) -> tuple[float, str | None]:
-        """Return the points of an answer, and the hint of a typical mistake."""
-        if answer is None:
-            return 0.0, None
-        if self._is_one_of(answer, self.correct(task)):
-            return self.points, None
-        for mistake in self.mistakes(task):
-            if self._is_one_of(answer, [mistake.value]):
-                return mistake.points, mistake.hint
-        return 0.0, None
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         rounding = ROUNDING if self.tolerance else 0.0

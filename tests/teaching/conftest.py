@@ -9,11 +9,10 @@ import pytest
 
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
-from pipeline.core.network import network_from
+from pipeline.core.network import network_from, snapshot
 from pipeline.model import save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import train_reference
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.task import Task
 
@@ -47,7 +46,7 @@ class Course:
         """Return the network of a student, perhaps trained with other settings."""
         settings = {**self.settings, **others}
         assignment = Assignment(COURSE, self.data.name, settings)
-        return train_reference(self.data, assignment, student)
+        return snapshot(assignment.train(student, self.data))
 
     def task(self, student, network):
         return Task.of(
@@ -57,7 +56,9 @@ class Course:
     def solve(self, student, network):
         """Return the correct answers."""
         task = self.task(student, network)
-        return {question.name: question.correct(task)[0] for question in QUESTIONS}
+        return {
+            question.name: question.solution(task).correct[0] for question in QUESTIONS
+        }
 
     def write(self, folder, student, answers=None, network=None, *, stated=None):
         """Write a submission with these answers, by default with the right network.

@@ -94,8 +94,8 @@ def plant(course, student, network, numbers):
     """Return answers with mistakes, and the expected points as they are in the CSV."""
     task, answers, points = course.task(student, network), {}, {}
     for question in QUESTIONS:
-        mistakes = distinct(question, question.mistakes(task))
-        correct = question.correct(task)[0]
+        mistakes = distinct(question, question.solution(task).mistakes)
+        correct = question.solution(task).correct[0]
         kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
         kinds += [(mistake.value, mistake.points) for mistake in mistakes]
         kinds += [("12", 0.0), (True, 0.0)]
@@ -462,9 +462,11 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     network = course.train("ana")
     task = course.task("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
-    mistake = question.mistakes(task)[0]
+    mistake = question.solution(task).mistakes[0]
     course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1"})
-    correct = [f"{question.correct(task)[0]:.6g}" for question in QUESTIONS[4:11]]
+    correct = [
+        f"{question.solution(task).correct[0]:.6g}" for question in QUESTIONS[4:11]
+    ]
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert mistake.hint in shown and "0.5 of 1" in shown

@@ -197,7 +197,7 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_of_the_points(question, ne
     hints = set()
     for student in STUDENTS:
         task = new_task(student)
-        for mistake in question.mistakes(task):
+        for mistake in question.solution(task).mistakes:
             grade = question.grade(mistake.value, task)
             assert grade.hint and grade.points <= question.points / 2
             with suppress(ValueError):  # `check` raises it for a malformed answer
@@ -223,8 +223,9 @@ def class_tasks(mnist, trained_on_few):
 def test_no_constant_gets_points_from_more_than_a_few_students(question, class_tasks):
     accepted = []  # the answers with points of each student
     for task in class_tasks:
-        mistakes = [each.value for each in question.mistakes(task) if each.points]
-        accepted.append(np.array(question.correct(task) + mistakes))
+        solution = question.solution(task)
+        mistakes = [each.value for each in solution.mistakes if each.points]
+        accepted.append(np.array(solution.correct + mistakes))
     # If a constant is accepted, the upper end of an accepted interval is, too.
     constants = np.concatenate(accepted) + 0.999 * question.tolerance
     points = [
@@ -239,9 +240,9 @@ def test_no_constant_gets_points_from_more_than_a_few_students(question, class_t
 @pytest.mark.parametrize("name", ["untrained", "zeros"])
 def test_no_typical_mistake_is_a_correct_answer(question, name, new_task):
     task = new_task("ana.ruiz", name)
-    for value in question.correct(task):
+    for value in question.solution(task).correct:
         assert question.grade(value, task).points == question.points
-    for mistake in question.mistakes(task):
+    for mistake in question.solution(task).mistakes:
         assert question.grade(mistake.value, task).points < question.points
 
 
@@ -291,7 +292,7 @@ def test_a_network_with_one_neuron_makes_sense(new_network, mnist):
     topic = Topic.of(variant, 1, mnist.test, datasets.spec("mnist"))
     task = Task.of(topic, snapshot(new_network(1)), mnist.test)
     for question in QUESTIONS:
-        assert question.grade(question.correct(task)[0], task).points == 1
+        assert question.grade(question.solution(task).correct[0], task).points == 1
 
 
 def test_the_texts_of_a_variant_stay_the_same(mnist):
