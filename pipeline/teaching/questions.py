@@ -22,7 +22,7 @@ from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
 SIZES, NEURON, PREDICTION, CHANGES = GROUPS
-EXACT = 0.001  # the tolerance of sums, logarithms and percentages
+THOUSANDTH = 0.001  # the tolerance of sums, logarithms and percentages
 SMALL = 0.0001  # that of a weight and of its part of a sum
 COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
 MAX_LOG = 700.0  # e to this power is still a finite number
@@ -171,7 +171,7 @@ class SumOfNeuron(Question):
 
     name = "sum_of_neuron"
     group = NEURON
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         Which sum y = M1·X1 + M2·X2 + … + M784·X784 + C does {t.neuron_1} compute for
         test image {t.image}, before ReLU?
@@ -235,7 +235,7 @@ class UpperHalf(Question):
 
     name = "upper_half"
     group = NEURON
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
         only those of the upper half of the image, which are the rows 0 to 13, without
@@ -263,7 +263,7 @@ class Logit(Question):
 
     name = "logit"
     group = PREDICTION
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         What is the logit z of {t.neuron_2} for test image {t.image}, before the
         softmax?
@@ -293,7 +293,7 @@ class LogOfRatio(Question):
 
     name = "log_of_ratio"
     group = PREDICTION
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         For test image {t.image}, p is the highest of the ten probabilities, and q is
         the second highest. What is ln(p / q), the natural logarithm of their ratio?
@@ -320,7 +320,7 @@ class LossOfWrongLabel(Question):
     name = "loss_of_wrong_label"
     group = PREDICTION
     form = Form(low=0.0)
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
         labeled it as {t.wrong_label} by mistake. What would be its loss (its
@@ -472,7 +472,7 @@ class ScaledLayer(Question):
     name = "scaled_layer"
     group = CHANGES
     form = Form(low=0.0, high=100.0)
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         All weights and biases of layer 2 are multiplied by {t.factor:g}. What is then
         the highest of the ten probabilities for test image {t.image}, in percent?
