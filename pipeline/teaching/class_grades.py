@@ -18,7 +18,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.grading import QUESTIONS_SHA256
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Graded, Rejected
+from pipeline.teaching.submissions import Graded, Outcome, Rejected
 
 MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
@@ -37,7 +37,7 @@ class ClassGrades:
     """The grade of each submission of a class."""
 
     assignment: Assignment
-    entries: Sequence[Graded | Rejected]  # by id; those without one are last
+    entries: Sequence[Outcome]  # by id; those without one are last
     listed: Sequence[str]  # the ids of all students; empty if they are not known
     folder: Path  # with the files
 
@@ -62,7 +62,7 @@ class ClassGrades:
         return sorted({*self.listed} - {entry.student for entry in self.entries})
 
     @property
-    def unlisted(self) -> list[Graded | Rejected]:
+    def unlisted(self) -> list[Outcome]:
         """The submissions of ids that are not in the list of students."""
         others = [x for x in self.entries if x.student and x.student not in self.listed]
         return others if self.listed else []
@@ -105,7 +105,7 @@ class ClassGrades:
         return found
 
     @property
-    def misnamed(self) -> list[Graded | Rejected]:
+    def misnamed(self) -> list[Outcome]:
         """The submissions whose name does not contain their id.
 
         If this is so for most of them, the learning platform names them otherwise, and
@@ -154,16 +154,14 @@ class ClassGrades:
         return [row for _, row in sorted({**rows, **absent}.items())]
 
 
-def without_repeated(
-    entries: Sequence[Graded | Rejected],
-) -> list[Graded | Rejected]:
+def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
     """Return the entries, so that at most one with each id is graded.
 
     It is the only one whose name contains the id or, if that does not decide, the only
     one with the assigned network. The others get a problem and lose the id. If nothing
     decides, all of them get a problem.
     """
-    groups = defaultdict[str, list[Graded | Rejected]](list)
+    groups = defaultdict[str, list[Outcome]](list)
     for entry in entries:
         groups[entry.student].append(entry)
     found = groups.pop("", [])

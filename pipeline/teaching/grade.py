@@ -33,6 +33,7 @@ from pipeline.teaching.grading import (
 )
 from pipeline.teaching.submissions import (
     Graded,
+    Outcome,
     Rejected,
     Submission,
     read_submissions,
@@ -75,7 +76,7 @@ def _grade(
     assignment: Assignment,
     data: Dataset,
     cfg: GradeConfig,
-) -> list[Graded | Rejected]:
+) -> list[Outcome]:
     """Grade the submissions, and reject those whose grading fails.
 
     The assigned networks and the grades are kept, so that an interrupted grading can
@@ -83,7 +84,7 @@ def _grade(
     hashes.
     """
     kept = outputs_dir() / "grades" / ".cache"
-    done, tasks = list[Graded | Rejected](), list[Task]()
+    done, tasks = list[Outcome](), list[Task]()
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
         reference = fingerprint(assignment.hyperparameters(entry.student), data.sha256)
@@ -120,7 +121,7 @@ def _grade(
 
 def _finish(
     result: Result, entry: Submission, path: Path, before: float | None
-) -> Graded | Rejected:
+) -> Outcome:
     """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:
         if result.traceback:

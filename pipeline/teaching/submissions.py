@@ -92,6 +92,9 @@ class Graded(Submission):
         return super().row() | points | {"points": total, "training": training}
 
 
+Outcome = Graded | Rejected
+
+
 def read_submissions(
     folder: Path, assignment: Assignment
 ) -> list[Submission | Rejected]:
