@@ -12,7 +12,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
-from pipeline.teaching.task import Topic
+from pipeline.teaching.basis import Topic
 from pipeline.teaching.variant import Variant
 
 

@@ -6,12 +6,12 @@ All untrusted text is escaped, and the pages run no scripts.
 from collections import Counter
 from typing import Any
 
+from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.submissions import Graded, Outcome
-from pipeline.teaching.task import Topic
 from pipeline.teaching.templates import fill_template
 
 KINDS = ("full", "part", "none", "blank")  # in the order of their bars

@@ -20,9 +20,9 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.task import Task
 
 # The largest and the median difference of the weights of two networks that count as the
 # same training run on two processors. tests/benchmarks/processors.py measures them: a
@@ -33,7 +33,7 @@ MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 QUESTIONS_SHA256 = files.json_sha256(
     [
         files.file_sha256(Path(__file__).with_name(name))
-        for name in ("question.py", "questions.py", "task.py")
+        for name in ("question.py", "questions.py", "basis.py")
     ]
 )
 
@@ -93,9 +93,9 @@ def grade_submission(
     except UserError:
         assigned = snapshot(assignment.train(student, dataset))
         write_tensors(reference, assigned, {})
-    task = Task.of(assignment.topic(student, dataset), network, dataset.test)
+    basis = Basis.of(assignment.topic(student, dataset), network, dataset.test)
     graded = [
-        question.grade(answers.get(question.name), task) for question in QUESTIONS
+        question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
     compared = compare(network, assigned)
     return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256)

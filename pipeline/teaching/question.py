@@ -1,4 +1,4 @@
-"""The type of a question, which grades an answer from the task."""
+"""The type of a question, which grades an answer."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from pipeline.core import PIXELS
-from pipeline.teaching.task import Task, Topic
+from pipeline.teaching.basis import Basis, Topic
 
 # The results of float32, in which a student may compute, have this relative error.
 ROUNDING = 1e-5
@@ -119,12 +119,12 @@ class Question(ABC):
         return f"within {self.tolerance:g}" if self.tolerance else "exact"
 
     @abstractmethod
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         """Return all correct answers, and mistakes, which can be correct by chance."""
 
-    def solution(self, task: Task) -> Solution:
+    def solution(self, basis: Basis) -> Solution:
         """Return the correct answers, and the mistakes that are wrong."""
-        known = self._answers(task)
+        known = self._answers(basis)
         correct = [float(each.value) for each in known if isinstance(each, Correct)]
         mistakes = [
             replace(each, value=float(each.value))
@@ -133,9 +133,9 @@ class Question(ABC):
         ]
         return Solution(correct, mistakes)
 
-    def grade(self, answer: float | None, task: Task) -> GradedAnswer:
+    def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
         """Grade an answer, any finite number; None if it is missing or malformed."""
-        solution, points, hint = self.solution(task), 0.0, None
+        solution, points, hint = self.solution(basis), 0.0, None
         if answer is not None and self._is_one_of(answer, solution.correct):
             points = self.points
         elif answer is not None:

@@ -13,8 +13,8 @@ from pipeline.core.network import network_from, snapshot
 from pipeline.model import save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.task import Task
 
 COURSE = "embedded 2026"
 SETTINGS = {
@@ -48,16 +48,16 @@ class Course:
         assignment = Assignment(COURSE, self.data.name, settings)
         return snapshot(assignment.train(student, self.data))
 
-    def task(self, student, network):
-        return Task.of(
+    def basis(self, student, network):
+        return Basis.of(
             self.assignment.topic(student, self.data), network, self.data.test
         )
 
     def solve(self, student, network):
         """Return the correct answers."""
-        task = self.task(student, network)
+        basis = self.basis(student, network)
         return {
-            question.name: question.solution(task).correct[0] for question in QUESTIONS
+            question.name: question.solution(basis).correct[0] for question in QUESTIONS
         }
 
     def write(self, folder, student, answers=None, network=None, *, stated=None):

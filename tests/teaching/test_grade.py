@@ -92,10 +92,10 @@ def distinct(question, mistakes):
 
 def plant(course, student, network, numbers):
     """Return answers with mistakes, and the expected points as they are in the CSV."""
-    task, answers, points = course.task(student, network), {}, {}
+    basis, answers, points = course.basis(student, network), {}, {}
     for question in QUESTIONS:
-        mistakes = distinct(question, question.solution(task).mistakes)
-        correct = question.solution(task).correct[0]
+        mistakes = distinct(question, question.solution(basis).mistakes)
+        correct = question.solution(basis).correct[0]
         kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
         kinds += [(mistake.value, mistake.points) for mistake in mistakes]
         kinds += [("12", 0.0), (True, 0.0)]
@@ -460,12 +460,12 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     course, grade_all, outputs, place
 ):
     network = course.train("ana")
-    task = course.task("ana", network)
+    basis = course.basis("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
-    mistake = question.solution(task).mistakes[0]
+    mistake = question.solution(basis).mistakes[0]
     course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1"})
     correct = [
-        f"{question.solution(task).correct[0]:.6g}" for question in QUESTIONS[4:11]
+        f"{question.solution(basis).correct[0]:.6g}" for question in QUESTIONS[4:11]
     ]
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -484,7 +484,7 @@ def test_the_class_page_counts_mistakes_and_names_them(
     for index in range(5):
         student = f"s{index}"
         network = course.train(student)
-        topic = course.task(student, network).topic
+        topic = course.basis(student, network).topic
         weights = topic.neurons * (784 + topic.classes)
         answers = {"parameters": weights if index < 3 else 17, "bytes_of_weights": 8}
         course.write(place / student, student, answers)
