@@ -29,9 +29,9 @@ class Answers:
 
     student: str  # the normalized id
     course: str  # the normalized word
-    values: Mapping[str, float]  # those that can be graded, by name of the question
-    # Answers that have the wrong form, by name: those that are not numbers, and values
-    # that cannot be right. null is a missing answer, not a problem.
+    numbers: Mapping[str, float]  # those that are graded, by name of the question
+    # The malformed answers, by name, and what is wrong with each: it is not a number,
+    # or a number that cannot be right. null is a missing answer, not a problem.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
@@ -39,7 +39,7 @@ class Answers:
     def missing(self) -> list[str]:
         """The names of the questions without an answer."""
         names = (question.name for question in QUESTIONS)
-        return [x for x in names if x not in self.values and x not in self.problems]
+        return [x for x in names if x not in self.numbers and x not in self.problems]
 
     def course_problem(self, course: str) -> str:
         """Return in one line that they are for another course; empty if not."""
@@ -100,21 +100,21 @@ def _student(value: object) -> str:
 
 
 def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the numbers among the answers, and what is wrong with answers."""
+    """Return the answers that are graded, and what is wrong with the others."""
     names = [question.name for question in QUESTIONS]
-    values, problems = {}, {}
+    numbers, problems = {}, {}
     for question in QUESTIONS:
         if (value := given.get(question.name)) is None:
             continue
         try:
             number = _number(value)
-            values[question.name] = number
             question.form.check(number)
+            numbers[question.name] = number
         except ValueError as error:
             problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
         problems[_short(name)] = "is not the name of a question"
-    return values, problems
+    return numbers, problems
 
 
 def _number(value: object) -> float:

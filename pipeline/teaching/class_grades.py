@@ -3,7 +3,7 @@
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.grading import QUESTIONS_SHA256
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Submission
+from pipeline.teaching.submissions import Graded, Outcome, Rejected
 
 MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
@@ -37,7 +37,7 @@ class ClassGrades:
     """The grade of each submission of a class."""
 
     assignment: Assignment
-    entries: Sequence[Submission]  # by id; those without one are last
+    entries: Sequence[Outcome]  # by id; those without one are last
     listed: Sequence[str]  # the ids of all students; empty if they are not known
     folder: Path  # with the files
 
@@ -47,14 +47,14 @@ class ClassGrades:
         return short_repr(self, **counts, folder=self.folder)
 
     @property
-    def graded(self) -> list[Submission]:
+    def graded(self) -> list[Graded]:
         """The submissions with points."""
-        return [entry for entry in self.entries if entry.grade]
+        return [entry for entry in self.entries if isinstance(entry, Graded)]
 
     @property
-    def problems(self) -> list[Submission]:
+    def problems(self) -> list[Rejected]:
         """The submissions without points."""
-        return [entry for entry in self.entries if not entry.grade]
+        return [entry for entry in self.entries if isinstance(entry, Rejected)]
 
     @property
     def missing(self) -> list[str]:
@@ -62,22 +62,22 @@ class ClassGrades:
         return sorted({*self.listed} - {entry.student for entry in self.entries})
 
     @property
-    def unlisted(self) -> list[Submission]:
+    def unlisted(self) -> list[Outcome]:
         """The submissions of ids that are not in the list of students."""
         others = [x for x in self.entries if x.student and x.student not in self.listed]
         return others if self.listed else []
 
     @property
-    def others(self) -> list[Submission]:
+    def others(self) -> list[Graded]:
         """The submissions whose network is not the assigned one."""
         return [entry for entry in self.graded if not entry.is_assigned]
 
-    def settings_of(self, entry: Submission) -> str:
+    def settings_of(self, entry: Graded) -> str:
         """Return the settings in the network's file, if others were assigned."""
         wanted = self.assignment.params(entry.student)
         return differing_params(entry.recorded, wanted)[0] if entry.recorded else ""
 
-    def seed_of(self, entry: Submission) -> str:
+    def seed_of(self, entry: Graded) -> str:
         """Return whose seed the network's file names, if it is that of another student.
 
         Only a copied network has it; but a student can change what the file says.
@@ -90,7 +90,7 @@ class ClassGrades:
     @property
     def notices(self) -> list[str]:
         """Lines about questions that changed after submissions were graded."""
-        grades = [(entry.grade, entry.before) for entry in self.entries if entry.grade]
+        grades = [(entry.grade, entry.before) for entry in self.graded]
         old = sum(grade.questions != QUESTIONS_SHA256 for grade, _ in grades)
         again = [grade.points != x for grade, x in grades if x is not None]
         found = list[str]()
@@ -105,7 +105,7 @@ class ClassGrades:
         return found
 
     @property
-    def misnamed(self) -> list[Submission]:
+    def misnamed(self) -> list[Outcome]:
         """The submissions whose name does not contain their id.
 
         If this is so for most of them, the learning platform names them otherwise, and
@@ -115,15 +115,14 @@ class ClassGrades:
         found = [entry for entry in known if not entry.is_named]
         return found if 2 * len(found) < len(known) else []
 
-    def equal(self) -> list[tuple[str, list[Submission]]]:
-        """Return the groups of submissions with equal networks or equal answers."""
-        groups = defaultdict[tuple[str, str], list[Submission]](list)
-        for entry in self.entries:
-            values = dict(entry.answers.values) if entry.answers else {}
-            if entry.network:
-                groups["networks", tensors_sha256(entry.network)].append(entry)
-            if len(values) >= MIN_EQUAL:
-                groups["answers", json_sha256(values)].append(entry)
+    def equal(self) -> list[tuple[str, list[Graded]]]:
+        """Return the groups of students with equal networks or equal answers."""
+        groups = defaultdict[tuple[str, str], list[Graded]](list)
+        for entry in self.graded:  # at most one of each student
+            numbers = dict(entry.answers.numbers)
+            groups["networks", tensors_sha256(entry.network)].append(entry)
+            if len(numbers) >= MIN_EQUAL:
+                groups["answers", json_sha256(numbers)].append(entry)
         return [(what, same) for (what, _), same in groups.items() if len(same) > 1]
 
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
@@ -131,7 +130,6 @@ class ClassGrades:
         return [
             (entry.student, answer)
             for entry in self.graded
-            if entry.grade
             for answer in entry.grade.answers
             if answer.question == question
         ]
@@ -156,43 +154,45 @@ class ClassGrades:
         return [row for _, row in sorted({**rows, **absent}.items())]
 
 
-def without_repeated(entries: Sequence[Submission]) -> list[Submission]:
+def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
     """Return the entries, so that at most one with each id is graded.
 
     It is the only one whose name contains the id or, if that does not decide, the only
     one with the assigned network. The others get a problem and lose the id. If nothing
     decides, all of them get a problem.
     """
-    groups = defaultdict[str, list[Submission]](list)
+    groups = defaultdict[str, list[Outcome]](list)
     for entry in entries:
         groups[entry.student].append(entry)
     found = groups.pop("", [])
     for student, same in groups.items():
         candidates = [entry for entry in same if entry.is_named] or same
         if len(candidates) > 1:
-            candidates = [entry for entry in candidates if entry.is_assigned]
+            candidates = [
+                x for x in candidates if isinstance(x, Graded) and x.is_assigned
+            ]
         chosen = candidates[0] if len(candidates) == 1 else None
         for entry in same:
-            if entry is chosen:
-                found.append(entry)
-                continue
             # A student sees the problem, so it does not name the others.
-            problem = f"{len(same)} submissions have the id {student}"
-            lost = replace(entry, problem=problem, grade=None)
-            if chosen:
+            if not chosen:
+                problem = f"{len(same)} submissions have the id {student}"
+                found.append(Rejected(entry.place, student, problem))
+            elif entry is not chosen:
                 problem = f"another submission with the id {student} is used instead"
-                lost = replace(lost, problem=problem, answers=None)
-            found.append(lost)
+                found.append(Rejected(entry.place, "", problem))
+            else:
+                found.append(entry)
     return found
 
 
 def read_students(path: Path) -> list[str]:
-    """Return the ids in a CSV file: of one of the columns `ID_COLUMNS` or the first.
+    """Return the ids in a CSV file, which has a column with a title in `ID_COLUMNS`.
 
-    A header is not necessary.
+    Without such a title, it would be unclear whether the first line is a student.
 
     Raises:
-        UserError: If it cannot be read, or contains an invalid or a repeated id.
+        UserError: If it cannot be read, has no such column, or contains an invalid or a
+            repeated id.
     """
     name = printable(path)
     try:
@@ -208,21 +208,22 @@ def read_students(path: Path) -> list[str]:
         raise UserError(f"{name} is not CSV: {error}") from None
     titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
     column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
-    if column is None and len(titles) > 1 and "name" in titles[0]:
-        # The first column would count, and names such as Ana could be ids.
-        raise UserError(f"{name} begins with names: give the ids the title id")
+    if column is None:
+        raise UserError(
+            f"{name} must begin with the titles of its columns: give the column with "
+            "the ids the title id"
+        )
     students = list[str]()
-    for number, row in enumerate(rows, start=1):
-        if (number == 1 and column is not None) or not any(map(str.strip, row)):
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(map(str.strip, row)):
             continue
-        cell = row[column or 0] if len(row) > (column or 0) else ""
+        cell = row[column] if len(row) > column else ""
         try:
             students.append(student_id(cell))
         except ValueError as error:
-            if number > 1:  # the first line may be a header
-                text = printable(cell)[:60]
-                problem = f"line {number}: id {error}, got {text!r}"
-                raise UserError(f"{name}, {problem}") from None
+            text = printable(cell)[:60]
+            problem = f"line {number}: id {error}, got {text!r}"
+            raise UserError(f"{name}, {problem}") from None
     if repeated := [x for x, count in Counter(students).items() if count > 1]:
         raise UserError(f"{name} contains the id {repeated[0]} twice")
     if not students:

@@ -6,12 +6,12 @@ All untrusted text is escaped, and the pages run no scripts.
 from collections import Counter
 from typing import Any
 
+from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
-from pipeline.teaching.submissions import Submission
-from pipeline.teaching.task import Topic
+from pipeline.teaching.submissions import Graded, Outcome
 from pipeline.teaching.templates import fill_template
 
 KINDS = ("full", "part", "none", "blank")  # in the order of their bars
@@ -19,8 +19,9 @@ KINDS = ("full", "part", "none", "blank")  # in the order of their bars
 
 def render_class(grades: ClassGrades) -> str:
     """Return the page of a class: one HTML file without other files."""
-    points = [entry.grade.points for entry in grades.graded if entry.grade]
-    trainings = Counter(e.grade.training for e in grades.graded if e.grade)
+    points = [entry.grade.points for entry in grades.graded]
+    trainings = Counter(entry.grade.training for entry in grades.graded)
+    colors = zip(Training, KINDS, strict=False)
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
     return fill_template(
@@ -31,7 +32,7 @@ def render_class(grades: ClassGrades) -> str:
         possible=possible,
         mean=sum(points) / len(points) if points else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
-        trainings=[(kind.value, trainings[kind]) for kind in Training],
+        trainings=[(kind.value, trainings[kind], color) for kind, color in colors],
     )
 
 
@@ -48,16 +49,16 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     }
 
 
-def render_feedback(entry: Submission, topic: Topic, *, solutions: bool) -> str:
+def render_feedback(entry: Outcome, topic: Topic, *, solutions: bool) -> str:
     """Return the page for a student; without `solutions`, it has no correct answer."""
-    graded = entry.grade.answers if entry.grade else ()
-    answers = {answer.question: answer for answer in graded}
+    graded = entry if isinstance(entry, Graded) else None
+    answers = {x.question: x for x in graded.grade.answers} if graded else {}
     questions = questions_for(topic.variant) if graded else []
     return fill_template(
         "feedback.html",
         entry=entry,
         topic=topic,
         solutions=solutions,
-        malformed=entry.answers.problems if entry.answers else {},
+        malformed=graded.answers.problems if graded else {},
         answered=[(each, answers[each.name]) for each in questions],
     )

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline import UserError, datasets
@@ -32,7 +31,13 @@ from pipeline.teaching.grading import (
     read_grade,
     write_grade,
 )
-from pipeline.teaching.submissions import Submission, read_submissions
+from pipeline.teaching.submissions import (
+    Graded,
+    Outcome,
+    Rejected,
+    Submission,
+    read_submissions,
+)
 
 # Memory for each hidden neuron: its outputs for all test images, in three arrays.
 NEURON_BYTES = 300_000
@@ -45,16 +50,19 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     listed = list[str]()
     if cfg.students:
         listed = read_students(user_path(cfg.students, key="students"))
+    assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
+    folder = user_path(cfg.submissions, key="submissions")
     with status("reading the submissions"):
-        found = read_submissions(user_path(cfg.submissions, key="submissions"))
+        found = read_submissions(folder, assignment)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
     data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
-    assignment = Assignment(cfg.course, data.name, cfg.assigned())
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
-    graded = _grade([_check(x, assignment) for x in found], assignment, data, cfg)
+    rejected = [entry for entry in found if isinstance(entry, Rejected)]
+    readable = [entry for entry in found if isinstance(entry, Submission)]
     entries = sorted(
-        without_repeated(graded), key=lambda x: (not x.student, x.student, x.place)
+        without_repeated([*rejected, *_grade(readable, assignment, data, cfg)]),
+        key=lambda x: (not x.student, x.student, x.place),
     )
     grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
     with status("writing the pages"):
@@ -63,50 +71,38 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     return grades
 
 
-def _check(entry: Submission, assignment: Assignment) -> Submission:
-    """Add the problem that is seen in comparison with the assignment, if any."""
-    if entry.problem or not entry.answers or not entry.network:
-        return entry
-    problem = entry.answers.course_problem(assignment.course)
-    hidden, right = entry.network["layer_1.bias"].size, assignment.settings["hidden"]
-    if hidden != right and not problem:
-        problem = f"its network has {hidden} hidden neurons instead of {right}"
-    return replace(entry, problem=problem)
-
-
 def _grade(
-    entries: Sequence[Submission],
+    submissions: Sequence[Submission],
     assignment: Assignment,
     data: Dataset,
     cfg: GradeConfig,
-) -> list[Submission]:
-    """Grade the submissions without a problem.
+) -> list[Outcome]:
+    """Grade the submissions, and reject those whose grading fails.
 
     The assigned networks and the grades are kept, so that an interrupted grading can
     continue. They are not in the folder of a call, which must be empty. Their names are
     hashes.
     """
     kept = outputs_dir() / "grades" / ".cache"
-    graded, paths, tasks = [*entries], dict[int, Path](), list[Task]()
-    for index, entry in enumerate(entries):
-        if entry.problem:
-            continue
+    done, tasks = list[Outcome](), list[Task]()
+    waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
+    for entry in submissions:
         reference = fingerprint(assignment.hyperparameters(entry.student), data.sha256)
         content = [assignment.course, reference, entry.sha256, COLUMNS]
-        paths[index] = kept / f"{files.json_sha256(content)}.json"
-        earlier = read_grade(paths[index])
+        path = kept / f"{files.json_sha256(content)}.json"
+        earlier = read_grade(path)
         if earlier and not cfg.again:
-            graded[index] = replace(entry, grade=earlier)
+            done.append(Graded(**vars(entry), grade=earlier, before=None))
             continue
-        graded[index] = replace(entry, before=earlier.points if earlier else None)
         arguments = {
             "assignment": assignment,
             "student": entry.student,
-            "answers": entry.answers.values if entry.answers else {},
+            "answers": entry.answers.numbers,
             "network": entry.network,
             "reference": kept / f"{reference}.safetensors",
         }
-        tasks.append(Task(str(index), data.path, arguments))
+        tasks.append(Task(str(len(tasks)), data.path, arguments))
+        waiting.append((entry, path, earlier.points if earlier else None))
     pool = new_executor(
         "local",
         workers=cfg.workers,
@@ -118,20 +114,21 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if result.final:
-                index = int(result.task.identity)
-                graded[index] = _finish(graded[index], result, paths[index])
+                done.append(_finish(result, *waiting[int(result.task.identity)]))
                 bar.advance(shown)
-    return graded
+    return done
 
 
-def _finish(entry: Submission, result: Result, path: Path) -> Submission:
+def _finish(
+    result: Result, entry: Submission, path: Path, before: float | None
+) -> Outcome:
     """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
-        return replace(entry, problem=result.error)
+        return Rejected(entry.place, entry.student, result.error)
     write_grade(path, result.value)
-    return replace(entry, grade=result.value)
+    return Graded(**vars(entry), grade=result.value, before=before)
 
 
 def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
@@ -156,7 +153,7 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(f"{entry.place}: {entry.problem}", start="  ", indent=4))
     for notice in grades.notices:
         say(wrap(notice, indent=0))
-    counts = Counter(e.grade.training for e in grades.graded if e.grade)
+    counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{counts[kind]} {kind.value}" for kind in Training if counts[kind]]
     if found:
         say(wrap(", ".join(found), start="training  ", indent=10))

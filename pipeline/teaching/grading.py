@@ -18,13 +18,11 @@ from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
-from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
-from pipeline.core.threads import one_thread
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.task import Task
 
 # The largest and the median difference of the weights of two networks that count as the
 # same training run on two processors. tests/benchmarks/processors.py measures them: a
@@ -35,7 +33,7 @@ MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 QUESTIONS_SHA256 = files.json_sha256(
     [
         files.file_sha256(Path(__file__).with_name(name))
-        for name in ("question.py", "questions.py", "task.py")
+        for name in ("question.py", "questions.py", "basis.py")
     ]
 )
 
@@ -93,11 +91,11 @@ def grade_submission(
     try:
         assigned: Snapshot = read_tensors(reference)[0]
     except UserError:
-        assigned = train_reference(dataset, assignment, student)
+        assigned = snapshot(assignment.train(student, dataset))
         write_tensors(reference, assigned, {})
-    task = Task.of(assignment.topic(student, dataset), network, dataset.test)
+    basis = Basis.of(assignment.topic(student, dataset), network, dataset.test)
     graded = [
-        question.grade(answers.get(question.name), task) for question in QUESTIONS
+        question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
     compared = compare(network, assigned)
     return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256)
@@ -113,16 +111,6 @@ def read_grade(path: Path) -> SubmissionGrade | None:
 def write_grade(path: Path, grade: SubmissionGrade) -> None:
     """Write a grade to a file, which contains no name."""
     files.write_atomic(path, STORED.dump_json(grade))
-
-
-def train_reference(dataset: Dataset, assignment: Assignment, student: str) -> Snapshot:
-    """Train the network that a student was assigned, as the command train does."""
-    hyperparameters = assignment.hyperparameters(student)
-    with one_thread():
-        network, _ = train_network(
-            dataset.training_split(hyperparameters), hyperparameters
-        )
-    return snapshot(network)
 
 
 def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:

@@ -18,9 +18,7 @@ from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
 from pipeline.cli import HomeworkConfig
 from pipeline.core.dataset import Dataset
-from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import TrainingState, fit, measure
-from pipeline.core.network import Network
+from pipeline.core.loop import measure
 from pipeline.core.threads import one_thread
 from pipeline.model import load_network, save_model
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
@@ -71,7 +69,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         trained = None
     else:
         say(f"training the network of {variant.student} with seed {variant.seed}")
-        trained = _train(dataset, assignment.hyperparameters(variant.student))
+        trained = assignment.train(variant.student, dataset, track=progress("training"))
     sheet = _question_sheet(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     place = nullcontext(folder) if found else atomic_folder(folder, replace=False)
@@ -80,31 +78,17 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
-            network, margin = trained
             # The metadata of `train`, so that the files are byte-identical.
+            split = dataset.training_split(assignment.hyperparameters(variant.student))
+            with one_thread():
+                _, margin = measure(trained, split.train)
             about = params | {"data_sha256": dataset.sha256, "min_margin": margin}
-            save_model(target / MODEL_FILE, network, about)
+            save_model(target / MODEL_FILE, trained, about)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         verb = "already exists and was" if len(kept) == 1 else "already exist and were"
         say(f"{' and '.join(kept)} {verb} not changed")
     say(f"files  {displayed(folder)}/: {', '.join(FILES)}")
     say(next_steps({_check_command(variant): "checks the form of the answers"}))
-
-
-def _train(dataset: Dataset, hyperparameters: Hyperparameters) -> tuple[Network, float]:
-    """Train without recording anything; return the network and its margin.
-
-    On one thread, as `train` does, so that the weights are byte-identical.
-    """
-    split = dataset.training_split(hyperparameters)
-    epochs = hyperparameters.epochs
-    with one_thread():
-        state = TrainingState.initial(hyperparameters)
-        trained = fit(state, split, hyperparameters, epochs=range(1, epochs + 1))
-        for _ in progress("training")(trained, total=epochs):
-            pass
-        _, margin = measure(state.network, split.train)
-    return state.network, margin
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
@@ -182,11 +166,10 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     """Print which answers are missing or malformed."""
     questions = questions_for(variant)
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
-    values = {name: f"{value:.12g}" for name, value in answers.values.items()}
-    found = values | dict(answers.problems)
+    numbers = {name: f"{number:.12g}" for name, number in answers.numbers.items()}
+    found = numbers | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    correct = len(answers.values.keys() - answers.problems.keys())
-    complete = f"{correct} of {counted(len(questions), 'answer')}"
+    well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{complete} have the right form. This does not mean that they are correct.")
+    say(f"{well_formed} have the right form. This does not mean that they are correct.")

@@ -1,4 +1,4 @@
-"""The type of a question, which grades an answer from the task."""
+"""The type of a question, which grades an answer."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from pipeline.core import PIXELS
-from pipeline.teaching.task import Task, Topic
+from pipeline.teaching.basis import Basis, Topic
 
 # The results of float32, in which a student may compute, have this relative error.
 ROUNDING = 1e-5
@@ -36,6 +36,14 @@ class Mistake:
     value: Value
     hint: str  # without numbers of a variant, so that a class can be compared
     points: float = 0.0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What is known about the answer to a question of a student."""
+
+    correct: list[float]  # one, or all that are equally correct
+    mistakes: list[Mistake]  # those that are wrong for this network
 
 
 @dataclass(frozen=True)
@@ -111,38 +119,32 @@ class Question(ABC):
         return f"within {self.tolerance:g}" if self.tolerance else "exact"
 
     @abstractmethod
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         """Return all correct answers, and mistakes, which can be correct by chance."""
 
-    def correct(self, task: Task) -> list[float]:
-        """Return the correct answers: one, or all that are equally correct."""
-        known = self._answers(task)
-        return [float(each.value) for each in known if isinstance(each, Correct)]
-
-    def mistakes(self, task: Task) -> list[Mistake]:
-        """Return the typical wrong answers that are wrong for this network."""
-        correct = self.correct(task)
-        return [
+    def solution(self, basis: Basis) -> Solution:
+        """Return the correct answers, and the mistakes that are wrong."""
+        known = self._answers(basis)
+        correct = [float(each.value) for each in known if isinstance(each, Correct)]
+        mistakes = [
             replace(each, value=float(each.value))
-            for each in self._answers(task)
+            for each in known
             if isinstance(each, Mistake) and not self._is_one_of(each.value, correct)
         ]
+        return Solution(correct, mistakes)
 
-    def grade(self, answer: float | None, task: Task) -> GradedAnswer:
-        """Grade an answer, which may be any finite number, or None if it is missing."""
-        (points, hint), correct = self._points(answer, task), self.correct(task)[0]
+    def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
+        """Grade an answer, any finite number; None if it is missing or malformed."""
+        solution, points, hint = self.solution(basis), 0.0, None
+        if answer is not None and self._is_one_of(answer, solution.correct):
+            points = self.points
+        elif answer is not None:
+            for mistake in solution.mistakes:
+                if self._is_one_of(answer, [mistake.value]):
+                    points, hint = mistake.points, mistake.hint
+                    break
+        correct = solution.correct[0]
         return GradedAnswer(self.name, answer, points, self.points, hint, correct)
-
-    def _points(self, answer: float | None, task: Task) -> tuple[float, str | None]:
-        """Return the points of an answer, and the hint of a typical mistake."""
-        if answer is None:
-            return 0.0, None
-        if self._is_one_of(answer, self.correct(task)):
-            return self.points, None
-        for mistake in self.mistakes(task):
-            if self._is_one_of(answer, [mistake.value]):
-                return mistake.points, mistake.hint
-        return 0.0, None
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         rounding = ROUNDING if self.tolerance else 0.0

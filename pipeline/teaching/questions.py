@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import (
     GROUPS,
     PIXEL,
@@ -18,11 +19,10 @@ from pipeline.teaching.question import (
     Mistake,
     Question,
 )
-from pipeline.teaching.task import Task
 from pipeline.teaching.variant import Variant
 
 SIZES, NEURON, PREDICTION, CHANGES = GROUPS
-EXACT = 0.001  # the tolerance of sums, logarithms and percentages
+THOUSANDTH = 0.001  # the tolerance of sums, logarithms and percentages
 SMALL = 0.0001  # that of a weight and of its part of a sum
 COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
 MAX_LOG = 700.0  # e to this power is still a finite number
@@ -35,7 +35,6 @@ NEXT_NEURON = (
     "indices of the arrays from 0."
 )
 TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
-PERCENT = "This is a percentage or a fraction, not a number of images."
 
 
 class Parameters(Question):
@@ -50,8 +49,8 @@ class Parameters(Question):
         biases) does it have?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        h, c = task.topic.neurons, task.topic.classes
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        h, c = basis.topic.neurons, basis.topic.classes
         weights = PIXELS * h + h * c
         return [
             Correct(weights + h + c),
@@ -77,8 +76,8 @@ class WeightsForSmallImages(Question):
         instead of 28x28. How many weights (without the biases) would layer 1 have?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        side, hidden = task.topic.side, task.topic.hidden
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        side, hidden = basis.topic.side, basis.topic.hidden
         return [
             Correct(side**2 * hidden),
             Mistake(side**2 * hidden + hidden, "The biases are not weights.", 0.5),
@@ -101,8 +100,8 @@ class BytesOfWeights(Question):
         bits, without gaps. How many bytes do these weights (without the biases) need?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        bits, hidden = task.topic.bits, task.topic.hidden
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        bits, hidden = basis.topic.bits, basis.topic.hidden
         weights = PIXELS * hidden
         return [
             Correct(weights * bits / 8),
@@ -126,8 +125,8 @@ class Multiplications(Question):
         or by the output of a neuron does it need to classify one image?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        h = task.topic.more_neurons
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        h = basis.topic.more_neurons
         correct = (PIXELS + CLASSES) * h
         return [
             Correct(correct),
@@ -149,19 +148,19 @@ class WeightOfPixel(Question):
         {t.column}?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        row, column = task.topic.row, task.topic.column
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        row, column = basis.topic.row, basis.topic.column
         return [
-            Correct(task.weight(row, column)),
-            Mistake(task.weight(column, row), TRANSPOSED, 0.5),
-            Mistake(task.weight(row, column, task.next_neuron()), NEXT_NEURON, 0.5),
+            Correct(basis.weight(row, column)),
+            Mistake(basis.weight(column, row), TRANSPOSED, 0.5),
+            Mistake(basis.weight(row, column, basis.next_neuron()), NEXT_NEURON, 0.5),
             Mistake(
-                task.weight(row - 1, column - 1),
+                basis.weight(row - 1, column - 1),
                 "Row and column are counted from 0, like the indices of an array.",
                 0.5,
             ),
             Mistake(
-                task.weight(row, column) * task.pixels[SIDE * row + column],
+                basis.weight(row, column) * basis.pixels[SIDE * row + column],
                 "This is the product of the weight and the pixel of your test image.",
             ),
         ]
@@ -172,21 +171,21 @@ class SumOfNeuron(Question):
 
     name = "sum_of_neuron"
     group = NEURON
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         Which sum y = M1·X1 + M2·X2 + … + M784·X784 + C does {t.neuron_1} compute for
         test image {t.image}, before ReLU?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        neuron = task.topic.neuron
-        total, bias = task.sums[neuron], task.bias_1[neuron]
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        neuron = basis.topic.neuron
+        total, bias = basis.sums[neuron], basis.bias_1[neuron]
         return [
             Correct(total),
             Mistake(total - bias, NO_BIAS, 0.5),
             Mistake((total - bias) * WHITE + bias, NOT_SCALED, 0.5),
             Mistake(max(0.0, total), "This is the output of the neuron, after ReLU."),
-            Mistake(task.sums[task.next_neuron()], NEXT_NEURON, 0.5),
+            Mistake(basis.sums[basis.next_neuron()], NEXT_NEURON, 0.5),
         ]
 
 
@@ -202,8 +201,8 @@ class LargestProduct(Question):
         value? The answer is the index of the pixel, from 0 to 783.
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        weights, products = np.abs(task.weights), task.products
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        weights, products = np.abs(basis.weights), basis.products
         sizes = np.abs(products)
         best = int(sizes.argmax())
         equal = np.isclose(sizes, sizes[best], rtol=ROUNDING, atol=0)
@@ -236,16 +235,16 @@ class UpperHalf(Question):
 
     name = "upper_half"
     group = NEURON
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
         only those of the upper half of the image, which are the rows 0 to 13, without
         the bias. What is the result?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        products = task.products
-        upper, bias = products[:HALF].sum(), task.bias_1[task.topic.neuron]
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        products = basis.products
+        upper, bias = products[:HALF].sum(), basis.bias_1[basis.topic.neuron]
         left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
         one_more = "This is the sum of more or fewer than 14 rows. Use rows 0 to 13."
         return [
@@ -264,26 +263,26 @@ class Logit(Question):
 
     name = "logit"
     group = PREDICTION
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         What is the logit z of {t.neuron_2} for test image {t.image}, before the
         softmax?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        digit = task.topic.digit
-        logit, bias = task.logits[digit], task.bias_2[digit]
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        digit = basis.topic.digit
+        logit, bias = basis.logits[digit], basis.bias_2[digit]
         return [
             Correct(logit),
             Mistake(logit - bias, NO_BIAS, 0.5),
             Mistake(
-                task.sums @ task.kernel_2[:, digit] + bias,
+                basis.sums @ basis.kernel_2[:, digit] + bias,
                 "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 "
                 "multiplies it.",
             ),
-            Mistake(task.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
+            Mistake(basis.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
             Mistake(
-                np.exp(task.log_probabilities[digit]),
+                np.exp(basis.log_probabilities[digit]),
                 "This is the probability, after the softmax.",
             ),
         ]
@@ -294,14 +293,14 @@ class LogOfRatio(Question):
 
     name = "log_of_ratio"
     group = PREDICTION
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         For test image {t.image}, p is the highest of the ten probabilities, and q is
         the second highest. What is ln(p / q), the natural logarithm of their ratio?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        second, first = np.sort(task.log_probabilities)[-2:]
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        second, first = np.sort(basis.log_probabilities)[-2:]
         logs, p, q = first - second, np.exp(first), np.exp(second)
         ratio = np.exp(min(logs, MAX_LOG))
         return [
@@ -321,26 +320,26 @@ class LossOfWrongLabel(Question):
     name = "loss_of_wrong_label"
     group = PREDICTION
     form = Form(low=0.0)
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
         labeled it as {t.wrong_label} by mistake. What would be its loss (its
         cross-entropy) in nats?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        wrong, label = task.topic.wrong_label, task.topic.label
-        log = task.log_probabilities[wrong]
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        wrong, label = basis.topic.wrong_label, basis.topic.label
+        log = basis.log_probabilities[wrong]
         return [
             Correct(-log),
             Mistake(-log / np.log(2), "These are bits. Use the natural log.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
-            Mistake(log, "The sign is wrong: a loss is never negative.", 0.5),
             Mistake(
-                -task.log_probabilities[label], "This is the loss with the right label."
+                -basis.log_probabilities[label],
+                "This is the loss with the right label.",
             ),
             Mistake(
-                -task.logits[wrong],
+                -basis.logits[wrong],
                 "This is the negative logit. Apply the softmax before the logarithm.",
             ),
         ]
@@ -358,13 +357,11 @@ class Misclassified(Question):
         classified as another class by your network?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        digit, wrong = task.topic.digit, task.predictions != task.labels
-        is_class, predicted = task.labels == digit, task.predictions == digit
-        missed = (is_class & wrong).sum()
-        share = missed / max(1, is_class.sum())
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        digit, wrong = basis.topic.digit, basis.predictions != basis.labels
+        is_class, predicted = basis.labels == digit, basis.predictions == digit
         return [
-            Correct(missed),
+            Correct((is_class & wrong).sum()),
             Mistake((is_class & ~wrong).sum(), "These are classified correctly."),
             Mistake(
                 (predicted & wrong).sum(),
@@ -372,7 +369,6 @@ class Misclassified(Question):
                 "classifies as this class.",
             ),
             Mistake(wrong.sum(), "These are the mistakes for all ten classes."),
-            Mistake(100 * share, PERCENT, 0.5),
         ]
 
 
@@ -388,26 +384,26 @@ class BrighterPixel(Question):
         change? If y becomes smaller, the answer is negative.
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        row, column = task.topic.row, task.topic.column
-        change = self._change(task, row, column)
-        other = self._change(task, row, column, task.next_neuron())
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        row, column = basis.topic.row, basis.topic.column
+        change = self._change(basis, row, column)
+        other = self._change(basis, row, column, basis.next_neuron())
         return [
             Correct(change),
             Mistake(change * WHITE, NOT_SCALED, 0.5),
             Mistake(
-                task.weight(row, column),
+                basis.weight(row, column),
                 "This is the weight. The pixel grows by less than 1.",
             ),
-            Mistake(self._change(task, column, row), TRANSPOSED, 0.5),
+            Mistake(self._change(basis, column, row), TRANSPOSED, 0.5),
             Mistake(other, NEXT_NEURON, 0.5),
             Mistake(-change, "The sign is wrong.", 0.5),
         ]
 
     def _change(
-        self, task: Task, row: int, column: int, neuron: int | None = None
+        self, basis: Basis, row: int, column: int, neuron: int | None = None
     ) -> float:
-        return task.weight(row, column, neuron) * task.topic.gray_levels / WHITE
+        return basis.weight(row, column, neuron) * basis.topic.gray_levels / WHITE
 
 
 class SwitchedOff(Question):
@@ -422,21 +418,20 @@ class SwitchedOff(Question):
         {t.test_images:,} test images does your network then classify correctly?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        before = (task.predictions == task.labels).sum()
-        after = self._count(task, task.topic.neuron)
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        before = (basis.predictions == basis.labels).sum()
+        after = self._count(basis, basis.topic.neuron)
         return [
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
-            Mistake(len(task.labels) - after, "These are classified wrongly.", 0.5),
+            Mistake(len(basis.labels) - after, "These are classified wrongly.", 0.5),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
-            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
-            Mistake(self._count(task, task.next_neuron()), NEXT_NEURON, 0.5),
+            Mistake(self._count(basis, basis.next_neuron()), NEXT_NEURON, 0.5),
         ]
 
-    def _count(self, task: Task, neuron: int) -> int:
-        part = np.outer(task.all_outputs[:, neuron], task.kernel_2[neuron])
-        return int(((task.all_logits - part).argmax(axis=1) == task.labels).sum())
+    def _count(self, basis: Basis, neuron: int) -> int:
+        part = np.outer(basis.all_outputs[:, neuron], basis.kernel_2[neuron])
+        return int(((basis.all_logits - part).argmax(axis=1) == basis.labels).sum())
 
 
 class RaisedBias(Question):
@@ -452,24 +447,23 @@ class RaisedBias(Question):
         classify as class {t.digit}?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        digit, shift = task.topic.digit, task.topic.shift
-        after, before = self._count(task, digit, shift), self._count(task, digit, 0.0)
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        digit, shift = basis.topic.digit, basis.topic.shift
+        after, before = self._count(basis, digit, shift), self._count(basis, digit, 0.0)
         return [
             Correct(after),
             Mistake(before, "This is the number before the change."),
             Mistake(after - before, "This is the increase, not the new number.", 0.5),
             Mistake(
-                self._count(task, digit, -shift),
+                self._count(basis, digit, -shift),
                 "This is the number with a smaller bias.",
                 0.5,
             ),
-            Mistake(100 * after / len(task.labels), PERCENT, 0.5),
-            Mistake(self._count(task, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
+            Mistake(self._count(basis, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
         ]
 
-    def _count(self, task: Task, digit: int, shift: float) -> int:
-        logits = task.all_logits + shift * (np.arange(CLASSES) == digit)
+    def _count(self, basis: Basis, digit: int, shift: float) -> int:
+        logits = basis.all_logits + shift * (np.arange(CLASSES) == digit)
         return int((logits.argmax(axis=1) == digit).sum())
 
 
@@ -479,16 +473,16 @@ class ScaledLayer(Question):
     name = "scaled_layer"
     group = CHANGES
     form = Form(low=0.0, high=100.0)
-    tolerance = EXACT
+    tolerance = THOUSANDTH
     template = """
         All weights and biases of layer 2 are multiplied by {t.factor:g}. What is then
         the highest of the ten probabilities for test image {t.image}, in percent?
     """
 
-    def _answers(self, task: Task) -> list[Correct | Mistake]:
-        factor, logits = task.topic.factor, task.logits
+    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+        factor, logits = basis.topic.factor, basis.logits
         before, after = self._highest(logits), self._highest(logits * factor)
-        weights_only = (logits - task.bias_2) * factor + task.bias_2
+        weights_only = (logits - basis.bias_2) * factor + basis.bias_2
         return [
             Correct(after),
             Mistake(before, "This is the probability before the change."),
@@ -496,7 +490,7 @@ class ScaledLayer(Question):
                 before * factor,
                 "The logits are multiplied by the factor, not the probability.",
             ),
-            Mistake(after - before, "This is the change, not the new probability."),
+            Mistake(before - after, "This is the decrease, not the new probability."),
             Mistake(
                 after / 100, "This is a fraction. The question asks for percent.", 0.5
             ),

@@ -1,11 +1,11 @@
-"""The submissions of a class: the answers and the network of each student."""
+"""The submissions of a class: what was read, what was rejected, what was graded."""
 
 import hashlib
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.core.network import snapshot
 from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
+from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
@@ -28,24 +29,11 @@ MOODLE = "_assignsubmission_"  # after the name of a student, and before a kind 
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
-class Submission:
-    """An entry of the folder of all submissions: a folder or a zip file; its grade."""
+class Entry:
+    """An entry of the folder of all submissions: a folder or a zip file."""
 
     place: str  # its name, which can be any printable text
-    problem: str = ""  # one line: why it cannot be graded; empty if it can be
-    answers: Answers | None = None  # None if they cannot be read
-    network: Snapshot | None = None  # None if it cannot be read
-    # The params in the network's file, if any. A student can change them.
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    sha256: str = ""  # the hash of both files; empty if one of them is missing
-    is_empty: bool = False  # whether it contains no file of the homework
-    grade: SubmissionGrade | None = None  # None if there is a problem
-    before: float | None = None  # the earlier points if it was graded again
-
-    @property
-    def student(self) -> str:
-        """The normalized id in the answers; empty if they cannot be read."""
-        return self.answers.student if self.answers else ""
+    student: str  # the normalized id in the answers; empty if it is not known
 
     @property
     def feedback(self) -> str:
@@ -58,22 +46,58 @@ class Submission:
         pattern = rf"(?<![^\W_]){re.escape(self.student)}(?![^\W_])"
         return bool(re.search(pattern, normalize(self.place)))
 
-    @property
-    def is_assigned(self) -> bool:
-        """Whether it was graded, and its network is the assigned one."""
-        return bool(self.grade and self.grade.training != Training.OTHER)
+    def row(self) -> dict[str, Any]:
+        """Return the line of grades.csv."""
+        return {"id": self.student, "submission": self.place}
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected(Entry):
+    """An entry without points."""
+
+    problem: str  # one line: why it cannot be graded
+    is_empty: bool = False  # whether it contains no file of the homework
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv; the points of a problem are empty."""
-        about = {"id": self.student, "problem": self.problem, "submission": self.place}
-        if not self.grade:
-            return about
+        """Return the line of grades.csv, whose points are empty."""
+        return super().row() | {"problem": self.problem}
+
+
+@dataclass(frozen=True, eq=False)
+class Submission(Entry):
+    """An entry that can be graded."""
+
+    answers: Answers
+    network: Snapshot
+    recorded: Mapping[str, Any]  # the params in the network's file; can be changed
+    sha256: str  # of both files
+
+
+@dataclass(frozen=True, eq=False)
+class Graded(Submission):
+    """A graded submission."""
+
+    grade: SubmissionGrade
+    before: float | None  # the earlier points if it was graded again
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether its network is the assigned one."""
+        return self.grade.training != Training.OTHER
+
+    def row(self) -> dict[str, Any]:
+        """Return the line of grades.csv."""
         points = {answer.question: answer.points for answer in self.grade.answers}
         total, training = self.grade.points, self.grade.training.value
-        return {**about, **points, "points": total, "training": training}
+        return super().row() | points | {"points": total, "training": training}
 
 
-def read_submissions(folder: Path) -> list[Submission]:
+Outcome = Graded | Rejected
+
+
+def read_submissions(
+    folder: Path, assignment: Assignment
+) -> list[Submission | Rejected]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     A student can have several folders of Moodle: those without files are left out.
@@ -87,7 +111,7 @@ def read_submissions(folder: Path) -> list[Submission]:
             "a zip file into a new folder"
         )
     found = [
-        read_submission(path)
+        read_submission(path, assignment)
         for path in list_folder(folder)
         if not path.name.startswith(".") and path.name not in IGNORED
     ]
@@ -95,26 +119,31 @@ def read_submissions(folder: Path) -> list[Submission]:
     return [
         each
         for each in found
-        if not each.is_empty or owners[each.place.partition(MOODLE)[0]] == 1
+        if not (isinstance(each, Rejected) and each.is_empty)
+        or owners[each.place.partition(MOODLE)[0]] == 1
     ]
 
 
-def read_submission(path: Path) -> Submission:
-    """Read a submission; if it cannot be graded, its `problem` says why."""
-    place, given, sha256, is_empty = printable(path.name), None, "", False
+def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
+    """Read a submission, or say why it cannot be graded."""
+    place, student, is_empty = printable(path.name), "", False
     try:
         files = find_files(path)
         is_empty = not files
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
+        student = given.student
+        if problem := given.course_problem(assignment.course):
+            raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
-        network, recorded = _read_network(model.content)
+        hidden = assignment.settings["hidden"]
+        network, recorded = _read_network(model.content, hidden)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Submission(place, problem, given, sha256=sha256, is_empty=is_empty)
-    return Submission(place, "", given, network, recorded, sha256)
+        return Rejected(place, student, problem, is_empty)
+    return Submission(place, student, given, network, recorded, sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
@@ -134,11 +163,12 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     return found[0]
 
 
-def _read_network(content: bytes) -> tuple[Snapshot, dict[str, Any]]:
+def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, dict[str, Any]]:
     """Return the tensors of a network, and the params that its file records.
 
     Raises:
-        UserError: If it is not the file of a network.
+        UserError: If it is not the file of a network with `hidden` neurons in layer 1.
+            So the memory of a class depends on the assigned size only.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL_FILE)
@@ -148,6 +178,8 @@ def _read_network(content: bytes) -> tuple[Snapshot, dict[str, Any]]:
         except UserError as error:
             raise UserError(str(error).replace(str(path), MODEL_FILE)) from None
     tensors = snapshot(network)
+    if (found := tensors["layer_1.bias"].size) != hidden:
+        raise UserError(f"its network has {found} hidden neurons instead of {hidden}")
     weights = [x for name, x in tensors.items() if name.endswith("weight")]
     if all((each == each.flat[0]).all() for each in weights):
         raise UserError("its weights are all equal")  # there is nothing to grade

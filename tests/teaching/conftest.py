@@ -9,13 +9,12 @@ import pytest
 
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
-from pipeline.core.network import network_from
+from pipeline.core.network import network_from, snapshot
 from pipeline.model import save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import train_reference
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.task import Task
 
 COURSE = "embedded 2026"
 SETTINGS = {
@@ -47,17 +46,19 @@ class Course:
         """Return the network of a student, perhaps trained with other settings."""
         settings = {**self.settings, **others}
         assignment = Assignment(COURSE, self.data.name, settings)
-        return train_reference(self.data, assignment, student)
+        return snapshot(assignment.train(student, self.data))
 
-    def task(self, student, network):
-        return Task.of(
+    def basis(self, student, network):
+        return Basis.of(
             self.assignment.topic(student, self.data), network, self.data.test
         )
 
     def solve(self, student, network):
         """Return the correct answers."""
-        task = self.task(student, network)
-        return {question.name: question.correct(task)[0] for question in QUESTIONS}
+        basis = self.basis(student, network)
+        return {
+            question.name: question.solution(basis).correct[0] for question in QUESTIONS
+        }
 
     def write(self, folder, student, answers=None, network=None, *, stated=None):
         """Write a submission with these answers, by default with the right network.

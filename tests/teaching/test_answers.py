@@ -25,19 +25,19 @@ def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
     answers = read_answers(new_answers(Variant.of("Zoë", "Course")))
     assert (answers.student, answers.course) == ("zoë", "course")
     assert answers.missing == NAMES
-    assert not answers.values and not answers.problems and not answers.notebook
+    assert not answers.numbers and not answers.problems and not answers.notebook
 
 
 def test_whole_numbers_and_others_are_answers():
     typed = '{"id": " ANA.Ruiz ", "answers": {"logit": -2e-3, "parameters": 15910}}'
     answers = read_answers(typed.encode())
     assert answers.student == "ana.ruiz"
-    assert answers.values == {"logit": -0.002, "parameters": 15910.0}
+    assert answers.numbers == {"logit": -0.002, "parameters": 15910.0}
     assert {*answers.missing} == {*NAMES} - {"logit", "parameters"}
 
 
 def test_a_byte_order_mark_is_accepted():
-    assert read_answers(b"\xef\xbb\xbf" + content({"logit": 1})).values == {"logit": 1}
+    assert read_answers(b"\xef\xbb\xbf" + content({"logit": 1})).numbers == {"logit": 1}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_byte_order_mark_is_accepted():
 def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem):
     text = f'{{"id": "a", "answers": {{"logit": {typed}, "parameters": 1}}}}'
     answers = read_answers(text.encode())
-    assert answers.values == {"parameters": 1.0}
+    assert answers.numbers == {"parameters": 1.0}
     assert problem in answers.problems["logit"]
     assert "logit" not in answers.missing
 
@@ -72,17 +72,17 @@ def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem)
         ("loss_of_wrong_label", -0.5, "must be a number of at least 0, got -0.5"),
     ],
 )
-def test_a_number_that_cannot_be_right_is_a_problem_and_can_be_a_typical_mistake(
+def test_a_number_that_cannot_be_right_is_a_problem_and_is_not_graded(
     name, typed, problem
 ):
     answers = read_answers(content({name: typed, "logit": -0.5}))
     assert answers.problems == {name: problem}
-    assert answers.values == {name: typed, "logit": -0.5}
+    assert answers.numbers == {"logit": -0.5}
 
 
 def test_unknown_names_are_problems_but_not_too_many():
     answers = read_answers(content({f"x{k}": 1 for k in range(1000)} | {"logit": 1}))
-    assert answers.values == {"logit": 1.0}
+    assert answers.numbers == {"logit": 1.0}
     assert 0 < len(answers.problems) <= 20
 
 
@@ -122,7 +122,7 @@ def test_what_the_notebook_recorded_is_stored_and_the_answers_stay(tmp_path):
     path.write_bytes(content({"logit": 1.5}, notebook={"old": 1}))
     record_notebook(path, {"section 1": 784, "section 6": "N11"})
     answers = read_answers(path.read_bytes())
-    assert (answers.notebook, answers.values) == (2, {"logit": 1.5})
+    assert (answers.notebook, answers.numbers) == (2, {"logit": 1.5})
     stored = json.loads(path.read_text())["notebook"]
     assert stored == {"section 1": 784, "section 6": "N11"}
 

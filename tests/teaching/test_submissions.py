@@ -17,9 +17,15 @@ from safetensors import numpy as safetensors
 
 from pipeline.base.paths import MODEL_FILE
 from pipeline.teaching.answers import FILE
-from pipeline.teaching.submissions import read_submission, read_submissions
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.submissions import (
+    Submission,
+    read_submission,
+    read_submissions,
+)
 from pipeline.teaching.submitted_files import MAX_ENTRIES, MAX_ZIP_BYTES
 
+ASSIGNMENT = Assignment("embedded 2026", "digits", {"hidden": 5})
 ESCAPE = "\x1b[2J\n<b>=cmd\x07"
 
 
@@ -54,11 +60,12 @@ def new_zip(valid, place):
 
 def problem(path):
     """Return what is wrong with a submission; it must be one short printable line."""
-    submission = read_submission(path)
-    assert submission.problem.isprintable() and len(submission.problem) <= 300
-    assert submission.place.isprintable()
-    assert bool(submission.problem) == (submission.network is None)
-    return submission.problem
+    entry = read_submission(path, ASSIGNMENT)
+    assert entry.place.isprintable()
+    if isinstance(entry, Submission):
+        return ""
+    assert entry.problem and entry.problem.isprintable() and len(entry.problem) <= 300
+    return entry.problem
 
 
 def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
@@ -75,12 +82,12 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         archive.write(place / "nested.ZIP", "one/nested.zip")
         archive.writestr("__MACOSX/one/._nested.zip", "resources")
     (place / ".DS_Store").touch()
-    submissions = read_submissions(place)
+    submissions = read_submissions(place, ASSIGNMENT)
     assert len(submissions) == 7
-    expected = read_submission(valid)
+    expected = read_submission(valid, ASSIGNMENT)
     for each in submissions:
-        assert (each.problem, each.student, each.sha256) == ("", "ana", expected.sha256)
-        assert each.answers.values == {"parameters": 1, "logit": -2.5}
+        assert (each.student, each.sha256) == ("ana", expected.sha256)
+        assert each.answers.numbers == {"parameters": 1, "logit": -2.5}
         assert each.recorded["epochs"] == 1
 
 
@@ -95,11 +102,13 @@ def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, pla
     (place / "__MACOSX").mkdir()
     (place / "desktop.ini").touch()
     (place / ".DS_Store").touch()
-    assert [(each.place, each.problem) for each in read_submissions(place)] == [
-        (kinds[0], ""),
-        (kinds[1], "answers.json is missing"),
-        ("Cem_14_assignsubmission_onlinetext_", "answers.json is missing"),
+    assert [each.place for each in read_submissions(place, ASSIGNMENT)] == [
+        kinds[0],
+        kinds[1],
+        "Cem_14_assignsubmission_onlinetext_",
     ]
+    assert problem(place / kinds[0]) == ""
+    assert problem(place / kinds[1]) == "answers.json is missing"
 
 
 def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
@@ -282,8 +291,8 @@ def test_a_sparse_file_of_a_gigabyte_is_not_read_to_its_end(copy):
 def test_names_that_control_the_terminal_are_made_printable(valid, place):
     shutil.copytree(valid, place / ESCAPE / ESCAPE)
     shutil.copytree(valid, place / os.fsdecode(b"\xff\n"))
-    for each in read_submissions(place):
-        assert each.problem == "" and each.place.isprintable()
+    for path in [*place.iterdir()]:
+        assert problem(path) == ""
     shutil.copytree(valid, place / ESCAPE / "old")
     assert "2 files named answers.json" in problem(place / ESCAPE)
 
@@ -311,7 +320,14 @@ def test_a_network_that_is_none_is_one_line(copy):
     for content in files.values():
         (folder / MODEL_FILE).write_bytes(content)
         assert problem(folder).startswith(MODEL_FILE)
-        assert read_submission(folder).student == "ana"  # the answers can be read
+        # The answers can be read.
+        assert read_submission(folder, ASSIGNMENT).student == "ana"
+
+
+def test_a_network_of_a_different_size_is_rejected_when_it_is_read(course, place):
+    folder = course.write(place / "ana", "ana", {}, course.train("ana", hidden=4))
+    assert problem(folder) == "its network has 4 hidden neurons instead of 5"
+    assert not hasattr(read_submission(folder, ASSIGNMENT), "network")
 
 
 def test_a_network_whose_weights_are_all_equal_is_not_graded(copy):
@@ -325,7 +341,8 @@ def test_a_network_whose_weights_are_all_equal_is_not_graded(copy):
 
 
 def test_answers_that_cannot_be_used_are_one_line(copy):
-    folder, good = copy(), '{"id": "ana", "answers": {}}'
+    folder = copy()
+    good = '{"id": "ana", "course": "embedded 2026", "answers": {}}'
     for content in (
         "",
         "[]",

@@ -88,7 +88,7 @@ class Topic:
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
-class Task:
+class Basis:
     """A topic, a trained network and the test images: all that determines the answers.
 
     The network is in float64 and in Keras's layout, so that this implementation
@@ -110,8 +110,8 @@ class Task:
         topic: Topic,
         tensors: Mapping[str, Float[np.ndarray, "..."]],
         test: LabeledImages,
-    ) -> "Task":
-        """Return the task for the tensors of the assigned shapes; see `snapshot`."""
+    ) -> "Basis":
+        """Return the basis for tensors of the assigned shapes; see `snapshot`."""
         arrays = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
         return cls(
             topic,
