@@ -5,7 +5,9 @@ load data sets by their names, through `load`, which verifies the file.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,8 +133,17 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     """
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"
+    # Without a lock, so that the folder can belong to another user.
+    if sha256 := _complete(path):
+        return DataFile(path, sha256)
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
+    by_effective = os.access in os.supports_effective_ids
+    if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=by_effective):
+        raise UserError(
+            f"{path} is missing or not complete, and {folder} cannot be written: its "
+            f"owner must run python -m pipeline.data dataset={path.stem}"
+        )
     with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
         if sha256 := _verify(path):
             _write_others(path, sha256, is_new=False)
@@ -150,6 +161,15 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         return DataFile(path, sha256, is_new=True)
 
 
+def _complete(path: Path) -> str | None:
+    """Return the hash of a data set's file; None if anything must be written."""
+    with suppress(OSError, ValueError):  # another process may replace the files
+        sha256 = summary(path).sha256
+        is_current = _is_current(path) and files.file_sha256(path) == sha256
+        return sha256 if is_current and not _missing(path, sha256) else None
+    return None
+
+
 def _verify(path: Path) -> str | None:
     """Return the hash of the file of a data set; None if it must be created.
 
@@ -162,8 +182,12 @@ def _verify(path: Path) -> str | None:
             print_error(f"{summary_path} {cause}: preparing it again")
         return None
     set_damaged_aside(path, sha256)
-    is_current = path.exists() and summary(path).code == spec(path.stem).code_sha256
-    return sha256 if is_current else None
+    return sha256 if path.exists() and _is_current(path) else None
+
+
+def _is_current(path: Path) -> bool:
+    """Return whether the current code has read the images of a data set."""
+    return summary(path).code == spec(path.stem).code_sha256
 
 
 def summary(path: Path) -> Summary:
@@ -264,15 +288,14 @@ def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
 def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
     """Write the components and the plots that are missing or belong to other data."""
     beside = files_beside(path)
-    has_components = read_components(path, data_sha256=sha256) is not None
-    has_plots = not is_new and beside.means.exists() and beside.samples.exists()
-    if has_components and has_plots:
+    missing = _missing(path, sha256)
+    if not missing and not is_new:
         return
     data = Dataset.read(path)
-    if not has_components:
+    if "components" in missing:
         with status(f"computing the principal components of {data.name}"):
             write_components(data)
-    if not has_plots:
+    if "plots" in missing or is_new:
         train, names = data.train, spec(data.name).class_names
         for plot_path, plot in (
             (beside.means, plots.class_means(class_means(data), train.labels, names)),
@@ -280,6 +303,17 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
+
+
+def _missing(path: Path, sha256: str) -> set[str]:
+    """Return which of the components and the plots are missing or of other data."""
+    beside = files_beside(path)
+    missing = set()
+    if read_components(path, data_sha256=sha256) is None:
+        missing.add("components")
+    if not (beside.means.exists() and beside.samples.exists()):
+        missing.add("plots")
+    return missing
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:

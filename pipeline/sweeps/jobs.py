@@ -61,10 +61,14 @@ class Job:
         """What distinguishes the jobs of a sweep.
 
         This is the fingerprint of the training run, because equal images can have
-        several names. Invalid values have none: it is a hash of them.
+        several names. Invalid values have none: it is a hash of them, without a name of
+        a data set that is the same for all jobs.
         """
         if self.error:
-            return files.json_sha256([self.values.get(key) for key in TRAINING_KEYS])
+            values = {key: self.values.get(key) for key in TRAINING_KEYS}
+            if "dataset" not in self.varied:
+                del values["dataset"]
+            return files.json_sha256(values)
         return fingerprint(self.hyperparameters, self.data.sha256)
 
     @property

@@ -72,7 +72,7 @@ def read_answers(content: bytes) -> Answers:
         place = f"line {error.lineno}, column {error.colno}"
         problem = f"{error.msg} in {place}"
         if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
-            problem = f"use a decimal point instead of a comma in {place}"
+            problem = f"write numbers as 54096 or 3.5, without a comma, in {place}"
         raise UserError(f"{FILE} is not JSON: {problem}") from None
     except RecursionError:
         raise UserError(f"{FILE} is nested too deeply") from None

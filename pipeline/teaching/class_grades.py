@@ -90,9 +90,13 @@ class ClassGrades:
     @property
     def notices(self) -> list[str]:
         """Lines about questions that changed after submissions were graded."""
-        grades = [(entry.grade, entry.before) for entry in self.graded]
-        old = sum(grade.questions != QUESTIONS_SHA256 for grade, _ in grades)
-        again = [grade.points != x for grade, x in grades if x is not None]
+        old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
+        again = [x for x in self.graded if x.before is not None]
+        changed = [
+            f"{x.student} {x.before:g} -> {x.grade.points:g}"
+            for x in again
+            if x.before != x.grade.points
+        ]
         found = list[str]()
         if old:
             verb = "was" if old == 1 else "were"
@@ -101,7 +105,9 @@ class ClassGrades:
                 "changed: add again=true to grade them again"
             )
         if again:
-            found.append(f"{counted(sum(again), 'student')}: points changed")
+            number = f"points changed for {counted(len(changed), 'student')}"
+            names = ", ".join(changed)
+            found.append(f"{number}: {names}" if names else number)
         return found
 
     @property

@@ -52,6 +52,7 @@ class SubmissionGrade:
 
     training: Training
     difference: float  # the largest one of a weight to the assigned network
+    accuracy: float  # of the submitted network on the test images
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
 
@@ -98,7 +99,8 @@ def grade_submission(
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
     compared = compare(network, assigned)
-    return SubmissionGrade(*compared, tuple(graded), QUESTIONS_SHA256)
+    accuracy = float((basis.predictions == basis.labels).mean())
+    return SubmissionGrade(*compared, accuracy, tuple(graded), QUESTIONS_SHA256)
 
 
 def read_grade(path: Path) -> SubmissionGrade | None:

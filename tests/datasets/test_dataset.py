@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from pipeline import datasets
+from pipeline import UserError, datasets
 from pipeline.base.files import file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
@@ -93,6 +93,19 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
     known = datasets.prepare("digits", folder=tmp_path)
     assert known == new and not known.is_new
+
+
+def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
+    request, tmp_path
+):
+    new = datasets.prepare("digits", folder=tmp_path / "shared")
+    (tmp_path / "shared").chmod(0o555)
+    request.getfixturevalue("other_user")
+    folder = Path("shared")
+    known = datasets.prepare("digits", folder=folder)
+    assert (known.path, known.sha256) == (folder / new.path.name, new.sha256)
+    with pytest.raises(UserError, match="and shared cannot be written: its owner"):
+        datasets.prepare("mnist", folder=folder)
 
 
 def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(

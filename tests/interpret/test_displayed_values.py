@@ -194,4 +194,4 @@ def test_the_legend_of_the_lines_has_the_largest_products(page, trained, sums):
     outgoing = trained.network.layer_2.get_weights()[0][5] * sums["N16"].relu
     text = page.inner_text("#connections-legend")
     assert f"into N16 represents a product of {decimals(into, 2)}," in text
-    assert text.endswith(f" out of it one of {decimals(np.abs(outgoing).max(), 2)}.")
+    assert text.endswith(f" line out of it {decimals(np.abs(outgoing).max(), 2)}.")

@@ -92,7 +92,7 @@ def test_unknown_names_are_problems_but_not_too_many():
         (b"", "is not JSON: Expecting value in line 1, column 1"),
         (
             b'{"id": "a",\n "answers": {"logit": -3,5}}',
-            "use a decimal point instead of a comma in line 2, column 26",
+            "write numbers as 54096 or 3.5, without a comma, in line 2, column 26",
         ),
         (b'{"answers": {"logit": 3, "x": 4,}}', "Expecting property name"),
         (b"\xff\xfe{}", "must be text in UTF-8"),
