@@ -134,6 +134,7 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
     assert not (grades.problems or grades.equal() or grades.misnamed)
     assert len({float(row["points"]) for row in expected.values()}) > 8
     assert len([*(outputs / "grades" / "feedback").iterdir()]) == 60
+    assert page(outputs).count("of the test images are classified correctly") == 20
 
 
 def test_a_training_run_is_told_from_others(course):
