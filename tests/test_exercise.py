@@ -93,7 +93,7 @@ def test_right_answers_are_explained_and_the_results_are_shown(project):
     assert run.data.params["seed"] == "1"
     assert f"pipeline.inspect run={run.info.run_id[:8]}\n" in printed["next-commands"]
     folders = {path.name for path in project.outputs.iterdir() if path.is_dir()}
-    assert folders <= {"checkpoints", "data", "mlflow-artifacts"}
+    assert folders <= {".locks", "checkpoints", "data", "mlflow-artifacts"}
 
 
 @pytest.mark.fault
