@@ -195,7 +195,7 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
     ("content", "problem"),
     [
         ("{", r"ana.ruiz/answers.json is not JSON"),
-        ('{"id": 3,5}', r"ana.ruiz/answers.json is not JSON: use a decimal point"),
+        ('{"id": 3,5}', r"ana.ruiz/answers.json is not JSON: write numbers as"),
         ('{"id": "b", "answers": {}}', "id must be ana.ruiz, got b"),
         (None, r"answers.json is missing: leave out check=true"),
     ],
