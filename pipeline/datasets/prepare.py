@@ -130,6 +130,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     Raises:
         UserError: If it is not available; the message names the files to provide.
         UserError: If an IDX file violates the format.
+        UserError: If a file must be written, and this user cannot write to the folder.
     """
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ class DatasetSpec:
         """Check the number of classes."""
         assert len(self.class_names) == CLASSES, self.class_names
 
-    @property
+    @cached_property
     def code_sha256(self) -> str | None:
         """The hash of the module with `read`, which determines the images.
 
