@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Real, Shaped, UInt8
+from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -27,39 +27,17 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
 
     Pixels in [0, 1] would be scaled twice, and most predictions would be wrong.
     """
-    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
     images = images.detach().cpu() if isinstance(images, Tensor) else images
     try:
         array = np.asarray(images)
     except (TypeError, ValueError):  # lists of several lengths; bfloat16, sparse
         got = f"{getattr(images, 'dtype', type(images).__name__)} without a NumPy array"
-        raise UserError(f"{rule}, got {got}: pass an array of numbers") from None
-    if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
-        return np.require(array, requirements=["C", "W"])  # PyTorch needs both
-    cast = "to(torch.uint8)" if isinstance(images, Tensor) else "astype(np.uint8)"
-    name = "images" if hasattr(images, "dtype") else "np.asarray(images)"
-    remedy = _remedy(array, name, cast)
-    raise UserError(f"{rule}, got {array.dtype} with {array.shape}: {remedy}")
-
-
-def _remedy(array: Shaped[np.ndarray, "..."], instead: str, cast: str) -> str:
-    """Return what to pass: an array (`instead`), and the call that converts it."""
-    if not array.size:
-        return "there is no image"
-    kind, shape = array.dtype.kind, array.shape
-    if kind not in "buif":  # bool, integers and floats
-        return "pass an array of numbers"
-    if shape[1:] != (SIDE, SIDE):
-        if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
-            return 'resize the image, as predict(images="photo.png") does'
-        instead += ".reshape(-1, 28, 28)"
-    if not (array.min() >= 0 and array.max() <= 255):  # or NaN
-        return "scale them to 0 to 255"
-    if kind in "bf" and array.max() <= 1:
-        instead = f"({instead} * 255)"
-    if kind == "f":
-        instead += ".round()"
-    return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
+    else:
+        if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
+            return np.require(array, requirements=["C", "W"])  # PyTorch needs both
+        got = f"{array.dtype} with {array.shape}"
+    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
+    raise UserError(f"{rule}, got {got}")
 
 
 def to_pixels(images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:

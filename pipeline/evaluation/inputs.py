@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pipeline import ConfigError, UserError, images
 from pipeline.base.paths import user_path
 from pipeline.base.text import printable
-from pipeline.core import SIDE
+from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
@@ -96,7 +97,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
     try:
         pixels = check_images(array[None] if is_one else array)
     except UserError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(f"{error}: {_remedy(array)}") from None
     if not len(pixels):
         raise ConfigError("images must contain at least one image, got none")
     return ImageSet(
@@ -107,6 +108,32 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
         images=pixels,
         kind="ready",
     )
+
+
+def _remedy(images: Any) -> str:  # noqa: ANN401
+    """Return what to pass instead of images from Python that were rejected."""
+    is_tensor = isinstance(images, Tensor)
+    instead, cast = "images", "to(torch.uint8)" if is_tensor else "astype(np.uint8)"
+    try:
+        array = np.asarray(images.detach().cpu() if is_tensor else images)
+    except (TypeError, ValueError):
+        return "pass an array of numbers"
+    if not array.size:
+        return "there is no image"
+    kind, shape = array.dtype.kind, array.shape
+    if kind not in "buif":  # bool, integers and floats
+        return "pass an array of numbers"
+    if shape[1:] != (SIDE, SIDE):
+        if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
+            return 'resize the image, as predict(images="photo.png") does'
+        instead += ".reshape(-1, 28, 28)"
+    if not (array.min() >= 0 and array.max() <= 255):  # or NaN
+        return "scale them to 0 to 255"
+    if kind in "bf" and array.max() <= 1:
+        instead = f"({instead} * 255)"
+    if kind == "f":
+        instead += ".round()"
+    return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
 def _test_images(

@@ -54,32 +54,13 @@ def test_images_that_are_not_gray_levels_are_rejected(
     tensor = torch.from_numpy(images / 255).requires_grad_()
     for wrong, got in {
         "scaled": (np.float32(images / 255), r"float32 with \(\d+, 28, 28\)"),
-        "floats": (np.float64(images), "float64 with"),
-        "almost": (images - np.float32(1e-4) * (images > 0), "float32 with"),
-        "signed": (images.astype(np.int64), "int64 with"),
-        "unsigned": (images.astype(np.uint16), "uint16 with"),
         "flat": (images.reshape(-1, 784), r"uint8 with \(\d+, 784\)"),
-        "channel": (images[:, None] / 255, r"float64 with \(\d+, 1, 28, 28\)"),
-        "one": (images[0], r"uint8 with \(28, 28\)"),
         "gradients": (tensor, "float64 with"),
-        "torchvision": (tensor[:, None], r"float64 with \(\d+, 1, 28, 28\)"),
-        "numbers": (torch.from_numpy(images.astype(np.int64)), "int64 with"),
+        "ragged": ([[1], [1, 2]], "list without a NumPy array"),
+        "sparse": (tensor.to_sparse(), "torch.float64 without a NumPy array"),
     }.values():
-        rule = rf"^images must be .* with the shape \(n, 28, 28\), got {got}.*: pass "
-        with pytest.raises(UserError, match=rule) as error:
-            method(wrong)
-        remedy = str(error.value).partition(": pass ")[2]
-        found = method(eval(remedy, {"images": wrong, "np": np, "torch": torch}))
-        np.testing.assert_allclose(found, expected[: len(found)], atol=1e-5)
-    for wrong, remedy in {
-        "empty": ([], "there is no image"),
-        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize the image"),
-        "none": (None, "pass an array of numbers"),
-        "ragged": ([[1], [1, 2]], "pass an array of numbers"),
-        "bfloat16": (tensor.bfloat16(), "pass an array of numbers"),
-        "sparse": (tensor.to_sparse(), "pass an array of numbers"),
-    }.values():
-        with pytest.raises(UserError, match=f"got .*: .*{remedy}"):
+        rule = rf"^images must be .* with the shape \(n, 28, 28\), got {got}"
+        with pytest.raises(UserError, match=rule):
             method(wrong)
     assert np.array_equal(method(torch.from_numpy(images.copy())), expected)
     assert np.array_equal(method(images[:9][::-1]), method(images[:9][::-1].copy()))

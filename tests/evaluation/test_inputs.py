@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pipeline import ConfigError, UserError, datasets
@@ -45,6 +46,38 @@ def test_an_array_is_one_image_or_several_in_the_form_of_mnist(mnist, shape):
     assert prepared.source.files[0] == "image 0" and prepared.source.labels[0] is None
     prepared.images[0] = 0  # a copy
     assert pixels[0].any()
+
+
+def test_the_remedy_for_an_array_makes_the_images_of_the_network(mnist):
+    images = mnist.test.images[:5]
+    tensor = torch.from_numpy(images / 255).requires_grad_()
+    for wrong in (
+        np.float32(images / 255),
+        np.float64(images),
+        images - np.float32(1e-4) * (images > 0),
+        images.astype(np.int64),
+        images.astype(np.uint16),
+        images.reshape(-1, 784),
+        images[:, None] / 255,
+        images[0] / 255,
+        tensor,
+        tensor[:, None],
+        torch.from_numpy(images.astype(np.int64)),
+    ):
+        with pytest.raises(ConfigError, match=r"^images must be .*, got .*: ") as error:
+            images_from_array(wrong)
+        remedy = str(error.value).partition(": pass ")[2]
+        found = eval(remedy, {"images": wrong, "np": np, "torch": torch})
+        np.testing.assert_array_equal(found, images[: len(found)])
+    for wrong, remedy in {
+        "empty": (np.zeros((0, 5)), "there is no image"),
+        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize the image"),
+        "text": (np.full((1, 28, 28), "5"), "pass an array of numbers"),
+        "sparse": (tensor.to_sparse(), "pass an array of numbers"),
+        "not finite": (np.full((1, 28, 28), np.nan), "scale them to 0 to 255"),
+    }.values():
+        with pytest.raises(ConfigError, match=f"got .*: {remedy}"):
+            images_from_array(wrong)
 
 
 @pytest.mark.parametrize(

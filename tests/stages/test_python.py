@@ -17,7 +17,6 @@ from PIL import Image
 
 from pipeline import ConfigError, UserError, cli, datasets
 from pipeline.base import paths
-from pipeline.core.network import check_images
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -286,17 +285,6 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     remedy = r'resize the image, as predict\(images="photo.png"\) does$'
     with pytest.raises(ConfigError, match=remedy):
         predict(images=np.zeros((300, 400), np.uint8), quiet=True)
-
-
-def test_a_single_image_of_floats_has_the_same_remedy_in_predict_and_the_network():
-    pixels = np.full((28, 28), 0.5)
-    for reject in (lambda: predict(images=pixels), lambda: check_images(pixels)):
-        with pytest.raises(UserError) as error:
-            reject()
-        remedy = "pass (images.reshape(-1, 28, 28) * 255).round().astype(np.uint8)"
-        assert str(error.value).endswith(f"got float64 with (28, 28): {remedy}")
-    with pytest.raises(UserError, match=r": pass np\.asarray\(images\)\.astype\(np"):
-        check_images(np.full((1, 28, 28), 5).tolist())
 
 
 def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
