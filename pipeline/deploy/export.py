@@ -21,7 +21,7 @@ from pipeline.model import (
     select_trained_model,
 )
 from pipeline.sweeps.networks import SweptNetwork, read_networks
-from pipeline.tracking import Run
+from pipeline.tracking import ParentRun, Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
@@ -96,7 +96,7 @@ def _select_networks(
     return [SweptNetwork({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: ParentRun) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id

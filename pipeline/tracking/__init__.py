@@ -6,7 +6,13 @@ MLflow; most of its modules do not import it.
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import mirror_run
-from pipeline.tracking.interface import EpochPoint, OpenRun, Run, viewing_hint
+from pipeline.tracking.interface import (
+    EpochPoint,
+    OpenRun,
+    ParentRun,
+    Run,
+    viewing_hint,
+)
 from pipeline.tracking.remote import start_tracker
 from pipeline.tracking.settings import experiment_of, new_tracker
 from pipeline.tracking.store.database import (

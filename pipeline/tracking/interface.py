@@ -5,12 +5,13 @@ so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`)
 `RecordedRun`, which is not one of these classes, describes a run that is read from the
 store.
 
-    class             defined in   a run that is           opened by
-    OpenRun           here         open in some process
-    ├─ RemoteRun      remote       open in another one     RemoteTracker
-    └─ Run            here         open in this one
-       ├─ MlflowRun   mlflow_run   recorded with MLflow    MlflowTracker
-       └─ NullRun     null         not recorded            NullTracker
+    class                defined in   a run that is                opened by
+    OpenRun              here         open in some process
+    ├─ RemoteRun         remote       open in another one          RemoteTracker
+    └─ Run               here         open in this one
+       └─ ParentRun      here         the same, if not a child
+          ├─ MlflowRun   mlflow_run   recorded with MLflow         MlflowTracker
+          └─ NullRun     null         not recorded                 NullTracker
 """
 
 from abc import ABC, abstractmethod
@@ -190,7 +191,9 @@ class Run(OpenRun):
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
 
-    # Only the run of a sweep has children, its training runs.
+
+class ParentRun(Run):
+    """A run that can be a sweep, whose training runs are its children."""
 
     @abstractmethod
     def child(

@@ -20,7 +20,14 @@ from pipeline.base import files
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.core import SIDE
 from pipeline.tracking import description, provenance
-from pipeline.tracking.interface import Arguments, EpochPoint, Params, Run, Tags
+from pipeline.tracking.interface import (
+    Arguments,
+    EpochPoint,
+    Params,
+    ParentRun,
+    Run,
+    Tags,
+)
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
@@ -32,7 +39,7 @@ from pipeline.tracking.store.sqlite import path_from_uri
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 
 
-class MlflowRun(Run):
+class MlflowRun(ParentRun):
     """A run in the store."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import Run
+from pipeline.tracking.interface import ParentRun, Run
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.tracker import LocalTracker, RunStart
 
@@ -12,7 +12,7 @@ def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
     pass
 
 
-class NullRun(Run):
+class NullRun(ParentRun):
     """A run that records nothing; its children are itself."""
 
     run_id = None
@@ -40,10 +40,10 @@ class NullTracker(LocalTracker):
 
     code = CodeState({}, "")  # so that git is not called
 
-    def open_run(self, start: RunStart) -> Run:
+    def open_run(self, start: RunStart) -> ParentRun:
         return NullRun()
 
-    def _find_or_create(self, *arguments: object) -> Run:
+    def _find_or_create(self, *arguments: object) -> ParentRun:
         return NullRun()
 
     def close_run(self, *arguments: object) -> None:

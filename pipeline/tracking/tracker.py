@@ -48,7 +48,7 @@ from typing import Generic, TypeVar
 from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, ParentRun, Run, Tags
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
@@ -152,13 +152,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[Run]):
+class LocalTracker(Tracker[ParentRun]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
+    ) -> Iterator[ParentRun]:
         """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
@@ -174,5 +174,7 @@ class LocalTracker(Tracker[Run]):
                 yield run
 
     @abstractmethod
-    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def _find_or_create(
+        self, run_id: str | None, weights_sha256: str | None
+    ) -> ParentRun:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""
