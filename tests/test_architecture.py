@@ -155,9 +155,9 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.
         ({"base.paths.data_dir"}, {"sweep", "registry", "trained_model"}),
-        # call decides where results go; the others explain errors, and find the last
-        # network.
-        ({"base.paths.outputs_dir"}, {"call", "errors", "storage", "selection"}),
+        # call decides where results go, errors explains errors, and selection finds the
+        # last network.
+        ({"base.paths.outputs_dir"}, {"call", "errors", "selection"}),
     ],
 )
 def test_only_commands_look_up_folders(names, exceptions):

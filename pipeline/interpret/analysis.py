@@ -76,7 +76,7 @@ class ModelAnalysis:
             validation=split.val,
             epoch_count=trained.epoch_count if with_history else trained.planned_epochs,
             weight_history=history,
-            curves=trained.curves if with_history else {},
+            curves=(trained.curves or {}) if with_history else {},
             images_above_0=trained.images_above_0(train),
             frozen=None if history is None else measurements.frozen_weights(history),
             activation_rates=measurements.activation_rates(network, train.images),

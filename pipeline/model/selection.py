@@ -3,6 +3,7 @@
 `pipeline/model/trained_model.py` reads the files themselves.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.params import differing_params
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, user_path
+from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
 from pipeline.tracking import find_training_run
@@ -42,10 +43,12 @@ def select_trained_model(
         return load_trained_model(user_path(model, key="model"))
     if run is not None:
         return load_recorded_model(run, store=store)
-    last = outputs_dir() / TRAINING_FOLDER
+    last = outputs_dir() / NETWORK_PATH
     # Another training run must not replace one of the files while they are read.
-    with files.folder_lock(last):
-        trained = load_trained_model(last / MODEL_FILE)
+    with files.folder_lock(last.parent):
+        if not os.path.lexists(last):
+            raise UserError(f"{last} is missing: run python -m pipeline.train")
+        trained = load_trained_model(last)
         _check_params(trained, expected or {})
         if history:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
             _ = trained.weight_history, trained.curves

@@ -4,7 +4,6 @@ They are safetensors files, which cannot contain code. The hyperparameters are s
 with the weights, so loading needs no configuration. `text_files` reads the others.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
-from pipeline.base.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
@@ -80,9 +78,6 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
         UserError: If the file is missing, or names, shapes, types or values are not
             those of a network.
     """
-    is_last = path.absolute().parent == outputs_dir() / TRAINING_FOLDER
-    if is_last and not os.path.lexists(path):
-        raise UserError(f"{path} is missing: run python -m pipeline.train")
     size = path.stat().st_size if path.is_file() else 0
     if size > MAX_NETWORK_BYTES:
         rule = f"{path} must have at most {MAX_NETWORK_BYTES:,} bytes"

@@ -31,7 +31,11 @@ from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_r
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedModel:
-    """A trained network, and what its file records of its training run."""
+    """A trained network, and what its file records of its training run.
+
+    A property that is read from another file is None if this file is missing. It raises
+    a `UserError` if the file is damaged or belongs to another network.
+    """
 
     network: Network
     metadata: Metadata
@@ -91,11 +95,7 @@ class TrainedModel:
 
     @property
     def epoch_count(self) -> int:
-        """The number of epochs in the weight history, or `planned_epochs` without it.
-
-        Raises:
-            UserError: See `weight_history`.
-        """
+        """The number of epochs in the weight history, or `planned_epochs` without it."""
         if self.weight_history:
             return len(self.weight_history["layer_1.bias"]) - 1
         return self.planned_epochs
@@ -129,37 +129,22 @@ class TrainedModel:
 
     @cached_property
     def weight_history(self) -> Snapshot | None:
-        """The tensors of all epochs, from 0, stacked along a first axis, by name.
-
-        It is None if there is no history file.
-
-        Raises:
-            UserError: If the file is damaged or its last epoch is another network.
-        """
+        """The tensors of all epochs, from 0, stacked along a first axis, by name."""
         if not self.history_path.exists():
             return None
         return load_history(self.history_path, network=self.network)
 
     @cached_property
-    def curves(self) -> dict[str, list[float]]:
-        """The metrics after each epoch, by name; {} if they have no file.
-
-        Raises:
-            OSError: If the file cannot be read.
-            UserError: If it is damaged or has a different number of epochs.
-        """
+    def curves(self) -> dict[str, list[float]] | None:
+        """The metrics after each epoch, by name: the content of history.csv."""
         path = self.path.with_name(CURVES_FILE)
-        return read_curves(path, epochs=self.epoch_count) if path.is_file() else {}
+        return read_curves(path, epochs=self.epoch_count) if path.is_file() else None
 
     @cached_property
-    def metrics(self) -> dict[str, float]:
-        """The content of metrics.json.
-
-        Raises:
-            OSError: If the file cannot be read.
-            UserError: If it is damaged.
-        """
-        return read_metrics(self.path.with_name(METRICS_FILE))
+    def metrics(self) -> dict[str, float] | None:
+        """The content of metrics.json."""
+        path = self.path.with_name(METRICS_FILE)
+        return read_metrics(path) if path.is_file() else None
 
     def require_two_layers(self) -> "TrainedModel":
         """Return itself, for the explanations and exports that assume two layers.

@@ -82,19 +82,20 @@ class TrainingRun:
         """Read the artifacts of a recorded run, which `write` wrote.
 
         Raises:
-            OSError: If a file is missing.
-            UserError: If a file is damaged or belongs to another network.
+            UserError: If a file is missing, damaged or belongs to another network.
+            OSError: If a file cannot be read.
         """
         trained = load_trained_model(run.network_path)
         metadata = trained.metadata
         run_file = trained.run_file
+        curves, scores = trained.curves, trained.metrics
         states = _rows(trained.weight_history or {})
-        scores = trained.metrics.items()
-        final = {name: value for name, value in scores if name.startswith(FINAL_TRAIN)}
         if (
             run_file is None
+            or scores is None
+            or curves is None
             or len(states) != len(run_file.times)
-            or not trained.curves.keys() >= {*EPOCH_METRICS}
+            or not curves.keys() >= {*EPOCH_METRICS}
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None
@@ -102,14 +103,16 @@ class TrainingRun:
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a complete training run")
         # Epoch 0 has neither metrics nor seconds.
-        metrics, seconds = [{}, *_rows(trained.curves)], [0.0, *run_file.seconds]
+        metrics, seconds = [{}, *_rows(curves)], [0.0, *run_file.seconds]
         columns = states, range(len(states)), metrics, seconds, run_file.times
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
             epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
-            final_metrics=final,
+            final_metrics={
+                name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
+            },
             min_margin=metadata.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),

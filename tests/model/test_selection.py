@@ -23,6 +23,14 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
         assert trained.detector.components.means.shape == (10, 784)
 
 
+def test_a_missing_network_is_rejected_with_the_command_that_creates_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
+    with pytest.raises(UserError, match=r"run python -m pipeline\.train$"):
+        select_trained_model(run=None, model=None, store=tmp_path)
+
+
 def test_dvc_gets_no_results_of_a_network_with_other_settings(
     empty_project, monkeypatch
 ):
