@@ -95,7 +95,7 @@ class TrainedModel:
 
     @property
     def epoch_count(self) -> int:
-        """The number of epochs in the weight history, or `planned_epochs` without it."""
+        """The number of epochs in the weight history; without it, `planned_epochs`."""
         if self.weight_history:
             return len(self.weight_history["layer_1.bias"]) - 1
         return self.planned_epochs

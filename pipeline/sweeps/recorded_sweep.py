@@ -51,16 +51,16 @@ class RecordedSweep:
         return self.run is not None and self.run.status == Status.FINISHED
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
-        """Return the outcomes of the jobs that have a finished child."""
+        """Return the outcomes of the jobs that have a trained child."""
         # A run that a user has added to the sweep has no fingerprint or no accuracy.
-        finished = {
+        trained = {
             child.tags.get(FINGERPRINT_TAG): child
             for child in self.children
-            if child.status == Status.FINISHED and child.run_id in self.results
+            if child.is_trained and child.run_id in self.results
         }
         found = []
         for job in jobs:
-            if child := finished.get(job.identity):
+            if child := trained.get(job.identity):
                 metrics = dict(self.results[child.run_id])
                 seconds = metrics.pop("train/seconds", math.nan)
                 outcome = Outcome(

@@ -5,12 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.tags import (
-    FINGERPRINT_TAG,
-    PROCESSOR_TAG,
-    WEIGHTS_TAG,
-    Status,
-)
+from pipeline.base.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG
 from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.training.training_run import TrainingRun
@@ -31,7 +26,7 @@ class ReusableRuns:
         fingerprints = [job.identity for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
-            if run.status == Status.FINISHED and has_processor:
+            if run.is_trained and has_processor:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
     def has(self, job: Job) -> bool:

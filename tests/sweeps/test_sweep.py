@@ -252,6 +252,13 @@ def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion
     assert "(1 of 1)" in printed and not error
 
 
+def test_a_finished_sweep_trains_a_lost_network_again(sweep):
+    sweep.run("seed=1,2")
+    sweep.workspace.artifact(sweep.runs()[1][0], "train/model.safetensors").unlink()
+    printed, error = sweep.run("seed=1,2")
+    assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed and not error
+
+
 def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):
     sweep.run("seed=1,2")
     first, second = sweep.workspace.outputs.glob("mlflow-artifacts/**/train")

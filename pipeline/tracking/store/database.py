@@ -83,6 +83,15 @@ class RecordedRun:
         """Its network, if it is a training run; see `TrainingRun.write`."""
         return self.artifacts / NETWORK_PATH
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it finished, and its network exists.
+
+        Sweeps, their reuse of runs, and exports ask this. The files are not read: if
+        one is damaged, `TrainingRun.read` raises an error.
+        """
+        return self.status == Status.FINISHED and self.network_path.exists()
+
 
 class MetricPoint(NamedTuple):
     """A value of a metric."""

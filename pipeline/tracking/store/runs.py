@@ -121,12 +121,9 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
         remedy = "enter the id of a sweep, which train -m has printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
-    finished = [
-        child
-        for child in children_of(store, sweep.run_id)
-        if child.status == Status.FINISHED
-    ]
-    if lost := [run.run_id for run in finished if not run.network_path.exists()]:
+    children = children_of(store, sweep.run_id)
+    finished = [child for child in children if child.status == Status.FINISHED]
+    if lost := [run.run_id for run in finished if not run.is_trained]:
         remedy = "delete these runs, and run the sweep again"
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not finished:
