@@ -1,12 +1,11 @@
 """Distinguishes errors of the user from errors in the program, and gives remedies.
 
-An error about a file that an argument of the process names is an error of the user.
+Code that opens a file of the user turns an `OSError` into a `UserError`; see
+`base.files.reading`.
 """
 
 import errno
 import os
-import re
-import sys
 from pathlib import Path
 
 from pipeline import UserError
@@ -24,9 +23,8 @@ def is_user_error(error: BaseException) -> bool:
     """Return whether values, files, the network or the system caused an error.
 
     All other errors are errors in the program and keep their traceback. An `OSError` is
-    one unless it concerns the network, something that the system lacks, a file in
-    outputs/ or one that the command line names. The errors of workers are judged in the
-    main process, which has this command line.
+    one unless it concerns a connection, something that the system lacks, or a file in
+    outputs/ or a folder above it.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True
@@ -37,16 +35,12 @@ def is_user_error(error: BaseException) -> bool:
     names = [n for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
     if not names:  # tempfile found no disk to which it can write
         return isinstance(error, FileNotFoundError) and error.errno is not None
-    outputs = {outputs_dir(), store_dir()}
-    values = (part for word in sys.argv[1:] for part in re.split(r"[=,'\"[\]]+", word))
-    typed = (Path(os.path.expanduser(value)) for value in values if value)
-    folders = {*outputs, *typed}
     for path in map(Path, map(os.fsdecode, names)):
-        for form in (Path.absolute, Path.resolve):
-            if any(form(path).is_relative_to(form(folder)) for folder in folders):
-                return True
-            if any(form(folder).is_relative_to(form(path)) for folder in outputs):
-                return True  # a folder that leads to outputs/
+        for folder in (outputs_dir(), store_dir()):
+            for form in (Path.absolute, Path.resolve):
+                named, ours = form(path), form(folder)
+                if named.is_relative_to(ours) or ours.is_relative_to(named):
+                    return True
     return False
 
 

@@ -156,17 +156,24 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(as_json(content))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error that a file or folder of the user causes into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise UserError(f"{printable(path)} {reason}") from None
+
+
 def list_folder(folder: Path) -> list[Path]:
     """Return the paths in a folder that a user named, sorted by name.
 
     Raises:
         UserError: If the folder cannot be read.
     """
-    try:
+    with reading(folder):
         return sorted(folder.iterdir())
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise UserError(f"{printable(folder)} {reason}") from None
 
 
 def write_csv(

@@ -5,6 +5,7 @@ The sizes in a header are checked before memory is allocated for them.
 
 import gzip
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from io import BufferedIOBase
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
-from pipeline.base.files import list_folder
+from pipeline.base.files import list_folder, reading
 from pipeline.core import CLASSES, SIDE
 from pipeline.core.dataset import LabeledImages
 
@@ -37,12 +38,12 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     """
     for path in list_folder(folder):
         plain = path.name.removesuffix(".gz")
-        if plain != path.name and (folder / plain).exists():
+        if plain != path.name and os.path.exists(folder / plain):
             continue  # the same file, gzipped
         if "images" in plain and "idx3" in plain:
             partner = plain.replace("images", "labels").replace("idx3", "idx1")
             for labels in (folder / partner, folder / f"{partner}.gz"):
-                if labels.is_file() and path.is_file():
+                if os.path.isfile(labels) and os.path.isfile(path):
                     yield path, labels
                     break
 
@@ -114,17 +115,18 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
     database of handwritten digits (1998).
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path} is not a regular file")
-    with path.open("rb") as stream:
-        gzipped = stream.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if gzipped else path.open("rb") as stream:
-            sizes = _read_header(stream, path, dimensions)
-            size = math.prod(sizes)
-            body = stream.read(size + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a complete gzip file: {error}") from None
+    with reading(path):
+        with path.open("rb") as stream:
+            gzipped = stream.read(2) == b"\x1f\x8b"
+        try:
+            with gzip.open(path) if gzipped else path.open("rb") as stream:
+                sizes = _read_header(stream, path, dimensions)
+                size = math.prod(sizes)
+                body = stream.read(size + 1)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise UserError(f"{path} is not a complete gzip file: {error}") from None
     if len(body) != size:
         actual = "more" if len(body) > size else f"{len(body):,}"
         raise UserError(

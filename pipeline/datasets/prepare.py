@@ -259,7 +259,8 @@ def _origin(dataset: str) -> dict[str, str]:
     if not Path(dataset).is_dir():
         raise UserError(_unknown(dataset))
     paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
-    return {path.name: files.file_sha256(path) for path in sorted(paths)}
+    with files.reading(Path(dataset)):
+        return {path.name: files.file_sha256(path) for path in sorted(paths)}
 
 
 def _name(dataset: str, origin: Mapping[str, str]) -> str:

@@ -158,7 +158,7 @@ def _labels_of_folders(parent: Path) -> tuple[Labels, list[str]]:
         folder = parent / str(digit)
         try:
             paths = _image_paths(folder) if folder.is_dir() else []
-        except UserError as error:
+        except (UserError, OSError) as error:
             problems.append(str(error))
             continue
         labels |= dict.fromkeys(paths, digit)

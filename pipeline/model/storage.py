@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
+from pipeline.base.files import reading
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
@@ -78,7 +79,8 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
         UserError: If the file is missing, or names, shapes, types or values are not
             those of a network.
     """
-    size = path.stat().st_size if path.is_file() else 0
+    with reading(path):
+        size = path.stat().st_size if path.is_file() else 0
     if size > MAX_NETWORK_BYTES:
         rule = f"{path} must have at most {MAX_NETWORK_BYTES:,} bytes"
         raise UserError(f"{rule}, got {size:,}")

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
+from pipeline.base.files import reading
 from pipeline.base.metric_names import REQUIRED
 
 
@@ -25,9 +26,10 @@ class RunFile:
 
 
 def read_run_file(path: Path) -> RunFile:
-    """Read a `run.json`; raise a UserError if it is damaged."""
+    """Read a `run.json`; raise a UserError if it cannot be read or is damaged."""
+    content = _read(path)
     try:
-        run = TypeAdapter(RunFile).validate_json(path.read_bytes())
+        run = TypeAdapter(RunFile).validate_json(content)
     except ValueError:
         run = None
     if run is None or len(run.times) != len(run.seconds) + 1:
@@ -37,9 +39,10 @@ def read_run_file(path: Path) -> RunFile:
 
 
 def read_metrics(path: Path) -> dict[str, float]:
-    """Read a `metrics.json`; raise a UserError if it is damaged."""
+    """Read a `metrics.json`; raise a UserError if it cannot be read or is damaged."""
+    content = _read(path)
     try:
-        metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
+        metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(content)
     except ValueError:
         metrics = {}
     if not metrics.keys() >= {*REQUIRED}:
@@ -51,11 +54,11 @@ def read_curves(path: Path, *, epochs: int) -> dict[str, list[float]]:
     """Read a `history.csv`: the metrics after each epoch, by name.
 
     Raises:
-        OSError: If the file cannot be read.
-        UserError: If it is damaged or has a different number of epochs.
+        UserError: If it cannot be read, is damaged or has another number of epochs.
     """
+    content = _read(path)
     try:
-        header, *lines = path.read_text("utf-8").splitlines()
+        header, *lines = content.decode().splitlines()
         cells = np.array([line.split(",") for line in lines], float)
         table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
     except ValueError:
@@ -68,3 +71,8 @@ def read_curves(path: Path, *, epochs: int) -> dict[str, list[float]]:
     ):
         raise UserError(f"{path} does not belong to the network in the same folder")
     return table
+
+
+def _read(path: Path) -> bytes:
+    with reading(path):
+        return path.read_bytes()

@@ -98,7 +98,7 @@ class Children:
         run = find_run(best.run_id, store=store)
         try:
             training = TrainingRun.read(run)
-        except (OSError, UserError) as error:
+        except UserError as error:
             remedy = "delete this run, and the same command trains it again"
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None

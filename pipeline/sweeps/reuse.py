@@ -36,7 +36,7 @@ class ReusableRuns:
     def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
         for run in self._runs.get(job.identity, ()):
-            with suppress(OSError, UserError):
+            with suppress(UserError):
                 training = TrainingRun.read(run)
                 if training.sha256 == run.tags.get(WEIGHTS_TAG):
                     return training, run

@@ -1,6 +1,7 @@
 """The submissions of a class: what was read, what was rejected, what was graded."""
 
 import hashlib
+import os
 import re
 import tempfile
 from collections import Counter
@@ -105,7 +106,7 @@ def read_submissions(
     Raises:
         UserError: If it is a file, such as a zip file, or the folder cannot be read.
     """
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"

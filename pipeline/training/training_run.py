@@ -82,8 +82,7 @@ class TrainingRun:
         """Read the artifacts of a recorded run, which `write` wrote.
 
         Raises:
-            UserError: If a file is missing, damaged or belongs to another network.
-            OSError: If a file cannot be read.
+            UserError: If a file is missing, damaged or of another network.
         """
         trained = load_trained_model(run.network_path)
         metadata = trained.metadata

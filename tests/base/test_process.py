@@ -24,7 +24,7 @@ def run(statement, **options):
     """Run a command that consists of one statement."""
     code = COMMAND.format(statement=statement)
     places = {"PYTHONPATH": str(paths.ROOT), "PIPELINE_OUTPUTS": "/missing/outputs"}
-    command = [sys.executable, "-c", code, "images=[/named here,1.png]"]
+    command = [sys.executable, "-c", code, "images=/named"]
     return subprocess.run(command, env=os.environ | places, text=True, **options)
 
 
@@ -46,7 +46,12 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ("pass", 0, ""),
         ("raise UserError('a reason')", 1, "error: a reason\n"),
         ("raise FloatingPointError('a reason')", 1, "error: a reason\n"),
-        ("open('/named here/1.png')", 1, "error: [Errno 2] No such file or directory:"),
+        (
+            "from pathlib import Path; from pipeline.base.files import list_folder; "
+            "list_folder(Path('/named here'))",
+            1,
+            "error: /named here cannot be read: No such file or directory\n",
+        ),
         ("open('/missing/outputs/data')", 1, "error: [Errno 2] No such file or dir"),
         ("import os; os.listdir('/missing')", 1, "error: [Errno 2] No such file or d"),
         ("raise OSError(28, 'full')", 1, "free space, then run the same command again"),
