@@ -6,10 +6,10 @@ the file before it locks it, so the file can be removed in between; another proc
 could then create and lock a new one. Since filelock 3.21, it does not lock a file
 without a name, but opens the new one.
 
-A thread waits only for a lock of a later level than those that it holds, in the order
-of `Level`, so processes cannot wait for each other in a circle. The locks of runs and
-checkpoints do not count when they are held: `on_epoch` may call a stage, which acquires
-the lock of the store. They cause no deadlock for these reasons:
+A thread waits only for a lock of a later `Level` than those that it holds, so processes
+cannot wait for each other in a circle. The locks of runs and checkpoints do not count
+when they are held: `on_epoch` may call a stage, which acquires the lock of the store.
+They cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
@@ -34,15 +34,15 @@ from pipeline.base.printing import say
 
 
 class Level(IntEnum):
-    """The order in which a thread acquires locks."""
+    """The order in which a thread acquires locks; the files are in outputs/."""
 
-    SWEEP = 1
-    STORE = 2
-    RUN = 3
-    FOLDER = 4  # a folder with the results of a stage
-    SERVER = 5
-    DATABASE = 6
-    DATASET = 7
+    SWEEP = 1  # sweeps/.<id>.lock, while a sweep runs
+    STORE = 2  # .locks/store, while runs and checkpoints are created, checked, removed
+    RUN = 3  # .locks/<run> of an open run, and checkpoints/<fingerprint>/<id>/lock
+    FOLDER = 4  # .<stage>.lock, while the results of a stage are replaced or read
+    SERVER = 5  # .server.lock, while a run is copied to a server
+    DATABASE = 6  # .mlflow.db.lock, during writes that MLflow itself does not protect
+    DATASET = 7  # data/.<data set>.lock, while a data set is prepared
 
 
 class _Held(threading.local):

@@ -7,8 +7,8 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
    because they can change later: this is the `code` of its tracker. See
    "an edit after a training run has started".
 2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
-   store's, because another process marks a run as KILLED that is RUNNING and whose lock
-   is free. See "a running run whose lock is free".
+   store's, or another process would mark the run as KILLED; see `store/locks.py`. See
+   "a running run whose lock is free".
    A resumed run loses how it ended. See "a run that ended early".
    If the rest of `open_run` fails, no caller has the run, so it is closed. See "a run
    that cannot be opened has failed".
@@ -20,8 +20,7 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
    database locked. See "an interrupt inside a transaction".
 7. `close_run` sets the status and the error, then releases the run's lock, then marks
    incomplete children as KILLED. See "a child is complete or removed".
-   It does not wait for the store's lock while it holds the run's, as a process that
-   resumes the run would wait for this one: `base/locking.py` raises an error.
+   This order prevents the deadlock that `base/locking.py` describes.
    If a run cannot be closed, the error that ended it is more important. See "a run that
    cannot be closed is never reported as finished".
 8. `Mirror.finish` completes the copy. It is last because the copy gets the status, and

@@ -1,8 +1,12 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
-`server` uses it, in the helper process that copies runs. Two values say whether the
-copy of a closed run is complete. The first needs no request, the second survives the
-process:
+While the run is open, new data is sent: params, tags, points, data sets, and files that
+did not change in the last second. When it is closed, the rest is sent, then the models,
+the status, and the tag `copy.sha256`. All of this can be sent again: MLflow stores
+equal points once, a file replaces an earlier one, and models have the tag `copy.of`.
+
+Two values say whether the copy of a closed run is complete. The first needs no request,
+the second survives the process:
 
 - `_local_state` of the original equals `_sent_state`, which this process remembers.
 - `_sha256` of the original equals the tag `copy.sha256` of the copy.
@@ -66,7 +70,7 @@ class Sender:
     ) -> bool:
         """Send what is new in a run and, if it is closed, complete the copy.
 
-        Sending anything again is safe. Tags that users added to the copy remain.
+        Tags that users added to the copy remain.
 
         Args:
             recorded: The run, read before `original`.

@@ -74,12 +74,10 @@ class StoreClient(MlflowClient):
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project as KILLED whose process has ended.
 
-        It may have been on any host that shares the folder. The caller holds the lock
-        of the store; see `locks`.
+        The caller holds the lock of the store; see `locks`.
         """
         for recorded in open_runs(self.store):
             run_id, tags = recorded.run_id, recorded.tags
-            # A sweep records its children.
             lock = run_lock_file(self.store, tags.get(PARENT_TAG, run_id))
             if PROJECT_TAG not in tags or locking.is_locked(lock):
                 continue

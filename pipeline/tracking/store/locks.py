@@ -1,11 +1,8 @@
 """The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
-The process that records a run holds the run's lock until the run is closed, and the
-operating system releases the lock when this process ends. So a run that is RUNNING and
-whose lock is free was killed.
-
-When a run is closed, the file of its lock is removed. A process that waits for this
-lock then holds a new file.
+The process that records a run holds the run's lock until the run is closed, so a run
+that is RUNNING and whose lock is free was killed. The lock of a sweep's run also covers
+its children.
 """
 
 from contextlib import AbstractContextManager
