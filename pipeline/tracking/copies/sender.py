@@ -33,7 +33,7 @@ WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
 Key = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
-Files = dict[Path, tuple[int, int]]  # size and time of each file
+FileStats = dict[Path, tuple[int, int]]  # size and time of each file
 
 
 class Sender:
@@ -51,7 +51,7 @@ class Sender:
         self._tags: dict[str, str] = {}
         self._points: set[Key] = set()
         self._inputs: set[str] = set()  # data sets with their use, as JSON
-        self._files: Files = {}
+        self._files: FileStats = {}
         self._sent_state: object = None  # see above
 
     def is_complete(self, recorded: RecordedRun) -> bool:
@@ -207,7 +207,7 @@ def _key(point: MetricPoint) -> Key:
     return name, str(value), time, step
 
 
-def _files(folder: Path) -> Files:
+def _files(folder: Path) -> FileStats:
     """Return size and time of each file in a folder; hidden ones are incomplete."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     stats = {path: path.stat() for path in paths if path.name[0] != "."}
