@@ -1,8 +1,7 @@
 """Exports networks as torch.export programs, in a process alongside the training.
 
 Importing torch.export takes two seconds, which this process would wait for at the end
-of a training run. The other process serves all training runs of this one: `_prepare`,
-`_export` and `_trace` run there.
+of a training run. The other process serves all training runs of this one.
 """
 
 import io

@@ -52,11 +52,7 @@ class OpenRun(ABC):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the run is recorded; not with tracking=none.
-
-        Few functions need this, because all methods of `NullRun` can be called. Before
-        a run is open, the configuration answers it.
-        """
+        """Whether it is recorded; rarely needed, as a `NullRun` has all methods."""
         return self.run_id is not None
 
     @property

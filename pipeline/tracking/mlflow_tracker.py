@@ -1,7 +1,6 @@
 """Opens and closes runs in the store: steps 2 and 7 in the docstring of `tracker`.
 
-`mlflow_run` records the data of a run. For `train`, both run in the helper process that
-`remote` starts, otherwise in the main process.
+`mlflow_run` records the data of a run. Both run in one process; see `remote`.
 """
 
 from functools import cached_property

@@ -2,9 +2,6 @@
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
-
-`_open`, `_record` and `_close` run in the helper process, all else in the process of
-`train`.
 """
 
 import sys

@@ -30,7 +30,7 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
 returns the run, and steps 3 and 7 are left out, because its status and its end stay.
 
 `MlflowTracker` does steps 2 and 7. `RemoteTracker` lets a helper process do these and
-call the functions of step 4. `NullTracker` and `NullRun` do nothing (tracking=none).
+call the functions of step 4.
 """
 
 import gc

@@ -135,19 +135,12 @@ def open_checkpoint(
 ) -> Iterator[Checkpoint]:
     """Lock the checkpoint of a killed training run, or of a new one, while it runs.
 
-    An unlocked checkpoint belongs to a killed training run. Concurrent training runs
-    have separate folders, checkpoints/<fingerprint>/<id> in the folder of the store.
-    The folder is removed when training has finished.
+    Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
+    the folder of the store. The folder is removed when training has finished.
 
-    Of the killed training runs with this fingerprint and place, the one with the most
-    epochs is resumed; without `resume`, all of them are removed.
-
-    Args:
-        store: The folder of the store.
-        fingerprint: The fingerprint of the training run.
-        place: Where it is trained and recorded, such as the processor.
-        state: The network, optimizer and generator before the first epoch.
-        resume: Whether to resume a killed training run.
+    Of the killed training runs with this fingerprint and `place`, where they are
+    trained and recorded, the one with the most epochs is resumed. It changes `state`.
+    Without `resume`, all of them are removed.
     """
     content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
@@ -167,10 +160,8 @@ def open_checkpoint(
 def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
     """Remove what no process will resume, and return the folder of a checkpoint.
 
-    Args:
-        parent: The folder of all checkpoints with the same fingerprint.
-        place: The content of the file with the place.
-        resume: See `open_checkpoint`.
+    `parent` is the folder of all checkpoints with the same fingerprint, and `place` the
+    content of the file with the place.
     """
     for folder in parent.parent.glob(f"{REMOVED}*"):
         shutil.rmtree(folder)  # a process was killed while it removed it

@@ -71,7 +71,7 @@ def test_the_remedy_for_an_array_makes_the_images_of_the_network(mnist):
         np.testing.assert_array_equal(found, images[: len(found)])
     for wrong, remedy in {
         "empty": (np.zeros((0, 5)), "there is no image"),
-        "photograph": (np.zeros((300, 200, 3), np.uint8), "resize the image"),
+        "photograph": (np.zeros((300, 400), np.uint8), "resize the image"),
         "text": (np.full((1, 28, 28), "5"), "pass an array of numbers"),
         "sparse": (tensor.to_sparse(), "pass an array of numbers"),
         "not finite": (np.full((1, 28, 28), np.nan), "scale them to 0 to 255"),

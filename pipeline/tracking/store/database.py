@@ -85,11 +85,7 @@ class RecordedRun:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it finished, and its network exists.
-
-        Sweeps, their reuse of runs, and exports ask this. The files are not read: if
-        one is damaged, `TrainingRun.read` raises an error.
-        """
+        """Whether it finished and has a network; `TrainingRun.read` reads the files."""
         return self.status == Status.FINISHED and self.network_path.exists()
 
 
