@@ -178,7 +178,7 @@ def list_jobs(
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
     data = _prepare_each(
-        {each.valid["dataset"] for each in combinations if not each.error}, prepare
+        {each.config.dataset for each in combinations if each.config}, prepare
     )
     jobs = []
     for each in combinations:
