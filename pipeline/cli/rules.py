@@ -57,7 +57,7 @@ def broken_rules(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
 def _has_several(
     key: str, several: SweepValues | Interval, schema: Schema, flags: Flags
 ) -> str:
-    """Return a problem: these are several values, but it is no sweep."""
+    """Return a problem: a setting has several values outside a sweep."""
     rule = f"{shorten(f'{key}={several}')} has several values"
     if isinstance(several, SweepValues) and len(several) == 1:
         rule = f"{shorten(f'{key}=[{several}]')} is a list"

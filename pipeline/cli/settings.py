@@ -23,7 +23,7 @@ class Setting(NamedTuple):
 
     value: Any  # one value, `SweepValues` or an `Interval`
     path: Path | None = None  # the file that it is from; None if it was given
-    # Given, or in a file that was chosen: a value without effect is then an error.
+    # True if the user gave the value or chose its file: then it must have an effect.
     is_wanted: bool = True
 
 

@@ -79,7 +79,7 @@ def describe_result(result: Predictions) -> list[str]:
 def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:
     """Return how many images are classified correctly, as a sentence."""
     number = counted(len(is_correct), noun)
-    verb = "is" if len(is_correct) == 1 else "are"
+    verb = "is" if 1 in (len(is_correct), is_correct.sum()) else "are"
     return f"{is_correct.sum():,} of {number} {verb} classified correctly"
 
 
@@ -93,4 +93,4 @@ def count_unsure(predictions: Predictions) -> str:
     if not is_wrong.any():
         return text
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
-    return f"{text}, including {found:,} of the {wrong:,} wrong ones"
+    return f"{text}; unsure among the wrong predictions: {found:,} of {wrong:,}"

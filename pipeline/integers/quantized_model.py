@@ -34,7 +34,7 @@ class ExportReport:
     test_images: int
     accuracy: float  # in integers
     float_accuracy: float  # of the trained network
-    same_predictions: float  # fraction of test images that both predict equally
+    same_predictions: float  # fraction of test images with the same prediction
     table_bytes: int  # the size of the parameters in flash
     weights_sha256: str  # of the trained network
 

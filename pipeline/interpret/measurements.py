@@ -61,8 +61,8 @@ def ablation_costs(
 ) -> Float[np.ndarray, "hidden 11"]:
     """Return the accuracy lost when a neuron of layer 1 always outputs 0.
 
-    The first column is the loss on all images, the others that per class; negative
-    values are gains. `activations` are the outputs of layer 1 for the images.
+    The first column is the cost over all images, the others the cost per class; a
+    negative cost is a gain. `activations` are the outputs of layer 1 for the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

@@ -114,7 +114,7 @@ class ClassGrades:
     def misnamed(self) -> list[Outcome]:
         """The submissions whose name does not contain their id.
 
-        If this is so for most of them, the learning platform names them otherwise, and
+        If this applies to most of them, the learning platform uses other names, and
         the list is empty.
         """
         known = [entry for entry in self.entries if entry.student]

@@ -24,8 +24,8 @@ from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
-IGNORED = {"__MACOSX", "desktop.ini"}  # of macOS and Windows, besides hidden files
-MOODLE = "_assignsubmission_"  # after the name of a student, and before a kind of files
+IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
+MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole

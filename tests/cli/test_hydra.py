@@ -518,12 +518,12 @@ BAD_FILES = {
     "an invalid value of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
         "-m team=x seed=1",
-        "conf/team/x.yaml: hidden must be greater than or equal to 1, got -1",
+        "conf/team/x.yaml: hidden must be at least 1, got -1",
     ),
     "an invalid value": (
         {"conf/team/x.yaml": GLOBAL + "hidden: 0"},
         "team=x",
-        "conf/team/x.yaml: hidden must be greater than or equal to 1, got 0",
+        "conf/team/x.yaml: hidden must be at least 1, got 0",
     ),
     "a mistyped key of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hiden: '5,6'}}}"},

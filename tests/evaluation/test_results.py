@@ -114,7 +114,7 @@ def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
     result = Predictions(
         prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons, is_judged=True
     )
-    text = "3 predictions are unsure, including 2 of the 3 wrong ones"
+    text = "3 predictions are unsure; unsure among the wrong predictions: 2 of 3"
     assert count_unsure(result) == text
     right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
     assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
