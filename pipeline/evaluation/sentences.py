@@ -85,7 +85,7 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
 
 def count_unsure(predictions: Predictions) -> str:
     """Return how many predictions are unsure, and how many of the wrong ones."""
-    is_unsure = np.array([sure is False for sure in predictions.sure], bool)
+    is_unsure = np.array([*map(bool, predictions.reasons)], bool)
     verb = "is" if is_unsure.sum() == 1 else "are"
     text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"
     is_labeled = np.array([label is not None for label in predictions.source.labels])

@@ -14,7 +14,7 @@ from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.finetuning import finetune
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedModel, agreement
 
 FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
 
@@ -106,9 +106,9 @@ class QuantizedModel:
             hidden=self.integers.hidden,
             dataset=self.dataset.name,
             test_images=len(labels),
-            accuracy=float((self.predictions == labels).mean()),
-            float_accuracy=float((self.float_predictions == labels).mean()),
-            same_predictions=float((self.predictions == self.float_predictions).mean()),
+            accuracy=agreement(self.predictions, labels),
+            float_accuracy=agreement(self.float_predictions, labels),
+            same_predictions=agreement(self.predictions, self.float_predictions),
             table_bytes=self.integers.table_bytes,
             weights_sha256=self.trained.sha256,
         )

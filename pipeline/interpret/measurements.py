@@ -6,17 +6,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, batches
-
-
-def accuracy(
-    predictions: Int[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
-) -> float:
-    """Return the fraction of images whose predicted class is their label."""
-    return float((predictions == labels).mean())
 
 
 def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
