@@ -49,7 +49,8 @@ def test_a_right_answer_is_explained_at_once(ask):
 @pytest.mark.parametrize("answer", ["show", " Show"])
 def test_the_answer_is_shown_on_request(ask, answer):
     check = Checker()
-    assert ask(check, "weights", answer, 20).startswith("The answer is 20. One for each")
+    reply = ask(check, "weights", answer, 20)
+    assert reply.startswith("The answer is 20. One for each")
     assert check.tells("weights")
 
 

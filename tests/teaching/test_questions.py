@@ -120,7 +120,8 @@ class Student:
 
     def brighter_pixel(self, text):
         brighter = np.zeros((28, 28))
-        brighter[tuple(find(PLACE, text))] = find(r"(\d+) gray levels brighter", text)[0]
+        (levels,) = find(r"(\d+) gray levels brighter", text)
+        brighter[tuple(find(PLACE, text))] = levels
         before, after = np.zeros(784), brighter.ravel() / 255
         neuron = neuron_of(text)
         return self.layer(1, after)[neuron] - self.layer(1, before)[neuron]
