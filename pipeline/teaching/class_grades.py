@@ -99,8 +99,7 @@ class ClassGrades:
         """Lines about other settings, and questions that changed after the grading."""
         found = list[str]()
         networks = counted(len(self.graded), "network")
-        settings = Counter(map(self.settings_of, self.graded))
-        for text, count in settings.most_common(1):
+        for text, count in Counter(map(self.settings_of, self.graded)).most_common(1):
             # A seed is that of one student.
             if text and "seed" not in text and count >= NEARLY_ALL * len(self.graded):
                 line = f"{text} in the files of {count} of {networks}"

@@ -12,7 +12,7 @@ from pipeline.base.call import results_dir
 from pipeline.base.console import progress
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
-from pipeline.base.paths import MODEL_FILE, data_dir, displayed
+from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
@@ -132,8 +132,9 @@ def _question_sheet(
 
 def _without_user(path: Path) -> str:
     """Return a path that contains no name of a user, because students submit it."""
-    shown = displayed(path)
-    return f"<folder>/{path.name}" if shown.is_absolute() else f"{shown}"
+    if path.is_relative_to(project := project_dir()):
+        return f"{path.relative_to(project)}"
+    return f"<folder>/{path.name}"
 
 
 def _check_command(variant: Variant) -> str:
