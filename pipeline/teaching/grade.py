@@ -66,7 +66,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         key=lambda x: (not x.student, x.student, x.place),
     )
     assigned = dict[str, Snapshot]()
-    for student in {*listed, *(entry.student for entry in readable)}:
+    for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # it was not trained, if there is no submission
             assigned[student] = read_tensors(_reference(student, assignment, data))[0]
     grades = ClassGrades(assignment, entries, listed, assigned, results_dir("grades"))
