@@ -14,8 +14,8 @@ For each set, the table shows the accuracy and its 95% confidence interval (CI),
 says how much the accuracy may vary by chance. The loss is in nats. The confidence is
 the mean probability of the predicted classes. If it is above the accuracy, the network
 is overconfident. The mean difference between the two is the expected calibration error
-(ECE). Do not rely on an unsure prediction: the image does not look like the training
-images of this class, or another class is almost as probable.
+(ECE). Do not rely on an unsure prediction. Usually, the image does not look like the
+training images of the predicted class, or another class is almost as probable.
 """
 
 import os

@@ -94,7 +94,7 @@ def run_export(
 
 def export_bit_widths(command: Command[ExportConfig]) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
-    run_export(command.config, [x.valid["bits"] for x in command.combinations])
+    run_export(command.config, [x.values["bits"] for x in command.combinations])
 
 
 if __name__ == "__main__":

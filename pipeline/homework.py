@@ -2,7 +2,7 @@
 
 The student's id and a word that the instructor chooses determine the seed of the
 network, the test image, the neurons and the weights in the questions. Trains the
-network (about 10 s, nothing is recorded), and writes questions.md, answers.json and
+network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and
 submit the folder. If you run the command again, your answers are kept. check=true says
 which answers are missing or malformed, but not whether they are right.

@@ -1,11 +1,11 @@
 """Explain a trained network, down to every parameter.
 
-By default, inspect analyzes the network in outputs/train/ (or the network of run=<id>
-or model=<file>) on its data set. It prints a tutorial: how many parameters there are
-and why, how y = m·x + c leads to the whole network, which weights are frozen (training
-never changed them), and what each neuron responds to. It writes a summary, tables,
-plots and an interactive page, report.html, to outputs/inspect/ and to the network's
-MLflow run. This takes about 7 s.
+Analyzes the network in outputs/train/ (or the network of run=<id> or model=<file>) on
+its data set. Prints a tutorial: how many parameters there are and why, how
+y = m·x + c leads to the whole network, which weights are frozen (training never changed
+them), and what each neuron responds to. Writes a summary, tables, plots and an
+interactive page, report.html, to outputs/inspect/ and to the network's MLflow run.
+Takes about 7 s.
 
 Each of these settings prints one result instead: neuron= shows how a neuron computes
 its sum for an image, weight= shows the history of a parameter, and against= compares

@@ -84,7 +84,7 @@ def replies(printed):
 def test_right_answers_are_explained_and_the_results_are_shown(project):
     printed = execute(project, answers=RIGHT)
     for name, reply in replies(printed).items():
-        assert reply.startswith("Yes, it is "), name
+        assert reply.startswith("Yes, the answer is "), name
     for cell in RESULTS.values():
         assert "above first" not in (printed[cell] or "")
     assert "40 neurons" in printed["summary"] and "stopped early" in printed["summary"]

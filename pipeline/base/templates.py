@@ -5,6 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.base.terminal import counted
+
 
 def template_environment(
     package: str,
@@ -20,7 +22,8 @@ def template_environment(
     Args:
         package: The name of the package.
         folder: The folder, relative to the package; "" for that of the package.
-        filters: Functions that templates can use as filters, by their names.
+        filters: Functions that templates can use as filters, by their names, besides
+            `counted`.
         arguments: Others of Jinja's `Environment`.
     """
     layout = {"trim_blocks": True, "lstrip_blocks": True}
@@ -29,6 +32,6 @@ def template_environment(
         undefined=StrictUndefined,
         **(layout | arguments),
     )
-    for function in filters:
+    for function in (counted, *filters):
         environment.filters[function.__name__] = function
     return environment

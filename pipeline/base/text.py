@@ -32,9 +32,11 @@ def shortened(text: str, length: int) -> str:
 
 
 def broken_rule(message: str) -> str:
-    """Return a message of pydantic in the words of ours, such as "must be a number"."""
+    """Reword a message of pydantic like our own, such as "must be a number"."""
     rule = message.removeprefix("Value error, ").replace("Field required", "is missing")
     rule = rule.replace("Input should be", "must be")
+    rule = rule.replace("greater than or equal to", "at least")
+    rule = rule.replace("less than or equal to", "at most")
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     return rule.replace("String should", "must")
 

@@ -1,23 +1,19 @@
 """The command line and the validated configuration of a stage.
 
-This is the only package that uses Hydra. Each step makes a frozen object for the next:
+This is the only package that uses Hydra. A command passes through these modules:
 
-1. `command` reads the flags of a command line, `items` the values of keys and choices
-   of groups: words of the command line, or keywords of a call from Python. The types
-   of the keywords are in `keywords`.
-2. `values` parses the text of a value: one, several for a sweep, or an interval.
-3. `composition` merges the files that Hydra selects, once for each choice of groups;
-   `hydra_files` asks Hydra for them, and `source` reads them and rejects what could run
-   code.
-4. `grid` replaces the values of files by those that are given, and lists the
-   combinations.
-5. `config` checks each value with the `schema` of the stage, `rules` checks several
+1. `command` reads the flags, `given` the other words, or the keywords of a call from
+   Python. `values` parses each: it has one value, several for a sweep, or an interval.
+2. `composition` merges the files that Hydra selects, once for each choice of groups,
+   and replaces their values by those that are given. `hydra_files` asks Hydra for the
+   files, and `source` reads them and rejects what could run code. The result is a
+   `Settings` for each choice of groups, whose combinations are listed in `settings`.
+3. `config` checks each value with the `schema` of the stage, `rules` checks several
    values together.
 
-`arguments` calls these steps and makes a `Command`, with which `entry` runs a stage or
-a sweep. A call from Python gets it from `entry`, too. The types of flags, intervals and
-commands are in `command`. Each step raises a `ConfigError`; `arguments` collects their
-lines, and raises one error with all of them.
+`arguments` calls these modules and makes a `Command`, with which `entry` runs a stage
+or a sweep. A problem is a line of a `ConfigError`; `arguments` collects them, and
+raises one error with all of them. The keywords of calls have their types in `keywords`.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

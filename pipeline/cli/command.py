@@ -117,18 +117,13 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 @dataclass(frozen=True)
-class Combination:
+class Combination(Generic[ConfigT]):
     """A value for each setting; a sweep has several combinations."""
 
-    valid: Mapping[str, Any]  # the validated values, by key
+    values: Mapping[str, Any]  # by key; invalid values are as they were given
     choices: Mapping[str, str]  # by group
-    invalid: Mapping[str, Any] = field(default_factory=dict)  # as given; all other keys
-    error: ConfigError | None = None  # why the values are invalid
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """All values, to name and record the combination."""
-        return {**self.valid, **self.invalid}
+    config: ConfigT | None = None  # None if a value is invalid
+    error: ConfigError | None = None  # why it is invalid
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
     config: ConfigT  # that of the first valid combination
-    combinations: Sequence[Combination]  # some can be invalid
+    combinations: Sequence[Combination[ConfigT]]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False

@@ -1,11 +1,11 @@
-"""Composes the files of conf/ as Hydra's documentation says."""
+"""Composes the files of conf/ as Hydra's documentation says, and adds given values."""
 
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -14,56 +14,53 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
-from pipeline.cli.config import as_text
+from pipeline.cli.config import as_text, explain_unknown_key
+from pipeline.cli.given import Given
 from pipeline.cli.hydra_files import find_file, ordered_files
+from pipeline.cli.problems import located, reject
+from pipeline.cli.schema import KEYS, SCHEMAS, Schema
+from pipeline.cli.settings import Setting, Settings
 from pipeline.cli.source import one_line
-from pipeline.cli.values import Choices, parse_choices
+from pipeline.cli.values import Choices, parse_choices, parse_value
+
+# The overrides of a saved sweep, such as +seed=1,2, by key, and the file of each.
+SavedSweep = Mapping[str, tuple[str, Path]]
 
 
-class Saved(NamedTuple):
-    """An override of a saved sweep."""
-
-    word: str  # such as +seed=1,2
-    path: Path  # the file with it
-
-
-@dataclass(frozen=True)
-class Composition:
-    """The content of several files."""
-
-    values: Mapping[str, Any]  # by key; references to other keys are not resolved
-    files: Mapping[str, Path]  # by key: the file that sets it
-    choices: Mapping[str, str] = field(default_factory=dict)  # by group
-    chosen: frozenset[str] = frozenset()  # the keys in the files of chosen groups
-    saved: Mapping[str, Saved] = field(default_factory=dict)  # used only in a sweep
-    starts_sweep: bool = False  # hydra.mode: MULTIRUN
-    is_sweep: bool = False  # the same, or -m
-
-
-def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Composition]:
+def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings]:
     """Compose the files for each combination of choices of groups.
 
-    A saved sweep can vary a group, too.
+    A saved sweep, which can vary a group, too, replaces the values of files, and given
+    values replace both.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for combination in itertools.product(*groups.values()):
-        composed = compose([*filter(None, combination)], flags)
-        saved = {key: x for key, x in composed.saved.items() if key not in groups}
-        found = {key: flags.files_of_group(key) for key in saved}
-        names = {key: files for key, files in found.items() if files is not None}
-        if names and composed.is_sweep:
-            fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}
-            varied = {k: parse_choices(saved[k].word, x) for k, x in names.items()}
-            yield from compositions({**fixed, **varied}, flags)
+    for choices in itertools.product(*given.groups.values()):
+        composed, saved = compose([*filter(None, choices)], schema, flags)
+        sweep = {key: saved[key] for key in saved if key not in given.groups}
+        varied = {
+            group: parse_choices(word, names)
+            for group, (word, _) in sweep.items()
+            if (names := flags.files_of_group(group)) is not None
+        }
+        if varied and composed.is_sweep:
+            chosen = zip(given.groups, choices, strict=True)
+            fixed = {group: Choices([choice]) for group, choice in chosen}
+            groups = {**fixed, **varied}
+            yield from compose_all(replace(given, groups=groups), schema, flags)
         else:
-            settings = {key: x for key, x in saved.items() if key not in names}
-            yield replace(composed, saved=settings)
+            others = {k: x for k, x in sweep.items() if k not in varied}
+            yield _replace_values(composed, others, given, schema)
 
 
-def compose(overrides: Sequence[str], flags: Flags) -> Composition:
+def compose(
+    overrides: Sequence[str], schema: Schema, flags: Flags
+) -> tuple[Settings, SavedSweep]:
     """Compose the primary config with choices of groups, such as team=small or ~team.
+
+    Returns:
+        The settings in files, and the saved sweep, which is used only in a sweep.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -78,17 +75,49 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
         raise ConfigError(_explain(error, overrides, flags)) from None
     values: Any = OmegaConf.to_container(merged)
     starts_sweep = (values.get("hydra") or {}).get("mode") == "MULTIRUN"
+    _check_stage(schema, flags, starts_sweep=starts_sweep)
     paths = {key: file.path for file in files for key in _saved(file.values)}
-    chosen = (file.values for file in files if file.group in groups)
-    return Composition(
-        values={key: value for key, value in values.items() if key != "hydra"},
-        files={key: file.path for file in files for key in file.values},
-        choices=choices,
-        chosen=frozenset(itertools.chain(*chosen)),
-        saved={key: Saved(word, paths[key]) for key, word in _saved(values).items()},
-        starts_sweep=starts_sweep,
-        is_sweep=flags.is_sweep or starts_sweep,
-    )
+    sweep = {key: (word, paths[key]) for key, word in _saved(values).items()}
+    places = {key: file for file in files for key in file.values}  # the last one counts
+    chosen = {key for file in files if file.group in groups for key in file.values}
+    by_key = {
+        key: Setting(value, places[key].path, is_wanted=key in chosen)
+        for key, value in values.items()
+        if key != "hydra"
+    }
+    return Settings(by_key, choices, flags.is_sweep or starts_sweep), sweep
+
+
+def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
+    """Check that the stage can run a sweep, or one that is saved in a file."""
+    if flags.is_sweep and not schema.varied:
+        stages = " and ".join(each.stage() for each in SCHEMAS if each.varied)
+        raise ConfigError(f"only {stages} accept -m")
+    if starts_sweep and not schema.has_recorded_sweeps:
+        raise ConfigError("only python -m pipeline.train accepts experiment")
+
+
+def _replace_values(
+    composed: Settings, sweep: SavedSweep, given: Given, schema: Schema
+) -> Settings:
+    """Replace the values of files by those of a saved sweep, then by given ones.
+
+    The keys that a sweep can vary are first, in the order of the names of its runs.
+    """
+    saved, problems = dict[str, Setting](), list[str]()
+    for key, (word, path) in sweep.items():
+        if key not in KEYS:
+            problems.append(explain_unknown_key(key, schema, path))
+        elif composed.is_sweep and key not in given.settings:
+            try:
+                value = parse_value(key, word.partition("=")[2], schema)
+                saved[key] = Setting(value, path)
+            except ConfigError as error:
+                problems += (located(each, path) for each in error.problems)
+    reject(problems)
+    by_key = {**composed.by_key, **saved, **given.settings}
+    order = dict.fromkeys([*schema.varied, *by_key])
+    return replace(composed, by_key={k: by_key[k] for k in order if k in by_key})
 
 
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:

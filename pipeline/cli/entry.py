@@ -141,10 +141,11 @@ def sweep_from_python(
 def _command(
     schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
 ) -> Command[ConfigT]:
-    from pipeline.cli import arguments, items  # Hydra, as above
+    from pipeline.cli.arguments import make_command  # Hydra, as above
+    from pipeline.cli.given import read_keywords
 
     flags = Flags(is_sweep=is_sweep, is_call=True)
-    return arguments.command_of(settings.items(), items.read_keyword, schema, flags)
+    return make_command(read_keywords(settings, schema, flags), schema, flags)
 
 
 def documented(settings: type) -> Callable[[Function], Function]:

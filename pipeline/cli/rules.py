@@ -6,12 +6,12 @@ from typing import Any
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
-from pipeline.cli.command import Flags
+from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
-from pipeline.cli.grid import Grid
 from pipeline.cli.problems import located
 from pipeline.cli.schema import Schema
+from pipeline.cli.settings import Settings
 from pipeline.cli.values import SweepValues, shorten
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
@@ -19,53 +19,62 @@ QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 
 
-def broken_rules(grid: Grid, schema: Schema, flags: Flags) -> Iterator[str]:
+def broken_rules(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     Raises:
         ConfigError: If a reference to another setting is invalid.
     """
-    first = next(grid.combinations())
+    first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for key, example in schema.required.items():
         if values[key] is None:
             yield f"{key} is missing: add {example}"
     for keys, problem in _conflicts(values):
-        paths = [grid.files[key] for key in keys if key in grid.files]
-        yield located(problem, paths[0] if paths else None)
-    reasons = _without_effect(values, schema, flags, is_sweep=grid.is_sweep)
+        paths = (part.files[key] for key in keys if key in part.files)
+        yield located(problem, next(paths, None))
+    reasons = _without_effect(values, schema, flags, is_sweep=part.is_sweep)
     default_values = defaults()
-    for key in [key for key in reasons if key in grid.given]:
+    for key, setting in part.by_key.items():
+        if key not in values:  # a setting of other stages
+            continue
+        is_default = values[key] == default_values[key]
         # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
         # replaces even such a value.
-        if key in TRAINING_KEYS or values[key] != default_values[key]:
-            yield located(f"{key} {reasons[key]}", grid.files.get(key))
-    for key, several in {**grid.swept, **grid.intervals}.items():
-        if not grid.is_sweep:
-            rule = f"{shorten(f'{key}={several}')} has several values"
-            if isinstance(several, SweepValues) and len(several) == 1:
-                rule = f"{shorten(f'{key}=[{several}]')} is a list"
-            given = several if isinstance(several, SweepValues) else str(several)
-            setting = shorten(f"{key}={given!r}")
-            yield f"{rule}: {flags.remedy(setting, schema)}"
-    if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
-        for key, value in values.items():
-            if key in grid.files and value != default_values[key]:
-                place = f"{key}={as_text(value)} in {displayed(grid.files[key])}"
-                rule = "differs from conf/config.yaml, the only file that DVC records"
-                yield f"{place} {rule}: set it there"
+        has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
+        if has_no_effect and setting.is_wanted:
+            yield located(f"{key} {reasons[key]}", setting.path)
+        # DVC records conf/config.yaml and the command line.
+        if os.environ.get("DVC_STAGE") and setting.path and not is_default:
+            place = f"{key}={as_text(values[key])} in {displayed(setting.path)}"
+            rule = "differs from conf/config.yaml, the only file that DVC records"
+            yield f"{place} {rule}: set it there"
+    if not part.is_sweep:
+        for key, several in part.several.items():
+            yield _has_several(key, several, schema, flags)
 
 
-def broken_rules_of_sweeps(grids: Sequence[Grid]) -> Iterator[str]:
+def _has_several(
+    key: str, several: SweepValues | Interval, schema: Schema, flags: Flags
+) -> str:
+    """Return a problem: a setting has several values outside a sweep."""
+    rule = f"{shorten(f'{key}={several}')} has several values"
+    if isinstance(several, SweepValues) and len(several) == 1:
+        rule = f"{shorten(f'{key}=[{several}]')} is a list"
+    given = several if isinstance(several, SweepValues) else str(several)
+    return f"{rule}: {flags.remedy(shorten(f'{key}={given!r}'), schema)}"
+
+
+def broken_rules_of_sweeps(parts: Sequence[Settings]) -> Iterator[str]:
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
-    for grid in grids:
-        trials = grid.values.get("trials")
-        if grid.is_sweep and grid.intervals and trials is None:
+    for part in parts:
+        trials = part.value("trials")
+        if part.is_sweep and part.intervals and trials is None:
             yield "trials, the number of suggestions, has no value: add trials=40"
-        if grid.is_sweep and trials is not None and not grid.intervals:
+        if part.is_sweep and trials is not None and not part.intervals:
             rule = "has no effect without an interval: add hidden=interval(4,128)"
-            yield located(f"trials {rule}", grid.files.get("trials"))
-    if len(grids) > 1 and any(grid.intervals for grid in grids):
+            yield located(f"trials {rule}", part.files.get("trials"))
+    if len(parts) > 1 and any(part.intervals for part in parts):
         yield "a search cannot be joined with another sweep: run them separately"
 
 

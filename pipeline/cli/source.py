@@ -103,7 +103,7 @@ def describe_hydra(name: str) -> str:
     """Return why a setting of Hydra, such as hydra.run.dir, cannot be set."""
     setting = re.split("hydra[./@]?", name, maxsplit=1)[1]
     remedies = (x for start, x in ALTERNATIVES.items() if setting.startswith(start))
-    remedy = next(remedies, "conf/README.md lists what takes its place")
+    remedy = next(remedies, "conf/README.md lists the alternatives")
     return f"{name} cannot be set, because it is a setting of Hydra: {remedy}"
 
 

@@ -113,8 +113,8 @@ class Dataset:
         batch_size = hyperparameters.batch_size
         if batch_size > len(split.train):
             raise UserError(
-                f"batch_size must be <= {len(split.train)}, the number of training "
-                f"images of {self.name}, got {batch_size}"
+                f"batch_size must be at most {len(split.train)}, the number of "
+                f"training images of {self.name}, got {batch_size}"
             )
         return split
 

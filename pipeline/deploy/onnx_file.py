@@ -32,9 +32,10 @@ network (float[n, 28, 28] pixels) => (float[n, 10] logits, float[n, 10] probabil
     probabilities = Softmax (logits)
 }
 """
-# Of probabilities and, relative to the largest logit of an image if that is above 1, of
-# logits: a small logit has the rounding errors of large terms that cancel.
-# Then the predicted class is the same, unless two logits are closer than twice this.
+# Tolerance of probabilities and logits. For logits, it is relative to the largest logit
+# of the image if this is above 1, because a small logit can be a sum of large terms
+# that cancel. The predicted class is the same unless two logits are closer than twice
+# this value.
 TOLERANCE = 1e-4
 
 

@@ -18,7 +18,7 @@ from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.integers import ExportReport
 from pipeline.sweeps.configurations import pareto_front
 
-MARGIN = 0.01  # accuracy that the smallest network may lack
+MARGIN = 0.01  # how much accuracy may be lost for a smaller network
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
 # The values of report.json that the table contains.
 COLUMNS = (

@@ -27,7 +27,6 @@ class Predictions:
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
-    is_judged: bool  # whether a detector did; if not, reasons can be unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -62,8 +61,13 @@ class Predictions:
 
     @property
     def sure(self) -> list[bool | None]:
-        """Whether each prediction is sure; None without a detector."""
+        """Whether each prediction is sure; None if it is unknown."""
         return [None if reason is None else not reason for reason in self.reasons]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether this is known of all predictions."""
+        return None not in self.reasons
 
     @property
     def source(self) -> ImageSet:
@@ -110,7 +114,7 @@ def classify(
 ) -> Predictions:
     """Classify images and, with a detector, judge whether each prediction is sure.
 
-    Without one, a prediction is unsure only if preprocessing found a reason.
+    Without one, only the reasons that preprocessing found are known.
 
     Args:
         prepared: The images.
@@ -126,8 +130,7 @@ def classify(
         judged = trained.detector.reasons(images, logits)
     pairs = zip(prepared.findings, judged, strict=True)
     reasons = [finding or reason for finding, reason in pairs]
-    is_judged = trained.detector is not None
-    return Predictions(prepared, trained.spec, logits, reasons, is_judged=is_judged)
+    return Predictions(prepared, trained.spec, logits, reasons)
 
 
 def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     """Return the metrics of predictions for labeled images.
 
     They are n, loss (in nats), accuracy with its 95% interval, mean confidence,
-    expected calibration error, and (with a detector) unsure, the fraction of unsure
+    expected calibration error, and (if all are judged) unsure, the fraction of unsure
     predictions.
     """
     labels = predictions.source.known_labels

@@ -79,13 +79,13 @@ def describe_result(result: Predictions) -> list[str]:
 def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:
     """Return how many images are classified correctly, as a sentence."""
     number = counted(len(is_correct), noun)
-    verb = "is" if len(is_correct) == 1 else "are"
+    verb = "is" if 1 in (len(is_correct), is_correct.sum()) else "are"
     return f"{is_correct.sum():,} of {number} {verb} classified correctly"
 
 
 def count_unsure(predictions: Predictions) -> str:
     """Return how many predictions are unsure, and how many of the wrong ones."""
-    is_unsure = np.array([sure is False for sure in predictions.sure], bool)
+    is_unsure = np.array([*map(bool, predictions.reasons)], bool)
     verb = "is" if is_unsure.sum() == 1 else "are"
     text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"
     is_labeled = np.array([label is not None for label in predictions.source.labels])
@@ -93,4 +93,4 @@ def count_unsure(predictions: Predictions) -> str:
     if not is_wrong.any():
         return text
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
-    return f"{text}, including {found:,} of the {wrong:,} wrong ones"
+    return f"{text}; unsure among the wrong predictions: {found:,} of {wrong:,}"

@@ -19,8 +19,8 @@ MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet:
     """Find a set of labeled images.
 
-    The images of folders are raw. So are the images of data sets with originals of
-    another size, unless the network was trained on that data set.
+    The images of folders are raw. The images of data sets with originals of another
+    size are also raw, unless the network was trained on that data set.
 
     Args:
         name: A data set or a folder; None for the run's validation images.

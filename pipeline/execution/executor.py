@@ -52,9 +52,9 @@ class _Attempt:
 class _Attempts:
     """The attempts to run tasks, and the rule for those whose worker was lost.
 
-    Such a task is tried again, before new tasks, until `MAX_TRIES` attempts count. If
-    tasks are repeated alone, no task runs alongside a repetition. Then only attempts
-    that ran alone count, because another task may have used all memory.
+    Such a task is tried again, before new tasks, until `MAX_TRIES` attempts have
+    failed. With `repeat_alone`, it is tried again while no other task runs, and only
+    these attempts count, because another task may have used all memory.
     """
 
     def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:

@@ -42,7 +42,7 @@ def choose_workers(
         raise UserError(f"there is not enough memory for a worker ({sizes}): {remedy}")
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
-        raise UserError(f"workers must be <= {possible}, got {requested}: {sizes}")
+        raise UserError(f"workers must be at most {possible}, got {requested}: {sizes}")
     return workers
 
 

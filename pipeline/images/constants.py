@@ -31,7 +31,7 @@ MIN_PHOTO_SIDE = 64
 # higher: more noise remains, and all steps take longer.
 SEARCH_SIDE = 400
 # For a small digit on a large page (test_a_small_digit_in_a_noisy_photograph_is_found).
-# Of these pixels; the surroundings of a smaller digit are searched in more detail.
+# Pixels of the reduced image; around a smaller digit, the search has more detail.
 # Lower: small digits are coarse; higher: larger digits are searched twice.
 DETAIL_SIDE = 133
 # Margin around a small digit, as a fraction of its side. Lower: there is too little
@@ -54,9 +54,9 @@ MIN_REGION = 0.12  # fraction of the area of the image
 # Fraction of the region that is not strokes. Lower: a bold white 0 counts as a sheet;
 # higher: sheets that are full of strokes are not found.
 MIN_PAPER = 0.5
-# Area between the region and its convex hull, as a fraction of the region, and of what
-# is outside. Lower: a sheet that is held by fingers is not found; higher: a digit at
-# the border of the image counts as what is outside.
+# Area between the region and its convex hull, as a fraction of the region (MAX_DENTS),
+# and of what is outside the region (MAX_INNER). Lower: a sheet that is held by fingers
+# is not found; higher: a digit at the border of the image counts as what is outside.
 MAX_DENTS = 0.1
 MAX_INNER = 0.3
 # Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
@@ -72,9 +72,9 @@ SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
 SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;
 # higher: more edges are not found. For MAX_SURROUND, the opposite holds.
-MAX_SURROUND = 0.5  # fraction of the side of the image; an edge is not farther inside
+MAX_SURROUND = 0.5  # maximum distance of an edge from the border, as a fraction
 MIN_STEP = 0.3  # the table is at least this much darker than the paper
-MIN_SHEET_EDGE = 0.4  # fraction of the side; an edge is at least as long
+MIN_SHEET_EDGE = 0.4  # minimum length of an edge, as a fraction of the side
 MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than the paper
 MIN_SHEET = 0.25  # fraction of the area of the image
 

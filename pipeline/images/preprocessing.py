@@ -71,7 +71,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
 
     In an image with a side of more than 64 pixels, light and noise can vary: it is
     processed as a photograph. This takes 0.1 s, and 2 ms for a small image. The first
-    case that applies decides where the digit is searched:
+    case that applies decides where the digit is searched for:
 
     ========================================  ==================================
     image                                     where
@@ -157,12 +157,12 @@ def _search_photo(
 ) -> Found:
     """Find the strokes in a photograph, or in a drawing of its size.
 
-    They are searched in more detail in the surroundings of a small digit.
+    The surroundings of a small digit are searched in more detail.
 
     Args:
         photo: The gray levels.
         outside: What is not on the sheet of paper, if there is one. What touches it is
-            no digit.
+            not a digit.
         dark_ink: Whether the ink is known to be darker than the paper.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
@@ -192,7 +192,7 @@ def _search_levels(
 ) -> Strokes:
     """Find the strokes in a photograph that was reduced, or in a part of it.
 
-    If one with little noise seems to be blank, faint strokes are searched.
+    If an image with little noise seems to be blank, faint strokes are searched for.
     """
     ink = ink_of_photo(levels, dark_ink=dark_ink)
     noise = noise_limit(ink)

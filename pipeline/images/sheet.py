@@ -1,9 +1,9 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
 A sheet is a convex region that is lighter than what is around it. If there is no such
-region, as when a soft shadow divides the sheet, straight edges are searched that are
-nearly parallel to the borders of the image. If no ink is found on a sheet, paper next
-to it in a shadow is added.
+region, as when a soft shadow divides the sheet, the search is for straight edges
+that are nearly parallel to the borders of the image. If no ink is found on a sheet,
+paper next to it in a shadow is added.
 """
 
 from collections.abc import Iterator
@@ -125,7 +125,7 @@ def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:
 def _beyond_edges(light: Light) -> Outside | None:
     """Return what is beyond straight edges, nearly parallel to the borders."""
     outside = np.zeros(light.shape, bool)
-    for turns in range(4):  # so that each border of the image is once the upper one
+    for turns in range(4):  # each border of the image becomes the upper one in turn
         turned = np.rot90(light, turns)
         edge = _upper_edge(turned)
         if edge is not None:

@@ -14,7 +14,7 @@ from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.finetuning import finetune
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedModel, agreement
 
 FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
 
@@ -34,7 +34,7 @@ class ExportReport:
     test_images: int
     accuracy: float  # in integers
     float_accuracy: float  # of the trained network
-    same_predictions: float  # fraction of test images that both predict equally
+    same_predictions: float  # fraction of test images with the same prediction
     table_bytes: int  # the size of the parameters in flash
     weights_sha256: str  # of the trained network
 
@@ -106,9 +106,9 @@ class QuantizedModel:
             hidden=self.integers.hidden,
             dataset=self.dataset.name,
             test_images=len(labels),
-            accuracy=float((self.predictions == labels).mean()),
-            float_accuracy=float((self.float_predictions == labels).mean()),
-            same_predictions=float((self.predictions == self.float_predictions).mean()),
+            accuracy=agreement(self.predictions, labels),
+            float_accuracy=agreement(self.float_predictions, labels),
+            same_predictions=agreement(self.predictions, self.float_predictions),
             table_bytes=self.integers.table_bytes,
             weights_sha256=self.trained.sha256,
         )

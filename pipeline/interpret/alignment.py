@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
-from pipeline.interpret.measurements import accuracy
+from pipeline.model import agreement
 
 TIE_WEIGHT = 1e-6  # of a tie breaker, relative to a similarity
 
@@ -108,10 +108,10 @@ class NetworkComparison:
                 correlations, tie_breaker=cosines + TIE_WEIGHT * closeness
             ),
             accuracy=(
-                accuracy(predictions[0], test.labels),
-                accuracy(predictions[1], test.labels),
+                agreement(predictions[0], test.labels),
+                agreement(predictions[1], test.labels),
             ),
-            agreement=float((predictions[0] == predictions[1]).mean()),
+            agreement=agreement(*predictions),
         )
 
     @property

@@ -18,7 +18,7 @@ from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedModel, agreement
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_SHOWN_NEURONS = 20  # in text and plots: those with the highest ablation cost
@@ -82,7 +82,7 @@ class ModelAnalysis:
             activation_rates=measurements.activation_rates(network, train.images),
             hidden_sums=sums,
             mean_outputs=measurements.means_by_label(outputs, test.labels),
-            accuracy=measurements.accuracy(network.classify(test.images), test.labels),
+            accuracy=agreement(network.classify(test.images), test.labels),
             costs=measurements.ablation_costs(network, outputs, test.labels),
         )
 
@@ -157,8 +157,7 @@ class ModelAnalysis:
                 tensors = {name: t[epoch] for name, t in self.weight_history.items()}
                 network = network_from(tensors)
             predictions = network.classify(self.validation.images)
-            labels = self.validation.labels
-            accuracies.append(measurements.accuracy(predictions, labels))
+            accuracies.append(agreement(predictions, self.validation.labels))
         return accuracies
 
     @property

@@ -31,7 +31,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
         for j in matched[:MAX_SHOWN_MATCHES]
     ]
-    columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
+    columns = ["A", "B by outputs", "correlation", "B by weights", "cosine"]
     differences = comparison.differences()
     rows = [
         [name, f"{largest:.6f}", f"{mean:.6f}"]

@@ -6,17 +6,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, batches
-
-
-def accuracy(
-    predictions: Int[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
-) -> float:
-    """Return the fraction of images whose predicted class is their label."""
-    return float((predictions == labels).mean())
 
 
 def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
@@ -61,8 +54,8 @@ def ablation_costs(
 ) -> Float[np.ndarray, "hidden 11"]:
     """Return the accuracy lost when a neuron of layer 1 always outputs 0.
 
-    The first column is the loss on all images, the others that per class; negative
-    values are gains. `activations` are the outputs of layer 1 for the images.
+    The first column is the cost over all images, the others the cost per class; a
+    negative cost is a gain. `activations` are the outputs of layer 1 for the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

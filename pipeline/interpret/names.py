@@ -65,9 +65,9 @@ def parse_neurons(text: str) -> list[str]:
     names = [*dict.fromkeys(parts)]
     if names != ["all"] and not all(map(NEURON.read, names)):
         raise ConfigError(
-            "neuron must be in layer 1 or 2, such as N11 (layer 1, neuron 1) or N210 "
-            "(layer 2, neuron 10: the last class), several separated by commas, "
-            f"or all, got {text!r}"
+            "neuron must be a name such as N11 (layer 1, neuron 1) or N210 (layer 2, "
+            "neuron 10: the last class), several names separated by commas, or all, "
+            f"got {text!r}"
         )
     return names
 

@@ -33,10 +33,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         [neuron_name(1, int(j)) for j in np.flatnonzero(rates == rate)]
         for rate in (0, 1)
     )
-    is_inactive = rates == 0
-    # The pixels of the frozen weights that neither always-zero pixels nor inactive
-    # neurons explain.
-    pixels = analysis.frozen_others[:, ~is_inactive].any(axis=1)
+    pixels = analysis.frozen_others.any(axis=1)
     return fill_template(
         "tutorial.txt",
         analysis=analysis,
@@ -55,10 +52,6 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         always_active=always_active,
         max_neurons=MAX_SHOWN_NEURONS,
         responses=_responses(analysis),
-        counted=counted,
-        frozen_others_count=int(analysis.frozen_others.sum()),
-        frozen_inactive=int(analysis.frozen_others[:, is_inactive].sum()),
-        pixels=int(pixels.sum()),
         most_images=int(analysis.images_above_0[pixels].max(initial=0)),
     )
 

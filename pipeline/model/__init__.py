@@ -1,5 +1,6 @@
 """A trained network: its files, its metadata, the out-of-distribution detector."""
 
+from pipeline.model.agreement import agreement
 from pipeline.model.ood import OodDetector
 from pipeline.model.selection import (
     load_recorded_model,

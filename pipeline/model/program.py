@@ -1,4 +1,4 @@
-"""Exports networks as torch.export programs, in a process alongside the training.
+"""Exports networks as torch.export programs, in a process alongside training.
 
 Importing torch.export takes two seconds, which this process would wait for at the end
 of a training run. The other process serves all training runs of this one.

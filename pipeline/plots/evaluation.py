@@ -70,7 +70,7 @@ def draw_confusion_matrix(
     dark = mistakes > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=class_names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
-    set_title(axes, "Number of images (red: mistakes)")
+    set_title(axes, "Confusion matrix: number of images (red: misclassified)")
 
 
 def draw_reliability_diagram(
@@ -78,14 +78,14 @@ def draw_reliability_diagram(
 ) -> None:
     """Plot accuracy against confidence, above the number of images of each bin."""
     counts, confidence, accuracy = bins.T
-    ideal = "ideal: accuracy equals confidence"
+    ideal = "perfect calibration"
     axes.plot([0, 1], [0, 1], "--", color=MUTED, label=ideal)
     few = counts < FEW
     axes.plot(confidence[~few], accuracy[~few], "o-", color=POSITIVE, label="network")
     if few.any():
         label = f"fewer than {FEW} images"
         axes.plot(confidence[few], accuracy[few], "x", color=NEGATIVE, label=label)
-    set_title(axes, "Accuracy of predictions with similar confidence")
+    set_title(axes, "Reliability diagram")
     axes.set(ylabel="accuracy", ylim=(-0.04, 1.04))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)

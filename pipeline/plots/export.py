@@ -54,7 +54,7 @@ def rounded_weights(
         heading += " (full color: the integers -1 and 1)"
         peaks = np.abs(rounded).max(axis=1, keepdims=True)
         colored = scale * rounded / np.maximum(peaks, 1e-30)
-    heading += ", and the relative difference (RMS) from floating point"
+    heading += ", and the relative RMS difference from floating point"
     if finetuned:
         heading += " before fine-tuning, which adapted the weights"
     rows = []

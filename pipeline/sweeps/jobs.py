@@ -60,9 +60,9 @@ class Job:
     def identity(self) -> str:
         """What distinguishes the jobs of a sweep.
 
-        This is the fingerprint of the training run, because equal images can have
-        several names. Invalid values have none: it is a hash of them, without a name of
-        a data set that is the same for all jobs.
+        This is the fingerprint of the training run, which is the same for equal images
+        with different names. Invalid values have no fingerprint, so this is a hash of
+        the values, without the data set if it is the same for all jobs.
         """
         if self.error:
             values = {key: self.values.get(key) for key in TRAINING_KEYS}
@@ -178,7 +178,7 @@ def list_jobs(
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
     data = _prepare_each(
-        {each.valid["dataset"] for each in combinations if not each.error}, prepare
+        {each.config.dataset for each in combinations if each.config}, prepare
     )
     jobs = []
     for each in combinations:
@@ -227,7 +227,7 @@ def sweep_id(
     experiment: str | None,
     again: bool,
 ) -> str:
-    """Return what identifies a sweep, 16 hexadecimal digits; no order matters.
+    """Return the id of a sweep, 16 hexadecimal digits that depend on no order.
 
     It is a hash of the identities of the jobs, their choices of groups, which are tags
     of the run, the intervals of a search, the experiment (None if nothing is recorded),

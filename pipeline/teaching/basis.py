@@ -20,7 +20,7 @@ MIDDLE = range(8, 20)
 
 @dataclass(frozen=True)
 class Topic:
-    """The numbers in the questions of a student, which no weight changes.
+    """The numbers in the questions of a student, which do not depend on the weights.
 
     All neurons, classes, images, pixels, rows and columns are counted from 0.
     """
@@ -34,16 +34,16 @@ class Topic:
     wrong_label: int  # another class
     neuron: int  # of layer 1
     digit: int  # a class, whose neuron of layer 2 has the same index
-    row: int  # of a pixel, and its column, which is another number
-    column: int
-    gray_levels: int  # how much brighter a pixel becomes, as a part of 255
+    row: int  # of a pixel
+    column: int  # of the same pixel; not equal to the row
+    gray_levels: int  # by how many gray levels a pixel becomes brighter
     shift: float  # by how much a bias of layer 2 grows
-    factor: float  # of all weights and biases of layer 2
-    classes: int  # of another network
+    factor: float  # by which the parameters of layer 2 are multiplied
+    classes: int  # the number of classes of a second network
     neurons: int  # in layer 1 of that network
     more_neurons: int  # in layer 1 of a third network
     side: int  # the rows and the columns of smaller images
-    bits: int  # of a weight
+    bits: int  # the bit width of a weight
 
     @classmethod
     def of(

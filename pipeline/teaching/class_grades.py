@@ -1,32 +1,29 @@
 """The grades of a class, and what an instructor should look at."""
 
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError
+import numpy as np
+
 from pipeline.base.files import json_sha256
 from pipeline.base.params import differing_params
-from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.terminal import counted
-from pipeline.base.text import printable, short_repr
+from pipeline.base.text import short_repr
+from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import QUESTIONS_SHA256
+from pipeline.teaching.class_list import ListedStudent
+from pipeline.teaching.grading import MAX_MEDIAN, QUESTIONS_SHA256, differences
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Graded, Outcome, Rejected
 
 MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
-# Titles of columns with ids in a list of students, without spaces; the first is used.
-ID_COLUMNS = (
-    *("id", "idnumber", "username", "email", "emailaddress"),
-    *("student", "user", "login"),
-)
+NEARLY_ALL = 0.9  # of the networks
 MISSING = "no submission"
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
@@ -38,7 +35,8 @@ class ClassGrades:
 
     assignment: Assignment
     entries: Sequence[Outcome]  # by id; those without one are last
-    listed: Sequence[str]  # the ids of all students; empty if they are not known
+    listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
+    assigned: Mapping[str, Snapshot]  # the networks of students, by id
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -57,9 +55,16 @@ class ClassGrades:
         return [entry for entry in self.entries if isinstance(entry, Rejected)]
 
     @property
+    def absent(self) -> dict[str, str]:
+        """The listed students without a line of their own, and why."""
+        others = {x.owner: f"submitted with the id {x.student}" for x in self.graded}
+        students = {entry.student for entry in self.entries}
+        return {x: others.get(x, MISSING) for x in sorted({*self.listed} - students)}
+
+    @property
     def missing(self) -> list[str]:
         """The ids of the students without a submission, if all are known."""
-        return sorted({*self.listed} - {entry.student for entry in self.entries})
+        return [x for x, problem in self.absent.items() if problem == MISSING]
 
     @property
     def unlisted(self) -> list[Outcome]:
@@ -77,36 +82,41 @@ class ClassGrades:
         wanted = self.assignment.params(entry.student)
         return differing_params(entry.recorded, wanted)[0] if entry.recorded else ""
 
-    def seed_of(self, entry: Graded) -> str:
-        """Return whose seed the network's file names, if it is that of another student.
+    def copy_of(self, entry: Graded) -> tuple[str, float] | None:
+        """Return with whose network most weights agree, and the largest difference.
 
-        Only a copied network has it; but a student can change what the file says.
+        The others can be changed. None if it is the network of no other student.
         """
-        students = {each.student for each in self.entries if each.student}
-        others = students.union(self.listed) - {entry.student}
-        seeds = {self.assignment.variant(other).seed: other for other in others}
-        return seeds.get(entry.recorded.get("seed", -1), "")
+        submitted = [(each.student, each.network) for each in self.graded]
+        for student, network in [*self.assigned.items(), *submitted]:
+            found = differences(entry.network, network)
+            if student != entry.student and np.median(found) <= MAX_MEDIAN:
+                return student, float(found.max())
+        return None
 
     @property
     def notices(self) -> list[str]:
-        """Lines about questions that changed after submissions were graded."""
+        """Lines about other settings, and questions that changed after the grading."""
+        found = list[str]()
+        networks = counted(len(self.graded), "network")
+        for text, count in Counter(map(self.settings_of, self.graded)).most_common(1):
+            # A seed is that of one student.
+            if text and "seed" not in text and count >= NEARLY_ALL * len(self.graded):
+                line = f"{text} in the files of {count} of {networks}"
+                found.append(f"{line}: if this was assigned, add {text}")
         old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
         again = [x for x in self.graded if x.before is not None]
-        changed = [
-            f"{x.student} {x.before:g} -> {x.grade.points:g}"
-            for x in again
-            if x.before != x.grade.points
-        ]
-        found = list[str]()
+        changed = [x for x in again if x.before != x.grade.points]
         if old:
-            verb = "was" if old == 1 else "were"
             found.append(
-                f"{counted(old, 'submission')} {verb} graded before the questions "
-                "changed: add again=true to grade them again"
+                f"{counted(old, 'submission')} graded before the questions changed: "
+                "add again=true to grade again"
             )
         if again:
             number = f"points changed for {counted(len(changed), 'student')}"
-            names = ", ".join(changed)
+            names = ", ".join(
+                f"{x.student} {x.before:g} -> {x.grade.points:g}" for x in changed
+            )
             found.append(f"{number}: {names}" if names else number)
         return found
 
@@ -114,7 +124,7 @@ class ClassGrades:
     def misnamed(self) -> list[Outcome]:
         """The submissions whose name does not contain their id.
 
-        If this is so for most of them, the learning platform names them otherwise, and
+        If this applies to most of them, the learning platform uses other names, and
         the list is empty.
         """
         known = [entry for entry in self.entries if entry.student]
@@ -156,8 +166,10 @@ class ClassGrades:
         import them.
         """
         rows = {e.student: e.row() for e in self.entries if e.student}
-        absent = {name: {"id": name, "problem": MISSING} for name in self.missing}
-        return [row for _, row in sorted({**rows, **absent}.items())]
+        rows |= {x: {"problem": problem} for x, problem in self.absent.items()}
+        # A learning platform may compare the case.
+        spelled = {x: each.spelled for x, each in self.listed.items()}
+        return [{**row, "id": spelled.get(x, x)} for x, row in sorted(rows.items())]
 
 
 def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
@@ -166,6 +178,9 @@ def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
     It is the only one whose name contains the id or, if that does not decide, the only
     one with the assigned network. The others get a problem and lose the id. If nothing
     decides, all of them get a problem.
+
+    A submission that is not graded belongs to the owner of its folder, if the owner is
+    known: the owner would otherwise be listed as missing.
     """
     groups = defaultdict[str, list[Outcome]](list)
     for entry in entries:
@@ -182,56 +197,16 @@ def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
             # A student sees the problem, so it does not name the others.
             if not chosen:
                 problem = f"{len(same)} submissions have the id {student}"
-                found.append(Rejected(entry.place, student, problem))
+                found.append(Rejected(entry.place, student, problem, owner=entry.owner))
             elif entry is not chosen:
                 problem = f"another submission with the id {student} is used instead"
-                found.append(Rejected(entry.place, "", problem))
+                found.append(Rejected(entry.place, "", problem, owner=entry.owner))
             else:
                 found.append(entry)
-    return found
-
-
-def read_students(path: Path) -> list[str]:
-    """Return the ids in a CSV file, which has a column with a title in `ID_COLUMNS`.
-
-    Without such a title, it would be unclear whether the first line is a student.
-
-    Raises:
-        UserError: If it cannot be read, has no such column, or contains an invalid or a
-            repeated id.
-    """
-    name = printable(path)
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror}") from None
-    except UnicodeError:
-        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
-    header = lines[0] if lines else ""
-    try:
-        rows = [*csv.reader(lines, delimiter=max(",;\t", key=header.count))]
-    except csv.Error as error:
-        raise UserError(f"{name} is not CSV: {error}") from None
-    titles = [normalize(cell).replace(" ", "") for cell in rows[0]] if rows else []
-    column = next((titles.index(x) for x in ID_COLUMNS if x in titles), None)
-    if column is None:
-        raise UserError(
-            f"{name} must begin with the titles of its columns: give the column with "
-            "the ids the title id"
-        )
-    students = list[str]()
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(map(str.strip, row)):
-            continue
-        cell = row[column] if len(row) > column else ""
-        try:
-            students.append(student_id(cell))
-        except ValueError as error:
-            text = printable(cell)[:60]
-            problem = f"line {number}: id {error}, got {text!r}"
-            raise UserError(f"{name}, {problem}") from None
-    if repeated := [x for x, count in Counter(students).items() if count > 1]:
-        raise UserError(f"{name} contains the id {repeated[0]} twice")
-    if not students:
-        raise UserError(f"{name} contains no ids")
-    return students
+    graded = {entry.student for entry in found if isinstance(entry, Graded)}
+    return [
+        replace(entry, student="" if entry.owner in graded else entry.owner)
+        if entry.owner and isinstance(entry, Rejected)
+        else entry
+        for entry in found
+    ]

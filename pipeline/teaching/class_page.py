@@ -8,7 +8,6 @@ from typing import Any
 
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
-from pipeline.teaching.grading import Training
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.submissions import Graded, Outcome
@@ -20,8 +19,6 @@ KINDS = ("full", "part", "none", "blank")  # in the order of their bars
 def render_class(grades: ClassGrades) -> str:
     """Return the page of a class: one HTML file without other files."""
     points = [entry.grade.points for entry in grades.graded]
-    trainings = Counter(entry.grade.training for entry in grades.graded)
-    colors = zip(Training, KINDS, strict=False)
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
     return fill_template(
@@ -32,7 +29,6 @@ def render_class(grades: ClassGrades) -> str:
         possible=possible,
         mean=sum(points) / len(points) if points else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
-        trainings=[(kind.value, trainings[kind], color) for kind, color in colors],
     )
 
 

@@ -3,27 +3,26 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline import UserError, datasets
+from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
 from pipeline.base.call import results_dir
 from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
+from pipeline.base.tensors import read_tensors
 from pipeline.base.terminal import counted, status, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
+from pipeline.core.epoch import Snapshot
 from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_grades import (
-    COLUMNS,
-    ClassGrades,
-    read_students,
-    without_repeated,
-)
+from pipeline.teaching.class_grades import COLUMNS, ClassGrades, without_repeated
+from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import (
     Training,
@@ -41,30 +40,36 @@ from pipeline.teaching.submissions import (
 
 # Memory for each hidden neuron: its outputs for all test images, in three arrays.
 NEURON_BYTES = 300_000
-MAX_NAMES = 10  # ids in a line that is printed
 
 
 def grade(cfg: GradeConfig) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages."""
     assert cfg.submissions and cfg.course  # `required` in its schema
-    listed = list[str]()
+    listed = dict[str, ListedStudent]()
     if cfg.students:
         listed = read_students(user_path(cfg.students, key="students"))
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     folder = user_path(cfg.submissions, key="submissions")
     with status("reading the submissions"):
-        found = read_submissions(folder, assignment)
+        found = read_submissions(folder, assignment, listed)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
+    rejected = [entry for entry in found if isinstance(entry, Rejected)]
+    others = [entry.problem for entry in rejected if entry.other_course]
+    if others and len(others) == sum(bool(entry.student) for entry in found):
+        raise ConfigError(f"no submission can be graded: {others[0]}")
     data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
-    rejected = [entry for entry in found if isinstance(entry, Rejected)]
     readable = [entry for entry in found if isinstance(entry, Submission)]
     entries = sorted(
         without_repeated([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
     )
-    grades = ClassGrades(assignment, entries, listed, results_dir("grades"))
+    assigned = dict[str, Snapshot]()
+    for student in sorted({*listed, *(entry.student for entry in readable)}):
+        with suppress(UserError):  # it was not trained, if there is no submission
+            assigned[student] = read_tensors(_reference(student, assignment, data))[0]
+    grades = ClassGrades(assignment, entries, listed, assigned, results_dir("grades"))
     with status("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
@@ -80,16 +85,14 @@ def _grade(
     """Grade the submissions, and reject those whose grading fails.
 
     The assigned networks and the grades are kept, so that an interrupted grading can
-    continue. They are not in the folder of a call, which must be empty. Their names are
-    hashes.
+    continue.
     """
-    kept = outputs_dir() / "grades" / ".cache"
     done, tasks = list[Outcome](), list[Task]()
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
-        reference = fingerprint(assignment.hyperparameters(entry.student), data.sha256)
-        content = [assignment.course, reference, entry.sha256, COLUMNS]
-        path = kept / f"{files.json_sha256(content)}.json"
+        reference = _reference(entry.student, assignment, data)
+        content = [assignment.course, reference.stem, entry.sha256, COLUMNS]
+        path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
         if earlier and not cfg.again:
             done.append(Graded(**vars(entry), grade=earlier, before=None))
@@ -99,7 +102,7 @@ def _grade(
             "student": entry.student,
             "answers": entry.answers.numbers,
             "network": entry.network,
-            "reference": kept / f"{reference}.safetensors",
+            "reference": reference,
         }
         tasks.append(Task(str(len(tasks)), data.path, arguments))
         waiting.append((entry, path, earlier.points if earlier else None))
@@ -119,6 +122,15 @@ def _grade(
     return done
 
 
+def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
+    """Return the file of an assigned network, whose name is a hash.
+
+    It is not in the folder of a call, which must be empty.
+    """
+    name = fingerprint(assignment.hyperparameters(student), data.sha256)
+    return outputs_dir() / "grades" / ".cache" / f"{name}.safetensors"
+
+
 def _finish(
     result: Result, entry: Submission, path: Path, before: float | None
 ) -> Outcome:
@@ -126,7 +138,7 @@ def _finish(
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
-        return Rejected(entry.place, entry.student, result.error)
+        return Rejected(entry.place, entry.student, result.error, owner=entry.owner)
     write_grade(path, result.value)
     return Graded(**vars(entry), grade=result.value, before=before)
 
@@ -158,13 +170,8 @@ def _print(grades: ClassGrades) -> None:
     if found:
         say(wrap(", ".join(found), start="training  ", indent=10))
     if missing := grades.missing:
-        others = len(missing) - MAX_NAMES
-        more = f" and {others} more" if others > 0 else ""
-        names = ", ".join(missing[:MAX_NAMES])
-        say(wrap(f"{len(missing)}: {names}{more}", start="missing   ", indent=10))
-    for name, file in (
-        ("points", "grades.csv"),
-        ("page", "class.html"),
-        ("feedback", "feedback"),
-    ):
-        say(f"{name:8}  {displayed(grades.folder / file)}")
+        names = f"{len(missing)}: {', '.join(missing)}"
+        say(wrap(names, start="missing   ", indent=10))
+    say(f"points    {displayed(grades.folder / 'grades.csv')}")
+    say(f"page      {displayed(grades.folder / 'class.html')}")
+    say(f"feedback  {displayed(grades.folder / 'feedback')}")

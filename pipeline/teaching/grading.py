@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import TypeAdapter
 
 from pipeline import UserError
@@ -30,11 +31,9 @@ from pipeline.teaching.questions import QUESTIONS
 # with some seeds. Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # The hash of the code of the questions: a grade belongs to a version of it.
+CODE = ("question.py", "questions.py", "basis.py")
 QUESTIONS_SHA256 = files.json_sha256(
-    [
-        files.file_sha256(Path(__file__).with_name(name))
-        for name in ("question.py", "questions.py", "basis.py")
-    ]
+    [files.file_sha256(Path(__file__).with_name(name)) for name in CODE]
 )
 
 
@@ -117,16 +116,21 @@ def write_grade(path: Path, grade: SubmissionGrade) -> None:
 
 def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
     """Return how two networks of the same shape were trained, and their difference."""
-    differences = np.concatenate(
+    found = differences(network, reference)
+    largest = float(found.max())
+    if tensors_sha256(network) == tensors_sha256(reference):
+        return Training.SAME, largest
+    changed = found[found > 0]  # none if only the sign of a 0 differs
+    is_near = not changed.size or np.median(changed) <= MAX_MEDIAN
+    is_same = largest <= MAX_DIFFERENCE and is_near
+    return Training.PROCESSOR if is_same else Training.OTHER, largest
+
+
+def differences(network: Snapshot, reference: Snapshot) -> Float[np.ndarray, " n"]:
+    """Return the absolute difference of each weight and bias of two networks."""
+    return np.concatenate(
         [
             np.abs(tensor.astype(np.float64) - network[name]).ravel()
             for name, tensor in reference.items()
         ]
     )
-    largest = float(differences.max())
-    if tensors_sha256(network) == tensors_sha256(reference):
-        return Training.SAME, largest
-    changed = differences[differences > 0]  # none if only the sign of a 0 differs
-    is_near = not changed.size or np.median(changed) <= MAX_MEDIAN
-    is_same = largest <= MAX_DIFFERENCE and is_near
-    return Training.PROCESSOR if is_same else Training.OTHER, largest

@@ -12,7 +12,7 @@ from pipeline.base.call import results_dir
 from pipeline.base.console import progress
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
-from pipeline.base.paths import MODEL_FILE, data_dir, displayed
+from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
@@ -29,7 +29,6 @@ from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 
 QUESTIONS_FILE = "questions.md"
-FILES = (QUESTIONS_FILE, ANSWERS_FILE, MODEL_FILE)
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
             about = params | {"data_sha256": dataset.sha256, "min_margin": margin}
             save_model(target / MODEL_FILE, trained, about)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
-        verb = "already exists and was" if len(kept) == 1 else "already exist and were"
-        say(f"{' and '.join(kept)} {verb} not changed")
-    say(f"files  {displayed(folder)}/: {', '.join(FILES)}")
+        say(f"kept   {', '.join(kept)}")
+    say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
     say(next_steps({_check_command(variant): "checks the form of the answers"}))
 
 
@@ -112,26 +110,31 @@ def _question_sheet(
     """Return the content of questions.md."""
     topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
     params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
-    network = {"model": f"{displayed(model)}"}
+    path, image = _without_user(model), f"{topic.image}"
     numbered = enumerate(questions_for(variant), start=1)
     return fill_template(
         "questions.txt",
         topic=topic,
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
-        model=displayed(model),
-        data=displayed(dataset.path),
+        model=path,
+        data=_without_user(dataset.path),
         check=_check_command(variant),
         train=command_line("train", **params),
-        inspect=command_line(
-            "inspect", neuron=topic.neuron_1, image=f"{topic.image}", **network
-        ),
-        predict=command_line("predict", images=f"{topic.image}", **network),
+        inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
+        predict=command_line("predict", images=image, model=path),
         groups=[
             (title, [*questions])
             for title, questions in groupby(numbered, lambda pair: pair[1].group)
         ],
     )
+
+
+def _without_user(path: Path) -> str:
+    """Return a path that contains no name of a user, because students submit it."""
+    if path.is_relative_to(project := project_dir()):
+        return f"{path.relative_to(project)}"
+    return f"<folder>/{path.name}"
 
 
 def _check_command(variant: Variant) -> str:

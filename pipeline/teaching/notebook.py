@@ -109,7 +109,7 @@ class Checker:
 
         Args:
             name: The name of the question.
-            answer: The answer; None is no answer yet, and "show" asks for it.
+            answer: The answer; None if there is none, "show" to see the correct one.
             correct: The correct answer.
             values: The values of the explanation, and of typical wrong answers.
         """
@@ -149,7 +149,8 @@ class Checker:
         correct: Answer,
         values: Mapping[str, Any],
     ) -> str:
-        told = f"it is {_readable(correct)}. {question.explanation.format(**values)}"
+        explained = question.explanation.format(**values)
+        told = f"the answer is {_readable(correct)}. {explained}"
         if answer is None:
             return "Replace None with your answer, and run this cell again."
         if isinstance(answer, str) and answer.strip().casefold() == SHOW:

@@ -14,10 +14,10 @@ from pipeline.teaching.basis import Basis, Topic
 # The results of float32, in which a student may compute, have this relative error.
 ROUNDING = 1e-5
 GROUPS: Final = (
-    "Sizes and why",
+    "The size of a network",
     "The equation of one neuron",
     "From logits to a prediction",
-    "What changes when …",
+    "The effect of changes",
 )
 Value = float | int | np.integer
 

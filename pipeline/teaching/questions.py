@@ -23,8 +23,8 @@ from pipeline.teaching.variant import Variant
 
 SIZES, NEURON, PREDICTION, CHANGES = GROUPS
 THOUSANDTH = 0.001  # the tolerance of sums, logarithms and percentages
-SMALL = 0.0001  # that of a weight and of its part of a sum
-COUNT = 1.0  # that of a number of images: float32 can change the class of a close one
+SMALL = 0.0001  # the tolerance of a weight and of a product
+COUNT = 1.0  # the tolerance of a count: rounding can change a close prediction
 MAX_LOG = 700.0  # e to this power is still a finite number
 HALF = PIXELS // 2  # the pixels of the rows 0 to 13
 
@@ -173,8 +173,8 @@ class SumOfNeuron(Question):
     group = NEURON
     tolerance = THOUSANDTH
     template = """
-        Which sum y = M1·X1 + M2·X2 + … + M784·X784 + C does {t.neuron_1} compute for
-        test image {t.image}, before ReLU?
+        What is the sum y = M1·X1 + M2·X2 + … + M784·X784 + C of {t.neuron_1} for test
+        image {t.image}, before ReLU?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
@@ -222,7 +222,11 @@ class LargestProduct(Question):
                 "larger absolute value.",
                 0.5,
             ),
-            Mistake(products.argmin(), "A positive product is larger.", 0.5),
+            Mistake(
+                products.argmin(),
+                "A positive product is larger in absolute value.",
+                0.5,
+            ),
             Mistake(
                 weights.argmax(),
                 "This is the largest weight. Multiply the weights by the pixels first.",
@@ -323,8 +327,8 @@ class LossOfWrongLabel(Question):
     tolerance = THOUSANDTH
     template = """
         The label of test image {t.image} is {t.label}. Suppose that somebody had
-        labeled it as {t.wrong_label} by mistake. What would be its loss (its
-        cross-entropy) in nats?
+        labeled it as {t.wrong_label} by mistake. What would its loss
+        (cross-entropy) be, in nats?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
@@ -379,8 +383,8 @@ class BrighterPixel(Question):
     group = CHANGES
     tolerance = SMALL
     template = """
-        In some image, the pixel in row {t.row} and column {t.column} becomes brighter
-        by {t.gray_levels} gray levels. By how much does the sum y of {t.neuron_1}
+        In an image, the pixel in row {t.row} and column {t.column} becomes
+        {t.gray_levels} gray levels brighter. By how much does the sum y of {t.neuron_1}
         change? If y becomes smaller, the answer is negative.
     """
 
@@ -442,7 +446,7 @@ class RaisedBias(Question):
     form = WHOLE
     tolerance = COUNT
     template = """
-        The bias of {t.neuron_2} becomes larger by {t.shift:g}. How many of the
+        The bias of {t.neuron_2} is increased by {t.shift:g}. How many of the
         {t.test_images:,} test images, whatever their label, does your network then
         classify as class {t.digit}?
     """
@@ -475,8 +479,9 @@ class ScaledLayer(Question):
     form = Form(low=0.0, high=100.0)
     tolerance = THOUSANDTH
     template = """
-        All weights and biases of layer 2 are multiplied by {t.factor:g}. What is then
-        the highest of the ten probabilities for test image {t.image}, in percent?
+        All weights and biases of layer 2 are multiplied by {t.factor:g}. After this
+        change, what is the highest of the ten probabilities for test image {t.image},
+        in percent?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.class_list import ListedStudent, owner_of
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
-IGNORED = {"__MACOSX", "desktop.ini"}  # of macOS and Windows, besides hidden files
-MOODLE = "_assignsubmission_"  # after the name of a student, and before a kind of files
+IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
+MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -35,6 +36,8 @@ class Entry:
 
     place: str  # its name, which can be any printable text
     student: str  # the normalized id in the answers; empty if it is not known
+    # The id of the listed student whose name it has; empty if there is none.
+    owner: str = field(default="", kw_only=True)
 
     @property
     def feedback(self) -> str:
@@ -43,7 +46,9 @@ class Entry:
 
     @property
     def is_named(self) -> bool:
-        """Whether its name contains the id as a whole."""
+        """Whether its name is that of the student, or contains the id as a whole."""
+        if self.owner:
+            return self.owner == self.student
         pattern = rf"(?<![^\W_]){re.escape(self.student)}(?![^\W_])"
         return bool(re.search(pattern, normalize(self.place)))
 
@@ -58,10 +63,12 @@ class Rejected(Entry):
 
     problem: str  # one line: why it cannot be graded
     is_empty: bool = False  # whether it contains no file of the homework
+    other_course: bool = False  # whether its answers are for another course
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv, whose points are empty."""
-        return super().row() | {"problem": self.problem}
+        problem = f"submitted, but not graded: {self.problem}"
+        return super().row() | {"problem": problem}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ Outcome = Graded | Rejected
 
 
 def read_submissions(
-    folder: Path, assignment: Assignment
+    folder: Path, assignment: Assignment, students: Mapping[str, ListedStudent]
 ) -> list[Submission | Rejected]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
@@ -118,7 +125,7 @@ def read_submissions(
     ]
     owners = Counter(each.place.partition(MOODLE)[0] for each in found)
     return [
-        each
+        replace(each, owner=owner_of(each.place, students))
         for each in found
         if not (isinstance(each, Rejected) and each.is_empty)
         or owners[each.place.partition(MOODLE)[0]] == 1
@@ -127,7 +134,7 @@ def read_submissions(
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
     """Read a submission, or say why it cannot be graded."""
-    place, student, is_empty = printable(path.name), "", False
+    place, student, is_empty, other_course = printable(path.name), "", False, False
     try:
         files = find_files(path)
         is_empty = not files
@@ -135,6 +142,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         given = read_answers(answered.content)
         student = given.student
         if problem := given.course_problem(assignment.course):
+            other_course = True
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
@@ -143,7 +151,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         network, recorded = _read_network(model.content, hidden)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(place, student, problem, is_empty)
+        return Rejected(place, student, problem, is_empty, other_course)
     return Submission(place, student, given, network, recorded, sha256)
 
 
@@ -160,7 +168,8 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
         raise UserError(f"{name} is missing{more}")
     if len(found) > 1:
         places = ", ".join(sorted(str(file.path) for file in found)[:2])
-        raise UserError(f"it has {len(found)} files named {name}, such as {places}")
+        such = ", such as" if len(found) > 2 else ":"
+        raise UserError(f"it has {len(found)} files named {name}{such} {places}")
     return found[0]
 
 

@@ -40,7 +40,7 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
-            ("train", FINAL_TRAIN, "of the trained network"),
+            ("training", FINAL_TRAIN, "measured after training"),
             ("validation", "val/", training.best),
         )
     ]

@@ -125,14 +125,15 @@ def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path
     settings = "hidden: ${seed}\nhydra: {sweeper: {params: {lr: '1,2'}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}defaults: [sub/deep, small]\n{settings}"})
     overrides = ["team=x", "+other=seed"]
-    ours = compositions.compose(overrides, Flags(is_sweep=True))
+    flags = Flags(is_sweep=True)
+    ours, saved = compositions.compose(overrides, cli.TrainConfig, flags)
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
     values = OmegaConf.to_container(theirs)
     composed = values.pop("hydra")
-    assert ours.values == values
-    saved = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
-    assert ours.saved == {"lr": (saved[0], saved[1].absolute())}
+    assert {key: setting.value for key, setting in ours.by_key.items()} == values
+    word, path = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
+    assert saved == {"lr": (word, path.absolute())}
     assert ours.choices.items() <= composed["runtime"]["choices"].items()
     assert ours.files["hidden"].name == "x.yaml"
     assert ours.files["seed"].parent.name == "other"
@@ -517,12 +518,12 @@ BAD_FILES = {
     "an invalid value of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
         "-m team=x seed=1",
-        "conf/team/x.yaml: hidden must be greater than or equal to 1, got -1",
+        "conf/team/x.yaml: hidden must be at least 1, got -1",
     ),
     "an invalid value": (
         {"conf/team/x.yaml": GLOBAL + "hidden: 0"},
         "team=x",
-        "conf/team/x.yaml: hidden must be greater than or equal to 1, got 0",
+        "conf/team/x.yaml: hidden must be at least 1, got 0",
     ),
     "a mistyped key of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hiden: '5,6'}}}"},

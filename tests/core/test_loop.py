@@ -130,7 +130,7 @@ def test_the_smallest_margin_is_a_quantile_as_numpy_defines_it(count):
 def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
     message = "train/loss, val/loss, weights became non-finite in epoch 1, "
     message += (
-        r"step 2 of 19 \(the last good epoch is 0\): use a smaller lr than 1e\+30"
+        r"step 2 of 19 \(the last good epoch is 0\): use an lr smaller than 1e\+30"
     )
     with pytest.raises(FloatingPointError, match=message):
         train(few, lr=1e30)

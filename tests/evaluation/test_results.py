@@ -52,7 +52,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     for row, probability in enumerate(confidence):
         logits[row, predicted[row]] = math.log(9 * probability / (1 - probability))
     spec = datasets.spec("fashion_mnist")
-    result = Predictions(prepared, spec, logits, [None] * 11, is_judged=False)
+    result = Predictions(prepared, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
     assert note.startswith("the classes of this set differ from those of ")
@@ -80,9 +80,7 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
     prepared = PreparedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
-    result = Predictions(
-        prepared, spec, torch.zeros(3, 10), [None] * 3, is_judged=False
-    )
+    result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
     for function in (scores.score, scores.confusion, mistakes, describe_result):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
@@ -111,10 +109,8 @@ def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
     source = ImageSet("few", "", [*"abcde"], labels, images, "raw")
     prepared = PreparedImages(source, images, [""] * 5, (), how="")
     reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
-    result = Predictions(
-        prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons, is_judged=True
-    )
-    text = "3 predictions are unsure, including 2 of the 3 wrong ones"
+    result = Predictions(prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons)
+    text = "3 predictions are unsure; unsure among the wrong predictions: 2 of 3"
     assert count_unsure(result) == text
     right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
     assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
@@ -122,15 +118,18 @@ def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
     assert text.endswith("is close (10.0%). The prediction is correct.")
 
 
-def test_blank_images_are_not_judged_without_a_detector(new_network, tmp_path):
+def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
+    new_network, tmp_path
+):
     save_model(tmp_path / "model.safetensors", new_network(5), {})
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
-    prepared = PreparedImages(source, images, ["blank"] * 3, (), how="")
-    predictions = classify(prepared, trained)
-    assert predictions.sure == [False] * 3 and not predictions.is_judged
-    assert "unsure" not in scores.score(predictions)
+    for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
+        prepared = PreparedImages(source, images, findings, (), how="")
+        predictions = classify(prepared, trained)
+        assert predictions.sure[:2] == [False] * 2
+        assert scores.score(predictions).get("unsure") == unsure
 
 
 def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnist, few):

@@ -38,7 +38,7 @@ def test_workers_are_at_most_as_many_as_fit_into_the_memory():
     assert choose_workers(None, 99, 0, free=WORKER_BYTES) == 1
     assert choose_workers(cores + 1, 99, 0, free=1000 * GB) == cores + 1
     assert choose_workers(cores + 1, 1, 0, free=1000 * GB) == 1
-    with pytest.raises(UserError, match=r"^workers must be <= 1, got 99: each"):
+    with pytest.raises(UserError, match=r"^workers must be at most 1, got 99: each"):
         choose_workers(99, 2, 0, free=GB)
 
 

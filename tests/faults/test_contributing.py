@@ -77,10 +77,7 @@ CHANGES = {
     "augmentation": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits shift=2",
-        {
-            "train shift=3": "shift must be less than or equal to 2, got 3 "
-            "(the default is shift=0)"
-        },
+        {"train shift=3": "shift must be at most 2, got 3 (the default is shift=0)"},
     ),
 }
 

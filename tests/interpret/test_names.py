@@ -47,7 +47,7 @@ def test_a_parameter_is_described_by_what_it_connects(typed, name, description):
 def test_text_that_names_no_neuron_is_rejected(text):
     with pytest.raises(
         ConfigError,
-        match=r"^neuron must be in layer 1 or 2, .* or all, got '",
+        match=r"^neuron must be a name .* or all, got '",
     ):
         parse_neurons(text)
 

@@ -51,29 +51,20 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
 
 
 @pytest.mark.parametrize(
-    ("weights", "text"),
+    ("weights", "count", "text"),
     [
-        ([], "these weights have their initial value after every epoch. Neurons that"),
-        (
-            [(300, 4)],
-            "Another weight is frozen. It belongs to a neuron that outputs 0 for every "
-            "training image. Neurons",
-        ),
-        (
-            [(300, 4), (301, 5), (302, 5)],
-            "Another 3 weights are frozen. 1 of them belongs to a neuron that outputs "
-            "0 for every training image. The 2 pixels of the other weights are above 0",
-        ),
+        ([], "0 weights", "bit for bit. Neurons that output"),
+        ([(300, 4)], "1 weight", "is above 0 in at most {} training images. For these"),
+        ([(300, 4), (300, 5)], "2 weights", "was rounded to 0. Neurons that output"),
     ],
 )
-def test_the_number_of_frozen_weights_is_described(analysis, weights, text):
+def test_the_frozen_weights_are_counted_and_explained(analysis, weights, count, text):
     frozen = np.tile(analysis.always_zero[:, None], 20)
     for pixel, neuron in weights:
         frozen[pixel, neuron] = True
-    rates = analysis.activation_rates.copy()
-    rates[4] = 0  # N15 is never active
-    tutorial = render_tutorial(replace(analysis, frozen=frozen, activation_rates=rates))
-    assert text in " ".join(tutorial.split())
+    words = " ".join(render_tutorial(replace(analysis, frozen=frozen)).split())
+    assert f"1,340 weights of these pixels and {count} of others keep" in words
+    assert text.format(f"{analysis.images_above_0[300]:,}") in words
 
 
 def test_of_equal_logits_the_tutorial_names_the_first(analysis):

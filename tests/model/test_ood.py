@@ -56,7 +56,7 @@ def test_a_doubt_names_its_reason(detector, few):
     source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
     prepared = PreparedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
-    predictions = Predictions(prepared, spec, logits, [*reasons, None], is_judged=True)
+    predictions = Predictions(prepared, spec, logits, [*reasons, None])
     unlike = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",

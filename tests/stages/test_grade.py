@@ -76,5 +76,5 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
     words = " ".join(done.stderr.split())
     assert f"{tmp_path}/all.zip is a file: unpack a zip file into" in words
     assert "list.csv contains no ids" in done.stderr
-    assert "batch_size must be <= 1500" in done.stderr.replace(",", "")
+    assert "batch_size must be at most 1500" in done.stderr.replace(",", "")
     assert "Traceback" not in done.stderr

@@ -84,7 +84,7 @@ def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analyzed, new_n
     train = mnist.split("holdout").train.images
     always_zero = int((~train.any(axis=0)).sum())
     assert f"{always_zero} x 33 = {always_zero * 33:,} weights" in text
-    assert f"that is 0 in all {len(train):,} training images" in text
+    assert f"if it is 0 in all {len(train):,} training images" in text
     assert "history.safetensors is missing" in text
     assert "and 13 more in neurons.csv" in text
 

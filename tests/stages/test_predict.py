@@ -103,9 +103,9 @@ def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
     for label in range(10):  # the biases alone predict one of them
         Image.new("L", (60, 60), 255).save(tmp_path / f"{label}.png")
     _, output = predict(workspace, tmp_path)
-    assert "1 of 10 images are classified correctly" in output
+    assert "1 of 10 images is classified correctly" in output
     evaluated = workspace.call("evaluate", sets=[str(tmp_path)], tracking="none")
-    assert "1 of 10 images are classified correctly" in evaluated
+    assert "1 of 10 images is classified correctly" in evaluated
     text = "no ink was found in 10 images: 0.png, 1.png, 2.png, \u2026"
     assert text in evaluated
     (scores,) = workspace.read("evaluate/metrics.json").values()

@@ -330,7 +330,7 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
         sweep(**SETTINGS | {"hidden": [0, 5, -1], "seed": [1, 2]}, quiet=True)
     # Two seeds of each invalid size: equal errors are one line.
     _, *reasons = str(error.value).split("\n  ")
-    rule = "hidden must be greater than or equal to 1"
+    rule = "hidden must be at least 1"
     for reason, size in zip(reasons, (0, -1), strict=True):
         assert f"hidden={size} seed=1" in reason
         assert f" and 1 more: {rule}, got {size}" in reason
@@ -375,7 +375,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
     result = sweep(**SETTINGS | {"hidden": "interval(2,9)"}, trials=2, quiet=True)
     assert len(result.rows()) == 2
     for settings, message in {
-        "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
+        "hidden": ({"hidden": [0, -1]}, "hidden must be at least 1"),
         "key": ({"hiden": [1, 2]}, "`hiden` is not a setting: did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),

@@ -189,7 +189,7 @@ def test_without_tracking_a_damaged_store_is_not_used(new_project):
     [
         ({"images": 3}, "`images` is not a setting of this stage"),
         ({"tracking": "none", "server": "http://h"}, "server has no effect with track"),
-        ({"split": "holdout", "batch_size": 55001}, "must be <= 55000, .*of "),
+        ({"split": "holdout", "batch_size": 55001}, "must be at most 55000, .*of "),
     ],
 )
 def test_a_call_from_python_rejects_settings_before_a_run_exists(

@@ -61,7 +61,7 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
 def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs):
     _, printed, error = swept
     parent, children = runs
-    rule = "hidden must be greater than or equal to 1, got -1"
+    rule = "hidden must be at least 1, got -1"
     failed = [child for child in children if child.info.status == "FAILED"]
     assert all(child.data.tags["error"].startswith(rule) for child in failed)
     lines = printed.splitlines()
@@ -320,7 +320,7 @@ def test_an_invalid_combination_is_recorded_once_however_long_its_value_is(sweep
 def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(sweep):
     for number in (1, 2):
         printed, error = sweep.run("batch_size=32,1501")
-        rule = "batch_size must be <= 1500"  # the training images of digits
+        rule = "batch_size must be at most 1500"  # the training images of digits
         assert f"batch_size=1501  failed: {rule}" in printed
         assert error.startswith("1 of 2 training runs failed\n  hidden=20 seed=1 ")
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])

@@ -11,14 +11,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.grade import grade
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
-from pipeline.teaching.class_grades import read_students
+from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import MAX_DIFFERENCE, MAX_MEDIAN, Training, compare
 from pipeline.teaching.questions import QUESTIONS
 
@@ -179,7 +180,8 @@ def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
     assert float(rows["cem"]["points"]) == 0
     assert rows["small"]["points"] == ""
     problem = "its network has 4 hidden neurons instead of 5"
-    assert rows["small"]["problem"] == problem and problem in page(outputs)
+    assert rows["small"]["problem"] == f"submitted, but not graded: {problem}"
+    assert problem in page(outputs)
     for each in grades.problems:
         assert each.problem and "\n" not in each.problem
     written = [*(outputs / "grades").glob("**/*.html")]
@@ -196,7 +198,8 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
     grade_all()
     rows = table(outputs)
     problem = "2 submissions have the id ana"
-    assert rows["ana"]["problem"] == problem and rows["ana"]["points"] == ""
+    assert rows["ana"]["problem"] == f"submitted, but not graded: {problem}"
+    assert rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
     shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
     assert problem in shown and "first" not in shown and "second" not in shown
@@ -262,16 +265,119 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
 
 
 def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
+    course, grade_all, outputs, place
+):
+    ana, own = course.train("ana.ruiz"), course.train("finn", lr=0.01)
+    course.write(place / "1", "ana.ruiz", {}, ana)
+    course.write(place / "2", "finn", {}, own)
+    rng = np.random.default_rng(1)
+    for name, network in (("eve", ana), ("gus", own)):
+        changed = {
+            key: x + rng.uniform(-1e-4, 1e-4, x.shape).astype("f4")
+            for key, x in network.items()
+        }
+        changed["layer_2.bias"][3] += 5
+        course.write(place / name, name, {}, changed)  # its metadata says its own seed
+    course.write(place / "zoë", "zoë", {}, course.train("zoë", epochs=2))
+    grades = grade_all()
+    copies = {x.student: grades.copy_of(x) for x in grades.others}
+    assert copies["zoë"] is None
+    assert {x: copies[x][0] for x in ("eve", "gus", "finn")} == {
+        "eve": "ana.ruiz",
+        "gus": "finn",
+        "finn": "gus",
+    }
+    assert copies["eve"][1] == pytest.approx(5, abs=0.001)
+    assert (
+        "network of <b>ana.ruiz</b>, and none differs from it by more than 4.9"
+        in page(outputs)
+    )
+    assert "ana.ruiz" not in page(outputs, "feedback/eve.html")
+
+
+def test_a_network_is_compared_with_assigned_networks_that_nobody_submits_now(
+    course, grade_all, place, tmp_path
+):
+    (tmp_path / "list.csv").write_text("id\nana.ruiz\neve\nben\n")
+    course.write(place / "1", "ana.ruiz")
+    grade_all()
+    shutil.rmtree(place / "1")
+    course.write(place / "2", "eve", {}, course.train("ana.ruiz"))
+    grades = grade_all(students=tmp_path / "list.csv")
+    assert grades.missing == ["ana.ruiz", "ben"]
+    assert [grades.copy_of(x) for x in grades.others] == [("ana.ruiz", 0)]
+
+
+def test_students_who_handed_in_something_unreadable_are_found_by_name(
     course, grade_all, outputs, place, tmp_path
 ):
-    course.write(place / "eve_1", "ana.ruiz", stated="eve")
-    course.write(place / "finn_2", "finn", {}, course.train("zoë"))
-    students = tmp_path / "list.csv"
-    students.write_text("id\nana.ruiz\neve\nfinn\n")
-    grades = grade_all(students=students)
-    assert [grades.seed_of(entry) for entry in grades.others] == ["ana.ruiz", ""]
-    assert "trained with the seed of <b>ana.ruiz</b>" in page(outputs)
-    assert "ana.ruiz" not in page(outputs, "feedback/eve.html")
+    def moodle(name, number):
+        return place / f"{name}_{number}_assignsubmission_file_"
+
+    (tmp_path / "list.csv").write_text(
+        "First name,Last name,ID number\nAna,Ruiz,A1\nGus,Two,G2\nKim,O'Bom,K3\n"
+        "Mal,Swap,M4\nCarla,Li,C5\nNev,Er,N6\nJo,Doe,J7\nJo,Doe,J8\nFei Lu,Wu,F9\n"
+    )
+    ana = course.train("a1")
+    course.write(moodle("Ana Ruiz", 1), "a1", course.solve("a1", ana), ana)
+    (moodle("Gus Two", 2) / "a.rar").parent.mkdir()
+    (moodle("Gus Two", 2) / "a.rar").touch()
+    (course.write(moodle("Kim OBom", 3), "k3") / FILE).write_text("{}", "utf-16")
+    course.write(moodle("Mal Swap", 4), "a1", {}, ana)
+    course.write(moodle("Carla Li", 5), "c55")
+    moodle("Jo Doe", 6).mkdir()
+    course.write(place / "Wu Fei Lu.zip", "f9", {}, course.train("f9", hidden=4))
+    grades = grade_all(students=tmp_path / "list.csv")
+    rows = table(outputs)
+    assert (rows["A1"]["points"], rows["A1"]["problem"]) == ("16.0", "")
+    assert rows["A1"]["submission"].startswith("Ana Ruiz")
+    text = "submitted, but not graded: "
+    assert {x: row["problem"] for x, row in rows.items() if row["problem"]} == {
+        "G2": f"{text}answers.json is missing",
+        "K3": f"{text}answers.json must be text: save it as UTF-8",
+        "M4": f"{text}another submission with the id a1 is used instead",
+        "F9": f"{text}its network has 4 hidden neurons instead of 5",
+        "C5": "submitted with the id c55",
+        "N6": "no submission",
+        "J7": "no submission",
+        "J8": "no submission",
+    }
+    assert grades.missing == ["j7", "j8", "n6"] and rows["c55"]["points"] == "0.0"
+    assert [entry.student for entry in grades.unlisted] == ["c55"]
+    assert [entry.student for entry in grades.misnamed] == ["c55"]
+    shown = page(outputs)
+    assert f"{text}answers.json is missing" in shown
+    assert "unknown students, “?” in the table: 1." in shown
+    assert "answers.json is missing" in page(outputs, "feedback/g2.html")
+
+
+def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
+    course, grade_all, outputs, place
+):
+    longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
+    for name in ("ana", "ben"):
+        longer.write(place / name, name)
+    notice = (
+        "epochs=2 in the files of 2 of 2 networks: if this was assigned, add epochs=2"
+    )
+    assert grade_all().notices == [notice]
+    assert notice in page(outputs)
+    course.write(place / "cem", "cem")
+    assert grade_all().notices == []
+
+
+def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
+    course, grade_all, outputs, place
+):
+    folder = course.write(place / "ana", "ana")
+    (place / "unreadable").mkdir()
+    grade_all()
+    before = page(outputs), table(outputs)
+    change(folder, course="embeded")
+    problem = "no submission can be graded: answers.json is for the course embeded, not"
+    with pytest.raises(ConfigError, match=problem):
+        grade_all()
+    assert (page(outputs), table(outputs)) == before
 
 
 def test_platforms_that_name_submissions_otherwise_cause_no_lines(
@@ -322,7 +428,7 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
 def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, ids):
     path = tmp_path / "list.csv"
     path.write_text(text)
-    assert read_students(path) == ids
+    assert [*read_students(path)] == ids
 
 
 def test_an_interrupted_grading_continues(
@@ -409,7 +515,7 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
         stored = json.loads(path.read_text()) | {"questions": "others"}
         stored["answers"][0]["points"] = points
         path.write_text(json.dumps(stored))
-    old = "2 submissions were graded before the questions changed: add again=true"
+    old = "2 submissions graded before the questions changed: add again=true"
     assert [line.startswith(old) for line in grade_all().notices] == [True]
     assert old in page(outputs)
     (notice,) = grade_all(again=True).notices
@@ -443,6 +549,7 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
 ):
     network = course.train("ana")
     folder = course.write(place / "ana", "ana", course.solve("ana", network))
+    course.write(place / "ben", "ben")
     for typed, word in (
         ("Embedded2026", "for the course embedded2026"),
         ("<b>\n" * 99, "for the course <b>"),
@@ -451,7 +558,8 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         change(folder, course=typed)
         grade_all()
         row = table(outputs)["ana"]
-        assert row["problem"].startswith(f"answers.json is {word}")
+        problem = f"submitted, but not graded: answers.json is {word}"
+        assert row["problem"].startswith(problem)
         assert ", not embedded 2026: each course has its own" in row["problem"]
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")

@@ -9,7 +9,7 @@ import pytest
 from pipeline import ConfigError
 from pipeline.teaching.notebook import Checker, read_questions
 
-CORRECT = "Yes, it is 20. One for each neuron"
+CORRECT = "Yes, the answer is 20. One for each neuron"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_wrong_answer_gets_a_hint_that_fits_it_and_then_the_correct_one(ask):
     assert first == "Not yet. " + read_questions()["weights"].wrong["784"]
     assert ask(check, "weights", 784, 20) == first  # the same cell was run again
     assert not check.tells("weights")
-    assert ask(check, "weights", 5, 20).startswith("No, it is 20. One for each")
+    assert ask(check, "weights", 5, 20).startswith("No, the answer is 20. One for each")
     assert check.tells("weights")
     assert ask(check, "weights", 20, 20).startswith(CORRECT)
 
@@ -42,13 +42,15 @@ def test_an_answer_without_a_hint_of_its_own_gets_the_general_one(ask):
 
 def test_a_right_answer_is_explained_at_once(ask):
     assert ask(Checker(), "weights", np.int64(20), 20).startswith(CORRECT)
-    assert ask(Checker(), "higher", " Training", "training").startswith("Yes, it is")
+    reply = ask(Checker(), "higher", " Training", "training")
+    assert reply.startswith("Yes, the answer is")
 
 
 @pytest.mark.parametrize("answer", ["show", " Show"])
 def test_the_answer_is_shown_on_request(ask, answer):
     check = Checker()
-    assert ask(check, "weights", answer, 20).startswith("It is 20. One for each")
+    reply = ask(check, "weights", answer, 20)
+    assert reply.startswith("The answer is 20. One for each")
     assert check.tells("weights")
 
 
@@ -92,7 +94,7 @@ def test_hints_know_names_ranges_and_directions(ask):
 
 def test_a_hint_that_equals_the_correct_answer_is_not_given(ask):
     values = {"names": "N11", "active": 10, "image_0": 10}
-    assert ask(Checker(), "zero", 10, 10, **values).startswith("Yes, it is 10.")
+    assert ask(Checker(), "zero", 10, 10, **values).startswith("Yes, the answer is 10.")
 
 
 def test_answers_of_a_student_are_recorded_and_not_judged(ask):

@@ -120,7 +120,8 @@ class Student:
 
     def brighter_pixel(self, text):
         brighter = np.zeros((28, 28))
-        brighter[tuple(find(PLACE, text))] = find(r"by (\d+) gray levels", text)[0]
+        (levels,) = find(r"(\d+) gray levels brighter", text)
+        brighter[tuple(find(PLACE, text))] = levels
         before, after = np.zeros(784), brighter.ravel() / 255
         neuron = neuron_of(text)
         return self.layer(1, after)[neuron] - self.layer(1, before)[neuron]
@@ -131,7 +132,9 @@ class Student:
 
     def raised_bias(self, text):
         logits = self.logits(self.all_inputs)
-        logits[:, neuron_of(text)] += float(re.search(r"larger by ([\d.]*\d)", text)[1])
+        logits[:, neuron_of(text)] += float(
+            re.search(r"increased by ([\d.]*\d)", text)[1]
+        )
         (label,) = find(r"as class (\d)", text)
         return (logits.argmax(axis=1) == label).sum()
 
@@ -303,7 +306,7 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
     assert "images of 11x11 pixels" in texts["weights_for_small_images"]
     assert "weight of N13 for the pixel in row 8 and col" in texts["weight_of_pixel"]
     assert "The label of test image 9620 is 9." in texts["loss_of_wrong_label"]
-    assert texts["raised_bias"].startswith("The bias of N23 becomes larger by 1.5.")
+    assert texts["raised_bias"].startswith("The bias of N23 is increased by 1.5.")
     sizes = [q.name for q in questions_for(variant) if q.group == GROUPS[0]]
     first, last = "bytes_of_weights", "weights_for_small_images"
     assert sizes.index(first) < sizes.index("parameters") < sizes.index(last)

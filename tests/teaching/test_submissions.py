@@ -82,7 +82,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         archive.write(place / "nested.ZIP", "one/nested.zip")
         archive.writestr("__MACOSX/one/._nested.zip", "resources")
     (place / ".DS_Store").touch()
-    submissions = read_submissions(place, ASSIGNMENT)
+    submissions = read_submissions(place, ASSIGNMENT, {})
     assert len(submissions) == 7
     expected = read_submission(valid, ASSIGNMENT)
     for each in submissions:
@@ -102,7 +102,7 @@ def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, pla
     (place / "__MACOSX").mkdir()
     (place / "desktop.ini").touch()
     (place / ".DS_Store").touch()
-    assert [each.place for each in read_submissions(place, ASSIGNMENT)] == [
+    assert [each.place for each in read_submissions(place, ASSIGNMENT, {})] == [
         kinds[0],
         kinds[1],
         "Cem_14_assignsubmission_onlinetext_",
@@ -173,8 +173,13 @@ def test_two_files_of_one_name_are_not_chosen_from(copy):
     folder = copy()
     shutil.copytree(folder, folder / "old")
     assert problem(folder) == (
-        "it has 2 files named answers.json, such as answers.json, old/answers.json"
+        "it has 2 files named answers.json: answers.json, old/answers.json"
     )
+    shutil.copytree(folder / "old", folder / "older")
+    assert problem(folder) == (
+        "it has 3 files named answers.json, such as answers.json, old/answers.json"
+    )
+    shutil.rmtree(folder / "older")
     (folder / "old" / FILE).unlink()
     assert problem(folder) == ""  # the network next to the answers counts
     (folder / MODEL_FILE).unlink()

@@ -15,12 +15,12 @@ class DrawingConstants:
     """The constants of `images` and `unsure` that `drawing.js` uses, too."""
 
     box: int = constants.BOX  # pixels; the longer side of a digit
-    min_area: float = constants.MIN_AREA  # of the largest stroke
-    min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
-    near: float = constants.MAX_GAP  # a gap, in longer sides of the largest stroke
-    min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
-    min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
-    max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
+    min_area: float = constants.MIN_AREA  # fraction of the area of the largest stroke
+    min_distant_area: float = constants.MIN_DISTANT_AREA  # for distant strokes
+    near: float = constants.MAX_GAP  # maximum gap / longer side of the largest stroke
+    min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # fraction of the largest height
+    min_digit_area: float = unsure.MIN_DIGIT_AREA  # fraction of the largest area
+    max_aspect: int = unsure.MAX_ASPECT  # maximum ratio of width to height
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Straightening:
 class DetectorData:
     """The thresholds of `OodDetector`."""
 
-    max_errors: Sequence[float]  # of each class
-    max_ratio: float  # of an error to the smallest one of the other classes
-    min_margin: float  # of a prediction that is not close
+    max_errors: Sequence[float]  # maximum reconstruction error of each class
+    max_ratio: float  # of the error to the smallest error of the other classes
+    min_margin: float  # a prediction with a smaller margin is close
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ function termButton(input) {
   return cell;
 }
 
-// All weights into a neuron of layer 2, including those from inactive neurons.
+// All weights into a neuron of layer 2, including those from neurons whose output is 0.
 function showIncoming() {
   const { layer, neuron: label } = state;
   $("incoming").hidden = layer === 1;

@@ -17,11 +17,11 @@ from pipeline.base.text import printable
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking.copies.process import copy_with_children, import_mlflow
 
-FINISH_SECONDS = 15  # the longest delay of the end of a command
-ANSWER_SECONDS = 1  # earlier, it stops waiting for another process that copies
-COPY_SECONDS = 1  # between two copies of an open run
-WAIT_SECONDS = 2  # then, the wait for another process that copies
-START_SECONDS = 2  # the process starts after PyTorch and MLflow are imported
+FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
+ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
+COPY_SECONDS = 1  # interval between two copies of an open run
+WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
+START_SECONDS = 2  # start delay: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 COPIER = "the process that copies it"

@@ -114,9 +114,9 @@ def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# A class with methods of its own for each would repeat all of MLflow's; with a wrapper
-# at each call, a new call could be forgotten, and MLflow would print a traceback.
-# Its own methods stay, even if a new version of MLflow has one of the same name.
+# All methods are wrapped here, so that no call is forgotten and prints MLflow's
+# traceback. Methods that StoreClient defines itself are not replaced, even if a new
+# version of MLflow has a method with the same name.
 for _name, _method in vars(MlflowClient).items():
     if _name[0] != "_" and callable(_method) and _name not in vars(StoreClient):
         setattr(StoreClient, _name, _translated(_method))

@@ -135,7 +135,7 @@ def children_of(store: Path, run_id: str) -> list[RecordedRun]:
 def training_results(
     store: Path, runs: Iterable[RecordedRun]
 ) -> dict[str, dict[str, float]]:
-    """Return the metrics of the training of each run, by its id.
+    """Return the training metrics of each run, by its id.
 
     These are the last values of the metrics, and train/seconds of all epochs together.
     Runs without a validation accuracy are left out. The files of a run, which

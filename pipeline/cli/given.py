@@ -1,21 +1,21 @@
-"""Reads what a user gives: choices of groups, and values of keys.
-
-These are the words of a command line, or the keywords of a call from Python.
-"""
+"""Reads what a user gives: the words of a command line, or the keywords of a call."""
 
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
+from pipeline.cli.settings import Setting
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import (
     MAX_VALUES,
+    Choices,
     SweepValues,
     parse_choices,
     parse_value,
@@ -24,8 +24,51 @@ from pipeline.cli.values import (
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
 
+Item = TypeVar("Item")
 
-def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
+
+@dataclass(frozen=True)
+class Given:
+    """What a user gives: values of keys, and choices of groups."""
+
+    settings: Mapping[str, Setting]  # by key
+    groups: Mapping[str, Choices]  # by group
+    problems: Sequence[str]  # a line for each item that cannot be read
+
+
+def read_words(words: Iterable[str], schema: Schema, flags: Flags) -> Given:
+    """Read the words of a command line, without its flags."""
+    return _read_each(_join_spaced(words, schema), _read_word, schema, flags)
+
+
+def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
+    """Read the keywords of a call from Python."""
+    return _read_each(keywords.items(), _read_keyword, schema, flags)
+
+
+def _read_each(
+    items: Iterable[Item],
+    read: Callable[[Item, Schema, Flags], tuple[str, object]],
+    schema: Schema,
+    flags: Flags,
+) -> Given:
+    """Read each item. As in Hydra, the last one counts if a key is given again."""
+    settings, groups = dict[str, Setting](), dict[str, Choices]()
+    problems: list[str] = []
+    for item in items:
+        try:
+            name, value = read(item, schema, flags)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        if isinstance(value, Choices):
+            groups[name] = value
+        else:
+            settings[name] = Setting(value)
+    return Given(settings, groups, problems)
+
+
+def _join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
     """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
     joined: list[list[str]] = []
     for word in words:
@@ -36,18 +79,13 @@ def join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
     return joined
 
 
-def read_words(
+def _read_word(
     words: Sequence[str], schema: Schema, flags: Flags
 ) -> tuple[str, object]:
     """Return a key and its parsed value, or a group and its `Choices`.
 
-    Args:
-        words: One word; several are rejected, see `join_spaced`.
-        schema: The schema of the stage.
-        flags: The flags of the command line.
-
     Raises:
-        ConfigError: If it is neither.
+        ConfigError: If it is neither. Several words are always rejected.
     """
     word = " ".join(words)
     _check_form(word, schema, is_spaced=len(words) > 1)
@@ -88,7 +126,7 @@ def _check_form(word: str, schema: Schema, *, is_spaced: bool) -> None:
         raise ConfigError(f"unknown flag {word}: --help lists the settings")
 
 
-def read_keyword(
+def _read_keyword(
     keyword: tuple[str, Any], schema: Schema, flags: Flags
 ) -> tuple[str, object]:
     """Return a key and its parsed value, or a group and its `Choices`.

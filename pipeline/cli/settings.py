@@ -1,0 +1,102 @@
+"""The settings of a command: the value of each key, and where it is from."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import ConfigError
+from pipeline.cli.command import Interval
+from pipeline.cli.problems import located
+from pipeline.cli.schema import TEXT_KEYS
+from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
+from pipeline.cli.values import SweepValues
+
+
+class Setting(NamedTuple):
+    """The value of a key, not yet validated."""
+
+    value: Any  # one value, `SweepValues` or an `Interval`
+    path: Path | None = None  # the file that it is from; None if it was given
+    # True if the user gave the value or chose its file: then it must have an effect.
+    is_wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings with one choice of each group; in a sweep, some have several values.
+
+    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
+    values of hidden and the interval of lr. The combinations are the two values of
+    hidden, each with an end of the interval; a search replaces this end by its
+    suggestions.
+    """
+
+    by_key: Mapping[str, Setting]
+    choices: Mapping[str, str]  # by group
+    is_sweep: bool
+
+    def value(self, key: str) -> Any:  # noqa: ANN401
+        """Return the value of a key, in which references are not resolved, or None."""
+        return self.by_key[key].value if key in self.by_key else None
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The file with the value of each key, unless it was given."""
+        return {key: x.path for key, x in self.by_key.items() if x.path}
+
+    @cached_property
+    def several(self) -> dict[str, SweepValues | Interval]:
+        """The values of the keys that a sweep or a search varies."""
+        values = ((key, setting.value) for key, setting in self.by_key.items())
+        return {k: x for k, x in values if isinstance(x, SweepValues | Interval)}
+
+    @property
+    def swept(self) -> dict[str, SweepValues]:
+        """The keys with several values."""
+        return {k: x for k, x in self.several.items() if isinstance(x, SweepValues)}
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """The intervals of the keys that a search varies."""
+        return {k: x for k, x in self.several.items() if isinstance(x, Interval)}
+
+    def combinations(self, end: str = "low") -> Iterator[dict[str, Any]]:
+        """Yield each combination of the values, with one end of each interval.
+
+        Raises:
+            ConfigError: If a reference names no key, or they form a cycle.
+        """
+        values = {key: setting.value for key, setting in self.by_key.items()}
+        varied = [
+            [getattr(x, end)] if isinstance(x, Interval) else x
+            for x in self.several.values()
+        ]
+        for row in itertools.product(*varied):
+            yield self._resolve(values | dict(zip(self.several, row, strict=True)))
+
+    def _resolve(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return values in which references, such as ${epochs}, are replaced.
+
+        Text is taken as it is written.
+        """
+        references = {key for key, value in values.items() if "${" in str(value)}
+        if references <= TEXT_KEYS:
+            return values
+        for key in references - TEXT_KEYS:
+            if calls_resolver(str(values[key])):
+                raise ConfigError(f"{key}={values[key]} {NO_RESOLVER}")
+        others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
+        try:
+            resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
+        except OmegaConfBaseException as error:
+            key = str(error.full_key)
+            message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+            raise ConfigError(located(message, self.files.get(key))) from None
+        assert isinstance(resolved, dict)
+        return values | {str(key): value for key, value in resolved.items()}

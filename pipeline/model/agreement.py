@@ -1,0 +1,11 @@
+"""The agreement of predicted classes with labels, or with other predictions."""
+
+import numpy as np
+from jaxtyping import Integer
+
+
+def agreement(
+    classes: Integer[np.ndarray, " n"], others: Integer[np.ndarray, " n"]
+) -> float:
+    """Return the fraction of images with equal classes: with labels, the accuracy."""
+    return float((classes == others).mean())

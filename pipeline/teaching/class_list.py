@@ -1,0 +1,89 @@
+"""The list of all students of a class, and which of them a folder belongs to."""
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.base.student_ids import normalize, student_id
+from pipeline.base.text import printable
+
+# Titles of columns with ids, without spaces; the first is used.
+ID_COLUMNS = ("id", "idnumber", "username", "email", "emailaddress")
+# Titles of the columns that together contain a name; the first are used.
+NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
+# What follows the name of a student, such as _1234_assignsubmission_file_ of Moodle.
+AFTER_NAME = re.compile(r"(_\d+)?(_assignsubmission_\w*)?(\.zip)?\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ListedStudent:
+    """A student in the list."""
+
+    spelled: str  # the id as it is in the list
+    words: list[str]  # of the name; none if the list has no names
+
+
+def owner_of(place: str, students: Mapping[str, ListedStudent]) -> str:
+    """Return the id of the only student whose name a folder has; empty if none."""
+    words = _words(AFTER_NAME.sub("", place))
+    found = [student for student, each in students.items() if each.words == words]
+    return found[0] if words and len(found) == 1 else ""
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name, sorted, because the last name can be the first word.
+
+    Moodle leaves out some characters, such as the apostrophe, and replaces `_`.
+    """
+    return sorted(re.sub(r"[^\w\s]", "", normalize(name)).replace("_", " ").split())
+
+
+def read_students(path: Path) -> dict[str, ListedStudent]:
+    """Return the students in a CSV file by id; a title in `ID_COLUMNS` is required.
+
+    Without such a title, it would be unclear whether the first line is a student.
+
+    Raises:
+        UserError: If it cannot be read, has no such column, or contains an invalid or a
+            repeated id.
+    """
+    name = printable(path)
+    try:
+        lines = path.read_text("utf-8-sig").splitlines() or [""]
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    try:
+        rows = [*csv.reader(lines, delimiter=max(",;\t", key=lines[0].count))]
+    except csv.Error as error:
+        raise UserError(f"{name} is not CSV: {error}") from None
+    titles = [normalize(cell).replace(" ", "") for cell in rows[0]]
+    column = next((x for x in ID_COLUMNS if x in titles), None)
+    if column is None:
+        raise UserError(
+            f"{name} must begin with the titles of its columns: give the column with "
+            "the ids the title id"
+        )
+    named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
+    students = dict[str, ListedStudent]()
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(map(str.strip, row)):
+            continue
+        cells = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
+        spelled = cells[column].strip()
+        try:
+            student = student_id(spelled)
+        except ValueError as error:
+            problem = f"line {number}: id {error}, got {printable(spelled)[:60]!r}"
+            raise UserError(f"{name}, {problem}") from None
+        if student in students:
+            raise UserError(f"{name} contains the id {student} twice")
+        words = _words(" ".join(cells[title] for title in named))
+        students[student] = ListedStudent(spelled, words)
+    if not students:
+        raise UserError(f"{name} contains no ids")
+    return students
