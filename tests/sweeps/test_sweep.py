@@ -15,6 +15,7 @@ from pipeline.model.storage import save_model
 from pipeline.sweeps import jobs
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
+from pipeline.tracking import find_sweep
 
 NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
@@ -254,9 +255,15 @@ def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion
 
 def test_a_finished_sweep_trains_a_lost_network_again(sweep):
     sweep.run("seed=1,2")
-    sweep.workspace.artifact(sweep.runs()[1][0], "train/model.safetensors").unlink()
+    (parent,), (child, _) = sweep.runs()
+    sweep.workspace.artifact(child, "train/model.safetensors").unlink()
+    store = sweep.workspace.outputs
+    with pytest.raises(UserError, match=f"of runs {child.info.run_id} are lost: run"):
+        find_sweep(parent.info.run_id, store=store)
     printed, error = sweep.run("seed=1,2")
     assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed and not error
+    _, trained = find_sweep(parent.info.run_id, store=store)
+    assert len(trained) == 2 and child.info.run_id not in {x.run_id for x in trained}
 
 
 def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):

@@ -11,7 +11,14 @@ from urllib.request import urlopen
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
+from pipeline.base.tags import (
+    COPY_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    PARENT_TAG,
+    Kind,
+    Status,
+)
 from pipeline.base.urls import database_path, is_server, sqlite_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
@@ -122,14 +129,16 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         remedy = "enter the id of a sweep, which train -m has printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
+    trained = [child for child in children if child.is_trained]
+    kept = {child.tags.get(FINGERPRINT_TAG) for child in trained}
     finished = [child for child in children if child.status == Status.FINISHED]
-    if lost := [run.run_id for run in finished if not run.is_trained]:
-        remedy = "delete these runs, and run the sweep again"
+    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in kept]
+    remedy = "run the sweep again"
+    if lost:
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
-    if not finished:
-        remedy = "run the sweep again"
+    if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
-    return sweep, finished
+    return sweep, trained
 
 
 def mlflow_command(store: Path, arguments: str) -> str:
