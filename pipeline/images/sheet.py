@@ -7,7 +7,7 @@ of the image. If no ink is found on a sheet, paper next to it in a shadow is add
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, combinations_with_replacement
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -97,12 +97,10 @@ def _around_region(light: Light) -> Outside | None:
 def _smooth_pairs(light: Light) -> Iterator[Bool[np.ndarray, "h w"]]:
     """Yield each smooth region, and each two that the edge of a shadow can divide."""
     for parts in _smooth_regions(light):
-        yield from parts
-        near = [ndimage.binary_dilation(part, iterations=GAP) for part in parts]
-        for i, part in enumerate(parts):
-            for other, around in zip(parts[:i], near[:i], strict=True):
-                if (part & around).any():
-                    yield _joined(part, other)
+        near = [(p, ndimage.binary_dilation(p, iterations=GAP)) for p in parts]
+        for (part, _), (other, around) in combinations_with_replacement(near, 2):
+            if (part & around).any():
+                yield _joined(part, other)
 
 
 def _joined(
