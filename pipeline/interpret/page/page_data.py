@@ -20,6 +20,8 @@ class DrawingConstants:
     near: float = constants.MAX_GAP  # a gap, in longer sides of the largest stroke
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
+    max_break: float = unsure.MAX_BREAK  # a gap, in longer sides of a digit
+    max_outline: int = unsure.MAX_OUTLINE  # in longer sides of a digit
     max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
 
 
