@@ -24,11 +24,12 @@ from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.sentences import count_correct, count_unsure, summary
 from pipeline.model import (
     OodDetector,
+    TrainedModel,
     load_training_data,
     select_trained_model,
 )
 
-MAX_PLOTTED_IMAGES = 60  # images in preparation.png
+MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_NAME_CHARACTERS = 36  # of their names
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
 straighten it, and use a thicker pen and even light."""
@@ -68,7 +69,8 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
     with status("writing the results"), new_results(folder) as partial:
-        _write(predictions, partial, trained.detector)
+        _write(predictions, partial)
+        _plot(predictions, trained, partial)
     say(_conclusion(predictions))
     _say_tip(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
@@ -115,22 +117,34 @@ def _next_step(cfg: PredictConfig, *, is_file: bool) -> str:
     return next_steps({command: "classifies your own image"})
 
 
-def _write(
-    predictions: Predictions, folder: Path, detector: OodDetector | None
-) -> None:
-    """Write the predictions as JSON and CSV, and a plot of the preprocessing steps."""
+def _write(predictions: Predictions, folder: Path) -> None:
+    """Write the predictions as JSON and CSV."""
     records = predictions.records()
     files.write_json(folder / "predictions.json", records)
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
     files.write_csv(folder / "predictions.csv", records)
-    count = min(len(predictions), MAX_PLOTTED_IMAGES)
-    rows = [_plotted_row(predictions, row, detector) for row in range(count)]
+
+
+def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None:
+    """Plot the preprocessing steps: wrong predictions first, then unsure ones."""
+    labels, total = predictions.source.labels, len(predictions)
+    is_correct = predictions.is_correct.tolist()
+    each = zip(labels, is_correct, predictions.reasons, strict=True)
+    keys = [(label is None or correct, not reason) for label, correct, reason in each]
+    rows = sorted(range(total), key=keys.__getitem__)
     title = "Preprocessing steps, and the probability of each class"
-    if count < len(predictions):
-        title += f" ({count} of {len(predictions):,} images)"
-    plots.image_rows(plots.align(rows), title=title).save(folder / "preparation.png")
+    if total > 1:
+        title += "; wrong predictions first, then unsure ones"
+    if total > MAX_PLOTTED_IMAGES:  # their steps were not all kept
+        title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
+        source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
+        prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
+        predictions = classify(prepared, trained, alone=True)
+        rows = [*range(len(predictions))]
+    plotted = [_plotted_row(predictions, row, trained.detector) for row in rows]
+    plots.image_rows(plots.align(plotted), title=title).save(folder / "preparation.png")
 
 
 def _plotted_row(

@@ -63,9 +63,13 @@ MAX_INNER = 0.3
 MIN_RING_STEP = 0.15
 # For a sheet that the hard edge of a shadow divides
 # (test_a_digit_across_the_hard_edge_of_a_shadow_is_found). Fraction of the area of the
-# image. Lower: other things count as shaded parts of the sheet; higher: small shaded
-# parts are lost.
+# image. Lower: other things count as parts of the sheet, and the search takes longer;
+# higher: small parts are lost.
 MIN_SHADED = 0.02
+# Fraction of the longest edge of a possible sheet; the largest of those with a longer
+# edge is the sheet. Lower: everything lit counts as the sheet; higher: only a part of
+# the sheet does.
+MIN_LONGEST = 0.9
 # Sheet with straight edges: for a sheet that a soft shadow divides, or of which the
 # image shows only some edges, nearly parallel to its borders ("paper edges")
 SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper

@@ -166,12 +166,15 @@ def judge(
         box: The strokes in the box, at FINE pixels per pixel.
         pieces: The number of separate strokes in the image; see `unsure.is_drawn`.
     """
-    columns, _ = ndimage.label(mask.any(axis=0))
-    parts = [mask[:, place] for (place,) in ndimage.find_objects(columns)]
-    heights = [np.ptp(np.flatnonzero(part.any(axis=1))) + 1 for part in parts]
-    areas = [part.sum() for part in parts]
-    if unsure.count_digits(np.array(heights), np.array(areas)) > 1:
-        return "several"
+    widest = int(unsure.MAX_BREAK * longer_side(mask))  # gap between two rows
+    for axis, gap in ((0, 0), (1, widest)):  # side by side, and one above the other
+        lines = ndimage.maximum_filter1d(mask.any(axis=axis), 1 + gap)
+        places, _ = ndimage.label(lines)
+        parts = mask * np.expand_dims(places, axis)
+        heights = [rows.stop - rows.start for rows, _ in ndimage.find_objects(parts)]
+        areas = np.bincount(parts.ravel())[1:]  # 0 is the paper
+        if unsure.count_digits(np.array(heights), areas) > 1:
+            return "several"
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     depth = ndimage.distance_transform_edt(np.pad(box, 1))

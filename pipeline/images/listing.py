@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -69,11 +69,14 @@ class ImageSet:
         """Return some of the images, with the problems of all of them."""
         if len(rows) == len(self.images):
             return replace(self, problems=problems)
+        images: Any = self.images
+        is_array = isinstance(images, np.ndarray)
+        chosen = images[[*rows]] if is_array else [images[row] for row in rows]
         return replace(
             self,
             files=[self.files[row] for row in rows],
             labels=[self.labels[row] for row in rows],
-            images=[self.images[row] for row in rows],
+            images=chosen,
             problems=problems,
         )
 

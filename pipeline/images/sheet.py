@@ -1,12 +1,14 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
-A sheet is a convex region that is lighter than what is around it. If there is no such
-region, as when a soft shadow divides the sheet, the search is for straight edges
-that are nearly parallel to the borders of the image. If no ink is found on a sheet,
-paper next to it in a shadow is added.
+A sheet is a convex region that is lighter than what is around it, or two regions that
+the hard edge of a shadow divides. If there is no such region, as when a soft shadow
+divides the sheet, the search is for straight edges that are nearly parallel to the
+borders of the image. If no ink is found on a sheet, paper next to it in a shadow is
+added.
 """
 
 from collections.abc import Iterator
+from itertools import chain, combinations_with_replacement
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,6 +20,7 @@ from pipeline.images import constants
 from pipeline.images.ink import Levels, borders, reduce_to
 
 Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
+GAP = 2 * constants.SHEET_WINDOW  # from the sheet to the table; the edge of a shadow
 Outside = Bool[np.ndarray, "rows columns"]  # of a reduced image; not on the sheet
 
 
@@ -46,19 +49,16 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
         None if there is no rest.
     """
     light = _light_of(levels)
-    gap = 2 * constants.SHEET_WINDOW  # the edge of the shadow, between the parts
     sheet = ~outside
     for line in borders(sheet):
         if (inside := np.flatnonzero(line)).size:
             line[inside[0] : inside[-1]] = True
     sheet = ndimage.binary_fill_holes(sheet)
-    for part in _smooth_regions(light, least=constants.MIN_SHADED * light.size):
+    for part in chain.from_iterable(_smooth_regions(light)):
         if (part & sheet).any() or np.concatenate(borders(part)).any():
             continue  # known, or the table
-        both = np.pad(sheet | part, gap)
-        both = ndimage.binary_closing(both, iterations=gap)[gap:-gap, gap:-gap]
-        both = ndimage.binary_fill_holes(both)
-        if _is_sheet(both, light):
+        both = ndimage.binary_fill_holes(_joined(sheet, part))
+        if _edge(both, light):
             sheet = both
     return ~sheet if (sheet & outside).any() else None
 
@@ -71,55 +71,82 @@ def _light_of(levels: Levels) -> Float[np.ndarray, "rows columns"]:
 
 
 def _around_region(light: Light) -> Outside | None:
-    """Return what is around the largest region that can be a sheet, of any tilt.
+    """Return what is around the region of any tilt that is the sheet, if there is one.
 
-    The brightness of paper changes little, except at strokes, which become holes.
+    The brightness of paper changes little, except at strokes, which become holes, and
+    at the hard edge of a shadow, which divides the sheet into two parts. The lit part,
+    or all that is lit, can look like a sheet, too, but has a shorter edge or less area.
     """
-    least = constants.MIN_REGION * light.size
-    sheet = np.zeros(light.shape, bool)
-    for smooth in _smooth_regions(light, least=constants.MIN_PAPER * least):
+    sheets = []  # the length of the edge, the area and the region of each possible one
+    for smooth in _smooth_pairs(light):
         region = ndimage.binary_fill_holes(smooth)
         region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
         area = int(region.sum())
+        is_large = area > constants.MIN_REGION * light.size
         is_paper = smooth.sum() > constants.MIN_PAPER * area
-        if area <= least or not is_paper or not _is_sheet(region, light):
-            continue
-        if sheet.any() and not (region & sheet).any():
-            return None  # two sheets
-        if area > sheet.sum():
-            sheet = region
-    return ~sheet if sheet.any() else None
+        if is_large and is_paper and (length := _edge(region, light)):
+            sheets.append((length, area, region))
+    least = constants.MIN_LONGEST * max((length for length, *_ in sheets), default=0)
+    long = [(area, region) for length, area, region in sheets if length >= least]
+    if not long:
+        return None
+    _, sheet = max(long, key=lambda each: each[0])
+    is_one = all((region & sheet).any() for *_, region in sheets)
+    return ~sheet if is_one else None
 
 
-def _smooth_regions(light: Light, *, least: float) -> Iterator[Bool[np.ndarray, "h w"]]:
-    """Yield the regions that are no steeper than paper and larger than `least`."""
+def _smooth_pairs(light: Light) -> Iterator[Bool[np.ndarray, "h w"]]:
+    """Yield each smooth region, and each two that the edge of a shadow can divide."""
+    for parts in _smooth_regions(light):
+        near = [(p, ndimage.binary_dilation(p, iterations=GAP)) for p in parts]
+        for (part, _), (other, around) in combinations_with_replacement(near, 2):
+            if (part & around).any():
+                yield _joined(part, other)
+
+
+def _joined(
+    part: Bool[np.ndarray, "h w"], other: Bool[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
+    """Join two parts of a sheet, with what is between them."""
+    both = ndimage.binary_closing(np.pad(part | other, GAP), iterations=GAP)
+    return np.asarray(both[GAP:-GAP, GAP:-GAP])
+
+
+def _smooth_regions(light: Light) -> Iterator[list[Bool[np.ndarray, "h w"]]]:
+    """Yield the regions that are no steeper than paper, for each slope."""
     slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     for slope in constants.PAPER_SLOPES:
-        labels, _ = ndimage.label(slopes < slope)
+        # Opened, because a gap in a weak edge connects paper and table.
+        labels, _ = ndimage.label(ndimage.binary_opening(slopes < slope))
         areas = np.bincount(labels.ravel())
-        for label in np.flatnonzero(areas > least):
-            yield (labels == label) & (labels > 0)
+        areas[0] = 0  # steeper
+        large = np.flatnonzero(areas > constants.MIN_SHADED * light.size)
+        yield [labels == label for label in large]
 
 
-def _is_sheet(region: Bool[np.ndarray, "h w"], light: Light) -> bool:
-    """Return whether a region is convex and lighter than what is around it."""
+def _edge(region: Bool[np.ndarray, "h w"], light: Light) -> int:
+    """Return the length of the edge of a sheet; 0 if the region cannot be one.
+
+    A sheet is convex and lighter than what is around it, in light and in shadow.
+    """
     outside = ~region
-    hull = ConvexHull(np.argwhere(region))
+    hull = ConvexHull(np.argwhere(region & ~ndimage.binary_erosion(region)))
     # Its outline is at the centers of pixels, half a pixel inside.
     dents = hull.volume + hull.area / 2 - region.sum()
     most = constants.MAX_DENTS * region.sum(), constants.MAX_INNER * outside.sum()
     if dents > min(most):
-        return False
+        return 0
     distances, nearest = ndimage.distance_transform_edt(outside, return_indices=True)
-    ring = np.abs(distances - 2 * constants.SHEET_WINDOW) < 1
-    steps = (light[tuple(nearest)] - light)[ring]
-    is_edge = steps > constants.MIN_RING_STEP
+    ring = np.abs(distances - GAP) < 1
+    is_edge = (light[tuple(nearest)] - light)[ring] > constants.MIN_RING_STEP
+    if is_edge.sum() <= constants.MIN_DARK * ring.sum():
+        return 0
     # White strokes on black have edges, too, but are not mostly light inside.
-    height = np.median(light[region]) - np.median(light[outside])
-    return bool(
-        is_edge.sum() > constants.MIN_DARK * ring.sum()
-        and height > constants.MIN_RING_STEP
+    table = ndimage.distance_transform_edt(
+        distances < GAP, return_distances=False, return_indices=True
     )
+    height = np.median((light - light[tuple(table)])[region])
+    return int(is_edge.sum()) if height > constants.MIN_RING_STEP else 0
 
 
 def _beyond_edges(light: Light) -> Outside | None:

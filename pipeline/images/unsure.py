@@ -8,15 +8,16 @@ one that does is the reason:
 - no ink: the image is not blank, but nothing in it is darker than noise.
 - edge: the strokes reach far along the border of a photograph, as a table does.
 - cut off: the strokes reach the border of a photograph.
-- several: the image shows several digits side by side, or a photograph shows many.
+- several: the image shows several digits, side by side or one above the other, or a
+  photograph shows many.
 - not drawn: a pen could not have drawn the shapes in the image.
 - unlike: the image does not look like the training images of the predicted class, or
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
 `preprocess` finds the first six: *blank* and *no ink* itself, *edge*, *cut off* and
-many shapes with `judge_photo`, and digits side by side and *not drawn* with `judge`. If
-it finds none, `classify` takes the reason of `OodDetector.reasons`, the last two. The
+many shapes with `judge_photo`, and several digits and *not drawn* with `judge`. If it
+finds none, `classify` takes the reason of `OodDetector.reasons`, the last two. The
 thresholds of *unlike* (in `datasets.components`) and of *close* (in `core.margin`) are
 quantiles of training images. The thresholds below were chosen by hand. `python
 tests/benchmarks/images.py` measures the effect of all of them: how many digits are
@@ -42,7 +43,7 @@ TEXTS: dict[Reason, str] = {
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun}",
-    "not drawn": "no drawn {noun} was found",
+    "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",
     "close": "{name} is close ({percent})",
 }
@@ -52,10 +53,11 @@ TEXTS: dict[Reason, str] = {
 MIN_TOUCHING = 0.25
 # several: a photograph shows more than this number of shapes that are similarly large.
 MAX_SIMILAR = 6
-# Side by side, a part of the strokes between empty columns is a digit if it has these
-# fractions of the height and of the area of the largest part. Pieces of a broken stroke
-# are smaller.
-MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.6, 0.25
+# A part of the strokes between empty columns, or between empty rows, is a digit if it
+# has these fractions of the height and of the area of the largest part. Pieces of a
+# broken stroke are smaller, or the gap between their rows has at most MAX_BREAK of the
+# longer side.
+MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA, MAX_BREAK = 0.6, 0.25, 0.05
 # not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
 # horizontal line is too wide.
 MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
@@ -97,7 +99,7 @@ def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:
-    """Count the digits among parts of an image that are side by side, with gaps."""
+    """Count the digits among parts of an image that have gaps between them."""
     is_high = heights >= MIN_DIGIT_HEIGHT * heights.max()
     return int((is_high & (areas >= MIN_DIGIT_AREA * areas.max())).sum())
 

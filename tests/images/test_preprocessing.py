@@ -134,11 +134,12 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     assert findings[0] == "not drawn" and findings[1:].count("") >= 24
 
 
-def test_two_digits_side_by_side_are_counted_and_the_steps_are_kept_in_order(mnist):
+def test_two_digits_with_a_gap_are_counted_and_the_steps_are_kept_in_order(mnist):
     names = ["gray levels", "ink", "digit", "box", "stroke", "centered"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):
         _, finding, steps = preprocess(np.hstack([*pair]))
         assert finding == "several" and list(steps) == names
+        assert preprocess(np.vstack([*pair])).finding == "several"
 
 
 def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):

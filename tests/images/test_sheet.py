@@ -70,26 +70,28 @@ def test_nothing_is_found_on_an_empty_sheet(tilt, table):
     assert finding == "no ink" and "sheet" in steps
 
 
+@pytest.mark.parametrize("table", [0.3, 0.7])  # 0.7: lighter than the shaded sheet
 @pytest.mark.parametrize("tilt", [-8, 7, 20])
-def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt):
+def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
         ink = BENCHMARK["inked"](digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.7 * ink
-        expected = preprocess(photographed(paper, rng, tilt=tilt, table=0.3)).image
-        photo = photographed(paper, rng, tilt=tilt, table=0.3, is_hard=True)
+        expected = preprocess(photographed(paper, rng, tilt=tilt, table=table)).image
+        photo = photographed(paper, rng, tilt=tilt, table=table, is_hard=True)
         prepared, finding, steps = preprocess(photo)
         assert "sheet" in steps and finding == ""
         assert similarity(prepared, expected) > 0.9
 
 
+@pytest.mark.parametrize("table", [0.3, 0.7])
 @pytest.mark.parametrize("tilt", [-8, 7, 20])
-def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt):
+def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt, table):
     rng = np.random.default_rng(1)
     paper = np.ones((260, 260))
-    photo = photographed(paper, rng, tilt=tilt, table=0.3, is_hard=True)
+    photo = photographed(paper, rng, tilt=tilt, table=table, is_hard=True)
     assert preprocess(photo).finding == "no ink"
 
 

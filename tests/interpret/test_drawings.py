@@ -209,6 +209,14 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     assert page.inner_text("#prepared").startswith("The network sees")
 
 
+def test_two_digits_one_above_the_other_are_not_one(page):
+    for gap, finding in ((0.03, ""), (0.2, "several")):  # a broken stroke, two ones
+        upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # with the pen
+        strokes = [[(0.5, 0.15), (0.5, upper)], [(0.52, lower), (0.52, 0.85)]]
+        drawn, prepared = draw(page, strokes)
+        assert prepared.findings == [drawn["finding"]] == [finding]
+
+
 @pytest.mark.parametrize("has_detector", [True, False])
 def test_two_digits_side_by_side_are_not_one(
     page, open_page, untrained, draw_on_page, has_detector
@@ -230,8 +238,13 @@ def test_the_gap_between_two_strokes_is_no_ink(page):
     assert "several" not in (drawn["finding"], *prepared.findings)
 
 
+ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]
+
+
 @pytest.mark.parametrize(
-    "strokes", [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]]], ids=["dot", "line"]
+    "strokes",
+    [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]], ZIGZAG],
+    ids=["dot", "line", "zigzag"],
 )
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)

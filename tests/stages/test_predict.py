@@ -50,6 +50,22 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
         assert plot.height > 20 * 100
 
 
+def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace):
+    def plotted(rows):
+        records, _ = predict(workspace, ",".join(map(str, rows)))
+        with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
+            return records, np.asarray(plot)[60:]  # without the title
+
+    records, plot = plotted(range(150))
+    groups = [  # wrong, unsure, sure
+        1 + each["sure"] if each["predicted"] == each["label"] else 0
+        for each in records
+    ]
+    assert {*groups} == {0, 1, 2}
+    rows = sorted(range(150), key=groups.__getitem__)[:60]
+    assert (plotted(rows)[1] == plot).all()
+
+
 def test_unreadable_images_are_named_and_the_others_are_classified(
     workspace, tmp_path, draw
 ):
@@ -85,7 +101,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     remedy = "use a darker pen or more light, or crop the image"
     assert noise == pale == f"no ink was found: {remedy}"
     assert pair == "there is more than one digit"
-    assert line == "no drawn digit was found"
+    assert line == "the strokes are unusual for a digit"
 
 
 def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, draw):

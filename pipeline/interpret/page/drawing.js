@@ -42,14 +42,15 @@ function withoutStray(all) {
   });
 }
 
-// Count the digits that stand side by side with a gap between them, as predict does. A
-// part is a digit if its height and area are not much smaller than the largest ones.
-function countDigits(kept) {
+// Count the digits that stand side by side (from "left" to "right") or one above the
+// other, with more than a gap between them, as predict does. A part is a digit if its
+// height and area are not much smaller than the largest ones.
+function countDigits(kept, start, end, gap) {
   const parts = [], { constants } = model; // a part is a list of strokes
   const extents = () => parts.map((part) => extent(part.flat()));
-  for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
-    if (extent(stroke).left <= extents().at(-1)?.right) parts.at(-1).push(stroke);
-    else parts.push([stroke]);
+  for (const line of [...kept].sort((a, b) => extent(a)[start] - extent(b)[start])) {
+    if (extent(line)[start] <= extents().at(-1)?.[end] + gap) parts.at(-1).push(line);
+    else parts.push([line]);
   }
   const heights = extents().map(({ top, bottom }) => bottom - top);
   const areas = parts.map((part) => sum(part.map(area)));
@@ -59,14 +60,19 @@ function countDigits(kept) {
 }
 
 // What makes lines unsure, as in predict. Of the four limits of `is_drawn` in
-// unsure.py, this checks the aspect ratio and, instead of the thickness, the size of a
-// dot. The outline can only be measured in pixels, and the number of pieces does not
-// count in an image of the size of the board.
+// unsure.py, this checks the aspect ratio, the outline, which is about twice as long as
+// the lines if they do not overlap, and, instead of the thickness, the size of a dot.
+// The number of pieces does not count in an image of the size of the board.
 function findingOf(lines) {
-  if (countDigits(lines) > 1) return "several";
-  const { left, right, top, bottom } = extent(lines.flat());
-  const isWide = right - left > model.constants.max_aspect * (bottom - top);
-  return isDot(lines) || isWide ? "not drawn" : "";
+  const { left, right, top, bottom, side } = extent(lines.flat());
+  const { max_aspect: aspect, max_break: gap, max_outline: outline } = model.constants;
+  if (countDigits(lines, "left", "right", 0) > 1 ||
+    countDigits(lines, "top", "bottom", gap * side) > 1) return "several";
+  // Along the sides of pixels, as in predict.
+  const along = sum(lines.flatMap((line) => line.slice(1).map(([x, y], i) =>
+    Math.abs(x - line[i][0]) + Math.abs(y - line[i][1]))));
+  return isDot(lines) || right - left > aspect * (bottom - top) ||
+    2 * along > outline * side ? "not drawn" : "";
 }
 
 // What makes a test image unsure: whether all its pixels are the same.

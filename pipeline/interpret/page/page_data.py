@@ -20,6 +20,8 @@ class DrawingConstants:
     near: float = constants.MAX_GAP  # maximum gap / longer side of the largest stroke
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # fraction of the largest height
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # fraction of the largest area
+    max_break: float = unsure.MAX_BREAK  # maximum gap / longer side of a digit
+    max_outline: int = unsure.MAX_OUTLINE  # maximum outline / longer side of a digit
     max_aspect: int = unsure.MAX_ASPECT  # maximum ratio of width to height
 
 
