@@ -455,9 +455,8 @@ def trained_on_few(few):
         network, _ = train_network(few, chosen)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
-        return TrainedModel(
-            network, Metadata(hyperparameters=chosen), path, sha256, run_file=None
-        )
+        metadata = Metadata(recorded=dict(chosen))
+        return TrainedModel(network, metadata, path, sha256, run_file=None)
 
     return make
 

@@ -5,11 +5,8 @@ MLFLOW_TRACKING_URI can name either. No connection is made here.
 
 import os
 import re
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-
-from pipeline.base.paths import store_dir
 
 
 def is_server(uri: str) -> bool:
@@ -20,9 +17,10 @@ def is_server(uri: str) -> bool:
 def server_url(value: str | None) -> str | None:
     """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
 
+    If the variable has another value, it names a store and no server.
+
     Raises:
-        ValueError: If it is another URL, or contains a password; or if the variable is
-            neither such a URL nor the URL of the store.
+        ValueError: If it is another URL, or contains a password.
     """
     if value is not None:
         return _checked(value)
@@ -30,14 +28,6 @@ def server_url(value: str | None) -> str | None:
     if is_server(value):
         # The message omits the value, because it may contain a password.
         return _checked(value, source="MLFLOW_TRACKING_URI ")
-    # In a script that selects another store, MLflow itself sets the variable; then the
-    # run goes to the store, and a message says so.
-    if names_another_store(store_dir()) and "mlflow" not in sys.modules:
-        own = sqlite_uri(database_path(store_dir()))
-        raise ValueError(
-            "MLFLOW_TRACKING_URI must be a URL such as "
-            f"http://127.0.0.1:5000 or that of the store, {own}"
-        )
     return None
 
 

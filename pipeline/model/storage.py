@@ -31,7 +31,7 @@ class Metadata(BaseModel):
     The values are validated. They are missing if another program wrote the file.
     """
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     # The name of the data set, which can be unknown here; its file has this name. A
     # network of another origin, whose file names none, counts as one for MNIST. This is
     # not the default of a setting.
@@ -117,10 +117,12 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
     """Return the metadata; raise a UserError if a value is invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(f"{path}: hidden must be {hidden}, as in its shapes")
-    keys = Hyperparameters.model_fields
-    recorded = {key: stored[key] for key in keys if key in stored}
+    recorded, known = (  # other values in the file are ignored
+        {key: stored[key] for key in model.model_fields if key in stored}
+        for model in (Hyperparameters, Metadata)
+    )
     try:
-        metadata = Metadata.model_validate({**stored, "recorded": recorded})
+        metadata = Metadata.model_validate({**known, "recorded": recorded})
         Hyperparameters.model_validate(recorded)
     except ValidationError as invalid:
         # One that was added after this network was trained can be missing.

@@ -8,8 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.base.tensors import tensors_sha256
 from pipeline.core.network import snapshot
+from pipeline.core.threads import one_thread
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
 from pipeline.integers.finetuning import finetune
+from pipeline.integers.quantization import quantize
 
 
 def sha256(network):
@@ -61,6 +63,19 @@ def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
                 leaf -= rate * m / (v.sqrt() + 1e-7)
     for leaf, actual in zip(leaves, snapshot(tuned).values(), strict=True):
         np.testing.assert_allclose(actual, leaf.detach().numpy(), atol=1e-5)
+
+
+def test_a_network_is_fine_tuned_with_the_seed_of_its_training_run(
+    trained_on_few, small_dataset
+):
+    trained = trained_on_few(seed=2)
+    found = QuantizedModel.of(trained, small_dataset, bits=4, finetuning_epochs=1)
+    for seed, is_equal in ((2, True), (0, False)):
+        train = small_dataset.split("exercise").train
+        with one_thread():
+            (tuned,) = finetune(trained.network, train, bits=4, epochs=1, seed=seed)
+        expected = quantize(tuned, train.images, bits=4)
+        assert np.array_equal(found.integers.weights_1, expected.weights_1) == is_equal
 
 
 def test_the_number_of_threads_does_not_change_the_bytes(trained_on_few, small_dataset):
