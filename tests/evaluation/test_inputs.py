@@ -146,6 +146,7 @@ def load(mnist):
 def test_the_validation_images_of_the_training_are_the_default(load, mnist):
     test_set = load(None)
     assert test_set.source.name == "mnist"
+    assert test_set.source.files[3] == find_image("3", mnist).files[0]
     np.testing.assert_array_equal(test_set.images, mnist.test.images)
     holdout = load(None, split="holdout")
     assert holdout.source.name == "mnist-holdout" and len(holdout.images) == 5000

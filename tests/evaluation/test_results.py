@@ -100,7 +100,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.doubt(1) == "there is more than one digit"
     text = "The image is blank. For a blank image, the network predicts "
     assert summary(predictions, 2).startswith(text)
-    assert scores.per_image(predictions)[1]["reason"] == predictions.doubt(1)
+    assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
 
 def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
@@ -149,7 +149,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
     assert summary(result, 0).startswith("The image is blank. ")
     rows = scores.per_image(result)
-    assert rows[0]["reason"] == "the image is blank"
+    assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)
 
 
