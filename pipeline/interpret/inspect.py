@@ -29,7 +29,7 @@ from pipeline.model import (
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
+LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)

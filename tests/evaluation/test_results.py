@@ -14,7 +14,7 @@ from pipeline.evaluation import Predictions, classify, prepare_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
 from pipeline.evaluation.sentences import count_unsure, describe_result, summary
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.images import ImageSet, PreparedImages, prepare
+from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
 from pipeline.model import load_trained_model, save_model
@@ -156,7 +156,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
-    prepared = prepare(replace(source, labels=labels), as_mnist=False)
+    prepared = prepare_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)
     expected = precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0
