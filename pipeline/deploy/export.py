@@ -16,10 +16,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
-from pipeline.model import (
-    load_training_data,
-    select_trained_model,
-)
+from pipeline.model import load_training_data, select_trained_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import ParentRun, Run
 
@@ -182,8 +179,7 @@ def describe_dead_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with dead neurons."""
     lines = []
     for exported in exports:
-        names = [neuron_name(1, j) for j in exported.dead_neurons]
-        if names:
+        if names := [neuron_name(1, j) for j in exported.dead_neurons]:
             others = len(names) - MAX_LISTED_NEURONS
             more = f" and {others:,} more" if others > 0 else ""
             listed = ", ".join(names[:MAX_LISTED_NEURONS]) + more

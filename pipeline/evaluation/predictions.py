@@ -95,11 +95,7 @@ class Predictions:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the content of predictions.json: an entry for each image.
-
-        The files predictions.csv of predict and evaluate have the same fields; only
-        that of predict has the probabilities, each in a column of its own.
-        """
+        """Return the content of predictions.json, and of predictions.csv."""
         columns = {
             "file": self.source.files,
             "label": self.source.labels,

@@ -202,7 +202,7 @@ def test_networks_in_integers_have_all_that_those_in_floats_have(page):
     assert missing == []
 
 
-def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
+def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_represents(
     page, models
 ):
     tensors = snapshot(models[8].trained.network)
@@ -233,9 +233,9 @@ def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
         ]
         assert first == ["float", "", f"{exact:z.6f}"]
         assert [int(row[1]) for row in rows] == [int(value) for value, _ in numbers]
-        stands_for = [value * unit for value, unit in numbers]
+        represented = [value * unit for value, unit in numbers]
         np.testing.assert_allclose(
-            [float(row[2]) for row in rows], stands_for, atol=6e-7
+            [float(row[2]) for row in rows], represented, atol=6e-7
         )
 
 
