@@ -19,7 +19,7 @@ from pipeline.deploy.export import ExportResult
 from pipeline.evaluation import find_image
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.predict import PredictResult
-from pipeline.images import prepare
+from pipeline.images import prepare_images
 from pipeline.interpret.inspect import Inspection
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
@@ -156,7 +156,7 @@ def test_the_stored_results_are_those_of_the_commands(finished):
         tolerance = 0.01 if "loss" in metric else 0.004
         assert metrics[metric] == pytest.approx(stored, abs=tolerance), metric
     summary = finished.read("inspect/summary.json")
-    for count in ("parameters", "untrained_weights"):
+    for count in ("parameters", "weights_of_always_zero_pixels"):
         assert summary[count] == RESULTS["inspect"]["values"][0][count]
 
 
@@ -238,5 +238,5 @@ def test_the_python_lines_write_a_photograph_as_predict_prepares_it(
     photo = Image.fromarray(255 - mnist.test.images[0]).resize((280, 280))
     photo.save("photo.jpg")
     exec(python_code("pipeline/deploy/README.md"), {})
-    prepared = prepare(find_image("photo.jpg", mnist), as_mnist=True)
+    prepared = prepare_images(find_image("photo.jpg", mnist), as_mnist=True)
     assert Path("photo.bin").read_bytes() == prepared.images[0].tobytes()

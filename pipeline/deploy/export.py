@@ -16,10 +16,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
-from pipeline.model import (
-    load_training_data,
-    select_trained_model,
-)
+from pipeline.model import load_training_data, select_trained_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import ParentRun, Run
 
@@ -159,7 +156,7 @@ def _print(
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
-        paragraphs.append(describe_inactive_neurons(exports))
+        paragraphs.append(describe_dead_neurons(exports))
     shown = next(iter(results))
     if several:
         paragraphs.append(wrap(deploy.describe_sizes(results)))
@@ -178,15 +175,15 @@ def _print(
         say(next_steps({command: "shows a sum in integers"}))
 
 
-def describe_inactive_neurons(exports: Sequence[ExportedNetwork]) -> str:
-    """Return a line for each export with neurons whose output is always 0."""
+def describe_dead_neurons(exports: Sequence[ExportedNetwork]) -> str:
+    """Return a line for each export with dead neurons."""
     lines = []
     for exported in exports:
-        names = [neuron_name(1, j) for j in exported.inactive_neurons]
-        if names:
+        if names := [neuron_name(1, j) for j in exported.dead_neurons]:
             others = len(names) - MAX_LISTED_NEURONS
             more = f" and {others:,} more" if others > 0 else ""
             listed = ", ".join(names[:MAX_LISTED_NEURONS]) + more
-            rule = f"output 0 for every training image ({exported.integers.bit_width})"
-            lines.append(wrap(f"{listed}: {rule}"))
+            about = f"Dead neurons ({exported.integers.bit_width})"
+            rule = "which output 0 for every training image"
+            lines.append(wrap(f"{about}, {rule}: {listed}"))
     return "\n".join(lines)

@@ -37,7 +37,7 @@ class ExportedNetwork:
 
     integers: IntegerNetwork
     report: ExportReport
-    inactive_neurons: Sequence[int]  # see `QuantizedModel.inactive_neurons`
+    dead_neurons: Sequence[int]  # see `QuantizedModel.dead_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
 
@@ -78,9 +78,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
     if differences:
         name = f"the implementations with {model.integers.bit_width} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
-    return ExportedNetwork(
-        model.integers, report, model.inactive_neurons, checks, contents
-    )
+    return ExportedNetwork(model.integers, report, model.dead_neurons, checks, contents)
 
 
 def export_onnx(

@@ -63,7 +63,7 @@ def prepare_for(
     as_mnist: bool | None = None,
     keep_steps: int = 0,
 ) -> PreparedImages:
-    """Prepare images for a network that was trained on a data set; see `prepare`.
+    """Prepare images for a network that was trained on a data set.
 
     Raw images are preprocessed as in MNIST if the data set was, unless `as_mnist` says
     otherwise. For a network trained on upright images, all images that are not from its
@@ -71,7 +71,7 @@ def prepare_for(
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.kind == "raw"
-    prepared = images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
+    prepared = images.prepare_images(source, as_mnist=as_mnist, keep_steps=keep_steps)
     if source.kind == "own" or not spec.is_upright:
         return prepared
     straightened = straighten(prepared.images)
@@ -136,11 +136,16 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
     return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
+def test_image(dataset: Dataset) -> str:
+    """Return what a test image is called, in front of its index."""
+    return f"{dataset.name} test image"
+
+
 def _test_images(
     rows: list[int], dataset: Dataset, *, key: str, others: str
 ) -> ImageSet:
     """Return test images; `key` and `others` appear in the error message."""
-    name, test = f"{dataset.name} test image", dataset.test
+    name, test = test_image(dataset), dataset.test
     for row in rows:
         if not 0 <= row < len(test):
             raise UserError(

@@ -124,7 +124,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
-    files.write_csv(folder / "predictions.csv", records)
+    files.write_csv(folder / "predictions.csv", records, exact=False)
 
 
 def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None:

@@ -95,16 +95,16 @@ class Predictions:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the content of predictions.json: an entry for each image."""
+        """Return the content of predictions.json, and of predictions.csv."""
         columns = {
             "file": self.source.files,
-            "predicted": self.classes.tolist(),
-            "probabilities": [
-                [round(p, 6) for p in row] for row in self.probabilities.tolist()
-            ],
-            "sure": self.sure,
-            "reason": [self.doubt(row) for row in range(len(self))],
             "label": self.source.labels,
+            "predicted": self.classes.tolist(),
+            "confidence": self.confidence.astype(float).round(6).tolist(),
+            "sure": self.sure,
+            "reason": self.reasons,
+            "text": [self.doubt(row) for row in range(len(self))],
+            "probabilities": self.probabilities.astype(float).round(6).tolist(),
         }
         return to_rows(columns)
 

@@ -78,16 +78,11 @@ def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predict
 
 
 def per_image(predictions: Predictions) -> list[Row]:
-    """Return the prediction for each image."""
-    columns = {
-        "file": predictions.source.files,
-        "label": predictions.source.labels,
-        "predicted": predictions.classes.tolist(),
-        "confidence": [round(value, 4) for value in predictions.confidence.tolist()],
-        "sure": predictions.sure,
-        "reason": [predictions.doubt(row) for row in range(len(predictions))],
-    }
-    return to_rows(columns)
+    """Return the prediction for each image, without the ten probabilities."""
+    records = predictions.records()
+    for record in records:
+        del record["probabilities"]
+    return records
 
 
 def per_class(predictions: Predictions) -> list[Row]:

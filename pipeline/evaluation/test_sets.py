@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import UInt8
 from pipeline import UserError, datasets, images
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
+from pipeline.evaluation.inputs import test_image
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
@@ -35,7 +35,10 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         val = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        return _from_arrays(set_name, val.images, val.labels, text, kind="own")
+        item = test_image(dataset) if split == "exercise" else set_name
+        return _from_arrays(
+            set_name, val.images, val.labels, text, kind="own", item=item
+        )
     is_name = datasets.is_name(name)
     if datasets.has_images_of(name, dataset):
         set_name = name if is_name else dataset.name
@@ -51,8 +54,8 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
 
 
 def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
-    test = dataset.test
-    return _from_arrays(name, test.images, test.labels, "the test images", kind=kind)
+    test, item, text = dataset.test, test_image(dataset), "the test images"
+    return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 
 def _read_folder(source: Path) -> ImageSet:
@@ -77,12 +80,13 @@ def _from_arrays(
     description: str,
     *,
     kind: Kind,
+    item: str | None = None,
 ) -> ImageSet:
     spec = datasets.REGISTRY.get(name)
     return ImageSet(
         name=name,
         description=description,
-        files=[f"{name} {row}" for row in range(len(labels))],
+        files=[f"{item or name} {row}" for row in range(len(labels))],
         labels=labels.tolist(),
         images=pixels,
         kind=kind,
@@ -113,5 +117,4 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
             f"got {len(pixels):,}"
         )
     text = f"{printable(path.name)}, {_size(pixels)}"
-    found = _from_arrays(path.name, pixels, labels, text, kind="raw")
-    return replace(found, name=name)
+    return _from_arrays(name, pixels, labels, text, kind="raw", item=path.name)

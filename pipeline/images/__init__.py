@@ -8,6 +8,6 @@ prediction unsure.
 """
 
 from pipeline.images.listing import ImageSet, Kind, list_images
-from pipeline.images.preparing import PreparedImages, prepare
+from pipeline.images.preparing import PreparedImages, prepare_images
 from pipeline.images.preprocessing import preprocess
 from pipeline.images.reading import read_image

@@ -103,18 +103,7 @@ def list_images(
     # What is not a folder, or in one that cannot be read, is rejected by `read_image`.
     is_folder = os.path.isdir(source)
     paths = _image_paths(source) if is_folder else [source]
-    problems: list[str] = []
-    if is_folder and os.path.lexists(source / "labels.csv"):
-        labels, problems = _labels_of_table(source / "labels.csv", labeled_only)
-        description = "labels from labels.csv"
-    elif is_folder and any(os.path.isdir(source / str(k)) for k in range(10)):
-        labels, problems = _labels_of_folders(source)
-        description = "labels from the folders 0 to 9"
-    else:
-        labels = {path: _label_of_name(path) for path in paths}
-        description = "labels from the first digit of each file's name"
-        if all(label is None for label in labels.values()):
-            description = "the names of the files contain no labels"
+    labels, problems, description = _find_labels(source, paths, labeled_only)
     others = [path for path in paths if path not in labels]
     if not labeled_only:
         labels |= dict.fromkeys(others)
@@ -124,17 +113,8 @@ def list_images(
         description += f" ({number} without a label {verb} skipped)"
     if not labels and not problems:
         raise UserError(f"{printable(source)} {NO_IMAGES}")
-    if labeled_only and labels and not any(x is not None for x in labels.values()):
-        raise UserError(
-            f"{printable(source)} has no image with a label: give them names such as "
-            "7_a.png, or use predict, which needs no labels"
-        )
     if labeled_only:
-        problems += [
-            f"{printable(path)} has no label; give it a name such as 7_a.png"
-            for path, label in labels.items()
-            if label is None
-        ]
+        problems += _missing_labels(source, labels)
         labels = {path: label for path, label in labels.items() if label is not None}
     folder = source if is_folder else source.parent
     return ImageSet(
@@ -146,6 +126,33 @@ def list_images(
         kind="raw",
         problems=problems,
     )
+
+
+def _find_labels(
+    source: Path, paths: Sequence[Path], labeled_only: bool
+) -> tuple[Labels, list[str], str]:
+    """Return the labels, a line for each problem, and where the labels are from."""
+    if os.path.lexists(source / "labels.csv"):
+        table = _labels_of_table(source / "labels.csv", labeled_only)
+        return *table, "labels from labels.csv"
+    if any(os.path.isdir(source / str(digit)) for digit in range(10)):
+        return *_labels_of_folders(source), "labels from the folders 0 to 9"
+    labels = {path: _label_of_name(path) for path in paths}
+    if all(label is None for label in labels.values()):
+        return labels, [], "the names of the files contain no labels"
+    return labels, [], "labels from the first digit of each file's name"
+
+
+def _missing_labels(source: Path, labels: Labels) -> list[str]:
+    """Return a line for each image without a label; one image must have a label."""
+    missing = [path for path, label in labels.items() if label is None]
+    if missing and len(missing) == len(labels):
+        raise UserError(
+            f"{printable(source)} has no image with a label: give them names such as "
+            "7_a.png, or use predict, which needs no labels"
+        )
+    rule = "has no label; give it a name such as 7_a.png"
+    return [f"{printable(path)} {rule}" for path in missing]
 
 
 def _label_of_name(path: Path) -> int | None:

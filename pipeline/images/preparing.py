@@ -33,7 +33,9 @@ class PreparedImages:
         return f"{number}, {self.source.description}, {self.how}"
 
 
-def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> PreparedImages:
+def prepare_images(
+    source: ImageSet, *, as_mnist: bool, keep_steps: int = 0
+) -> PreparedImages:
     """Read images one at a time, because they may need much memory, and prepare them.
 
     Args:

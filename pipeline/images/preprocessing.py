@@ -97,6 +97,11 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     outside = find_outside(original)
     if outside is None:
         return _put_in_form(original, _search_photo(original))
+    return _preprocess_sheet(original, outside)
+
+
+def _preprocess_sheet(original: Levels, outside: Outside) -> Preprocessed:
+    """Search a sheet of paper and, if it is empty, what `preprocess` lists then."""
     dark_ink = is_light(original, outside)
     found = _search_photo(original, outside, dark_ink=dark_ink)
     on_sheet = _put_in_form(original, found)
@@ -104,18 +109,18 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
         return on_sheet
     # The sheet is empty, or only a part of it was found: the border of the image cuts
     # off the digit, or the edge of a shadow divides it.
-    if (beyond := complete_sheet(original, outside)) is not None:
-        found = _search_photo(original, beyond, dark_ink=dark_ink)
-        on_all = _put_in_form(original, found)
-        if on_all.finding not in ("no ink", "not drawn"):
-            return on_all
+    if (completed := complete_sheet(original, outside)) is not None:
+        found = _search_photo(original, completed, dark_ink=dark_ink)
+        on_completed = _put_in_form(original, found)
+        if on_completed.finding not in ("no ink", "not drawn"):
+            return on_completed
     # The sheet can also be the light side of a shadow's edge in a photograph without a
     # table, or a wide white stroke in a drawing.
     is_drawing = has_uniform_border(original)
     if dark_ink and not (is_drawing or has_dark_ink(original)):
         return on_sheet  # the paper would be ink on a dark table
-    whole = _put_in_form(original, _search_photo(original))
-    return whole if is_drawing or whole.finding in ("", "cut off") else on_sheet
+    in_whole = _put_in_form(original, _search_photo(original))
+    return in_whole if is_drawing or in_whole.finding in ("", "cut off") else on_sheet
 
 
 def _put_in_form(original: Levels, found: Found) -> Preprocessed:

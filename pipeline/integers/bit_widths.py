@@ -56,10 +56,10 @@ class BitWidth:
         q = self.round(weights, scale).clip(-self.largest, self.largest)
         return q.astype(np.int8), scale[:, 0]
 
-    def represents(self, q: Int8[np.ndarray, "hidden 784"]) -> bool:
+    def fits(self, q: Int8[np.ndarray, "hidden 784"]) -> bool:
         """Return whether these are weights with this bit width."""
-        fits = -self.largest <= q.min() and q.max() <= self.largest
-        return bool(fits and (self.has_zero or q.all()))
+        is_in_range = -self.largest <= q.min() and q.max() <= self.largest
+        return bool(is_in_range and (self.has_zero or q.all()))
 
     def pack(self, q: Int8[np.ndarray, "hidden 784"]) -> UInt8[np.ndarray, " bytes"]:
         """Return the table: pixel by pixel, and for each pixel neuron by neuron.
@@ -67,7 +67,7 @@ class BitWidth:
         There are no gaps between pixels. The first weight of a byte is in its lowest
         bits, and unused bits of the last byte are 0.
         """
-        assert self.represents(q), "a weight does not fit in its bits"
+        assert self.fits(q), "a weight does not fit in its bits"
         codes = self.encode(q.T.ravel().astype(np.int16)).astype(np.uint8)
         # (784 * hidden, stored_bits), the lowest bit first
         bits = codes[:, None] >> np.arange(self.stored_bits, dtype=np.uint8) & 1

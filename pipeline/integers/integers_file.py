@@ -57,7 +57,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         or hidden == 0
         or metadata.get("bits") not in [*BIT_WIDTHS]
         or not isinstance(metadata.get("finetune"), int)
-        or not BIT_WIDTHS[metadata["bits"]].represents(tensors["weights_1"])
+        or not BIT_WIDTHS[metadata["bits"]].fits(tensors["weights_1"])
         or (tensors["shifts"] >= 32).any()
         or not all(
             (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()

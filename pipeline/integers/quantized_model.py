@@ -114,7 +114,7 @@ class QuantizedModel:
         )
 
     @cached_property
-    def inactive_neurons(self) -> list[int]:
+    def dead_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
         if self.integers.shifts.all():  # a shift is 0 unless a sum is above 255
             return []

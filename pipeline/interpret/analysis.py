@@ -130,9 +130,9 @@ class ModelAnalysis:
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,
-            "untrained_weights": self.always_zero.sum() * self.hidden,
+            "weights_of_always_zero_pixels": self.always_zero.sum() * self.hidden,
             **frozen,
-            "inactive_neurons": (self.activation_rates == 0).sum(),
+            "dead_neurons": (self.activation_rates == 0).sum(),
             "always_active_neurons": (self.activation_rates == 1).sum(),
         }
         return {name: int(count) for name, count in counts.items()}

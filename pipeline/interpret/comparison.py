@@ -14,7 +14,7 @@ from pipeline import neuron_name, plots
 from pipeline.base import files
 from pipeline.base.text import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
-from pipeline.interpret.templates import fill_template
+from pipeline.interpret.templates import render_text
 from pipeline.plots import diverging_colors
 
 MAX_SHOWN_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
@@ -37,7 +37,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         [name, f"{largest:.6f}", f"{mean:.6f}"]
         for name, (largest, mean) in differences.items()
     ]
-    return fill_template(
+    return render_text(
         "comparison.txt",
         comparison=comparison,
         matches=table(columns, matches, left=[columns[0], columns[1], columns[3]]),

@@ -29,7 +29,7 @@ from pipeline.model import (
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
+LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)
@@ -185,26 +185,28 @@ def _find_integers(
 def _find_export(
     trained: TrainedModel, command: str
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file of an export with the most bits, and its content.
+    """Return the file of an export of a network, and its content.
 
-    If the last export, which can be of another network, and one of the run have the
-    same bit width, that of the run takes precedence. A damaged file is an error only if
-    no other file has integers of the network; the error names the command.
+    The last export takes precedence over those of the run; of several bit widths, the
+    largest does. A damaged file is an error only if no other file has integers of the
+    network; the error names the command.
     """
-    folder, recorded = outputs_dir() / "export", trained.exports_folder
-    with files.folder_lock(folder):
-        own_files = recorded.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
-        paths = sorted({*folder.rglob(INTEGERS_FILE), *own_files})
-        exported = []
-        problem = f"{displayed(folder)} does not contain the integers of this network"
-        for path in paths:
-            try:
-                exported.append((path, *load_integers(path)))
-            except UserError as error:
-                problem = str(error)
-    own = [e for e in exported if e[2].get("weights_sha256") == trained.sha256]
-    if own:
-        return max(own, key=lambda each: (each[1].bits, recorded in each[0].parents))
+    last = outputs_dir() / "export"
+    recorded = trained.exports_folder.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
+    problem = f"{displayed(last)} does not contain the integers of this network"
+    with files.folder_lock(last):
+        for paths in (last.rglob(INTEGERS_FILE), recorded):
+            own = []
+            for path in sorted(paths):
+                try:
+                    network, metadata = load_integers(path)
+                except UserError as error:
+                    problem = str(error)
+                    continue
+                if metadata.get("weights_sha256") == trained.sha256:
+                    own.append((path, network, metadata))
+            if own:
+                return max(own, key=lambda each: each[1].bits)
     raise UserError(f"{problem}: run {command}")
 
 

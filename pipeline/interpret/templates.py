@@ -6,7 +6,7 @@ from pipeline.base.templates import template_environment
 from pipeline.base.terminal import wrap
 
 
-def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
+def render_text(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; its filter `paragraph` wraps lines."""
     environment = template_environment("pipeline.interpret", "", paragraph)
     return environment.get_template(template).render(values).rstrip()

@@ -11,7 +11,7 @@ from pipeline.base.text import table
 from pipeline.core import CLASSES, PIXELS
 from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded
-from pipeline.interpret.templates import fill_template
+from pipeline.interpret.templates import render_text
 
 
 def percent(fraction: float) -> str:
@@ -29,12 +29,12 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
     outputs = np.maximum(analysis.hidden_sums[image], 0)[:MAX_SHOWN_NEURONS]
     rates = analysis.activation_rates
-    inactive, always_active = (
+    dead, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(rates == rate)]
         for rate in (0, 1)
     )
     pixels = analysis.frozen_others.any(axis=1)
-    return fill_template(
+    return render_text(
         "tutorial.txt",
         analysis=analysis,
         spec=analysis.spec,
@@ -48,7 +48,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         first=first,
         second=second,
         probability=softmax(logits)[first],
-        inactive=inactive,
+        dead=dead,
         always_active=always_active,
         max_neurons=MAX_SHOWN_NEURONS,
         responses=_responses(analysis),
@@ -117,7 +117,7 @@ def _responses(analysis: ModelAnalysis) -> str:
             (highest, *_), (lowest, *_) = analysis.extremes(j)
             row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]
         else:
-            row += ["always 0", "", ""]
+            row += ["dead", "", ""]
         k = int(np.argmax(costs))
         affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"
         rows.append([*row, f"{cost:z.{analysis.cost_decimals}%}", affected])

@@ -24,7 +24,7 @@ from pipeline.interpret.integer_worksheet import (
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
-from pipeline.interpret.templates import fill_template
+from pipeline.interpret.templates import render_text
 
 MAX_LISTED_TERMS = 12  # terms of a sum, those with the largest absolute values
 
@@ -41,7 +41,7 @@ def worksheets(
         parts.append(softmax_worksheet(logits, spec))
     integers = selected[0].in_integers
     width = integers.bit_width if integers else None
-    notes = fill_template("worksheet.txt", layers=layers, bit_width=width)
+    notes = render_text("worksheet.txt", layers=layers, bit_width=width)
     return "\n\n".join([*parts, notes])
 
 

@@ -52,7 +52,7 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
         inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
             row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
-            row["stands_for"] = q * x * unit
+            row["represents"] = q * x * unit
     return rows
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.deploy import ExportedNetwork, ExportJob, describe_sizes, sizes_table
-from pipeline.deploy.export import MAX_LISTED_NEURONS, describe_inactive_neurons
+from pipeline.deploy.export import MAX_LISTED_NEURONS, describe_dead_neurons
 from pipeline.deploy.sizes import MAX_TABLE_ROWS, finetuning_note
 
 
@@ -55,9 +55,9 @@ def test_a_long_table_names_the_file_with_the_other_rows(exports):
     assert "more in" not in sizes_table(exports(*reports[:-2]))
 
 
-def test_many_neurons_that_are_never_active_are_counted(exports):
+def test_many_dead_neurons_are_counted(exports):
     (exported,) = exports({"bits": 8}).values()
-    many = replace(exported, inactive_neurons=range(MAX_LISTED_NEURONS + 3))
-    text = " ".join(describe_inactive_neurons([many]).split())
-    assert text.startswith("N11, N12, ")
-    assert "N110 and 3 more: output 0 for every training image (8 bits)" in text
+    many = replace(exported, dead_neurons=range(MAX_LISTED_NEURONS + 3))
+    text = " ".join(describe_dead_neurons([many]).split())
+    about = "Dead neurons (8 bits), which output 0 for every training image: N11, N12, "
+    assert text.startswith(about) and text.endswith(", N110 and 3 more")

@@ -11,7 +11,7 @@ from pipeline import ConfigError, UserError, datasets
 from pipeline.evaluation import find_image, prepare_for
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.images import prepare
+from pipeline.images import prepare_images
 
 
 def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
@@ -21,7 +21,7 @@ def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
     assert listed.files == [f"mnist test image {row}" for row in rows]
     assert single.files == listed.files[:1] and single.labels == listed.labels[:1]
     np.testing.assert_array_equal(listed.labels, mnist.test.labels[rows])
-    prepared = prepare(listed, as_mnist=False)
+    prepared = prepare_images(listed, as_mnist=False)
     np.testing.assert_array_equal(prepared.images, mnist.test.images[rows])
     for index in ("-1", "10000", "1000000000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
@@ -41,7 +41,7 @@ def test_an_unknown_user_is_rejected_with_the_key(mnist):
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (5, 28, 28)])
 def test_an_array_is_one_image_or_several_in_the_form_of_mnist(mnist, shape):
     pixels = mnist.test.images[:5][::-1][: shape[0] if len(shape) == 3 else 1]
-    prepared = prepare(images_from_array(pixels.reshape(shape)), as_mnist=False)
+    prepared = prepare_images(images_from_array(pixels.reshape(shape)), as_mnist=False)
     np.testing.assert_array_equal(prepared.images, pixels)
     assert prepared.source.files[0] == "image 0" and prepared.source.labels[0] is None
     prepared.images[0] = 0  # a copy
@@ -90,7 +90,7 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         pixels[8:48, 26:32] = level
         Image.fromarray(pixels).save(path)
         source = find_image(str(path), mnist)
-        prepared = prepare(source, as_mnist=spec.prepared_as_mnist, keep_steps=1)
+        prepared = prepare_images(source, as_mnist=spec.prepared_as_mnist, keep_steps=1)
         assert (prepared.findings[0] == "blank") == is_blank
     assert len(prepared.steps[0]) == steps
 
@@ -102,7 +102,7 @@ def test_an_image_of_one_color_is_blank_however_it_is_prepared(tmp_path, mnist, 
     file, array = find_image(str(path), mnist), images_from_array(pixels)
     for source in (file, array):
         for as_mnist in (False, True):
-            assert [*prepare(source, as_mnist=as_mnist).findings] == ["blank"]
+            assert [*prepare_images(source, as_mnist=as_mnist).findings] == ["blank"]
 
 
 def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
@@ -121,15 +121,15 @@ def test_a_path_that_is_too_long_is_named_in_one_line(mnist, tmp_path):
     path = tmp_path / ("a" * 300)
     for source in (find_image(str(path), mnist), find_images(str(path), lambda: mnist)):
         with pytest.raises(UserError, match=r"/a+ cannot be read: File name too long$"):
-            prepare(source, as_mnist=True)
+            prepare_images(source, as_mnist=True)
 
 
 def test_only_the_steps_of_the_first_images_are_kept(tmp_path):
     for row in range(3):
         Image.new("L", (20, 20), 255).save(tmp_path / f"{row}.png")
     source = find_images(str(tmp_path), lambda: None)
-    assert len(prepare(source, as_mnist=True, keep_steps=2).steps) == 2
-    assert not prepare(source, as_mnist=True).steps
+    assert len(prepare_images(source, as_mnist=True, keep_steps=2).steps) == 2
+    assert not prepare_images(source, as_mnist=True).steps
 
 
 @pytest.fixture
@@ -146,6 +146,7 @@ def load(mnist):
 def test_the_validation_images_of_the_training_are_the_default(load, mnist):
     test_set = load(None)
     assert test_set.source.name == "mnist"
+    assert test_set.source.files[3] == find_image("3", mnist).files[0]
     np.testing.assert_array_equal(test_set.images, mnist.test.images)
     holdout = load(None, split="holdout")
     assert holdout.source.name == "mnist-holdout" and len(holdout.images) == 5000

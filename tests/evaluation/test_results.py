@@ -14,7 +14,7 @@ from pipeline.evaluation import Predictions, classify, prepare_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
 from pipeline.evaluation.sentences import count_unsure, describe_result, summary
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.images import ImageSet, PreparedImages, prepare
+from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
 from pipeline.model import load_trained_model, save_model
@@ -100,7 +100,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.doubt(1) == "there is more than one digit"
     text = "The image is blank. For a blank image, the network predicts "
     assert summary(predictions, 2).startswith(text)
-    assert scores.per_image(predictions)[1]["reason"] == predictions.doubt(1)
+    assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
 
 def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
@@ -149,14 +149,14 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
     assert summary(result, 0).startswith("The image is blank. ")
     rows = scores.per_image(result)
-    assert rows[0]["reason"] == "the image is blank"
+    assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
-    prepared = prepare(replace(source, labels=labels), as_mnist=False)
+    prepared = prepare_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)
     expected = precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0

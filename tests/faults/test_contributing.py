@@ -158,7 +158,7 @@ def test_no_weight_that_inspect_calls_untrained_was_changed_by_a_shifted_image(c
     training = f"train epochs=2 tracking=none {CHANGES['augmentation'].training}"
     run(changed, training, "inspect tracking=none")
     summary = changed.read("inspect/summary.json")
-    assert 0 < summary["untrained_weights"] <= summary["frozen_weights"]
+    assert 0 < summary["weights_of_always_zero_pixels"] <= summary["frozen_weights"]
 
 
 @pytest.mark.parametrize("changed", ["optimizer"], indirect=True)

@@ -255,7 +255,7 @@ def test_a_file_of_integers_with_text_for_its_fine_tuning_is_rejected(
         load_integers(path)
 
 
-def test_inactive_neurons_are_those_that_are_0_for_all_training_images(
+def test_dead_neurons_are_those_that_are_0_for_all_training_images(
     trained_on_few, small_dataset
 ):
     trained = trained_on_few()
@@ -264,5 +264,5 @@ def test_inactive_neurons_are_those_that_are_0_for_all_training_images(
         replace(trained, network=network), small_dataset, bits=8, finetuning_epochs=0
     )
     sums = model.integers.sums(small_dataset.train.images)
-    assert model.inactive_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
-    assert {3, 7} <= {*model.inactive_neurons}
+    assert model.dead_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
+    assert {3, 7} <= {*model.dead_neurons}

@@ -45,8 +45,8 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
 def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
     state = snapshot(trained.network)
     state["layer_1.bias"][[3, 7, 11]] = -1e6
-    inactive = network_from(state)
-    result = compare(inactive, permuted(inactive), mnist.test)
+    dead = network_from(state)
+    result = compare(dead, permuted(dead), mnist.test)
     assert indices(result.by_activations) == INVERSE
     unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
     assert unknown == [3, 7, 11]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.evaluation import classify
-from pipeline.images import ImageSet, prepare
+from pipeline.images import ImageSet, prepare_images
 from pipeline.interpret.page import render_page
 
 MARGIN = 1 / 16  # of the board, which the pen cannot reach
@@ -73,7 +73,8 @@ SIZES = {
 # Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const { image, finding } = prepare(strokes), result = model.trained.classify(image);
+  const { image, finding } = prepareDrawing(strokes);
+  const result = model.trained.classify(image);
   return { image: [...image], finding, label: result.first,
     reason: finding || model.detector.reason(image, result),
     png: $("board").toDataURL().split(",")[1] };
@@ -140,7 +141,7 @@ def draw(page, strokes):
         images=np.asarray(board)[None],
         kind="raw",
     )
-    return result, prepare(saved, as_mnist=True)
+    return result, prepare_images(saved, as_mnist=True)
 
 
 def agreement(page, trained, count, *, seed):

@@ -202,7 +202,7 @@ def test_networks_in_integers_have_all_that_those_in_floats_have(page):
     assert missing == []
 
 
-def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
+def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_represents(
     page, models
 ):
     tensors = snapshot(models[8].trained.network)
@@ -233,9 +233,9 @@ def test_a_parameter_has_its_integer_at_each_bit_width_and_what_it_stands_for(
         ]
         assert first == ["float", "", f"{exact:z.6f}"]
         assert [int(row[1]) for row in rows] == [int(value) for value, _ in numbers]
-        stands_for = [value * unit for value, unit in numbers]
+        represented = [value * unit for value, unit in numbers]
         np.testing.assert_allclose(
-            [float(row[2]) for row in rows], stands_for, atol=6e-7
+            [float(row[2]) for row in rows], represented, atol=6e-7
         )
 
 
@@ -255,7 +255,7 @@ def test_the_gallery_marks_predictions_that_differ(page, models, bits):
 
 @pytest.fixture(scope="module")
 def displayed(page):
-    """For each image: the prediction with 1 bit, why it is unsure, and the switch.
+    """For each image: the prediction with 1 bit, whether it is sure, and the switch.
 
     With a detector for which no image is strange.
     """
@@ -267,7 +267,7 @@ def displayed(page):
           const displayed = model.gallery.map((_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
-              $("prediction").querySelector(".unsure")?.textContent ?? "",
+              !$("prediction").querySelector(".unsure"),
               [...$("bit-widths").querySelectorAll("label")]
                 .map((label) => label.classList.contains("differs"))];
           });
@@ -277,17 +277,17 @@ def displayed(page):
     )
 
 
-def test_a_prediction_that_differs_from_floating_point_is_unsure(
+def test_the_prediction_in_floating_point_is_shown_if_it_differs(
     page, models, displayed
 ):
     model, rows = models[1], page.evaluate("model.gallery")
-    for row, (text, unsure, _) in zip(rows, displayed, strict=True):
+    for row, (text, is_sure, _) in zip(rows, displayed, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
         name = (
             f" The network in floating point predicts {model.float_predictions[row]} ("
         )
-        assert (name in unsure) == (unsure != "") == differs, text
+        assert is_sure and (name in text) == differs, text
 
 
 def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, displayed):

@@ -143,14 +143,20 @@ def test_inspect_explains_the_widest_integers(exported):
         assert re.search(rf"^[yz] .* {sum(products):,} +[+-]", text, re.MULTILINE)
 
 
-def test_the_integers_of_a_run_are_those_that_it_recorded(
+def test_the_last_export_is_explained_and_without_it_the_largest_of_the_run(
     exported, quantized, trained_on_few
 ):
-    model = exported.outputs / "run" / "train" / "model.safetensors"
-    save_model(model, trained_on_few().network, {})
-    # The last export, in outputs/export, has 8 bits, too.
-    save_integers(exported.outputs / "run/export/8bit" / INTEGERS_FILE, quantized(8))
-    text = exported.call("inspect", neuron="N11", integers=True, model=str(model))
+    run, last = exported.outputs / "run", exported.outputs / "export"
+    save_model(run / "train/model.safetensors", trained_on_few().network, {})
+    for bits in (8, 4):
+        path = run / "export" / f"{bits}bit" / INTEGERS_FILE
+        save_integers(path, quantized(bits))
+    (last / "8bit" / INTEGERS_FILE).unlink()
+    settings = dict(neuron="N11", integers=True, model=f"{run}/train/model.safetensors")
+    text = exported.call("inspect", **settings)
+    assert "export/2bit/integers.safetensors, 2 bits" in " ".join(text.split())
+    (last / "2bit" / INTEGERS_FILE).unlink()
+    text = exported.call("inspect", **settings)
     assert "run/export/8bit/integers.safetensors, 8 bits" in " ".join(text.split())
 
 

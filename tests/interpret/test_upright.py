@@ -47,7 +47,7 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
         """() => {
           const { straightening } = model;
           model.straightening = null;
-          const { image } = prepare(state.shown.strokes);
+          const { image } = prepareDrawing(state.shown.strokes);
           model.straightening = straightening;
           return [...image];
         }"""

@@ -2,12 +2,14 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER, REGISTRY
+from pipeline.images.unsure import Reason
 from pipeline.model import save_model
 
 
@@ -80,6 +82,22 @@ def test_without_a_detector_unsure_predictions_are_not_counted(
     results, printed = evaluate(workspace, digit_folder, model=model)
     assert "unsure" not in results["my_digits"]
     assert "unsure predictions are not counted" in printed
+
+
+def test_the_tables_of_evaluate_and_predict_describe_an_image_alike(
+    workspace, digit_folder
+):
+    evaluate(workspace, digit_folder)
+    workspace.call("predict", images=str(digit_folder))
+    (evaluated,) = table(workspace, "predictions.csv").values()
+    predicted = workspace.read("predict/predictions.csv")
+    for ours, theirs in zip(evaluated, predicted, strict=True):
+        assert ours.pop("set") == "my_digits"
+        assert all(0 <= float(theirs.pop(f"p{label}")) <= 1 for label in range(10))
+        shares = [float(row.pop("confidence")) for row in (ours, theirs)]
+        assert shares[0] == pytest.approx(shares[1], rel=1e-3)
+        assert ours == theirs and ours["reason"] in get_args(Reason)
+        assert bool(ours["reason"]) == bool(ours["text"]) == (ours["sure"] == "False")
 
 
 def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(

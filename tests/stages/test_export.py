@@ -121,11 +121,11 @@ def save_edited(exported, tmp_path):
     return save
 
 
-def test_a_neuron_that_is_never_active_is_named(exported, save_edited):
+def test_a_dead_neuron_is_named(exported, save_edited):
     path = save_edited(lambda network: network.layer_1.bias[2].fill_(-100))
-    copy = exported.copy(exported.outputs.parent / "never active")
+    copy = exported.copy(exported.outputs.parent / "dead neuron")
     printed = copy.call("export", model=path, tracking="none")
-    rule = r"\bN13\b.*: output 0 for every training image \(8 bits\)"
+    rule = r"Dead neurons \(8 bits\), [^:]*: [^:]*\bN13\b"
     assert re.search(rule, printed)
 
 

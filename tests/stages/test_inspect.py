@@ -50,17 +50,18 @@ def test_all_files_are_in_the_folder_and_in_the_run(finished, summary, recorded)
     files = {f"inspect/{name}" for name in FILES}
     assert {*finished.hashes("inspect")} == files
     assert finished.artifacts(recorded, "inspect") == files
-    frozen, inactive = summary["frozen_weights"], summary["inactive_neurons"]
+    frozen, dead = summary["frozen_weights"], summary["dead_neurons"]
     # At step 0, MLflow draws a bar.
     section = "with_final_weights"
     assert finished.points(recorded, f"{section}/frozen_weights") == [(0, frozen)]
-    assert finished.points(recorded, f"{section}/inactive_neurons") == [(0, inactive)]
+    assert finished.points(recorded, f"{section}/dead_neurons") == [(0, dead)]
 
 
 def test_the_analysis_agrees_with_the_training(finished, summary):
     metrics = finished.read("train/metrics.json")
     assert summary["accuracy"] == pytest.approx(metrics["val/accuracy"])
-    assert summary["untrained_weights"] == 1_340 and summary["parameters"] == 15_910
+    assert summary["weights_of_always_zero_pixels"] == 1_340
+    assert summary["parameters"] == 15_910
     pixels = finished.read("inspect/pixels.csv")
     assert [row["frozen"] for row in pixels if row["nonzero"] == "0"] == ["20"] * 67
     assert sum(int(row["frozen"]) for row in pixels) == summary["frozen_weights"]
@@ -89,7 +90,7 @@ def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analyzed, new_n
     assert "and 13 more in neurons.csv" in text
 
 
-def test_a_single_inactive_neuron_and_a_wrong_prediction_are_described(
+def test_a_single_dead_neuron_and_a_wrong_prediction_are_described(
     analyzed, new_network, tmp_path
 ):
     network = new_network(1)
@@ -99,7 +100,7 @@ def test_a_single_inactive_neuron_and_a_wrong_prediction_are_described(
     analysis, text = analyzed(network)
     assert "wrong, because the label is 7" in text
     assert "the output of N11 by" in text and "1 neurons" not in text
-    assert "so the output of N11 is 0.00" in text and "N11 0% always 0" in text
+    assert "so the output of N11 is 0.00" in text and "N11 0% dead" in text
     assert "784 pixels x 1 neuron " in text
     write_analysis(analysis, tmp_path)
 

@@ -96,7 +96,9 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     records, printed = predict(workspace, tmp_path)
     assert "If a prediction is unsure, crop the image to one digit" in printed
     assert not any(record["sure"] for record in records)
-    blank, line, noise, pair, pale = (record["reason"] for record in records)
+    reasons = [record["reason"] for record in records]
+    assert reasons == ["blank", "not drawn", "no ink", "several", "no ink"]
+    blank, line, noise, pair, pale = (record["text"] for record in records)
     assert blank == "the image is blank"
     remedy = "use a darker pen or more light, or crop the image"
     assert noise == pale == f"no ink was found: {remedy}"
@@ -162,5 +164,6 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert str(missing.value).endswith("  labels-idx1-ubyte")
     without, printed = predict(workspace, drawn)
     assert "its training images are missing (python -m pipeline.data" in printed
-    unknown = {"sure": None, "reason": "the out-of-distribution detector is missing"}
+    text = "the out-of-distribution detector is missing"
+    unknown = {"sure": None, "reason": None, "text": text}
     assert without == [record | unknown for record in records]

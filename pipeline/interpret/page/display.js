@@ -6,19 +6,18 @@ export const WHITE = 255; // the highest gray level
 
 export const $ = (id) => document.getElementById(id);
 
-function fill(result, attributes, children) {
+// Return a function that makes elements of HTML, or of SVG.
+const elementsOf = (namespace) => (tag, attributes = {}, ...children) => {
+  const result = document.createElementNS(namespace, tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) result.addEventListener(name.slice(2), value);
     else result.setAttribute(name, value);
   }
   result.append(...children);
   return result;
-}
-export const element = (tag, attributes = {}, ...children) =>
-  fill(document.createElement(tag), attributes, children);
-const SVG = "http://www.w3.org/2000/svg";
-export const svg = (tag, attributes, ...children) =>
-  fill(document.createElementNS(SVG, tag), attributes, children);
+};
+export const element = elementsOf("http://www.w3.org/1999/xhtml");
+export const svg = elementsOf("http://www.w3.org/2000/svg");
 
 // Run an action on Enter in an input, and on a click of its button. The page has no
 // forms: they do not work in the frame in which MLflow shows the page.

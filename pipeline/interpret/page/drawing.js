@@ -144,7 +144,7 @@ export function straighten(image, shear = shearOf(image)) {
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
 // out, what was found, and the transform: pixel = offset + scale * fraction, after
 // which `shear(row)` moves a row to the left.
-export function prepare(drawn) {
+export function prepareDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
   const lines = withoutStray(drawn);

@@ -5,7 +5,7 @@
 import {
   $, element, gray, imageCanvas, paintPixels, plural, positionOn,
 } from "display.js";
-import { BOARD_PEN, findingOfImage, paintBoard, prepare } from "drawing.js";
+import { BOARD_PEN, findingOfImage, paintBoard, prepareDrawing } from "drawing.js";
 import {
   change, className, model, network, oneImage, state, testImage,
 } from "model.js";
@@ -18,7 +18,7 @@ function useDrawing() {
   paintBoard(strokes);
   awaitedFrame ??= requestAnimationFrame(() => {
     awaitedFrame = null;
-    const { stray, ...prepared } = prepare(strokes);
+    const { stray, ...prepared } = prepareDrawing(strokes);
     $("prepared").hidden = !strokes.length;
     $("stray-text").textContent = !stray ? ""
       : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;

@@ -38,11 +38,9 @@ function inWords(reason, images, second, probability) {
 
 // What the final network in floating point predicts, if the selected one differs.
 function otherPrediction(next, { first, probabilities }) {
-  const isChanged = state.off.size > 0;
-  const start = `${isChanged ? "without the change, " : ""}${model.trained.title}`;
-  return { isUnsure: !isChanged && network() === network().final,
-    text: `${next} ${capitalized(start)} predicts ${className(first)} ` +
-      `(${percent(probabilities[first])}).` };
+  const without = state.off.size ? "without the change, " : "";
+  return { text: `${next} ${capitalized(without + model.trained.title)} predicts ` +
+    `${className(first)} (${percent(probabilities[first])}).` };
 }
 
 export const prediction = {
