@@ -13,8 +13,8 @@ from pipeline.tracking.interface import (
     Run,
     viewing_hint,
 )
-from pipeline.tracking.remote import start_tracker
-from pipeline.tracking.settings import experiment_of, new_tracker
+from pipeline.tracking.recording_process import start_tracker
+from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
