@@ -26,7 +26,7 @@ from pipeline.tracking import ParentRun, Run
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExportResult:
     """The exports of one network, or of several."""
 

@@ -41,7 +41,7 @@ from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingRun:
     """A finished training run."""
 
@@ -178,7 +178,7 @@ class TrainingRun:
         files.write_json(folder / paths.RUN_FILE, asdict(run_file))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainResult(TrainingRun):
     """What the train stage returns: a training run, and where it is recorded."""
 
