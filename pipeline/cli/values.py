@@ -47,7 +47,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    annotation, is_varied = schema.model_fields[key].annotation, key in schema.varied
+    annotation, is_varied = schema.model_fields[key].annotation, key in schema.can_vary
     if text == "null" and contains(annotation, NoneType):
         return None
     if contains(annotation, list):

@@ -222,7 +222,7 @@ class ParentRun(Run):
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         """Return Markdown links to pages with the children, best first, by name.
 
-        These are a list with columns for `params`, which are swept, and two charts. One
-        plots the validation accuracy against the first of `params`; the other shows all
-        of them as parallel coordinates.
+        These are a list with columns for the varied `params`, and two charts. One plots
+        the validation accuracy against the first of `params`; the other shows all of
+        them as parallel coordinates.
         """
