@@ -8,6 +8,7 @@ where it is recorded. `compute_training_run` runs in the workers of a sweep.
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,10 @@ class TrainingRun:
 
     @property
     def network(self) -> Network:
-        """The trained network."""
+        """The trained network; each access makes a new one."""
         return network_from(self.last.tensors)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.last.tensors)
