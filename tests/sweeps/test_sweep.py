@@ -347,7 +347,8 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
     (parent,), (child, _) = sweep.runs()
     client.delete_run(child.info.run_id)
     sweep.run("hidden=choice(5)", "seed=1,2")
-    client.delete_run(sweep.runs()[1][-1].info.run_id)
+    _, (*_, last) = sweep.runs(deleted=[child.info.run_id])
+    client.delete_run(last.info.run_id)
     sweep.run("hidden=5", "seed=1,2")
     store = sweep.workspace.outputs
     run, networks = read_networks(parent.info.run_id, store=store)
