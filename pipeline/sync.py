@@ -41,7 +41,7 @@ def run_sync(cfg: SyncConfig) -> dict[str, str]:
         raise ConfigError(
             "no server is set: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
-    from pipeline.tracking.copies.sync import sync
+    from pipeline.tracking.sync import sync
 
     return sync(cfg.server, run=cfg.run)
 

@@ -173,10 +173,11 @@ def test_a_network_and_its_files_are_complete_or_rejected(
 def test_a_checkpoint_is_restored_exactly_or_rejected(tmp_path, network, name, edits):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     state = TrainingState(network, Adam(network.vector, lr=0.1), torch.Generator())
-    (before,) = Checkpoint(folder, state).epochs
+    restore = Checkpoint.resume_or_start
+    (before,) = restore(folder, state).epochs
     path = folder / name
     path.write_bytes(damage(path.read_bytes(), edits))
-    restored = read(Checkpoint, folder, state, naming="resume=false starts")
+    restored = read(restore, folder, state, naming="resume=false starts")
     if restored is not None:
         (epoch,) = restored.epochs
         assert (epoch.number, epoch.time) == (0, before.time)

@@ -1,6 +1,7 @@
 """The command line and the validated configuration of a stage.
 
-This is the only package that uses Hydra. A command passes through these modules:
+This is the only package that uses Hydra; only `hydra_internals` uses what
+Hydra does not document. A command passes through these modules:
 
 1. `command` reads the flags, `given` the other words, or the keywords of a call from
    Python. `values` parses each: it has one value, several for a sweep, or an interval.

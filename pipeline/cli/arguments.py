@@ -130,10 +130,10 @@ def _check_number(parts: Sequence[Settings]) -> None:
     for part in parts:
         trials = part.value("trials") if part.intervals else None
         factor = trials if isinstance(trials, int) else 1
-        number += math.prod(map(len, part.swept.values())) * factor
+        number += math.prod(map(len, part.lists.values())) * factor
     if number > MAX_VALUES:
         rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
-        keys = ", ".join(parts[0].swept) or "trials"
+        keys = ", ".join(parts[0].lists) or "trials"
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
@@ -171,8 +171,8 @@ def _varied(
     first, *others = (each.values for each in combinations)
     varied = {key for part in parts for key in part.several}
     varied |= {key for key in first for other in others if other[key] != first[key]}
-    fixed = varied & ({*schema.model_fields} - {*schema.varied})
+    fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     rule = "must have one value in a sweep: give it on the command line"
     files = {key: path for part in parts for key, path in part.files.items()}
     reject(located(f"{key} {rule}", files.get(key)) for key in sorted(fixed))
-    return [key for key in schema.varied if key in varied]
+    return [key for key in schema.can_vary if key in varied]

@@ -90,8 +90,8 @@ def compose(
 
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
-    if flags.is_sweep and not schema.varied:
-        stages = " and ".join(each.stage() for each in SCHEMAS if each.varied)
+    if flags.is_sweep and not schema.can_vary:
+        stages = " and ".join(each.stage() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError("only python -m pipeline.train accepts experiment")
@@ -116,7 +116,7 @@ def _replace_values(
                 problems += (located(each, path) for each in error.problems)
     reject(problems)
     by_key = {**composed.by_key, **saved, **given.settings}
-    order = dict.fromkeys([*schema.varied, *by_key])
+    order = dict.fromkeys([*schema.can_vary, *by_key])
     return replace(composed, by_key={k: by_key[k] for k in order if k in by_key})
 
 

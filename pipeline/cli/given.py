@@ -144,7 +144,7 @@ def _read_keyword(
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     value = _builtin(value)  # an array without axes cannot be iterated
     has_list = contains(schema.model_fields[key].annotation, list)
-    has_several = has_list or key in schema.varied
+    has_several = has_list or key in schema.can_vary
     if isinstance(value, str) and (has_several or key not in TEXT_KEYS):
         return key, parse_value(key, value, schema)  # as on a command line
     if not has_several or not _is_list(value):

@@ -11,23 +11,16 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 
-from hydra import initialize_config_module
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.core.plugins import Plugins
-from hydra.core.singleton import Singleton
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
+from pipeline.cli.hydra_internals import list_files
 from pipeline.cli.source import read
 
 _LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
-_ROOT = "--config-name"  # a configuration in memory that lists the primary config
 
 
 class File(NamedTuple):
@@ -68,7 +61,7 @@ class CheckedFiles(ConfigSource):
         """Return whether there is a group of this name."""
         return any(os.path.isdir(folder / config_path) for folder in self.folders)
 
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+    def list(self, config_path: str, results_filter: object) -> list[str]:
         """Return the names of the files of a group, for messages."""
         groups = [folder / config_path for folder in self.folders]
         return sorted({path.stem for each in groups for path in each.glob("*.yaml")})
@@ -105,32 +98,20 @@ def ordered_files(
     root = {"defaults": [flags.name, "_self_"], "hydra": hydra}
     loaded: dict[str, File] = {}
     with _LOCK:
-        before = Singleton.get_state()  # the caller can use Hydra, too
         CheckedFiles.folders = flags.folders
         CheckedFiles.loaded = loaded
         try:
-            GlobalHydra.instance().clear()
-            Plugins.instance().register(CheckedFiles)
-            ConfigStore.instance().store(_ROOT, root)
-            initialize_config_module("hydra.conf", version_base="1.3")
-            loader = GlobalHydra.instance().config_loader()
-            found = loader.compute_defaults_list(_ROOT, [*overrides], RunMode.RUN)
+            listed, choices = list_files(root, overrides, CheckedFiles)
         except RecursionError:
             raise ConfigError(_describe_cycle([*loaded.values()])) from None
-        finally:
-            Singleton.set_state(before)
     files = []
-    for default in found.defaults:
-        if file := loaded.get(default.config_path):  # others are Hydra's own
+    for path, package in listed:
+        if file := loaded.get(path):  # others are Hydra's own
             values = file.values
-            package = default.package.split(".") if default.package and values else []
-            for name in reversed(package):
+            for name in reversed(package.split(".") if package and values else []):
                 values = {name: values}
             files.append(file._replace(values=values))
-    # Hydra records the same as hydra.runtime.choices.
-    known = found.overrides.known_choices.items()
-    choices = {key.partition("@")[0]: choice for key, choice in known if choice}
-    return files, {k: x for k, x in choices.items() if not k.startswith("hydra/")}
+    return files, choices
 
 
 def _describe_cycle(loaded: Sequence[File]) -> str:

@@ -8,12 +8,11 @@ from pipeline.base.text import printable
 from pipeline.cli.default_values import committed_defaults
 
 
-def run_name(
-    values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
-) -> str:
-    """Name a training run by `named` keys and those that differ from the defaults.
+def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
+    """Name a training run by its hidden neurons, its seed and `named` keys.
 
-    A network that was trained earlier has no value for a hyperparameter that is newer.
+    Keys that differ from the defaults are named, too. A network that was trained
+    earlier has no value for a hyperparameter that is newer.
     """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (

@@ -52,7 +52,7 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
-    varied: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
+    can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep rejects, and why
     # Whether -m records a sweep. From Python, sweep() does. Files in conf/experiment/
@@ -109,7 +109,7 @@ class CommonSweepConfig(RecordedConfig):
 class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
-    varied = TRAINING_KEYS
+    can_vary = TRAINING_KEYS
     only_sweeps = ("workers", "executor", "again", "trials")
     no_sweep = {
         "reproduce": "takes one run: leave out -m or experiment, or call train()",
@@ -163,7 +163,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     """Settings of the export stage."""
 
     main_key = "bits"
-    varied = ("bits",)
+    can_vary = ("bits",)
     only_sweeps = ("workers",)
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)

@@ -57,8 +57,8 @@ class Settings:
         return {k: x for k, x in values if isinstance(x, SweepValues | Interval)}
 
     @property
-    def swept(self) -> dict[str, SweepValues]:
-        """The keys with several values."""
+    def lists(self) -> dict[str, SweepValues]:
+        """The values of the keys that have a list of values."""
         return {k: x for k, x in self.several.items() if isinstance(x, SweepValues)}
 
     @property

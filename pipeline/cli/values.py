@@ -4,20 +4,21 @@ Several values are a sweep, or an interval for a search. Numbers are in Hydra's 
 text is taken as it is typed.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
-from hydra.errors import HydraException
-
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.hydra_internals import (
+    PARSE_ERRORS,
+    IntervalSweep,
+    parse_names,
+    parse_values,
+)
 from pipeline.cli.schema import Schema, contains
 from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
 
@@ -46,7 +47,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    annotation, is_varied = schema.model_fields[key].annotation, key in schema.varied
+    annotation, is_varied = schema.model_fields[key].annotation, key in schema.can_vary
     if text == "null" and contains(annotation, NoneType):
         return None
     if contains(annotation, list):
@@ -70,8 +71,6 @@ def parse_choices(
 ) -> Choices:
     """Return the choices of a group: team=a,b gives two, team=glob(*) all, null none.
 
-    As in Hydra, glob does not search subfolders.
-
     Args:
         word: The override.
         names: Those of the files of the group.
@@ -82,17 +81,12 @@ def parse_choices(
     """
     key, _, text = word.partition("=")
     try:
-        override = OverridesParser.create().parse_override(word)
-        value, is_sweep = override.value(), override.is_sweep_override()
-        if override.is_delete():
-            return Choices([word])
-        if isinstance(value, Glob):
-            found = value.filter([name for name in names if "/" not in name])
-        else:
-            found = [*override.sweep_string_iterator()] if is_sweep else [text]
-    except (HydraException, NotImplementedError, ValueError):
+        found, is_sweep = parse_names(word, names)
+    except PARSE_ERRORS:
         rule = f"{shorten(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
+    if word.startswith("~"):
+        return Choices([word])
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shorten(word)} {NO_LIST}")
@@ -142,24 +136,16 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     if calls_resolver(text):
         raise ConfigError(f"{key}={text} {NO_RESOLVER}")
     try:
-        override = OverridesParser.create().parse_override(f"{key}={text}")
-        value, is_sweep = override.value(), override.is_sweep_override()
-        if isinstance(value, RangeSweep):
-            value.shuffle = False  # true lists all numbers of the range
-        several = is_sweep and not isinstance(value, IntervalSweep)
-        numbers = override.sweep_iterator() if several else iter([value])
-        parsed = [*itertools.islice(numbers, MAX_VALUES + 1)]
-    except (HydraException, NotImplementedError, ValueError):
-        # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
+        values, is_sweep = parse_values(f"{key}={text}", MAX_VALUES + 1)
+    except PARSE_ERRORS:
         raise _unreadable(key, text) from None
-    if isinstance(value, IntervalSweep):
-        return _interval(key, text, value, integer=integer)
-    if any(isinstance(each, IntervalSweep) for each in parsed):
-        raise ConfigError(f"{key} cannot have an interval and other values: use one")
-    values = SweepValues(getattr(value, "text", value) for value in parsed)
     if not values:  # range(3,1)
         raise _unreadable(key, text)
-    return values if is_sweep else values[0]
+    if isinstance(values[0], IntervalSweep) and len(values) == 1:
+        return _interval(key, text, values[0], integer=integer)
+    if any(isinstance(each, IntervalSweep) for each in values):
+        raise ConfigError(f"{key} cannot have an interval and other values: use one")
+    return SweepValues(values) if is_sweep else values[0]
 
 
 def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> Interval:

@@ -23,7 +23,7 @@ from pipeline.tracking import ParentRun, Run
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExportResult:
     """The exports of one network, or of several."""
 
@@ -78,7 +78,7 @@ def _select_networks(
     """Select the networks and the run that records the whole export.
 
     Returns:
-        The networks with their swept values; the id of the run of the sweep or of the
+        The networks with their varied values; the id of the run of the sweep or of the
         network; and the hash of the weights, None for a sweep.
     """
     if cfg.sweep:
@@ -98,7 +98,8 @@ def _record_all(results: ExportsByJob, folder: Path, run: ParentRun) -> None:
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
-        exported, child_id = results[each], each.trained.run_id if each.swept else None
+        exported = results[each]
+        child_id = each.trained.run_id if each.varied_values else None
         exported.write(folder / each.folder)
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)

@@ -26,7 +26,8 @@ NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 class ExportJob:
     """A network and the bit width with which it is exported."""
 
-    swept: Mapping[str, Any]  # what distinguishes the network; {} if it is the only one
+    # What distinguishes the network; {} if it is the only one.
+    varied_values: Mapping[str, Any]
     trained: TrainedModel
     bits: int
     folder: Path  # below outputs/export; "." for a single export
@@ -34,7 +35,7 @@ class ExportJob:
     @property
     def name(self) -> str:
         """What distinguishes it from the others, such as "hidden=20 seed=1 bits=4"."""
-        return short_name({**self.swept, "bits": self.bits})
+        return short_name({**self.varied_values, "bits": self.bits})
 
 
 ExportsByJob = Mapping[ExportJob, ExportedNetwork]
@@ -49,12 +50,12 @@ def list_jobs(
     """
     return [
         ExportJob(
-            swept,
+            values,
             trained,
             bits,
-            Path(folder_name(swept), bit_folder(bits) if len(bit_widths) > 1 else ""),
+            Path(folder_name(values), bit_folder(bits) if len(bit_widths) > 1 else ""),
         )
-        for swept, trained in networks
+        for values, trained in networks
         for bits in bit_widths
     ]
 

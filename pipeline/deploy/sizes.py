@@ -40,7 +40,7 @@ def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
     """Return a row of the table."""
     values = {key: getattr(exported.report, key) for key in COLUMNS}
     run = {"run_id": job.trained.run_id, "folder": str(job.folder)}
-    return {**job.swept, **values, **run}
+    return {**job.varied_values, **values, **run}
 
 
 def smallest(results: ExportsByJob) -> ExportJob:
@@ -79,11 +79,11 @@ def sizes_table(results: ExportsByJob) -> str:
     rows = []
     for each in sorted(results, key=lambda c: results[c].report.table_bytes):
         report = results[each].report
-        keys = map(str, [*each.swept.values(), each.bits, report.finetune])
+        keys = map(str, [*each.varied_values.values(), each.bits, report.finetune])
         shares = report.accuracy, report.float_accuracy, report.same_predictions
         cells = (f"{share:.2%}" for share in shares)
         rows.append([*keys, *cells, f"{report.table_bytes:,}"])
-    text = table([*first.swept, *columns], rows[:MAX_TABLE_ROWS])
+    text = table([*first.varied_values, *columns], rows[:MAX_TABLE_ROWS])
     if (more := len(rows) - MAX_TABLE_ROWS) > 0:
         text += f"\n... and {more:,} more in {SIZES_TABLE}"
     return text

@@ -29,7 +29,7 @@ from pipeline.tracking import Run
 Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The results of a network for several test sets."""
 

@@ -35,7 +35,7 @@ TIP = """If a prediction is unsure, crop the image to one digit with paper aroun
 straighten it, and use a thicker pen and even light."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictResult:
     """The predictions for several images."""
 

@@ -39,7 +39,7 @@ class ExportReport:
     weights_sha256: str  # of the trained network
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuantizedModel:
     """A trained network, the integers made of it, and what both predict."""
 

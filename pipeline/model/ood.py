@@ -14,7 +14,7 @@ from pipeline.core.margin import margin
 from pipeline.datasets import ClassComponents
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OodDetector:
     """The components of the training images, and a threshold of the network."""
 

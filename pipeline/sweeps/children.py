@@ -61,7 +61,7 @@ class Children:
             start=start,
             end=end,
         ) as child:
-            parent = child.artifacts or self.folder / folder_name(job.swept)
+            parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
             child.submit(

@@ -24,7 +24,7 @@ DATA_KEYS = {"dataset", "split"}
 class Configuration:
     """The outcomes that differ only in their seed."""
 
-    keys: Mapping[str, Any]  # the swept keys except the seed
+    keys: Mapping[str, Any]  # the varied keys except the seed
     trained: list[Outcome]
     failed: list[Outcome]
 
@@ -89,7 +89,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     Those without a trained network are last.
     """
     groups: dict[str, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.swept.values())):
+    for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
         groups.setdefault(str(_keys(outcome)), []).append(outcome)
     configurations = [
         Configuration(
@@ -105,7 +105,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
 
 
 def _keys(outcome: Outcome) -> dict[str, Any]:
-    return {key: x for key, x in outcome.job.swept.items() if key != "seed"}
+    return {key: x for key, x in outcome.job.varied_values.items() if key != "seed"}
 
 
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
@@ -120,9 +120,9 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
 
 
-def sort_key(values: Iterable[Any]) -> list[tuple[str, Any]]:
+def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return a key to sort by values, even if an invalid value has another type."""
-    return [(type(value).__name__, value) for value in values]
+    return [(type(value).__name__, value) for value in values.values()]
 
 
 def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configuration]:

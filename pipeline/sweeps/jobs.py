@@ -77,7 +77,7 @@ class Job:
         return params_of(self.values)
 
     @property
-    def swept(self) -> dict[str, Any]:
+    def varied_values(self) -> dict[str, Any]:
         """The choices and values that the sweep varies, by group and by key."""
         both = {**self.values, **self.choices}
         return {name: both[name] for name in self.varied}
@@ -92,7 +92,7 @@ class Job:
     @property
     def short_name(self) -> str:
         """What the sweep varies, such as "hidden=40 seed=2"."""
-        return short_name(self.swept)
+        return short_name(self.varied_values)
 
     @property
     def parameter_count(self) -> int:
@@ -102,7 +102,8 @@ class Job:
     @property
     def tags(self) -> dict[str, str]:
         """All choices of groups, and the settings that the sweep varies."""
-        return {**self.choices, **{key: str(x) for key, x in self.swept.items()}}
+        values = {key: str(value) for key, value in self.varied_values.items()}
+        return {**self.choices, **values}
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Outcome:
         result: dict[str, Any] = {"val_accuracy": self.accuracy}
         if self.error:
             result = {"error": self.error}
-        return short_repr(self, **self.job.swept, **result, run_id=self.run_id)
+        return short_repr(self, **self.job.varied_values, **result, run_id=self.run_id)
 
     @property
     def accuracy(self) -> float:
@@ -135,14 +136,14 @@ class Outcome:
 OnResult = Callable[[Outcome], object]
 
 
-def short_name(swept: Mapping[str, Any]) -> str:
-    """Return swept values as text, such as "hidden=40 seed=2"."""
-    return printable(" ".join(f"{key}={value}" for key, value in swept.items()))
+def short_name(values: Mapping[str, Any]) -> str:
+    """Return varied values as text, such as "hidden=40 seed=2"."""
+    return printable(" ".join(f"{key}={value}" for key, value in values.items()))
 
 
-def folder_name(swept: Mapping[str, Any]) -> str:
-    """Return swept values as the name of a folder, such as "hidden=40,seed=2"."""
-    name = ",".join(f"{key}={value}" for key, value in swept.items())
+def folder_name(values: Mapping[str, Any]) -> str:
+    """Return varied values as the name of a folder, such as "hidden=40,seed=2"."""
+    name = ",".join(f"{key}={value}" for key, value in values.items())
     safe = as_file_name(name, allowed="=.,+")
     if safe != name:
         safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
@@ -152,7 +153,7 @@ def folder_name(swept: Mapping[str, Any]) -> str:
 def list_jobs(
     command: Command[TrainConfig], prepare: Callable[[str], DataFile]
 ) -> list[Job]:
-    """Return a job for each combination of the swept values.
+    """Return a job for each combination of the values.
 
     Combinations with equal images and hyperparameters are one job, with the choices of
     all. A group without a choice has the choice null. A saved sweep, the choice of the
@@ -252,24 +253,24 @@ def sweep_name(
     an interval appears as "hidden=4..128". If some combinations of the values are not
     trained, their number follows, such as "hidden=5,10 lr=0.01,0.1 (3 combinations)".
     """
-    swept, product = dict[str, str](), 1
+    varied, product = dict[str, str](), 1
     for name in jobs[0].varied:
-        values = dict.fromkeys(str(job.swept[name]) for job in jobs)
+        values = dict.fromkeys(str(job.varied_values[name]) for job in jobs)
         product *= len(values)
         texts = [*dict.fromkeys(",".join(values).split(","))]  # of equal jobs: a,b
         shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
-        swept[name] = ",".join(shown)
+        varied[name] = ",".join(shown)
     for key, interval in (intervals or {}).items():
-        swept[key] = f"{interval.low}..{interval.high}"
+        varied[key] = f"{interval.low}..{interval.high}"
     valid = next(job for job in jobs if not job.error)
     default_values = committed_defaults()
     others = {
         key: valid.values[key]
         for key in TRAINING_KEYS
-        if key not in swept and valid.values[key] != default_values[key]
+        if key not in varied and valid.values[key] != default_values[key]
     }
     number = f" ({len(jobs):,} combinations)" if len(jobs) < product else ""
-    return short_name({**swept, **others}) + number
+    return short_name({**varied, **others}) + number
 
 
 def all_choices(choices: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -15,12 +15,12 @@ from pipeline.tracking import RecordedRun, find_sweep
 class SweptNetwork(NamedTuple):
     """A network, and the choices and values that its sweep varies; {} without one."""
 
-    swept: Mapping[str, Any]
+    varied_values: Mapping[str, Any]
     trained: TrainedModel
 
 
 def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNetwork]]:
-    """Read the finished networks of a sweep, in the order of their swept values.
+    """Read the finished networks of a sweep, in the order of their varied values.
 
     Args:
         text: The id of its run, the first characters of its id, or its name.
@@ -34,15 +34,13 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
             trained on different data sets, so that they have no test images in common.
     """
     sweep, children = find_sweep(text, store=store)
+    varied = sweep.tags.get(SWEPT_TAG, "").split(",")
+    keys = [key for key in TRAINING_KEYS if key in varied]
     groups = [
         group
-        for group in sweep.tags.get(SWEPT_TAG, "").split(",")
-        if group not in TRAINING_KEYS
-        and len({child.tags.get(group) for child in children}) > 1
+        for group in varied
+        if group not in keys and len({child.tags.get(group) for child in children}) > 1
     ]
-    # A later command can vary more keys: hidden=20, then hidden=[20].
-    tags = {tag for child in children for tag in child.tags}
-    keys = [key for key in TRAINING_KEYS if key in tags]
     networks = []
     for child in children:
         trained = load_trained_model(child.network_path)
@@ -52,13 +50,13 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
                 f"{trained.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
-        swept = {group: child.tags.get(group, "null") for group in groups}
-        swept |= {key: params[key] for key in keys}
-        networks.append(SweptNetwork(swept, trained))
+        values = {group: child.tags.get(group, "null") for group in groups}
+        values |= {key: params[key] for key in keys}
+        networks.append(SweptNetwork(values, trained))
     hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "
             "they cannot be compared: select a sweep with a single data set"
         )
-    return sweep, sorted(networks, key=lambda each: sort_key(each.swept.values()))
+    return sweep, sorted(networks, key=lambda each: sort_key(each.varied_values))

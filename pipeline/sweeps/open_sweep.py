@@ -59,10 +59,13 @@ def record_sweep(
         experiment=cfg.experiment_name,
         code=code,
     )
+    # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
+    earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
+    varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
     sweep_tags = {
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_id,
-        SWEPT_TAG: ",".join(jobs[0].varied),
+        SWEPT_TAG: ",".join(varied),
     }
     try:
         with tracker.start_run(

@@ -42,7 +42,7 @@ class RecordedSweep:
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls(sweep_id)
-        ended = [child for child in children_of(store, run.run_id) if child.has_ended]
+        ended = [child for child in children_of(store, run.run_id) if child.is_final]
         return cls(sweep_id, run, ended, training_results(store, ended))
 
     @property

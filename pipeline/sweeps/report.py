@@ -92,12 +92,12 @@ def write_files(
 
 
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
-    """Plot accuracy against parameters or, if sizes are equal, a swept number."""
+    """Plot accuracy against parameters or, if sizes are equal, a varied number."""
     trained = [each for each in configurations if each.trained]
-    trained.sort(key=lambda configuration: sort_key(configuration.keys.values()))
+    trained.sort(key=lambda configuration: sort_key(configuration.keys))
     front = {each.name for each in best_trade_offs(trained)}
-    swept = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
-    numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}
+    values = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
+    numbers = {k: v for k, v in values.items() if all(map(_is_number, v))}
     by_size = len({each.parameter_count for each in trained}) > 1
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)

@@ -47,7 +47,7 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
-        It has the swept choices and values, the data set, the hyperparameters, all
+        It has the varied choices and values, the data set, the hyperparameters, all
         metrics of metrics.json, the number of parameters, the seconds of all epochs,
         and the status and the id of the run. If it failed, `error` says why, and the
         metrics and the seconds are NaN, as in its outcome, and the number is None.
@@ -56,7 +56,7 @@ class SweepResult:
         metrics = dict.fromkeys([*EPOCH_METRICS, *sorted(others)])
         return [
             {
-                **outcome.job.swept,
+                **outcome.job.varied_values,
                 **outcome.job.params,
                 **{name: outcome.metrics.get(name, math.nan) for name in metrics},
                 # The settings of a failed job can be invalid.

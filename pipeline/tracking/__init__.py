@@ -13,8 +13,9 @@ from pipeline.tracking.interface import (
     Run,
     viewing_hint,
 )
-from pipeline.tracking.remote import start_tracker
-from pipeline.tracking.settings import experiment_of, new_tracker
+from pipeline.tracking.recording_process import start_tracker
+from pipeline.tracking.runs import find_run, find_sweep, find_training_run
+from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
@@ -22,5 +23,4 @@ from pipeline.tracking.store.database import (
     training_results,
 )
 from pipeline.tracking.store.locks import store_lock
-from pipeline.tracking.store.runs import find_run, find_sweep, find_training_run
 from pipeline.tracking.tracker import Tracker

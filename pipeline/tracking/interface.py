@@ -5,13 +5,13 @@ so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`)
 `RecordedRun`, which is not one of these classes, describes a run that is read from the
 store.
 
-    class                defined in   a run that is                opened by
-    OpenRun              here         open in some process
-    ├─ RemoteRun         remote       open in another one          RemoteTracker
-    └─ Run               here         open in this one
-       └─ ParentRun      here         the same, if not a child
-          ├─ MlflowRun   mlflow_run   recorded with MLflow         MlflowTracker
-          └─ NullRun     null         not recorded                 NullTracker
+    class                defined in         a run that is             opened by
+    OpenRun              here               open in some process
+    ├─ HelperRun         recording_process  open in another one       HelperTracker
+    └─ Run               here               open in this one
+       └─ ParentRun      here               the same, if not a child
+          ├─ MlflowRun   mlflow_run         recorded with MLflow      MlflowTracker
+          └─ NullRun     null               not recorded              NullTracker
 """
 
 from abc import ABC, abstractmethod
@@ -222,7 +222,7 @@ class ParentRun(Run):
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         """Return Markdown links to pages with the children, best first, by name.
 
-        These are a list with columns for `params`, which are swept, and two charts. One
-        plots the validation accuracy against the first of `params`; the other shows all
-        of them as parallel coordinates.
+        These are a list with columns for the varied `params`, and two charts. One plots
+        the validation accuracy against the first of `params`; the other shows all of
+        them as parallel coordinates.
         """

@@ -235,7 +235,7 @@ class MlflowRun(ParentRun):
 
     def delete_unfinished_children(self) -> None:
         for recorded in children_of(self._client.store, self.run_id):
-            if not recorded.has_ended:
+            if not recorded.is_final:
                 self._client.delete_run(recorded.run_id)
 
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
 returns the run, and steps 3 and 7 are left out, because its status and its end stay.
 
-`MlflowTracker` does steps 2 and 7. `RemoteTracker` lets a helper process do these and
+`MlflowTracker` does steps 2 and 7. `HelperTracker` lets a helper process do these and
 call the functions of step 4.
 """
 

@@ -12,10 +12,10 @@ from pipeline.base.paths import store_dir
 from pipeline.base.terminal import status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
-from pipeline.tracking.settings import experiment_of
+from pipeline.tracking.runs import find_run
+from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, open_store
-from pipeline.tracking.store.runs import find_run
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses it

@@ -41,21 +41,21 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, state: TrainingState) -> None:
-        """Set network, optimizer and generator to the state after the last epoch.
-
-        `save` reads the state again.
-
-        Raises:
-            UserError: If a file is damaged: one bit would change all later epochs.
-        """
+        """Keep the folder, and the state that `save` reads and `_resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / "state", folder / "epochs"
         self._size, self._hash = 0, hashlib.sha256()  # of the file `epochs`
         self.epochs: list[Epoch] = []
-        if self._state_file.exists():
-            self._resume()
+
+    @classmethod
+    def resume_or_start(cls, folder: Path, state: TrainingState) -> "Checkpoint":
+        """Resume the training run in a folder, if there is one, or save epoch 0."""
+        checkpoint = cls(folder, state)
+        if checkpoint._state_file.exists():
+            checkpoint._resume()
         else:
-            self.save(Epoch(snapshot(state.network)))
+            checkpoint.save(Epoch(snapshot(state.network)))
+        return checkpoint
 
     @property
     def id(self) -> str:
@@ -83,6 +83,11 @@ class Checkpoint:
         self.epochs.append(epoch)
 
     def _resume(self) -> None:
+        """Set network, optimizer and generator to the state after the last epoch.
+
+        Raises:
+            UserError: If a file is damaged: one bit would change all later epochs.
+        """
         state = self._state
         stored = self._state_file.read_bytes()
         content = stored[HASH_BYTES:]
@@ -150,7 +155,7 @@ def open_checkpoint(
         lock = locking.acquire(folder / "lock")
     try:
         files.write_atomic(folder / PLACE_FILE, content)
-        yield Checkpoint(folder, state)
+        yield Checkpoint.resume_or_start(folder, state)
         with store_lock(store):
             _remove(folder)
     finally:

@@ -35,7 +35,7 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Original:
     """A recorded training run that is trained again."""
 

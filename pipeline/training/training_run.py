@@ -8,6 +8,7 @@ where it is recorded. `compute_training_run` runs in the workers of a sweep.
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingRun:
     """A finished training run."""
 
@@ -127,10 +128,10 @@ class TrainingRun:
 
     @property
     def network(self) -> Network:
-        """The trained network."""
+        """The trained network; each access makes a new one."""
         return network_from(self.last.tensors)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.last.tensors)
@@ -178,7 +179,7 @@ class TrainingRun:
         files.write_json(folder / paths.RUN_FILE, asdict(run_file))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainResult(TrainingRun):
     """What the train stage returns: a training run, and where it is recorded."""
 

@@ -282,7 +282,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     given = [each.values for each in command.combinations]
     values = [(each["hidden"], each["dataset"]) for each in given]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
-    folders = [folder_name(job.swept) for job in jobs_of(command)]
+    folders = [folder_name(job.varied_values) for job in jobs_of(command)]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
 

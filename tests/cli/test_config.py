@@ -108,12 +108,12 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
     assert {*cli.SweepSettings.__annotations__} == keys
     types = types_of(cli.TrainConfig, keys)
     accepted = types_of(cli.SweepSettings, keys)
-    for key in keys - {*cli.TrainConfig.varied}:
+    for key in keys - {*cli.TrainConfig.can_vary}:
         wider = {SupportsIndex} if int in types[key] else set()
         assert accepted[key] == types[key] | wider
     path = str | os.PathLike[str]
     assert accepted.pop("dataset") == {*get_args(path), Iterable[path]}
-    for key in accepted.keys() & {*cli.TrainConfig.varied}:
+    for key in accepted.keys() & {*cli.TrainConfig.can_vary}:
         (kind,) = types[key]
         kind = str if get_origin(kind) is Literal else kind
         wider = {int: INTEGER, float: NUMBER}.get(kind, kind)

@@ -185,7 +185,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     assert [bool(job.error) for job in jobs] == [seed < 0 for seed in seeds]
     assert jobs[0].data.path.stem == jobs[0].values["dataset"]
     for job in jobs:
-        for name in (job.name, folder_name(job.swept), *job.tags.values()):
+        for name in (job.name, folder_name(job.varied_values), *job.tags.values()):
             assert "/" not in name
     assert sweep_name(jobs).count("my_digits-") == 1
     assert " dataset=my_digits-" in job.name
@@ -200,6 +200,7 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_rejected_in_one_line(tmp_path)
 def test_an_invalid_job_has_values_and_an_error():
     command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
     invalid, valid = list_jobs(command, lambda name: DATA)
-    assert invalid.error.startswith("hidden must") and invalid.swept == {"hidden": 0}
-    assert not valid.error and valid.swept == {"hidden": 5}
+    assert invalid.error.startswith("hidden must") and not valid.error
+    hidden = [job.varied_values["hidden"] for job in (invalid, valid)]
+    assert hidden == [0, 5]
     assert valid.values["run_name"] is None  # it names the sweep

@@ -342,13 +342,17 @@ def test_a_sweep_is_rejected_if_one_of_its_data_sets_is_not_available(sweep, tmp
 
 
 def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
+    client = sweep.workspace.client
     sweep.run("hidden=5", "seed=1,2")
     (parent,), (child, _) = sweep.runs()
-    sweep.workspace.client.delete_run(child.info.run_id)
+    client.delete_run(child.info.run_id)
     sweep.run("hidden=choice(5)", "seed=1,2")
+    _, (*_, last) = sweep.runs(deleted=[child.info.run_id])
+    client.delete_run(last.info.run_id)
+    sweep.run("hidden=5", "seed=1,2")
     store = sweep.workspace.outputs
     run, networks = read_networks(parent.info.run_id, store=store)
-    assert run.run_id == parent.info.run_id
+    assert run.run_id == parent.info.run_id and run.tags["swept"] == "seed,hidden"
     swept = [keys for keys, _ in networks]
     assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 

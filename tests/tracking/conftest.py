@@ -8,7 +8,8 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking.copies import mirror, sync
+from pipeline.tracking import sync
+from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.server import copies_on
 from pipeline.tracking.store.client import open_store
 

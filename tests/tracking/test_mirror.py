@@ -16,11 +16,12 @@ import psutil
 import pytest
 from filelock import FileLock
 
+from pipeline import UserError
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
+from pipeline.tracking import sync as sync_module
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies import sync as sync_module
 from pipeline.tracking.copies.process import copy_run, copy_with_children
 
 UNREADABLE = (
@@ -177,6 +178,41 @@ def test_results_that_an_error_ended_are_copied_too(recorded, same_helper, capsy
         raise OSError("no image")
     assert run.copied is False
     assert f"the copy of run {sweep.run_id}" in capsys.readouterr().err
+
+
+def test_sync_says_that_it_waits_for_another_process_that_copies(
+    recorded, same_helper, monkeypatch, capfd
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
+    with ThreadPoolExecutor() as threads:
+        with FileLock(recorded / ".server.lock"):  # as a process that copies
+            call = threads.submit(sync_module.sync, broken_server("refuses"), run=None)
+            while "waiting for another process that co" not in capfd.readouterr().err:
+                assert not call.done()
+                time.sleep(0.1)
+        with pytest.raises(UserError, match="did not accept the copy"):
+            call.result()
+
+
+def test_the_copying_process_holds_the_lock_because_it_can_outlive_sync(
+    recorded, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
+    lock, this = str(recorded / ".server.lock"), psutil.Process()
+
+    def holds_lock(process):
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        return not is_zombie and lock in [file.path for file in process.open_files()]
+
+    with ThreadPoolExecutor() as threads:
+        call = threads.submit(sync, server=broken_server("drips"), quiet=True)
+        while not (holders := [*filter(holds_lock, this.children())]):
+            assert not call.done()
+            time.sleep(0.1)
+        assert not holds_lock(this)
+        holders[0].kill()
+        with pytest.raises(HelperKilled):
+            call.result()
 
 
 def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(

@@ -26,6 +26,7 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     again = TrainingRun.read(run)
     assert again.last.number == 2 and again.hyperparameters.epochs == 5
     assert again.history == training.history and again.sha256 == training.sha256
+    assert len({training, again}) == 2  # compared by identity, so they can be in a set
 
     (folder / "history.safetensors").unlink()
     assert load_trained_model(folder / MODEL_FILE).epoch_count == 5  # all that is known

@@ -32,9 +32,9 @@ def copy_with_children(
     """
 
     def copy(recorded: RecordedRun) -> CopyStatus | None:
-        with server_lock(store, seconds=max(0.0, end - time.time())):
-            is_this = recorded.run_id == run_id
-            return copy_run(store, server, recorded, is_open=is_open and is_this)
+        seconds = max(0.0, end - time.time())
+        is_now_open = is_open and recorded.run_id == run_id
+        return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
 
     copied = copy_in_order(store, server, run_id, copy).get(run_id)
     if copied is None:
@@ -45,12 +45,25 @@ def copy_with_children(
 
 
 def copy_run(
-    store: Path, server: str, recorded: RecordedRun, *, is_open: bool = False
+    store: Path,
+    server: str,
+    recorded: RecordedRun,
+    *,
+    seconds: float,
+    is_open: bool = False,
 ) -> CopyStatus | None:
-    """Copy a run; the caller, such as `sync`, holds the lock of the copies."""
+    """Copy a run while this process holds the lock of the copies.
+
+    If the main process is killed, no other process gets the lock before this one ends.
+
+    Raises:
+        UserError: If another process holds the lock, and does not release it in
+            `seconds`, or if the server does not respond.
+    """
     from pipeline.tracking.copies.server import copies_on
 
-    return copies_on(server, store).try_update(recorded, is_open=is_open)
+    with server_lock(store, seconds=seconds):
+        return copies_on(server, store).try_update(recorded, is_open=is_open)
 
 
 def mark_killed_runs(store: Path) -> None:

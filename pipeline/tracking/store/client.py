@@ -24,8 +24,11 @@ from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import open_runs
 from pipeline.tracking.store.locks import run_lock_file, write_lock
-from pipeline.tracking.store.runs import mlflow_command
-from pipeline.tracking.store.sqlite import artifact_root, require_store
+from pipeline.tracking.store.sqlite import (
+    artifact_root,
+    mlflow_command,
+    require_store,
+)
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 

@@ -74,7 +74,7 @@ class RecordedRun:
         return f"{self.name} ({self.run_id})"
 
     @property
-    def has_ended(self) -> bool:
+    def is_final(self) -> bool:
         """Whether it finished or failed; a killed run can be resumed."""
         return self.status in (Status.FINISHED, Status.FAILED)
 

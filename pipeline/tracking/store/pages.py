@@ -28,7 +28,7 @@ COLUMNS = {  # the columns of the saved view
     f"tags.`{SWEPT_TAG}`": 110,
     **DURATION,
 }
-PARAM_WIDTH = 90  # pixels of a column with a swept setting
+PARAM_WIDTH = 90  # pixels of a column with a varied setting
 # The UI shows the children of a sweep below it only in this order.
 NEWEST_FIRST = {"orderByKey": "attributes.start_time", "orderByAsc": False}
 BEST_FIRST = {"orderByKey": "metrics.`val/accuracy`", "orderByAsc": False}
@@ -63,18 +63,18 @@ def children_page(experiment_id: str, run_id: str, *, mode: str) -> str:
 def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     """Return the tag of an experiment that defines the pages of a sweep's children.
 
-    The table has columns for the swept `params`; the first of them is the x axis of the
-    first chart. The UI loads the 100 best children, and more on demand. The view has no
-    name, so it is not in the menu of views, which is limited to 40.
+    The table has columns for the varied `params`; the first of them is the x axis of
+    the first chart. The UI loads the 100 best children, and more on demand. The view
+    has no name, so it is not in the menu of views, which is limited to 40.
     """
-    swept = {f"params.`{key}`": PARAM_WIDTH for key in params}
+    varied = {f"params.`{key}`": PARAM_WIDTH for key in params}
     accuracy = VAL_ACCURACY
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
     axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
     view = {
         "searchFilter": f"tags.`{PARENT_TAG}` = '{run_id}'",
         **BEST_FIRST,
-        **_columns({**NAME, **swept, **ACCURACY, **DURATION}),
+        **_columns({**NAME, **varied, **ACCURACY, **DURATION}),
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,  # otherwise this section would not be the first
         "compareRunSections": [

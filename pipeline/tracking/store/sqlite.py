@@ -5,6 +5,7 @@ copied is updated when its database is opened. MLflow is not imported.
 """
 
 import re
+import shlex
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from urllib.request import url2pathname
 
 from pipeline import UserError
 from pipeline.base.printing import say
-from pipeline.base.urls import database_path
+from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store.locks import write_lock
 
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
@@ -34,6 +35,12 @@ def artifact_root(store: Path) -> str:
 def path_from_uri(uri: str) -> Path:
     """Return the path of a `file:` URI."""
     return Path(url2pathname(urlparse(uri).path))
+
+
+def mlflow_command(store: Path, arguments: str) -> str:
+    """Return a shell command that runs MLflow on the store."""
+    uri = shlex.quote(sqlite_uri(database_path(store)))
+    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def require_store(store: Path) -> None:

@@ -1,9 +1,11 @@
-"""Finds recorded runs by what a user enters: an id, the start of an id, or a name."""
+"""Finds recorded runs by what a user enters: an id, the start of an id, or a name.
+
+If there is no such run, a server is asked, so that the message can say where it is.
+"""
 
 import json
 import os
 import re
-import shlex
 from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -19,13 +21,14 @@ from pipeline.base.tags import (
     Kind,
     Status,
 )
-from pipeline.base.urls import database_path, is_server, sqlite_uri
+from pipeline.base.urls import database_path, is_server
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
     named_runs,
     training_results,
 )
+from pipeline.tracking.store.sqlite import mlflow_command
 
 MAX_LISTED = 10  # runs that a name matches
 SERVER_SECONDS = 3  # the wait for a server
@@ -139,9 +142,3 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
     return sweep, trained
-
-
-def mlflow_command(store: Path, arguments: str) -> str:
-    """Return a shell command that runs MLflow on the store."""
-    uri = shlex.quote(sqlite_uri(database_path(store)))
-    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"

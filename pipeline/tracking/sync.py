@@ -14,9 +14,9 @@ from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.order import CopyStatus, copy_in_order
 from pipeline.tracking.copies.process import copy_run, import_mlflow, mark_killed_runs
+from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock
-from pipeline.tracking.store.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.sqlite import require_store
 
 COPIER = "the process that copies the runs"
@@ -70,12 +70,12 @@ def _copy_run(
         UserError: If the server does not respond or is too slow.
     """
     with server_lock(store):
-        call = helper.submit(copy_run, store, server, recorded)
-        wait([call], RUN_SECONDS)
-        if not call.done():
-            helper.close()  # before another process gets the lock
-            raise UserError(f"the server did not respond within {RUN_SECONDS} s")
-        return call.result()
+        pass  # waits without a limit, and says so; `copy_run` gets the lock then
+    call = helper.submit(copy_run, store, server, recorded, seconds=RUN_SECONDS / 2)
+    wait([call], RUN_SECONDS)
+    if not call.done():
+        raise UserError(f"the server did not respond within {RUN_SECONDS} s")
+    return call.result()
 
 
 def _report(

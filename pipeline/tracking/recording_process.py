@@ -20,13 +20,13 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
-from pipeline.tracking.settings import experiment_of, new_tracker
+from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"
 
 
-class RemoteRun(OpenRun):
+class HelperRun(OpenRun):
     """The run in the helper process; its properties wait until it is open."""
 
     def __init__(
@@ -68,7 +68,7 @@ class RemoteRun(OpenRun):
             self._calls.pop(0).result()
 
 
-class RemoteTracker(Tracker[RemoteRun]):
+class HelperTracker(Tracker[HelperRun]):
     """Records one run in a helper process, which ends with this one."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
@@ -79,13 +79,13 @@ class RemoteTracker(Tracker[RemoteRun]):
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
         self.code = provenance.code_state()  # now, because it may change later
 
-    def open_run(self, start: RunStart) -> RemoteRun:
+    def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.
 
         If the store cannot be opened, the first call that waits raises the error.
         """
         opened = self._helper.submit(_open, self.store, self._experiment, start)
-        return RemoteRun(self._helper, opened)
+        return HelperRun(self._helper, opened)
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
@@ -122,8 +122,8 @@ def start_tracker(
         code = provenance.code_state()  # now, because it may change later
         yield new_tracker(kind, store, server=server, experiment=experiment, code=code)
         return
-    with closing(RemoteTracker(store, server, experiment_of(experiment))) as remote:
-        yield remote
+    with closing(HelperTracker(store, server, experiment_of(experiment))) as tracker:
+        yield tracker
 
 
 # The functions below run in the helper process, which records one run.

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
-from pipeline.tracking import EpochPoint, provenance, remote
-from pipeline.tracking.remote import RemoteTracker
+from pipeline.tracking import EpochPoint, provenance, recording_process
+from pipeline.tracking.recording_process import HelperTracker
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -43,15 +43,17 @@ def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # where it finds the functions above
-    with closing(RemoteTracker(store, None, "mine")) as tracker:
+    with closing(HelperTracker(store, None, "mine")) as tracker:
         yield tracker
 
 
 @pytest.fixture
 def shared_tracker(store, lasting_helper, monkeypatch):
     """The same, in a process that other tests use, too."""
-    monkeypatch.setattr(remote, "HelperProcess", lambda *_, **__: lasting_helper)
-    return RemoteTracker(store, None, "mine")
+    monkeypatch.setattr(
+        recording_process, "HelperProcess", lambda *_, **__: lasting_helper
+    )
+    return HelperTracker(store, None, "mine")
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
 import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
 from pipeline.tracking.store.mlflow_internals import quiet
-from pipeline.tracking.remote import RemoteTracker
+from pipeline.tracking.recording_process import HelperTracker
 from pipeline.training.log import log_files
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 assert not is_telemetry_disabled()
