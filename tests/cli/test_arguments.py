@@ -426,7 +426,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
     [
         ("imags: 5", "x.yaml: `imags` is not a setting of this stage: choose from "),
         ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be reso"),
-        ("hidden: -1", "conf/experiment/x.yaml: hidden must be greater than or equal"),
+        ("hidden: -1", "conf/experiment/x.yaml: hidden must be at least 1, got -1"),
         (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be a valid integ"),
         (SWEEP % "hidden: '[1'", "conf/experiment/x.yaml: hidden has an invalid value"),
         (SWEEP % "hiden: 1", "x.yaml: `hiden` is not a setting: did you mean hidden?"),
