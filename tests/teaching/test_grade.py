@@ -357,13 +357,48 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
     for name in ("ana", "ben"):
         longer.write(place / name, name)
-    notice = (
-        "epochs=2 in the files of 2 of 2 networks: if this was assigned, add epochs=2"
+    course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
+    text = "epochs=2 in the files of 2 of 3 networks: if this was assigned, add epochs="
+    grades = grade_all()
+    assert grades.forgotten == ("epochs=2", f"{text}2") and grades.notices == []
+    assert [entry.student for entry in grades.others] == ["cem"]
+    shown = page(outputs)
+    assert shown.count("epochs=2") == 2 and text in shown
+    dora = {**course.settings, "epochs": 3}
+    dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
+    grades = grade_all()
+    assert grades.forgotten == ("", "")
+    assert len(grades.others) == 4
+    assert "epochs=3" in page(outputs)
+
+
+def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
+    course, outputs, place, monkeypatch, capsys
+):
+    longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
+    longer.write(place / "ana", "ana")
+    monkeypatch.setattr(command, "_grade", lambda *_: sys.exit("training"))
+    with pytest.raises(SystemExit, match="training"):
+        grade(submissions=place, **course.keys)
+    assert "if this was assigned, add epochs=2" in capsys.readouterr().out
+
+
+def test_a_word_that_only_few_answers_have_is_an_error(
+    course, grade_all, outputs, place
+):
+    for name in ("ana", "ben", "cem", "dora"):
+        change(course.write(place / name, name), course="other")
+    change(place / "ana", course="embedded 2026")
+    change(place / "ben", course="others")
+    assert len(grade_all().graded) == 1  # half of the answers have the same word
+    change(place / "ben", course="other")
+    problem = (
+        "3 of 4 submissions cannot be graded: answers.json is for the course other"
     )
-    assert grade_all().notices == [notice]
-    assert notice in page(outputs)
-    course.write(place / "cem", "cem")
-    assert grade_all().notices == []
+    before = page(outputs), table(outputs)
+    with pytest.raises(ConfigError, match=problem):
+        grade_all()
+    assert (page(outputs), table(outputs)) == before
 
 
 def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
@@ -374,7 +409,7 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     grade_all()
     before = page(outputs), table(outputs)
     change(folder, course="embeded")
-    problem = "no submission can be graded: answers.json is for the course embeded, not"
+    problem = "1 of 1 submission cannot be graded: answers.json is for the course emb"
     with pytest.raises(ConfigError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
