@@ -66,9 +66,8 @@ class ClassGrades(Roster):
         The others can be changed. None if it is the network of no other student.
         """
         submitted = [(each.student, each.network) for each in self.graded]
-        networks = [*self.assigned.items(), *submitted]
-        others = [each for each in networks if each[0] != entry.student]
-        return copied_from(entry.network, others)
+        others = [*self.assigned.items(), *submitted]
+        return copied_from(entry.network, [x for x in others if x[0] != entry.student])
 
     @property
     def notices(self) -> list[str]:

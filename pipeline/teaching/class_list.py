@@ -1,7 +1,6 @@
 """The list of all students of a class: a CSV file."""
 
 import csv
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +42,17 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
     """
     name = printable(path)
     try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            separator = max(",;\t", key=stream.readline().count)
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=separator)
+            rows = [(reader.line_num, row) for row in reader]
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
-    try:
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        reader = csv.reader(io.StringIO(text), delimiter=separator)
-        rows = [(reader.line_num, row) for row in reader] or [(1, [""])]
-    except csv.Error as error:
-        raise UserError(f"{name} is not CSV: {error}") from None
-    titles = [normalize(cell).replace(" ", "") for cell in rows[0][1]]
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{name} cannot be read: {error}") from None
+    cells = rows[0][1] if rows else []
+    titles = [normalize(cell).replace(" ", "") for cell in cells]
     column = next((x for x in ID_COLUMNS if x in titles), None)
     if column is None:
         raise UserError(
@@ -66,8 +64,8 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
     for number, row in rows[1:]:
         if not any(map(str.strip, row)):
             continue
-        cells = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
-        spelled = cells[column].strip()
+        values = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
+        spelled = values[column].strip()
         try:
             student = student_id(spelled)
         except ValueError as error:
@@ -75,7 +73,7 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
             raise UserError(f"{name}, {problem}") from None
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        words = name_words(" ".join(cells[title] for title in named))
+        words = name_words(" ".join(values[title] for title in named))
         students[student] = ListedStudent(spelled, words)
     if not students:
         raise UserError(f"{name} contains no ids")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from zipfile import ZipFile
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
@@ -30,7 +31,7 @@ from pipeline.teaching.grading import (
     read_grade,
     write_grade,
 )
-from pipeline.teaching.ownership import one_for_each_id, with_owners
+from pipeline.teaching.ownership import MOODLE, one_for_each_id, with_owners
 from pipeline.teaching.submissions import (
     Graded,
     Outcome,
@@ -160,6 +161,14 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
                 topic = grades.assignment.topic(entry.student, data)
                 page = render_feedback(entry, topic, solutions=solutions)
                 (temporary / entry.feedback).write_text(page, "utf-8")
+    moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
+    zipped = folder / "feedback.zip"
+    zipped.unlink(missing_ok=True)
+    if moodle:  # it finds the student by the name of the folder
+        with files.atomic_file(zipped) as path, ZipFile(path, "w") as archive:
+            for entry in moodle:
+                page = f"{entry.place}/{entry.feedback}"
+                archive.write(folder / "feedback" / entry.feedback, page)
     files.write_atomic(folder / "class.html", render_class(grades).encode())
     with files.atomic_file(folder / "grades.csv") as path:
         files.write_csv(path, grades.rows(), COLUMNS)

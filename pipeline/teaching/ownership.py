@@ -32,22 +32,13 @@ def with_owners(
     A student can have several folders of Moodle. Those without files are left out if
     another one has files, and all but one of them if none has.
     """
-    kept = list[Submission | Rejected]()
-    known = {_moodle_name(entry) for entry in entries if not _is_empty(entry)}
-    for entry in entries:
-        if not (_is_empty(entry) and _moodle_name(entry) in known):
-            known.add(_moodle_name(entry))
+    kept, known = list[Submission | Rejected](), set[str]()
+    for entry in sorted(entries, key=lambda x: x.is_empty):
+        name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
+        if not (entry.is_empty and name in known):
             kept.append(replace(entry, owner=_owner(entry.place, listed)))
+        known.add(name)
     return kept
-
-
-def _is_empty(entry: Entry) -> bool:
-    return isinstance(entry, Rejected) and entry.is_empty
-
-
-def _moodle_name(entry: Entry) -> str:
-    """Return the name and the number of a student in Moodle; else the whole name."""
-    return entry.place.partition(MOODLE)[0]
 
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:

@@ -34,6 +34,8 @@ class Entry:
     # The id of the listed student whose name it has; empty if there is none:
     # `ownership` decides whose submission it is.
     owner: str = field(default="", kw_only=True)
+    # Whether it contains no file of the homework.
+    is_empty: bool = field(default=False, kw_only=True)
 
     @property
     def feedback(self) -> str:
@@ -50,7 +52,6 @@ class Rejected(Entry):
     """An entry without points."""
 
     problem: str  # one line: why it cannot be graded
-    is_empty: bool = False  # whether it contains no file of the homework
     other_course: bool = False  # whether its answers are for another course
 
     def row(self) -> dict[str, Any]:
@@ -117,6 +118,9 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
     try:
         files = find_files(path)
         is_empty = not files
+        if is_empty and path.is_dir():
+            names = ", ".join(x.name for x in list_folder(path)) or "nothing"
+            raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
         student = given.student
@@ -130,7 +134,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         network, recorded = _read_network(model.content, hidden)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(place, student, problem, is_empty, other_course)
+        return Rejected(place, student, problem, other_course, is_empty=is_empty)
     return Submission(place, student, given, network, recorded, sha256)
 
 

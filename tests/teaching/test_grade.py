@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -333,7 +334,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert rows["A1"]["submission"].startswith("Ana Ruiz")
     text = "submitted, but not graded: "
     assert {x: row["problem"] for x, row in rows.items() if row["problem"]} == {
-        "G2": f"{text}answers.json is missing",
+        "G2": f"{text}answers.json is missing: the folder contains a.rar",
         "K3": f"{text}answers.json must be text: save it as UTF-8",
         "M4": f"{text}another submission with the id a1 is used instead",
         "F9": f"{text}its network has 4 hidden neurons instead of 5",
@@ -349,6 +350,18 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert f"{text}answers.json is missing" in shown
     assert "unknown students, “?” in the table: 1." in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
+    with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
+        names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
+        names += [f"{moodle('Carla Li', 5).name}/c55.html"]
+        names += [f"{moodle('Gus Two', 2).name}/g2.html"]
+        names += [f"{moodle('Kim OBom', 3).name}/k3.html"]
+        names += [f"{moodle('Mal Swap', 4).name}/m4.html"]
+        assert archive.namelist() == names  # Jo Doe can be two students
+        assert b"Feedback for g2" in archive.read(names[2])
+    shutil.rmtree(place)
+    course.write(place / "ana", "a1", {}, ana)
+    grade_all()
+    assert not (outputs / "grades" / "feedback.zip").exists()
 
 
 def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
@@ -431,7 +444,7 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("id,name\n\n", "contains no ids"),
         (b"ana\n\xff\n", "is not UTF-8"),
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
-        ("a" * 200_000, "is not CSV: field larger"),
+        ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
         ("Vorname;Matrikel\nAna;17\n", "give the column with the ids the title id"),
         ("Matrikelnummer\n17\n18\n", "give the column with the ids the title id"),

@@ -101,6 +101,16 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
     assert problem(folder) == ""
 
 
+def test_a_folder_without_the_files_says_what_it_contains(place):
+    (place / "ana").mkdir()
+    (place / "ana" / "homework.rar").touch()
+    expected = "answers.json is missing: the folder contains homework.rar"
+    assert problem(place / "ana") == expected
+    for number in range(99):
+        (place / "ana" / f"{ESCAPE}{number}").touch()
+    assert problem(place / "ana").startswith(expected[:-12])
+
+
 def test_other_files_next_to_the_answers_do_not_matter(copy):
     folder = copy()
     (folder / "notes.ipynb").write_text("not JSON")
@@ -118,7 +128,7 @@ def test_what_is_neither_a_folder_nor_a_zip_file_is_not_read(place):
     (place / "empty").mkdir()
     assert [problem(path) for path in sorted(place.iterdir())] == [
         "it is neither a folder nor a zip file",
-        "answers.json is missing",
+        "answers.json is missing: the folder contains nothing",
         "it is a link",
         "it is a device or another special file",
     ]
@@ -146,7 +156,8 @@ def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, plac
     copy()
     (place / "eve").mkdir()
     (place / "eve" / "homework").symlink_to(place / "ana")
-    assert problem(place / "eve") == "answers.json is missing"
+    expected = "answers.json is missing: the folder contains homework"
+    assert problem(place / "eve") == expected
 
 
 def test_two_files_of_one_name_are_not_chosen_from(copy):
