@@ -34,6 +34,12 @@ class Answers:
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
+    @property
+    def missing(self) -> list[str]:
+        """The names of the questions without an answer."""
+        names = (question.name for question in QUESTIONS)
+        return [x for x in names if x not in self.numbers and x not in self.problems]
+
     def course_problem(self, course: str) -> str:
         """Return in one line that they are for another course; empty if not."""
         if self.course == (wanted := normalize(course)):

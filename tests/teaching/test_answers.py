@@ -24,6 +24,7 @@ def content(answers, **others):
 def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
     answers = read_answers(new_answers(Variant.of("Zoë", "Course")))
     assert (answers.student, answers.course) == ("zoë", "course")
+    assert answers.missing == NAMES
     assert not answers.numbers and not answers.problems and not answers.notebook
 
 
@@ -32,6 +33,7 @@ def test_whole_numbers_and_others_are_answers():
     answers = read_answers(typed.encode())
     assert answers.student == "ana.ruiz"
     assert answers.numbers == {"logit": -0.002, "parameters": 15910.0}
+    assert {*answers.missing} == {*NAMES} - {"logit", "parameters"}
 
 
 def test_a_byte_order_mark_is_accepted():
@@ -58,6 +60,7 @@ def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem)
     answers = read_answers(text.encode())
     assert answers.numbers == {"parameters": 1.0}
     assert problem in answers.problems["logit"]
+    assert "logit" not in answers.missing
 
 
 @pytest.mark.parametrize(
