@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import datasets
-from pipeline.base.params import params_of
+from pipeline.base.params import differing_params, params_of
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
@@ -32,6 +32,13 @@ class Assignment:
         """Return the params of the training run of a student."""
         seed = self.variant(student).seed
         return params_of({**self.settings, "dataset": self.dataset, "seed": seed})
+
+    def other_settings(self, student: str, recorded: Mapping[str, Any]) -> str:
+        """Return the recorded params of a network that differ from the assigned ones.
+
+        Empty if none differs or none is recorded.
+        """
+        return differing_params(recorded, self.params(student))[0] if recorded else ""
 
     def hyperparameters(self, student: str) -> Hyperparameters:
         """Return the hyperparameters with the seed of a student."""

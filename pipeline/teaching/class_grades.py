@@ -2,41 +2,49 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.base.files import json_sha256
-from pipeline.base.params import differing_params
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_list import ListedStudent
-from pipeline.teaching.grading import MAX_MEDIAN, QUESTIONS_SHA256, differences
+from pipeline.teaching.grading import QUESTIONS_SHA256, copied_from
+from pipeline.teaching.ownership import Roster
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Graded, Outcome, Rejected
+from pipeline.teaching.submissions import Graded, Submission
 
 MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
-NEARLY_ALL = 0.9  # of the networks
-MISSING = "no submission"
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
 
 
+def forgotten_settings(
+    assignment: Assignment, entries: Sequence[Submission]
+) -> tuple[str, str]:
+    """Return the settings of most networks, if others were assigned, and a notice."""
+    found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
+    for text, count in found.most_common(1):
+        # A seed is that of one student.
+        if text and "seed" not in text and 2 * count > len(entries):
+            networks = f"{count} of {counted(len(entries), 'network')}"
+            add = f"if this was assigned, add {text}"
+            return text, f"{text} in the files of {networks}: {add}"
+    return "", ""
+
+
 @dataclass(frozen=True, eq=False)
-class ClassGrades:
+class ClassGrades(Roster):
     """The grade of each submission of a class."""
 
     assignment: Assignment
-    entries: Sequence[Outcome]  # by id; those without one are last
-    listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
+    forgotten: tuple[str, str]  # of `forgotten_settings`
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -45,42 +53,12 @@ class ClassGrades:
         return short_repr(self, **counts, folder=self.folder)
 
     @property
-    def graded(self) -> list[Graded]:
-        """The submissions with points."""
-        return [entry for entry in self.entries if isinstance(entry, Graded)]
-
-    @property
-    def problems(self) -> list[Rejected]:
-        """The submissions without points."""
-        return [entry for entry in self.entries if isinstance(entry, Rejected)]
-
-    @property
-    def absent(self) -> dict[str, str]:
-        """The listed students without a line of their own, and why."""
-        others = {x.owner: f"submitted with the id {x.student}" for x in self.graded}
-        students = {entry.student for entry in self.entries}
-        return {x: others.get(x, MISSING) for x in sorted({*self.listed} - students)}
-
-    @property
-    def missing(self) -> list[str]:
-        """The ids of the students without a submission, if all are known."""
-        return [x for x, problem in self.absent.items() if problem == MISSING]
-
-    @property
-    def unlisted(self) -> list[Outcome]:
-        """The submissions of ids that are not in the list of students."""
-        others = [x for x in self.entries if x.student and x.student not in self.listed]
-        return others if self.listed else []
-
-    @property
     def others(self) -> list[Graded]:
-        """The submissions whose network is not the assigned one."""
-        return [entry for entry in self.graded if not entry.is_assigned]
-
-    def settings_of(self, entry: Graded) -> str:
-        """Return the settings in the network's file, if others were assigned."""
-        wanted = self.assignment.params(entry.student)
-        return differing_params(entry.recorded, wanted)[0] if entry.recorded else ""
+        """The submissions with another network that `forgotten` does not explain."""
+        settings = self.assignment.other_settings
+        found = [entry for entry in self.graded if not entry.is_assigned]
+        explained = self.forgotten[0] or None
+        return [x for x in found if settings(x.student, x.recorded) != explained]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return with whose network most weights agree, and the largest difference.
@@ -88,22 +66,13 @@ class ClassGrades:
         The others can be changed. None if it is the network of no other student.
         """
         submitted = [(each.student, each.network) for each in self.graded]
-        for student, network in [*self.assigned.items(), *submitted]:
-            found = differences(entry.network, network)
-            if student != entry.student and np.median(found) <= MAX_MEDIAN:
-                return student, float(found.max())
-        return None
+        others = [*self.assigned.items(), *submitted]
+        return copied_from(entry.network, [x for x in others if x[0] != entry.student])
 
     @property
     def notices(self) -> list[str]:
-        """Lines about other settings, and questions that changed after the grading."""
+        """Lines about questions that changed after the grading."""
         found = list[str]()
-        networks = counted(len(self.graded), "network")
-        for text, count in Counter(map(self.settings_of, self.graded)).most_common(1):
-            # A seed is that of one student.
-            if text and "seed" not in text and count >= NEARLY_ALL * len(self.graded):
-                line = f"{text} in the files of {count} of {networks}"
-                found.append(f"{line}: if this was assigned, add {text}")
         old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
         again = [x for x in self.graded if x.before is not None]
         changed = [x for x in again if x.before != x.grade.points]
@@ -119,17 +88,6 @@ class ClassGrades:
             )
             found.append(f"{number}: {names}" if names else number)
         return found
-
-    @property
-    def misnamed(self) -> list[Outcome]:
-        """The submissions whose name does not contain their id.
-
-        If this applies to most of them, the learning platform uses other names, and
-        the list is empty.
-        """
-        known = [entry for entry in self.entries if entry.student]
-        found = [entry for entry in known if not entry.is_named]
-        return found if 2 * len(found) < len(known) else []
 
     def equal(self) -> list[tuple[str, list[Graded]]]:
         """Return the groups of students with equal networks or equal answers."""
@@ -170,43 +128,3 @@ class ClassGrades:
         # A learning platform may compare the case.
         spelled = {x: each.spelled for x, each in self.listed.items()}
         return [{**row, "id": spelled.get(x, x)} for x, row in sorted(rows.items())]
-
-
-def without_repeated(entries: Sequence[Outcome]) -> list[Outcome]:
-    """Return the entries, so that at most one with each id is graded.
-
-    It is the only one whose name contains the id or, if that does not decide, the only
-    one with the assigned network. The others get a problem and lose the id. If nothing
-    decides, all of them get a problem.
-
-    A submission that is not graded belongs to the owner of its folder, if the owner is
-    known: the owner would otherwise be listed as missing.
-    """
-    groups = defaultdict[str, list[Outcome]](list)
-    for entry in entries:
-        groups[entry.student].append(entry)
-    found = groups.pop("", [])
-    for student, same in groups.items():
-        candidates = [entry for entry in same if entry.is_named] or same
-        if len(candidates) > 1:
-            candidates = [
-                x for x in candidates if isinstance(x, Graded) and x.is_assigned
-            ]
-        chosen = candidates[0] if len(candidates) == 1 else None
-        for entry in same:
-            # A student sees the problem, so it does not name the others.
-            if not chosen:
-                problem = f"{len(same)} submissions have the id {student}"
-                found.append(Rejected(entry.place, student, problem, owner=entry.owner))
-            elif entry is not chosen:
-                problem = f"another submission with the id {student} is used instead"
-                found.append(Rejected(entry.place, "", problem, owner=entry.owner))
-            else:
-                found.append(entry)
-    graded = {entry.student for entry in found if isinstance(entry, Graded)}
-    return [
-        replace(entry, student="" if entry.owner in graded else entry.owner)
-        if entry.owner and isinstance(entry, Rejected)
-        else entry
-        for entry in found
-    ]

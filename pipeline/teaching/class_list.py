@@ -1,8 +1,7 @@
-"""The list of all students of a class, and which of them a folder belongs to."""
+"""The list of all students of a class: a CSV file."""
 
 import csv
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from pipeline.base.text import printable
 ID_COLUMNS = ("id", "idnumber", "username", "email", "emailaddress")
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
-# What follows the name of a student, such as _1234_assignsubmission_file_ of Moodle.
-AFTER_NAME = re.compile(r"(_\d+)?(_assignsubmission_\w*)?(\.zip)?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,14 +23,7 @@ class ListedStudent:
     words: list[str]  # of the name; none if the list has no names
 
 
-def owner_of(place: str, students: Mapping[str, ListedStudent]) -> str:
-    """Return the id of the only student whose name a folder has; empty if none."""
-    words = _words(AFTER_NAME.sub("", place))
-    found = [student for student, each in students.items() if each.words == words]
-    return found[0] if words and len(found) == 1 else ""
-
-
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
     """Return the words of a name, sorted, because the last name can be the first word.
 
     Moodle leaves out some characters, such as the apostrophe, and replaces `_`.
@@ -52,16 +42,17 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
     """
     name = printable(path)
     try:
-        lines = path.read_text("utf-8-sig").splitlines() or [""]
-    except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            separator = max(",;\t", key=stream.readline().count)
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=separator)
+            rows = [(reader.line_num, row) for row in reader]
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
-    try:
-        rows = [*csv.reader(lines, delimiter=max(",;\t", key=lines[0].count))]
-    except csv.Error as error:
-        raise UserError(f"{name} is not CSV: {error}") from None
-    titles = [normalize(cell).replace(" ", "") for cell in rows[0]]
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{name} cannot be read: {error}") from None
+    cells = rows[0][1] if rows else []
+    titles = [normalize(cell).replace(" ", "") for cell in cells]
     column = next((x for x in ID_COLUMNS if x in titles), None)
     if column is None:
         raise UserError(
@@ -70,11 +61,11 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students = dict[str, ListedStudent]()
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if not any(map(str.strip, row)):
             continue
-        cells = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
-        spelled = cells[column].strip()
+        values = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
+        spelled = values[column].strip()
         try:
             student = student_id(spelled)
         except ValueError as error:
@@ -82,7 +73,7 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
             raise UserError(f"{name}, {problem}") from None
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        words = _words(" ".join(cells[title] for title in named))
+        words = name_words(" ".join(values[title] for title in named))
         students[student] = ListedStudent(spelled, words)
     if not students:
         raise UserError(f"{name} contains no ids")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from zipfile import ZipFile
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base import files
@@ -21,7 +22,7 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_grades import COLUMNS, ClassGrades, without_repeated
+from pipeline.teaching.class_grades import COLUMNS, ClassGrades, forgotten_settings
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import (
@@ -30,6 +31,7 @@ from pipeline.teaching.grading import (
     read_grade,
     write_grade,
 )
+from pipeline.teaching.ownership import MOODLE, one_for_each_id, with_owners
 from pipeline.teaching.submissions import (
     Graded,
     Outcome,
@@ -51,25 +53,32 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     folder = user_path(cfg.submissions, key="submissions")
     with status("reading the submissions"):
-        found = read_submissions(folder, assignment, listed)
+        found = with_owners(read_submissions(folder, assignment), listed)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
     others = [entry.problem for entry in rejected if entry.other_course]
-    if others and len(others) == sum(bool(entry.student) for entry in found):
-        raise ConfigError(f"no submission can be graded: {others[0]}")
+    known = sum(bool(entry.student) for entry in found)
+    for problem, count in Counter(others).most_common(1):
+        if 2 * count > known or len(others) == known:
+            number = f"{len(others)} of {counted(known, 'submission')}"
+            raise ConfigError(f"{number} cannot be graded: {problem}")
     data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
     readable = [entry for entry in found if isinstance(entry, Submission)]
+    forgotten = forgotten_settings(assignment, readable)
+    if notice := forgotten[1]:  # said before the assigned networks are trained
+        say(wrap(notice, indent=0))
     entries = sorted(
-        without_repeated([*rejected, *_grade(readable, assignment, data, cfg)]),
+        one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
     )
     assigned = dict[str, Snapshot]()
     for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # it was not trained, if there is no submission
             assigned[student] = read_tensors(_reference(student, assignment, data))[0]
-    grades = ClassGrades(assignment, entries, listed, assigned, results_dir("grades"))
+    place = results_dir("grades")
+    grades = ClassGrades(entries, listed, assignment, assigned, forgotten, place)
     with status("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
@@ -152,6 +161,14 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
                 topic = grades.assignment.topic(entry.student, data)
                 page = render_feedback(entry, topic, solutions=solutions)
                 (temporary / entry.feedback).write_text(page, "utf-8")
+    moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
+    zipped = folder / "feedback.zip"
+    zipped.unlink(missing_ok=True)
+    if moodle:  # it finds the student by the name of the folder
+        with files.atomic_file(zipped) as path, ZipFile(path, "w") as archive:
+            for entry in moodle:
+                page = f"{entry.place}/{entry.feedback}"
+                archive.write(folder / "feedback" / entry.feedback, page)
     files.write_atomic(folder / "class.html", render_class(grades).encode())
     with files.atomic_file(folder / "grades.csv") as path:
         files.write_csv(path, grades.rows(), COLUMNS)

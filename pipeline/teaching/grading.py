@@ -4,7 +4,7 @@
 submitted network, so the processor of the student does not matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -114,19 +114,41 @@ def write_grade(path: Path, grade: SubmissionGrade) -> None:
     files.write_atomic(path, STORED.dump_json(grade))
 
 
+def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
+    """Whether the median of the differences of two networks is that of rounding errors.
+
+    `compare` asks about the weights that differ: frozen ones are equal after each
+    training run with the same seed. `copied_from` asks about all weights: a copy stays
+    a copy if a few of them were changed, by any amount.
+    """
+    return not found.size or bool(np.median(found) <= MAX_MEDIAN)
+
+
 def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
     """Return how two networks of the same shape were trained, and their difference."""
-    found = differences(network, reference)
+    found = _differences(network, reference)
     largest = float(found.max())
     if tensors_sha256(network) == tensors_sha256(reference):
         return Training.SAME, largest
     changed = found[found > 0]  # none if only the sign of a 0 differs
-    is_near = not changed.size or np.median(changed) <= MAX_MEDIAN
-    is_same = largest <= MAX_DIFFERENCE and is_near
+    is_same = largest <= MAX_DIFFERENCE and is_mostly_equal(changed)
     return Training.PROCESSOR if is_same else Training.OTHER, largest
 
 
-def differences(network: Snapshot, reference: Snapshot) -> Float[np.ndarray, " n"]:
+def copied_from(
+    network: Snapshot, others: Iterable[tuple[str, Snapshot]]
+) -> tuple[str, float] | None:
+    """Return the first id with whose network most weights agree, and the difference.
+
+    The difference is the largest one of a weight. None if no other network agrees.
+    """
+    for student, other in others:
+        if is_mostly_equal(found := _differences(network, other)):
+            return student, float(found.max())
+    return None
+
+
+def _differences(network: Snapshot, reference: Snapshot) -> Float[np.ndarray, " n"]:
     """Return the absolute difference of each weight and bias of two networks."""
     return np.concatenate(
         [

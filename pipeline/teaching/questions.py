@@ -3,6 +3,8 @@
 CONTRIBUTING ("A homework question") says how to change or add one.
 """
 
+from math import ceil
+
 import numpy as np
 from jaxtyping import Float
 
@@ -52,15 +54,13 @@ class Parameters(Question):
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         h, c = basis.topic.neurons, basis.topic.classes
         weights = PIXELS * h + h * c
+        ten_classes = (PIXELS + 1) * h + (h + 1) * CLASSES
         return [
             Correct(weights + h + c),
             Mistake(weights, "These are the weights. The biases are missing.", 0.5),
             Mistake(weights + h, "The biases of layer 2 are missing.", 0.5),
             Mistake(weights + c, "The biases of layer 1 are missing.", 0.5),
-            Mistake(
-                PIXELS * h + h + h * CLASSES + CLASSES,
-                "This network still has ten classes.",
-            ),
+            Mistake(ten_classes, "This network still has ten classes."),
             Mistake(PIXELS * h + h, "These are the parameters of layer 1 only."),
         ]
 
@@ -102,14 +102,14 @@ class BytesOfWeights(Question):
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         bits, hidden = basis.topic.bits, basis.topic.hidden
-        weights = PIXELS * hidden
+        weights, size = PIXELS * hidden, bits / 8
         return [
-            Correct(weights * bits / 8),
+            Correct(weights * size),
             Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
             Mistake(weights, "This is one byte for each weight. Use its bits."),
             Mistake(weights * 4, "This is the size of 32-bit weights."),
-            Mistake((weights + hidden) * bits / 8, "Do not count the biases.", 0.5),
-            Mistake((weights + hidden * CLASSES) * bits / 8, "Do not count layer 2."),
+            Mistake(ceil((weights + hidden) * size), "Do not count the biases.", 0.5),
+            Mistake(ceil((weights + hidden * CLASSES) * size), "Do not count layer 2."),
         ]
 
 

@@ -2,18 +2,15 @@
 
 import hashlib
 import os
-import re
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import list_folder
 from pipeline.base.paths import MODEL_FILE
-from pipeline.base.student_ids import normalize
 from pipeline.base.text import as_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -21,13 +18,11 @@ from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_list import ListedStudent, owner_of
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
-MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -36,21 +31,16 @@ class Entry:
 
     place: str  # its name, which can be any printable text
     student: str  # the normalized id in the answers; empty if it is not known
-    # The id of the listed student whose name it has; empty if there is none.
+    # The id of the listed student whose name it has; empty if there is none:
+    # `ownership` decides whose submission it is.
     owner: str = field(default="", kw_only=True)
+    # Whether it contains no file of the homework.
+    is_empty: bool = field(default=False, kw_only=True)
 
     @property
     def feedback(self) -> str:
         """The name of the page for the student."""
         return f"{as_file_name(self.student, allowed='.@+')}.html"
-
-    @property
-    def is_named(self) -> bool:
-        """Whether its name is that of the student, or contains the id as a whole."""
-        if self.owner:
-            return self.owner == self.student
-        pattern = rf"(?<![^\W_]){re.escape(self.student)}(?![^\W_])"
-        return bool(re.search(pattern, normalize(self.place)))
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv."""
@@ -62,7 +52,6 @@ class Rejected(Entry):
     """An entry without points."""
 
     problem: str  # one line: why it cannot be graded
-    is_empty: bool = False  # whether it contains no file of the homework
     other_course: bool = False  # whether its answers are for another course
 
     def row(self) -> dict[str, Any]:
@@ -104,11 +93,9 @@ Outcome = Graded | Rejected
 
 
 def read_submissions(
-    folder: Path, assignment: Assignment, students: Mapping[str, ListedStudent]
+    folder: Path, assignment: Assignment
 ) -> list[Submission | Rejected]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
-
-    A student can have several folders of Moodle: those without files are left out.
 
     Raises:
         UserError: If it is a file, such as a zip file, or the folder cannot be read.
@@ -118,17 +105,10 @@ def read_submissions(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
         )
-    found = [
+    return [
         read_submission(path, assignment)
         for path in list_folder(folder)
         if not path.name.startswith(".") and path.name not in IGNORED
-    ]
-    owners = Counter(each.place.partition(MOODLE)[0] for each in found)
-    return [
-        replace(each, owner=owner_of(each.place, students))
-        for each in found
-        if not (isinstance(each, Rejected) and each.is_empty)
-        or owners[each.place.partition(MOODLE)[0]] == 1
     ]
 
 
@@ -138,6 +118,9 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
     try:
         files = find_files(path)
         is_empty = not files
+        if is_empty and path.is_dir():
+            names = ", ".join(x.name for x in list_folder(path)) or "nothing"
+            raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
         student = given.student
@@ -151,7 +134,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         network, recorded = _read_network(model.content, hidden)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(place, student, problem, is_empty, other_course)
+        return Rejected(place, student, problem, other_course, is_empty=is_empty)
     return Submission(place, student, given, network, recorded, sha256)
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -333,7 +334,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert rows["A1"]["submission"].startswith("Ana Ruiz")
     text = "submitted, but not graded: "
     assert {x: row["problem"] for x, row in rows.items() if row["problem"]} == {
-        "G2": f"{text}answers.json is missing",
+        "G2": f"{text}answers.json is missing: the folder contains a.rar",
         "K3": f"{text}answers.json must be text: save it as UTF-8",
         "M4": f"{text}another submission with the id a1 is used instead",
         "F9": f"{text}its network has 4 hidden neurons instead of 5",
@@ -349,6 +350,18 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert f"{text}answers.json is missing" in shown
     assert "unknown students, “?” in the table: 1." in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
+    with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
+        names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
+        names += [f"{moodle('Carla Li', 5).name}/c55.html"]
+        names += [f"{moodle('Gus Two', 2).name}/g2.html"]
+        names += [f"{moodle('Kim OBom', 3).name}/k3.html"]
+        names += [f"{moodle('Mal Swap', 4).name}/m4.html"]
+        assert archive.namelist() == names  # Jo Doe can be two students
+        assert b"Feedback for g2" in archive.read(names[2])
+    shutil.rmtree(place)
+    course.write(place / "ana", "a1", {}, ana)
+    grade_all()
+    assert not (outputs / "grades" / "feedback.zip").exists()
 
 
 def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
@@ -357,13 +370,48 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
     for name in ("ana", "ben"):
         longer.write(place / name, name)
-    notice = (
-        "epochs=2 in the files of 2 of 2 networks: if this was assigned, add epochs=2"
+    course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
+    text = "epochs=2 in the files of 2 of 3 networks: if this was assigned, add epochs="
+    grades = grade_all()
+    assert grades.forgotten == ("epochs=2", f"{text}2") and grades.notices == []
+    assert [entry.student for entry in grades.others] == ["cem"]
+    shown = page(outputs)
+    assert shown.count("epochs=2") == 2 and text in shown
+    dora = {**course.settings, "epochs": 3}
+    dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
+    grades = grade_all()
+    assert grades.forgotten == ("", "")
+    assert len(grades.others) == 4
+    assert "epochs=3" in page(outputs)
+
+
+def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
+    course, outputs, place, monkeypatch, capsys
+):
+    longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
+    longer.write(place / "ana", "ana")
+    monkeypatch.setattr(command, "_grade", lambda *_: sys.exit("training"))
+    with pytest.raises(SystemExit, match="training"):
+        grade(submissions=place, **course.keys)
+    assert "if this was assigned, add epochs=2" in capsys.readouterr().out
+
+
+def test_a_word_that_only_few_answers_have_is_an_error(
+    course, grade_all, outputs, place
+):
+    for name in ("ana", "ben", "cem", "dora"):
+        change(course.write(place / name, name), course="other")
+    change(place / "ana", course="embedded 2026")
+    change(place / "ben", course="others")
+    assert len(grade_all().graded) == 1  # half of the answers have the same word
+    change(place / "ben", course="other")
+    problem = (
+        "3 of 4 submissions cannot be graded: answers.json is for the course other"
     )
-    assert grade_all().notices == [notice]
-    assert notice in page(outputs)
-    course.write(place / "cem", "cem")
-    assert grade_all().notices == []
+    before = page(outputs), table(outputs)
+    with pytest.raises(ConfigError, match=problem):
+        grade_all()
+    assert (page(outputs), table(outputs)) == before
 
 
 def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
@@ -374,7 +422,7 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     grade_all()
     before = page(outputs), table(outputs)
     change(folder, course="embeded")
-    problem = "no submission can be graded: answers.json is for the course embeded, not"
+    problem = "1 of 1 submission cannot be graded: answers.json is for the course emb"
     with pytest.raises(ConfigError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
@@ -396,7 +444,7 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("id,name\n\n", "contains no ids"),
         (b"ana\n\xff\n", "is not UTF-8"),
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
-        ("a" * 200_000, "is not CSV: field larger"),
+        ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
         ("Vorname;Matrikel\nAna;17\n", "give the column with the ids the title id"),
         ("Matrikelnummer\n17\n18\n", "give the column with the ids the title id"),

@@ -4,6 +4,7 @@ The solver is a student: it reads the text of a question, the file of a network 
 file of the data set, and computes in float32 with NumPy.
 """
 
+import dataclasses
 import json
 import re
 from contextlib import suppress
@@ -206,8 +207,36 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_b
             with suppress(ValueError):  # `check` raises it for a malformed answer
                 question.form.check(mistake.value)
                 hints.add(grade.hint)
+            if grade.points:
+                question.form.check(mistake.value)
     # Hints are the same for all students, so that a class can be compared.
-    assert 2 <= len(hints) <= 6
+    assert 2 <= len(hints) <= 7
+
+
+def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_basis):
+    (question,) = (each for each in QUESTIONS if each.name == "bytes_of_weights")
+    basis = new_basis("ana.ruiz")
+    for bits in range(2, 7):
+        topic = dataclasses.replace(basis.topic, bits=bits)
+        answer = -(-785 * 20 * bits // 8)  # rounded up
+        question.form.check(answer := float(answer))
+        grade = question.grade(answer, dataclasses.replace(basis, topic=topic))
+        assert (grade.points, grade.hint) == (0.5, "Do not count the biases.")
+
+
+@EACH
+def test_a_right_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
+    hints = set()
+    for student in STUDENTS:
+        basis = new_basis(student)
+        for decimals in (1, 2):
+            exact = question.solution(basis).correct[0]
+            hints.add(question.grade(round(exact, decimals), basis).hint)
+    if 0 < question.tolerance < 1:
+        hint = f"This is rounded too much: it must be {question.exactness}."
+        assert hint in hints
+    else:
+        assert hints == {None}
 
 
 @pytest.fixture(scope="module")

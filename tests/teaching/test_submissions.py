@@ -82,33 +82,13 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         archive.write(place / "nested.ZIP", "one/nested.zip")
         archive.writestr("__MACOSX/one/._nested.zip", "resources")
     (place / ".DS_Store").touch()
-    submissions = read_submissions(place, ASSIGNMENT, {})
+    submissions = read_submissions(place, ASSIGNMENT)
     assert len(submissions) == 7
     expected = read_submission(valid, ASSIGNMENT)
     for each in submissions:
         assert (each.student, each.sha256) == ("ana", expected.sha256)
         assert each.answers.numbers == {"parameters": 1, "logit": -2.5}
         assert each.recorded["epochs"] == 1
-
-
-def test_folders_without_files_are_left_out_if_moodle_made_another_one(copy, place):
-    kinds = "Ana Ruiz_12_assignsubmission_file_", "Ben_13_assignsubmission_file_"
-    copy(kinds[0])
-    for name in ("Ana Ruiz_12", "Cem_14"):
-        text = place / f"{name}_assignsubmission_onlinetext_" / "onlinetext.html"
-        text.parent.mkdir()
-        text.write_text("<p>Done</p>")
-    (place / kinds[1]).mkdir()
-    (place / "__MACOSX").mkdir()
-    (place / "desktop.ini").touch()
-    (place / ".DS_Store").touch()
-    assert [each.place for each in read_submissions(place, ASSIGNMENT, {})] == [
-        kinds[0],
-        kinds[1],
-        "Cem_14_assignsubmission_onlinetext_",
-    ]
-    assert problem(place / kinds[0]) == ""
-    assert problem(place / kinds[1]) == "answers.json is missing"
 
 
 def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
@@ -119,6 +99,16 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
     pack(copy("right"), folder / "homework.zip")
     (folder / MODEL_FILE).unlink()
     assert problem(folder) == ""
+
+
+def test_a_folder_without_the_files_says_what_it_contains(place):
+    (place / "ana").mkdir()
+    (place / "ana" / "homework.rar").touch()
+    expected = "answers.json is missing: the folder contains homework.rar"
+    assert problem(place / "ana") == expected
+    for number in range(99):
+        (place / "ana" / f"{ESCAPE}{number}").touch()
+    assert problem(place / "ana").startswith(expected[:-12])
 
 
 def test_other_files_next_to_the_answers_do_not_matter(copy):
@@ -138,7 +128,7 @@ def test_what_is_neither_a_folder_nor_a_zip_file_is_not_read(place):
     (place / "empty").mkdir()
     assert [problem(path) for path in sorted(place.iterdir())] == [
         "it is neither a folder nor a zip file",
-        "answers.json is missing",
+        "answers.json is missing: the folder contains nothing",
         "it is a link",
         "it is a device or another special file",
     ]
@@ -166,7 +156,8 @@ def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, plac
     copy()
     (place / "eve").mkdir()
     (place / "eve" / "homework").symlink_to(place / "ana")
-    assert problem(place / "eve") == "answers.json is missing"
+    expected = "answers.json is missing: the folder contains homework"
+    assert problem(place / "eve") == expected
 
 
 def test_two_files_of_one_name_are_not_chosen_from(copy):

@@ -1,0 +1,140 @@
+"""Whose submission is it? All that decides this, in the order of its use.
+
+1. `with_owners`, before the grading: a folder with the name of exactly one listed
+   student belongs to this student.
+2. `one_for_each_id`, after the grading: what could not be graded belongs to the owner
+   of its folder, and all else to the id in its answers.
+3. `Roster` compares the ids with the folders' names and with the list of students.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.base.student_ids import normalize
+from pipeline.teaching.class_list import ListedStudent, name_words
+from pipeline.teaching.submissions import Entry, Graded, Outcome, Rejected, Submission
+
+MOODLE = "_assignsubmission_"  # in folder names, after the student's name
+# What follows the name of a student, such as _1234_assignsubmission_file_ of Moodle.
+AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
+# What continues an id; `_` does not, because platforms write it between parts of names.
+IN_ID = r"[^\W_]|[.@+-]"
+MISSING = "no submission"
+
+
+def with_owners(
+    entries: Sequence[Submission | Rejected], listed: Mapping[str, ListedStudent]
+) -> list[Submission | Rejected]:
+    """Return the entries with their owners.
+
+    A student can have several folders of Moodle. Those without files are left out if
+    another one has files, and all but one of them if none has.
+    """
+    kept, known = list[Submission | Rejected](), set[str]()
+    for entry in sorted(entries, key=lambda x: x.is_empty):
+        name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
+        if not (entry.is_empty and name in known):
+            kept.append(replace(entry, owner=_owner(entry.place, listed)))
+        known.add(name)
+    return kept
+
+
+def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
+    """Return the id of the only student whose name a folder has; empty if none."""
+    words = name_words(AFTER_NAME.sub("", place))
+    found = [student for student, each in listed.items() if each.words == words]
+    return found[0] if words and len(found) == 1 else ""
+
+
+def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
+    """Return the entries, of which at most one with each id is graded.
+
+    The others with its id get a problem. They belong to the owner of their folder, who
+    would otherwise be listed as missing, or to nobody. If nothing decides which one
+    counts, all of them get a problem.
+    """
+    groups = defaultdict[str, list[Outcome]](list)
+    for entry in entries:
+        owner = entry.owner if isinstance(entry, Rejected) else ""
+        groups[owner or entry.student].append(entry)
+    found, others = groups.pop("", []), list[Outcome]()
+    for student, same in groups.items():
+        same = [replace(entry, student=student) for entry in same]
+        chosen = _chosen(same)
+        found += [chosen] if chosen else []
+        for entry in same:
+            # A student sees the problem, so it does not name the others.
+            if not chosen:
+                problem = f"{len(same)} submissions have the id {student}"
+                found.append(Rejected(entry.place, student, problem, owner=entry.owner))
+            elif entry is not chosen:
+                problem = f"another submission with the id {student} is used instead"
+                owner = "" if entry.owner in groups else entry.owner
+                others.append(Rejected(entry.place, "", problem, owner=owner))
+    return found + (one_for_each_id(others) if others else [])
+
+
+def _chosen(same: Sequence[Outcome]) -> Outcome | None:
+    """Return which submission counts of those with one id; None if nothing decides."""
+    named = [entry for entry in same if is_named(entry)]
+    graded = [entry for entry in named or same if isinstance(entry, Graded)]
+    assigned = [entry for entry in graded if entry.is_assigned]
+    rules = (same, named, graded if named else [], assigned)
+    return next((found[0] for found in rules if len(found) == 1), None)
+
+
+def is_named(entry: Entry) -> bool:
+    """Whether a folder's name is that of the student, or contains the id as a whole."""
+    if entry.owner:
+        return entry.owner == entry.student
+    name = normalize(entry.place).removesuffix(".zip")
+    return bool(re.search(rf"(?<!{IN_ID}){re.escape(entry.student)}(?!{IN_ID})", name))
+
+
+@dataclass(frozen=True, eq=False)
+class Roster:
+    """The submissions of a class, compared with the list of students."""
+
+    entries: Sequence[Outcome]  # by id; those without one are last
+    listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
+
+    @property
+    def graded(self) -> list[Graded]:
+        """The submissions with points."""
+        return [entry for entry in self.entries if isinstance(entry, Graded)]
+
+    @property
+    def problems(self) -> list[Rejected]:
+        """The submissions without points."""
+        return [entry for entry in self.entries if isinstance(entry, Rejected)]
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """The listed students without a line of their own, and why."""
+        others = {x.owner: f"submitted with the id {x.student}" for x in self.graded}
+        students = {entry.student for entry in self.entries}
+        return {x: others.get(x, MISSING) for x in sorted({*self.listed} - students)}
+
+    @property
+    def missing(self) -> list[str]:
+        """The ids of the students without a submission, if all are known."""
+        return [x for x, problem in self.absent.items() if problem == MISSING]
+
+    @property
+    def unlisted(self) -> list[Outcome]:
+        """The submissions of ids that are not in the list of students."""
+        others = [x for x in self.entries if x.student and x.student not in self.listed]
+        return others if self.listed else []
+
+    @property
+    def misnamed(self) -> list[Outcome]:
+        """The submissions whose name does not contain their id.
+
+        If this applies to most of them, the learning platform uses other names, and
+        the list is empty.
+        """
+        known = [entry for entry in self.entries if entry.student]
+        found = [entry for entry in known if not is_named(entry)]
+        return found if 2 * len(found) < len(known) else []
