@@ -49,6 +49,8 @@ def stage(
         if command.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid of {number:,} combinations")
+            for group, choice in command.config.choices.items():
+                print(f"# {group}={choice}")
             for key, interval in command.intervals.items():
                 print(f"# {key}={interval}: its lower bound is shown")
             print(as_yaml(command.config), end="")

@@ -73,8 +73,8 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The params of its run, which can be invalid."""
-        return params_of(self.values)
+        """The params of its run: its choices, and its values, which can be invalid."""
+        return {**self.choices, **params_of(self.values)}
 
     @property
     def varied_values(self) -> dict[str, Any]:

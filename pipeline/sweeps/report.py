@@ -69,9 +69,8 @@ class Report:
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         best = group_by_configuration(self._plan.outcomes)[0]
-        job = self._plan.jobs[0]
-        keys = [key for key in job.varied if key in job.values]  # params, not groups
-        keys.sort(key=lambda key: key == "seed")  # the seed is last
+        varied = self._plan.jobs[0].varied
+        keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(self._run.compare_children(keys))
         if best.trained and comparable(best.keys):
             # The list of runs has a column with this metric.

@@ -160,7 +160,7 @@ def _place(cfg: TrainConfig) -> dict[str, Any]:
         "dataset": cfg.dataset,
         "experiment": experiment_of(cfg.experiment_name) if cfg.is_recorded else None,
         "reproduces": cfg.reproduce,
-        "choices": dict(sorted(cfg.choices.items())),  # the run has them as tags
+        "choices": dict(sorted(cfg.choices.items())),  # they are params of the run
     }
 
 
@@ -177,7 +177,7 @@ def _start_run(
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=name,
-        params=params_of(dict(cfg)),
+        params={**cfg.choices, **params_of(dict(cfg))},
         tags={**cfg.choices, **tags, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,
     ) as run:

@@ -267,6 +267,9 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     first, *others = new_project.run("train", *search).stdout.splitlines()
     assert first == "# hidden=interval(4,8): its lower bound is shown"
     assert yaml.safe_load("\n".join(others))["hidden"] == 4
+    saved = ["experiment=learning_rates", "--cfg=job"]
+    _, choice, *_ = new_project.run("train", *saved).stdout.splitlines()
+    assert choice == "# experiment=learning_rates"
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

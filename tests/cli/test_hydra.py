@@ -253,7 +253,9 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
         assert [each.choices for each in combinations] == choices
 
 
-def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker):
+def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
+    conf, empty_project, worker
+):
     conf({"conf/hydra.yaml": "defaults: [config, team: null, _self_]"})
     project = empty_project("groups")
     settings = {"dataset": "digits", "epochs": 1, "server": None, "quiet": True}
@@ -263,8 +265,8 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
         equal = sweep(team=["small", "empty"], hidden=10, **settings)
         settings = {"reproduce": trained.run_id, "server": None, "quiet": True}
         reproduced = train(team="empty", **settings)
-    tags = project.client.get_run(trained.run_id).data.tags
-    assert tags["team"] == "small"
+    data = project.client.get_run(trained.run_id).data
+    assert data.tags["team"] == data.params["team"] == "small"
     assert project.client.get_run(reproduced.run_id).data.tags["team"] == "empty"
     parent = project.client.get_run(swept.run_id).data
     assert parent.tags["team"] == "null,small,wide"
@@ -275,6 +277,7 @@ def test_the_choice_of_a_group_is_a_tag_of_each_run(conf, empty_project, worker)
         ("wide", "100"),
         ("null", "20"),
     ]
+    assert [c.data.params["team"] for c in children] == ["small", "wide", "null"]
     assert all(child.data.tags["kind"] == "training" for child in children)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
     assert rows == [("small", 10), ("wide", 100), ("null", 20)]
