@@ -32,7 +32,7 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_NAME_CHARACTERS = 36  # of their names
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
-straighten it, and use a thicker pen and even light."""
+straighten it, use a thicker pen and even light, and write a digit in its usual form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +135,10 @@ def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None
     keys = [(label is None or correct, not reason) for label, correct, reason in each]
     rows = sorted(range(total), key=keys.__getitem__)
     title = "Preprocessing steps, and the probability of each class"
-    if total > 1:
+    if any(label is not None for label in labels):
         title += "; wrong predictions first, then unsure ones"
+    elif total > 1:
+        title += "; unsure predictions first"
     if total > MAX_PLOTTED_IMAGES:  # their steps were not all kept
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
