@@ -151,11 +151,11 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too; errors compares paths, and urls checks a setting.
+        # sweeps has a command, too, and errors compares paths.
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
             | {"base.call.new_results", "base.paths.store_dir"},
-            {"sweep", "open_sweep", "errors", "urls"},
+            {"sweep", "open_sweep", "errors"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.

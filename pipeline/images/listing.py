@@ -140,7 +140,7 @@ def _find_labels(
     labels = {path: _label_of_name(path) for path in paths}
     if all(label is None for label in labels.values()):
         return labels, [], "the names of the files contain no labels"
-    return labels, [], "labels from the first digit of each file's name"
+    return labels, [], "labels from the numbers in the names of the files"
 
 
 def _missing_labels(source: Path, labels: Labels) -> list[str]:

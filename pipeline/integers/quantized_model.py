@@ -1,5 +1,6 @@
 """A quantized network, together with the trained network that it represents."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,7 +83,8 @@ class QuantizedModel:
                 network, train, bits=bits, epochs=epochs, seed=seed
             )
             with one_thread():  # byte-identical on any number of cores
-                *_, network = track(states, epochs) if track else states
+                last = deque(track(states, epochs) if track else states, maxlen=1)
+            (network,) = last
         integers = quantize(network, train.images, bits=bits)
         return cls(trained, dataset, integers, epochs)
 

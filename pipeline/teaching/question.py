@@ -126,8 +126,9 @@ class Question(ABC):
         """Return the correct answers, and the mistakes that are wrong."""
         known = self._answers(basis)
         correct = [float(each.value) for each in known if isinstance(each, Correct)]
-        hint = f"This is rounded too much: it must be {self.exactness}."
-        known += [Mistake(round(x, n), hint) for x in correct for n in range(4)]
+        if self.tolerance:
+            hint = f"This is rounded too much: it must be {self.exactness}."
+            known += [Mistake(round(correct[0], n), hint) for n in range(4)]
         mistakes = [
             replace(each, value=float(each.value))
             for each in known

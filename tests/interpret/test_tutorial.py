@@ -53,9 +53,13 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
 @pytest.mark.parametrize(
     ("weights", "count", "text"),
     [
-        ([], "0 weights", "bit for bit. Neurons that output"),
+        ([], "0 weights", "bit for bit. Dead neurons, which output"),
         ([(300, 4)], "1 weight", "is above 0 in at most {} training images. For these"),
-        ([(300, 4), (300, 5)], "2 weights", "was rounded to 0. Neurons that output"),
+        (
+            [(300, 4), (300, 5)],
+            "2 weights",
+            "rounded to 0. Dead neurons, which output",
+        ),
     ],
 )
 def test_the_frozen_weights_are_counted_and_explained(analysis, weights, count, text):

@@ -148,7 +148,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(key, v
 
 def test_a_search_with_an_invalid_combination_is_rejected():
     given = {"hidden": "interval(4,64)", "seed": [1, -1], "trials": 5}
-    with pytest.raises(ConfigError, match=r"^seed must be greater"):
+    with pytest.raises(ConfigError, match=r"^seed must be at least"):
         sweep_from_python(TrainConfig, given)
 
 
