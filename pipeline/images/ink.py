@@ -134,7 +134,7 @@ def noise_limit(ink: Ink) -> float:
 
 
 def remove_lines(ink: Ink) -> Ink:
-    """Straighten squared or ruled paper, and remove its lines.
+    """Remove the lines of squared or ruled paper, which may be tilted.
 
     Where a stroke crosses a line, its ink is relative to the light that the line
     reflects. An image with fewer than three lines from border to border is returned
@@ -146,9 +146,8 @@ def remove_lines(ink: Ink) -> Ink:
     sampled = clipped[::step, ::step]
     slopes = np.tan(np.radians(constants.TILTS))
     slope = max(slopes, key=lambda slope: _sharpness(sampled, slope))
-    rotated = Image.fromarray(ink).rotate(
-        -float(np.degrees(np.arctan(slope))), Image.Resampling.BILINEAR
-    )
+    angle = float(np.degrees(np.arctan(slope)))
+    rotated = Image.fromarray(ink).rotate(-angle, Image.Resampling.BILINEAR)
     cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # empty after the rotation
     straight = np.asarray(rotated)[cut : -cut or None, cut : -cut or None]
     if min(straight.shape) < constants.LINE_PARTS:
@@ -157,7 +156,9 @@ def remove_lines(ink: Ink) -> Ink:
     if not lines.any():
         return ink
     remaining = (1 - straight) / (1 - lines.clip(max=constants.MAX_LINE_INK))
-    return np.pad((1 - remaining).clip(0, 1), cut, "edge")
+    # Rotated back, so that a position in the ink is one in the image.
+    padded = np.pad((1 - remaining).clip(0, 1), cut).astype(np.float32)
+    return np.array(Image.fromarray(padded).rotate(angle, Image.Resampling.BILINEAR))
 
 
 def _sharpness(ink: Ink, slope: float) -> float:

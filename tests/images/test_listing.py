@@ -34,7 +34,10 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     names = ["IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"]
     put(tmp_path / "names", *names)
     listing = list_images(tmp_path / "names")
-    assert listing.labels == [None, 2, None] and "first digit" in listing.description
+    assert (
+        listing.labels == [None, 2, None]
+        and "numbers in the names" in listing.description
+    )
     assert list_images(tmp_path / "names" / names[1]).labels == [2]
     (tmp_path / "names" / names[1]).unlink()
     description = list_images(tmp_path / "names").description
