@@ -148,7 +148,7 @@ class Cluster:
 
     def suspend(self, address):
         """Suspend the worker of a node while it computes; return it."""
-        (worker,) = wait_until(lambda: self.workers(address), 60)
+        (worker,) = wait_until(lambda: self.workers(address), 180)
         worker.suspend()
         time.sleep(1)  # if it had no task, Ray has given it the next one
         return worker
