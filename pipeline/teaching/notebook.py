@@ -21,7 +21,7 @@ from pipeline.teaching.variant import Variant
 
 TEXTS = Path(__file__).with_suffix(".toml")
 SHOW = "show"  # the answer of somebody who wants to see the correct one
-ATTEMPTS = 2  # wrong answers until the correct one is told
+ATTEMPTS = 2  # wrong answers until the correct one is shown
 Answer = float | int | str
 
 
@@ -123,7 +123,7 @@ class Checker:
     def tells(self, name: str) -> bool:
         """Return whether cells may show the answer to a question; if not, print why.
 
-        They may after this object has told the answer, and never in homework.
+        They may after this object has shown the answer, and never in homework.
         """
         if self.variant:
             say("Not shown in homework.")
@@ -150,25 +150,25 @@ class Checker:
         values: Mapping[str, Any],
     ) -> str:
         explained = question.explanation.format(**values)
-        told = f"the answer is {_readable(correct)}. {explained}"
+        solution = f"the answer is {_readable(correct)}. {explained}"
         if answer is None:
             return "Replace None with your answer, and run this cell again."
         if isinstance(answer, str) and answer.strip().casefold() == SHOW:
             self._told.add(name)
-            return _sentence(told)
+            return _sentence(solution)
         try:
             read = question.read(answer)
         except ValueError as error:
             return _sentence(f"{error}.")
         if question.is_right(read, correct):
             self._told.add(name)
-            return f"Yes, {told}"
+            return f"Yes, {solution}"
         wrong = self._wrong.setdefault(name, set())
         wrong.add(read)
         if len(wrong) >= ATTEMPTS:
             self._told.add(name)
         if name in self._told:
-            return f"No, {told}"
+            return f"No, {solution}"
         return f"Not yet. {question.hint_for(read, correct, values)}"
 
 
