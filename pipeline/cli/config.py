@@ -116,9 +116,6 @@ def explain_unknown_key(
         path: The file with the key, if it is in one.
         groups: What else could be meant.
     """
-    if path and key in path.parent.parts:  # Hydra's default for the files of a group
-        line = "# @package _global_"
-        return located(f"`{key}` is not a setting: add the line {line!r}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
     names = [*schema.model_fields, *groups]
     matches = difflib.get_close_matches(key, names, 1, similarity)

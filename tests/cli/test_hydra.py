@@ -516,7 +516,17 @@ BAD_FILES = {
     "no package": (
         {},
         "team=nopackage",
-        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+        "nopackage.yaml: its package must be _global_, got team: add '# @package _glob",
+    ),
+    "a key with the name of a folder": (
+        {"conf/team/x.yaml": GLOBAL + "conf: 1"},
+        "team=x",
+        "conf/team/x.yaml: `conf` is not a setting of this stage: choose from dataset",
+    ),
+    "another package": (
+        {},
+        "+team@other=small",
+        "conf/team/small.yaml: its package must be _global_, got other: add '# @pack",
     ),
     "an invalid value of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
@@ -554,7 +564,7 @@ BAD_FILES = {
     "no package in a subfolder": (
         {},
         "team=sub/nopackage",
-        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+        "nopackage.yaml: its package must be _global_, got team: add '# @package _glob",
     ),
     "a choice outside of the folder": (
         {"x.yaml": "hidden: 9"},
