@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
     Literal,
@@ -67,6 +68,15 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
     (tmp_path / "conf").mkdir()
     with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
         help_text("python -m pipeline.train", "", TrainConfig, Flags())
+
+
+def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", Path())  # others may not read the clone
+    for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
+        Path(folder).mkdir(mode)
+    for find in (lambda flags: flags.groups, lambda flags: flags.paths):
+        with pytest.raises(UserError, match="^mine cannot be read: Permission denied"):
+            find(Flags(folder=Path("mine")))
 
 
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
