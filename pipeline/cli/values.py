@@ -55,7 +55,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     if is_varied and annotation not in (int, float) and INTERVAL_START.match(text):
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if contains(annotation, str):
-        return _parse_texts(text) if is_varied else _unquote(text)
+        return _parse_texts(key, text) if is_varied else _unquote(text)
     value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
         rule = f"{shorten(f'{key}={text}')} is a list"
@@ -112,10 +112,14 @@ def _parse_list(key: str, text: str) -> list[str] | None:
     return items or None
 
 
-def _parse_texts(text: str) -> str | SweepValues:
+def _parse_texts(key: str, text: str) -> str | SweepValues:
     choice = re.fullmatch(r"choice\((.*)\)", text, re.DOTALL)
     items = _split_text(choice[1] if choice else text)
-    return SweepValues(items) if choice or len(items) > 1 else items[0]
+    if not choice and len(items) == 1:
+        return items[0]
+    if "" in items:  # such as mnist,
+        raise _unreadable(key, text)
+    return SweepValues(items)
 
 
 def _split_text(text: str) -> list[str]:
