@@ -109,7 +109,7 @@ def _combination(
 ) -> Combination[ConfigT]:
     """Validate the values of a combination."""
     try:
-        config = validate(schema, values, part.files, part.choices)
+        config = validate(schema, values, part.files).with_choices(part.choices)
         return Combination(dict(config), part.choices, config)
     except ConfigError as error:
         given = {key: values[key] for key in schema.model_fields if key in values}

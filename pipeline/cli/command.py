@@ -130,7 +130,7 @@ class Combination(Generic[ConfigT]):
     """A value for each setting; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key; invalid values are as they were given
-    choices: Mapping[str, str]  # by group
+    choices: Mapping[str, str]  # by group; those of the config, if there is one
     config: ConfigT | None = None  # None if a value is invalid
     error: ConfigError | None = None  # why it is invalid
 

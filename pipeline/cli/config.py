@@ -27,7 +27,6 @@ def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
     files: Mapping[str, Path] | None = None,
-    choices: Mapping[str, str] | None = None,
 ) -> ConfigT:
     """Check the type and the bounds of each value of a stage.
 
@@ -35,7 +34,6 @@ def validate(
         schema: The schema of the stage.
         values: A value for each of its keys; others are ignored.
         files: The file with the value of each key that is not given, for messages.
-        choices: Those of groups.
 
     Raises:
         WrongType: If the type of a value is wrong for its key.
@@ -43,7 +41,7 @@ def validate(
             rule, the value, and where the value comes from.
     """
     try:
-        return schema.model_validate(dict(values), context=choices)
+        return schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}

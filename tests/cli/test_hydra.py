@@ -251,6 +251,10 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
     }.items():
         combinations = read(*shlex.split(arguments)).combinations
         assert [each.choices for each in combinations] == choices
+        assert [each.config.choices for each in combinations] == choices
+    config = read("team=small").config
+    assert config.model_copy(update={"hidden": 5}).choices == {"team": "small"}
+    assert "choices" not in dict(config)
 
 
 def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
