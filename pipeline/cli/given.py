@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pipeline import ConfigError
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.problems import collected
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.settings import Setting
 from pipeline.cli.source import describe_hydra
@@ -56,15 +57,12 @@ def _read_each(
     settings, groups = dict[str, Setting](), dict[str, Choices]()
     problems: list[str] = []
     for item in items:
-        try:
+        with collected(problems):
             name, value = read(item, schema, flags)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        if isinstance(value, Choices):
-            groups[name] = value
-        else:
-            settings[name] = Setting(value)
+            if isinstance(value, Choices):
+                groups[name] = value
+            else:
+                settings[name] = Setting(value)
     return Given(settings, groups, problems)
 
 

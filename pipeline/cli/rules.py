@@ -19,12 +19,21 @@ QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 
 
-def broken_rules(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
+def broken_rules(
+    parts: Sequence[Settings], schema: Schema, flags: Flags
+) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     Raises:
         ConfigError: If a reference to another setting is invalid.
     """
+    for part in parts:
+        yield from _rules_of_part(part, schema, flags)
+    yield from _rules_of_sweep(parts)
+
+
+def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
+    """Yield the problems of one choice of groups, by its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for key, example in schema.required.items():
@@ -65,7 +74,7 @@ def _has_several(
     return f"{rule}: {flags.remedy(shorten(f'{key}={given!r}'), schema)}"
 
 
-def broken_rules_of_sweeps(parts: Sequence[Settings]) -> Iterator[str]:
+def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
     for part in parts:
         trials = part.value("trials")
