@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
+from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.problems import collected
@@ -20,7 +21,6 @@ from pipeline.cli.values import (
     SweepValues,
     parse_choices,
     parse_value,
-    shorten,
 )
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
@@ -105,8 +105,8 @@ def _read_word(
     if not equals and name == key:
         is_size = word.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
-        hint = f"did you mean {meant}={shorten(word)}?"
-        raise ConfigError(f"{shorten(word)!r} is not of the form key=value: {hint}")
+        hint = f"did you mean {meant}={shortened(word)}?"
+        raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
@@ -136,7 +136,7 @@ def _read_keyword(
     names = flags.files_of_group(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        remedy = flags.remedy(shorten(f"{key}={value!r}"), schema)
+        remedy = flags.remedy(shortened(f"{key}={value!r}"), schema)
         return key, parse_choices(word, names, remedy=remedy)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))

@@ -6,13 +6,14 @@ from typing import Any
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
+from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import Schema
 from pipeline.cli.settings import Settings
-from pipeline.cli.values import SweepValues, shorten
+from pipeline.cli.values import SweepValues
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
@@ -67,11 +68,11 @@ def _has_several(
     key: str, several: SweepValues | Interval, schema: Schema, flags: Flags
 ) -> str:
     """Return a problem: a setting has several values outside a sweep."""
-    rule = f"{shorten(f'{key}={several}')} has several values"
+    rule = f"{shortened(f'{key}={several}')} has several values"
     if isinstance(several, SweepValues) and len(several) == 1:
-        rule = f"{shorten(f'{key}=[{several}]')} is a list"
+        rule = f"{shortened(f'{key}=[{several}]')} is a list"
     given = several if isinstance(several, SweepValues) else str(several)
-    return f"{rule}: {flags.remedy(shorten(f'{key}={given!r}'), schema)}"
+    return f"{rule}: {flags.remedy(shortened(f'{key}={given!r}'), schema)}"
 
 
 def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
