@@ -100,7 +100,7 @@ def _with_paths(
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
     if flags.is_sweep and not schema.can_vary:
-        stages = " and ".join(each.stage() for each in SCHEMAS if each.can_vary)
+        stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError("only python -m pipeline.train accepts experiment")

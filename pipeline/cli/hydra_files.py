@@ -92,7 +92,7 @@ def ordered_files(
         flags: They select the primary config and the folders.
 
     Raises:
-        ConfigError: If a file or its package is invalid, or defaults lists form a cycle.
+        ConfigError: If a file or package is invalid, or defaults lists form a cycle.
         HydraException: If a file is missing or the choices are invalid.
     """
     hydra = {"searchpath": [f"{CheckedFiles.scheme()}://"]}

@@ -123,7 +123,7 @@ def _without_effect(
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if is_sweep:
         found |= schema.no_sweep
-    elif values.get("bits") != "all" and not values.get("sweep"):
+    elif not schema.has_several_results(values):
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")

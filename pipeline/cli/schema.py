@@ -62,9 +62,14 @@ class StageConfig(BaseModel):
     _choices: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def stage(cls) -> str:
-        """Return the name of the stage, such as train."""
+    def command_name(cls) -> str:
+        """Return the name of the module that runs the stage, such as train."""
         return cls.__name__.removesuffix("Config").lower()
+
+    @classmethod
+    def has_several_results(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether `only_sweeps` have an effect without -m, too."""
+        return False
 
     @property
     def choices(self) -> Mapping[str, str]:
@@ -175,6 +180,11 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
     workers: int | None = Field(ge=1)
+
+    @classmethod
+    def has_several_results(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether all bit widths, or all networks of a sweep, are exported."""
+        return values["bits"] == "all" or bool(values["sweep"])
 
 
 class CourseConfig(DataConfig, HyperparameterFields):
