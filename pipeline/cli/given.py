@@ -39,7 +39,7 @@ class Given:
 
 def read_words(words: Iterable[str], schema: Schema, flags: Flags) -> Given:
     """Read the words of a command line, without its flags."""
-    return _read_each(_join_spaced(words, schema), _read_word, schema, flags)
+    return _read_each(_join_spaced(words), _read_word, schema, flags)
 
 
 def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
@@ -66,11 +66,18 @@ def _read_each(
     return Given(settings, groups, problems)
 
 
-def _join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
+def _join_spaced(words: Iterable[str]) -> list[list[str]]:
+    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list.
+
+    A word can belong to the one before it if that is a name without a value, as in
+    `--hidden 20`, or a value that ends with a comma.
+    """
     joined: list[list[str]] = []
     for word in words:
-        if joined and _lacks_value(joined[-1], word, schema):
+        before = " ".join(joined[-1]) if joined else ""
+        is_begun = re.fullmatch(r"-*\w[\w-]* ?=?|\w+=.*,", before)
+        is_name = word in KEYS and not before.startswith("-")
+        if is_begun and re.fullmatch("=?[^=-]*", word) and not is_name:
             joined[-1].append(word)
         else:
             joined.append([word])
@@ -86,7 +93,7 @@ def _read_word(
         ConfigError: If it is neither. Several words are always rejected.
     """
     word = " ".join(words)
-    _check_form(word, schema, is_spaced=len(words) > 1)
+    _check_form(word, schema, flags, is_spaced=len(words) > 1)
     name, equals, text = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
@@ -112,11 +119,12 @@ def _read_word(
     return key, parse_value(key, text, schema)
 
 
-def _check_form(word: str, schema: Schema, *, is_spaced: bool) -> None:
+def _check_form(word: str, schema: Schema, flags: Flags, *, is_spaced: bool) -> None:
     """Check that this is neither a key and a value in another form, nor a flag."""
+    keys = {*schema.model_fields, *flags.groups}
     form = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
     is_other = is_spaced or re.match(r"--|\w+:", word)
-    if is_other and form and form[1] in schema.model_fields:
+    if is_other and form and form[1] in keys:
         rule = f"{word!r} is not of the form key=value"
         value = form[2].replace(", ", ",") or "value"
         raise ConfigError(f"{rule}: write {form[1]}={value}")
@@ -183,29 +191,3 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
 
         return float(str(np.dtype(kind).type(number)))  # 0.001 and not 0.00100000005
     return number
-
-
-def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is a value, or an equals sign, of the words before it.
-
-    For example, with the keys lr and seed:
-
-        words before    word     result
-        lr              0.1      True     lr 0.1
-        --lr            0.1      True     --lr 0.1, as in other programs
-        lr              =        True     lr = 0.1
-        lr =            0.1      True
-        lr=             0.1      True
-        lr=0.1,         0.2      True     lr=0.1, 0.2
-        lr=0.1          0.2      False    the value is complete
-        lr              seed     False    the next key
-        lr              seed=1   False    the next setting
-        --unknown       5        True     one message for both
-        --unknown       lr=5     False
-    """
-    before, keys = " ".join(words), schema.model_fields
-    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", before)
-    if not begun or begun[1] not in keys:
-        is_unknown_flag = re.fullmatch(r"--?[\w-]+", before)
-        return bool(is_unknown_flag and re.fullmatch("[^=-][^=]*", word))
-    return word not in keys and bool(re.fullmatch("=?[^=-]*", word))

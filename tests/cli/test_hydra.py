@@ -587,6 +587,8 @@ BAD_FILES = {
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value: did you mean data"),
+    "a choice with spaces": ({}, "team = small", "form key=value: write team=small"),
+    "choices with spaces": ({}, "-m team=small, wide", "write team=small,wide"),
     "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
 }
