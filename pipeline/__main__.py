@@ -1,7 +1,6 @@
-"""`python -m pipeline` lists the stages; it runs none of them."""
+"""`python -m pipeline` lists the stages, and `python -m pipeline train` runs one."""
 
-import difflib
-import shlex
+import runpy
 import sys
 from collections.abc import Sequence
 
@@ -22,17 +21,16 @@ LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items(
 
 
 def main(words: Sequence[str]) -> None:
-    """Print the stages; with other words, print an error and exit with status 2."""
+    """Run the stage that is named first, or print all; other names are an error."""
     if not {*words} - {"-h", "--help"}:
         print(f"{LIST}\n\nAdd --help to a command to list its settings.")
-        return
-    name, *others = words
-    message = f"{name!r} is not a stage: choose one of\n{LIST}"
-    for stage in difflib.get_close_matches(name, STAGES, 1):
-        command = shlex.join(["python", "-m", f"pipeline.{stage}", *others])
-        message = f"each stage is a module: write {command}"
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+    elif words[0] in STAGES:
+        sys.argv[1:] = words[1:]
+        runpy.run_module(f"pipeline.{words[0]}", run_name="__main__", alter_sys=True)
+    else:
+        message = f"{words[0]!r} is not a stage: choose one of\n{LIST}"
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def printable(text: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
-def shortened(text: str, length: int) -> str:
+def shortened(text: str, length: int = WIDTH) -> str:
     """Return at most this many characters, with the start and the end of a long text.
 
     The label of an image can be at the start of its name or at the end.

@@ -17,8 +17,8 @@ from pipeline.cli.config import (
 )
 from pipeline.cli.default_values import defaults
 from pipeline.cli.given import Given, read_words
-from pipeline.cli.problems import located, reject
-from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
+from pipeline.cli.problems import collected, located, reject
+from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 from pipeline.cli.settings import Setting, Settings
 from pipeline.cli.values import MAX_VALUES
@@ -37,8 +37,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
 def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[ConfigT]:
     """Return the command for what a user gives.
 
-    If only some combinations of a sweep break a bound, they are kept, and their jobs
-    fail.
+    Its `Settings` are the parts of the command: one for each choice of groups, such as
+    two for -m team=small,large. Together, they give the combinations.
 
     Raises:
         ConfigError: If something is invalid. If it cannot be read, rules about several
@@ -46,22 +46,21 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
     """
     _check_groups(flags)
     problems = [*given.problems]
-    try:
+    parts = [_without_files(given)]  # if files cannot be read, given values are checked
+    with collected(problems):
         parts = [*compose_all(given, schema, flags)]
-    except ConfigError as error:
-        problems += error.problems
-        files = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
-        parts = [Settings({**files, **given.settings}, choices={}, is_sweep=False)]
-    combinations, others = _check(parts, schema, flags, is_readable=not problems)
-    problems += others
-    configs = [each.config for each in combinations if each.config]
-    is_rejected = bool(problems) or not configs or not schema.has_recorded_sweeps
-    for each in combinations:
-        if each.error and (is_rejected or isinstance(each.error, WrongType)):
-            problems += each.error.problems
+    problems += _unknown_keys(parts, schema)
+    combinations = list[Combination[ConfigT]]()
+    with collected(problems):  # an error means that the combinations cannot be listed
+        if not problems:
+            problems += broken_rules(parts, schema, flags)
+        _check_number(parts)
+        combinations += _combinations(parts, schema)
+        problems += _broken_intervals(parts, schema)
+    problems += _rejected(combinations, schema, keeps_invalid=not problems)
     reject(problems)
     return Command(
-        config=configs[0],
+        config=next(each.config for each in combinations if each.config),
         combinations=combinations,
         varied=_varied(parts, combinations, schema),
         intervals=parts[0].intervals,
@@ -79,29 +78,19 @@ def _check_groups(flags: Flags) -> None:
         raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
-def _check(
-    parts: Sequence[Settings], schema: type[ConfigT], flags: Flags, *, is_readable: bool
-) -> tuple[list[Combination[ConfigT]], list[str]]:
-    """Return all combinations, and the problems that do not belong to one of them.
+def _without_files(given: Given) -> Settings:
+    """Return the given settings, and the defaults of all others."""
+    others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
+    return Settings({**others, **given.settings}, choices={}, is_sweep=False)
 
-    Rules about several settings are checked only if everything `is_readable`.
-    """
-    combinations, problems = list[Combination[ConfigT]](), list[str]()
-    try:
-        for part in parts:
-            problems += _unknown_keys(part, schema)
-        if is_readable:
-            for part in parts:
-                problems += broken_rules(part, schema, flags)
-            problems += broken_rules_of_sweeps(parts)
-        _check_number(parts)
-        for part in parts:
-            values = part.combinations()
-            combinations += (_combination(each, schema, part) for each in values)
-            problems += _broken_intervals(part, schema)
-    except ConfigError as error:  # the combinations cannot be listed
-        problems += error.problems
-    return combinations, problems
+
+def _combinations(
+    parts: Sequence[Settings], schema: type[ConfigT]
+) -> Iterator[Combination[ConfigT]]:
+    """Yield all combinations, with the low end of each interval."""
+    for part in parts:
+        for values in part.combinations():
+            yield _combination(values, schema, part)
 
 
 def _combination(
@@ -109,7 +98,7 @@ def _combination(
 ) -> Combination[ConfigT]:
     """Validate the values of a combination."""
     try:
-        config = validate(schema, values, part.files, part.choices)
+        config = validate(schema, values, part.files).with_choices(part.choices)
         return Combination(dict(config), part.choices, config)
     except ConfigError as error:
         given = {key: values[key] for key in schema.model_fields if key in values}
@@ -117,11 +106,28 @@ def _combination(
         return Combination(known, part.choices, error=error)
 
 
-def _unknown_keys(part: Settings, schema: Schema) -> Iterator[str]:
+def _rejected(
+    combinations: Sequence[Combination[ConfigT]], schema: Schema, *, keeps_invalid: bool
+) -> Iterator[str]:
+    """Yield the problems of the combinations that are rejected.
+
+    If only some combinations of a recorded sweep break a bound, they are kept, and
+    their jobs fail.
+    """
+    errors = [each.error for each in combinations if each.error]
+    has_valid = len(errors) < len(combinations)
+    if keeps_invalid and has_valid and schema.has_recorded_sweeps:
+        errors = [error for error in errors if isinstance(error, WrongType)]
+    for error in errors:
+        yield from error.problems
+
+
+def _unknown_keys(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
     """Yield a problem for each key in a file that no stage has."""
-    for key, setting in part.by_key.items():
-        if key not in KEYS:
-            yield explain_unknown_key(key, schema, setting.path)
+    for part in parts:
+        for key, setting in part.by_key.items():
+            if key not in KEYS:
+                yield explain_unknown_key(key, schema, setting.path)
 
 
 def _check_number(parts: Sequence[Settings]) -> None:
@@ -137,22 +143,21 @@ def _check_number(parts: Sequence[Settings]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
-def _broken_intervals(part: Settings, schema: Schema) -> Iterator[str]:
+def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
     """Yield a problem for each invalid end of an interval, and each key that uses it.
 
     A search sets only the key of the interval, and no key that refers to it.
     """
-    if not part.intervals:
-        return
-    lowest, highest = (part.combinations(end) for end in ("low", "high"))
-    for low, high in zip(lowest, highest, strict=True):
-        for end in (low, high):
-            if error := _combination(end, schema, part).error:
-                yield from error.problems
-        for key in low:
-            if key not in part.intervals and low[key] != high[key]:
-                rule = "must not refer to a setting with an interval: give it a value"
-                yield located(f"{key} {rule}", part.files.get(key))
+    for part in (each for each in parts if each.intervals):
+        lowest, highest = (part.combinations(end) for end in ("low", "high"))
+        for low, high in zip(lowest, highest, strict=True):
+            for end in (low, high):
+                if error := _combination(end, schema, part).error:
+                    yield from error.problems
+            for key in low:
+                if key not in part.intervals and low[key] != high[key]:
+                    rule = "must not refer to a setting with an interval"
+                    yield located(f"{key} {rule}: give it a value", part.files.get(key))
 
 
 def _varied(

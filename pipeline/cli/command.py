@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from pipeline import ConfigError
+from pipeline.base.files import list_folder
 from pipeline.base.paths import conf_dir, user_path
 from pipeline.cli.schema import ConfigT, Schema
 
@@ -46,10 +47,18 @@ class Flags:
         return [conf_dir(), *([self.folder] if self.folder else [])]
 
     @property
+    def paths(self) -> list[Path]:
+        """The files and folders in these folders.
+
+        Raises:
+            UserError: If a folder cannot be read.
+        """
+        return [path for folder in self.folders for path in list_folder(folder)]
+
+    @property
     def groups(self) -> list[str]:
         """The names of all groups, which are folders in these folders."""
-        paths = [path for folder in self.folders for path in folder.iterdir()]
-        return sorted({path.name for path in paths if path.is_dir()})
+        return sorted({path.name for path in self.paths if os.path.isdir(path)})
 
     def files_of_group(self, group: str) -> list[str] | None:
         """Return the names of the files of a group, such as sub/deep.
@@ -85,6 +94,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
     Raises:
         ConfigError: If a flag is invalid.
+        UserError: If a folder of settings cannot be read.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
@@ -108,8 +118,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    files = (path for each in flags.folders for path in each.iterdir())
-    names = sorted({path.stem for path in files if path.suffix == ".yaml"})
+    names = sorted({path.stem for path in flags.paths if path.suffix == ".yaml"})
     if flags.name.removesuffix(".yaml") not in names:
         rule = f"--config-name must be {' or '.join(names)}"
         raise ConfigError(f"{rule}, got {flags.name!r}")
@@ -121,7 +130,7 @@ class Combination(Generic[ConfigT]):
     """A value for each setting; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key; invalid values are as they were given
-    choices: Mapping[str, str]  # by group
+    choices: Mapping[str, str]  # by group; those of the config, if there is one
     config: ConfigT | None = None  # None if a value is invalid
     error: ConfigError | None = None  # why it is invalid
 

@@ -16,8 +16,8 @@ from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text, explain_unknown_key
 from pipeline.cli.given import Given
-from pipeline.cli.hydra_files import find_file, ordered_files
-from pipeline.cli.problems import located, reject
+from pipeline.cli.hydra_files import File, find_file, ordered_files
+from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.settings import Setting, Settings
 from pipeline.cli.source import one_line
@@ -38,20 +38,14 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     """
     for choices in itertools.product(*given.groups.values()):
         composed, saved = compose([*filter(None, choices)], schema, flags)
-        sweep = {key: saved[key] for key in saved if key not in given.groups}
-        varied = {
-            group: parse_choices(word, names)
-            for group, (word, _) in sweep.items()
-            if (names := flags.files_of_group(group)) is not None
-        }
-        if varied and composed.is_sweep:
+        varied = _saved_groups(saved, given, flags)
+        if varied and composed.is_sweep:  # compose again, for each of these choices
             chosen = zip(given.groups, choices, strict=True)
             fixed = {group: Choices([choice]) for group, choice in chosen}
             groups = {**fixed, **varied}
             yield from compose_all(replace(given, groups=groups), schema, flags)
         else:
-            others = {k: x for k, x in sweep.items() if k not in varied}
-            yield _replace_values(composed, others, given, schema)
+            yield _replace_values(composed, saved, given, schema, flags)
 
 
 def compose(
@@ -65,7 +59,20 @@ def compose(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
+    files, choices, values = _merge_files(overrides, flags)
+    hydra = values.pop("hydra", None) or {}
+    starts_sweep = hydra.get("mode") == "MULTIRUN"
+    _check_stage(schema, flags, starts_sweep=starts_sweep)
+    by_key = _with_paths(values, files, overrides)
+    settings = Settings(by_key, choices, flags.is_sweep or starts_sweep)
+    paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
+    return settings, {key: (word, paths[key]) for key, word in _saved(hydra).items()}
+
+
+def _merge_files(
+    overrides: Sequence[str], flags: Flags
+) -> tuple[list[File], dict[str, str], dict[str, Any]]:
+    """Return the files that Hydra selects, the choices of groups, and merged values."""
     try:
         files, choices = ordered_files(overrides, flags)
         merged = OmegaConf.merge(*(file.values for file in files))
@@ -74,48 +81,60 @@ def compose(
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_explain(error, overrides, flags)) from None
     values: Any = OmegaConf.to_container(merged)
-    starts_sweep = (values.get("hydra") or {}).get("mode") == "MULTIRUN"
-    _check_stage(schema, flags, starts_sweep=starts_sweep)
-    paths = {key: file.path for file in files for key in _saved(file.values)}
-    sweep = {key: (word, paths[key]) for key, word in _saved(values).items()}
-    places = {key: file for file in files for key in file.values}  # the last one counts
+    return files, choices, values
+
+
+def _with_paths(
+    values: Mapping[str, Any], files: Sequence[File], overrides: Sequence[str]
+) -> dict[str, Setting]:
+    """Return merged values with their files, the last ones that have their keys."""
+    groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
+    paths = {key: file.path for file in files for key in file.values}
     chosen = {key for file in files if file.group in groups for key in file.values}
-    by_key = {
-        key: Setting(value, places[key].path, is_wanted=key in chosen)
+    return {
+        key: Setting(value, paths[key], is_wanted=key in chosen)
         for key, value in values.items()
-        if key != "hydra"
     }
-    return Settings(by_key, choices, flags.is_sweep or starts_sweep), sweep
 
 
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
     if flags.is_sweep and not schema.can_vary:
-        stages = " and ".join(each.stage() for each in SCHEMAS if each.can_vary)
+        stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
+def _saved_groups(saved: SavedSweep, given: Given, flags: Flags) -> dict[str, Choices]:
+    """Return the groups that a saved sweep varies, unless their choices are given."""
+    return {
+        group: parse_choices(word, names)
+        for group, (word, _) in saved.items()
+        if group not in given.groups
+        if (names := flags.files_of_group(group)) is not None
+    }
+
+
 def _replace_values(
-    composed: Settings, sweep: SavedSweep, given: Given, schema: Schema
+    composed: Settings, saved: SavedSweep, given: Given, schema: Schema, flags: Flags
 ) -> Settings:
     """Replace the values of files by those of a saved sweep, then by given ones.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """
-    saved, problems = dict[str, Setting](), list[str]()
-    for key, (word, path) in sweep.items():
+    swept, problems = dict[str, Setting](), list[str]()
+    for key, (word, path) in saved.items():
+        if flags.files_of_group(key) is not None:
+            continue
         if key not in KEYS:
             problems.append(explain_unknown_key(key, schema, path))
         elif composed.is_sweep and key not in given.settings:
-            try:
+            with collected(problems, path):
                 value = parse_value(key, word.partition("=")[2], schema)
-                saved[key] = Setting(value, path)
-            except ConfigError as error:
-                problems += (located(each, path) for each in error.problems)
+                swept[key] = Setting(value, path)
     reject(problems)
-    by_key = {**composed.by_key, **saved, **given.settings}
+    by_key = {**composed.by_key, **swept, **given.settings}
     order = dict.fromkeys([*schema.can_vary, *by_key])
     return replace(composed, by_key={k: by_key[k] for k in order if k in by_key})
 
@@ -138,7 +157,7 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     return f"cannot compose {displayed(path)}: {problem}"
 
 
-def _saved(values: Mapping[str, Any]) -> dict[str, str]:
+def _saved(hydra: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the overrides of a saved sweep by key, such as +seed=1,2 for seed."""
-    params = ((values.get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    params = ((hydra or {}).get("sweeper") or {}).get("params") or {}
     return {str(k).lstrip("+"): f"{k}={as_text(value)}" for k, value in params.items()}

@@ -27,7 +27,6 @@ def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
     files: Mapping[str, Path] | None = None,
-    choices: Mapping[str, str] | None = None,
 ) -> ConfigT:
     """Check the type and the bounds of each value of a stage.
 
@@ -35,7 +34,6 @@ def validate(
         schema: The schema of the stage.
         values: A value for each of its keys; others are ignored.
         files: The file with the value of each key that is not given, for messages.
-        choices: Those of groups.
 
     Raises:
         WrongType: If the type of a value is wrong for its key.
@@ -43,7 +41,7 @@ def validate(
             rule, the value, and where the value comes from.
     """
     try:
-        return schema.model_validate(dict(values), context=choices)
+        return schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: for int | Text, the first error is about int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
@@ -116,9 +114,6 @@ def explain_unknown_key(
         path: The file with the key, if it is in one.
         groups: What else could be meant.
     """
-    if path and key in path.parent.parts:  # Hydra's default for the files of a group
-        line = "# @package _global_"
-        return located(f"`{key}` is not a setting: add the line {line!r}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
     names = [*schema.model_fields, *groups]
     matches = difflib.get_close_matches(key, names, 1, similarity)

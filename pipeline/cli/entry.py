@@ -34,7 +34,7 @@ def stage(
     `sweep` runs a sweep of a stage whose schema lists keys that it can vary.
     """
     assert bool(sweep) == bool(schema.can_vary)
-    name = f"python -m pipeline.{schema.stage()}"
+    name = f"python -m pipeline.{schema.command_name()}"
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
+from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.problems import collected
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.settings import Setting
 from pipeline.cli.source import describe_hydra
@@ -19,7 +21,6 @@ from pipeline.cli.values import (
     SweepValues,
     parse_choices,
     parse_value,
-    shorten,
 )
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
@@ -38,7 +39,7 @@ class Given:
 
 def read_words(words: Iterable[str], schema: Schema, flags: Flags) -> Given:
     """Read the words of a command line, without its flags."""
-    return _read_each(_join_spaced(words, schema), _read_word, schema, flags)
+    return _read_each(_join_spaced(words), _read_word, schema, flags)
 
 
 def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
@@ -56,23 +57,27 @@ def _read_each(
     settings, groups = dict[str, Setting](), dict[str, Choices]()
     problems: list[str] = []
     for item in items:
-        try:
+        with collected(problems):
             name, value = read(item, schema, flags)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        if isinstance(value, Choices):
-            groups[name] = value
-        else:
-            settings[name] = Setting(value)
+            if isinstance(value, Choices):
+                groups[name] = value
+            else:
+                settings[name] = Setting(value)
     return Given(settings, groups, problems)
 
 
-def _join_spaced(words: Iterable[str], schema: Schema) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list."""
+def _join_spaced(words: Iterable[str]) -> list[list[str]]:
+    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list.
+
+    A word can belong to the one before it if that is a name without a value, as in
+    `--hidden 20`, or a value that ends with a comma.
+    """
     joined: list[list[str]] = []
     for word in words:
-        if joined and _lacks_value(joined[-1], word, schema):
+        before = " ".join(joined[-1]) if joined else ""
+        is_begun = re.fullmatch(r"-*\w[\w-]* ?=?|\w+=.*,", before)
+        is_name = word in KEYS and not before.startswith("-")
+        if is_begun and re.fullmatch("=?[^=-]*", word) and not is_name:
             joined[-1].append(word)
         else:
             joined.append([word])
@@ -88,7 +93,7 @@ def _read_word(
         ConfigError: If it is neither. Several words are always rejected.
     """
     word = " ".join(words)
-    _check_form(word, schema, is_spaced=len(words) > 1)
+    _check_form(word, schema, flags, is_spaced=len(words) > 1)
     name, equals, text = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
@@ -107,18 +112,19 @@ def _read_word(
     if not equals and name == key:
         is_size = word.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
-        hint = f"did you mean {meant}={shorten(word)}?"
-        raise ConfigError(f"{shorten(word)!r} is not of the form key=value: {hint}")
+        hint = f"did you mean {meant}={shortened(word)}?"
+        raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
 
 
-def _check_form(word: str, schema: Schema, *, is_spaced: bool) -> None:
+def _check_form(word: str, schema: Schema, flags: Flags, *, is_spaced: bool) -> None:
     """Check that this is neither a key and a value in another form, nor a flag."""
+    keys = {*schema.model_fields, *flags.groups}
     form = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
     is_other = is_spaced or re.match(r"--|\w+:", word)
-    if is_other and form and form[1] in schema.model_fields:
+    if is_other and form and form[1] in keys:
         rule = f"{word!r} is not of the form key=value"
         value = form[2].replace(", ", ",") or "value"
         raise ConfigError(f"{rule}: write {form[1]}={value}")
@@ -138,7 +144,7 @@ def _read_keyword(
     names = flags.files_of_group(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        remedy = flags.remedy(shorten(f"{key}={value!r}"), schema)
+        remedy = flags.remedy(shortened(f"{key}={value!r}"), schema)
         return key, parse_choices(word, names, remedy=remedy)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
@@ -185,29 +191,3 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
 
         return float(str(np.dtype(kind).type(number)))  # 0.001 and not 0.00100000005
     return number
-
-
-def _lacks_value(words: Sequence[str], word: str, schema: Schema) -> bool:
-    """Return whether a word is a value, or an equals sign, of the words before it.
-
-    For example, with the keys lr and seed:
-
-        words before    word     result
-        lr              0.1      True     lr 0.1
-        --lr            0.1      True     --lr 0.1, as in other programs
-        lr              =        True     lr = 0.1
-        lr =            0.1      True
-        lr=             0.1      True
-        lr=0.1,         0.2      True     lr=0.1, 0.2
-        lr=0.1          0.2      False    the value is complete
-        lr              seed     False    the next key
-        lr              seed=1   False    the next setting
-        --unknown       5        True     one message for both
-        --unknown       lr=5     False
-    """
-    before, keys = " ".join(words), schema.model_fields
-    begun = re.fullmatch(r"(?:--?)?(\w+) ?(=?|=.*,)", before)
-    if not begun or begun[1] not in keys:
-        is_unknown_flag = re.fullmatch(r"--?[\w-]+", before)
-        return bool(is_unknown_flag and re.fullmatch("[^=-][^=]*", word))
-    return word not in keys and bool(re.fullmatch("=?[^=-]*", word))

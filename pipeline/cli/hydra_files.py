@@ -18,6 +18,7 @@ from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.hydra_internals import list_files
+from pipeline.cli.problems import located, reject
 from pipeline.cli.source import read
 
 _LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
@@ -28,7 +29,7 @@ class File(NamedTuple):
 
     path: Path
     group: str
-    values: dict[str, Any]  # in its package
+    values: dict[str, Any]
     listed: list[Any]  # its defaults list
 
 
@@ -91,7 +92,7 @@ def ordered_files(
         flags: They select the primary config and the folders.
 
     Raises:
-        ConfigError: If a file is invalid, or defaults lists form a cycle.
+        ConfigError: If a file or package is invalid, or defaults lists form a cycle.
         HydraException: If a file is missing or the choices are invalid.
     """
     hydra = {"searchpath": [f"{CheckedFiles.scheme()}://"]}
@@ -104,14 +105,15 @@ def ordered_files(
             listed, choices = list_files(root, overrides, CheckedFiles)
         except RecursionError:
             raise ConfigError(_describe_cycle([*loaded.values()])) from None
-    files = []
-    for path, package in listed:
-        if file := loaded.get(path):  # others are Hydra's own
-            values = file.values
-            for name in reversed(package.split(".") if package and values else []):
-                values = {name: values}
-            files.append(file._replace(values=values))
-    return files, choices
+    # Others are Hydra's own.
+    found = [(loaded[name], package) for name, package in listed if name in loaded]
+    line = "# @package _global_"  # without it, the package is the name of the group
+    reject(
+        located(f"its package must be _global_, got {package}: add {line!r}", file.path)
+        for file, package in found
+        if package and file.values
+    )
+    return [file for file, _ in found], choices
 
 
 def _describe_cycle(loaded: Sequence[File]) -> str:

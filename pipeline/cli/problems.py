@@ -1,6 +1,7 @@
 """Problems of settings; each is a line of a `ConfigError`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import ConfigError
@@ -10,6 +11,18 @@ from pipeline.base.paths import displayed
 def located(message: str, path: Path | None) -> str:
     """Return the message of a problem, with the file that it is in, if any."""
     return f"{displayed(path)}: {message}" if path else message
+
+
+@contextmanager
+def collected(problems: list[str], path: Path | None = None) -> Iterator[None]:
+    """Add the problems of an error in the block to a list, instead of raising it.
+
+    `path` is the file that they are in, if any.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        problems += (located(each, path) for each in error.problems)
 
 
 def reject(problems: Iterable[str]) -> None:

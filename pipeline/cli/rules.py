@@ -6,25 +6,35 @@ from typing import Any
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
+from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import Schema
 from pipeline.cli.settings import Settings
-from pipeline.cli.values import SweepValues, shorten
+from pipeline.cli.values import SweepValues
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 
 
-def broken_rules(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
+def broken_rules(
+    parts: Sequence[Settings], schema: Schema, flags: Flags
+) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     Raises:
         ConfigError: If a reference to another setting is invalid.
     """
+    for part in parts:
+        yield from _rules_of_part(part, schema, flags)
+    yield from _rules_of_sweep(parts)
+
+
+def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
+    """Yield the problems of one choice of groups, by its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for key, example in schema.required.items():
@@ -58,14 +68,14 @@ def _has_several(
     key: str, several: SweepValues | Interval, schema: Schema, flags: Flags
 ) -> str:
     """Return a problem: a setting has several values outside a sweep."""
-    rule = f"{shorten(f'{key}={several}')} has several values"
+    rule = f"{shortened(f'{key}={several}')} has several values"
     if isinstance(several, SweepValues) and len(several) == 1:
-        rule = f"{shorten(f'{key}=[{several}]')} is a list"
+        rule = f"{shortened(f'{key}=[{several}]')} is a list"
     given = several if isinstance(several, SweepValues) else str(several)
-    return f"{rule}: {flags.remedy(shorten(f'{key}={given!r}'), schema)}"
+    return f"{rule}: {flags.remedy(shortened(f'{key}={given!r}'), schema)}"
 
 
-def broken_rules_of_sweeps(parts: Sequence[Settings]) -> Iterator[str]:
+def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
     for part in parts:
         trials = part.value("trials")
@@ -113,7 +123,7 @@ def _without_effect(
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if is_sweep:
         found |= schema.no_sweep
-    elif values.get("bits") != "all" and not values.get("sweep"):
+    elif not schema.has_several_results(values):
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")

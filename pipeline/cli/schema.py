@@ -59,21 +59,32 @@ class StageConfig(BaseModel):
     # can start it, and if a job fails, the others run.
     has_recorded_sweeps: ClassVar[bool] = False
     required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
-    _choices: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    def model_post_init(self, choices: Mapping[str, str] | None) -> None:
-        """Keep the choices of groups, which are the context of the validation."""
-        self._choices = dict(choices or {})
+    _choices: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def stage(cls) -> str:
-        """Return the name of the stage, such as train."""
+    def command_name(cls) -> str:
+        """Return the name of the module that runs the stage, such as train."""
         return cls.__name__.removesuffix("Config").lower()
 
+    @classmethod
+    def has_several_results(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether `only_sweeps` have an effect without -m, too."""
+        return False
+
     @property
-    def choices(self) -> dict[str, str]:
-        """The files of groups that were chosen, such as small for team; no settings."""
+    def choices(self) -> Mapping[str, str]:
+        """The files of groups that were chosen, such as small for team.
+
+        They are not settings: `dict` does not contain them, and only `with_choices`
+        sets them. A run has them as params and tags.
+        """
         return self._choices
+
+    def with_choices(self: "ConfigT", choices: Mapping[str, str]) -> "ConfigT":
+        """Return the same settings, with the choices with which they were composed."""
+        config = self.model_copy()
+        config._choices = dict(choices)
+        return config
 
 
 class DataConfig(StageConfig):
@@ -169,6 +180,11 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
     workers: int | None = Field(ge=1)
+
+    @classmethod
+    def has_several_results(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether all bit widths, or all networks of a sweep, are exported."""
+        return values["bits"] == "all" or bool(values["sweep"])
 
 
 class CourseConfig(DataConfig, HyperparameterFields):

@@ -31,6 +31,9 @@ class Setting(NamedTuple):
 class Settings:
     """All settings with one choice of each group; in a sweep, some have several values.
 
+    A sweep over a group has a `Settings` for each of its choices; each is called a part
+    of the sweep.
+
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
     values of hidden and the interval of lr. The combinations are the two values of
     hidden, each with an end of the interval; a search replaces this end by its

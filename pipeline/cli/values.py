@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.text import shortened
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.hydra_internals import (
@@ -55,14 +56,14 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     if is_varied and annotation not in (int, float) and INTERVAL_START.match(text):
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if contains(annotation, str):
-        return _parse_texts(text) if is_varied else _unquote(text)
+        return _parse_texts(key, text) if is_varied else _unquote(text)
     value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
-        rule = f"{shorten(f'{key}={text}')} is a list"
+        rule = f"{shortened(f'{key}={text}')} is a list"
         remedy = f"leave out the brackets: -m {key}={SweepValues(value)}"
         raise ConfigError(f"{rule}: for a sweep, {remedy}")
     if isinstance(value, SweepValues | Interval) and not is_varied:
-        raise ConfigError(f"{key}={shorten(text)} has several values: give only one")
+        raise ConfigError(f"{key}={shortened(text)} has several values: give only one")
     return value
 
 
@@ -83,25 +84,20 @@ def parse_choices(
     try:
         found, is_sweep = parse_names(word, names)
     except PARSE_ERRORS:
-        rule = f"{shorten(word)} cannot be read"
+        rule = f"{shortened(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if word.startswith("~"):
         return Choices([word])
     for name in found or [text]:
         if name.startswith("["):
-            raise ConfigError(f"{shorten(word)} {NO_LIST}")
+            raise ConfigError(f"{shortened(word)} {NO_LIST}")
         if name not in (*names, "null"):
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     if is_sweep and remedy:
-        raise ConfigError(f"{shorten(word)} has several values: {remedy}")
+        raise ConfigError(f"{shortened(word)} has several values: {remedy}")
     nothing = "" if key.startswith("+") else f"~{key}"
     return Choices(nothing if name == "null" else f"{key}={name}" for name in found)
-
-
-def shorten(text: str) -> str:
-    """Return at most the first 80 characters of a text, for a message."""
-    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:
@@ -112,10 +108,14 @@ def _parse_list(key: str, text: str) -> list[str] | None:
     return items or None
 
 
-def _parse_texts(text: str) -> str | SweepValues:
+def _parse_texts(key: str, text: str) -> str | SweepValues:
     choice = re.fullmatch(r"choice\((.*)\)", text, re.DOTALL)
     items = _split_text(choice[1] if choice else text)
-    return SweepValues(items) if choice or len(items) > 1 else items[0]
+    if not choice and len(items) == 1:
+        return items[0]
+    if "" in items:  # such as mnist,
+        raise _unreadable(key, text)
+    return SweepValues(items)
 
 
 def _split_text(text: str) -> list[str]:
@@ -153,15 +153,15 @@ def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> In
     # Hydra has converted the numbers of interval(4,128) to float.
     if integer and max(map(abs, ends)) >= MAX_FLOAT:
         rule = f"must have an interval of numbers below {MAX_FLOAT:,}"
-        raise ConfigError(f"{key} {rule}, got {shorten(text)}")
+        raise ConfigError(f"{key} {rule}, got {shortened(text)}")
     low, high = (int(x) if integer and x.is_integer() else x for x in ends)
     if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
         return Interval(low, high, log=bool(sweep.tags))
     rule = "must be interval(low,high) with low < high; tag(log,...) needs low > 0"
-    raise ConfigError(f"{key} {rule}, got {shorten(text)}")
+    raise ConfigError(f"{key} {rule}, got {shortened(text)}")
 
 
 def _unreadable(key: str, text: str) -> ConfigError:
     """Return the error for a text that is not a value."""
     default = describe_default(key)
-    return ConfigError(f"{key} has an invalid value {shorten(text)!r} ({default})")
+    return ConfigError(f"{key} has an invalid value {shortened(text)!r} ({default})")

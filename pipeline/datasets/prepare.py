@@ -6,7 +6,7 @@ load data sets by their names, through `load`, which verifies the file.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,60 +135,68 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"
     # Without a lock, so that the folder can belong to another user.
-    if sha256 := _complete(path):
+    if (sha256 := _intact(path)) and not _missing(path, sha256):
         return DataFile(path, sha256)
+    _check_writable(path)
     waiting = f"waiting for another process that prepares {dataset}"
     lock = folder / f".{path.stem}.lock"
-    by_effective = os.access in os.supports_effective_ids
+    with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
+        if sha256 := _intact(path):
+            _write_others(path, _missing(path, sha256))
+            return DataFile(path, sha256)
+        _set_damaged_aside(path)
+        sha256 = _write_images(path, *_read_source(dataset, path))
+        _write_others(path, _missing(path, sha256) | {"plots"})
+        _write_summary(path, origin)
+        return DataFile(path, sha256, is_new=True)
+
+
+def _intact(path: Path) -> str | None:
+    """Return the hash of a data set's file; None if it must be created.
+
+    It must have its recorded hash, and the code that read its images must not have
+    changed.
+    """
+    with suppress(OSError, ValueError):  # another process may replace the files
+        recorded = summary(path)
+        is_current = recorded.code == spec(path.stem).code_sha256
+        if is_current and files.file_sha256(path) == recorded.sha256:
+            return recorded.sha256
+    return None
+
+
+def _missing(path: Path, sha256: str) -> set[str]:
+    """Return which of the components and the plots are missing or of other data."""
+    beside = files_beside(path)
+    missing = set()
+    if read_components(path, data_sha256=sha256) is None:
+        missing.add("components")
+    if not (beside.means.exists() and beside.samples.exists()):
+        missing.add("plots")
+    return missing
+
+
+def _check_writable(path: Path) -> None:
+    """Raise a UserError unless this user can write to the folder of a data set."""
+    folder, by_effective = path.parent, os.access in os.supports_effective_ids
     if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=by_effective):
         raise UserError(
             f"{path} is missing or not complete, and {folder} cannot be written: its "
             f"owner must run python -m pipeline.data dataset={path.stem}"
         )
-    with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
-        if sha256 := _verify(path):
-            _write_others(path, sha256, is_new=False)
-            return DataFile(path, sha256)
-        train, test = _read_source(dataset, path)
-        summary_path = path.with_suffix(".json")
-        summary_path.unlink(missing_ok=True)  # it describes another file
-        with status(f"writing {path.name}"):
-            sha256 = _write(path, train, test)
-        _write_others(path, sha256, is_new=True)
-        described = summarize(Dataset.read(path), origin)
-        code = {"code": spec(path.stem).code_sha256}
-        content = described.model_copy(update=code).model_dump(exclude_none=True)
-        files.write_atomic(summary_path, files.as_json(content).encode())
-        return DataFile(path, sha256, is_new=True)
 
 
-def _complete(path: Path) -> str | None:
-    """Return the hash of a data set's file; None if anything must be written."""
-    with suppress(OSError, ValueError):  # another process may replace the files
+def _set_damaged_aside(path: Path) -> None:
+    """Print which file is damaged; rename the file of the images to `.bad`."""
+    summary_path = path.with_suffix(".json")
+    try:
         sha256 = summary(path).sha256
-        is_current = _is_current(path) and files.file_sha256(path) == sha256
-        return sha256 if is_current and not _missing(path, sha256) else None
-    return None
-
-
-def _verify(path: Path) -> str | None:
-    """Return the hash of the file of a data set; None if it must be created.
-
-    A file that does not have its recorded hash is set aside.
-    """
-    sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
-    if sha256 is None:
-        if summary_path.exists():
+    except (OSError, ValueError):
+        if summary_path.exists():  # the data set is not new
             cause = "is damaged, or from another version"
             print_error(f"{summary_path} {cause}: preparing it again")
-        return None
+        return
     set_damaged_aside(path, sha256)
-    return sha256 if path.exists() and _is_current(path) else None
-
-
-def _is_current(path: Path) -> bool:
-    """Return whether the current code has read the images of a data set."""
-    return summary(path).code == spec(path.stem).code_sha256
 
 
 def summary(path: Path) -> Summary:
@@ -218,7 +226,7 @@ def has_images_of(dataset: str, data: Dataset) -> bool:
     if is_name(dataset):
         return prepare(dataset, folder=folder).sha256 == data.sha256
     path = folder / f"{_name(dataset, _origin(dataset))}.safetensors"
-    return _recorded_sha256(path) == data.sha256
+    return _records(path, data.sha256)
 
 
 def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
@@ -275,29 +283,29 @@ def _name(dataset: str, origin: Mapping[str, str]) -> str:
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
-def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
+def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     """Write the file of a data set, and return its sha256."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
         for part, data in (("train", train), ("test", test))
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
-    content = safetensors.save(tensors)
-    files.write_atomic(path, content)
-    return hashlib.sha256(content).hexdigest()
+    path.with_suffix(".json").unlink(missing_ok=True)  # it describes another file
+    with status(f"writing {path.name}"):
+        content = safetensors.save(tensors)
+        files.write_atomic(path, content)
+        return hashlib.sha256(content).hexdigest()
 
 
-def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
-    """Write the components and the plots that are missing or belong to other data."""
-    beside = files_beside(path)
-    missing = _missing(path, sha256)
-    if not missing and not is_new:
+def _write_others(path: Path, missing: Collection[str]) -> None:
+    """Write the components and the plots if they are missing."""
+    if not missing:
         return
-    data = Dataset.read(path)
+    data, beside = Dataset.read(path), files_beside(path)
     if "components" in missing:
         with status(f"computing the principal components of {data.name}"):
             write_components(data)
-    if "plots" in missing or is_new:
+    if "plots" in missing:
         train, names = data.train, spec(data.name).class_names
         for plot_path, plot in (
             (beside.means, plots.class_means(class_means(data), train.labels, names)),
@@ -307,15 +315,12 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
                 plot.save(written, "PNG")
 
 
-def _missing(path: Path, sha256: str) -> set[str]:
-    """Return which of the components and the plots are missing or of other data."""
-    beside = files_beside(path)
-    missing = set()
-    if read_components(path, data_sha256=sha256) is None:
-        missing.add("components")
-    if not (beside.means.exists() and beside.samples.exists()):
-        missing.add("plots")
-    return missing
+def _write_summary(path: Path, origin: Mapping[str, str]) -> None:
+    """Write the summary of a data set, which also says that its other files exist."""
+    code = {"code": spec(path.stem).code_sha256}
+    described = summarize(Dataset.read(path), origin).model_copy(update=code)
+    content = described.model_dump(exclude_none=True)
+    files.write_atomic(path.with_suffix(".json"), files.as_json(content).encode())
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:
@@ -326,14 +331,13 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
     named = [folder / f"{name}.json"] if name else []
     for summary_path in [*named, *sorted(folder.glob("*.json"))]:
         path = summary_path.with_suffix(".safetensors")
-        if _recorded_sha256(path) == sha256 and path.exists() and is_name(path.stem):
+        if _records(path, sha256) and path.exists() and is_name(path.stem):
             return path
     return None
 
 
-def _recorded_sha256(path: Path) -> str | None:
-    """Return the sha256 of a data set's file; None without an intact summary."""
-    try:
-        return summary(path).sha256
-    except (OSError, ValueError):
-        return None
+def _records(path: Path, sha256: str) -> bool:
+    """Return whether the summary of a data set's file has this sha256."""
+    with suppress(OSError, ValueError):  # it is missing or damaged
+        return summary(path).sha256 == sha256
+    return False

@@ -95,7 +95,7 @@ def _reproduce(
         "run_name": cfg.run_name or f"{run.name} again",
     }
     try:
-        cfg = validate(TrainConfig, settings, choices=cfg.choices)
+        cfg = validate(TrainConfig, settings).with_choices(cfg.choices)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None

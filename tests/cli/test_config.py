@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
     Literal,
@@ -67,6 +68,15 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
     (tmp_path / "conf").mkdir()
     with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
         help_text("python -m pipeline.train", "", TrainConfig, Flags())
+
+
+def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", Path())  # others may not read the clone
+    for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
+        Path(folder).mkdir(mode)
+    for find in (lambda flags: flags.groups, lambda flags: flags.paths):
+        with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
+            find(Flags(folder=Path("mine")))
 
 
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
@@ -140,17 +150,30 @@ def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
         assert from_python(TrainConfig, {"lr": number}).lr == 0.001
 
 
-def test_a_stage_without_its_dot_is_rejected_with_what_to_type(capsys):
-    for words, message in {
-        "train hidden=5": "error: each stage is a module: write python -m "
-        "pipeline.train hidden=5\n",
-        "trian": "write python -m pipeline.train\n",
-        "xyz": "error: 'xyz' is not a stage: choose one of\npython -m pipeline.data ",
-    }.items():
-        with pytest.raises(SystemExit) as ending:
-            __main__.main(words.split())
-        printed = capsys.readouterr()
-        assert ending.value.code == 2 and message in printed.err and not printed.out
+def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):
+    with pytest.raises(SystemExit) as ending:
+        __main__.main(["trian", "hidden=5"])
+    printed = capsys.readouterr()
+    message = "error: 'trian' is not a stage: choose one of\npython -m pipeline.data "
+    assert ending.value.code == 2 and message in printed.err and not printed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (
+            "inspect --help",
+            0,
+            "python -m pipeline.inspect [key=value ...]\n\nExplain ",
+        ),
+        ("train --cfg job hidden=5", 0, "hidden: 5\n"),
+        ("train hiden=5", 2, "did you mean hidden?\n  see python -m pipeline.train --"),
+    ],
+)
+def test_a_stage_also_runs_without_its_dot(words, status, text):
+    command = [sys.executable, "-m", "pipeline", *words.split()]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == status and text in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--help"]])

@@ -251,6 +251,10 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
     }.items():
         combinations = read(*shlex.split(arguments)).combinations
         assert [each.choices for each in combinations] == choices
+        assert [each.config.choices for each in combinations] == choices
+    config = read("team=small").config
+    assert config.model_copy(update={"hidden": 5}).choices == {"team": "small"}
+    assert "choices" not in dict(config)
 
 
 def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
@@ -516,7 +520,17 @@ BAD_FILES = {
     "no package": (
         {},
         "team=nopackage",
-        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+        "nopackage.yaml: its package must be _global_, got team: add '# @package _glob",
+    ),
+    "a key with the name of a folder": (
+        {"conf/team/x.yaml": GLOBAL + "conf: 1"},
+        "team=x",
+        "conf/team/x.yaml: `conf` is not a setting of this stage: choose from ",
+    ),
+    "another package": (
+        {},
+        "+team@other=small",
+        "conf/team/small.yaml: its package must be _global_, got other: add '# @pack",
     ),
     "an invalid value of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
@@ -554,7 +568,7 @@ BAD_FILES = {
     "no package in a subfolder": (
         {},
         "team=sub/nopackage",
-        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
+        "nopackage.yaml: its package must be _global_, got team: add '# @package _glob",
     ),
     "a choice outside of the folder": (
         {"x.yaml": "hidden: 9"},
@@ -573,6 +587,8 @@ BAD_FILES = {
     ),
     "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value: did you mean data"),
+    "a choice with spaces": ({}, "team = small", "form key=value: write team=small"),
+    "choices with spaces": ({}, "-m team=small, wide", "write team=small,wide"),
     "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
     "several choices": ({}, "team=small,large", "has several values: add -m to run"),
 }
