@@ -105,6 +105,27 @@ def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
     )
 
 
+def test_a_configuration_with_failed_seeds_is_the_best_only_if_all_have_some():
+    failed = [outcome(0.0, "diverged", hidden=5, seed=seed) for seed in (2, 3)]
+    first = [outcome(0.97, hidden=5, seed=1), *failed]
+    second = [outcome(0.96, hidden=10, seed=seed) for seed in (1, 2, 3)]
+    third = [outcome(0.98, hidden=20, seed=seed) for seed in (1, 2, 3)]
+    rows = group_by_configuration([*first, *second])
+    assert [row.keys["hidden"] for row in rows] == [10, 5]
+    assert summarize(rows) == "best: hidden=10, validation accuracy 96.00% ± 0.00"
+    result = SweepResult([*first, *second], Path("folder"), run_id=None)
+    assert result.best.job.values["hidden"] == 10
+    front = best_trade_offs(group_by_configuration([*first, *second, *third]))
+    assert [row.keys["hidden"] for row in front] == [10, 20]
+    assert summarize(group_by_configuration(first)) == (
+        "best: hidden=5, validation accuracy 97.00% (1 of 3 seeds)"
+    )
+    seeds = [outcome(0.9, seed=1), outcome(0.9, seed=2), outcome(0.0, "why", seed=3)]
+    assert summarize(group_by_configuration(seeds)) == (
+        "validation accuracy 90.00% ± 0.00 (2 of 3 seeds)"
+    )
+
+
 def test_a_result_has_the_order_of_the_values_not_of_the_ends():
     outcomes = [outcome(0.9, hidden=hidden) for hidden in (6, 3, 9)]
     plan = Plan(each.job for each in outcomes)
