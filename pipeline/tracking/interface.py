@@ -128,7 +128,10 @@ class Run(OpenRun):
 
     @abstractmethod
     def log_text(self, name: str, text: str) -> None:
-        """Record text as an artifact with this name."""
+        """Record text as an artifact with this name.
+
+        Surrogates, as in the patch of a source that is not UTF-8, become bytes again.
+        """
 
     @abstractmethod
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:

@@ -116,7 +116,7 @@ class MlflowRun(ParentRun):
     def log_text(self, name: str, text: str) -> None:
         path = self.artifacts / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         (self.artifacts / folder).mkdir(parents=True, exist_ok=True)

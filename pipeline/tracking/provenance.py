@@ -140,8 +140,10 @@ def _diff(names: Sequence[str]) -> str:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(ROOT, "read-tree", "HEAD", **index)
         git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
-        options = ("--no-color", "--no-ext-diff", "--binary")
-        diff = git(ROOT, "diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index)
+        # Unlike `git diff`, it ignores settings of the user such as diff.noprefix, with
+        # which `git apply` would not find the files.
+        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", "HEAD")
+        diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
     return diff or ""
 
 
@@ -171,9 +173,10 @@ def _commit_tags(diff: str) -> dict[str, str]:
     commit = _commit()
     if commit is None:
         return {COMMIT_TAG: "none"}
+    content = diff.encode(errors="surrogateescape")  # the file code.diff
     return {
         COMMIT_TAG: commit,
-        DIFF_TAG: sha256(diff.encode()).hexdigest() if diff else "none",
+        DIFF_TAG: sha256(content).hexdigest() if content else "none",
         "mlflow.source.git.commit": commit,
     }
 
