@@ -28,6 +28,7 @@ from pipeline.tracking.provenance import CodeState
 def record_sweep(
     plan: Plan,
     recorded: RecordedSweep,
+    reusable: ReusableRuns,
     executor: Executor,
     cfg: CommonSweepConfig,
     *,
@@ -41,6 +42,7 @@ def record_sweep(
     Args:
         plan: The jobs.
         recorded: What earlier processes have recorded of this sweep.
+        reusable: The runs whose results the jobs of the plan can reuse.
         executor: Its workers are running.
         cfg: The settings that all jobs have in common.
         name: The name of the run.
@@ -83,8 +85,6 @@ def record_sweep(
                 if on_result:
                     on_result(outcome)
 
-            takes_runs = run.is_recorded and not cfg.again
-            reusable = ReusableRuns(store, executor.processors if takes_runs else ())
             run_missing_jobs(plan, children, reusable, executor, on_outcome)
             _finish(plan, report, children)
     except SweepFailed as failed:

@@ -16,6 +16,7 @@ from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import status, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
+from pipeline.core.fingerprint import processor
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.sweeps.configurations import group_by_configuration
@@ -31,6 +32,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
 from pipeline.sweeps.result import SweepResult
+from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.tracking import (
     RecordedRun,
     experiment_of,
@@ -83,13 +85,18 @@ def sweep(
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             return _show_finished(plan, recorded.run, folder, cfg)
+        takes_runs = cfg.is_recorded and not cfg.again
+        reusable = ReusableRuns(store_dir() if takes_runs else None)
+        reusable.find(plan.untrained)
+        to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
-        with _new_executor(cfg, [*plan.untrained, *plan.expected()]) as executor:
+        with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
             with status("loading PyTorch and MLflow"):
                 from pipeline.sweeps.open_sweep import record_sweep
             return record_sweep(
                 plan,
                 recorded,
+                reusable,
                 executor,
                 cfg,
                 name=name,
@@ -156,6 +163,19 @@ def _plan(
     for outcome in recorded.outcomes(plan.jobs):
         plan.add(outcome)
     return plan
+
+
+def _jobs_to_train(
+    plan: Plan, reusable: ReusableRuns, cfg: CommonSweepConfig
+) -> list[Job]:
+    """Return the jobs that need a worker, because no run can be reused.
+
+    On a cluster, these are all jobs that can be trained: its processors are not known
+    before the executor is connected.
+    """
+    if reusable.is_empty or cfg.executor != "local":
+        return plan.untrained
+    return reusable.missing(plan.untrained, [processor()])  # imports PyTorch
 
 
 def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:

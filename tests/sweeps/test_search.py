@@ -14,7 +14,6 @@ from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.estimate import format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import _announce
 from pipeline.sweeps.search import Search
 
@@ -87,7 +86,7 @@ def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     assert len(search.expected()) == 4  # two suggestions with two seeds
-    _announce(search, ReusableRuns(Path(), []), Path(), workers=1)
+    _announce(search, search.untrained, Path(), workers=1)
     size = recorded_bytes([search.jobs[5], *search.expected()])
     assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out
     search.add(outcome(search.jobs[5], error="its worker was killed"))
