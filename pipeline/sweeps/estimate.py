@@ -1,16 +1,11 @@
-"""The memory, the disk space and the time that training runs need."""
+"""The time that training runs need."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import UserError, datasets
-from pipeline.base.paths import existing_folder
+from pipeline import datasets
 from pipeline.sweeps.jobs import Job, Outcome
 
-COPIES = 4  # of the weight history: two in the worker, two in the main process
-RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
-BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 # The time of an image and of a step, in units of what a parameter adds to a step.
 # Measured with 5 to 320 hidden neurons and batches of 8 to 512 images.
 IMAGE, STEP = 500, 11_000
@@ -65,39 +60,3 @@ class TimeLeft:
         step = STEP + job.parameter_count
         image: float = IMAGE + step / job.hyperparameters.batch_size
         return job.hyperparameters.epochs * self._images[job.data.path] * image
-
-
-def training_bytes(jobs: Sequence[Job]) -> int:
-    """Return the memory of the largest training run: copies of its history."""
-    return COPIES * max(map(_history_bytes, jobs), default=0)
-
-
-def recorded_bytes(jobs: Sequence[Job]) -> int:
-    """Return the disk space of recorded training runs, with the files of each."""
-    sizes = (_history_bytes(job) + 4 * job.parameter_count + RUN_BYTES for job in jobs)
-    return sum(sizes) + (BEST_BYTES if jobs else 0)
-
-
-def _history_bytes(job: Job) -> int:
-    """Return the size of the tensors before training and after each epoch."""
-    return 4 * job.parameter_count * (job.hyperparameters.epochs + 1)
-
-
-def check_space(size: int, folder: Path) -> None:
-    """Check the free space of the disk that contains a folder.
-
-    Raises:
-        UserError: If it is smaller than `size`.
-    """
-    free = shutil.disk_usage(existing_folder(folder)).free
-    if size > free:
-        raise UserError(
-            f"the sweep needs about {format_bytes(size)} of disk space, but {folder} "
-            f"has {format_bytes(free)}: delete files, or set PIPELINE_OUTPUTS to a "
-            "folder on a larger disk"
-        )
-
-
-def format_bytes(size: int) -> str:
-    """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
-    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

@@ -14,12 +14,12 @@ from pipeline.base.terminal import counted
 from pipeline.execution.executor import Executor, Result, Task
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.estimate import check_space, format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
 from pipeline.tracking import RecordedRun
+from pipeline.training.size import check_space, format_bytes, sweep_bytes
 from pipeline.training.training_run import TrainingRun, compute_training_run
 
 
@@ -63,12 +63,13 @@ def _announce(
 
     The jobs in `to_train` reuse no run.
     """
-    size = recorded_bytes([*plan.untrained, *plan.expected()])
+    jobs = [*plan.untrained, *plan.expected()]
+    size = sweep_bytes(job.hyperparameters for job in jobs)
     if count := len(to_train) + len(plan.expected()):
         runs = counted(count, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
         say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space")
-    check_space(size, folder)
+    check_space(size, folder, what="the sweep")
 
 
 def _read(run: RecordedRun) -> TrainingRun | None:

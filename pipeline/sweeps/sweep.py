@@ -20,7 +20,6 @@ from pipeline.core.fingerprint import processor
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
     OnResult,
@@ -40,6 +39,7 @@ from pipeline.tracking import (
     provenance,
     viewing_hint,
 )
+from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (
@@ -184,6 +184,6 @@ def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:
         cfg.executor,
         workers=cfg.workers,
         tasks=len(jobs),
-        task_bytes=training_bytes(jobs),
+        task_bytes=training_bytes(job.hyperparameters for job in jobs),
         modules=[TRAINING],
     )

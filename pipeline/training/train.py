@@ -28,6 +28,7 @@ from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.datasets import DataFile
 from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.memory import check_memory, free_memory
 from pipeline.model.program import prepare_export
 from pipeline.tracking import (
     OpenRun,
@@ -49,6 +50,7 @@ from pipeline.training.log import (
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
+from pipeline.training.size import check_space, single_run_bytes, training_bytes
 from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
 NEXT = {
@@ -118,6 +120,9 @@ def _record_training(
     A reproduction has an `original`.
     """
     hyperparameters = cfg.hyperparameters()
+    what, needed = "the training run", training_bytes([hyperparameters])
+    check_memory(needed, free=free_memory(), what=what)
+    check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
