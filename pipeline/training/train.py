@@ -218,7 +218,8 @@ def _record_epochs(
     on_epoch: OnEpoch | None,
 ) -> None:
     """Train epoch by epoch: save each, record it, and print it."""
-    for epoch in print_epochs(epochs, total=total):
+    done = checkpoint.epochs[-1].number
+    for epoch in print_epochs(epochs, total=total, done=done):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
         _log_epochs(run, [epoch], total)
         if on_epoch:
