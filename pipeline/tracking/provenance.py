@@ -49,22 +49,12 @@ class CodeState(NamedTuple):
     diff: str  # see `code_diff`
 
 
-def tags() -> dict[str, str]:
-    """Return code, user, machine and versions of this process as MLflow tags."""
-    return {**process_tags(), **code_state().tags}
+def tags(code: CodeState | None = None) -> dict[str, str]:
+    """Return command, user and machine of this process, and its code, as MLflow tags.
 
-
-def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
-    """Return those tags of a recorded run that name its provenance."""
-    return {
-        key: value
-        for key, value in recorded.items()
-        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
-    }
-
-
-def process_tags() -> dict[str, str]:
-    """Return command, user and machine of this process as MLflow tags."""
+    `code` is the `code_state` when the command started; by default, that of now.
+    """
+    code = code or code_state()
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **({DVC_TAG: experiment} if experiment else {}),
@@ -74,6 +64,16 @@ def process_tags() -> dict[str, str]:
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
+        **code.tags,
+    }
+
+
+def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
+    """Return those tags of a recorded run that name its provenance."""
+    return {
+        key: value
+        for key, value in recorded.items()
+        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
     }
 
 

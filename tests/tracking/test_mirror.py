@@ -76,7 +76,7 @@ def kill_copying_process():
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "stopped"),
-        ("drips", 600, "the process that copies it was killed"),
+        ("drips", 600, "the process that copies runs was killed"),
     ],
 )
 def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
