@@ -32,7 +32,11 @@ Arguments = ParamSpec("Arguments")
 
 
 class EpochPoint(NamedTuple):
-    """The metrics of an epoch."""
+    """The metrics of an epoch, which is all that is recorded about numbers.
+
+    Unlike an `Epoch`, it has no arrays, so it is small enough to be sent for each
+    epoch. A `MetricPoint` is one of its values, as it is read again from the database.
+    """
 
     step: int  # the number of the epoch
     time: int  # in milliseconds since 1970
@@ -99,7 +103,11 @@ def viewing_hint(label: str) -> str:
 
 
 class Run(OpenRun):
-    """An open run of this process; each method returns when the data is stored."""
+    """An open run of this process; each method returns when the data is stored.
+
+    Its methods can be called directly. `submit` is for functions that also record a run
+    of another process, such as those of `training/log.py`.
+    """
 
     def wait(self) -> None:
         """Return at once, because all calls are made."""
