@@ -115,7 +115,10 @@ def run_train(
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
     with start_tracker(
-        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+        store_dir(),
+        server=cfg.server,
+        experiment=cfg.experiment_name,
+        is_recorded=cfg.is_recorded,
     ) as tracker:
         with status("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train_or_reproduce

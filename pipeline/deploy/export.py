@@ -46,7 +46,9 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     # Before the exports, because it rejects a store that cannot be used.
-    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    tracker = tracking.new_tracker(
+        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+    )
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
     )

@@ -54,7 +54,9 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
             run=cfg.run, model=cfg.model, store=store, expected=expected_params()
         )
     dataset = load_training_data(trained, folder=data_dir())
-    tracker = tracking.new_tracker(cfg.tracking, store, server=cfg.server)
+    tracker = tracking.new_tracker(
+        store, server=cfg.server, is_recorded=cfg.is_recorded
+    )
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (

@@ -103,7 +103,9 @@ def _other_network(against: str) -> TrainedModel:
 
 def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
     """Write and log all results, print the tutorial, and return the run."""
-    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    tracker = tracking.new_tracker(
+        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+    )
     with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(

@@ -91,9 +91,8 @@ class Children:
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
         """
-        if not self.run.is_recorded:
+        if best.run_id is None:  # nothing is recorded
             return
-        assert best.run_id
         child = self.run.reopen_child(best.run_id)
         run = find_run(best.run_id, store=store)
         try:

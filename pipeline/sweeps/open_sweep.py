@@ -55,11 +55,11 @@ def record_sweep(
     """
     store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
     tracker = new_tracker(
-        cfg.tracking,
         store,
         server=cfg.server,
         experiment=cfg.experiment_name,
         code=code,
+        is_recorded=cfg.is_recorded,
     )
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")

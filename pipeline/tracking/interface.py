@@ -52,12 +52,11 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded."""
+        """The id of the run in MLflow; None if it is not recorded.
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether it is recorded; rarely needed, as a `NullRun` has all methods."""
-        return self.run_id is not None
+        A caller rarely asks whether it is recorded, because a `NullRun` has all
+        methods.
+        """
 
     @property
     @abstractmethod
@@ -91,7 +90,7 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if not self.is_recorded:
+        if self.run_id is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 

@@ -23,14 +23,14 @@ def experiment_of(name: str | None) -> str:
 
 
 def new_tracker(
-    kind: str,
     store: Path,
     *,
     server: str | None,
     experiment: str | None = None,
     code: CodeState | None = None,
+    is_recorded: bool = True,
 ) -> LocalTracker:
-    """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
+    """Return the tracker of this process; see `RecordedConfig.is_recorded`.
 
     The store in the folder `store` is opened now, so that one that cannot be used is
     rejected before any work. If there is none, the first run creates it. A server
@@ -40,7 +40,7 @@ def new_tracker(
     Raises:
         UserError, OSError: If the store cannot be used.
     """
-    if kind == "none":
+    if not is_recorded:
         return NullTracker()
     disable_telemetry()
     with status("importing MLflow"):

@@ -234,7 +234,7 @@ def _write(
     with status(message), new_results(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.is_recorded:
+        if run.run_id:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             is_equal = training.sha256 == original.training.sha256
