@@ -77,6 +77,9 @@ def sweep(
         if recorded.run:  # a sweep gets its name when it starts
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
+        # A run can have the name "<run_name> #2".
+        if cfg.run_name and not f"{name} #".startswith(f"{cfg.run_name} #"):
+            say("run_name has no effect: this sweep was started with another name")
         if not cfg.is_recorded:
             say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, jobs, recorded)

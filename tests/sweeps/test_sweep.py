@@ -59,6 +59,13 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
             assert len(workspace.values(child, "val/loss")) == 1
 
 
+def test_a_continued_sweep_says_that_it_keeps_its_name(sweep):
+    for name in ("mine", "mine", "yours"):
+        printed, _ = sweep.run("seed=1,2", f"run_name={name}")
+        ignored = "\nrun_name has no effect: this sweep was started" in printed
+        assert printed.startswith("sweep mine\n") and ignored == (name == "yours")
+
+
 def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs):
     _, printed, error = swept
     parent, children = runs
