@@ -16,7 +16,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, plots
 from pipeline.base import files, locking
-from pipeline.base.terminal import print_error, status
+from pipeline.base.terminal import busy, print_error
 from pipeline.base.text import as_file_name
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
@@ -152,7 +152,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         train, test = _read_source(dataset, path)
         summary_path = path.with_suffix(".json")
         summary_path.unlink(missing_ok=True)  # it describes another file
-        with status(f"writing {path.name}"):
+        with busy(f"writing {path.name}"):
             sha256 = _write(path, train, test)
         _write_others(path, sha256, is_new=True)
         described = summarize(Dataset.read(path), origin)
@@ -295,7 +295,7 @@ def _write_others(path: Path, sha256: str, *, is_new: bool) -> None:
         return
     data = Dataset.read(path)
     if "components" in missing:
-        with status(f"computing the principal components of {data.name}"):
+        with busy(f"computing the principal components of {data.name}"):
             write_components(data)
     if "plots" in missing or is_new:
         train, names = data.train, spec(data.name).class_names

@@ -27,10 +27,10 @@ from pipeline.base.errors import RESUME
 from pipeline.base.paths import PACKAGE
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import check_code, code_sha256, processor, torch_version
-from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.execution.executor import Executor, Task, TaskResult, failure
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
@@ -72,7 +72,7 @@ class RayExecutor(Executor):
         address = find_cluster()
         self._remote_task = ray.remote(num_cpus=1, max_retries=0)(_run_on_node)
         self._stored = functools.cache(_put_dataset)  # its argument is a path
-        with status("checking the nodes of the Ray cluster"):
+        with busy("checking the nodes of the Ray cluster"):
             _connect(address)
             self._needs = _Requirements(
                 torch=torch_version(),
@@ -103,7 +103,7 @@ class RayExecutor(Executor):
         count = 1 if timeout else len(refs)
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
-    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         """Return the result of a call that has ended; see `Executor._result`.
 
         Raises:
@@ -111,7 +111,7 @@ class RayExecutor(Executor):
         """
         try:
             # A copy, because Ray's arrays are read-only.
-            return Result(task, value=copy.deepcopy(ray.get(call)))
+            return TaskResult(task, value=copy.deepcopy(ray.get(call)))
         except exceptions.RayTaskError as error:  # an error of the function
             if isinstance(error.cause, NodeError):
                 raise error.cause from None
@@ -124,7 +124,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # such as a result that was not sent
             reason = str(error).partition("\n")[0]
-        return Result(task, error=reason, final=final)
+        return TaskResult(task, error=reason, final=final)
 
 
 def _connect(address: str) -> None:

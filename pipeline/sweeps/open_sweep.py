@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
@@ -106,11 +106,11 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
         SweepFailed: If jobs failed. The first traceback is printed, if there is one;
             only an error in the program has a traceback.
     """
-    with status("writing and recording the report"):
+    with busy("writing and recording the report"):
         report.finish()
     try:
         if best := best_of(plan.outcomes):
-            with status("adding images and a program to the best network"):
+            with busy("adding images and a program to the best network"):
                 children.record_best(best, store=store_dir())
     finally:
         hint = children.run.viewing_hint()

@@ -11,7 +11,7 @@ from pipeline.base.errors import RESUME
 from pipeline.base.printing import say
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.terminal import counted
-from pipeline.execution.executor import Executor, Result, Task
+from pipeline.execution.executor import Executor, Task, TaskResult
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
@@ -123,7 +123,7 @@ class Scheduler:
             self.reusable.find([job])
             yield job
 
-    def record(self, result: Result) -> None:
+    def record(self, result: TaskResult) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
         job, children = self.plan.job(result.task.identity), self.children
         if not result.error:

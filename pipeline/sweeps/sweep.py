@@ -14,7 +14,7 @@ from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.core.fingerprint import processor
 from pipeline.execution.executor import Executor
@@ -48,7 +48,7 @@ UNTRACKED = (
 )
 
 
-def sweep(
+def train_sweep(
     command: Command[TrainConfig], on_result: OnResult | None = None
 ) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
@@ -94,7 +94,7 @@ def sweep(
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
-            with status("loading PyTorch and MLflow"):
+            with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.open_sweep import record_sweep
             return record_sweep(
                 plan,

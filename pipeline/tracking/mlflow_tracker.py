@@ -45,7 +45,7 @@ class MlflowTracker(LocalTracker):
     @cached_property
     def client(self) -> StoreClient:
         """The client of the store, which the first run creates."""
-        with terminal.status("opening the store"):
+        with terminal.busy("opening the store"):
             return open_store(self.store)
 
     def open_run(self, start: RunStart) -> MlflowRun:

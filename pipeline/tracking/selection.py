@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.base.printing import say
 from pipeline.base.process import disable_telemetry
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.tracking.null import NullTracker
 from pipeline.tracking.provenance import CodeState
@@ -43,7 +43,7 @@ def new_tracker(
     if not is_recorded:
         return NullTracker()
     disable_telemetry()
-    with status("importing MLflow"):
+    with busy("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"

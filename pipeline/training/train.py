@@ -19,7 +19,7 @@ from pipeline.base.paths import (
 )
 from pipeline.base.printing import say
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
-from pipeline.base.terminal import command_line, next_steps, status, wrap
+from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -85,7 +85,7 @@ def _reproduce(
         UserError: If the run or its data is not available, or the networks differ.
     """
     tags = provenance.tags()  # now, because the code may change later
-    with status("reading the recorded run"):
+    with busy("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
@@ -231,7 +231,7 @@ def _write(
 ) -> None:
     """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
-    with status(message), new_results(folder) as temporary:
+    with busy(message), new_results(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
         if run.run_id:

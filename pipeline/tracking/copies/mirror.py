@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.printing import say, warn
-from pipeline.base.terminal import command_line, status, wrap
+from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking.copies.process import (
@@ -85,7 +85,7 @@ class Mirror:
         if is_killed and self._helper is None:
             return False
         try:
-            with status(f"copying the run to {self._server}"):
+            with busy(f"copying the run to {self._server}"):
                 # The process responds in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, end, is_open=False)
