@@ -35,11 +35,6 @@ from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
 
-# The interval at which processes ping each other. A node closes a connection if the
-# other process pings more often than the node's own setting allows. Training runs of
-# more than 20 s would then seem to be killed.
-KEEPALIVE = "RAY_grpc_client_keepalive_time_ms"
-
 
 class NodeError(UserError):
     """A node cannot produce the same results as this machine."""
@@ -51,7 +46,6 @@ class _Requirements:
 
     torch: str  # the version of PyTorch
     code: str  # `code_sha256` of this process
-    keepalive: str | None  # `KEEPALIVE` in the environment
 
 
 class RayExecutor(Executor):
@@ -74,11 +68,7 @@ class RayExecutor(Executor):
         self._stored = functools.cache(_put_dataset)  # its argument is a path
         with busy("checking the nodes of the Ray cluster"):
             _connect(address)
-            self._needs = _Requirements(
-                torch=torch_version(),
-                code=code_sha256(),
-                keepalive=os.environ.get(KEEPALIVE),
-            )
+            self._needs = _Requirements(torch=torch_version(), code=code_sha256())
             try:
                 self.processors = _check_nodes(self._needs)
                 _count_cpus()  # raises an error if no node can compute
@@ -229,8 +219,7 @@ def _check(needs: _Requirements) -> str:
     """Return the name of this node's processor.
 
     Raises:
-        NodeError: If the node has another PyTorch version, imports other code, or was
-            started with another `KEEPALIVE`.
+        NodeError: If the node has another PyTorch version or imports other code.
     """
     name = ray.util.get_node_ip_address()
     version = torch_version()
@@ -242,11 +231,5 @@ def _check(needs: _Requirements) -> str:
     if code_sha256() != needs.code:
         raise NodeError(
             f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
-        )
-    keepalive = os.environ.get(KEEPALIVE)
-    if keepalive != needs.keepalive:
-        raise NodeError(
-            f"node {name} was started with {KEEPALIVE}={keepalive or ''}, but this "
-            f"process with {needs.keepalive or 'none'}: use one value on all machines"
         )
     return processor()
