@@ -22,7 +22,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import (
     EvaluateConfig,
     EvaluateSettings,
@@ -63,7 +63,7 @@ def evaluate(
 
 def run_evaluate(cfg: EvaluateConfig) -> "Evaluation":
     """Load the network and the test sets, evaluate, write and record the results."""
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.evaluation.evaluate import evaluate
     return evaluate(cfg)
 

@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
     ExportConfig,
@@ -87,7 +87,7 @@ def run_export(
 
     `bits` are several bit widths instead of that of the configuration.
     """
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.deploy.export import export
     return export(cfg, bits or [cfg.bits])
 

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import GradeConfig, GradeSettings, documented, from_python, stage
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def grade(
 
 def run_grade(cfg: GradeConfig) -> "ClassGrades":
     """Read the submissions, train the assigned networks, grade and write the pages."""
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.teaching.grade import grade
     return grade(cfg)
 

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import (
     HomeworkConfig,
     HomeworkSettings,
@@ -53,7 +53,7 @@ def homework(
 
 def run_homework(cfg: HomeworkConfig) -> "Homework":
     """Train the network of the student, and write the questions."""
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.teaching.homework import homework
     return homework(cfg)
 

@@ -26,7 +26,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import InspectConfig, InspectSettings, documented, from_python, stage
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def inspect(
 
 def run_inspect(cfg: InspectConfig) -> "Inspection":
     """Load a network and its data, then analyze it or answer one question."""
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.interpret.inspect import inspect
     return inspect(cfg)
 

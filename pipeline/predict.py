@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
 from pipeline.base.call import call
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import (
     Array,
     PredictConfig,
@@ -95,7 +95,7 @@ def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResul
 
     With `array`, its images are classified, and `cfg.images` is ignored.
     """
-    with status("loading PyTorch"):
+    with busy("loading PyTorch"):
         from pipeline.evaluation.predict import predict
     return predict(cfg, array)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call, check_callback
 from pipeline.base.paths import store_dir
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
     SweepSettings,
@@ -115,9 +115,12 @@ def run_train(
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
     with start_tracker(
-        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+        store_dir(),
+        server=cfg.server,
+        experiment=cfg.experiment_name,
+        is_recorded=cfg.is_recorded,
     ) as tracker:
-        with status("loading PyTorch"):  # while another process imports MLflow
+        with busy("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train_or_reproduce
         return train_or_reproduce(cfg, tracker, on_epoch)
 
@@ -127,9 +130,9 @@ def run_sweep(
     on_result: "Callable[[Outcome], object] | None" = None,
 ) -> "SweepResult":
     """Train the combinations of a sweep, or those that a search suggests."""
-    from pipeline.sweeps.sweep import sweep
+    from pipeline.sweeps.sweep import train_sweep
 
-    return sweep(command, on_result)
+    return train_sweep(command, on_result)
 
 
 if __name__ == "__main__":

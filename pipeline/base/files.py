@@ -1,7 +1,8 @@
 """Atomic writes, hashes, JSON and CSV files for all packages.
 
 What `atomic_file` and `atomic_folder` write is complete or absent, even if the process
-is killed.
+is killed or the power fails: content is on the disk before it gets its name. After a
+power failure, the previous content can be back, because the name itself may be lost.
 """
 
 import csv
@@ -130,6 +131,7 @@ def _previous(path: Path) -> Path:
 
 
 def _flush(path: Path) -> None:
+    """Write a file to the disk."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 

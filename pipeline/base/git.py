@@ -6,7 +6,11 @@ from pathlib import Path
 
 
 def git(folder: Path, *arguments: str, **environment: str) -> str | None:
-    """Return the output of git in a folder; None if it fails or is missing."""
+    """Return the output of git in a folder; None if it fails or is missing.
+
+    Bytes that are not UTF-8, such as those of a source in Latin-1, become surrogates:
+    `errors="surrogateescape"` turns them into the same bytes again.
+    """
     try:
         return subprocess.run(
             ["git", *arguments],
@@ -15,6 +19,6 @@ def git(folder: Path, *arguments: str, **environment: str) -> str | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,
-        ).stdout.decode(errors="replace")
+        ).stdout.decode(errors="surrogateescape")
     except (OSError, subprocess.CalledProcessError):
         return None

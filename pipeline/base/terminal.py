@@ -108,7 +108,7 @@ def print_error(message: str) -> None:
 
 
 @contextmanager
-def status(text: str) -> Iterator[None]:
+def busy(text: str) -> Iterator[None]:
     """Show a line on a terminal during a step that prints nothing; then remove it.
 
     The step must not show another status line or a progress bar.

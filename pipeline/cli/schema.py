@@ -102,7 +102,7 @@ class RecordedConfig(StageConfig):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether a run is recorded; an open run answers this, too."""
+        """Whether a run is recorded; an open run that is not has no `run_id`."""
         return self.tracking != "none"
 
 

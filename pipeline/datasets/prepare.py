@@ -16,7 +16,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, plots
 from pipeline.base import files, locking
-from pipeline.base.terminal import print_error, status
+from pipeline.base.terminal import busy, print_error
 from pipeline.base.text import as_file_name
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
@@ -291,7 +291,7 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
     path.with_suffix(".json").unlink(missing_ok=True)  # it describes another file
-    with status(f"writing {path.name}"):
+    with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
         return hashlib.sha256(content).hexdigest()
@@ -303,7 +303,7 @@ def _write_others(path: Path, missing: Collection[str]) -> None:
         return
     data, beside = Dataset.read(path), files_beside(path)
     if "components" in missing:
-        with status(f"computing the principal components of {data.name}"):
+        with busy(f"computing the principal components of {data.name}"):
             write_components(data)
     if "plots" in missing:
         train, names = data.train, spec(data.name).class_names

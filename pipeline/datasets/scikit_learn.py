@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.core import SIDE
 from pipeline.core.dataset import LabeledImages
 
@@ -15,7 +15,7 @@ TRAINING_IMAGES = 1500
 
 def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "1797"]]:
     """Return the images (stored as 0..16) as gray levels, and the labels."""
-    with status("loading scikit-learn"):  # takes up to three seconds
+    with busy("loading scikit-learn"):  # takes up to three seconds
         from sklearn.datasets import load_digits
 
         digits = load_digits()

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.core import SIDE
 from pipeline.core.dataset import LabeledImages
 
@@ -40,7 +40,7 @@ def reader(read: Read) -> Read:
 
     def read_upright(folder: Path) -> tuple[LabeledImages, LabeledImages]:
         parts = read(folder)
-        with status("straightening the images"):
+        with busy("straightening the images"):
             train, test = (replace(p, images=straighten(p.images)) for p in parts)
         return train, test
 

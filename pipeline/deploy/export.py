@@ -9,7 +9,7 @@ from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.console import progress
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, next_steps, status, wrap
+from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
@@ -38,7 +38,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
 
     `bits` has the bit widths, or "all"; they replace that of the configuration.
     """
-    with status("loading the network"):
+    with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0].trained, folder=data_dir())
     numbers = [*BIT_WIDTHS]
@@ -46,7 +46,9 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     # Before the exports, because it rejects a store that cannot be used.
-    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    tracker = tracking.new_tracker(
+        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+    )
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
     )
@@ -144,7 +146,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
         trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
-    with status("drawing the page"):
+    with busy("drawing the page"):
         analysis = ModelAnalysis.of(trained, dataset, with_history=False)
         return record_page(analysis, folder, run, name=name, quantized=integers)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from pipeline.base.console import new_console, progress, progress_bar
 from pipeline.base.printing import say
-from pipeline.base.terminal import counted, status, wrap
+from pipeline.base.terminal import busy, counted, wrap
 from pipeline.base.text import WIDTH, printable
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
-from pipeline.execution.executor import Result, Task
+from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.integers import QuantizedModel, bit_folder
 from pipeline.model import TrainedModel
@@ -107,7 +107,9 @@ def run_jobs(
     return {job: result.value for job, result in ended if not result.error}, failed
 
 
-def _printed(results: Iterable[Result], tasks: Sequence[Task]) -> Iterator[Result]:
+def _printed(
+    results: Iterable[TaskResult], tasks: Sequence[Task]
+) -> Iterator[TaskResult]:
     """Print a line for each result, and yield those that are final."""
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     width = min(max(len(task.identity) for task in tasks), WIDTH // 2)
@@ -137,11 +139,11 @@ def run_job(
         finetuning_epochs=finetuning_epochs,
         track=progress(f"fine-tuning with {counted(job.bits, 'bit')}"),
     )
-    with status("writing and checking the files"):
+    with busy("writing and checking the files"):
         return export_quantized(model)
 
 
-def _describe(result: Result) -> str:
+def _describe(result: TaskResult) -> str:
     error = printable(result.error)
     if error:
         return f"failed: {error}" if result.final else f"{error}; trying again"

@@ -12,7 +12,7 @@ from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
 from pipeline.base.text import readable, short_repr, table
 from pipeline.cli import EvaluateConfig, expected_params
 from pipeline.core.dataset import Dataset
@@ -49,17 +49,19 @@ class Evaluation:
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
     folder, store = results_dir("evaluate"), store_dir()
-    with status("loading the network"):
+    with busy("loading the network"):
         trained = select_trained_model(
             run=cfg.run, model=cfg.model, store=store, expected=expected_params()
         )
     dataset = load_training_data(trained, folder=data_dir())
-    tracker = tracking.new_tracker(cfg.tracking, store, server=cfg.server)
+    tracker = tracking.new_tracker(
+        store, server=cfg.server, is_recorded=cfg.is_recorded
+    )
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        status("writing and recording the results"),
+        busy("writing and recording the results"),
         new_results(folder) as partial,
     ):
         write_results(results, metrics, partial)
@@ -105,7 +107,7 @@ def _evaluate_sets(
             continue
         problems += prepared.source.problems
         say(wrap(f"{prepared.source.name}: {prepared.description}"))
-        with status(f"evaluating {prepared.source.name}"):
+        with busy(f"evaluating {prepared.source.name}"):
             results.append(classify(prepared, trained))
     if not results:
         raise UserError("\n  ".join(["no test set could be evaluated", *problems]))

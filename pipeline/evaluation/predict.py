@@ -9,11 +9,11 @@ from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import (
+    busy,
     command_line,
     counted,
     next_steps,
     probability_bars,
-    status,
     wrap,
 )
 from pipeline.base.text import printable, shortened
@@ -52,7 +52,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     """
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
-    with status("loading the network"):
+    with busy("loading the network"):
         store = store_dir()
         trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
     source = given or find_images(
@@ -68,7 +68,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
-    with status("writing the results"), new_results(folder) as partial:
+    with busy("writing the results"), new_results(folder) as partial:
         _write(predictions, partial)
         _plot(predictions, trained, partial)
     say(_conclusion(predictions))

@@ -27,18 +27,13 @@ from pipeline.base.errors import RESUME
 from pipeline.base.paths import PACKAGE
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import check_code, code_sha256, processor, torch_version
-from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.execution.executor import Executor, Task, TaskResult, failure
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
-
-# The interval at which processes ping each other. A node closes a connection if the
-# other process pings more often than the node's own setting allows. Training runs of
-# more than 20 s would then seem to be killed.
-KEEPALIVE = "RAY_grpc_client_keepalive_time_ms"
 
 
 class NodeError(UserError):
@@ -51,7 +46,6 @@ class _Requirements:
 
     torch: str  # the version of PyTorch
     code: str  # `code_sha256` of this process
-    keepalive: str | None  # `KEEPALIVE` in the environment
 
 
 class RayExecutor(Executor):
@@ -72,13 +66,9 @@ class RayExecutor(Executor):
         address = find_cluster()
         self._remote_task = ray.remote(num_cpus=1, max_retries=0)(_run_on_node)
         self._stored = functools.cache(_put_dataset)  # its argument is a path
-        with status("checking the nodes of the Ray cluster"):
+        with busy("checking the nodes of the Ray cluster"):
             _connect(address)
-            self._needs = _Requirements(
-                torch=torch_version(),
-                code=code_sha256(),
-                keepalive=os.environ.get(KEEPALIVE),
-            )
+            self._needs = _Requirements(torch=torch_version(), code=code_sha256())
             try:
                 self.processors = _check_nodes(self._needs)
                 _count_cpus()  # raises an error if no node can compute
@@ -103,7 +93,7 @@ class RayExecutor(Executor):
         count = 1 if timeout else len(refs)
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
-    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         """Return the result of a call that has ended; see `Executor._result`.
 
         Raises:
@@ -111,7 +101,7 @@ class RayExecutor(Executor):
         """
         try:
             # A copy, because Ray's arrays are read-only.
-            return Result(task, value=copy.deepcopy(ray.get(call)))
+            return TaskResult(task, value=copy.deepcopy(ray.get(call)))
         except exceptions.RayTaskError as error:  # an error of the function
             if isinstance(error.cause, NodeError):
                 raise error.cause from None
@@ -124,7 +114,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # such as a result that was not sent
             reason = str(error).partition("\n")[0]
-        return Result(task, error=reason, final=final)
+        return TaskResult(task, error=reason, final=final)
 
 
 def _connect(address: str) -> None:
@@ -229,8 +219,7 @@ def _check(needs: _Requirements) -> str:
     """Return the name of this node's processor.
 
     Raises:
-        NodeError: If the node has another PyTorch version, imports other code, or was
-            started with another `KEEPALIVE`.
+        NodeError: If the node has another PyTorch version or imports other code.
     """
     name = ray.util.get_node_ip_address()
     version = torch_version()
@@ -242,11 +231,5 @@ def _check(needs: _Requirements) -> str:
     if code_sha256() != needs.code:
         raise NodeError(
             f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
-        )
-    keepalive = os.environ.get(KEEPALIVE)
-    if keepalive != needs.keepalive:
-        raise NodeError(
-            f"node {name} was started with {KEEPALIVE}={keepalive or ''}, but this "
-            f"process with {needs.keepalive or 'none'}: use one value on all machines"
         )
     return processor()

@@ -29,7 +29,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Result:
+class TaskResult:
     """The result of a task, or of an attempt that will be repeated."""
 
     task: Task
@@ -110,7 +110,7 @@ class Executor(AbstractContextManager["Executor"]):
 
     def run(
         self, function: Callable[..., Any], tasks: Iterable[Task]
-    ) -> Iterator[Result]:
+    ) -> Iterator[TaskResult]:
         """Run a function for each task, and yield each result when its task ends.
 
         An attempt whose worker is lost is yielded, too, and its task is tried again.
@@ -126,7 +126,7 @@ class Executor(AbstractContextManager["Executor"]):
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         self._fill(function, attempts)
         while attempts.running and not self._is_stopped:
-            results: list[Result] = []
+            results: list[TaskResult] = []
             try:
                 ended = self._ended(attempts.running, timeout=POLL_SECONDS)
                 self._end_all(ended, attempts, results)
@@ -148,7 +148,7 @@ class Executor(AbstractContextManager["Executor"]):
             attempts.start(self._start(function, attempt.task), attempt)
 
     def _end_all(
-        self, calls: Iterable[Any], attempts: _Attempts, results: list[Result]
+        self, calls: Iterable[Any], attempts: _Attempts, results: list[TaskResult]
     ) -> None:
         """Add the results of calls that have ended; then raise the first error."""
         errors = []
@@ -160,7 +160,7 @@ class Executor(AbstractContextManager["Executor"]):
         if errors:
             raise errors[0]
 
-    def _end(self, call: Any, attempts: _Attempts) -> Result:  # noqa: ANN401
+    def _end(self, call: Any, attempts: _Attempts) -> TaskResult:  # noqa: ANN401
         """Return the result of a call that has ended; repeat it if needed."""
         attempt, is_last = attempts.end(call)
         result = self._result(call, attempt.task, final=is_last)
@@ -168,7 +168,7 @@ class Executor(AbstractContextManager["Executor"]):
             attempts.repeat(attempt)
         return result
 
-    def _valid(self, results: Iterable[Result]) -> Iterator[Result]:
+    def _valid(self, results: Iterable[TaskResult]) -> Iterator[TaskResult]:
         """Yield results; after `stop`, skip tasks that would be repeated."""
         for result in results:
             if result.final or not self._is_stopped:
@@ -193,17 +193,17 @@ class Executor(AbstractContextManager["Executor"]):
         """
 
     @abstractmethod
-    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         """Return the result of a call that has ended.
 
         If its worker was lost, `final` is whether this was the last attempt.
         """
 
 
-def failure(task: Task, error: BaseException, *, traceback: str) -> Result:
+def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
     """Return the result of a task whose function raised an error in its worker."""
     reason = " ".join(str(error).split())
     if reason and is_user_error(error):
-        return Result(task, error=reason)
+        return TaskResult(task, error=reason)
     name = type(error).__name__
-    return Result(task, error=f"{name}: {reason}", traceback=traceback)
+    return TaskResult(task, error=f"{name}: {reason}", traceback=traceback)

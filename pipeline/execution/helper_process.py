@@ -77,9 +77,13 @@ class HelperProcess:
                     | {"TTY_COMPATIBLE": "0"},  # it shows no progress bar over ours
                     start_new_session=True,
                 )
-            except OSError as error:
+            except BaseException as error:  # such as Ctrl-C
+                self._connection.close()
                 shutil.rmtree(self._folder, ignore_errors=True)
-                raise UserError(f"{name} cannot be started: {error}") from None
+                if isinstance(error, OSError):
+                    message = f"{name} cannot be started: {error}"
+                    raise UserError(message) from None
+                raise
         self._ending, self._ended = threading.RLock(), False
         self._is_closed = False
         self._calls = SimpleQueue[tuple[Future[Any], bytes] | None]()

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged, code_sha256, processor
-from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.execution.executor import Executor, Task, TaskResult, failure
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
 KILLED = "its worker was killed, perhaps because memory ran out"
@@ -31,19 +31,19 @@ class LocalExecutor(Executor):
         """
         self._code = code_sha256()  # before later edits
         self._modules = modules
-        self._workers: list[HelperProcess | None] = [None] * workers
+        self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
 
     @property
     def workers(self) -> int:
         """The number of processes."""
-        return len(self._workers)
+        return len(self._processes)
 
     def __enter__(self) -> "LocalExecutor":
         """Start the processes if they have imports, which take about a second."""
         try:
             for index in range(self.workers if self._modules else 0):
-                self._running_worker(index)
+                self._running_process(index)
         except BaseException:  # such as too many processes, or Ctrl-C
             self.__exit__()
             raise
@@ -52,23 +52,24 @@ class LocalExecutor(Executor):
 
     def __exit__(self, *exception: object) -> None:
         """End the processes at once; the results of their tasks are not needed."""
-        for worker in filter(None, self._workers):
-            worker.close()
+        for process in filter(None, self._processes):
+            process.close()
 
-    def _running_worker(self, index: int) -> HelperProcess:
-        """Return a worker; start it if it does not run."""
-        worker = self._workers[index]
-        if worker is None or not worker.check_running():
-            self._workers[index] = worker = HelperProcess("a worker", quiet=is_quiet())
-            worker.submit(_import, self._modules)
-        return worker
+    def _running_process(self, index: int) -> HelperProcess:
+        """Return a process; start it if it does not run."""
+        process = self._processes[index]
+        if process is None or not process.check_running():
+            process = HelperProcess("a worker", quiet=is_quiet())
+            self._processes[index] = process
+            process.submit(_import, self._modules)
+        return process
 
     def _start(self, function: Callable[..., Any], task: Task) -> "Future[Any]":
         # After a `run` that was not finished, all of them may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
-        worker = self._running_worker(index := next(free, 0))
-        call = worker.submit(_run_task, self._code, function, task.data, task.arguments)
-        self._calls[index] = call
+        process = self._running_process(index := next(free, 0))
+        arguments = self._code, function, task.data, task.arguments
+        self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
     def _ended(
@@ -76,14 +77,14 @@ class LocalExecutor(Executor):
     ) -> "Iterable[Future[Any]]":
         return wait(calls, timeout, FIRST_COMPLETED).done
 
-    def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> Result:
+    def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> TaskResult:
         error = call.exception()
         if error is None:
-            return Result(task, call.result())
+            return TaskResult(task, call.result())
         if isinstance(error, CodeChanged):  # the other tasks would fail, too
             raise error
         if isinstance(error, HelperKilled):
-            return Result(task, error=KILLED, final=final)
+            return TaskResult(task, error=KILLED, final=final)
         return failure(task, error, traceback=error.__notes__[-1])
 
 

@@ -1,15 +1,12 @@
-"""The number of workers that the cores and the free memory of this machine allow."""
+"""The free memory of this machine or of its container."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from joblib import cpu_count
 
 from pipeline import UserError
 
-# PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
-WORKER_BYTES = 600_000_000
 # Of each version of Linux control groups: the folder of a group below the root, the
 # files with its limit and its use, and the start of the names in memory.stat.
 VERSIONS = {
@@ -18,32 +15,18 @@ VERSIONS = {
 }
 
 
-def choose_workers(
-    requested: int | None, tasks: int, task_bytes: int, *, free: int
-) -> int:
-    """Return the number of workers: one per core, but not more than memory allows.
-
-    Cores are counted by the processor affinity and the quota of the container.
-
-    Args:
-        requested: The key `workers`; None for as many as fit.
-        tasks: The number of tasks.
-        task_bytes: The memory of a task, in addition to PyTorch and the data.
-        free: The memory in bytes that workers can use.
+def check_memory(size: int, *, free: int, what: str) -> None:
+    """Check that the free memory is enough; sizes are in bytes.
 
     Raises:
-        UserError: If the memory is too small for `requested` workers, or for one.
+        UserError: If `what` needs more.
     """
-    needed = WORKER_BYTES + task_bytes
-    sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-    possible = free // needed
-    if not possible:
-        remedy = "close other programs, or raise the memory limit of the container"
-        raise UserError(f"there is not enough memory for a worker ({sizes}): {remedy}")
-    workers = min(tasks, requested or min(cpu_count(), possible))
-    if workers > possible:
-        raise UserError(f"workers must be at most {possible}, got {requested}: {sizes}")
-    return workers
+    if size > free:
+        needed, left = (f"{count / 1e9:,.1f} GB" for count in (size, free))
+        raise UserError(
+            f"{what} needs {needed} of memory, but {left} are free: close other "
+            "programs, or raise the memory limit of the container"
+        )
 
 
 def free_memory(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import PACKAGE
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 
 CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits 20 s
 DEFAULTS = {  # Ray's settings in the environment of this process
@@ -67,7 +67,7 @@ def find_cluster() -> str:
         socket.create_connection((host, port), timeout=3).close()
     except (OSError, UnicodeError) as error:
         raise UserError(_no_cluster(address, str(error))) from None
-    with status(f"connecting to the Ray cluster at {address}"):
+    with busy(f"connecting to the Ray cluster at {address}"):
         _probe(address)
     return address
 

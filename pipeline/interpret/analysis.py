@@ -47,7 +47,7 @@ class ModelAnalysis:
     epoch_count: int  # 0 if it is not recorded
     weight_history: Snapshot | None  # the tensors of all epochs; None without a history
     curves: Mapping[str, Sequence[float]]  # the metrics after each epoch; may be {}
-    images_above_0: Int[np.ndarray, "784"]  # number of training images, by pixel
+    images_with_ink: Int[np.ndarray, "784"]  # number of training images, by pixel
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
     activation_rates: Float[np.ndarray, " hidden"]  # on the training images
     hidden_sums: Float[np.ndarray, "n hidden"]  # pre-activations for the test images
@@ -77,7 +77,7 @@ class ModelAnalysis:
             epoch_count=trained.epoch_count if with_history else trained.planned_epochs,
             weight_history=history,
             curves=(trained.curves or {}) if with_history else {},
-            images_above_0=trained.images_above_0(train),
+            images_with_ink=trained.images_with_ink(train),
             frozen=None if history is None else measurements.frozen_weights(history),
             activation_rates=measurements.activation_rates(network, train.images),
             hidden_sums=sums,
@@ -94,7 +94,7 @@ class ModelAnalysis:
     @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:
         """The pixels that are 0 in all training images."""
-        return np.asarray(self.images_above_0 == 0)
+        return np.asarray(self.images_with_ink == 0)
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:

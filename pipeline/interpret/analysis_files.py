@@ -57,7 +57,7 @@ def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     return [
         {"pixel": k, "row": k // SIDE, "column": k % SIDE, "nonzero": int(count)}
         | ({} if frozen is None else {"frozen": int(frozen[k].sum())})
-        for k, count in enumerate(analysis.images_above_0)
+        for k, count in enumerate(analysis.images_with_ink)
     ]
 
 
@@ -75,7 +75,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         cost_decimals=analysis.cost_decimals,
     ).save(folder / "neurons.png")
     _write_extremes(analysis, folder / "exciting.png")
-    usage = pixel_usage(analysis.images_above_0 / len(analysis.train))
+    usage = pixel_usage(analysis.images_with_ink / len(analysis.train))
     usage.save(folder / "pixels.png")
 
 

@@ -10,7 +10,7 @@ from pipeline.base import files
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.printing import said, say
-from pipeline.base.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
 from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
@@ -45,7 +45,7 @@ class Inspection:
 
 def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
-    with status("loading the network"):
+    with busy("loading the network"):
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
@@ -91,7 +91,7 @@ def _print_arrays(trained: TrainedModel) -> None:
 def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
-    with status("loading the other network"):
+    with busy("loading the other network"):
         if os.path.exists(path) or path.suffix == ".safetensors":
             return load_trained_model(path)
         try:
@@ -103,8 +103,10 @@ def _other_network(against: str) -> TrainedModel:
 
 def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
     """Write and log all results, print the tutorial, and return the run."""
-    tracker = tracking.new_tracker(cfg.tracking, store_dir(), server=cfg.server)
-    with status("analyzing the network"):
+    tracker = tracking.new_tracker(
+        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+    )
+    with busy("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
@@ -112,7 +114,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     folder = results_dir("inspect")
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        status("drawing the plots and the page"),
+        busy("drawing the plots and the page"),
         new_results(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)

@@ -52,7 +52,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         always_active=always_active,
         max_neurons=MAX_SHOWN_NEURONS,
         responses=_responses(analysis),
-        most_images=int(analysis.images_above_0[pixels].max(initial=0)),
+        most_images=int(analysis.images_with_ink[pixels].max(initial=0)),
     )
 
 

@@ -1,4 +1,8 @@
-"""The agreement of predicted classes with labels, or with other predictions."""
+"""The agreement of predicted classes with labels, or with other predictions.
+
+`core.metrics.accuracy`, which training uses, needs the logits of PyTorch. A network in
+integers has none, and two networks are compared by their classes.
+"""
 
 import numpy as np
 from jaxtyping import Integer

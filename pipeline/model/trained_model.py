@@ -77,7 +77,7 @@ class TrainedModel:
         return str(self.metadata.recorded.get("split", "exercise"))
 
     # A method, because it depends on the hyperparameters if an augmentation is added.
-    def images_above_0(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
+    def images_with_ink(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
         """Return in how many of its training images each pixel is above 0.
 
         If a pixel is 0 in all of them, training cannot change its weights.
@@ -86,7 +86,7 @@ class TrainedModel:
 
     def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
         """Return which pixels are 0 in all of its training images."""
-        return np.asarray(self.images_above_0(train) == 0)
+        return np.asarray(self.images_with_ink(train) == 0)
 
     @property
     def planned_epochs(self) -> int:

@@ -48,7 +48,7 @@ class Children:
         # The name of the data set is the one in this sweep. The tags name the machine
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
-        tags = provenance.tags_of(reused.tags) if reused else self._process_tags()
+        tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
         tags |= training_tags(job.identity, job.data.sha256)
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -91,9 +91,8 @@ class Children:
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
         """
-        if not self.run.is_recorded:
+        if best.run_id is None:  # nothing is recorded
             return
-        assert best.run_id
         child = self.run.reopen_child(best.run_id)
         run = find_run(best.run_id, store=store)
         try:
@@ -119,15 +118,12 @@ class Children:
         with self.run.child(
             name=job.name,
             params=job.params,
-            tags=self._child_tags(job) | self._process_tags(),
+            tags=self._child_tags(job) | provenance.tags(self.code),
             error=error,
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id
-
-    def _process_tags(self) -> dict[str, str]:
-        return {**provenance.process_tags(), **self.code.tags}
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}

@@ -38,6 +38,14 @@ class Configuration:
         """The number of parameters of its networks; at least one is trained."""
         return self.trained[0].job.parameter_count
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a network of each seed is trained, so that the mean is comparable.
+
+        A mean without the seeds that failed can be too high. `Search` decides the same.
+        """
+        return bool(self.trained) and not self.failed
+
     @cached_property
     def accuracy(self) -> float:
         """The mean over the seeds, in [0, 1]; 0 if no network is trained."""
@@ -86,7 +94,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     """Group the outcomes that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the configurations are sorted by their values.
-    Those without a trained network are last.
+    Those in which seeds failed come after all others, without a trained network last.
     """
     groups: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
@@ -100,8 +108,12 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
         for group in groups.values()
     ]
     is_ranked = bool(configurations) and comparable(configurations[0].keys)
-    configurations.sort(key=lambda c: (not c.trained, -c.accuracy if is_ranked else 0))
-    return configurations
+
+    def rank(each: Configuration) -> tuple[bool, bool, float]:
+        accuracy = each.accuracy if is_ranked else 0.0
+        return not each.trained, not each.is_complete, -accuracy
+
+    return sorted(configurations, key=rank)
 
 
 def _keys(outcome: Outcome) -> dict[str, Any]:
@@ -111,7 +123,8 @@ def _keys(outcome: Outcome) -> dict[str, Any]:
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     """Return the most accurate training run of the best configuration.
 
-    It is None if no training run ended, or if accuracies are not comparable.
+    It is None if no training run ended, or if accuracies are not comparable. A
+    configuration in which seeds failed is the best only if this is so in all of them.
     """
     candidates = group_by_configuration(outcomes)
     if not candidates or not comparable(candidates[0].keys):
@@ -130,14 +143,14 @@ def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configurati
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if sizes do not differ or
-    accuracies are not comparable.
+    accuracies are not comparable. Configurations in which seeds failed are left out.
     """
-    trained = [each for each in configurations if each.trained]
-    sizes = {each.parameter_count for each in trained}
-    if len(sizes) < 2 or not comparable(trained[0].keys):
+    complete = [each for each in configurations if each.is_complete]
+    sizes = {each.parameter_count for each in complete}
+    if len(sizes) < 2 or not comparable(complete[0].keys):
         return []
     return pareto_front(
-        trained, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy
+        complete, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy
     )
 
 

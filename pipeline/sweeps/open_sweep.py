@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
@@ -28,6 +28,7 @@ from pipeline.tracking.provenance import CodeState
 def record_sweep(
     plan: Plan,
     recorded: RecordedSweep,
+    reusable: ReusableRuns,
     executor: Executor,
     cfg: CommonSweepConfig,
     *,
@@ -41,6 +42,7 @@ def record_sweep(
     Args:
         plan: The jobs.
         recorded: What earlier processes have recorded of this sweep.
+        reusable: The runs whose results the jobs of the plan can reuse.
         executor: Its workers are running.
         cfg: The settings that all jobs have in common.
         name: The name of the run.
@@ -53,11 +55,11 @@ def record_sweep(
     """
     store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
     tracker = new_tracker(
-        cfg.tracking,
         store,
         server=cfg.server,
         experiment=cfg.experiment_name,
         code=code,
+        is_recorded=cfg.is_recorded,
     )
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
@@ -83,8 +85,6 @@ def record_sweep(
                 if on_result:
                     on_result(outcome)
 
-            takes_runs = run.is_recorded and not cfg.again
-            reusable = ReusableRuns(store, executor.processors if takes_runs else ())
             run_missing_jobs(plan, children, reusable, executor, on_outcome)
             _finish(plan, report, children)
     except SweepFailed as failed:
@@ -106,11 +106,11 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
         SweepFailed: If jobs failed. The first traceback is printed, if there is one;
             only an error in the program has a traceback.
     """
-    with status("writing and recording the report"):
+    with busy("writing and recording the report"):
         report.finish()
     try:
         if best := best_of(plan.outcomes):
-            with status("adding images and a program to the best network"):
+            with busy("adding images and a program to the best network"):
                 children.record_best(best, store=store_dir())
     finally:
         hint = children.run.viewing_hint()

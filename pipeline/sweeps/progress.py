@@ -13,10 +13,33 @@ from pipeline.base.console import new_console
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import wrap
 from pipeline.base.text import WIDTH, printable
-from pipeline.sweeps.estimate import TimeLeft
 from pipeline.sweeps.jobs import Job, Outcome
 
 MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
+
+
+class TimeLeft:
+    """Estimates the time that is left from the times at which results have arrived.
+
+    The first results of all workers arrive at once, so only later ones tell the pace.
+    """
+
+    def __init__(self, workers: int) -> None:
+        """Start without results; `workers` are computed at a time."""
+        self._workers, self._count = workers, 0
+        self._first = self._last = 0.0
+
+    def add(self, now: float) -> None:
+        """Count a result that has arrived at the time `now`, in seconds."""
+        self._first = self._first if self._count else now
+        self._last, self._count = now, self._count + 1
+
+    def seconds(self, missing: int, now: float) -> float | None:
+        """Return the time for the missing results; None before the first ones."""
+        if self._count <= self._workers:
+            return None
+        pace = (self._last - self._first) / (self._count - 1)
+        return max(0.0, self._last + pace * missing - now)
 
 
 class Progress:
@@ -31,14 +54,15 @@ class Progress:
             MAX_NAME, max((len(job.short_name) for job in jobs), default=0)
         )
         self._total, self._ended, self._failed = ended + len(jobs), ended, 0
-        self._time_left = TimeLeft(jobs, workers)
+        self._time_left = TimeLeft(workers)
         self._task = bar.add_task("", total=self._total, completed=ended, progress=self)
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
-        self._time_left.add(outcome, time.monotonic())
+        if not (outcome.error or outcome.reused):
+            self._time_left.add(time.monotonic())
         count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
@@ -62,13 +86,13 @@ class Progress:
         self._bar.console.print(line, markup=False)
 
     def __str__(self) -> str:
-        """Return the counts and, after the first result, the time left."""
+        """Return the counts and, after the first results, the time left."""
         left = self._total - self._ended
         parts = [f"{self._ended:,} of {self._total:,}"]
         parts.append(f"{min(self._workers, left)} running")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        seconds = self._time_left.seconds(time.monotonic())
+        seconds = self._time_left.seconds(left, time.monotonic())
         if seconds is not None:
             parts.append(f"about {timedelta(seconds=round(seconds))} left")
         return ", ".join(parts)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.base.paths import displayed
 from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, next_steps, wrap
+from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import printable, table
 from pipeline.sweeps.configurations import (
     Configuration,
@@ -90,18 +90,26 @@ def description(configurations: Sequence[Configuration]) -> str:
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:
-    """Name the most accurate configuration, and the smallest one that is as good."""
+    """Name the most accurate configuration, and the smallest one that is as good.
+
+    If seeds failed in all configurations, the number of the others follows.
+    """
     trained = [each for each in configurations if each.trained]
     if not trained:
         return "no training run finished"
     best = trained[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
+    if not best.is_complete:
+        seeds = len(best.trained) + len(best.failed)
+        accuracy += f" ({len(best.trained)} of {counted(seeds, 'seed')})"
     if not comparable(best.keys):
         return "no best configuration: the validation images differ"
     if not best.keys:
-        return f"all seeds: {accuracy}" if len(best.trained) > 1 else accuracy
+        has_mean = len(best.trained) > 1 and best.is_complete
+        return f"all seeds: {accuracy}" if has_mean else accuracy
     limit = best.accuracy - (best.std or 0)
-    close = [each for each in trained if each.accuracy >= limit]
+    rivals = [each for each in trained if each.is_complete == best.is_complete]
+    close = [each for each in rivals if each.accuracy >= limit]
     smallest = min(close, key=lambda configuration: configuration.parameter_count)
     others = ""
     if smallest.parameter_count < best.parameter_count:

@@ -1,43 +1,51 @@
-"""Finds finished runs in the store whose results a sweep can reuse."""
+"""Finds finished runs in the store whose results a sweep can reuse.
+
+Neither MLflow nor PyTorch is imported, because runs are found before workers start.
+"""
 
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from pathlib import Path
 
-from pipeline import UserError
-from pipeline.base.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG
+from pipeline.base.tags import FINGERPRINT_TAG, PROCESSOR_TAG
 from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, tagged_runs
-from pipeline.training.training_run import TrainingRun
+
+Processors = Collection[str]  # names of processors
 
 
 class ReusableRuns:
-    """The finished runs, in any experiment, whose results jobs can reuse."""
+    """The finished runs, in any experiment, whose results jobs can reuse.
 
-    def __init__(self, store: Path, processors: Collection[str]) -> None:
-        """Accept the runs of a store that were trained on one of the processors."""
-        self._store, self._processors = store, processors
+    A run has the same results as a job on the processor on which it was trained.
+    """
+
+    def __init__(self, store: Path | None) -> None:
+        """Take the runs of a store; None for no runs."""
+        self._store = store
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
         """Find the runs of jobs; all at once takes less time than one by one."""
-        if not self._processors:
+        if not self._store:
             return
         fingerprints = [job.identity for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
-            has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
-            if run.is_trained and has_processor:
+            if run.is_trained:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
-    def has(self, job: Job) -> bool:
-        """Return whether a run was found; its files can be lost or damaged."""
-        return job.identity in self._runs
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run was found, on any processor."""
+        return not self._runs
 
-    def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
-        """Read the newest run whose files are neither lost nor damaged."""
-        for run in self._runs.get(job.identity, ()):
-            with suppress(UserError):
-                training = TrainingRun.read(run)
-                if training.sha256 == run.tags.get(WEIGHTS_TAG):
-                    return training, run
-        return None
+    def runs(self, job: Job, processors: Processors) -> list[RecordedRun]:
+        """Return the runs of a job, newest first; their files can be lost or damaged.
+
+        They were trained on one of the processors.
+        """
+        found = self._runs.get(job.identity, ())
+        return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
+
+    def missing(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
+        """Return the jobs without a run."""
+        return [job for job in jobs if not self.runs(job, processors)]

@@ -1,22 +1,26 @@
 """Trains the missing jobs of a sweep in the workers of an executor."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import UserError
 from pipeline.base.errors import RESUME
 from pipeline.base.printing import say
+from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.terminal import counted
-from pipeline.execution.executor import Executor, Result, Task
+from pipeline.execution.executor import Executor, Task, TaskResult
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.estimate import check_space, format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
-from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.training.training_run import compute_training_run
+from pipeline.sweeps.reuse import Processors, ReusableRuns
+from pipeline.tracking import RecordedRun
+from pipeline.training.size import check_space, format_bytes, sweep_bytes
+from pipeline.training.training_run import TrainingRun, compute_training_run
 
 
 def run_missing_jobs(
@@ -35,14 +39,17 @@ def run_missing_jobs(
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
     jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
-    workers = executor.workers
+    workers, processors = executor.workers, executor.processors
     networks_folder = children.run.artifacts or children.folder
-    _announce(plan, reusable, networks_folder, workers=workers)
+    to_train = reusable.missing(plan.untrained, processors)
+    _announce(plan, to_train, networks_folder, workers=workers)
     with (
         show_progress(jobs, ended=ended, workers=workers) as progress,
         delayed_interrupt(executor.stop) as interrupt,
     ):
-        scheduler = Scheduler(plan, children, reusable, progress, on_outcome)
+        scheduler = Scheduler(
+            plan, children, reusable, processors, progress, on_outcome
+        )
         for result in executor.run(compute_training_run, scheduler.tasks(interrupt)):
             scheduler.record(result)
     done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
@@ -50,17 +57,28 @@ def run_missing_jobs(
 
 
 def _announce(
-    plan: Plan, reusable: ReusableRuns, folder: Path, *, workers: int
+    plan: Plan, to_train: Sequence[Job], folder: Path, *, workers: int
 ) -> None:
-    """Print how much is to be trained; check that the disk has space for it."""
-    reusable.find(plan.untrained)
-    to_train = [job for job in plan.untrained if not reusable.has(job)]
-    size = recorded_bytes([*plan.untrained, *plan.expected()])
+    """Print how much is to be trained; check that the disk has space for all results.
+
+    The jobs in `to_train` reuse no run.
+    """
+    jobs = [*plan.untrained, *plan.expected()]
+    size = sweep_bytes(job.hyperparameters for job in jobs)
     if count := len(to_train) + len(plan.expected()):
         runs = counted(count, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
         say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space")
-    check_space(size, folder)
+    check_space(size, folder, what="the sweep")
+
+
+def _read(run: RecordedRun) -> TrainingRun | None:
+    """Read a run; None if its files are lost or damaged."""
+    with suppress(UserError):
+        training = TrainingRun.read(run)
+        if training.sha256 == run.tags.get(WEIGHTS_TAG):
+            return training
+    return None
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,7 @@ class Scheduler:
     plan: Plan
     children: Children
     reusable: ReusableRuns
+    processors: Processors  # those of the workers
     progress: Progress
     on_outcome: OnResult
 
@@ -80,6 +99,8 @@ class Scheduler:
         next suggestion of a search depends on them. After an interrupt, there are none.
         """
         for job in itertools.chain(self.plan.missing, self._suggested()):
+            # `executor.stop` ends the tasks too, but only after this one has yielded;
+            # before that, thousands of reused jobs can be recorded.
             if interrupt.requested:
                 return
             if outcome := self._without_training(job):
@@ -92,15 +113,17 @@ class Scheduler:
         """Record a job that is invalid, or whose results can be reused."""
         if job.error:
             return self.children.fail(job, job.error)
-        reused = self.reusable.read(job)
-        return self.children.record(job, *reused) if reused else None
+        for run in self.reusable.runs(job, self.processors):
+            if training := _read(run):
+                return self.children.record(job, training, reused=run)
+        return None
 
     def _suggested(self) -> Iterator[Job]:
         for job in self.plan.suggest():
             self.reusable.find([job])
             yield job
 
-    def record(self, result: Result) -> None:
+    def record(self, result: TaskResult) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
         job, children = self.plan.job(result.task.identity), self.children
         if not result.error:

@@ -14,12 +14,12 @@ from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
+from pipeline.core.fingerprint import processor
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
     OnResult,
@@ -31,6 +31,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
 from pipeline.sweeps.result import SweepResult
+from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.tracking import (
     RecordedRun,
     experiment_of,
@@ -38,6 +39,7 @@ from pipeline.tracking import (
     provenance,
     viewing_hint,
 )
+from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (
@@ -46,7 +48,7 @@ UNTRACKED = (
 )
 
 
-def sweep(
+def train_sweep(
     command: Command[TrainConfig], on_result: OnResult | None = None
 ) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
@@ -75,6 +77,9 @@ def sweep(
         if recorded.run:  # a sweep gets its name when it starts
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
+        # A run can have the name "<run_name> #2".
+        if cfg.run_name and not f"{name} #".startswith(f"{cfg.run_name} #"):
+            say("run_name has no effect: this sweep was started with another name")
         if not cfg.is_recorded:
             say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, jobs, recorded)
@@ -83,13 +88,18 @@ def sweep(
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             return _show_finished(plan, recorded.run, folder, cfg)
+        takes_runs = cfg.is_recorded and not cfg.again
+        reusable = ReusableRuns(store_dir() if takes_runs else None)
+        reusable.find(plan.untrained)
+        to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
-        with _new_executor(cfg, [*plan.untrained, *plan.expected()]) as executor:
-            with status("loading PyTorch and MLflow"):
+        with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
+            with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.open_sweep import record_sweep
             return record_sweep(
                 plan,
                 recorded,
+                reusable,
                 executor,
                 cfg,
                 name=name,
@@ -158,12 +168,25 @@ def _plan(
     return plan
 
 
+def _jobs_to_train(
+    plan: Plan, reusable: ReusableRuns, cfg: CommonSweepConfig
+) -> list[Job]:
+    """Return the jobs that need a worker, because no run can be reused.
+
+    On a cluster, these are all jobs that can be trained: its processors are not known
+    before the executor is connected.
+    """
+    if reusable.is_empty or cfg.executor != "local":
+        return plan.untrained
+    return reusable.missing(plan.untrained, [processor()])  # imports PyTorch
+
+
 def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:
     """Return the executor that the setting `executor` names."""
     return new_executor(
         cfg.executor,
         workers=cfg.workers,
         tasks=len(jobs),
-        task_bytes=training_bytes(jobs),
+        task_bytes=training_bytes(job.hyperparameters for job in jobs),
         modules=[TRAINING],
     )

@@ -14,12 +14,12 @@ from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
 from pipeline.base.tensors import read_tensors
-from pipeline.base.terminal import counted, status, wrap
+from pipeline.base.terminal import busy, counted, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.fingerprint import fingerprint
-from pipeline.execution.executor import Result, Task
+from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import COLUMNS, ClassGrades, forgotten_settings
@@ -52,7 +52,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         listed = read_students(user_path(cfg.students, key="students"))
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     folder = user_path(cfg.submissions, key="submissions")
-    with status("reading the submissions"):
+    with busy("reading the submissions"):
         found = with_owners(read_submissions(folder, assignment), listed)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
@@ -79,7 +79,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
             assigned[student] = read_tensors(_reference(student, assignment, data))[0]
     place = results_dir("grades")
     grades = ClassGrades(entries, listed, assignment, assigned, forgotten, place)
-    with status("writing the pages"):
+    with busy("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
     return grades
@@ -141,7 +141,7 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
 
 
 def _finish(
-    result: Result, entry: Submission, path: Path, before: float | None
+    result: TaskResult, entry: Submission, path: Path, before: float | None
 ) -> Outcome:
     """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:

@@ -32,7 +32,11 @@ Arguments = ParamSpec("Arguments")
 
 
 class EpochPoint(NamedTuple):
-    """The metrics of an epoch."""
+    """The metrics of an epoch, which is all that is recorded about numbers.
+
+    Unlike an `Epoch`, it has no arrays, so it is small enough to be sent for each
+    epoch. A `MetricPoint` is one of its values, as it is read again from the database.
+    """
 
     step: int  # the number of the epoch
     time: int  # in milliseconds since 1970
@@ -48,12 +52,11 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded."""
+        """The id of the run in MLflow; None if it is not recorded.
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether it is recorded; rarely needed, as a `NullRun` has all methods."""
-        return self.run_id is not None
+        A caller rarely asks whether it is recorded, because a `NullRun` has all
+        methods.
+        """
 
     @property
     @abstractmethod
@@ -87,7 +90,7 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if not self.is_recorded:
+        if self.run_id is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
@@ -99,7 +102,11 @@ def viewing_hint(label: str) -> str:
 
 
 class Run(OpenRun):
-    """An open run of this process; each method returns when the data is stored."""
+    """An open run of this process; each method returns when the data is stored.
+
+    Its methods can be called directly. `submit` is for functions that also record a run
+    of another process, such as those of `training/log.py`.
+    """
 
     def wait(self) -> None:
         """Return at once, because all calls are made."""
@@ -128,7 +135,10 @@ class Run(OpenRun):
 
     @abstractmethod
     def log_text(self, name: str, text: str) -> None:
-        """Record text as an artifact with this name."""
+        """Record text as an artifact with this name.
+
+        Surrogates, as in the patch of a source that is not UTF-8, become bytes again.
+        """
 
     @abstractmethod
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:

@@ -31,7 +31,7 @@ from pipeline.tracking.interface import (
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children_of, new_name
+from pipeline.tracking.store.database import children_of, new_name, run_label
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -55,7 +55,7 @@ class MlflowRun(ParentRun):
 
     @property
     def label(self) -> str:
-        return f"{self._info.run_name} ({self.run_id})"
+        return run_label(self._info.run_name, self.run_id)
 
     @property
     def artifacts(self) -> Path:
@@ -116,7 +116,7 @@ class MlflowRun(ParentRun):
     def log_text(self, name: str, text: str) -> None:
         path = self.artifacts / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         (self.artifacts / folder).mkdir(parents=True, exist_ok=True)

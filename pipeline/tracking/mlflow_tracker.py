@@ -18,7 +18,7 @@ from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
-from pipeline.tracking.store.database import new_name, tagged_runs
+from pipeline.tracking.store.database import new_name, run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
@@ -45,18 +45,17 @@ class MlflowTracker(LocalTracker):
     @cached_property
     def client(self) -> StoreClient:
         """The client of the store, which the first run creates."""
-        with terminal.status("opening the store"):
+        with terminal.busy("opening the store"):
             return open_store(self.store)
 
     def open_run(self, start: RunStart) -> MlflowRun:
         client, store = self.client, self.store
-        tags = {**start.tags, **start.code.tags}
         with store_lock(store):
             client.mark_killed_runs()
             if start.resume:
                 run = client.get_run(start.resume)
             else:
-                run = self._create(start.name, tags, time=start.time)
+                run = self._create(start.name, start.tags, time=start.time)
             path = run_lock_file(store, run.info.run_id)
             lock = locking.acquire(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock)
@@ -68,7 +67,7 @@ class MlflowTracker(LocalTracker):
             # A resumed run keeps its params: MLflow refuses another data set name.
             known = run.data.params
             new = {k: v for k, v in start.params.items() if k not in known}
-            opened.log_start(new, tags if start.resume else {}, start.code.diff)
+            opened.log_start(new, start.tags if start.resume else {}, start.diff)
         except BaseException as error:
             self.close_run(opened, *final_status(error))
             raise
@@ -131,11 +130,11 @@ class MlflowTracker(LocalTracker):
         ids = [recorded.run_id for recorded in found]
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
-        name = f"network {sha256[:8]}"
-        tags = {**provenance.process_tags(), **self.code.tags}
-        tags |= {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-        run = self._create(name, tags)
-        created = f"created {run.info.run_name} ({run.info.run_id})"
+        tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
+        run = self._create(
+            f"network {sha256[:8]}", {**provenance.tags(self.code), **tags}
+        )
+        created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run
 

@@ -49,22 +49,12 @@ class CodeState(NamedTuple):
     diff: str  # see `code_diff`
 
 
-def tags() -> dict[str, str]:
-    """Return code, user, machine and versions of this process as MLflow tags."""
-    return {**process_tags(), **code_state().tags}
+def tags(code: CodeState | None = None) -> dict[str, str]:
+    """Return command, user and machine of this process, and its code, as MLflow tags.
 
-
-def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
-    """Return those tags of a recorded run that name its provenance."""
-    return {
-        key: value
-        for key, value in recorded.items()
-        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
-    }
-
-
-def process_tags() -> dict[str, str]:
-    """Return command, user and machine of this process as MLflow tags."""
+    `code` is the `code_state` when the command started; by default, that of now.
+    """
+    code = code or code_state()
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **({DVC_TAG: experiment} if experiment else {}),
@@ -74,6 +64,16 @@ def process_tags() -> dict[str, str]:
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
+        **code.tags,
+    }
+
+
+def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
+    """Return those tags of a recorded run that name its provenance."""
+    return {
+        key: value
+        for key, value in recorded.items()
+        if key in PROVENANCE_TAGS or key.startswith(PROVENANCE_PREFIXES)
     }
 
 
@@ -140,8 +140,10 @@ def _diff(names: Sequence[str]) -> str:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(ROOT, "read-tree", "HEAD", **index)
         git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
-        options = ("--no-color", "--no-ext-diff", "--binary")
-        diff = git(ROOT, "diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index)
+        # Unlike `git diff`, it ignores settings of the user such as diff.noprefix, with
+        # which `git apply` would not find the files.
+        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", "HEAD")
+        diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
     return diff or ""
 
 
@@ -171,9 +173,10 @@ def _commit_tags(diff: str) -> dict[str, str]:
     commit = _commit()
     if commit is None:
         return {COMMIT_TAG: "none"}
+    content = diff.encode(errors="surrogateescape")  # the file code.diff
     return {
         COMMIT_TAG: commit,
-        DIFF_TAG: sha256(diff.encode()).hexdigest() if diff else "none",
+        DIFF_TAG: sha256(content).hexdigest() if content else "none",
         "mlflow.source.git.commit": commit,
     }
 

@@ -108,19 +108,19 @@ class HelperTracker(Tracker[HelperRun]):
 
 @contextmanager
 def start_tracker(
-    kind: str, store: Path, *, server: str | None, experiment: str | None
+    store: Path, *, server: str | None, experiment: str | None, is_recorded: bool = True
 ) -> Iterator[Tracker[OpenRun]]:
     """Start a process that imports MLflow; it records one run and ends with the block.
 
     If this process has imported MLflow itself, the other one would save no time, and is
     not started. Arguments: see `new_tracker`.
     """
-    if kind == "none":
+    if not is_recorded:
         yield NullTracker()
         return
     if "mlflow" in sys.modules:
         code = provenance.code_state()  # now, because it may change later
-        yield new_tracker(kind, store, server=server, experiment=experiment, code=code)
+        yield new_tracker(store, server=server, experiment=experiment, code=code)
         return
     with closing(HelperTracker(store, server, experiment_of(experiment))) as tracker:
         yield tracker
@@ -135,7 +135,7 @@ _run: Run = NullRun()
 def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
-    tracker = new_tracker("mlflow", store, server=None, experiment=experiment)
+    tracker = new_tracker(store, server=None, experiment=experiment)
     _tracker, _run = tracker, tracker.open_run(start)
     assert _run.run_id and _run.artifacts
     return _run.run_id, _run.label, _run.artifacts

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.base.printing import say
 from pipeline.base.process import disable_telemetry
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.tracking.null import NullTracker
 from pipeline.tracking.provenance import CodeState
@@ -23,14 +23,14 @@ def experiment_of(name: str | None) -> str:
 
 
 def new_tracker(
-    kind: str,
     store: Path,
     *,
     server: str | None,
     experiment: str | None = None,
     code: CodeState | None = None,
+    is_recorded: bool = True,
 ) -> LocalTracker:
-    """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
+    """Return the tracker of this process; see `RecordedConfig.is_recorded`.
 
     The store in the folder `store` is opened now, so that one that cannot be used is
     rejected before any work. If there is none, the first run creates it. A server
@@ -40,10 +40,10 @@ def new_tracker(
     Raises:
         UserError, OSError: If the store cannot be used.
     """
-    if kind == "none":
+    if not is_recorded:
         return NullTracker()
     disable_telemetry()
-    with status("importing MLflow"):
+    with busy("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"

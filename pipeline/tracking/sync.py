@@ -13,13 +13,17 @@ from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.order import CopyStatus, copy_in_order
-from pipeline.tracking.copies.process import copy_run, import_mlflow, mark_killed_runs
+from pipeline.tracking.copies.process import (
+    COPIER,
+    copy_run,
+    import_mlflow,
+    mark_killed_runs,
+)
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock
 from pipeline.tracking.store.sqlite import require_store
 
-COPIER = "the process that copies the runs"
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
 SKIPPED = {
     "running": "it is still running",

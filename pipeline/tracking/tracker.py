@@ -65,8 +65,8 @@ class RunStart:
 
     name: str
     params: Params
-    tags: Tags  # with the `process_tags` of the process that trains
-    code: provenance.CodeState  # of this process
+    tags: Tags  # with the `provenance.tags` of the process that trains
+    diff: str  # of its `CodeState`
     time: int  # in milliseconds since 1970
     resume: str | None  # the id of the run that is opened again; None for a new one
 
@@ -90,9 +90,9 @@ class Tracker(ABC, Generic[RunType]):
             UserError, OSError: If the store cannot be written to.
         """
         with self._mirror() as mirror:
-            all_tags = dict(tags) | provenance.process_tags()
+            all_tags = dict(tags) | provenance.tags(self.code)
             now = time_ns() // 1_000_000
-            start = RunStart(name, params, all_tags, self.code, now, resume)
+            start = RunStart(name, params, all_tags, self.code.diff, now, resume)
             run = self.open_run(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pipeline.base.paths import store_dir
-from pipeline.base.terminal import status
+from pipeline.base.terminal import busy
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
@@ -24,7 +24,7 @@ PORT = 5000  # unless another program uses it
 def ui(*, run: str | None, browser: bool) -> None:
     """Start the server, open the browser, and wait for Ctrl-C."""
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        with status("starting MLflow's UI"):
+        with busy("starting MLflow's UI"):
             address = stack.enter_context(serve_ui(store_dir(), run=run))
         print(f"{address}\nPress Ctrl-C to stop.", flush=True)
         if browser and not webbrowser.open(address):

@@ -13,11 +13,14 @@ from pipeline.datasets import spec
 from pipeline.training.training_run import TrainingRun
 
 
-def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
-    """Yield the epochs; after each, print a line above the progress bar."""
+def print_epochs(epochs: Iterable[Epoch], *, total: int, done: int) -> Iterator[Epoch]:
+    """Yield the epochs; after each, print a line above the progress bar.
+
+    `total` includes the epochs that were `done` before a resume.
+    """
     console = new_console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
-        task = progress.add_task("epochs", total=total)  # those before a resume too
+        task = progress.add_task("epochs", total=total, completed=done)
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
             yield epoch  # the caller saves it before its line is printed

@@ -19,7 +19,7 @@ from pipeline.base.paths import (
 )
 from pipeline.base.printing import say
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
-from pipeline.base.terminal import command_line, next_steps, status, wrap
+from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -28,6 +28,7 @@ from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.datasets import DataFile
 from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.memory import check_memory, free_memory
 from pipeline.model.program import prepare_export
 from pipeline.tracking import (
     OpenRun,
@@ -49,6 +50,7 @@ from pipeline.training.log import (
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
+from pipeline.training.size import check_space, single_run_bytes, training_bytes
 from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
 
 NEXT = {
@@ -83,7 +85,7 @@ def _reproduce(
         UserError: If the run or its data is not available, or the networks differ.
     """
     tags = provenance.tags()  # now, because the code may change later
-    with status("reading the recorded run"):
+    with busy("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
@@ -118,6 +120,9 @@ def _record_training(
     A reproduction has an `original`.
     """
     hyperparameters = cfg.hyperparameters()
+    what, needed = "the training run", training_bytes([hyperparameters])
+    check_memory(needed, free=free_memory(), what=what)
+    check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
@@ -213,7 +218,8 @@ def _record_epochs(
     on_epoch: OnEpoch | None,
 ) -> None:
     """Train epoch by epoch: save each, record it, and print it."""
-    for epoch in print_epochs(epochs, total=total):
+    done = checkpoint.epochs[-1].number
+    for epoch in print_epochs(epochs, total=total, done=done):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
         _log_epochs(run, [epoch], total)
         if on_epoch:
@@ -225,10 +231,10 @@ def _write(
 ) -> None:
     """Write and record the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
-    with status(message), new_results(folder) as temporary:
+    with busy(message), new_results(folder) as temporary:
         record_result(run, training, temporary)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.is_recorded:
+        if run.run_id:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             is_equal = training.sha256 == original.training.sha256

@@ -102,14 +102,19 @@ class TrainingRun:
         ):
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a complete training run")
-        # Epoch 0 has neither metrics nor seconds.
-        metrics, seconds = [{}, *_rows(curves)], [0.0, *run_file.seconds]
-        columns = states, range(len(states)), metrics, seconds, run_file.times
+        columns: dict[str, Iterable[Any]] = {
+            "tensors": states,
+            "number": range(len(states)),
+            # Epoch 0 has neither metrics nor seconds.
+            "metrics": [{}, *_rows(curves)],
+            "seconds": [0.0, *run_file.seconds],
+            "time": run_file.times,
+        }
         return cls(
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[Epoch(*values) for values in zip(*columns, strict=True)],
+            epochs=[Epoch(**values) for values in _rows(columns)],
             final_metrics={
                 name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
             },

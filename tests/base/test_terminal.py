@@ -4,12 +4,12 @@ import pytest
 from rich.console import Console
 
 from pipeline.base.console import progress, progress_bar
-from pipeline.base.terminal import status, wrap
+from pipeline.base.terminal import busy, wrap
 from pipeline.base.text import shortened, table
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
-    with status("reading"):
+    with busy("reading"):
         assert [*progress("[red]reading[/red]")(range(5))] == [0, 1, 2, 3, 4]
     assert capsys.readouterr().out == ""
     monkeypatch.setenv("TERM", "xterm")
@@ -19,7 +19,7 @@ def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
     assert "images" in text and "3/4" in text
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    with status("reading [1/2]"):
+    with busy("reading [1/2]"):
         pass
     text = capsys.readouterr().out
     assert "reading [1/2]" in text and text.endswith("\x1b[2K")  # erases the line

@@ -87,11 +87,11 @@ class Arrived:
         self.value, self.processors = value, frozenset([processor])
 
     def run(self, function, tasks):
-        from pipeline.execution.executor import Result
+        from pipeline.execution.executor import TaskResult
 
         begin, cpu = time.perf_counter(), time.process_time()
         for task in tasks:
-            yield Result(task, self.value)
+            yield TaskResult(task, self.value)
         self.seconds = time.perf_counter() - begin
         self.cpu = time.process_time() - cpu
 
@@ -118,7 +118,7 @@ def record(folder, count):
     with redirect_stdout(io.StringIO()):
         for words in ("seed=0", seeds(count)):  # the first also creates the store
             command = parse(["-m", words, "again=true"], TrainConfig)
-            sweep.sweep(command)
+            sweep.train_sweep(command)
             files = (path for path in folder.rglob("*") if "data" not in path.parts)
             sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
     return executor, sizes[1] - sizes[0]

@@ -137,7 +137,7 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
 
 def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_rejected(sweep, parent):
     store = sweep.outputs
-    tracker = tracking.new_tracker("mlflow", store, server=None)
+    tracker = tracking.new_tracker(store, server=None)
     with tracker.start_run(name="empty", params={}, tags={"kind": "sweep"}):
         pass
     (child, *_) = children(sweep)

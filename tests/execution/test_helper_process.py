@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import wait
@@ -201,7 +202,24 @@ def test_a_quiet_helper_process_prints_nothing_and_is_nice(functions, capfd):
         assert capfd.readouterr().out == ("" if quiet else "printed\n")
 
 
-def test_a_helper_process_that_cannot_be_started_is_one_line(monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/missing/python")
-    with pytest.raises(UserError, match=r"^the other process cannot be started: "):
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value", "error", "message"),
+    [
+        (sys, "executable", "/missing/python", UserError, "the other process cannot "),
+        (subprocess, "Popen", interrupt, KeyboardInterrupt, ""),
+    ],
+)
+def test_a_helper_process_that_cannot_be_started_leaves_nothing(
+    monkeypatch, tmp_path, owner, name, value, error, message
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(owner, name, value)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(error, match=f"^{message}") as raised:
         HelperProcess("the other process")
+    assert len(os.listdir("/proc/self/fd")) == len(before) and raised
+    assert not [*tmp_path.iterdir()]

@@ -131,7 +131,7 @@ def test_a_worker_killed_between_two_tasks_is_replaced(executor, data, functions
     before = pids()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    while any(worker.check_running() for worker in executor._workers):
+    while any(worker.check_running() for worker in executor._processes):
         time.sleep(0.01)
     after = pids()
     assert len({*before, *after}) == 4

@@ -10,8 +10,13 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base import paths
-from pipeline.execution.memory import WORKER_BYTES, choose_workers, free_memory
-from pipeline.execution.workers import DRIVER_BYTES
+from pipeline.execution.memory import free_memory
+from pipeline.execution.workers import (
+    DRIVER_BYTES,
+    WORKER_BYTES,
+    choose_workers,
+    new_executor,
+)
 
 GB = 10**9
 CGROUPS = Path("/sys/fs/cgroup")
@@ -32,23 +37,31 @@ except UserError as error:
 
 
 def test_workers_are_at_most_as_many_as_fit_into_the_memory():
-    cores = choose_workers(None, 99, 0, free=1000 * GB)
+    def choose(requested=None, *, tasks=99, free=1000 * GB):
+        return choose_workers(requested=requested, tasks=tasks, task_bytes=0, free=free)
+
+    cores = choose()
     assert cores >= 1
-    assert choose_workers(None, 1, 0, free=1000 * GB) == 1
-    assert choose_workers(None, 99, 0, free=WORKER_BYTES) == 1
-    assert choose_workers(cores + 1, 99, 0, free=1000 * GB) == cores + 1
-    assert choose_workers(cores + 1, 1, 0, free=1000 * GB) == 1
+    assert choose(tasks=1) == 1
+    assert choose(free=WORKER_BYTES) == 1
+    assert choose(cores + 1) == cores + 1
+    assert choose(cores + 1, tasks=1) == 1
     with pytest.raises(UserError, match=r"^workers must be at most 1, got 99: each"):
-        choose_workers(99, 2, 0, free=GB)
+        choose(99, tasks=2, free=GB)
+
+
+def test_an_executor_that_does_not_exist_is_an_error():
+    with pytest.raises(ValueError, match="no executor 'slurm'"):
+        new_executor("slurm", workers=1, tasks=1, task_bytes=0, modules=[])
 
 
 @pytest.mark.parametrize("requested", [None, 1])
 def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
     with pytest.raises(UserError) as error:
-        choose_workers(requested, 9, GB, free=GB)
+        choose_workers(requested=requested, tasks=9, task_bytes=GB, free=GB)
     assert str(error.value) == (
-        "there is not enough memory for a worker (each needs 1.6 GB, and 1.0 GB are "
-        "free): close other programs, or raise the memory limit of the container"
+        "a worker needs 1.6 GB of memory, but 1.0 GB are free: close other programs, "
+        "or raise the memory limit of the container"
     )
 
 
@@ -126,9 +139,9 @@ def limit_group():
 @pytest.mark.parametrize(
     ("size", "printed"),
     [
-        (300_000_000, "for a worker (each needs 0.6 GB, and 0.0 GB are free): close"),
+        (300_000_000, "a worker needs 0.6 GB of memory, but 0.0 GB are free: close"),
         # A worker would fit, but not together with the process that starts it.
-        (WORKER_BYTES + DRIVER_BYTES // 2, "each needs 0.6 GB, and 0."),
+        (WORKER_BYTES + DRIVER_BYTES // 2, "a worker needs 0.6 GB of memory, but 0."),
         (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # with what it uses so far
     ],
 )

@@ -446,7 +446,7 @@ def test_an_empty_name_gets_the_focus_and_no_message(page):
 
 def test_weights_that_never_changed_are_marked(page, analysis):
     always_zero = page.evaluate(
-        "[...Array(784).keys()].filter((i) => !model.tensors.images_above_0[i]).length"
+        "[...Array(784).keys()].filter((i) => !model.tensors.images_with_ink[i]).length"
     )
     assert always_zero * 20 == 1_340  # 67 pixels, 20 neurons
     page.evaluate("find('layer_1[0,3]')")
@@ -460,7 +460,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
     assert "frozen: it has its initial value after every epoch" in parameter
-    count = analysis.images_above_0[14]
+    count = analysis.images_with_ink[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(
         "[...document.querySelector('.tile canvas').getContext('2d')"

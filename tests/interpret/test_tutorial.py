@@ -68,7 +68,7 @@ def test_the_frozen_weights_are_counted_and_explained(analysis, weights, count, 
         frozen[pixel, neuron] = True
     words = " ".join(render_tutorial(replace(analysis, frozen=frozen)).split())
     assert f"1,340 weights of these pixels and {count} of others keep" in words
-    assert text.format(f"{analysis.images_above_0[300]:,}") in words
+    assert text.format(f"{analysis.images_with_ink[300]:,}") in words
 
 
 def test_of_equal_logits_the_tutorial_names_the_first(analysis):

@@ -12,11 +12,10 @@ import pytest
 from pipeline import ConfigError
 from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
-from pipeline.sweeps.estimate import format_bytes, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import _announce
 from pipeline.sweeps.search import Search
+from pipeline.training.size import format_bytes, sweep_bytes
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
 
@@ -87,8 +86,9 @@ def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     assert len(search.expected()) == 4  # two suggestions with two seeds
-    _announce(search, ReusableRuns(Path(), []), Path(), workers=1)
-    size = recorded_bytes([search.jobs[5], *search.expected()])
+    _announce(search, search.untrained, Path(), workers=1)
+    jobs = [search.jobs[5], *search.expected()]
+    size = sweep_bytes(job.hyperparameters for job in jobs)
     assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import UserError, train
 from pipeline.cli import committed_defaults, names
-from pipeline.execution import local
+from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
 from pipeline.sweeps import jobs
@@ -57,6 +57,13 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
         if child.info.status == "FINISHED":
             assert "train/model.safetensors" in workspace.artifacts(child, "train")
             assert len(workspace.values(child, "val/loss")) == 1
+
+
+def test_a_continued_sweep_says_that_it_keeps_its_name(sweep):
+    for name in ("mine", "mine", "yours"):
+        printed, _ = sweep.run("seed=1,2", f"run_name={name}")
+        ignored = "\nrun_name has no effect: this sweep was started" in printed
+        assert printed.startswith("sweep mine\n") and ignored == (name == "yours")
 
 
 def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs):
@@ -177,6 +184,15 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     for networks in models(sweep).values():
         assert len({*networks}) == 1
     assert [single, single] in models(sweep).values()
+
+
+def test_a_sweep_whose_runs_can_all_be_reused_starts_no_worker(sweep, monkeypatch):
+    sweep.run("seed=1,2")
+    monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
+    monkeypatch.setattr(workers, "free_memory", lambda: 0)
+    monkeypatch.delattr(local, "HelperProcess")
+    printed, error = sweep.run("seed=1,2", "experiment_name=another")
+    assert "reused  (2 of 2)" in printed and not error
 
 
 def test_on_another_processor_a_sweep_stays_finished_but_no_run_is_reused(sweep):

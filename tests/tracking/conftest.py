@@ -63,7 +63,7 @@ def client(store):
 @pytest.fixture
 def tracker(store):
     """A tracker that records in that store."""
-    return tracking.new_tracker("mlflow", store, server=None)
+    return tracking.new_tracker(store, server=None)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def start_run():
     """Return a function that starts a run in a store."""
 
     def start(folder, *, name="a name", resume=None, tags=None, server=None):
-        tracker = tracking.new_tracker("mlflow", folder, server=server)
+        tracker = tracking.new_tracker(folder, server=server)
         return tracker.start_run(
             name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
         )

@@ -349,6 +349,24 @@ def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):
     assert updated.data.tags["reviewed"] == "yes" and "error" not in updated.data.tags
 
 
+def test_a_copy_refers_to_the_copy_of_a_run_that_is_copied_later(store, server, copy):
+    source = open_store(store)
+
+    def closed_run(**tags):
+        run_id = source.create_run("1", tags=tags).info.run_id
+        source.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    original = closed_run()
+    reproduction = closed_run(reproduces=original)
+    copy(store, reproduction)
+    assert copies_on(server)[reproduction].data.tags["reproduces"] == original
+    copy(store)
+    copies = copies_on(server)
+    copied = copies[original].info.run_id
+    assert copies[reproduction].data.tags["reproduces"] == copied
+
+
 def test_a_server_that_stores_artifacts_in_a_folder_receives_no_runs(
     recorded, server, copy, tmp_path
 ):

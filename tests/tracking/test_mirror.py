@@ -76,7 +76,7 @@ def kill_copying_process():
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "stopped"),
-        ("drips", 600, "the process that copies it was killed"),
+        ("drips", 600, "the process that copies runs was killed"),
     ],
 )
 def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
@@ -171,7 +171,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
 
 def test_results_that_an_error_ended_are_copied_too(recorded, same_helper, capsys):
     url = broken_server("refuses")
-    tracker = new_tracker("mlflow", recorded, server=url)
+    tracker = new_tracker(recorded, server=url)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     reopened = tracker.reopen_run(run_id=sweep.run_id, weights_sha256=None)
     with suppress(OSError), reopened as run:

@@ -79,9 +79,9 @@ def test_entries_that_a_user_made_unreadable_count_as_none(
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     client.create_experiment("my networks", f"{artifact_root(store)}/mine")
-    with tracking.new_tracker(
-        "mlflow", store, server=None, experiment="my networks"
-    ).start_run(name="mine", params={}, tags={}):
+    with tracking.new_tracker(store, server=None, experiment="my networks").start_run(
+        name="mine", params={}, tags={}
+    ):
         pass
     experiment = client.get_experiment_by_name("my networks")
     page = pages.list_page(experiment.experiment_id, experiment.tags)

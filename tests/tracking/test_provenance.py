@@ -2,11 +2,12 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from mlflow.artifacts import load_text
 
 from pipeline.base import paths
+from pipeline.base.files import file_sha256
 from pipeline.tracking import provenance, start_tracker, tagged_runs
 
 
@@ -37,7 +38,7 @@ def test_packages_that_are_damaged_or_in_a_folder_are_left_out(tmp_path, monkeyp
     assert packages.splitlines() == ["half_a_url==2", "whole==1.0"]
 
 
-def test_code_that_is_not_committed_is_recorded_as_a_patch(
+def test_code_that_is_not_committed_is_recorded_as_a_patch_that_git_applies(
     clone_project, use_repository, store, client, start_run, tmp_path
 ):
     clone = clone_project(tmp_path / "clone").outputs.parent
@@ -54,21 +55,25 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
     assert record().data.tags["git.diff"] == "none"
     for name in ("README.md", "pipeline/exercise.ipynb"):
         (clone / name).write_text("not code")
-    (clone / "pipeline" / "new.py").write_text("NEW = 1\n")
+    latin_1 = '# -*- coding: latin-1 -*-\nNEW = "caf\xe9"\r\n'.encode("latin-1")
+    (clone / "pipeline" / "new.py").write_bytes(latin_1)
     with (clone / "conf" / "config.yaml").open("a") as stream:
         stream.write("# a comment\n")
+    for setting in ("noprefix=true", "context=0", "external=false"):
+        git("config", *f"diff.{setting}".split("="))
+    git("config", "color.ui", "always")
     before = git("status", "--porcelain")
     dirty = record()
     assert re.fullmatch("[0-9a-f]{64}", dirty.data.tags["git.diff"])
     assert dirty.data.tags["git.commit"] == git("rev-parse", "HEAD").strip()
     assert git("status", "--porcelain") == before  # the user's index is unchanged
-    patch = load_text(f"{dirty.info.artifact_uri}/code.diff")
-    assert "not code" not in patch
+    patch = Path(dirty.info.artifact_uri.removeprefix("file://"), "code.diff")
+    assert b"not code" not in patch.read_bytes()
+    assert file_sha256(patch) == dirty.data.tags["git.diff"]
 
     git("stash", "--include-untracked")
-    (tmp_path / "code.diff").write_text(patch)
-    git("apply", str(tmp_path / "code.diff"))
-    assert (clone / "pipeline" / "new.py").read_text() == "NEW = 1\n"
+    git("apply", str(patch))
+    assert (clone / "pipeline" / "new.py").read_bytes() == latin_1
     assert (clone / "conf" / "config.yaml").read_text().endswith("# a comment\n")
 
 
@@ -119,7 +124,7 @@ def test_an_edit_after_a_training_run_has_started_is_not_recorded(
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "clone" / "pipeline")
     if in_helper:
         monkeypatch.delitem(sys.modules, "mlflow")
-    prepared = start_tracker("mlflow", store, server=None, experiment=None)
+    prepared = start_tracker(store, server=None, experiment=None)
     with prepared as tracker:
         with settings.open("a") as stream:
             stream.write("# an edit\n")
@@ -140,7 +145,7 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
         if edited:
             with (root / edited).open("a") as stream:
                 stream.write("# an edit\n")
-        with start_tracker("mlflow", store, server=None, experiment=None) as tracker:
+        with start_tracker(store, server=None, experiment=None) as tracker:
             patches.append(tracker.code.diff)
     first, second, third = patches
     assert not first and "b/conf/config.yaml" in second and second == third
@@ -153,7 +158,7 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
     use_repository(tmp_path / "clone")
 
     def start():
-        return start_tracker("mlflow", store, server=None, experiment=None)
+        return start_tracker(store, server=None, experiment=None)
 
     with start() as first:
         with settings.open("a") as stream:

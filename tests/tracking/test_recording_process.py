@@ -188,7 +188,7 @@ def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(proje
 
 def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
-    prepared = tracking.start_tracker("mlflow", store, server=None, experiment=None)
+    prepared = tracking.start_tracker(store, server=None, experiment=None)
     with suppress(OSError), prepared as tracker:
         raise OSError("no data")
     assert tracker._helper._process.returncode is not None
@@ -240,9 +240,7 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
 ):
     monkeypatch.delitem(sys.modules, "mlflow")
     with (
-        tracking.start_tracker(
-            "mlflow", store, server=None, experiment=None
-        ) as tracker,
+        tracking.start_tracker(store, server=None, experiment=None) as tracker,
         pytest.raises(FileNotFoundError),
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):

@@ -55,7 +55,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     found = tracking.find_training_run(run.run_id, store=store)
     assert (found.run_id, found.experiment) == (run.run_id, "another")
-    tracker = tracking.new_tracker("mlflow", store, server=None)
+    tracker = tracking.new_tracker(store, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as reopened:
         assert reopened.run_id == run.run_id
     assert newest_list(client).startswith("#/experiments/2/")
@@ -63,9 +63,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
         monkeypatch.delitem(sys.modules, "mlflow")
     with (
         pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as rejected,
-        tracking.start_tracker(
-            "mlflow", store, server=None, experiment=None
-        ) as tracker,
+        tracking.start_tracker(store, server=None, experiment=None) as tracker,
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
         run.wait()
@@ -120,7 +118,7 @@ def test_an_error_of_mlflow_without_a_text_is_named(store):
 def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store):
     (store / "mlflow.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(UserError, match=r"cannot read .*mlflow\.db"):
-        tracking.new_tracker("mlflow", store, server=None)
+        tracking.new_tracker(store, server=None)
 
 
 def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):
@@ -143,11 +141,11 @@ def test_a_tracking_uri_of_another_store_is_named_as_not_used(
     own = f"{store}/mlflow.db"
     for address in ("", "http://127.0.0.1:9", own, f"sqlite:///{own}"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.new_tracker("mlflow", store, server=None)
+        tracking.new_tracker(store, server=None)
     assert not capsys.readouterr().out
     for address in ("sqlite:///other.db", "postgresql://me:secret@host/x"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.new_tracker("mlflow", store, server=None)
+        tracking.new_tracker(store, server=None)
         printed = " ".join(capsys.readouterr().out.split())
         assert printed.startswith(f"runs are recorded in {own}, not in")
         assert "secret" not in printed

@@ -22,7 +22,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property activations  (m, hidden) for test images, with labels (m)
  * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
  *   the parameter; without a history, only of this array
- * @property images_above_0  (784), the training images in which the pixel is above 0
+ * @property images_with_ink  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *

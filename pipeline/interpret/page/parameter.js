@@ -99,7 +99,7 @@ export const parameter = (values) => ({
     if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && model.tensors.images_above_0[input]; // of a pixel
+    const used = layer === 1 && model.tensors.images_with_ink[input]; // of a pixel
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const text = values.describe(layer, input, neuron) + usage;
@@ -130,7 +130,7 @@ export const overEpochs = {
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
     if (isConstant) {
-      const reason = layer === 1 && model.tensors.images_above_0[input] === 0
+      const reason = layer === 1 && model.tensors.images_with_ink[input] === 0
         ? "its pixel is 0 in all training images, so " : "";
       return `${start} It is frozen: ${reason}it has its initial value after every ` +
         "epoch.";

@@ -144,7 +144,7 @@ def select_data(
         "image_labels": test.labels[gallery],
         "activations": np.maximum(analysis.hidden_sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "images_above_0": analysis.images_above_0.astype(np.int32),
+        "images_with_ink": analysis.images_with_ink.astype(np.int32),
     }
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
@@ -186,7 +186,7 @@ def _page_data(
     quantized: Sequence[MeasuredIntegers],
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
-    rarest = int(analysis.images_above_0.argmin())
+    rarest = int(analysis.images_with_ink.argmin())
     return PageData(
         dataset=analysis.dataset.name,
         noun=spec.noun,
@@ -202,7 +202,7 @@ def _page_data(
         always_zero_count=int(analysis.always_zero.sum()),
         frozen_others_count=int(analysis.frozen_others.sum()),
         rarest=rarest,
-        rarest_images=int(analysis.images_above_0[rarest]),
+        rarest_images=int(analysis.images_with_ink[rarest]),
         example=analysis.example,
         sha256=trained.sha256,
         hidden=analysis.hidden,

@@ -12,10 +12,14 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.printing import say, warn
-from pipeline.base.terminal import command_line, status, wrap
+from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking.copies.process import copy_with_children, import_mlflow
+from pipeline.tracking.copies.process import (
+    COPIER,
+    copy_with_children,
+    import_mlflow,
+)
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
@@ -24,7 +28,6 @@ WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
 START_SECONDS = 2  # start delay: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
-COPIER = "the process that copies it"
 
 
 class Mirror:
@@ -82,7 +85,7 @@ class Mirror:
         if is_killed and self._helper is None:
             return False
         try:
-            with status(f"copying the run to {self._server}"):
+            with busy(f"copying the run to {self._server}"):
                 # The process responds in time even if it waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, end, is_open=False)

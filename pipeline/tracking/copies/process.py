@@ -13,6 +13,8 @@ from pipeline.tracking.copies.order import CopyStatus, copy_in_order
 from pipeline.tracking.store.database import RecordedRun
 from pipeline.tracking.store.locks import server_lock
 
+COPIER = "the process that copies runs"  # what messages call it
+
 
 def import_mlflow() -> None:
     """Import MLflow early."""

@@ -9,7 +9,8 @@ Two values say whether the copy of a closed run is complete. The first needs no 
 the second survives the process:
 
 - `_local_state` of the original equals `_sent_state`, which this process remembers.
-- `_sha256` of the original equals the tag `copy.sha256` of the copy.
+- `_sha256` of the original, with the tags for the copy, equals the tag `copy.sha256`
+  of the copy.
 """
 
 import hashlib
@@ -88,7 +89,7 @@ class Sender:
                 server.update_run(self.copy_id, status=Status.RUNNING)
             self._send(original, copy, tags, points)
             return True
-        sha256 = _sha256(original, points)
+        sha256 = _sha256(original, points, tags)
         is_new = copy.data.tags.get(COPIED_TAG) != sha256
         if is_new:
             self._send(original, copy, tags, points)
@@ -219,12 +220,16 @@ def _local_state(recorded: RecordedRun) -> object:
     return recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
 
-def _sha256(run: entities.Run, points: list[MetricPoint]) -> str:
-    """Return a hash that changes when anything in a run changes.
+def _sha256(
+    run: entities.Run, points: list[MetricPoint], tags: Mapping[str, str]
+) -> str:
+    """Return a hash that changes when anything that the copy gets changes.
 
-    Unlike `_local_state`, it is the same in another process and in a moved store.
+    `tags` are those of the copy: they change when a run that they refer to is copied.
+    Unlike `_local_state`, the hash is the same in another process and in a moved store.
     """
     entries = run.to_dictionary()
+    entries["data"]["tags"] = tags
     # The project may move.
     artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     stats = _files(artifacts).items()

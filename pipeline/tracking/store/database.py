@@ -56,6 +56,11 @@ POINTS = """
 """
 
 
+def run_label(name: str, run_id: str) -> str:
+    """Return name and id of a run, for messages."""
+    return f"{name} ({run_id})"
+
+
 @dataclass(frozen=True)
 class RecordedRun:
     """A run in the store, as it was when it was read."""
@@ -70,8 +75,8 @@ class RecordedRun:
 
     @property
     def label(self) -> str:
-        """Name and id, for messages."""
-        return f"{self.name} ({self.run_id})"
+        """See `run_label`."""
+        return run_label(self.name, self.run_id)
 
     @property
     def is_final(self) -> bool:
@@ -90,7 +95,7 @@ class RecordedRun:
 
 
 class MetricPoint(NamedTuple):
-    """A value of a metric."""
+    """A value of a metric, as a row of the database; see `EpochPoint`."""
 
     name: str
     value: float

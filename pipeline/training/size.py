@@ -1,0 +1,62 @@
+"""The memory and the disk space that training runs need."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.base.errors import AGAIN
+from pipeline.base.paths import existing_folder
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.shapes import parameter_count
+
+# Copies of the weight history. In memory, a sweep has two in the worker and two in the
+# main process; a single training run has as many while it writes its files.
+COPIES = 4
+FILES = 3  # on the disk, of a single run: its checkpoint, its artifacts, outputs/train/
+RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
+BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
+
+
+def training_bytes(runs: Iterable[Hyperparameters]) -> int:
+    """Return the memory of the largest training run: copies of its history."""
+    return COPIES * max(map(_history_bytes, runs), default=0)
+
+
+def single_run_bytes(run: Hyperparameters) -> int:
+    """Return the disk space of the weights of a single run: all else is small."""
+    return FILES * _history_bytes(run)
+
+
+def sweep_bytes(runs: Iterable[Hyperparameters]) -> int:
+    """Return the disk space of the training runs of a sweep, with the files of each."""
+    sizes = [
+        _history_bytes(run) + 4 * parameter_count(run.hidden) + RUN_BYTES
+        for run in runs
+    ]
+    return sum(sizes) + (BEST_BYTES if sizes else 0)
+
+
+def _history_bytes(run: Hyperparameters) -> int:
+    """Return the size of the tensors before training and after each epoch."""
+    return 4 * parameter_count(run.hidden) * (run.epochs + 1)
+
+
+def check_space(size: int, folder: Path, *, what: str) -> None:
+    """Check the free space of the disk that contains a folder.
+
+    Raises:
+        UserError: If it is smaller than `size`, the space that `what` needs.
+    """
+    free = shutil.disk_usage(existing_folder(folder)).free
+    if size > free:
+        raise UserError(
+            f"{what} needs about {format_bytes(size)} of disk space, but {folder} has "
+            f"{format_bytes(free)}: delete files, or set PIPELINE_OUTPUTS to a folder "
+            f"on a larger disk, then {AGAIN}"
+        )
+
+
+def format_bytes(size: int) -> str:
+    """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
+    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

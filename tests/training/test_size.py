@@ -1,0 +1,36 @@
+"""What a training run needs is compared with what this machine has."""
+
+import pytest
+
+from pipeline import UserError
+from pipeline.training import size, train
+from pipeline.training.size import check_space
+
+LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
+
+
+def test_what_does_not_fit_on_the_disk_is_rejected_in_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"^it needs about 1,000,000,000") as rejected:
+        check_space(10**18, tmp_path / "sweeps", what="it")
+    assert "\n" not in str(rejected.value)
+
+
+def test_a_training_run_that_needs_too_much_memory_is_rejected_before_it_is_recorded(
+    project,
+):
+    with pytest.raises(
+        UserError, match=r"^the training run needs 1,2[0-9.]+ GB of mem"
+    ):
+        project.call("train", **LARGEST)
+    assert not project.runs() and not (project.outputs / "checkpoints").exists()
+
+
+def test_a_training_run_that_needs_too_much_disk_space_is_rejected_in_the_same_way(
+    project, monkeypatch
+):
+    monkeypatch.setattr(train, "free_memory", lambda: 10**18)
+    monkeypatch.setattr(size, "FILES", 1_000_000)
+    with pytest.raises(UserError, match=r"^the training run needs about") as error:
+        project.call("train", **LARGEST)
+    assert f"{project.outputs} has " in str(error.value)
+    assert not project.runs() and not (project.outputs / "checkpoints").exists()
