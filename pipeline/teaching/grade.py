@@ -100,10 +100,10 @@ def _grade(
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
-        content = [assignment.course, reference.stem, entry.sha256, COLUMNS]
+        content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
-        if earlier and not cfg.again:
+        if earlier and earlier.is_complete and not cfg.again:
             done.append(Graded(**vars(entry), grade=earlier, before=None))
             continue
         arguments = {

@@ -30,8 +30,9 @@ from pipeline.teaching.questions import QUESTIONS
 # after one epoch less, both are larger with each seed; without AVX2, they are larger
 # with some seeds. Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
-# The hash of the code of the questions: a grade belongs to a version of it.
-CODE = ("question.py", "questions.py", "basis.py")
+# The hash of the code of the questions: a grade belongs to a version of it. After a
+# change, a grade that has an answer to each question stays, with a notice.
+CODE = ("question.py", "questions.py", "basis.py", "variant.py")
 QUESTIONS_SHA256 = files.json_sha256(
     [files.file_sha256(Path(__file__).with_name(name)) for name in CODE]
 )
@@ -54,6 +55,12 @@ class SubmissionGrade:
     accuracy: float  # of the submitted network on the test images
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has an answer to each question."""
+        names = [answer.question for answer in self.answers]
+        return names == [question.name for question in QUESTIONS]
 
     @property
     def points(self) -> float:
