@@ -3,8 +3,6 @@
 Labels come from a `labels.csv`, from folders named 0..9, or from file names.
 """
 
-import csv
-import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
-from pipeline.base.files import list_folder
+from pipeline.base.files import list_folder, read_csv
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.images.reading import FORMAT_NAMES
@@ -26,9 +24,6 @@ EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
 # Listed too, so that `read_image` can say why they are not read.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
 NO_IMAGES = f"contains no images ({FORMAT_NAMES}); only subfolders 0 to 9 are searched"
-MAX_TABLE_BYTES = 2**24
-MAX_TABLE_ROWS = 100_000
-
 
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
 # raw: of any size; prepared as the data set of the network was, such as photographs.
@@ -202,34 +197,16 @@ def _labels_of_table(table: Path, labeled_only: bool) -> tuple[Labels, list[str]
 
 def _read_table(table: Path) -> list[tuple[int, str, str]]:
     """Return the line number, the file and the label of each row of a labels.csv."""
-    name = printable(table)
-    try:
-        if not table.is_file() or table.stat().st_size > MAX_TABLE_BYTES:
-            raise UserError(
-                f"{name} must be a regular file of at most {MAX_TABLE_BYTES:,} bytes"
-            )
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            separator = max(",;\t", key=stream.readline().count)
-            stream.seek(0)
-            reader = csv.DictReader(stream, delimiter=separator)
-            columns = [column.strip().lower() for column in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
-            rows = [(reader.line_num, row) for row in limited]
-    except UnicodeError:
-        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{name} cannot be read: {error}") from None
-    files = [c for c in columns if c in ("file", "path", "filename", "image")]
-    labels = [c for c in columns if c in ("label", "digit", "class")]
+    titles, rows = read_csv(table)
+    files = [x for x in titles if x in ("file", "path", "filename", "image")]
+    labels = [x for x in titles if x in ("label", "digit", "class")]
     if not files or not labels:
-        header = printable(", ".join(columns)[:80]) or "nothing"
-        rule = f"{name} must have a header with file and label"
+        header = printable(", ".join(titles)[:80]) or "nothing"
+        rule = f"{printable(table)} must have a header with file and label"
         raise UserError(f"{rule}, got {header}")
-    if not 0 < len(rows) <= MAX_TABLE_ROWS:
-        count = "more" if rows else "none"
-        raise UserError(f"{name} must have 1 to {MAX_TABLE_ROWS:,} rows, got {count}")
-    return [(n, row[files[0]] or "", (row[labels[0]] or "").strip()) for n, row in rows]
+    if not rows:
+        raise UserError(f"{printable(table)} must have a row for each image, got none")
+    return [(number, row[files[0]], row[labels[0]].strip()) for number, row in rows]
 
 
 def _image_paths(folder: Path) -> list[Path]:

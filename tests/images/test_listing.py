@@ -68,6 +68,7 @@ TABLES = {
     "file,label\n a.png,7\n": [],
     "file,label\na.png,12\n": ["line 2: the label must be 0 to 9, got '12'"],
     "file,label\na.png\n": ["line 2: the label must be 0 to 9, got ''"],
+    "file name,label\n,\na.png,7\n": [],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
     "file,label\n/etc/passwd,7\n": ["must be in the folder, got '/etc/passwd'"],
     "file,label\na.png,7\n./a.png,8\n": ["line 3: a.png is listed twice; list each"],
