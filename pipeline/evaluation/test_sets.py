@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
+from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import test_image
@@ -70,7 +72,23 @@ def _read_folder(source: Path) -> ImageSet:
             f"{printable(unpaired)} must have its labels-idx1-ubyte file in the same "
             "folder, and both must be regular files"
         )
-    return images.list_images(source, name=set_name, labeled_only=True)
+    return _labeled(images.list_images(source, name=set_name), source)
+
+
+def _labeled(found: ImageSet, source: Path) -> ImageSet:
+    """Keep the images with a label; a label that should be there is a problem."""
+    rows = [row for row, label in enumerate(found.labels) if label is not None]
+    problems = [*found.problems, *found.label_problems]
+    if not rows:
+        rule = f"{printable(source)} has no image with a label: give them names such as"
+        remedy = "7_a.png, or use predict, which needs no labels"
+        raise UserError("\n  ".join([f"{rule} {remedy}", *problems]))
+    description = found.description
+    if skipped := len(found.labels) - len(rows) - len(found.label_problems):
+        number = counted(skipped, "other image")
+        verb = "is" if skipped == 1 else "are"
+        description += f" ({number} without a label {verb} skipped)"
+    return replace(found.pick(rows, problems=problems), description=description)
 
 
 def _from_arrays(
