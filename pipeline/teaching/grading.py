@@ -20,6 +20,7 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
+from pipeline.model import agreement
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
@@ -105,7 +106,7 @@ def grade_submission(
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
     compared = compare(network, assigned)
-    accuracy = float((basis.predictions == basis.labels).mean())
+    accuracy = agreement(basis.predictions, basis.labels)
     return SubmissionGrade(*compared, accuracy, tuple(graded), QUESTIONS_SHA256)
 
 
