@@ -61,7 +61,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
-    if source.kind == "raw" and source.labels != [None]:
+    if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
@@ -77,7 +77,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
-    say(_next_step(cfg, is_file=source.kind == "raw"))
+    say(_next_step(cfg, is_file=source.has_files))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -103,8 +103,8 @@ def _conclusion(predictions: Predictions) -> str:
 
 def _say_tip(predictions: Predictions) -> None:
     """Say what helps, if a prediction for a preprocessed file is unsure."""
-    is_raw = predictions.source.kind == "raw"
-    if is_raw and predictions.spec.prepared_as_mnist and any(predictions.reasons):
+    is_preprocessed = predictions.source.has_files and predictions.spec.prepared_as_mnist
+    if is_preprocessed and any(predictions.reasons):
         say(wrap(TIP, indent=0) + "\n")
 
 

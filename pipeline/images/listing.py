@@ -53,6 +53,11 @@ class ImageSet:
     label_problems: Sequence[str] = ()
 
     @property
+    def has_files(self) -> bool:
+        """Whether the images are files, and not in memory."""
+        return not isinstance(self.images, np.ndarray)
+
+    @property
     def known_labels(self) -> Int[np.ndarray, " n"]:
         """The labels of a set that can be scored.
 
@@ -69,8 +74,7 @@ class ImageSet:
         if len(rows) == len(self.images):
             return replace(self, problems=problems)
         images: Any = self.images
-        is_array = isinstance(images, np.ndarray)
-        chosen = images[[*rows]] if is_array else [images[row] for row in rows]
+        chosen = [images[row] for row in rows] if self.has_files else images[[*rows]]
         return replace(
             self,
             files=[self.files[row] for row in rows],

@@ -145,7 +145,7 @@ def _explain_neurons(
     prepared = prepare_for(trained.spec, source)
     pixels = prepared.images[0]
     name = printable(source.files[0])
-    if source.kind == "raw":
+    if source.has_files:
         name += f", {prepared.how}"
     about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     integers = None
