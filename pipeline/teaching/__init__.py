@@ -2,9 +2,9 @@
 
 Read `variant`, `basis`, `question` and `questions` first. `homework` writes the files
 of a student, with `assignment` and `answers`. `grade` uses in this order:
-`submitted_files`, `submissions`, `ownership` with `class_list`, `grading`,
-`class_grades`, `class_page`. The questions of `notebook` are others, with texts in
-`notebook.toml`.
+`submitted_files`, `submissions`, `ownership` with `class_list`, `forgotten`,
+`grading`, `class_grades`, `class_page`. The questions of `notebook` are others, with
+texts in `notebook.toml`.
 """
 
 from pipeline.teaching.variant import Variant
