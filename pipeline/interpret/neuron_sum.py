@@ -100,7 +100,12 @@ def neuron_sums(
         for k in range(len(bias)):
             name, weights = neuron_name(number, k), kernel[:, k]
             layer[name] = NeuronSum(
-                number, k, weights, inputs, float(bias[k]), in_integers.get(name)
+                layer=number,
+                neuron=k,
+                weights=weights,
+                inputs=inputs,
+                bias=float(bias[k]),
+                in_integers=in_integers.get(name),
             )
         by_name |= layer
         inputs = np.array([neuron.relu for neuron in layer.values()])

@@ -105,9 +105,14 @@ def grade_submission(
     graded = [
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
-    compared = compare(network, assigned)
-    accuracy = agreement(basis.predictions, basis.labels)
-    return SubmissionGrade(*compared, accuracy, tuple(graded), QUESTIONS_SHA256)
+    training, difference = compare(network, assigned)
+    return SubmissionGrade(
+        training=training,
+        difference=difference,
+        accuracy=agreement(basis.predictions, basis.labels),
+        answers=tuple(graded),
+        questions=QUESTIONS_SHA256,
+    )
 
 
 def read_grade(path: Path) -> SubmissionGrade | None:
