@@ -108,8 +108,8 @@ def _record_all(
         exported.write(folder / each.folder)
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
-        page = f"artifacts/export/{bit_folder(each.bits)}/report.json"
-        link = child.link(str(exported.integers.bit_width), page)
+        report = f"artifacts/export/{bit_folder(each.bits)}/report.json"
+        link = child.link(str(exported.integers.bit_width), report)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():

@@ -21,7 +21,11 @@ from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.sentences import count_correct, count_unsure, summary
+from pipeline.evaluation.sentences import (
+    count_correct,
+    count_unsure,
+    describe_prediction,
+)
 from pipeline.model import (
     OodDetector,
     TrainedModel,
@@ -67,7 +71,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
-        say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
+        say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
     with status("writing the results"), new_results(folder) as partial:
         _write(predictions, partial)
         _plot(predictions, trained, partial)
@@ -156,7 +160,7 @@ def _plotted_row(
     prepared, source = predictions.prepared, predictions.source
     steps = [*prepared.steps[row].items()]
     name = shortened(printable(source.files[row]), MAX_NAME_CHARACTERS)
-    title = f"{name}: {summary(predictions, row)}"
+    title = f"{name}: {describe_prediction(predictions, row)}"
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images

@@ -13,7 +13,7 @@ MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 WITHOUT_INK = ("blank", "no ink")  # reasons why a prediction is unsure
 
 
-def summary(predictions: Predictions, row: int) -> str:
+def describe_prediction(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     reason, doubt = predictions.reasons[row], predictions.doubt(row)

@@ -12,7 +12,7 @@ from pipeline import UserError, datasets, images
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation.inputs import test_image
+from pipeline.evaluation.inputs import test_image_name
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
@@ -37,7 +37,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         val = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        item = test_image(dataset) if split == "exercise" else set_name
+        item = test_image_name(dataset) if split == "exercise" else set_name
         return _from_arrays(
             set_name, val.images, val.labels, text, kind="own", item=item
         )
@@ -56,7 +56,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
 
 
 def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
-    test, item, text = dataset.test, test_image(dataset), "the test images"
+    test, item, text = dataset.test, test_image_name(dataset), "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 

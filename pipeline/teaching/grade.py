@@ -73,8 +73,14 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # it was not trained, if there is no submission
             assigned[student] = read_tensors(_reference(student, assignment, data))[0]
-    place = results_dir("grades")
-    grades = ClassGrades(entries, listed, assignment, assigned, forgotten, place)
+    grades = ClassGrades(
+        entries=entries,
+        listed=listed,
+        assignment=assignment,
+        assigned=assigned,
+        forgotten=forgotten,
+        folder=results_dir("grades"),
+    )
     with status("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
