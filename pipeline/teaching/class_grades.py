@@ -61,19 +61,21 @@ class ClassGrades(Roster):
         """Lines about questions that changed after the grading."""
         found = list[str]()
         old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
-        again = [x for x in self.graded if x.before is not None]
-        changed = [x for x in again if x.before != x.grade.points]
         if old:
             found.append(
                 f"{counted(old, 'submission')} graded before the questions changed: "
                 "add again=true to grade again"
             )
+        again = [x for x in self.graded if x.before is not None]
+        changed = [
+            f"{x.student} {x.before:g} -> {x.grade.points:g}"
+            for x in again
+            if x.before != x.grade.points
+        ]
         if again:
-            number = f"points changed for {counted(len(changed), 'student')}"
-            names = ", ".join(
-                f"{x.student} {x.before:g} -> {x.grade.points:g}" for x in changed
-            )
-            found.append(f"{number}: {names}" if names else number)
+            names = f": {', '.join(changed)}" if changed else ""
+            number = counted(len(changed), "student")
+            found.append(f"points changed for {number}{names}")
         return found
 
     def equal(self) -> list[tuple[str, list[Graded]]]:
