@@ -107,8 +107,8 @@ def _conclusion(predictions: Predictions) -> str:
 
 def _say_tip(predictions: Predictions) -> None:
     """Say what helps, if a prediction for a preprocessed file is unsure."""
-    is_preprocessed = predictions.source.has_files and predictions.spec.prepared_as_mnist
-    if is_preprocessed and any(predictions.reasons):
+    spec, source = predictions.spec, predictions.source
+    if source.has_files and spec.prepared_as_mnist and any(predictions.reasons):
         say(wrap(TIP, indent=0) + "\n")
 
 

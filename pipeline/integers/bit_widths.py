@@ -127,7 +127,9 @@ BIT_WIDTHS = {
             bits=2,
             largest=1,
             scales=_mean_of_large,
-            rounding=lambda weights, _: np.copysign(_are_large(np.abs(weights)), weights),
+            rounding=lambda weights, _: np.copysign(
+                _are_large(np.abs(weights)), weights
+            ),
             encode=lambda q: q % 3,
         ),
         BitWidth(

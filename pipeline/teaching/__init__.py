@@ -6,10 +6,10 @@ of a student, with `assignment` and `answers`. `grade` uses in this order:
 `grading`, `class_grades`, `class_page`. The questions of `notebook` are others, with
 texts in `notebook.toml`.
 
-A typical wrong answer has a hint: in the homework, a `Mistake` that is computed from the
-student's network; in the notebook, a line of `notebook.toml`, because an answer there
-can also be a text or a range; on the page of `inspect`, which works without Python, an
-attribute in `tour_steps.html`.
+A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
+student's network. In the notebook, it is a line of `notebook.toml`, because an answer
+can also be a text or a range. The tour of the page, which works without Python, has its
+own in `tour_steps.html`.
 """
 
 from pipeline.teaching.variant import Variant
