@@ -8,6 +8,7 @@ power failure, the previous content can be back, because the name itself may be 
 import csv
 import glob
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -25,6 +26,8 @@ from pipeline.base.text import printable, readable
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # In the names of hidden files next to a result: no user's file has such a name.
 TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
+MAX_TABLE_BYTES = 2**24
+MAX_TABLE_ROWS = 100_000
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
@@ -176,6 +179,46 @@ def list_folder(folder: Path) -> list[Path]:
     """
     with reading(folder):
         return sorted(folder.iterdir())
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table that a user has made, with titles in its first line.
+
+    Columns are separated by commas, semicolons or tabs. Missing cells are empty.
+
+    Returns:
+        The titles in lower case without spaces, and the line number and the cells of
+        each row that is not empty.
+
+    Raises:
+        UserError: If it cannot be read, or is too large.
+    """
+    name = printable(path)
+    try:
+        with reading(path):
+            if path.stat().st_size > MAX_TABLE_BYTES or not path.is_file():
+                rule = f"a regular file of at most {MAX_TABLE_BYTES:,} bytes"
+                raise UserError(f"{name} must be {rule}")
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                separator = max(",;\t", key=stream.readline().count)
+                stream.seek(0)
+                reader = csv.reader(stream, delimiter=separator)
+                titles = ["".join(x.lower().split()) for x in next(reader, [])]
+                limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
+                lines = [(reader.line_num, cells) for cells in limited]
+    except UnicodeError:
+        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise UserError(f"{name} cannot be read: {error}") from None
+    if len(lines) > MAX_TABLE_ROWS:
+        raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
+    empty = dict.fromkeys(titles, "")
+    rows = [
+        (number, empty | dict(zip(titles, cells, strict=False)))
+        for number, cells in lines
+        if any(map(str.strip, cells))
+    ]
+    return titles, rows
 
 
 def write_csv(

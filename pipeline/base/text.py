@@ -1,5 +1,7 @@
 """Plain text: characters that can be printed, rounded numbers, and tables."""
 
+import hashlib
+import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +51,14 @@ def as_file_name(text: str, *, allowed: str = "") -> str:
     """
     safe = re.sub(rf"[^{allowed}{NAME_CHARACTERS}]+", "_", text)
     return safe.encode()[:MAX_FILE_NAME].decode(errors="ignore")
+
+
+def distinct_file_name(text: str, *, allowed: str) -> str:
+    """Return `as_file_name` of a text, with a hash of the text if they differ."""
+    safe = as_file_name(text, allowed=allowed)
+    if safe != text:
+        safe += "-" + hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+    return safe
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401

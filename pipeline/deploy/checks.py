@@ -80,7 +80,7 @@ def compare(
         raise UserError(f"{name} failed: it wrote {written}")
     selftest, class_of_equal = output[:HEADER]
     results = np.frombuffer(output, record, offset=HEADER)
-    sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))
+    sums, logits = (results[x].astype(np.int64) for x in ("sums", "logits"))
     difference = Outputs(sums, logits).first_difference(expected)
     if difference:
         return difference

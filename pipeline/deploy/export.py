@@ -61,7 +61,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
         new_results(results_dir("export")) as folder,
     ):
-        _record_all(results, folder, run)
+        _record_all(results, folder, run, in_children=bool(cfg.sweep))
         if several:
             _compare(results, folder, run)
         if "all" in bits and not cfg.sweep:
@@ -95,18 +95,23 @@ def _select_networks(
     return [SweptNetwork({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: ExportsByJob, folder: Path, run: ParentRun) -> None:
-    """Write and record all exports, those with the largest bit width first."""
+def _record_all(
+    results: ExportsByJob, folder: Path, run: ParentRun, *, in_children: bool
+) -> None:
+    """Write and record all exports, those with the largest bit width first.
+
+    Those of a sweep are recorded in its children, the runs of their networks.
+    """
     order = sorted(results, key=lambda each: -each.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for each in progress("recording")(order):
         exported = results[each]
-        child_id = each.trained.run_id if each.varied_values else None
+        child_id = each.trained.run_id if in_children else None
         exported.write(folder / each.folder)
         child = run.reopen_child(child_id) if child_id else run
         _record(exported, folder / each.folder, child)
-        page = f"artifacts/export/{bit_folder(each.bits)}/report.json"
-        link = child.link(str(exported.integers.bit_width), page)
+        report = f"artifacts/export/{bit_folder(each.bits)}/report.json"
+        link = child.link(str(exported.integers.bit_width), report)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)
     for child, accuracies in described.values():

@@ -69,7 +69,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         run.add_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
-    say(f"\n{_summary(metrics)}\n")
+    say(f"\n{_metrics_table(metrics)}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.is_judged for result in results):
@@ -160,7 +160,7 @@ def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> N
     )
 
 
-def _summary(metrics: Metrics) -> str:
+def _metrics_table(metrics: Metrics) -> str:
     """Return a table of the metrics of each set."""
     rows = [
         {

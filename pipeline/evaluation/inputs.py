@@ -136,7 +136,7 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
     return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
-def test_image(dataset: Dataset) -> str:
+def test_image_name(dataset: Dataset) -> str:
     """Return what a test image is called, in front of its index."""
     return f"{dataset.name} test image"
 
@@ -145,7 +145,7 @@ def _test_images(
     rows: list[int], dataset: Dataset, *, key: str, others: str
 ) -> ImageSet:
     """Return test images; `key` and `others` appear in the error message."""
-    name, test = test_image(dataset), dataset.test
+    name, test = test_image_name(dataset), dataset.test
     for row in rows:
         if not 0 <= row < len(test):
             raise UserError(

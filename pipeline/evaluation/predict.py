@@ -21,7 +21,11 @@ from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.sentences import count_correct, count_unsure, summary
+from pipeline.evaluation.sentences import (
+    count_correct,
+    count_unsure,
+    describe_prediction,
+)
 from pipeline.model import (
     OodDetector,
     TrainedModel,
@@ -61,13 +65,13 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
-    if source.kind == "raw" and source.labels != [None]:
+    if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
-        say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
+        say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
     with busy("writing the results"), new_results(folder) as partial:
         _write(predictions, partial)
         _plot(predictions, trained, partial)
@@ -77,7 +81,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
-    say(_next_step(cfg, is_file=source.kind == "raw"))
+    say(_next_step(cfg, is_file=source.has_files))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -103,8 +107,8 @@ def _conclusion(predictions: Predictions) -> str:
 
 def _say_tip(predictions: Predictions) -> None:
     """Say what helps, if a prediction for a preprocessed file is unsure."""
-    is_raw = predictions.source.kind == "raw"
-    if is_raw and predictions.spec.prepared_as_mnist and any(predictions.reasons):
+    spec, source = predictions.spec, predictions.source
+    if source.has_files and spec.prepared_as_mnist and any(predictions.reasons):
         say(wrap(TIP, indent=0) + "\n")
 
 
@@ -156,7 +160,7 @@ def _plotted_row(
     prepared, source = predictions.prepared, predictions.source
     steps = [*prepared.steps[row].items()]
     name = shortened(printable(source.files[row]), MAX_NAME_CHARACTERS)
-    title = f"{name}: {summary(predictions, row)}"
+    title = f"{name}: {describe_prediction(predictions, row)}"
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images

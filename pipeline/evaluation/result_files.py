@@ -76,7 +76,7 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         name = result.spec.class_names[classes[row]]
         label = result.label_names[labels[row]]
         file = f"image {row}"
-        if not isinstance(result.source.images, np.ndarray):
+        if result.source.has_files:
             file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
         caption = f"{name}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))

@@ -7,13 +7,13 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.scores import confusion_matrix
+from pipeline.evaluation.scores import confusion_matrix, per_class
 
 MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 WITHOUT_INK = ("blank", "no ink")  # reasons why a prediction is unsure
 
 
-def summary(predictions: Predictions, row: int) -> str:
+def describe_prediction(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     reason, doubt = predictions.reasons[row], predictions.doubt(row)
@@ -38,9 +38,6 @@ def describe_result(result: Predictions) -> list[str]:
     The worst classes are those with the lowest accuracy. If the set has other classes
     than the network, a line says when a prediction counts as correct.
     """
-    matrix = confusion_matrix(result)
-    correct = matrix.diagonal()
-    counts = np.bincount(result.source.known_labels, minlength=CLASSES)
     lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:
@@ -56,13 +53,13 @@ def describe_result(result: Predictions) -> list[str]:
         lines.append(f"no ink was found in {number}: {named}{more}")
     if result.is_correct.all():
         return lines
-    accuracy = correct / np.maximum(counts, 1)
     worst = [
-        f"{labels[k]} ({accuracy[k]:.1%} of {counts[k]:,})"
-        for k in np.argsort(accuracy, kind="stable")
-        if correct[k] < counts[k]
+        f"{labels[row['class']]} ({row['recall']:.1%} of {row['support']:,})"
+        for row in sorted(per_class(result), key=lambda row: row["recall"])
+        if row["support"] and row["recall"] < 1
     ]
-    errors = matrix - np.diag(correct)
+    errors = confusion_matrix(result)
+    np.fill_diagonal(errors, 0)
     cells = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
     confusions = [
         f"{labels[label]} as {names[predicted]} ({errors[label, predicted]:,})"

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
+from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation.inputs import test_image
+from pipeline.evaluation.inputs import test_image_name
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
@@ -35,7 +37,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         val = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        item = test_image(dataset) if split == "exercise" else set_name
+        item = test_image_name(dataset) if split == "exercise" else set_name
         return _from_arrays(
             set_name, val.images, val.labels, text, kind="own", item=item
         )
@@ -54,7 +56,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
 
 
 def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
-    test, item, text = dataset.test, test_image(dataset), "the test images"
+    test, item, text = dataset.test, test_image_name(dataset), "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 
@@ -70,7 +72,23 @@ def _read_folder(source: Path) -> ImageSet:
             f"{printable(unpaired)} must have its labels-idx1-ubyte file in the same "
             "folder, and both must be regular files"
         )
-    return images.list_images(source, name=set_name, labeled_only=True)
+    return _labeled(images.list_images(source, name=set_name), source)
+
+
+def _labeled(found: ImageSet, source: Path) -> ImageSet:
+    """Keep the images with a label; a label that should be there is a problem."""
+    rows = [row for row, label in enumerate(found.labels) if label is not None]
+    problems = [*found.problems, *found.label_problems]
+    if not rows:
+        rule = f"{printable(source)} has no image with a label: give them names such as"
+        remedy = "7_a.png, or use predict, which needs no labels"
+        raise UserError("\n  ".join([f"{rule} {remedy}", *problems]))
+    description = found.description
+    if skipped := len(found.labels) - len(rows) - len(found.label_problems):
+        number = counted(skipped, "other image")
+        verb = "is" if skipped == 1 else "are"
+        description += f" ({number} without a label {verb} skipped)"
+    return replace(found.pick(rows, problems=problems), description=description)
 
 
 def _from_arrays(

@@ -26,9 +26,9 @@ class BitWidth:
     bits: int
     largest: int
     # The scale of each neuron, (hidden, 1), from the absolute values of its weights.
-    scale: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
+    scales: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
     # q, (hidden, 784), from the weights and the scales, before it is clipped.
-    round: Callable[[Float[np.ndarray, "hidden 784"], np.ndarray], np.ndarray]
+    rounding: Callable[[Float[np.ndarray, "hidden 784"], np.ndarray], np.ndarray]
     # The codes of q, 0 to 2^bits - 1.
     encode: Callable[[Int16[np.ndarray, " n"]], np.ndarray]
     has_zero: bool = True
@@ -51,9 +51,9 @@ class BitWidth:
         self, weights: Float[np.ndarray, "hidden 784"]
     ) -> tuple[Int8[np.ndarray, "hidden 784"], Float[np.ndarray, " hidden"]]:
         """Return q and the scale of each neuron; it is 1 if all its weights are 0."""
-        scale = self.scale(np.abs(weights))
+        scale = self.scales(np.abs(weights))
         scale = np.where(scale > 0, scale, 1.0)
-        q = self.round(weights, scale).clip(-self.largest, self.largest)
+        q = self.rounding(weights, scale).clip(-self.largest, self.largest)
         return q.astype(np.int8), scale[:, 0]
 
     def fits(self, q: Int8[np.ndarray, "hidden 784"]) -> bool:
@@ -112,29 +112,31 @@ BIT_WIDTHS = {
         BitWidth(
             bits=8,
             largest=127,
-            scale=lambda sizes: sizes.max(axis=1, keepdims=True) / 127,
-            round=lambda weights, scale: round_half_up(weights / scale),
+            scales=lambda sizes: sizes.max(axis=1, keepdims=True) / 127,
+            rounding=lambda weights, scale: round_half_up(weights / scale),
             encode=lambda q: q % 256,  # two's complement
         ),
         BitWidth(
             bits=4,
             largest=7,
-            scale=lambda sizes: CLIP_4_BITS * _means(sizes) / 7,
-            round=lambda weights, scale: round_half_up(weights / scale),
+            scales=lambda sizes: CLIP_4_BITS * _means(sizes) / 7,
+            rounding=lambda weights, scale: round_half_up(weights / scale),
             encode=lambda q: q + 8,
         ),
         BitWidth(
             bits=2,
             largest=1,
-            scale=_mean_of_large,
-            round=lambda weights, _: np.copysign(_are_large(np.abs(weights)), weights),
+            scales=_mean_of_large,
+            rounding=lambda weights, _: np.copysign(
+                _are_large(np.abs(weights)), weights
+            ),
             encode=lambda q: q % 3,
         ),
         BitWidth(
             bits=1,
             largest=1,
-            scale=_means,
-            round=lambda weights, _: np.where(weights < 0, -1, 1),
+            scales=_means,
+            rounding=lambda weights, _: np.where(weights < 0, -1, 1),
             encode=lambda q: q > 0,
             has_zero=False,
         ),

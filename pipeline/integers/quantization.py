@@ -38,7 +38,14 @@ def quantize(
     weights_2 = round_half_up(v / scale_2).astype(np.int8)
     biases_2 = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
     result = IntegerNetwork(
-        bits, weights_1, biases_1, shifts, weights_2, biases_2, scale_1, scale_2
+        bits=bits,
+        weights_1=weights_1,
+        biases_1=biases_1,
+        shifts=shifts,
+        weights_2=weights_2,
+        biases_2=biases_2,
+        scale_1=scale_1,
+        scale_2=scale_2,
     )
     for name, value in result.largest_values().items():
         if value >= LIMIT:

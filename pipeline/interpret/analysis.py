@@ -21,7 +21,7 @@ from pipeline.interpret import measurements
 from pipeline.model import TrainedModel, agreement
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
-MAX_SHOWN_NEURONS = 20  # in text and plots: those with the highest ablation cost
+MAX_SHOWN_NEURONS = 20  # in text and plots
 
 
 @dataclass(frozen=True)

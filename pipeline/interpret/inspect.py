@@ -14,7 +14,12 @@ from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
 from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation import classify, find_image, prepare_for, summary
+from pipeline.evaluation import (
+    classify,
+    describe_prediction,
+    find_image,
+    prepare_for,
+)
 from pipeline.integers import INTEGERS_FILE, IntegerNetwork, bit_folder, load_integers
 from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
@@ -147,9 +152,9 @@ def _explain_neurons(
     prepared = prepare_for(trained.spec, source)
     pixels = prepared.images[0]
     name = printable(source.files[0])
-    if source.kind == "raw":
+    if source.has_files:
         name += f", {prepared.how}"
-    about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
+    about = wrap(f"{name}: {describe_prediction(classify(prepared, trained), 0)}")
     integers = None
     if cfg.integers:
         integers, origin = _find_integers(cfg, trained)

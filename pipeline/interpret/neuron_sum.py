@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -32,7 +33,7 @@ class NeuronSum:
         """The name of the neuron, such as N11 or N210."""
         return neuron_name(self.layer, self.neuron)
 
-    @property
+    @cached_property
     def input_names(self) -> list[str]:
         """The pixels, or the neurons of layer 1."""
         inputs = range(len(self.inputs))
@@ -40,18 +41,18 @@ class NeuronSum:
             return [f"pixel {k}" for k in inputs]
         return [neuron_name(1, k) for k in inputs]
 
-    @property
+    @cached_property
     def term_names(self) -> list[str]:
         """The products in letters: M and X for pixels, W and N for neurons."""
         m, x = ("M", "X") if self.layer == 1 else ("W", "N1")
         return [f"{m}{n}·{x}{n}" for n in range(1, len(self.weights) + 1)]
 
-    @property
+    @cached_property
     def terms(self) -> Float[np.ndarray, " inputs"]:
         """The products of weights and inputs."""
         return np.asarray(self.weights * self.inputs)
 
-    @property
+    @cached_property
     def sizes(self) -> Float[np.ndarray, " inputs"]:
         """The absolute values of the terms, which determine their order.
 
@@ -100,7 +101,12 @@ def neuron_sums(
         for k in range(len(bias)):
             name, weights = neuron_name(number, k), kernel[:, k]
             layer[name] = NeuronSum(
-                number, k, weights, inputs, float(bias[k]), in_integers.get(name)
+                layer=number,
+                neuron=k,
+                weights=weights,
+                inputs=inputs,
+                bias=float(bias[k]),
+                in_integers=in_integers.get(name),
             )
         by_name |= layer
         inputs = np.array([neuron.relu for neuron in layer.values()])

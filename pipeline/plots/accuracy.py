@@ -79,8 +79,14 @@ def accuracy_plot(
     _draw_lines(axes, lines, connect=bool(xlabel))
     if any(len(point.accuracies) > 1 for point in points):
         title += "\ndots: networks; dashes and lines: their means"
-    has_captions = len({point.x for point in points}) <= MAX_CAPTIONS
-    return _complete(figure, points, xlabel, ylabel, title, has_captions=has_captions)
+    return _complete(
+        figure,
+        points,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        title=title,
+        has_captions=len({point.x for point in points}) <= MAX_CAPTIONS,
+    )
 
 
 def accuracy_cloud(
@@ -101,8 +107,14 @@ def accuracy_cloud(
     figure = new_figure(1000, 560)
     axes = figure.subplots()
     _draw_cloud(axes, points, shade)
-    ylabel = "validation accuracy"
-    return _complete(figure, points, xlabel, ylabel, title, has_captions=False)
+    return _complete(
+        figure,
+        points,
+        xlabel=xlabel,
+        ylabel="validation accuracy",
+        title=title,
+        has_captions=False,
+    )
 
 
 def _best(points: Sequence[AccuracyPoint]) -> list[AccuracyPoint]:
@@ -113,10 +125,10 @@ def _best(points: Sequence[AccuracyPoint]) -> list[AccuracyPoint]:
 def _complete(
     figure: Figure,
     points: Sequence[AccuracyPoint],
+    *,
     xlabel: str,
     ylabel: str,
     title: str,
-    *,
     has_captions: bool,  # below the axis; otherwise, some are next to the points
 ) -> Image.Image:
     """Mark the Pareto front of the drawn points, scale the axes, write all texts."""

@@ -3,9 +3,7 @@
 Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
-import hashlib
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +13,7 @@ from typing import Any
 from pipeline.base import files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.params import TRAINING_KEYS, params_of
-from pipeline.base.text import as_file_name, printable, short_repr
+from pipeline.base.text import distinct_file_name, printable, short_repr
 from pipeline.cli import (
     Command,
     Interval,
@@ -144,10 +142,7 @@ def short_name(values: Mapping[str, Any]) -> str:
 def folder_name(values: Mapping[str, Any]) -> str:
     """Return varied values as the name of a folder, such as "hidden=40,seed=2"."""
     name = ",".join(f"{key}={value}" for key, value in values.items())
-    safe = as_file_name(name, allowed="=.,+")
-    if safe != name:
-        safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-    return safe
+    return distinct_file_name(name, allowed="=.,+")
 
 
 def list_jobs(

@@ -2,9 +2,14 @@
 
 Read `variant`, `basis`, `question` and `questions` first. `homework` writes the files
 of a student, with `assignment` and `answers`. `grade` uses in this order:
-`submitted_files`, `submissions`, `ownership` with `class_list`, `grading`,
-`class_grades`, `class_page`. The questions of `notebook` are others, with texts in
-`notebook.toml`.
+`submitted_files`, `submissions`, `ownership` with `class_list`, `forgotten`,
+`grading`, `class_grades`, `class_page`. The questions of `notebook` are others, with
+texts in `notebook.toml`.
+
+A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
+student's network. In the notebook, it is a line of `notebook.toml`, because an answer
+can also be a text or a range. The tour of the page, which works without Python, has its
+own in `tour_steps.html`.
 """
 
 from pipeline.teaching.variant import Variant

@@ -114,13 +114,13 @@ class Basis:
         """Return the basis for tensors of the assigned shapes; see `snapshot`."""
         arrays = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
         return cls(
-            topic,
-            arrays["layer_1.weight"].T,
-            arrays["layer_1.bias"],
-            arrays["layer_2.weight"].T,
-            arrays["layer_2.bias"],
-            test.images,
-            test.labels,
+            topic=topic,
+            kernel_1=arrays["layer_1.weight"].T,
+            bias_1=arrays["layer_1.bias"],
+            kernel_2=arrays["layer_2.weight"].T,
+            bias_2=arrays["layer_2.bias"],
+            images=test.images,
+            labels=test.labels,
         )
 
     @cached_property

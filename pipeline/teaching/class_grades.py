@@ -1,7 +1,7 @@
 """The grades of a class, and what an instructor should look at."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,17 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import QUESTIONS_SHA256, copied_from
 from pipeline.teaching.ownership import Roster
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Graded, Submission
+from pipeline.teaching.submissions import Graded
 
 MIN_EQUAL = 3  # so many equal answers are not a coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
-
-
-def forgotten_settings(
-    assignment: Assignment, entries: Sequence[Submission]
-) -> tuple[str, str]:
-    """Return the settings of most networks, if others were assigned, and a notice."""
-    found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
-    for text, count in found.most_common(1):
-        # A seed is that of one student.
-        if text and "seed" not in text and 2 * count > len(entries):
-            networks = f"{count} of {counted(len(entries), 'network')}"
-            add = f"if this was assigned, add {text}"
-            return text, f"{text} in the files of {networks}: {add}"
-    return "", ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +31,7 @@ class ClassGrades(Roster):
 
     assignment: Assignment
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
-    forgotten: tuple[str, str]  # of `forgotten_settings`
+    forgotten: ForgottenSettings
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -57,7 +44,7 @@ class ClassGrades(Roster):
         """The submissions with another network that `forgotten` does not explain."""
         settings = self.assignment.other_settings
         found = [entry for entry in self.graded if not entry.is_assigned]
-        explained = self.forgotten[0] or None
+        explained = self.forgotten.settings or None
         return [x for x in found if settings(x.student, x.recorded) != explained]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
@@ -74,19 +61,21 @@ class ClassGrades(Roster):
         """Lines about questions that changed after the grading."""
         found = list[str]()
         old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
-        again = [x for x in self.graded if x.before is not None]
-        changed = [x for x in again if x.before != x.grade.points]
         if old:
             found.append(
                 f"{counted(old, 'submission')} graded before the questions changed: "
                 "add again=true to grade again"
             )
+        again = [x for x in self.graded if x.before is not None]
+        changed = [
+            f"{x.student} {x.before:g} -> {x.grade.points:g}"
+            for x in again
+            if x.before != x.grade.points
+        ]
         if again:
-            number = f"points changed for {counted(len(changed), 'student')}"
-            names = ", ".join(
-                f"{x.student} {x.before:g} -> {x.grade.points:g}" for x in changed
-            )
-            found.append(f"{number}: {names}" if names else number)
+            names = f": {', '.join(changed)}" if changed else ""
+            number = counted(len(changed), "student")
+            found.append(f"points changed for {number}{names}")
         return found
 
     def equal(self) -> list[tuple[str, list[Graded]]]:

@@ -1,11 +1,11 @@
 """The list of all students of a class: a CSV file."""
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.files import read_csv
 from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import printable
 
@@ -41,18 +41,7 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
             repeated id.
     """
     name = printable(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            separator = max(",;\t", key=stream.readline().count)
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator)
-            rows = [(reader.line_num, row) for row in reader]
-    except UnicodeError:
-        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{name} cannot be read: {error}") from None
-    cells = rows[0][1] if rows else []
-    titles = [normalize(cell).replace(" ", "") for cell in cells]
+    titles, rows = read_csv(path)
     column = next((x for x in ID_COLUMNS if x in titles), None)
     if column is None:
         raise UserError(
@@ -61,11 +50,8 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students = dict[str, ListedStudent]()
-    for number, row in rows[1:]:
-        if not any(map(str.strip, row)):
-            continue
-        values = dict.fromkeys(titles, "") | dict(zip(titles, row, strict=False))
-        spelled = values[column].strip()
+    for number, row in rows:
+        spelled = row[column].strip()
         try:
             student = student_id(spelled)
         except ValueError as error:
@@ -73,7 +59,7 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
             raise UserError(f"{name}, {problem}") from None
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        words = name_words(" ".join(values[title] for title in named))
+        words = name_words(" ".join(row[title] for title in named))
         students[student] = ListedStudent(spelled, words)
     if not students:
         raise UserError(f"{name} contains no ids")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
 
-from pipeline import ConfigError, UserError, datasets
+from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.call import results_dir
 from pipeline.base.console import new_console, progress_bar
@@ -22,9 +22,10 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_grades import COLUMNS, ClassGrades, forgotten_settings
+from pipeline.teaching.class_grades import COLUMNS, ClassGrades
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
+from pipeline.teaching.forgotten import check_course, forgotten_settings
 from pipeline.teaching.grading import (
     Training,
     grade_submission,
@@ -56,19 +57,14 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         found = with_owners(read_submissions(folder, assignment), listed)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
-    rejected = [entry for entry in found if isinstance(entry, Rejected)]
-    others = [entry.problem for entry in rejected if entry.other_course]
-    known = sum(bool(entry.student) for entry in found)
-    for problem, count in Counter(others).most_common(1):
-        if 2 * count > known or len(others) == known:
-            number = f"{len(others)} of {counted(known, 'submission')}"
-            raise ConfigError(f"{number} cannot be graded: {problem}")
+    check_course(found)
     data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
     readable = [entry for entry in found if isinstance(entry, Submission)]
+    rejected = [entry for entry in found if isinstance(entry, Rejected)]
     forgotten = forgotten_settings(assignment, readable)
-    if notice := forgotten[1]:  # said before the assigned networks are trained
-        say(wrap(notice, indent=0))
+    if forgotten.notice:  # said before the assigned networks are trained
+        say(wrap(forgotten.notice, indent=0))
     entries = sorted(
         one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
@@ -77,8 +73,14 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # it was not trained, if there is no submission
             assigned[student] = read_tensors(_reference(student, assignment, data))[0]
-    place = results_dir("grades")
-    grades = ClassGrades(entries, listed, assignment, assigned, forgotten, place)
+    grades = ClassGrades(
+        entries=entries,
+        listed=listed,
+        assignment=assignment,
+        assigned=assigned,
+        forgotten=forgotten,
+        folder=results_dir("grades"),
+    )
     with busy("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
@@ -100,10 +102,10 @@ def _grade(
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
-        content = [assignment.course, reference.stem, entry.sha256, COLUMNS]
+        content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
-        if earlier and not cfg.again:
+        if earlier and earlier.is_complete and not cfg.again:
             done.append(Graded(**vars(entry), grade=earlier, before=None))
             continue
         arguments = {

@@ -20,6 +20,7 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
+from pipeline.model import agreement
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
@@ -30,8 +31,9 @@ from pipeline.teaching.questions import QUESTIONS
 # after one epoch less, both are larger with each seed; without AVX2, they are larger
 # with some seeds. Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
-# The hash of the code of the questions: a grade belongs to a version of it.
-CODE = ("question.py", "questions.py", "basis.py")
+# The hash of the code of the questions: a grade belongs to a version of it. After a
+# change, a grade that has an answer to each question stays, with a notice.
+CODE = ("question.py", "questions.py", "basis.py", "variant.py")
 QUESTIONS_SHA256 = files.json_sha256(
     [files.file_sha256(Path(__file__).with_name(name)) for name in CODE]
 )
@@ -54,6 +56,12 @@ class SubmissionGrade:
     accuracy: float  # of the submitted network on the test images
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has an answer to each question."""
+        names = [answer.question for answer in self.answers]
+        return names == [question.name for question in QUESTIONS]
 
     @property
     def points(self) -> float:
@@ -97,9 +105,14 @@ def grade_submission(
     graded = [
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
-    compared = compare(network, assigned)
-    accuracy = float((basis.predictions == basis.labels).mean())
-    return SubmissionGrade(*compared, accuracy, tuple(graded), QUESTIONS_SHA256)
+    training, difference = compare(network, assigned)
+    return SubmissionGrade(
+        training=training,
+        difference=difference,
+        accuracy=agreement(basis.predictions, basis.labels),
+        answers=tuple(graded),
+        questions=QUESTIONS_SHA256,
+    )
 
 
 def read_grade(path: Path) -> SubmissionGrade | None:

@@ -71,8 +71,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         trained = assignment.train(variant.student, dataset, track=progress("training"))
     sheet = _question_sheet(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
-    place = nullcontext(folder) if found else atomic_folder(folder, replace=False)
-    with place as target:
+    opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
+    with opened as target:
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import list_folder
 from pipeline.base.paths import MODEL_FILE
-from pipeline.base.text import as_file_name, printable
+from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
 from pipeline.model.storage import load_network
@@ -40,7 +40,7 @@ class Entry:
     @property
     def feedback(self) -> str:
         """The name of the page for the student."""
-        return f"{as_file_name(self.student, allowed='.@+')}.html"
+        return f"{distinct_file_name(self.student, allowed='.@+')}.html"
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv."""

@@ -199,6 +199,26 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
         load(str(tmp_path))
 
 
+def test_images_without_a_label_are_skipped_and_counted_and_bad_labels_reported(
+    load, tmp_path
+):
+    (tmp_path / "3").mkdir()
+    for name in ("3/a.png", "5.png", "6.png"):
+        Image.new("L", (20, 10)).save(tmp_path / name)
+    source = load(str(tmp_path)).source
+    assert source.labels == [3] and not source.problems
+    assert source.description.endswith("(2 other images without a label are skipped)")
+    (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n3/a.png,?\n")
+    source = load(str(tmp_path)).source
+    assert source.labels == [5]
+    assert source.description.endswith("(1 other image without a label is skipped)")
+    (problem,) = source.problems
+    assert problem.endswith("line 3: the label must be 0 to 9, got '?'")
+    (tmp_path / "labels.csv").write_text("file,label\n5.png,five\n")
+    with pytest.raises(ValueError, match=r"no image with a label.*\n.* got 'five'$"):
+        load(str(tmp_path))
+
+
 @pytest.mark.usefixtures("other_user")
 def test_a_folder_that_cannot_be_read_is_named(load):
     Path("closed").mkdir(mode=0)

@@ -12,7 +12,11 @@ from pipeline.core import metrics
 from pipeline.core.dataset import LabeledImages
 from pipeline.evaluation import Predictions, classify, prepare_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
-from pipeline.evaluation.sentences import count_unsure, describe_result, summary
+from pipeline.evaluation.sentences import (
+    count_unsure,
+    describe_prediction,
+    describe_result,
+)
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
@@ -62,7 +66,8 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
-    assert summary(result, 1).endswith("Wrong: the label is 0.")  # not t-shirt/top
+    # Not t-shirt/top, the name of the class in the network's data set.
+    assert describe_prediction(result, 1).endswith("Wrong: the label is 0.")
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
     assert first == "bag: 90.0%\nlabel: 1\nfew 4\ufffd.png"  # named by both data sets
@@ -99,7 +104,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit"
     text = "The image is blank. For a blank image, the network predicts "
-    assert summary(predictions, 2).startswith(text)
+    assert describe_prediction(predictions, 2).startswith(text)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
 
@@ -114,7 +119,7 @@ def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
     assert count_unsure(result) == text
     right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
     assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
-    text = summary(replace(result, prepared=right), 1)
+    text = describe_prediction(replace(result, prepared=right), 1)
     assert text.endswith("is close (10.0%). The prediction is correct.")
 
 
@@ -147,7 +152,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     assert scores.confusion_matrix(result).sum() == 60
     named = ", ".join(result.source.files[:3])
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
-    assert summary(result, 0).startswith("The image is blank. ")
+    assert describe_prediction(result, 0).startswith("The image is blank. ")
     rows = scores.per_image(result)
     assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)

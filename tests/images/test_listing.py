@@ -24,8 +24,8 @@ def test_a_file_of_any_name_is_listed_with_its_label(tmp_path):
     assert {read_image(path).shape for path in listing.images} == {(10, 20)}
     with (tmp_path / "labels.csv").open("w", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("file", "label"), *((n, 7) for n in names)])
-    listing = list_images(tmp_path, labeled_only=True)
-    assert listing.files == names
+    listing = list_images(tmp_path)
+    assert listing.files[:-1] == names and listing.labels == [7] * 6 + [None]
 
 
 def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
@@ -44,17 +44,10 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     assert description == "the names of the files contain no labels"
 
 
-def test_images_without_a_label_are_listed_or_counted(tmp_path):
+def test_images_without_a_label_are_listed(tmp_path):
     put(tmp_path, "3/a.png", "5.png", "6.png")
-    labeled = list_images(tmp_path, labeled_only=True)
-    assert labeled.labels == [3]
-    assert labeled.description.endswith("(2 other images without a label are skipped)")
     assert list_images(tmp_path).labels == [3, None, None]
     (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n3/a.png,?\n")
-    labeled = list_images(tmp_path, labeled_only=True)
-    assert labeled.labels == [5]
-    assert labeled.description.endswith("(1 other image without a label is skipped)")
-    assert "the label must be 0 to 9, got '?'" in labeled.problems[0]
     listing = list_images(tmp_path)
     assert listing.files == ["5.png", "3/a.png", "6.png"] and not listing.problems
     assert listing.labels == [5, None, None]
@@ -68,6 +61,7 @@ TABLES = {
     "file,label\n a.png,7\n": [],
     "file,label\na.png,12\n": ["line 2: the label must be 0 to 9, got '12'"],
     "file,label\na.png\n": ["line 2: the label must be 0 to 9, got ''"],
+    "file name,label\n,\na.png,7\n": [],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
     "file,label\n/etc/passwd,7\n": ["must be in the folder, got '/etc/passwd'"],
     "file,label\na.png,7\n./a.png,8\n": ["line 3: a.png is listed twice; list each"],
@@ -78,11 +72,12 @@ TABLES = {
 def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content):
     put(tmp_path, "a.png")
     (tmp_path / "labels.csv").write_text(content)
-    listing = list_images(tmp_path, labeled_only=True)
-    for problem, expected in zip(listing.problems, TABLES[content], strict=True):
+    listing = list_images(tmp_path)
+    problems = [*listing.problems, *listing.label_problems]
+    for problem, expected in zip(problems, TABLES[content], strict=True):
         assert expected in problem and "labels.csv" in problem
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
-    assert listing.labels == [7] * len(good)
+    assert [label for label in listing.labels if label] == [7] * len(good)
 
 
 INVALID_TABLES = [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00", b"file,label\n"]
@@ -112,7 +107,7 @@ def test_paths_without_images_are_rejected(tmp_path):
 def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
     put(Path(), "3/a.png", "5/b.png")
     Path("5").chmod(0)
-    listing = list_images(Path(), labeled_only=True)
+    listing = list_images(Path())
     assert listing.labels == [3]
     assert listing.problems == ["5 cannot be read: Permission denied"]
     with pytest.raises(ValueError, match=r"^5 cannot be read: Permission denied$"):

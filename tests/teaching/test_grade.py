@@ -572,6 +572,21 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert grade_all().notices == []
 
 
+def test_an_added_question_is_graded_and_changed_points_are_listed(
+    course, grade_all, outputs, place
+):
+    course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
+    grade_all()
+    (path,) = (outputs / "grades" / ".cache").glob("*.json")
+    stored = json.loads(path.read_text())
+    del stored["answers"][0]  # as if there had been no such question
+    path.write_text(json.dumps(stored))
+    grades, points = grade_all(), len(QUESTIONS)
+    assert grades.entries[0].grade.points == points
+    notice = f"points changed for 1 student: ana {points - 1} -> {points}"
+    assert grades.notices == [notice]
+
+
 def test_a_changed_submission_is_graded_again(course, grade_all, place):
     folder = course.write(place / "ana", "ana")
     assert grade_all().entries[0].grade.points == 0

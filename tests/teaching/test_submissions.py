@@ -19,6 +19,7 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.submissions import (
+    Entry,
     Submission,
     read_submission,
     read_submissions,
@@ -109,6 +110,12 @@ def test_a_folder_without_the_files_says_what_it_contains(place):
     for number in range(99):
         (place / "ana" / f"{ESCAPE}{number}").touch()
     assert problem(place / "ana").startswith(expected[:-12])
+
+
+def test_long_ids_that_differ_at_the_end_have_different_pages():
+    pages = {Entry("", "\u5b66" * 63 + end).feedback for end in "ab"}
+    assert len(pages) == 2 and all(len(page.encode()) < 255 for page in pages)
+    assert Entry("", "ana.ruiz+1@b").feedback == "ana.ruiz+1@b.html"
 
 
 def test_other_files_next_to_the_answers_do_not_matter(copy):

@@ -33,8 +33,7 @@ def record_page(
         run.log_files(kind.command, [folder / PAGE_FILE])
         link = run.link(kind.title, f"artifacts/{kind.command}/{PAGE_FILE}")
     else:
-        count = analysis.trained.network.parameter_count
-        problem = f"{count:,} parameters are too many for a page"
-        link = f"no interactive page: {problem}"
+        limit = f"{kind.max_bytes / 1e6:g} MB"
+        link = problem = f"none, because it would have more than {limit}"
     run.add_links({kind.link: link})
     return problem

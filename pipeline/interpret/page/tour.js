@@ -288,34 +288,51 @@ const trainingStep = () => ({ id: "training",
   solved: () => change({ networkIndex: 0 }),
   leave: () => change({ networkIndex: model.trainedIndex, isEpochFixed: true }) });
 
-// Fill the text of a step: a value that is a number has two decimals.
+// The texts of a step and its question, with the values for the image and the network.
 function contentOf({ id, values: valuesOf = () => ({}) }) {
-  const values = valuesOf();
-  const all = (kind) => [...$(`step-${id}`).content.querySelectorAll(kind)];
+  const values = valuesOf(), content = filled($(`step-${id}`), values);
+  return { title: textOf(content, "h2"), text: textOf(content, ".text"),
+    answer: textOf(content, ".answer"),
+    question: values.hasQuestion === false ? null : questionOf(content, values) };
+}
+
+// A copy of a template with values in its texts; one that is a number has two decimals.
+function filled(template, values) {
+  const content = template.content.cloneNode(true);
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
     [name, typeof value === "number" ? number(value, 2) : value]));
-  const fill = (text) => fillIn(text, shown);
-  const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
-  const valueOf = (text) => {
-    const value = Number(values[text] ?? text);
-    if (Number.isNaN(value)) throw Error(`step ${id}: ${text} is not a number`);
-    return value;
-  };
-  const [ask] = values.hasQuestion === false ? [] : all(".ask");
-  const options = all(".option").map((each) =>
-    ({ text: fill(each.textContent), wrong: fill(each.dataset.wrong ?? "") }));
-  const guesses = all("[data-guess]").map((each) =>
-    [valueOf(each.dataset.guess), fill(each.textContent)]);
-  const tolerance = Number(ask?.dataset.tolerance ?? 0);
+  for (const each of content.querySelectorAll("*")) {
+    each.textContent = fillIn(each.textContent, shown);
+    if (each.dataset.wrong) each.dataset.wrong = fillIn(each.dataset.wrong, shown);
+  }
+  return content;
+}
+
+const textOf = (content, kind) =>
+  [...content.querySelectorAll(kind)].map((each) => each.textContent).join("\n");
+
+function questionOf(content, values) {
+  const ask = content.querySelector(".ask");
+  if (!ask) return null;
+  const options = [...content.querySelectorAll(".option")].map((each) =>
+    ({ text: each.textContent, wrong: each.dataset.wrong ?? "" }));
+  const guesses = [...content.querySelectorAll("[data-guess]")].map((each) =>
+    [valueOf(each.dataset.guess, values), each.textContent]);
+  const tolerance = Number(ask.dataset.tolerance ?? 0);
   const check = (guess) => {
     if (options.length) return options[guess].wrong;
-    const answer = valueOf(ask.dataset.answer);
-    return problemOf(guess, answer, guesses, textOf(".hint"), tolerance);
+    const answer = valueOf(ask.dataset.answer, values);
+    return problemOf(guess, answer, guesses, textOf(content, ".hint"), tolerance);
   };
-  const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
+  return { ask: ask.textContent, unit: ask.dataset.unit, options,
     isWhole: tolerance === 0, check };
-  return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),
-    question };
+}
+
+// A number in an attribute, or the value that it names.
+function valueOf(text, values) {
+  const value = Number(values[text] ?? text);
+  if (Number.isNaN(value)) throw Error(`${text} is not a number`);
+  return value;
 }
 
 // What is wrong with a number, or "".

@@ -1,0 +1,42 @@
+"""What an instructor may have forgotten or mistyped: the course, and the settings."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline import ConfigError
+from pipeline.base.terminal import counted
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.submissions import Rejected, Submission
+
+
+class ForgottenSettings(NamedTuple):
+    """The settings of most networks, if others were assigned."""
+
+    settings: str = ""  # such as "epochs=2"; empty if the assigned ones are plausible
+    notice: str = ""
+
+
+def check_course(entries: Sequence[Submission | Rejected]) -> None:
+    """Raise a ConfigError if most answers, or all, are for other courses."""
+    rejected = [entry for entry in entries if isinstance(entry, Rejected)]
+    others = [entry.problem for entry in rejected if entry.other_course]
+    known = sum(bool(entry.student) for entry in entries)
+    for problem, count in Counter(others).most_common(1):
+        if 2 * count > known or len(others) == known:
+            number = f"{len(others)} of {counted(known, 'submission')}"
+            raise ConfigError(f"{number} cannot be graded: {problem}")
+
+
+def forgotten_settings(
+    assignment: Assignment, entries: Sequence[Submission]
+) -> ForgottenSettings:
+    """Return the settings of most networks, if others were assigned."""
+    found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
+    for text, count in found.most_common(1):
+        # A seed is that of one student.
+        if text and "seed" not in text and 2 * count > len(entries):
+            networks = f"{count} of {counted(len(entries), 'network')}"
+            notice = f"{text} in the files of {networks}: if this was assigned, add"
+            return ForgottenSettings(text, f"{notice} {text}")
+    return ForgottenSettings()
