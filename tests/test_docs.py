@@ -38,7 +38,8 @@ ALL = pytest.mark.parametrize("name", DOCUMENTS)
 # Words that people should not read, as patterns, with the terms to use instead. If a
 # word is also a correct term, the pattern contains its wrong context.
 DROPPED_WORDS = {
-    r"(?<!compiler )options?|command-line parameters?": "setting",
+    r"(?:command-line|hydra) (?:options?|parameters?)": "setting",
+    r"groups? of settings": "config group",
     r"a training(?=[.,;:)]| (?:is|was|has|that|which|of|with|in)\b)": "training run",
     r"(?:network|model)(?:'s)? answers?|answers? of (?:a|the) network": "prediction",
     r"(?<!bit )widths? of (?:a |the )?weights?": "bit width",
