@@ -61,9 +61,10 @@ class ClassGrades(Roster):
         return [x for x in found if settings(x.student, x.recorded) != explained]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
-        """Return with whose network most weights agree, and the largest difference.
+        """Return the student whose network has most of the same weights.
 
-        The others can be changed. None if it is the network of no other student.
+        The largest difference of a weight is also returned; the remaining weights may
+        have been changed. None if there is no such student.
         """
         submitted = [(each.student, each.network) for each in self.graded]
         others = [*self.assigned.items(), *submitted]
@@ -77,9 +78,10 @@ class ClassGrades(Roster):
         again = [x for x in self.graded if x.before is not None]
         changed = [x for x in again if x.before != x.grade.points]
         if old:
+            verb = "was" if old == 1 else "were"
             found.append(
-                f"{counted(old, 'submission')} graded before the questions changed: "
-                "add again=true to grade again"
+                f"{counted(old, 'submission')} {verb} graded before the questions "
+                "changed: add again=true to grade again"
             )
         if again:
             number = f"points changed for {counted(len(changed), 'student')}"

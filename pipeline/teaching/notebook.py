@@ -1,7 +1,7 @@
 """The answers to the questions in `pipeline/exercise.ipynb`.
 
-A wrong answer gets a hint first; the texts are in `notebook.toml`. The answers of a
-student who does homework are recorded, but not checked.
+After a first wrong answer, there is a hint; the texts are in `notebook.toml`. The
+answers of a student who does homework are recorded, but not checked.
 """
 
 import math
