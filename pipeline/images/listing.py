@@ -140,7 +140,8 @@ def _find_labels(
     labels = {path: _label_of_name(path) for path in paths}
     if all(label is None for label in labels.values()):
         return labels, [], "the names of the files contain no labels"
-    return labels, [], "labels from the numbers in the names of the files"
+    rule = "labels from the first number in each file name, if it has one digit"
+    return labels, [], rule
 
 
 def _missing_labels(source: Path, labels: Labels) -> list[str]:
@@ -148,10 +149,10 @@ def _missing_labels(source: Path, labels: Labels) -> list[str]:
     missing = [path for path, label in labels.items() if label is None]
     if missing and len(missing) == len(labels):
         raise UserError(
-            f"{printable(source)} has no image with a label: give them names such as "
-            "7_a.png, or use predict, which needs no labels"
+            f"{printable(source)} has no image with a label: give the images names "
+            "such as 7_a.png, or use predict, which needs no labels"
         )
-    rule = "has no label; give it a name such as 7_a.png"
+    rule = "has no label: give the image a name such as 7_a.png"
     return [f"{printable(path)} {rule}" for path in missing]
 
 
@@ -192,7 +193,7 @@ def _labels_of_table(table: Path, labeled_only: bool) -> tuple[Labels, list[str]
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
         elif path in labels:
-            problem = f"{name} is listed twice; list each file once"
+            problem = f"{name} is listed twice: list each file once"
         else:
             labels[path] = int(label) if is_digit else None
         if problem:
