@@ -60,7 +60,7 @@ def inspect(
 
 
 def run_inspect(cfg: InspectConfig) -> "Inspection":
-    """Load a network and its data, then analyze it or answer one question."""
+    """Load a network and its data, then analyze it or explain one part of it."""
     with status("loading PyTorch"):
         from pipeline.interpret.inspect import inspect
     return inspect(cfg)
