@@ -25,7 +25,7 @@ EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
 # Listed too, so that `read_image` can say why they are not read.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
-NO_IMAGES = f"contains no images ({FORMAT_NAMES}); only subfolders 0 to 9 are searched"
+NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are searched"
 MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
 

@@ -99,7 +99,7 @@ INVALID = {
     "train -m hidden=interval(4.5,9) trials=4": "must be a valid integer, got 4.5",
     "train -m hidden=interval(4,9.5) trials=4": "must be a valid integer, got 9.5",
     "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high) with low < h",
-    "train -m seed=tag(log,interval(0,9)) trials=4": "tag(log,...) needs low > 0, got",
+    "train -m seed=tag(log,interval(0,9)) trials=4": "low > 0 for tag(log,...), got",
     "train -m hidden=interval(4,128),5": "hidden cannot have an interval and other",
     "train -m seed=interval(0,9223372036854775807) trials=4": "seed must have an inte",
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
