@@ -85,7 +85,7 @@ def run_export(
 ) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    `bits` are several bit widths instead of that of the configuration.
+    `bits` are several bit widths instead of the configuration's bit width.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export

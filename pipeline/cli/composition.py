@@ -100,7 +100,7 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
 def _replace_values(
     composed: Settings, sweep: SavedSweep, given: Given, schema: Schema
 ) -> Settings:
-    """Replace the values of files by those of a saved sweep, then by given ones.
+    """Replace the values of files with a saved sweep's values, then with given values.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """

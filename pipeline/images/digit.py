@@ -21,7 +21,7 @@ class Strokes:
 
     ink: Ink
     shapes: Mask  # all strokes
-    digit: Mask  # those of the digit; none in an image without a digit
+    digit: Mask  # the strokes of the digit; none in an image without a digit
 
 
 def find_strokes(ink: Ink, *, least: float) -> Mask:

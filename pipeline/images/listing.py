@@ -50,7 +50,7 @@ class ImageSet:
     labels: Sequence[int | None]  # None if it is unknown
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
     kind: Kind  # what they need to become the input of the network
-    class_names: Sequence[str] | None = None  # None for those of the network
+    class_names: Sequence[str] | None = None  # None: as in the network
     problems: Sequence[str] = ()  # a line for each unusable image
 
     @property

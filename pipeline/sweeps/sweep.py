@@ -51,7 +51,7 @@ def sweep(
 ) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
-    `on_result` is called with each outcome, including those of an earlier process.
+    `on_result` is called with each outcome, also with outcomes of an earlier process.
 
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.

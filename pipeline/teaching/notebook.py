@@ -84,7 +84,7 @@ class NotebookQuestion:
 
 
 class Checker:
-    """Compares answers with the correct ones, or records those of a student."""
+    """Compares answers with the correct answers, or records a student's answers."""
 
     def __init__(self, student: str = "", course: str = "") -> None:
         """Choose the mode: with an id and a word for the course, it is homework.

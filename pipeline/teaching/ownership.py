@@ -86,7 +86,7 @@ def _chosen(same: Sequence[Outcome]) -> Outcome | None:
 
 
 def is_named(entry: Entry) -> bool:
-    """Whether a folder's name is that of the student, or contains the id as a whole."""
+    """Whether a folder has the student's name, or its name contains the whole id."""
     if entry.owner:
         return entry.owner == entry.student
     name = normalize(entry.place).removesuffix(".zip")
