@@ -1,4 +1,7 @@
-"""An experiment-tracked pipeline around a small fully connected network for MNIST."""
+"""Trains, evaluates, explains and exports a small fully connected network for MNIST.
+
+Every run is tracked.
+"""
 
 from pipeline.core import UserError as UserError  # `as` exports it
 

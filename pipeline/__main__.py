@@ -13,7 +13,7 @@ STAGES = {
     "export": "export a network as C code and an ONNX file",
     "ui": "show the recorded runs in a browser, in MLflow's UI",
     "sync": "copy recorded runs to an MLflow server",
-    "homework": "write the questions of a student",
+    "homework": "write homework questions for a student",
     "grade": "grade the homework of a class",
 }
 

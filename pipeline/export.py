@@ -3,8 +3,8 @@
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and quantizes it to
 integers. bits= is the bit width of the weights of layer 1; layer 2 always has 8 bits.
 With fewer than 8 bits, the network is first trained for ten more epochs with rounded
-weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these
-files to outputs/export/ and records them in the MLflow run that trained the network:
+weights (fine-tuning). Takes about 5 s, or 8 s with fine-tuning. Writes these files to
+outputs/export/ and records them in the MLflow run that trained the network:
 
   digits.c, digits.h       the network in C99
   selftest.c, selftest.h   a self-test for a board
@@ -85,7 +85,7 @@ def run_export(
 ) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    `bits` are several bit widths instead of that of the configuration.
+    `bits` are several bit widths instead of the configuration's bit width.
     """
     with busy("loading PyTorch"):
         from pipeline.deploy.export import export

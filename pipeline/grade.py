@@ -4,10 +4,11 @@ Reads a folder with the submissions: for each student, a folder or a zip file wi
 files that python -m pipeline.homework wrote, nested as the learning platform exports
 them. Nothing in them is executed. The correct answers are computed from each submitted
 network. To find out whether a student has submitted the assigned network, the command
-trains that network once. Writes grades.csv, class.html and a page of feedback for each
-student to outputs/grades/. Takes about 3 s for each student on one core. After an
-interruption, the same command continues. Unchanged submissions are graded again only
-with again=true.
+trains that network once.
+
+Writes grades.csv, class.html and a page of feedback for each student to
+outputs/grades/. Takes about 3 s for each student on one core. After an interruption,
+the same command continues. Unchanged submissions are graded again only with again=true.
 """
 
 import os

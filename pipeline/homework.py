@@ -1,4 +1,4 @@
-"""Write the homework of a student: questions about the student's own network.
+"""Write homework for a student: questions about the student's own network.
 
 The student's id and a word that the instructor chooses determine the seed of the
 network, the test image, the neurons and the weights in the questions. Trains the
@@ -32,7 +32,7 @@ def homework(
     quiet: bool = False,
     **settings: Unpack[HomeworkSettings],
 ) -> "Homework":
-    """Write the homework of a student, like `python -m pipeline.homework`.
+    """Write homework for a student, like `python -m pipeline.homework`.
 
     Args:
         folder: Where to write the files; by default, outputs/homework/<id>/. It must

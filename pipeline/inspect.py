@@ -9,8 +9,8 @@ Takes about 7 s.
 
 Each of these settings prints one result instead: neuron= shows how a neuron computes
 its sum for an image, weight= shows the history of a parameter, and against= compares
-the network with another one. These results are also written to outputs/details/.
-arrays=true prints the four arrays as NumPy summarizes them, and the path of the file
+the network with another network. These results are also written to outputs/details/.
+arrays=true prints the four arrays in NumPy's abbreviated form, and the path of the file
 with all values. After python -m pipeline.export, integers=true together with neuron=
 shows the sum in integers, as a microcontroller computes it, and in floating point.
 """
@@ -60,7 +60,7 @@ def inspect(
 
 
 def run_inspect(cfg: InspectConfig) -> "Inspection":
-    """Load a network and its data, then analyze it or answer one question."""
+    """Load a network and its data, then analyze it or explain one part of it."""
     with busy("loading PyTorch"):
         from pipeline.interpret.inspect import inspect
     return inspect(cfg)

@@ -1,12 +1,12 @@
 """Copy recorded runs to an MLflow server, unless they are already there.
 
-Reads the tracking store in outputs/. First, it marks runs whose process was killed as
-KILLED. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per
-training run of a sweep, and 0.1 s if an unchanged copy is already on the server. A copy
-has the tag `copy.of` with the id of its original; metrics, files and times are the
-same. With run=, only this run and, if it is a sweep, its training runs are copied.
-Prints for each experiment how many runs were copied, how many copies were already
-complete, and which runs were skipped and why.
+Reads the tracking store in outputs/. Marks runs whose process was killed as KILLED,
+then copies. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a sweep,
+and 0.1 s if an unchanged copy is already on the server. A copy has the tag `copy.of`
+with the id of its original; metrics, files and times are the same. With run=, only this
+run and, if it is a sweep, its training runs are copied. Prints for each experiment how
+many runs were copied, how many copies were already complete, and which runs were
+skipped and why.
 """
 
 from typing import Unpack

@@ -1,11 +1,11 @@
 """Show the recorded runs in a browser, in MLflow's UI.
 
 Reads the tracking store in outputs/ and opens the list of runs or, with run=<id>, the
-page of that run. By default, the list shows the experiment of the newest
-run; the environment variable MLFLOW_EXPERIMENT_NAME selects another one.
+page of that run. By default, the list shows the experiment of the newest run; the
+environment variable MLFLOW_EXPERIMENT_NAME selects another experiment.
 
-The server uses port 5000 or, if another program uses that port, a free one. It is
-accessible only from this machine and runs until you press Ctrl-C. Starts in about 3 s.
+The server uses port 5000 or, if another program uses that port, a free port. It starts
+in about 3 s, is accessible only from this machine and runs until you press Ctrl-C.
 """
 
 from pipeline.cli import UiConfig, from_python, stage

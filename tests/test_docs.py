@@ -38,7 +38,8 @@ ALL = pytest.mark.parametrize("name", DOCUMENTS)
 # Words that people should not read, as patterns, with the terms to use instead. If a
 # word is also a correct term, the pattern contains its wrong context.
 DROPPED_WORDS = {
-    r"(?<!compiler )options?|command-line parameters?": "setting",
+    r"(?:command-line|hydra) (?:options?|parameters?)": "setting",
+    r"groups? of settings": "config group",
     r"a training(?=[.,;:)]| (?:is|was|has|that|which|of|with|in)\b)": "training run",
     r"(?:network|model)(?:'s)? answers?|answers? of (?:a|the) network": "prediction",
     r"(?<!bit )widths? of (?:a |the )?weights?": "bit width",
@@ -82,7 +83,7 @@ def test_documents_help_messages_and_pages_use_the_terms_of_the_field():
 
 def test_the_readme_begins_with_training_and_contains_the_test_command():
     lines = DOCUMENTS["README.md"].splitlines()
-    first = "pip install -e . && python -m pipeline.train hidden=20 epochs=20"
+    first = "python -m pipeline.train hidden=20 epochs=20"
     assert first in lines[:25]
     assert "pip install -e '.[test]' && pytest -n 3" in lines  # .ci/run reads this line
 

@@ -31,7 +31,7 @@ PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
-# A group of settings, which is a tag of its choice, must not have one of these names.
+# A config group, whose option is a tag, must not have one of these names.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))
 
 

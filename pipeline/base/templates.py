@@ -21,7 +21,7 @@ def template_environment(
 
     Args:
         package: The name of the package.
-        folder: The folder, relative to the package; "" for that of the package.
+        folder: The folder, relative to the package; "" for the package's own folder.
         filters: Functions that templates can use as filters, by their names, besides
             `counted`.
         arguments: Others of Jinja's `Environment`.

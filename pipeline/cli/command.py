@@ -139,7 +139,7 @@ class Combination(Generic[ConfigT]):
 class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
-    config: ConfigT  # that of the first valid combination
+    config: ConfigT  # of the first valid combination
     combinations: Sequence[Combination[ConfigT]]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key

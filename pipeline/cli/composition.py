@@ -119,7 +119,7 @@ def _saved_groups(saved: SavedSweep, given: Given, flags: Flags) -> dict[str, Ch
 def _replace_values(
     composed: Settings, saved: SavedSweep, given: Given, schema: Schema, flags: Flags
 ) -> Settings:
-    """Replace the values of files by those of a saved sweep, then by given ones.
+    """Replace the values of files with a saved sweep's values, then with given values.
 
     The keys that a sweep can vary are first, in the order of the names of its runs.
     """

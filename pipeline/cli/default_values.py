@@ -1,4 +1,4 @@
-"""The default values, those of conf/config.yaml."""
+"""The default values, from conf/config.yaml."""
 
 import os
 from collections.abc import Mapping

@@ -79,7 +79,7 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     if not schema.has_recorded_sweeps:
         choices.pop("experiment", None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]
-    title = "Groups of settings; group=choice selects a file of a group:"
+    title = "Config groups; group=option selects a file of a group:"
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),

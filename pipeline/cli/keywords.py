@@ -127,7 +127,7 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
 
 
 class CourseSettings(HyperparameterSettings, total=False):
-    """Settings of the stages for homework; the seed follows from the student's id."""
+    """Settings of the stages for homework; the student's id determines the seed."""
 
     course: str | None
 

@@ -49,8 +49,9 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
         if key not in values:  # a setting of other stages
             continue
         is_default = values[key] == default_values[key]
-        # A default, as in the output of --cfg job, asks for nothing; but `reproduce`
-        # replaces even such a value.
+        # A value equal to the default changes nothing, so it is accepted (the output of
+        # --cfg job contains all defaults). `reproduce` replaces even such a value, so
+        # it is rejected there.
         has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
         if has_no_effect and setting.is_wanted:
             yield located(f"{key} {reasons[key]}", setting.path)
@@ -80,7 +81,7 @@ def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
     for part in parts:
         trials = part.value("trials")
         if part.is_sweep and part.intervals and trials is None:
-            yield "trials, the number of suggestions, has no value: add trials=40"
+            yield "a search needs the number of trials: add trials=40"
         if part.is_sweep and trials is not None and not part.intervals:
             rule = "has no effect without an interval: add hidden=interval(4,128)"
             yield located(f"trials {rule}", part.files.get("trials"))

@@ -188,7 +188,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
 
 
 class CourseConfig(DataConfig, HyperparameterFields):
-    """Settings of the stages for homework; the seed follows from the student's id."""
+    """Settings of the stages for homework; the student's id determines the seed."""
 
     course: Name | None
 

@@ -157,7 +157,7 @@ def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> In
     low, high = (int(x) if integer and x.is_integer() else x for x in ends)
     if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
         return Interval(low, high, log=bool(sweep.tags))
-    rule = "must be interval(low,high) with low < high; tag(log,...) needs low > 0"
+    rule = "must be interval(low,high) with low < high, and low > 0 for tag(log,...)"
     raise ConfigError(f"{key} {rule}, got {shortened(text)}")
 
 

@@ -3,7 +3,7 @@
 The results are the weights, the metrics and the margin below which a prediction is
 close, which are stored with the network. Its modules import nothing else of the
 project. The hash of their source code is part of the fingerprint of every training
-run, so other code is elsewhere.
+run, so code that does not affect the results does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

@@ -22,8 +22,8 @@ MIN_SAMPLE = 20_000  # images in a sample of more; see `sample_rows`
 class LabeledImages:
     """Images as gray levels (0 is the background), and their classes.
 
-    Those of a data set are uint8. The exercise also trains with float32, to show what a
-    network learns from pixels that are not divided by 255.
+    The images of a data set are uint8. The exercise also trains with float32, to show
+    what a network learns from pixels that are not divided by 255.
     """
 
     images: Real[np.ndarray, "n 28 28"]

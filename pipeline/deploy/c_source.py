@@ -21,7 +21,7 @@ from pipeline.integers import QuantizedModel
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
-CANDIDATES = 1000  # test images from which those of the self-test are selected
+CANDIDATES = 1000  # test images from which the self-test's images are selected
 MAX_SELFTEST_IMAGES = 8  # images in the self-test; each takes 784 bytes of flash
 
 

@@ -1,4 +1,4 @@
-"""Compares the integers of an implementation with those of the reference.
+"""Compares the integers of an implementation with the integers of the reference.
 
 c/host.c documents the bytes that a program writes.
 """

@@ -36,7 +36,7 @@ class ExportResult:
 def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` has the bit widths, or "all"; they replace that of the configuration.
+    `bits` has the bit widths, or "all"; they replace the configuration's bit width.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)

@@ -52,7 +52,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 
     Args:
         cfg: The configuration.
-        array: One or more images, instead of those of `cfg`; see `images_from_array`.
+        array: One or more images that replace `cfg.images`; see `images_from_array`.
     """
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None

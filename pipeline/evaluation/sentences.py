@@ -42,7 +42,7 @@ def describe_result(result: Predictions) -> list[str]:
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:
         lines.append(
-            "the classes of this set differ from those of the network: a "
+            "the classes of this set differ from the classes of the network: a "
             "prediction counts as correct if its class has the same number as the label"
         )
     pairs = zip(result.source.files, result.reasons, strict=True)

@@ -21,11 +21,13 @@ class Strokes:
 
     ink: Ink
     shapes: Mask  # all strokes
-    digit: Mask  # those of the digit; none in an image without a digit
+    digit: Mask  # the strokes of the digit; none in an image without a digit
 
 
 def find_strokes(ink: Ink, *, least: float) -> Mask:
-    """Return the pixels that have more ink than half the mean of such pixels.
+    """Return the pixels with more ink than a threshold.
+
+    It is half the mean ink of these pixels, and found by iteration.
 
     Args:
         ink: The ink of an image.
@@ -76,7 +78,7 @@ def near(outside: Mask) -> Mask:
 def remove_specks(mask: Mask) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
-    Blobs are removed that are small, compared with the largest one; the limit is higher
+    Blobs that are small compared with the largest one are removed; the limit is higher
     for blobs that are not near it. If even the largest blob is as small as the grain of
     the paper, the mask becomes empty.
     """

@@ -23,7 +23,7 @@ EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
 # Listed too, so that `read_image` can say why they are not read.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
-NO_IMAGES = f"contains no images ({FORMAT_NAMES}); only subfolders 0 to 9 are searched"
+NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are searched"
 
 
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
@@ -46,7 +46,7 @@ class ImageSet:
     labels: Sequence[int | None]  # None if it is unknown
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
     kind: Kind  # what they need to become the input of the network
-    class_names: Sequence[str] | None = None  # None for those of the network
+    class_names: Sequence[str] | None = None  # None: as in the network
     problems: Sequence[str] = ()  # a line for each unusable image
     # A line for each image without a label that should have one; not for a file that
     # labels.csv or the folders 0 to 9 do not name.
@@ -130,9 +130,9 @@ def _find_labels(
     missing = [path for path, label in labels.items() if label is None]
     if len(missing) == len(labels):
         return labels, [], [], "the names of the files contain no labels"
-    rule = "has no label; give it a name such as 7_a.png"
+    rule = "has no label: give the image a name such as 7_a.png"
     label_problems = [f"{printable(path)} {rule}" for path in missing]
-    text = "labels from the numbers in the names of the files"
+    text = "labels from the first number in each file name, if it has one digit"
     return labels, [], label_problems, text
 
 
@@ -171,7 +171,7 @@ def _labels_of_table(table: Path) -> tuple[Labels, list[str], list[str]]:
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
         elif path in labels:
-            problem = f"{name} is listed twice; list each file once"
+            problem = f"{name} is listed twice: list each file once"
         elif re.fullmatch("[0-9]", label):
             labels[path] = int(label)
         else:

@@ -101,7 +101,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
 
 
 def _preprocess_sheet(original: Levels, outside: Outside) -> Preprocessed:
-    """Search a sheet of paper and, if it is empty, what `preprocess` lists then."""
+    """Search a sheet of paper and, if it is empty, what `preprocess` lists next."""
     dark_ink = is_light(original, outside)
     found = _search_photo(original, outside, dark_ink=dark_ink)
     on_sheet = _put_in_form(original, found)

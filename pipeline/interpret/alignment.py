@@ -1,4 +1,4 @@
-"""Neuron alignment: match the hidden neurons of one network with those of another.
+"""Neuron alignment: match the hidden neurons of two networks.
 
 The order of hidden neurons is arbitrary: if neurons are permuted together with their
 weights, the network computes the same function. Two networks can therefore only be
@@ -93,7 +93,7 @@ class NetworkComparison:
         # The similarity is nan if all weights are 0, or if an output never varies.
         weights = [neuron_weights(n) for n in (a, b)]
         cosines = np.nan_to_num(cosine_similarity(*weights))
-        # The cosine is also 1 if all weights of a neuron are twice those of another.
+        # The cosine is also 1 if all weights of one neuron are twice the other's.
         distances = cdist(*(columns.T for columns in weights))
         closeness = -distances / max(distances.max(), 1e-300)  # at least -1
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]

@@ -1,4 +1,4 @@
-"""The command `inspect`: analyzes a network, or answers one question about it."""
+"""The command `inspect`: analyzes a network, or explains one part of it."""
 
 import os
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Inspection:
 
 
 def inspect(cfg: InspectConfig) -> Inspection:
-    """Load a network and its data, then analyze it or answer one question."""
+    """Load a network and its data, then analyze it or explain one part of it."""
     with busy("loading the network"):
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
@@ -85,7 +85,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
 
 
 def _print_arrays(trained: TrainedModel) -> None:
-    """Print the arrays as NumPy summarizes them."""
+    """Print the arrays in NumPy's abbreviated form."""
     for name in ("layer_1", "layer_2"):
         kernel, bias = getattr(trained.network, name).get_weights()
         say(f"{name} kernel {kernel.shape}\n{kernel}\n")

@@ -57,7 +57,7 @@ class IntegerSum:
 def integer_sums(
     network: IntegerNetwork, image: UInt8[np.ndarray, "28 28"]
 ) -> dict[str, IntegerSum]:
-    """Return the sum of every neuron by name, those of layer 1 first."""
+    """Return the sum of every neuron by name, layer 1 first."""
     sums = network.sums(image[None])
     (outputs,), (shifted,) = network.activations(sums), network.shifted(sums)
     by_name = {}

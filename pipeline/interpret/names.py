@@ -73,7 +73,7 @@ def parse_neurons(text: str) -> list[str]:
 
 
 def find_neurons(names: Sequence[str], *, hidden: int) -> list[str]:
-    """Return the names, those of all neurons for `all`.
+    """Return the names; for `all`, the names of all neurons.
 
     Args:
         names: The result of `parse_neurons`.

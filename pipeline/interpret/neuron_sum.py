@@ -87,7 +87,7 @@ def neuron_sums(
     image: UInt8[np.ndarray, "28 28"],
     integers: IntegerNetwork | None = None,
 ) -> dict[str, NeuronSum]:
-    """Return the sum of every neuron by name, those of layer 1 first, in float64.
+    """Return the sum of every neuron by name, layer 1 first, in float64.
 
     PyTorch computes the same sums in float32; they differ in the sixth digit. If
     `integers` is given, each sum also contains the sum of the quantized network.

@@ -20,7 +20,7 @@ def write_terms(
     always_zero: Bool[np.ndarray, "784"],
     folder: Path,
 ) -> None:
-    """Write all terms of sums to terms.csv, and those of layer 1 to terms.png.
+    """Write all terms of sums to terms.csv, and the terms of layer 1 to terms.png.
 
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """

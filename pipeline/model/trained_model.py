@@ -155,7 +155,7 @@ class TrainedModel:
         network = self.network
         if len(network.layers) != 2:
             raise UserError(
-                f"{self.path} has {len(network.layers)} layers ({network.sizes}); "
+                f"{self.path} has {len(network.layers)} layers ({network.sizes}): "
                 "inspect and export work with two layers only"
             )
         return self

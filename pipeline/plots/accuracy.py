@@ -188,7 +188,7 @@ def _scale_y(axes: Axes, points: Sequence[AccuracyPoint]) -> str:
         low, high = axes.get_ylim()
         axes.set_yticks([each for each in HALVINGS if low <= each <= high])
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
-    return " (each line halves the error)" if is_wide else ""
+    return " (logarithmic scale of the error rate)" if is_wide else ""
 
 
 def _draw_lines(

@@ -178,7 +178,7 @@ def list_jobs(
     )
     jobs = []
     for each in combinations:
-        # The name of a run is that of the sweep.
+        # `run_name` names the sweep.
         values = {**each.values, "run_name": None}
         if file := data.get(values["dataset"]):
             values["dataset"] = file.name

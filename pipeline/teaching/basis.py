@@ -186,5 +186,5 @@ class Basis:
         return float(self.kernel_1[SIDE * row + column, neuron])
 
     def next_neuron(self) -> int:
-        """Return the neuron that a student uses who counts from 0 instead of 1."""
+        """Return the neuron that a student who counts from 0 instead of 1 would use."""
         return (self.topic.neuron + 1) % self.topic.hidden

@@ -48,9 +48,10 @@ class ClassGrades(Roster):
         return [x for x in found if settings(x.student, x.recorded) != explained]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
-        """Return with whose network most weights agree, and the largest difference.
+        """Return the student whose network has most of the same weights.
 
-        The others can be changed. None if it is the network of no other student.
+        The largest difference of a weight is also returned; the remaining weights may
+        have been changed. None if there is no such student.
         """
         submitted = [(each.student, each.network) for each in self.graded]
         others = [*self.assigned.items(), *submitted]
@@ -62,9 +63,10 @@ class ClassGrades(Roster):
         found = list[str]()
         old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
         if old:
+            verb = "was" if old == 1 else "were"
             found.append(
-                f"{counted(old, 'submission')} graded before the questions changed: "
-                "add again=true to grade again"
+                f"{counted(old, 'submission')} {verb} graded before the questions "
+                "changed: add again=true to grade again"
             )
         again = [x for x in self.graded if x.before is not None]
         changed = [

@@ -128,7 +128,7 @@ def write_grade(path: Path, grade: SubmissionGrade) -> None:
 
 
 def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
-    """Whether the median of the differences of two networks is that of rounding errors.
+    """Whether the median difference of two networks is as small as rounding errors.
 
     `compare` asks about the weights that differ: frozen ones are equal after each
     training run with the same seed. `copied_from` asks about all weights: a copy stays
@@ -151,9 +151,10 @@ def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
 def copied_from(
     network: Snapshot, others: Iterable[tuple[str, Snapshot]]
 ) -> tuple[str, float] | None:
-    """Return the first id with whose network most weights agree, and the difference.
+    """Return the first student whose network has most of the same weights.
 
-    The difference is the largest one of a weight. None if no other network agrees.
+    The largest difference of a weight is also returned. None if there is no such
+    student.
     """
     for student, other in others:
         if is_mostly_equal(found := _differences(network, other)):

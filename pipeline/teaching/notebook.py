@@ -1,7 +1,7 @@
 """The answers to the questions in `pipeline/exercise.ipynb`.
 
-A wrong answer gets a hint first; the texts are in `notebook.toml`. The answers of a
-student who does homework are recorded, but not checked.
+After a first wrong answer, there is a hint; the texts are in `notebook.toml`. The
+answers of a student who does homework are recorded, but not checked.
 """
 
 import math
@@ -84,7 +84,7 @@ class NotebookQuestion:
 
 
 class Checker:
-    """Compares answers with the correct ones, or records those of a student."""
+    """Compares answers with the correct answers, or records a student's answers."""
 
     def __init__(self, student: str = "", course: str = "") -> None:
         """Choose the mode: with an id and a word for the course, it is homework.

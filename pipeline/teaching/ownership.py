@@ -1,4 +1,4 @@
-"""Whose submission is it? All that decides this, in the order of its use.
+"""Decides which student a submission belongs to; the rules are in their order of use.
 
 1. `with_owners`, before the grading: a folder with the name of exactly one listed
    student belongs to this student.
@@ -77,7 +77,7 @@ def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _chosen(same: Sequence[Outcome]) -> Outcome | None:
-    """Return which submission counts of those with one id; None if nothing decides."""
+    """Return the submission that counts of several with one id; None if none does."""
     named = [entry for entry in same if is_named(entry)]
     graded = [entry for entry in named or same if isinstance(entry, Graded)]
     assigned = [entry for entry in graded if entry.is_assigned]
@@ -86,7 +86,7 @@ def _chosen(same: Sequence[Outcome]) -> Outcome | None:
 
 
 def is_named(entry: Entry) -> bool:
-    """Whether a folder's name is that of the student, or contains the id as a whole."""
+    """Whether a folder has the student's name, or its name contains the whole id."""
     if entry.owner:
         return entry.owner == entry.student
     name = normalize(entry.place).removesuffix(".zip")

@@ -242,8 +242,8 @@ class UpperHalf(Question):
     tolerance = THOUSANDTH
     template = """
         Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
-        only those of the upper half of the image, which are the rows 0 to 13, without
-        the bias. What is the result?
+        only those of the upper half of the image (rows 0 to 13), without the bias. What
+        is the result?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:

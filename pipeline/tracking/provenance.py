@@ -37,7 +37,7 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
-# The tags below; a group of settings may have the name "git" or "version".
+# The tags below; a config group may have the name "git" or "version".
 PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 

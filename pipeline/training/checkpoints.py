@@ -144,7 +144,8 @@ def open_checkpoint(
     the folder of the store. The folder is removed when training has finished.
 
     Of the killed training runs with this fingerprint and `place`, where they are
-    trained and recorded, the one with the most epochs is resumed. It changes `state`.
+    trained and recorded, the one with the most epochs is resumed, which changes
+    `state`.
     Without `resume`, all of them are removed.
     """
     content = files.as_json(dict(sorted(place.items()))).encode()

@@ -84,7 +84,7 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
 def is_shown(number: int, total: int) -> bool:
     """Return whether a run has an image of the weights after this epoch.
 
-    `total` is the planned number of epochs, or that of a finished training run.
+    `total` is the number of epochs, planned or of a finished training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
     return number in (0, total) or number % interval == 0

@@ -38,7 +38,7 @@ def _describe(training: TrainingRun) -> str:
     epochs = counted(training.last.number, "epoch")
     sizes = network.sizes.replace("->", "→")
     return (
-        f"A network {sizes} with {network.parameter_count:,} parameters, trained on "
+        f"A {sizes} network with {network.parameter_count:,} parameters, trained on "
         f"{training.dataset} for {epochs}. It classifies "
         f"**{final:.2%}** of the training images and "
         f"**{accuracy:.2%}** of the validation images "

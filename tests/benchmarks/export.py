@@ -93,7 +93,7 @@ def accuracies(exports):
                 f"{results[0]['finetune']}",
             )
         )
-    columns = ("weights", "accuracy", "points", "by seed", "same predictions", "epochs")
+    columns = ("weights", "accuracy", "change", "by seed", "same predictions", "epochs")
     return table(columns, lines, left=("weights",))
 
 

@@ -163,7 +163,7 @@ def names(*arguments):
 def test_help_lists_the_choices_of_all_groups(conf):
     flags, _ = read_flags(["--help", "--config-dir", "mine"])
     lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
-    start = lines.index("Groups of settings; group=choice selects a file of a group:")
+    start = lines.index("Config groups; group=option selects a file of a group:")
     assert lines[start + 1] == "  other: late, seed"
     team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"
     assert lines[start + 2] == team and not lines[start + 3]

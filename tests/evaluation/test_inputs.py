@@ -188,14 +188,14 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     assert test_set.source.files == ["1.png", "2.png"]
     damaged, unlabeled = sorted(test_set.source.problems)
     assert "3\ufffd\ufffd.png is damaged or not an image" in damaged
-    assert "none.png has no label; give it a name such as 7_a.png" in unlabeled
+    assert "none.png has no label: give the image a name such as" in unlabeled
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match="no readable images"):
         load(str(tmp_path))
     for path in tmp_path.glob("3*"):
         path.unlink()
-    with pytest.raises(ValueError, match="has no image with a label: give them names"):
+    with pytest.raises(ValueError, match="has no image with a label: give the images"):
         load(str(tmp_path))
 
 

@@ -59,7 +59,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     result = Predictions(prepared, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
-    assert note.startswith("the classes of this set differ from those of ")
+    assert note.startswith("the classes of this set differ from the classes of ")
     assert details == [
         # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
         "worst classes: 4 (0.0% of 1), 0 (33.3% of 3), 1 (50.0% of 2)",

@@ -27,7 +27,7 @@ QUICK += [
 # This test trains the default network and runs `inspect`.
 QUICK += ["-k", "not metrics_and_plots"]
 TWO_LAYERS = (
-    "model.safetensors has 3 layers (784 -> 20 -> 20 -> 10); "
+    "model.safetensors has 3 layers (784 -> 20 -> 20 -> 10): "
     "inspect and export work with two layers only"
 )
 

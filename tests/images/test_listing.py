@@ -95,7 +95,7 @@ def test_paths_without_images_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="contains no images"):
         list_images(tmp_path)
     put(tmp_path, "sevens/7.png")
-    with pytest.raises(ValueError, match="; only subfolders 0 to 9 are searched"):
+    with pytest.raises(ValueError, match=": only subfolders 0 to 9 are searched"):
         list_images(tmp_path)
     (tmp_path / "labels.csv").touch()
     os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space

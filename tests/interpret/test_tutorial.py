@@ -67,7 +67,7 @@ def test_the_frozen_weights_are_counted_and_explained(analysis, weights, count, 
     for pixel, neuron in weights:
         frozen[pixel, neuron] = True
     words = " ".join(render_tutorial(replace(analysis, frozen=frozen)).split())
-    assert f"1,340 weights of these pixels and {count} of others keep" in words
+    assert f"1,340 weights of these pixels and {count} of other pixels keep" in words
     assert text.format(f"{analysis.images_with_ink[300]:,}") in words
 
 

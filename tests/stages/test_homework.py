@@ -105,7 +105,7 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
     # The tests' folder of results is not in the working directory, as that of a
     # student who sets PIPELINE_OUTPUTS; its path can contain the name of a user.
     assert f"{workspace.outputs.parent}" not in questions(workspace)
-    assert "Replace each `<folder>` by the folder of the file" in questions(workspace)
+    assert "Replace `<folder>` in the path of `model.safe" in questions(workspace)
     for file, folder in (("model", FOLDER), ("digits", "data")):
         path = f"{workspace.outputs / folder}/{file}"
         program = program.replace(f"<folder>/{file}", path)

@@ -109,7 +109,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
 def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, draw):
     draw(0, tmp_path / "7.png")
     draw(0, tmp_path / "seven.png")
-    told = "1 file: labels from the numbers in the names of the files"
+    told = "1 file: labels from the first number in each file name, if it has one digit"
     printed = [predict(workspace, path)[1] for path in sorted(tmp_path.iterdir())]
     assert [told in text for text in printed] == [True, False]
     assert not any("If a prediction is unsure" in text for text in printed)

@@ -563,7 +563,7 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
         stored = json.loads(path.read_text()) | {"questions": "others"}
         stored["answers"][0]["points"] = points
         path.write_text(json.dumps(stored))
-    old = "2 submissions graded before the questions changed: add again=true"
+    old = "2 submissions were graded before the questions changed: add again=true"
     assert [line.startswith(old) for line in grade_all().notices] == [True]
     assert old in page(outputs)
     (notice,) = grade_all(again=True).notices

@@ -46,7 +46,7 @@ MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
 @dataclass(frozen=True)
 class PageKind:
-    """What differs between the page of `inspect` and that of `export`."""
+    """What differs between the page of `inspect` and the page of `export`."""
 
     template: str  # extends page.html
     max_bytes: int

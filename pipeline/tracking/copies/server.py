@@ -56,7 +56,7 @@ class Copies:
         self._source, self.url = source, url
         self._server = MlflowClient(url)
         self._senders: dict[str, Sender] = {}  # by the id of the run
-        self._experiments: dict[str, str] = {}  # their ids by those of the originals
+        self._experiments: dict[str, str] = {}  # ids of copies, by ids of the originals
 
     def try_update(
         self, recorded: RecordedRun, *, is_open: bool = False

@@ -75,7 +75,7 @@ class StoreClient(MlflowClient):
         )
 
     def mark_killed_runs(self) -> None:
-        """Mark the open runs of this project as KILLED whose process has ended.
+        """Mark the open runs of this project whose process has ended as KILLED.
 
         The caller holds the lock of the store; see `locks`.
         """

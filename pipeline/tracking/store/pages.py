@@ -124,6 +124,6 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
     # The UI shows one line; its start page shows only the first words.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = "Trained networks, newest first; click + to show those of a sweep."
+    note = "Trained networks, newest first; click + to show the networks of a sweep."
     note += f" {link} {hint}"
     return {**tags, NOTE_TAG: note}
