@@ -9,7 +9,7 @@ def git(folder: Path, *arguments: str, **environment: str) -> str | None:
     """Return the output of git in a folder; None if it fails or is missing.
 
     Bytes that are not UTF-8, such as those of a source in Latin-1, become surrogates:
-    `errors="surrogateescape"` turns them into the same bytes again.
+    `errors="surrogateescape"` restores the original bytes.
     """
     try:
         return subprocess.run(
