@@ -69,15 +69,16 @@ def _read_each(
 def _join_spaced(words: Iterable[str]) -> list[list[str]]:
     """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list.
 
-    A word can belong to the one before it if that is a name without a value, as in
-    `--hidden 20`, or a value that ends with a comma.
+    A value belongs to the word before it if that is a key or a flag, or ends with an
+    equals sign or a comma.
     """
     joined: list[list[str]] = []
     for word in words:
         before = " ".join(joined[-1]) if joined else ""
-        is_begun = re.fullmatch(r"-*\w[\w-]* ?=?|\w+=.*,", before)
+        is_begun = before in KEYS or re.fullmatch(r"-[\w-]+|[\w-]+ ?=|\w+=.*,", before)
         is_name = word in KEYS and not before.startswith("-")
-        if is_begun and re.fullmatch("=?[^=-]*", word) and not is_name:
+        is_value = re.fullmatch("[^=-][^=]*", word) and not is_name
+        if before and (word.startswith("=") or (is_begun and is_value)):
             joined[-1].append(word)
         else:
             joined.append([word])
@@ -115,7 +116,8 @@ def _read_word(
         hint = f"did you mean {meant}={shortened(word)}?"
         raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
-        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
+        unknown = key.strip()  # of several words
+        raise ConfigError(explain_unknown_key(unknown, schema, groups=flags.groups))
     return key, parse_value(key, text, schema)
 
 

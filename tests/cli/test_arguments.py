@@ -73,6 +73,7 @@ INVALID = {
     "train hidden= 3": "'hidden= 3' is not of the form key=value: write hidden=3",
     "train hidden 3": "'hidden 3' is not of the form key=value: write hidden=3",
     "train --hidden 3": "'--hidden 3' is not of the form key=value: write hidden=3",
+    "train hiden = 3": "`hiden` is not a setting: did you mean hidden?",
     "train hidden:3": "'hidden:3' is not of the form key=value: write hidden=3",
     "train -m hidden=5, 10, 20": "not of the form key=value: write hidden=5,10,20",
     "train --hidden=3": "'--hidden=3' is not of the form key=value: write hidden=3",
