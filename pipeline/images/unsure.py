@@ -12,7 +12,7 @@ one that does is the reason:
   photograph shows many.
 - not drawn: a pen could not have drawn the shapes in the image.
 - unlike: the image does not look like the training images of the predicted class, or
-  looks far more like the images of another class.
+  looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
 `preprocess` finds the first six: *blank* and *no ink* itself, *edge*, *cut off* and

@@ -36,7 +36,7 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     listing = list_images(tmp_path / "names")
     assert (
         listing.labels == [None, 2, None]
-        and "numbers in the names" in listing.description
+        and "number in each file name" in listing.description
     )
     assert list_images(tmp_path / "names" / names[1]).labels == [2]
     (tmp_path / "names" / names[1]).unlink()
@@ -64,7 +64,7 @@ TABLES = {
     "file name,label\n,\na.png,7\n": [],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
     "file,label\n/etc/passwd,7\n": ["must be in the folder, got '/etc/passwd'"],
-    "file,label\na.png,7\n./a.png,8\n": ["line 3: a.png is listed twice; list each"],
+    "file,label\na.png,7\n./a.png,8\n": ["line 3: a.png is listed twice: list each"],
 }
 
 
