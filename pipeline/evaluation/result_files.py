@@ -50,6 +50,7 @@ def plot_scores(result: Predictions) -> Image.Image:
     return evaluation_scores(
         matrix,
         np.array([astuple(each) for each in scores.bins_of(result)]),
+        bin_width=1 / scores.CALIBRATION_BINS,
         label_names=result.label_names,
         class_names=result.spec.class_names,
         title=f"{result.source.name}: {accuracy:.2%} of {number} classified correctly",

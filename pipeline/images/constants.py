@@ -89,9 +89,11 @@ POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
 # higher: thin strokes are faint, and narrow gaps close.
 BLUR = 1
-# Parts of a photograph's longer side; each is wider than a stroke. Lower: shadows
-# remain; higher: bold strokes count as paper.
-WINDOW_PARTS = 3
+# Parts of a photograph's longer side; each is wider than a stroke. If what is found in
+# the widest is not one digit, the narrower ones follow
+# (test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink). Lower: the curved edges
+# of shadows count as ink; higher: bold strokes count as paper.
+WINDOW_PARTS = (3, 9, 18)
 # For light that becomes weaker across the image, and toward its corners ("squared
 # paper", "chalk")
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
@@ -118,6 +120,17 @@ MIN_LINE_INK = 0.03
 # can count as a line; higher: few lines remain.
 MIN_LINES = 3
 MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
+
+# Shadows: for the ink at their curved edges, which has no edge where it ends
+# Pixels from a stroke to the paper around it. Lower: blurry strokes have no edge;
+# higher: narrow gaps between strokes are not compared.
+EDGE_WIDTH = 4
+# Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
+# counts as a shadow; higher: a digit that is joined to a shadow does not.
+MAX_FLAT = 0.05
+# Fraction of the digit's ink. Lower: a speck makes a digit unsure; higher: the edge of
+# a shadow can be a part of the digit.
+MAX_SHADOW = 0.1
 
 # Digit
 # For the limits of ink, lower: more specks, and digits are found on blank paper;

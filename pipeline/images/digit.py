@@ -8,7 +8,13 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import constants, unsure
-from pipeline.images.ink import Ink, Levels, borders, has_uniform_border
+from pipeline.images.ink import (
+    Ink,
+    Levels,
+    borders,
+    has_uniform_border,
+    noise_limit,
+)
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -68,6 +74,44 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
     return np.asarray(inside[labels] & mask)
+
+
+def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
+    """Return the blobs that have no edge along a part of their outline.
+
+    Near the curved edge of a shadow, shaded paper is compared with lit paper and counts
+    as ink. Where this ink ends, the image does not become lighter. A stroke has an edge
+    all around it.
+
+    Args:
+        levels: The gray levels of a photograph.
+        ink: Its ink.
+        mask: The strokes.
+    """
+    margin = 2 * constants.EDGE_WIDTH
+    box = tuple(
+        slice(max(0, part.start - margin), part.stop + margin)
+        for part in bounding_box(mask)
+    )
+    levels, ink, blobs = levels[box], ink[box], mask[box]  # what is far takes time
+    labels, number = ndimage.label(blobs, EIGHT_NEIGHBORS)
+    light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
+    distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)
+    ring = np.abs(distances - constants.EDGE_WIDTH) < 0.5
+    nearest = tuple(places[:, ring])
+    less_ink = ink[nearest] - ink[ring]
+    paper, stroke = light[ring], light[nearest]
+    if paper.sum() < stroke.sum():  # white ink
+        paper, stroke = 255 - paper, 255 - stroke
+    is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
+    step = 1 - stroke / np.maximum(paper, 1) + noise_limit(ink)
+    is_flat = is_end & (step < less_ink / 2)
+    around, flat = (
+        np.bincount(labels[nearest], each, number + 1) for each in (is_end, is_flat)
+    )
+    found = np.zeros_like(mask)
+    found[box] = (flat > constants.MAX_FLAT * around)[labels]
+    return found
 
 
 def near(outside: Mask) -> Mask:
@@ -149,13 +193,22 @@ def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
         strokes: What was found in it.
     """
     mask = strokes.digit
+    is_drawing = has_uniform_border(levels)
+    if not is_drawing and _is_shadow(levels, strokes):
+        return "shadow"
     touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
-    if touching and not has_uniform_border(levels):
+    if touching and not is_drawing:
         return unsure.border_finding(touching=touching, side=min(mask.shape))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = int(np.bincount(labels[mask], minlength=1).max())
     return "several" if unsure.shows_many(areas, largest=largest) else ""
+
+
+def _is_shadow(levels: Levels, strokes: Strokes) -> bool:
+    """Return whether a part of a digit's ink can be that of a shadow."""
+    flat = find_flat(levels, strokes.ink, strokes.digit)
+    return bool(flat.sum() > constants.MAX_SHADOW * strokes.digit.sum())
 
 
 def judge(

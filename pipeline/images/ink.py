@@ -25,7 +25,9 @@ def ink_of_small_image(levels: Levels) -> Ink:
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 
-def ink_of_photo(levels: Levels, *, dark_ink: bool = False) -> Ink:
+def ink_of_photo(
+    levels: Levels, *, dark_ink: bool = False, parts: int = constants.WINDOW_PARTS[0]
+) -> Ink:
     """Return the ink of a photograph, without the lines of squared or ruled paper.
 
     It is the minimum of two estimates: with uneven light, the raw image has errors at
@@ -35,6 +37,8 @@ def ink_of_photo(levels: Levels, *, dark_ink: bool = False) -> Ink:
     Args:
         levels: The gray levels.
         dark_ink: Whether the ink is known to be darker than the paper.
+        parts: The longer side, divided by that of the window in which a pixel is
+            compared with the paper.
     """
     if not (dark_ink or has_dark_ink(levels)):
         levels = 255 - levels
@@ -42,7 +46,7 @@ def ink_of_photo(levels: Levels, *, dark_ink: bool = False) -> Ink:
     if has_uniform_border(levels):
         return remove_lines(_absorption(light, window=max(light.shape) // 2 + 1))
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
-    window = max(light.shape) // constants.WINDOW_PARTS
+    window = max(light.shape) // parts
     estimates = [_absorption(image, window=window) for image in (light, flattened)]
     # The closing returns the lightest paper; noise makes the median paper darker.
     estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]

@@ -16,6 +16,7 @@ from pipeline.images.digit import (
     Strokes,
     crop_around,
     cut_out,
+    find_flat,
     find_strokes,
     judge,
     judge_photo,
@@ -86,6 +87,9 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     any other                                 on the sheet: nothing is found
     ========================================  ==================================
 
+    If what is found in a photograph is not one digit, the search is repeated with
+    narrower windows; see `ink_of_photo`.
+
     Args:
         original: The gray levels of the image, dark on light or light on dark.
 
@@ -94,23 +98,36 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     """
     if max(original.shape) <= constants.MIN_PHOTO_SIDE:
         return _put_in_form(original, _search_small_image(original))
-    outside = find_outside(original)
+    outside, (widest, *narrower) = find_outside(original), constants.WINDOW_PARTS
+    found = _preprocess_photo(original, outside, parts=widest)
+    if found.finding in ("", "no ink") or has_uniform_border(original):
+        return found
+    findings = {found.finding}
+    for parts in narrower:  # a wide window takes the curved edge of a shadow for ink
+        again = _preprocess_photo(original, outside, parts=parts)
+        if again.finding in ("", "no ink"):
+            return again
+        findings.add(again.finding)
+    if findings == {"shadow"}:  # or the remains of the lines of the paper
+        return Preprocessed(np.zeros((SIDE, SIDE), np.uint8), "no ink", found.steps)
+    return found
+
+
+def _preprocess_photo(
+    original: Levels, outside: Outside | None, *, parts: int
+) -> Preprocessed:
+    """Search a photograph, or a drawing of its size, where `preprocess` lists."""
     if outside is None:
-        return _put_in_form(original, _search_photo(original))
-    return _preprocess_sheet(original, outside)
-
-
-def _preprocess_sheet(original: Levels, outside: Outside) -> Preprocessed:
-    """Search a sheet of paper and, if it is empty, what `preprocess` lists next."""
+        return _put_in_form(original, _search_photo(original, parts=parts))
     dark_ink = is_light(original, outside)
-    found = _search_photo(original, outside, dark_ink=dark_ink)
+    found = _search_photo(original, outside, dark_ink=dark_ink, parts=parts)
     on_sheet = _put_in_form(original, found)
     if on_sheet.finding != "no ink":
         return on_sheet
     # The sheet is empty, or only a part of it was found: the border of the image cuts
     # off the digit, or the edge of a shadow divides it.
     if (completed := complete_sheet(original, outside)) is not None:
-        found = _search_photo(original, completed, dark_ink=dark_ink)
+        found = _search_photo(original, completed, dark_ink=dark_ink, parts=parts)
         on_completed = _put_in_form(original, found)
         if on_completed.finding not in ("no ink", "not drawn"):
             return on_completed
@@ -119,7 +136,7 @@ def _preprocess_sheet(original: Levels, outside: Outside) -> Preprocessed:
     is_drawing = has_uniform_border(original)
     if dark_ink and not (is_drawing or has_dark_ink(original)):
         return on_sheet  # the paper would be ink on a dark table
-    in_whole = _put_in_form(original, _search_photo(original))
+    in_whole = _put_in_form(original, _search_photo(original, parts=parts))
     return in_whole if is_drawing or in_whole.finding in ("", "cut off") else on_sheet
 
 
@@ -159,6 +176,7 @@ def _search_photo(
     outside: Outside | None = None,
     *,
     dark_ink: bool = False,
+    parts: int,
 ) -> Found:
     """Find the strokes in a photograph, or in a drawing of its size.
 
@@ -169,6 +187,7 @@ def _search_photo(
         outside: What is not on the sheet of paper, if there is one. What touches it is
             not a digit.
         dark_ink: Whether the ink is known to be darker than the paper.
+        parts: See `ink_of_photo`.
     """
     levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
@@ -176,7 +195,7 @@ def _search_photo(
         photo = paint_outside(photo, outside)
         steps["sheet"] = levels = reduce_to(photo, constants.SEARCH_SIDE)
         outside = resized(outside, levels.shape)
-    strokes = _search_levels(levels, outside, dark_ink=dark_ink)
+    strokes = _search_levels(levels, outside, dark_ink=dark_ink, parts=parts)
     if not strokes.digit.any():
         return Found(strokes, steps)
     # In the whole photograph: what reaches the border of its detail is not cut off.
@@ -186,23 +205,27 @@ def _search_photo(
         around = crop_around(photo, strokes.digit)
         around = reduce_to(around, constants.SEARCH_SIDE)
         # Reducing it less removes less noise, in which faint strokes can be lost.
-        detailed = _search_levels(around, None, dark_ink=dark_ink)
+        detailed = _search_levels(around, None, dark_ink=dark_ink, parts=parts)
         if detailed.digit.any():
             strokes, steps["surroundings"] = detailed, around
     return Found(strokes, steps, finding)
 
 
 def _search_levels(
-    levels: Levels, outside: Outside | None, *, dark_ink: bool
+    levels: Levels, outside: Outside | None, *, dark_ink: bool, parts: int
 ) -> Strokes:
     """Find the strokes in a photograph that was reduced, or in a part of it.
 
     If an image with little noise seems to be blank, faint strokes are searched for.
     """
-    ink = ink_of_photo(levels, dark_ink=dark_ink)
+    ink = ink_of_photo(levels, dark_ink=dark_ink, parts=parts)
     noise = noise_limit(ink)
     if outside is not None:
         ink[outside] = 0
+    if parts > constants.WINDOW_PARTS[0]:
+        # In a narrow window, what is left of a shadow is separate from the strokes.
+        shapes = find_strokes(ink, least=constants.MIN_INK + noise)
+        ink[find_flat(levels, ink, shapes)] = 0
     strokes = _select(ink, outside, least=constants.MIN_INK + noise)
     if strokes.digit.any() or noise > constants.FAINT_NOISE:
         return strokes

@@ -8,6 +8,7 @@ one that does is the reason:
 - no ink: the image is not blank, but nothing in it is darker than noise.
 - edge: the strokes reach far along the border of a photograph, as a table does.
 - cut off: the strokes reach the border of a photograph.
+- shadow: a part of the outline of the strokes in a photograph has no edge.
 - several: the image shows several digits, side by side or one above the other, or a
   photograph shows many.
 - not drawn: a pen could not have drawn the shapes in the image.
@@ -15,13 +16,13 @@ one that does is the reason:
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-`preprocess` finds the first six: *blank* and *no ink* itself, *edge*, *cut off* and
-many shapes with `judge_photo`, and several digits and *not drawn* with `judge`. If it
-finds none, `classify` takes the reason of `OodDetector.reasons`, the last two. The
-thresholds of *unlike* (in `datasets.components`) and of *close* (in `core.margin`) are
-quantiles of training images. The thresholds below were chosen by hand. `python
-tests/benchmarks/images.py` measures the effect of all of them: how many digits are
-unsure, and how many images of clothes and noise.
+`preprocess` finds the first seven: *blank* and *no ink* itself, *edge*, *cut off*,
+*shadow* and many shapes with `judge_photo`, and several digits and *not drawn* with
+`judge`. If it finds none, `classify` takes the reason of `OodDetector.reasons`, the
+last two. The thresholds of *unlike* (in `datasets.components`) and of *close* (in
+`core.margin`) are quantiles of training images. The thresholds below were chosen by
+hand. `python tests/benchmarks/images.py` measures the effect of all of them: how many
+digits are unsure, and how many images of clothes and noise.
 """
 
 from typing import Literal
@@ -32,7 +33,9 @@ from jaxtyping import Int, UInt8
 from pipeline.images import constants
 
 # What preprocessing can find; "" if the image shows one digit.
-Finding = Literal["", "blank", "no ink", "edge", "cut off", "several", "not drawn"]
+Finding = Literal[
+    "", "blank", "no ink", "edge", "cut off", "shadow", "several", "not drawn"
+]
 Reason = Literal[Finding, "unlike", "close"]
 
 # What predict, inspect and the interactive page say about each reason.
@@ -42,6 +45,7 @@ TEXTS: dict[Reason, str] = {
     "no ink": "no ink was found: use a darker pen or more light, or crop the image",
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
+    "shadow": "the edge of a shadow may be taken for ink: use even light",
     "several": "there is more than one {noun}",
     "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",

@@ -25,6 +25,7 @@ def evaluation_scores(
     counts: Int[np.ndarray, "n n"],
     bins: Float[np.ndarray, "bins 3"],
     *,
+    bin_width: float,
     label_names: Sequence[str],
     class_names: Sequence[str],
     title: str,
@@ -35,6 +36,7 @@ def evaluation_scores(
         counts: The number of images for each label (row) and prediction (column).
         bins: For each bin of confidence, the number of images, their mean confidence
             and their accuracy.
+        bin_width: The range of confidence of a bin.
         label_names: The name of each class of the images.
         class_names: The name of each class of the network.
         title: The title of the figure.
@@ -45,7 +47,7 @@ def evaluation_scores(
     matrix = figure.add_subplot(grid[:, 0])
     draw_confusion_matrix(matrix, counts, label_names, class_names)
     upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
-    draw_reliability_diagram(upper, lower, bins)
+    draw_reliability_diagram(upper, lower, bins, bin_width=bin_width)
     # Below the plots, it covers no data.
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
     return to_image(figure)
@@ -74,7 +76,11 @@ def draw_confusion_matrix(
 
 
 def draw_reliability_diagram(
-    axes: Axes, below: Axes, bins: Float[np.ndarray, "bins 3"]
+    axes: Axes,
+    below: Axes,
+    bins: Float[np.ndarray, "bins 3"],
+    *,
+    bin_width: float,
 ) -> None:
     """Plot accuracy against confidence, above the number of images of each bin."""
     counts, confidence, accuracy = bins.T
@@ -89,7 +95,9 @@ def draw_reliability_diagram(
     axes.set(ylabel="accuracy", ylim=(-0.04, 1.04))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)
-    below.bar(confidence, counts, width=0.03, color=POSITIVE)
+    # The mean confidences of two adjacent bins can be so close that bars would overlap.
+    middles = (np.ceil(confidence / bin_width) - 0.5) * bin_width
+    below.bar(middles, counts, width=0.8 * bin_width, color=POSITIVE)
     below.set(ylabel="images", xlabel="confidence", yscale="log")
     below.set_ylim(0.5, 3 * max(1.0, float(counts.max())))
     below.set_yticks([10**k for k in range(0, 7, 2) if 10**k <= below.get_ylim()[1]])

@@ -73,6 +73,49 @@ def test_the_straight_edge_of_a_shadow_is_not_that_of_a_sheet(mnist, place):
     assert similarity(preprocess(levels).image, expected) > 0.7
 
 
+def in_curved_shadow(ink, *, width=135, height=220, blur=4):
+    """A photograph of ink on paper in the shadow of a phone, which comes from below."""
+    y, x = np.mgrid[:400, :300]
+    inside = ((x - 150) / width) ** 2 + ((y - 333) / height) ** 2 < 1
+    lit = 1 - 0.45 * ndimage.gaussian_filter(inside.astype(float), blur)
+    noise = np.random.default_rng(1).normal(0, 3, ink.shape)
+    return (220 * lit * (1 - 0.7 * ink) + noise).clip(0, 255).astype(np.uint8)
+
+
+def alike(image, expected):
+    """The similarity of blurred images: a shift by one pixel is unimportant."""
+    return similarity(
+        *[ndimage.gaussian_filter(each / 255, 2) for each in (image, expected)]
+    )
+
+
+@pytest.mark.parametrize("top", [160, 240])
+def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
+    for digit in mnist.test.images[:6]:
+        ink, drawn = np.zeros((400, 300)), BENCHMARK["inked"](digit, 130, 6)
+        rows, columns = drawn.shape
+        ink[top : top + rows, 110 : 110 + columns] = drawn
+        expected = preprocess(255 - np.uint8(255 * ink)).image
+        prepared, finding, _ = preprocess(in_curved_shadow(ink))
+        assert finding == "" and alike(prepared, expected) > 0.9
+
+
+def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
+    for digit in mnist.test.images[:6]:
+        ink, drawn = np.zeros((400, 300)), BENCHMARK["inked"](digit, 130, 6)
+        rows, columns = drawn.shape
+        ink[70 : 70 + rows, 110 : 110 + columns] = drawn
+        expected = preprocess(255 - np.uint8(255 * ink)).image
+        prepared, finding, _ = preprocess(in_curved_shadow(ink))
+        assert finding or alike(prepared, expected) > 0.85
+
+
+@pytest.mark.parametrize("blur", [1, 4, 8])
+def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
+    blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
+    assert preprocess(blank).finding == "no ink"
+
+
 def test_nothing_is_found_on_a_blank_noisy_sheet():
     rng = np.random.default_rng(1)
     for _ in range(10):

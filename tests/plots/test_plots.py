@@ -176,12 +176,21 @@ def test_a_mistake_is_red_in_the_row_of_its_label_and_the_column_of_its_class():
 def test_a_reliability_diagram_has_the_accuracy_above_the_confidence():
     bins = np.array([[40, 0.3, 0.6], [5, 0.5, 0.1], [900, 0.9, 0.7]])
     upper, lower = new_figure(500, 500).subplots(2)
-    draw_reliability_diagram(upper, lower, bins)
+    draw_reliability_diagram(upper, lower, bins, bin_width=0.1)
     points = {line.get_label(): line.get_xydata().tolist() for line in upper.lines}
     assert points["network"] == [[0.3, 0.6], [0.9, 0.7]]
     assert points["fewer than 10 images"] == [[0.5, 0.1]]
     assert (upper.get_ylabel(), lower.get_xlabel()) == ("accuracy", "confidence")
     assert [bar.get_height() for bar in lower.patches] == [40, 5, 900]
+
+
+def test_the_bars_of_two_bins_do_not_overlap_when_their_mean_confidence_is_close():
+    bins = np.array([[4, 0.59, 0.6], [5, 0.61, 0.4]])
+    upper, lower = new_figure(500, 500).subplots(2)
+    draw_reliability_diagram(upper, lower, bins, bin_width=0.1)
+    left, right = lower.patches
+    assert np.isclose([left.get_center()[0], right.get_center()[0]], [0.55, 0.65]).all()
+    assert left.get_x() + left.get_width() < right.get_x()
 
 
 def test_texts_are_white_on_dark_cells_and_dark_on_the_others():
