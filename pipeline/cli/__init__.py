@@ -33,6 +33,7 @@ from pipeline.cli.keywords import (
     SweepSettings,
     SyncSettings,
     TrainSettings,
+    UiSettings,
 )
 from pipeline.cli.names import network_name, run_name
 from pipeline.cli.schema import (

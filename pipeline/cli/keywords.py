@@ -154,3 +154,10 @@ class SyncSettings(TypedDict, total=False):
 
     server: str | None
     run: str | None
+
+
+class UiSettings(TypedDict, total=False):
+    """Settings of `ui`."""
+
+    run: str | None
+    browser: bool

@@ -97,7 +97,7 @@ def types_of(annotations, keys):
 
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
     stages = ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train")
-    for stage in (*stages, "Homework", "Grade"):
+    for stage in (*stages, "Homework", "Grade", "Ui"):
         keywords = getattr(cli, f"{stage}Settings")
         schema = getattr(cli, f"{stage}Config")
         only_commands = schema.only_sweeps if stage == "Train" else ()
