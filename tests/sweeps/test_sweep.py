@@ -269,10 +269,11 @@ def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion
     assert "(1 of 1)" in printed and not error
 
 
-def test_a_finished_sweep_trains_a_lost_network_again(sweep):
+def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     sweep.run("seed=1,2")
     (parent,), (child, _) = sweep.runs()
-    sweep.workspace.artifact(child, "train/model.safetensors").unlink()
+    network = sweep.workspace.artifact(child, "train/model.safetensors")
+    network.rename(tmp_path / network.name)
     store = sweep.workspace.outputs
     with pytest.raises(UserError, match=f"of runs {child.info.run_id} are lost: run"):
         find_sweep(parent.info.run_id, store=store)
@@ -280,6 +281,8 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep):
     assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed and not error
     _, trained = find_sweep(parent.info.run_id, store=store)
     assert len(trained) == 2 and child.info.run_id not in {x.run_id for x in trained}
+    shutil.copy(tmp_path / network.name, network)  # as from a backup
+    assert find_sweep(parent.info.run_id, store=store)[1] == trained
 
 
 def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):
