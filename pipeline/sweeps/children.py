@@ -60,6 +60,7 @@ class Children:
             tags=tags | self._child_tags(job),
             start=start,
             end=end,
+            diff="" if reused else self.code.diff,  # `log_inputs` copies that of a run
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
@@ -119,6 +120,7 @@ class Children:
             name=job.name,
             params=job.params,
             tags=self._child_tags(job) | provenance.tags(self.code),
+            diff=self.code.diff,
             error=error,
         ) as child:
             if traceback:

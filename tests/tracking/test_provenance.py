@@ -110,8 +110,8 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         (recorded,) = client.search_runs(["1"])
         assert (recorded.data.tags["git.diff"] == "none") == (not comment)
         patch = run.artifacts / "code.diff"
-        added = patch.read_text().splitlines()[-1] if patch.exists() else ""
-        assert added.removeprefix("+") == comment.strip()
+        added = patch.read_text().splitlines()[-1:] if patch.exists() else []
+        assert added == ([f"+{comment.strip()}"] if comment else [])
 
 
 @pytest.mark.parametrize("in_helper", [True, False])
