@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
 from pipeline.base.text import broken_rule
+from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import KEYS, ConfigT, StageConfig
@@ -78,7 +79,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
         return f"the primary config (--config-name) {rule}"  # the same for all keys
     rule = broken_rule(error["msg"])
-    if "MLFLOW_TRACKING_URI" in rule:  # the variable, not the key, has the value
+    if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"
