@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
-class WholeMessage(ValueError):  # noqa: N818
+class WholeMessage(ValueError):
     """A message to which the value is not added, because it may contain a password."""
 
 
