@@ -10,11 +10,11 @@ in about 3 s, is accessible only from this machine and runs until you press Ctrl
 
 from typing import Unpack
 
-from pipeline.cli import UiConfig, UiSettings, documented, from_python, stage
+from pipeline.cli import UiConfig, UiKeywords, documented, from_python, stage
 
 
-@documented(UiSettings)
-def ui(**settings: Unpack[UiSettings]) -> None:
+@documented(UiKeywords)
+def ui(**settings: Unpack[UiKeywords]) -> None:
     """Start the server, open the browser, and wait for Ctrl-C; see the command."""
     run_ui(from_python(UiConfig, settings))
 
