@@ -470,7 +470,8 @@ BAD_FILES = {
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
         "seed=1",
-        "cannot compose conf/hydra.yaml: Could not find 'team/tiny' Available options",
+        "cannot compose conf/hydra.yaml: Could not find 'team/tiny' Available options "
+        "in 'team': empty large mark nopackage small sub/deep sub/nopackage wide",
     ),
     "a folder in a defaults list": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [/team]"},

@@ -304,7 +304,7 @@ def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
     assert "2 of 3 training runs were reused" in printed
     patches = [
         (sweep.workspace.artifact(run, "code.diff"), run.data.tags["git.diff"])
-        for run in sweep.runs()[1]
+        for run in sweep.runs(deleted=[child.info.run_id])[1]
         if run.info.status == "FINISHED"
     ]
     assert len(patches) == 4 and len({sha256 for _, sha256 in patches}) == 2
