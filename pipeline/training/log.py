@@ -82,13 +82,17 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     )
 
 
-def is_shown(number: int, total: int) -> bool:
-    """Return whether a run has an image of the weights after this epoch.
+def epochs_shown(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
+    """Return the epochs after which a run has an image of the weights.
 
     `total` is the number of epochs, planned or of a finished training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
-    return number in (0, total) or number % interval == 0
+    return [
+        epoch
+        for epoch in epochs
+        if epoch.number in (0, total) or epoch.number % interval == 0
+    ]
 
 
 def log_weights(run: Run, epoch: Epoch) -> None:
