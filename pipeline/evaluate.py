@@ -25,7 +25,7 @@ from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     EvaluateConfig,
-    EvaluateSettings,
+    EvaluateKeywords,
     documented,
     from_python,
     stage,
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
 
 
-@documented(EvaluateSettings)
+@documented(EvaluateKeywords)
 def evaluate(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[EvaluateSettings],
+    **settings: Unpack[EvaluateKeywords],
 ) -> "Evaluation":
     """Evaluate a network on test sets, like `python -m pipeline.evaluate`.
 
