@@ -24,7 +24,7 @@ def check_memory(size: int, *, free: int, what: str) -> None:
     if size > free:
         needed, left = (f"{count / 1e9:,.1f} GB" for count in (size, free))
         raise UserError(
-            f"{what} needs {needed} of memory, but {left} are free: close other "
+            f"{what} needs {needed} of memory, but only {left} is free: close other "
             "programs, or raise the memory limit of the container"
         )
 
