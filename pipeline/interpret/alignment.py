@@ -131,9 +131,9 @@ class NetworkComparison:
         biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
         absolute = np.abs(a - b)
         arrays = {
-            "layer_1 kernel": absolute[:PIXELS],
+            "layer_1 weights": absolute[:PIXELS],
             "layer_1 bias": absolute[PIXELS],
-            "layer_2 kernel": absolute[PIXELS + 1 :],
+            "layer_2 weights": absolute[PIXELS + 1 :],
             "layer_2 bias": np.abs(biases[0] - biases[1]),
         }
         return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}
