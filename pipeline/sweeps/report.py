@@ -83,7 +83,7 @@ def write_files(
     """Write the table to the folder of a sweep, and the plot if there is a network."""
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
-        rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
+        rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
         files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
