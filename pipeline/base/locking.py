@@ -1,23 +1,24 @@
 """Locks between processes, and why there is no deadlock.
 
-A lock is a file. The operating system releases it when its process ends, even if it is
-killed. The lock files of runs, checkpoints and results are removed. `FileLock` opens
-the file before it locks it, so the file can be removed in between; another process
-could then create and lock a new one. Since filelock 3.21, it does not lock a file
-without a name, but opens the new one.
+A lock is a file. The operating system releases the lock when its process ends, even if
+the process is killed. The lock files of runs, checkpoints and results are deleted after
+use. `FileLock` opens a file before it locks it, so another process can delete the file
+in between, and a third process could create and lock a new one. Since version 3.21,
+filelock detects a deleted file and opens the new one.
 
 A thread waits only for a lock of a later `Level` than those that it holds, so processes
-cannot wait for each other in a circle. The locks of runs and checkpoints do not count
-when they are held: `on_epoch` may call a stage, which acquires the lock of the store.
-They cause no deadlock for these reasons:
+cannot wait for each other in a circle. This rule ignores the locks of runs and
+checkpoints that a thread holds, because `on_epoch` may call a stage, which acquires the
+lock of the store. The locks of runs and checkpoints cause no deadlock for these
+reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `MlflowTracker.open_run` waits for the lock of a run, while it holds the store's.
-  It resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
-  process that trained the run has ended. The process that recorded it may still be
-  closing it, which needs the lock of the store. Therefore, `close_run` releases the
-  lock of the run first.
+- Only `MlflowTracker.open_run` waits for the lock of a run, while it holds the lock of
+  the store. `open_run` resumes a run only if its caller holds the lock of the
+  checkpoint or sweep, so the process that trained the run has ended. The process that
+  recorded the run may still be closing it, which needs the lock of the store.
+  Therefore, `close_run` releases the lock of the run first.
 """
 
 import sys

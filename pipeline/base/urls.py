@@ -15,12 +15,12 @@ def is_server(uri: str) -> bool:
 
 
 def server_url(value: str | None) -> str | None:
-    """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
+    """Return the URL of a server, by default the one in MLFLOW_TRACKING_URI.
 
-    If the variable has another value, it names a store and no server.
+    None if the variable is not such a URL, because it then names a store.
 
     Raises:
-        ValueError: If it is another URL, or contains a password.
+        ValueError: If the URL is invalid, or contains a password.
     """
     if value is not None:
         return _checked(value)

@@ -32,9 +32,9 @@ class Metadata(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    # The name of the data set, which can be unknown here; its file has this name. A
-    # network of another origin, whose file names none, counts as one for MNIST. This is
-    # not the default of a setting.
+    # The name of the data set, which may not be available on this machine. If another
+    # program wrote the file without this name, the network is treated as trained on
+    # MNIST. This default is unrelated to the setting `dataset`.
     dataset: str = Field(
         default="mnist", pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )

@@ -1,7 +1,7 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
-`Tracker.start_run` does these steps. If one of them changes so that it no longer does
-what it says, the test after "See" fails; all are in `tests/tracking/`.
+`Tracker.start_run` performs these steps. "See" gives the name of a test in
+`tests/tracking/`, which fails if the program no longer does what the step says.
 
 1. A command that trains reads the commit and the uncommitted changes when it starts,
    because they can change later: this is the `code` of its tracker. See
@@ -9,11 +9,12 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
 2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
    store's, or another process would mark the run as KILLED; see `store/locks.py`. See
    "a running run whose lock is free".
-   A resumed run loses how it ended. See "a run that ended early".
+   The status and the error of the earlier end of a resumed run are removed. See "a
+   run that ended early".
    If the rest of `open_run` fails, no caller has the run, so it is closed. See "a run
    that cannot be opened has failed".
 3. `Mirror.follow` copies the open run to the server, if there is one.
-4. The block of the caller calls `run.submit`, which records data, perhaps later.
+4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for these calls, which can fail when the block has ended. See "a
    call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because they keep the
@@ -21,8 +22,8 @@ what it says, the test after "See" fails; all are in `tests/tracking/`.
 7. `close_run` sets the status and the error, then releases the run's lock, then marks
    incomplete children as KILLED. See "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
-   If a run cannot be closed, the error that ended it is more important. See "a run that
-   cannot be closed is never reported as finished".
+   If a run cannot be closed, the error that ended it is still the one that is raised.
+   See "a run that cannot be closed is never reported as finished".
 8. `Mirror.finish` completes the copy. It is last because the copy gets the status, and
    is done after an error, too. See "results that an error ended".
 
