@@ -238,7 +238,7 @@ def _show_weight(
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     say(f"\nfiles  {displayed(folder)}")
-    say(next_steps({sweep: "compares 10, 20 and 40 hidden neurons"}))
+    say(next_steps({sweep: "compares three networks"}))
     return folder
 
 

@@ -91,7 +91,7 @@ def write_files(
 
 
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
-    """Plot accuracy against parameters or, if sizes are equal, a varied number."""
+    """Plot accuracy against parameters; against a varied number if these are equal."""
     trained = [each for each in configurations if each.trained]
     trained.sort(key=lambda configuration: sort_key(configuration.keys))
     front = {each.name for each in best_trade_offs(trained)}
