@@ -68,7 +68,8 @@ def lock(
     """Hold the lock file at `path`; print `waiting` if another process holds it.
 
     Raises:
-        UserError: If it is not released in `seconds`; None waits as long as necessary.
+        UserError: If the lock is not released in `seconds`; None waits as long as
+            necessary.
     """
     _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,10 +93,11 @@ def lock(
 def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
-    Unlike `lock`, it does not record the level of the lock.
+    Unlike `lock`, this function does not record the level of the lock.
 
     Raises:
-        UserError: If another process holds it, and does not release it in `seconds`.
+        UserError: If another process holds the lock, and does not release it in
+            `seconds`.
     """
     _check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +128,7 @@ def _check_order(level: Level) -> None:
     """Check that all locks that this thread holds come before this level.
 
     Raises:
-        RuntimeError: If one does not, which is an error in the program.
+        RuntimeError: If a lock does not, which is an error in the program.
     """
     if _held.levels and _held.levels[-1] >= level:
         rule = f"{level.name} must be acquired before {_held.levels[-1].name}"

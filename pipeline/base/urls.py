@@ -1,6 +1,6 @@
 """The URLs of MLflow servers and of the tracking store.
 
-MLFLOW_TRACKING_URI can name either. No connection is made here.
+MLFLOW_TRACKING_URI can name a server or a store. No function here opens a connection.
 """
 
 import os
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI locates a server, and not a store."""
+    """Return whether a URI is that of a server, and not of a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
