@@ -5,8 +5,8 @@ follows from the moments of the gray levels I about the center of mass:
 
     slant = Σ I·dx·dy / Σ I·dy²
 
-A shear moves each row to the left or to the right. It changes the slant by a constant,
-so the straightened image has the target slant exactly, apart from rounding. The method
+A shear moves each row to the left or to the right. This changes the slant by a
+constant, so the straightened image has the target slant exactly, apart from rounding. The method
 is the deskewing that LeCun et al., Gradient-based learning applied to document
 recognition (1998), section III.C, describe.
 

@@ -60,7 +60,8 @@ def cosine_similarity(
 ) -> Float[np.ndarray, "a b"]:
     """Return the cosine of each pair of columns; nan if all values of one are 0.
 
-    The last digits of a matrix product depend on the processor, so they are rounded.
+    Cosines are rounded, because the last digits of a matrix product depend on the
+    processor.
     """
     with np.errstate(invalid="ignore"):  # 0 / 0
         a, b = (columns / np.linalg.norm(columns, axis=0) for columns in (a, b))
