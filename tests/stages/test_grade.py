@@ -71,7 +71,7 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
         }
     )
     assert "submissions is missing: add submissions=<folder>" in done.stderr
-    assert "course is missing: add course=<course code>" in done.stderr
+    assert "course is missing: add course=<code>" in done.stderr
     assert f"{tmp_path}/none cannot be read: No such file or directory" in done.stderr
     words = " ".join(done.stderr.split())
     assert f"{tmp_path}/all.zip is a file: unpack a zip file into" in words
