@@ -1,6 +1,6 @@
 """Write homework for a student: questions about the student's own network.
 
-The student's id and a word that the instructor chooses determine the seed of the
+The student's id and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the weights in the questions. Trains the
 network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and

@@ -1,8 +1,8 @@
 """Atomic writes, hashes, JSON and CSV files for all packages.
 
 What `atomic_file` and `atomic_folder` write is complete or absent, even if the process
-is killed or the power fails: content is on the disk before it gets its name. After a
-power failure, the previous content can be back, because the name itself may be lost.
+is killed or the power fails: content is flushed to the disk before the rename. After a
+power failure, the previous content can reappear, because the rename may be lost.
 """
 
 import csv

@@ -1,23 +1,24 @@
 """Locks between processes, and why there is no deadlock.
 
-A lock is a file. The operating system releases it when its process ends, even if it is
-killed. The lock files of runs, checkpoints and results are removed. `FileLock` opens
-the file before it locks it, so the file can be removed in between; another process
-could then create and lock a new one. Since filelock 3.21, it does not lock a file
-without a name, but opens the new one.
+A lock is a file. The operating system releases the lock when its process ends, even if
+the process is killed. The lock files of runs, checkpoints and results are deleted after
+use. `FileLock` opens a file before it locks it, so another process can delete the file
+in between, and a third process could create and lock a new one. Since version 3.21,
+filelock detects a deleted file and opens the new one.
 
 A thread waits only for a lock of a later `Level` than those that it holds, so processes
-cannot wait for each other in a circle. The locks of runs and checkpoints do not count
-when they are held: `on_epoch` may call a stage, which acquires the lock of the store.
-They cause no deadlock for these reasons:
+cannot wait for each other in a circle. This rule ignores the locks of runs and
+checkpoints that a thread holds, because `on_epoch` may call a stage, which acquires the
+lock of the store. The locks of runs and checkpoints cause no deadlock for these
+reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `MlflowTracker.open_run` waits for the lock of a run, while it holds the store's.
-  It resumes a run only if its caller holds the lock of the checkpoint or sweep, so the
-  process that trained the run has ended. The process that recorded it may still be
-  closing it, which needs the lock of the store. Therefore, `close_run` releases the
-  lock of the run first.
+- Only `MlflowTracker.open_run` waits for the lock of a run, while it holds the lock of
+  the store. `open_run` resumes a run only if its caller holds the lock of the
+  checkpoint or sweep, so the process that trained the run has ended. The process that
+  recorded the run may still be closing it, which needs the lock of the store.
+  Therefore, `close_run` releases the lock of the run first.
 """
 
 import sys
@@ -67,7 +68,8 @@ def lock(
     """Hold the lock file at `path`; print `waiting` if another process holds it.
 
     Raises:
-        UserError: If it is not released in `seconds`; None waits as long as necessary.
+        UserError: If the lock is not released in `seconds`; None waits as long as
+            necessary.
     """
     _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +93,11 @@ def lock(
 def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
-    Unlike `lock`, it does not record the level of the lock.
+    Unlike `lock`, this function does not record the level of the lock.
 
     Raises:
-        UserError: If another process holds it, and does not release it in `seconds`.
+        UserError: If another process holds the lock, and does not release it in
+            `seconds`.
     """
     _check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +128,7 @@ def _check_order(level: Level) -> None:
     """Check that all locks that this thread holds come before this level.
 
     Raises:
-        RuntimeError: If one does not, which is an error in the program.
+        RuntimeError: If a lock does not, which is an error in the program.
     """
     if _held.levels and _held.levels[-1] >= level:
         rule = f"{level.name} must be acquired before {_held.levels[-1].name}"

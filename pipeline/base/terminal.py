@@ -22,10 +22,10 @@ STDERR = 2  # the file descriptor
 
 
 class _SafeFile(io.FileIO):
-    """An output file that discards everything after it could not be written to.
+    """An output file that discards all further output after a write has failed.
 
-    If it is the standard output, this is an error, unless its reader has closed the
-    pipe.
+    A failed write to the standard output raises a `UserError`, unless the reader has
+    closed the pipe.
     """
 
     def write(self, content: Any) -> int:  # noqa: ANN401

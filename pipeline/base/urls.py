@@ -1,6 +1,6 @@
 """The URLs of MLflow servers and of the tracking store.
 
-MLFLOW_TRACKING_URI can name either. No connection is made here.
+MLFLOW_TRACKING_URI can name a server or a store. No function here opens a connection.
 """
 
 import os
@@ -14,17 +14,17 @@ class WholeMessage(ValueError):
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI locates a server, and not a store."""
+    """Return whether a URI is that of a server, and not of a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
 def server_url(value: str | None) -> str | None:
-    """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
+    """Return the URL of a server, by default the one in MLFLOW_TRACKING_URI.
 
-    If the variable has another value, it names a store and no server.
+    None if the variable is not such a URL, because it then names a store.
 
     Raises:
-        ValueError: If it is another URL, or contains a password.
+        ValueError: If the URL is invalid, or contains a password.
     """
     if value is not None:
         return _checked(value)

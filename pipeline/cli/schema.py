@@ -201,7 +201,7 @@ class HomeworkConfig(CourseConfig):
     """Settings of the homework stage."""
 
     main_key = "student"
-    required = {"student": "student=ana.ruiz", "course": "course=<word>"}
+    required = {"student": "student=ana.ruiz", "course": "course=<code>"}
     student: Annotated[str, AfterValidator(student_id)] | None
     check: bool
 
@@ -210,7 +210,7 @@ class GradeConfig(CourseConfig):
     """Settings of the grade stage."""
 
     main_key = "submissions"
-    required = {"submissions": "submissions=<folder>", "course": "course=<word>"}
+    required = {"submissions": "submissions=<folder>", "course": "course=<code>"}
     submissions: Text | None
     students: Text | None
     solutions: bool

@@ -1,4 +1,4 @@
-"""The shapes of a network's tensors. PyTorch, which takes a second, is not imported."""
+"""The shapes of a network's tensors, without the import of PyTorch (one second)."""
 
 import math
 

@@ -1,7 +1,8 @@
 """The principal components of the images of each class, in a file next to the data.
 
-They depend on the training images alone, so all networks that were trained with these
-images share them. The detector of a network compares images with them.
+The components depend on the training images alone, so all networks that were trained
+with these images share one file. The detector of a network compares images with the
+components.
 """
 
 from collections.abc import Mapping
@@ -88,8 +89,8 @@ def _own_and_others(
 def fit_components(train: LabeledImages) -> ClassComponents:
     """Fit the components to training images.
 
-    They are fitted to half of the images of each class and the thresholds to the other
-    half, so that the thresholds also hold for new images.
+    The components are fitted to half of the images of each class and the thresholds to
+    the other half, so that the thresholds also hold for new images.
     """
     sample = train.pick(sample_rows(len(train)))
     rows = [np.flatnonzero(sample.labels == label) for label in range(CLASSES)]
@@ -165,7 +166,7 @@ def read_components(
     """Read the components next to the file of a data set, by split.
 
     Returns:
-        None if they are missing or damaged, or were computed from other data or by
+        None if the file is missing or damaged, or was computed from other data or by
         other code.
     """
     try:

@@ -1,7 +1,8 @@
 """The raw files of a data set in MNIST's format: find, download and verify them.
 
 The folders have torchvision's layout, so files that torchvision downloaded can be
-copied to them. Each source has a time limit, so none can hang.
+copied to them. Each source has a time limit, so that a server that does not
+respond cannot block the command.
 """
 
 import contextvars

@@ -68,7 +68,8 @@ def load(
             imported data set is not available.
 
     Raises:
-        UserError: If it is not available; the message names the files to provide.
+        UserError: If the data set is not available; the message names the files to
+            provide.
         UserError: If the file has another sha256.
     """
     folder = Path(folder)
@@ -90,7 +91,8 @@ def load(
 def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
     """Return the principal components of training images.
 
-    They are computed again if their file is missing, damaged or from other code.
+    The components are computed again if their file is missing, damaged or from other
+    code.
 
     Args:
         sha256: The hash of the data; in a file that is not trusted, it can be any text.
@@ -113,14 +115,14 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
 def prepare(dataset: str, *, folder: Path) -> DataFile:
     """Create the file of a data set, unless the folder contains a valid one.
 
-    Commands call this once, when they start: it is the only function that imports a
+    Each command calls this function once, when it starts. No other function imports a
     folder of the user.
 
-    Next to `<name>.safetensors`, it writes the principal components of the classes, two
-    plots of the images and a summary, `<name>.json`, which is written last and records
-    the sha256 of the file. A file that does not match it is renamed to `.bad` and
-    created again. If another file is missing, only this one is created again. All are
-    created again if the module that reads the images was changed.
+    Next to `<name>.safetensors`, `prepare` writes the principal components of the
+    classes, two plots of the images and a summary, `<name>.json`, which is written last
+    and records the sha256 of the data file. A data file with another hash is renamed to
+    `.bad` and created again. If another file is missing, only that file is created
+    again. All files are created again if the module that reads the images was changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -128,7 +130,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If it is not available; the message names the files to provide.
+        UserError: If the data set is not available; the message names the files to
+            provide.
         UserError: If an IDX file violates the format.
         UserError: If a file must be written, and this user cannot write to the folder.
     """
@@ -154,8 +157,8 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
 def _intact(path: Path) -> str | None:
     """Return the hash of a data set's file; None if it must be created.
 
-    It must have its recorded hash, and the code that read its images must not have
-    changed.
+    The file must have its recorded hash, and the code that read the images must not
+    have changed.
     """
     with suppress(OSError, ValueError):  # another process may replace the files
         recorded = summary(path)
@@ -203,7 +206,7 @@ def summary(path: Path) -> Summary:
     """Return the stored summary of a data set.
 
     Raises:
-        OSError, ValueError: If it cannot be read, or is damaged.
+        OSError, ValueError: If the summary cannot be read, or is damaged.
     """
     content = path.with_suffix(".json").read_bytes()
     return Summary.model_validate_json(content)
@@ -274,8 +277,8 @@ def _origin(dataset: str) -> dict[str, str]:
 def _name(dataset: str, origin: Mapping[str, str]) -> str:
     """Return the name of a data set, which is the stem of its file.
 
-    For a folder, it consists of the folder's name and a hash of its content, so it does
-    not change if the folder is copied or moved.
+    For a folder, it consists of the folder's name and a hash of its content, so the
+    name does not change if the folder is copied or moved.
     """
     if is_name(dataset):
         return dataset
@@ -290,7 +293,7 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
         for part, data in (("train", train), ("test", test))
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
-    path.with_suffix(".json").unlink(missing_ok=True)  # it describes another file
+    path.with_suffix(".json").unlink(missing_ok=True)  # describes another file
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
@@ -338,6 +341,6 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 
 def _records(path: Path, sha256: str) -> bool:
     """Return whether the summary of a data set's file has this sha256."""
-    with suppress(OSError, ValueError):  # it is missing or damaged
+    with suppress(OSError, ValueError):  # the summary is missing or damaged
         return summary(path).sha256 == sha256
     return False

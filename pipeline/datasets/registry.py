@@ -58,7 +58,7 @@ class DatasetSpec:
     def code_sha256(self) -> str | None:
         """The hash of the module with `read`, which determines the images.
 
-        It is None if the images were imported, or come from files of a known sha256.
+        None if the images were imported, or come from files of a known sha256.
         """
         read = self.read
         if read is None or isinstance(getattr(read, "__self__", None), RawFiles):
@@ -136,7 +136,7 @@ IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
 
 
 def is_name(value: str) -> bool:
-    """Return whether this is or can be the name of a data set, and not a folder."""
+    """Return whether a text is or can be the name of a data set, and not a folder."""
     return value in REGISTRY or bool(IMPORTED.fullmatch(value))
 
 
@@ -149,7 +149,7 @@ def name_or_folder(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If the text is neither.
     """
     if value in REGISTRY:
         return value

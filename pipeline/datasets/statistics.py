@@ -1,6 +1,6 @@
 """Statistics of the images of a data set: counts, pixels, the mean of each class.
 
-It also names the files beside the data file, which show the statistics.
+The module also names the files beside the data file, which show the statistics.
 """
 
 from collections.abc import Mapping

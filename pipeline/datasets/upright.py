@@ -5,10 +5,10 @@ follows from the moments of the gray levels I about the center of mass:
 
     slant = Σ I·dx·dy / Σ I·dy²
 
-A shear moves each row to the left or to the right. It changes the slant by a constant,
-so the straightened image has the target slant exactly, apart from rounding. The method
-is the deskewing that LeCun et al., Gradient-based learning applied to document
-recognition (1998), section III.C, describe.
+A shear moves each row to the left or to the right. This changes the slant by a
+constant, so the straightened image has the target slant exactly, apart from rounding.
+The method is the deskewing that LeCun et al., Gradient-based learning applied to
+document recognition (1998), section III.C, describe.
 
 All numbers are integers and no division has a negative operand, so that the result is
 the same on every processor, and in the C code of `pipeline/deploy/c/straighten.c`.

@@ -138,6 +138,6 @@ def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
 
 
 def image(pixels: UInt8[np.ndarray, "28 28"]) -> str:
-    """Format an image in columns, so that its rows show it."""
+    """Format an image in columns, so that the lines of the code show the digit."""
     lines = (" ".join(f"{value:3d}," for value in row) for row in pixels.tolist())
     return "\n".join(["    {", *(f"    {line}" for line in lines), "    },"])

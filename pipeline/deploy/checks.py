@@ -28,7 +28,7 @@ class Outputs:
     def of(
         cls, network: IntegerNetwork, images: UInt8[np.ndarray, "n 28 28"]
     ) -> "Outputs":
-        """Compute them with the reference."""
+        """Compute the sums and logits with the reference."""
         sums = network.sums(images)
         return cls(sums, network.logits(sums))
 

@@ -84,7 +84,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
 def export_onnx(
     trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Check:
-    """Write network.onnx and compare it, if the packages for it are installed."""
+    """Write network.onnx and compare it, if the packages for ONNX are installed."""
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)

@@ -1,6 +1,6 @@
 """network.onnx: the trained network in floating point, for tools that read ONNX.
 
-It takes any number of images, with pixels in [0, 1], and returns logits and
+The network takes any number of images, with pixels in [0, 1], and returns logits and
 probabilities. The integers have no ONNX file, because the C code computes them.
 """
 

@@ -20,9 +20,9 @@ def probe_images(
 ) -> UInt8[np.ndarray, "n 28 28"]:
     """Return images for tests of an implementation of `network`.
 
-    They are: blank, white, each pixel alone, for each of the first `MAX_PROBED_NEURONS`
-    hidden neurons the images with the highest and with the lowest sum, and noise of
-    different density.
+    The images are: blank, white, each pixel alone, for each of the first
+    `MAX_PROBED_NEURONS` hidden neurons the images with the highest and with the lowest
+    sum, and noise of different density.
     """
     blank = np.zeros((1, PIXELS), np.uint8)
     white = np.full((1, PIXELS), WHITE, np.uint8)

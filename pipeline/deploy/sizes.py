@@ -1,6 +1,6 @@
 """Compares exported networks: their accuracy on the test images, and their size.
 
-The size is the bytes of the tables, because it is the same for every compiler and
+The size is the number of bytes of the tables, which is the same for every compiler and
 processor.
 """
 

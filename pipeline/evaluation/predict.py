@@ -36,7 +36,8 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_NAME_CHARACTERS = 36  # of their names
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
-straighten it, use a thicker pen and even light, and write a digit in its usual form."""
+rotate it upright, use a thicker pen and even light, and write a digit in its usual
+form."""
 
 
 @dataclass(frozen=True, eq=False)

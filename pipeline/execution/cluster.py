@@ -142,8 +142,8 @@ def _put_dataset(path: Path) -> Stored:
     """Put a data set into Ray's object store.
 
     The reference is in a tuple. Otherwise, Ray would copy the data to the node, and
-    never free them if this process is killed. After a few such copies, a node runs no
-    more tasks.
+    never free the copy if this process is killed. After a few such copies, a node runs
+    no more tasks.
     """
     return (ray.put(Dataset.read(path)),)
 

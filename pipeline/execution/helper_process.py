@@ -1,7 +1,8 @@
 """A helper process: a second Python process that runs functions for this one.
 
-Libraries that take seconds to import are imported there while this process works. It is
-started as a command, so it also works from a script without a `__main__` guard.
+The helper process imports libraries that take seconds to import, while this process
+works. It is started as a command, because `multiprocessing` would need a `__main__`
+guard in the script of the user.
 
 `HelperProcess` is used in the process that starts it; `_serve` and `_respond` run in
 the new one.
@@ -41,21 +42,22 @@ class HelperKilled(UserError):
 class HelperProcess:
     """A process that runs functions, one after the other in the order of the calls.
 
-    It ends when this process ends for any reason, even in the middle of a function. The
-    processes that the function started end too, and their temporary files are removed.
-    Ctrl-C is for this process only.
+    The helper ends when this process ends for any reason, even in the middle of a
+    function. The processes that the function started end too, and their temporary
+    files are removed. Ctrl-C interrupts this process only.
     """
 
     def __init__(self, name: str, *, niceness: int = 0, quiet: bool = False) -> None:
         """Start the process.
 
         Args:
-            name: What messages call it, such as "the process that records the run".
+            name: What messages call the process, such as "the process that records the
+                run".
             niceness: A positive value lowers the priority; at most 19.
-            quiet: Whether to discard what it prints.
+            quiet: Whether to discard what the process prints.
 
         Raises:
-            UserError: If it cannot be started.
+            UserError: If the process cannot be started.
         """
         self._name = name
         self._folder = tempfile.mkdtemp(prefix="pipeline-")
@@ -74,7 +76,7 @@ class HelperProcess:
                     pass_fds=[descriptor],
                     env=os.environ
                     | {"PYTHONPATH": search_path(), "TMPDIR": self._folder}
-                    | {"TTY_COMPATIBLE": "0"},  # it shows no progress bar over ours
+                    | {"TTY_COMPATIBLE": "0"},  # no second progress bar
                     start_new_session=True,
                 )
             except BaseException as error:  # such as Ctrl-C

@@ -23,13 +23,13 @@ class Interrupt:
     requested: bool = False
 
     def between(self, epochs: Iterable[int]) -> Iterator[int]:
-        """Yield epochs; before each, raise a KeyboardInterrupt if it was pressed."""
+        """Yield epochs, but raise a KeyboardInterrupt after Ctrl-C was pressed."""
         for epoch in epochs:
             self.check(f"stopped after epoch {epoch - 1}: {RESUME}")
             yield epoch
 
     def check(self, message: str) -> None:
-        """Raise a KeyboardInterrupt if it was pressed."""
+        """Raise a KeyboardInterrupt if Ctrl-C was pressed."""
         if self.requested:
             raise KeyboardInterrupt(message)
 
@@ -43,8 +43,8 @@ def _announce() -> None:
 def delayed_interrupt(first: Callable[[], None] = _announce) -> Iterator[Interrupt]:
     """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
 
-    Such a process ignores Ctrl-C, as with nohup, or has a handler that is not written
-    in Python, which Python could not restore.
+    A process handles Ctrl-C otherwise if it ignores Ctrl-C, as with nohup, or has a
+    handler that is not written in Python, which Python could not restore.
 
     The first Ctrl-C sets `Interrupt.requested` and calls `first`; the second one raises
     a KeyboardInterrupt.

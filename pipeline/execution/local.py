@@ -56,7 +56,7 @@ class LocalExecutor(Executor):
             process.close()
 
     def _running_process(self, index: int) -> HelperProcess:
-        """Return a process; start it if it does not run."""
+        """Return a process; start it if it is not running."""
         process = self._processes[index]
         if process is None or not process.check_running():
             process = HelperProcess("a worker", quiet=is_quiet())

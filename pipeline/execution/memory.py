@@ -24,8 +24,9 @@ def check_memory(size: int, *, free: int, what: str) -> None:
     """
     if size > free:
         raise UserError(
-            f"{what} needs {format_bytes(size)} of memory, but {format_bytes(free)} "
-            "are free: close other programs, or raise the memory limit of the container"
+            f"{what} needs {format_bytes(size)} of memory, but only "
+            f"{format_bytes(free)} is free: close other programs, or raise the memory "
+            "limit of the container"
         )
 
 

@@ -1,6 +1,6 @@
 """Finds a Ray cluster, and collects the code that is sent to it.
 
-It does not import Ray, which reads its settings when it is imported.
+This module does not import Ray, because Ray reads its settings during the import.
 """
 
 import os
@@ -73,7 +73,7 @@ def find_cluster() -> str:
 
 
 def _probe(address: str) -> None:
-    """Connect in another process first, because Ray would end this one if it failed."""
+    """Connect in another process first: Ray ends a process that cannot connect."""
     probe = [sys.executable, "-c", PROBE, address]
     with subprocess.Popen(
         probe, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -30,8 +30,8 @@ def new_executor(
     Args:
         kind: "local" for this machine, or "ray" for the cluster at RAY_ADDRESS.
         workers: The number of local workers; None for as many as fit.
-        tasks: The expected number of tasks; if it is 0, no cluster is needed, and a
-            process is started only if there is a task after all.
+        tasks: The expected number of tasks. With 0, no cluster is needed, and a process
+            is started only if there is a task after all.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
         modules: The modules that local workers import first.
 
@@ -74,7 +74,7 @@ def choose_workers(
     possible = free // needed
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
-        sizes = f"each needs {format_bytes(needed)}, and {format_bytes(free)} are free"
+        sizes = f"each needs {format_bytes(needed)}, and {format_bytes(free)} is free"
         raise UserError(f"workers must be at most {possible}, got {requested}: {sizes}")
     return workers
 

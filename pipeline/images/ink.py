@@ -69,8 +69,8 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
     """Return whether the ink is darker than the paper.
 
     The differences from the paper are skewed toward the ink, which covers less area, so
-    the sum of their cubes has the sign of the ink. For digits that fill the image, it
-    is extended beyond its border, which is mostly paper.
+    the sum of their cubes has the sign of the ink. A digit can fill the image, so the
+    image is first padded by its border pixels, which are mostly paper.
 
     Args:
         levels: The gray levels.

@@ -52,8 +52,8 @@ TEXTS: dict[Reason, str] = {
     "close": "{name} is close ({percent})",
 }
 
-# edge, cut off: strokes touch the border along more than this fraction of the shorter
-# side, or along less.
+# edge: strokes touch the border along more than this fraction of the shorter side.
+# cut off: strokes touch the border along less.
 MIN_TOUCHING = 0.25
 # several: a photograph shows more than this number of shapes that are similarly large.
 MAX_SIMILAR = 6
@@ -71,7 +71,7 @@ MAX_ASPECT = 2  # width to height
 # A digit of few pixels has a smaller limit for its outline, because coarse outlines
 # have fewer corners. It may also be thicker in the box: up to MAX_THICKNESS pixels of
 # the image.
-MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
+MIN_OUTLINE = 5  # in sides; the limit at a side of 0, which rises to MAX_OUTLINE
 OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
 
 

@@ -60,7 +60,8 @@ def cosine_similarity(
 ) -> Float[np.ndarray, "a b"]:
     """Return the cosine of each pair of columns; nan if all values of one are 0.
 
-    The last digits of a matrix product depend on the processor, so they are rounded.
+    Cosines are rounded, because the last digits of a matrix product depend on the
+    processor.
     """
     with np.errstate(invalid="ignore"):  # 0 / 0
         a, b = (columns / np.linalg.norm(columns, axis=0) for columns in (a, b))
@@ -131,9 +132,9 @@ class NetworkComparison:
         biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
         absolute = np.abs(a - b)
         arrays = {
-            "layer_1 kernel": absolute[:PIXELS],
+            "layer_1 weights": absolute[:PIXELS],
             "layer_1 bias": absolute[PIXELS],
-            "layer_2 kernel": absolute[PIXELS + 1 :],
+            "layer_2 weights": absolute[PIXELS + 1 :],
             "layer_2 bias": np.abs(biases[0] - biases[1]),
         }
         return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}

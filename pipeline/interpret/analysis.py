@@ -1,7 +1,7 @@
 """The analysis of a trained network: everything that `inspect` measures about it.
 
-It only computes: `analysis_files` writes tables and plots, `tutorial` the text, and
-`page` the page.
+This module only computes: `analysis_files` writes tables and plots, `tutorial` the
+text, and `page` the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ class ModelAnalysis:
 
     @property
     def spec(self) -> DatasetSpec:
-        """The entry of the data set, with the names of its classes."""
+        """The registry entry of the data set, with the names of its classes."""
         return self.trained.spec
 
     @property
@@ -165,8 +165,8 @@ class ModelAnalysis:
         """The weight with which the tutorial and the tour of the page begin.
 
         The neuron has the largest absolute bias of the five most active neurons. The
-        pixel is the one closest to mid-gray among its 40 largest products. So m, x and
-        c all matter.
+        pixel is the one closest to mid-gray among the neuron's 40 largest products.
+        Therefore, each of m, x and c clearly affects y.
         """
         _, bias = self.trained.network.layer_1.get_weights()
         images = self.dataset.test.images

@@ -1,6 +1,6 @@
 """The text and files of `inspect against=`, which compares two networks.
 
-`alignment` computes it; the sentences are in comparison.txt.
+`alignment` computes the comparison; the sentences are in comparison.txt.
 """
 
 from collections.abc import Sequence

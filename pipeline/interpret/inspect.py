@@ -88,7 +88,7 @@ def _print_arrays(trained: TrainedModel) -> None:
     """Print the arrays in NumPy's abbreviated form."""
     for name in ("layer_1", "layer_2"):
         kernel, bias = getattr(trained.network, name).get_weights()
-        say(f"{name} kernel {kernel.shape}\n{kernel}\n")
+        say(f"{name} weights {kernel.shape}\n{kernel}\n")
         say(f"{name} bias {bias.shape}\n{bias}\n")
     say(f"all values  {displayed(trained.path)}")
 
@@ -238,7 +238,7 @@ def _show_weight(
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     say(f"\nfiles  {displayed(folder)}")
-    say(next_steps({sweep: "compares three sizes"}))
+    say(next_steps({sweep: "compares three networks"}))
     return folder
 
 

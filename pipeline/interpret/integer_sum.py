@@ -1,6 +1,6 @@
 """The sum that a neuron computes for an image in integers, with all its terms.
 
-`integer_worksheet` prints it, next to the sum in floating point.
+`integer_worksheet` prints this sum next to the sum in floating point.
 """
 
 from dataclasses import dataclass

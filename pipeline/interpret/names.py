@@ -96,7 +96,7 @@ def find_neurons(names: Sequence[str], *, hidden: int) -> list[str]:
 
 @dataclass(frozen=True)
 class ParameterLocation:
-    """Which parameter it is: the row and the column of Keras's array of a layer."""
+    """A parameter: the row and the column in Keras's array of a layer."""
 
     layer: int
     input: int | Literal["bias"]  # the pixel or neuron of a weight, from 0; or BIAS
@@ -113,7 +113,7 @@ class ParameterLocation:
         """Check that a network with this many hidden neurons has the parameter.
 
         Raises:
-            ConfigError: If it does not.
+            ConfigError: If the network does not have it.
         """
         layer = f"layer_{self.layer}"
         inputs, neurons = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
@@ -150,7 +150,7 @@ def parse_parameter(text: str) -> ParameterLocation:
     """Read a name such as layer_1[300,5], layer_1.bias[5] or M301 of N16.
 
     Raises:
-        ConfigError: If it is not the name of a parameter.
+        ConfigError: If the text is not the name of a parameter.
     """
     for form in PARAMETERS:
         if found := form.read(text):

@@ -1,6 +1,6 @@
 """The sum that a neuron computes for an image, with all its terms.
 
-`worksheet` prints it, and `worksheet_files` writes it to files.
+`worksheet` prints the sum, and `worksheet_files` writes it to files.
 """
 
 from dataclasses import dataclass
@@ -89,7 +89,8 @@ def neuron_sums(
 ) -> dict[str, NeuronSum]:
     """Return the sum of every neuron by name, layer 1 first, in float64.
 
-    PyTorch computes the same sums in float32; they differ in the sixth digit. If
+    PyTorch computes the same sums in float32, which differ from these in the sixth
+    digit. If
     `integers` is given, each sum also contains the sum of the quantized network.
     """
     inputs = image.reshape(PIXELS) / WHITE

@@ -1,6 +1,6 @@
 """Rounds numbers that readers add up or compare, in worksheets, plots and the tutorial.
 
-All other numbers are formatted without it.
+All other numbers are formatted without this module.
 """
 
 from decimal import ROUND_HALF_UP, Context, Decimal

@@ -81,9 +81,9 @@ def array_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return the shapes and the size of each array of parameters, and their reason."""
     neurons, spec = counted(analysis.hidden, "neuron"), analysis.spec
     reasons = {
-        "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
+        "layer_1 weights": f"{PIXELS} pixels x {neurons}",
         "layer_1 bias": "one for each neuron",
-        "layer_2 kernel": f"{neurons} x {CLASSES} {spec.plural}",
+        "layer_2 weights": f"{neurons} x {CLASSES} {spec.plural}",
         "layer_2 bias": f"one for each {spec.noun}",
     }
     network = analysis.trained.network

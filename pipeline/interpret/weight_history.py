@@ -22,8 +22,8 @@ def describe_history(
 ) -> str:
     """Return the value of a parameter before training and after its epochs.
 
-    A long history shows every n-th epoch, and the first and the last; its changes then
-    cover up to n epochs each.
+    A long history shows every n-th epoch, and the first and the last; each change then
+    covers up to n epochs.
     """
     numbers = [rounded(value, 6) for value in values.tolist()]
     last = len(numbers) - 1

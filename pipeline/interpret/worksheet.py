@@ -1,8 +1,8 @@
 """Tables that show the calculations for one image; the printed numbers add up exactly.
 
 All numbers are rounded before they are added. The row `rest` of a sum includes the
-rounding error, so a reader who adds the printed numbers gets the printed sum. If a sum
-is known in integers, too, `integer_worksheet` adds columns and steps.
+rounding error, so a reader who adds the printed numbers gets the printed sum. If the
+sum in integers is known, too, `integer_worksheet` adds columns and steps.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,9 +32,9 @@ class Metadata(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    # The name of the data set, which can be unknown here; its file has this name. A
-    # network of another origin, whose file names none, counts as one for MNIST. This is
-    # not the default of a setting.
+    # The name of the data set, which may not be available on this machine. If another
+    # program wrote the file without this name, the network is treated as trained on
+    # MNIST. This default is unrelated to the setting `dataset`.
     dataset: str = Field(
         default="mnist", pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )
@@ -44,22 +44,22 @@ class Metadata(BaseModel):
 
     @property
     def hyperparameters(self) -> Hyperparameters | None:
-        """The hyperparameters; None if one is missing, as it was added later."""
+        """The hyperparameters; None if the file is too old to contain all of them."""
         is_complete = self.recorded.keys() >= Hyperparameters.model_fields.keys()
         return Hyperparameters(**self.recorded) if is_complete else None
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and what is recorded of the hyperparameters; {} if nothing is.
+        """The data set and the recorded hyperparameters; {} if none is recorded.
 
-        `hidden` does not count, because each file has it.
+        `hidden` alone does not count, because the shapes of the weights give it.
         """
         is_recorded = self.recorded.keys() - {"hidden"}
         return {"dataset": self.dataset, **self.recorded} if is_recorded else {}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
-    """Write a network, and its metadata with `hidden`."""
+    """Write a network and its metadata, to which `hidden` is added."""
     write_tensors(path, snapshot(network), {**metadata, "hidden": network.hidden})
 
 
@@ -91,7 +91,7 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
 
 
 def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
-    """Raise a UserError if these are not the tensors of a network."""
+    """Raise a UserError if the tensors are not those of a network."""
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = tensor_shapes(hidden)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -103,7 +103,7 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise UserError(f"{path}: {name} must contain finite float32 values")
-    # Pixels are at most 1, so no logit of any image is larger than these.
+    # Pixels are at most 1, so no logit of any image is larger than `largest`.
     largest = np.ones(PIXELS, np.float32)
     arrays = [np.abs(tensors[name]) for name in expected]
     with np.errstate(over="ignore"):
@@ -125,7 +125,7 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
         metadata = Metadata.model_validate({**known, "recorded": recorded})
         Hyperparameters.model_validate(recorded)
     except ValidationError as invalid:
-        # One that was added after this network was trained can be missing.
+        # A hyperparameter that was added after this training run can be missing.
         errors = [each for each in invalid.errors() if each["type"] != "missing"]
         if errors:
             key, rule = errors[0]["loc"][-1], broken_rule(errors[0]["msg"])
@@ -139,8 +139,7 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
     """Read the history whose last epoch is `network`; the inverse of `save_history`.
 
     Raises:
-        UserError: If the file is missing or damaged, or its last epoch is another
-            network.
+        UserError: If the file is missing or damaged, or ends with another network.
     """
     history, _ = read_tensors(path)
     last = snapshot(network)

@@ -142,8 +142,9 @@ def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configurati
     """Return the configurations that are more accurate than all that are not larger.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
-    the smallest network to the largest. There is none if sizes do not differ or
-    accuracies are not comparable. Configurations in which seeds failed are left out.
+    the smallest network to the largest. There is none if all networks have the same
+    number of parameters, or if accuracies are not comparable. Configurations in which
+    seeds failed are left out.
     """
     complete = [each for each in configurations if each.is_complete]
     sizes = {each.parameter_count for each in complete}

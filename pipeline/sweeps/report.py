@@ -83,7 +83,7 @@ def write_files(
     """Write the table to the folder of a sweep, and the plot if there is a network."""
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
-        rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
+        rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
         files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
@@ -91,7 +91,7 @@ def write_files(
 
 
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
-    """Plot accuracy against parameters or, if sizes are equal, a varied number."""
+    """Plot accuracy against parameters; against a varied number if these are equal."""
     trained = [each for each in configurations if each.trained]
     trained.sort(key=lambda configuration: sort_key(configuration.keys))
     front = {each.name for each in best_trade_offs(trained)}

@@ -27,7 +27,7 @@ class Answers:
     """The answers of a student."""
 
     student: str  # the normalized id
-    course: str  # the normalized word
+    course: str  # the normalized course code
     numbers: Mapping[str, float]  # those that are graded, by name of the question
     # The malformed answers, by name, and what is wrong with each: it is not a number,
     # or a number that cannot be right. null is a missing answer, not a problem.

@@ -45,8 +45,8 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
     column = next((x for x in ID_COLUMNS if x in titles), None)
     if column is None:
         raise UserError(
-            f"{name} must begin with the titles of its columns: give the column with "
-            "the ids the title id"
+            f"{name} must begin with a row of column titles: use the title id for the "
+            "column with the ids"
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students = dict[str, ListedStudent]()

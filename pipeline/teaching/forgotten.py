@@ -37,6 +37,6 @@ def forgotten_settings(
         # A seed is that of one student.
         if text and "seed" not in text and 2 * count > len(entries):
             networks = f"{count} of {counted(len(entries), 'network')}"
-            notice = f"{text} in the files of {networks}: if this was assigned, add"
+            notice = f"{networks} were trained with {text}: if you assigned this, add"
             return ForgottenSettings(text, f"{notice} {text}")
     return ForgottenSettings()

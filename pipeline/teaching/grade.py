@@ -185,7 +185,7 @@ def _print(grades: ClassGrades) -> None:
     for notice in grades.notices:
         say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
-    found = [f"{counts[kind]} {kind.value}" for kind in Training if counts[kind]]
+    found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     if found:
         say(wrap(", ".join(found), start="training  ", indent=10))
     if missing := grades.missing:

@@ -87,7 +87,7 @@ class Checker:
     """Compares answers with the correct answers, or records a student's answers."""
 
     def __init__(self, student: str = "", course: str = "") -> None:
-        """Choose the mode: with an id and a word for the course, it is homework.
+        """Choose the mode: with an id and a course code, it is homework.
 
         Raises:
             ConfigError: If only one of them is set, or the id is invalid.

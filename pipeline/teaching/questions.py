@@ -106,7 +106,7 @@ class BytesOfWeights(Question):
         return [
             Correct(weights * size),
             Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
-            Mistake(weights, "This is one byte for each weight. Use its bits."),
+            Mistake(weights, "This is one byte per weight. Use the given bit width."),
             Mistake(weights * 4, "This is the size of 32-bit weights."),
             Mistake(ceil((weights + hidden) * size), "Do not count the biases.", 0.5),
             Mistake(ceil((weights + hidden * CLASSES) * size), "Do not count layer 2."),
@@ -132,7 +132,7 @@ class Multiplications(Question):
             Correct(correct),
             Mistake(correct + h + CLASSES, "A bias is added, not multiplied.", 0.5),
             Mistake(PIXELS * h, "The multiplications of layer 2 are missing.", 0.5),
-            Mistake(PIXELS + CLASSES, "Every neuron multiplies its own weights."),
+            Mistake(PIXELS + CLASSES, "Each neuron has its own multiplications."),
             Mistake(PIXELS * h * CLASSES, "Add the multiplications of the two layers."),
         ]
 
@@ -336,7 +336,7 @@ class LossOfWrongLabel(Question):
         log = basis.log_probabilities[wrong]
         return [
             Correct(-log),
-            Mistake(-log / np.log(2), "These are bits. Use the natural log.", 0.5),
+            Mistake(-log / np.log(2), "This is in bits. Use ln, not log2.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
             Mistake(
                 -basis.log_probabilities[label],
@@ -397,7 +397,7 @@ class BrighterPixel(Question):
             Mistake(change * WHITE, NOT_SCALED, 0.5),
             Mistake(
                 basis.weight(row, column),
-                "This is the weight. The pixel grows by less than 1.",
+                "This is the weight. The pixel value increases by less than 1.",
             ),
             Mistake(self._change(basis, column, row), TRANSPOSED, 0.5),
             Mistake(other, NEXT_NEURON, 0.5),

@@ -32,7 +32,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class EpochPoint(NamedTuple):
-    """The metrics of an epoch, which is all that is recorded about numbers.
+    """The metrics of an epoch, with the step and the time that MLflow stores.
 
     Unlike an `Epoch`, it has no arrays, so it is small enough to be sent for each
     epoch. A `MetricPoint` is one of its values, as it is read again from the database.

@@ -93,7 +93,7 @@ class HelperTracker(Tracker[HelperRun]):
         except HelperKilled:
             if status == Status.FINISHED:
                 raise
-            # The error that ended the run is more important.
+            # The error that ended the run is still the one that is raised.
             reason = f"{RECORDER} was killed"
             print_error(f"the run could not be marked {status}: {reason}")
             return None

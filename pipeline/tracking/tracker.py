@@ -1,36 +1,38 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
-`Tracker.start_run` does these steps. If one of them changes so that it no longer does
-what it says, the test after "See" fails; all are in `tests/tracking/`.
+`Tracker.start_run` performs these steps. "See" gives the name of a test in
+`tests/tracking/`, which fails if the program no longer does what the step says.
 
 1. A command that trains reads the commit and the uncommitted changes when it starts,
-   because they can change later: this is the `code` of its tracker. See
+   because files can change later. The result is the `code` of the tracker. See
    "an edit after a training run has started".
-2. `open_run` creates a run, or opens one again. It gets its lock before it releases the
-   store's, or another process would mark the run as KILLED; see `store/locks.py`. See
-   "a running run whose lock is free".
-   A resumed run loses how it ended. See "a run that ended early".
+2. `open_run` creates a run, or opens one again. It acquires the lock of the run before
+   it releases the lock of the store. Otherwise, another process would mark the run as
+   KILLED; see `store/locks.py`. See "a running run whose lock is free".
+   The status and the error of the earlier end of a resumed run are removed. See "a
+   run that ended early".
    If the rest of `open_run` fails, no caller has the run, so it is closed. See "a run
    that cannot be opened has failed".
 3. `Mirror.follow` copies the open run to the server, if there is one.
-4. The block of the caller calls `run.submit`, which records data, perhaps later.
-5. `run.wait` waits for these calls, which can fail when the block has ended. See "a
-   call that fails when the block has ended".
-6. After an interrupt, the frames of a transaction are cleared, because they keep the
-   database locked. See "an interrupt inside a transaction".
+4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
+5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
+   ended. See "a call that fails when the block has ended".
+6. After an interrupt, the frames of a transaction are cleared, because the frames keep
+   the database locked. See "an interrupt inside a transaction".
 7. `close_run` sets the status and the error, then releases the run's lock, then marks
    incomplete children as KILLED. See "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
-   If a run cannot be closed, the error that ended it is more important. See "a run that
-   cannot be closed is never reported as finished".
-8. `Mirror.finish` completes the copy. It is last because the copy gets the status, and
-   is done after an error, too. See "results that an error ended".
+   If a run cannot be closed, the error that ended it is still the one that is raised.
+   See "a run that cannot be closed is never reported as finished".
+8. `Mirror.finish` completes the copy. This step is the last one, because the copy gets
+   the status. It is done after an error, too. See "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run, and steps 3 and 7 are left out, because its status and its end stay.
+returns the run. Steps 3 and 7 are left out, because the status and the end time of the
+run do not change.
 
-`MlflowTracker` does steps 2 and 7. `HelperTracker` lets a helper process do these and
-call the functions of step 4.
+`MlflowTracker` does steps 2 and 7. `HelperTracker` lets a helper process do steps 2 and
+7 and call the functions of step 4.
 """
 
 import gc
@@ -53,7 +55,10 @@ RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
 def final_status(error: BaseException) -> tuple[Status, str]:
-    """Return the status of a run after an error, and its text; "" for KILLED."""
+    """Return the status of a run after an error, and the text of the error.
+
+    The text is empty if the status is KILLED.
+    """
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
     return Status.KILLED, ""
@@ -134,7 +139,7 @@ class Tracker(ABC, Generic[RunType]):
 
     @cached_property
     def code(self) -> provenance.CodeState:
-        """The code that runs record: that of the command, or as it is when needed."""
+        """The state of the code that runs record; see step 1."""
         return provenance.code_state()
 
     @abstractmethod
@@ -158,12 +163,13 @@ class LocalTracker(Tracker[ParentRun]):
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[ParentRun]:
-        """Open the run that trained a network, to add results; its status and end stay.
+        """Open the run that trained a network, to add results.
 
-        The run is found by the hash of its weights. If there are several such runs,
-        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
-        run is created and a message is printed. A sweep has no weights: it is found by
-        its id. A server gets a copy when the block ends.
+        The status and the end time of the run do not change. The run is found by the
+        hash of its weights. If there are several such runs, `run_id` is used, or else
+        the newest. If there is none, as in a fresh clone, a run is created and a
+        message is printed. A sweep has no weights, so it is found by its id. A server
+        gets a copy when the block ends.
         """
         with self._mirror() as mirror:
             if mirror:

@@ -1,7 +1,7 @@
 """Saves a training run after each epoch, and resumes it with the same result.
 
-A training run has a folder with three files. `place.json` says where it is trained and
-recorded. `epochs` is append-only: a record per epoch with the network's tensors and
+A training run has a folder with three files. `place.json` says where the run is trained
+and recorded. `epochs` is append-only: a record per epoch with the network's tensors and
 metrics. `state` is replaced after each epoch: the tensors of the optimizer, the
 generator, and the size and hash of `epochs`. A record is on disk before the state that
 includes it, so the process can be killed at any point.
@@ -143,10 +143,9 @@ def open_checkpoint(
     Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
     the folder of the store. The folder is removed when training has finished.
 
-    Of the killed training runs with this fingerprint and `place`, where they are
-    trained and recorded, the one with the most epochs is resumed, which changes
-    `state`.
-    Without `resume`, all of them are removed.
+    `place` says where a training run is trained and recorded. Of the killed training
+    runs with this fingerprint and `place`, the one with the most epochs is resumed,
+    which changes `state`. Without `resume`, all of them are removed.
     """
     content = files.as_json(dict(sorted(place.items()))).encode()
     with store_lock(store):
@@ -170,13 +169,13 @@ def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
     content of the file with the place.
     """
     for folder in parent.parent.glob(f"{REMOVED}*"):
-        shutil.rmtree(folder)  # a process was killed while it removed it
+        shutil.rmtree(folder)  # a process was killed while it removed this folder
     killed = []
     for folder in parent.glob("*/"):
         if locking.is_locked(folder / "lock"):
             continue
         file = folder / PLACE_FILE
-        if not file.exists():  # killed while it was created
+        if not file.exists():  # a process was killed while it created the checkpoint
             _remove(folder)
         elif file.read_bytes() == place:
             killed.append(folder)

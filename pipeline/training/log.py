@@ -1,7 +1,8 @@
 """Logs a training run: its inputs, each epoch, and its results at the end.
 
 `OpenRun.submit` calls these functions in the process that records the run. For `train`,
-this is a helper process. It needs no PyTorch, so this module does not import it.
+this is a helper process, which does not need PyTorch. Therefore, this module does not
+import PyTorch.
 """
 
 import math
@@ -67,7 +68,7 @@ def log_inputs(
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     """Log the metrics of epochs; epoch 0, before training, has none.
 
-    Logging them again has no effect.
+    Logging the same metrics again has no effect.
     """
     run.log_points(
         [
@@ -119,7 +120,7 @@ def log_result(
 
     Args:
         run: The run.
-        description: Its text, without links.
+        description: The text of the description, without links.
         final_metrics: See `TrainingRun.final_metrics`.
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.

@@ -1,6 +1,7 @@
 """Records a finished training run, of the train stage or of a sweep.
 
-The functions of `log` run where the run is recorded; these pass them what they need.
+The functions of `log` run in the process that records the run. The functions here pass
+them what they need.
 """
 
 from pathlib import Path
@@ -31,7 +32,7 @@ def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
 
 
 def _describe(training: TrainingRun) -> str:
-    """Return the text of the description of its run, in Markdown."""
+    """Return the description of the run of a training run, in Markdown."""
     network, settings = training.network, training.hyperparameters
     accuracy = training.metrics[VAL_ACCURACY]
     final = training.metrics[f"{FINAL_TRAIN}accuracy"]

@@ -1,6 +1,6 @@
 """Reproduction: compares a training run with a recorded one, byte by byte.
 
-If they differ, a report says by how much, and what else is different: commit,
+If the weights differ, a report says by how much, and what else is different: commit,
 code, versions or processor.
 """
 
@@ -62,7 +62,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
 def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> str:
     """Compare a recorded run with its reproduction, and return a report.
 
-    `tags` are those of the process that reproduced it.
+    `tags` are those of the process that reproduced the run.
 
     Raises:
         UserError: If the hashes differ; the message is the report.

@@ -47,7 +47,7 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
     """Check the free space of the disk that contains a folder.
 
     Raises:
-        UserError: If it is smaller than `size`, the space that `what` needs.
+        UserError: If less than `size`, the space that `what` needs, is free.
     """
     free = shutil.disk_usage(existing_folder(folder)).free
     if size > free:

@@ -228,7 +228,7 @@ def _record_epochs(
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
         _log_epochs(run, [epoch], total)
         if on_epoch:
-            on_epoch(deepcopy(epoch))  # the function may change its arrays
+            on_epoch(deepcopy(epoch))  # because `on_epoch` may change its arrays
 
 
 def _write(

@@ -1,8 +1,9 @@
 """A finished training run: what determined it, its epochs, and its files.
 
-A single training run and the worker of a sweep make the same object. It contains no
-PyTorch objects, so a worker can send it to another machine, and it does not depend on
-where it is recorded. `compute_training_run` runs in the workers of a sweep.
+A single training run and the worker of a sweep make the same object. The object
+contains no PyTorch objects, so a worker can send it to another machine. It does not
+depend on where the run is recorded. `compute_training_run` runs in the workers of a
+sweep.
 """
 
 import platform
@@ -125,7 +126,7 @@ class TrainingRun:
 
     @property
     def last(self) -> Epoch:
-        """The last epoch; its number says how many epochs were trained.
+        """The last epoch; its number is the number of epochs that were trained.
 
         `hyperparameters.epochs` is the planned number.
         """
@@ -205,7 +206,7 @@ class TrainResult(TrainingRun):
     def to_frame(self) -> Any:  # noqa: ANN401
         """Return the metrics after each epoch, the content of history.csv.
 
-        It is a pandas DataFrame, which has no type hints.
+        The result is a pandas DataFrame; pandas has no type hints.
         """
         from pandas import DataFrame  # takes 0.3 s
 
@@ -226,10 +227,10 @@ def compute_training_run(
 ) -> TrainingRun:
     """Train on one thread; the weights are byte-identical to those of `train`.
 
-    It uses neither the configuration nor MLflow, and it writes no file.
+    This function uses neither the configuration nor MLflow, and writes no file.
 
     Raises:
-        UserError: If the data cannot be divided like this.
+        UserError: If the data set is too small for the split or the batch size.
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
     split = dataset.training_split(hyperparameters)

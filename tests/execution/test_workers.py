@@ -60,8 +60,8 @@ def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
     with pytest.raises(UserError) as error:
         choose_workers(requested=requested, tasks=9, task_bytes=GB, free=GB)
     assert str(error.value) == (
-        "a worker needs 1.6 GB of memory, but 1.0 GB are free: close other programs, "
-        "or raise the memory limit of the container"
+        "a worker needs 1.6 GB of memory, but only 1.0 GB is free: close other "
+        "programs, or raise the memory limit of the container"
     )
 
 
@@ -139,9 +139,9 @@ def limit_group():
 @pytest.mark.parametrize(
     ("size", "printed"),
     [
-        (300_000_000, "a worker needs 600 MB of memory, but 0 MB are free: close"),
+        (300_000_000, "a worker needs 600 MB of memory, but only 0 MB is free"),
         # A worker would fit, but not together with the process that starts it.
-        (WORKER_BYTES + DRIVER_BYTES // 2, "a worker needs 600 MB of memory, but "),
+        (WORKER_BYTES + DRIVER_BYTES // 2, "a worker needs 600 MB of memory, but only"),
         (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # with what it uses so far
     ],
 )

@@ -598,8 +598,8 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
     assert "all neurons on" in page.inner_text("#epoch-text")
     assert effect.startswith("N110 off: ")
     assert f"classifies {after} of 1,000 test images correctly" in effect
-    assert f"without the change, {before}." in effect
-    beside = f"{after} of 1,000 test images correct; without the change, {before}."
+    assert f"with all neurons on, {before}." in effect
+    beside = f"{after} of 1,000 test images correct; with all neurons on, {before}."
     assert beside in page.inner_text("#accuracy")  # of layer 2, in view of the switch
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
     assert re.match(r"digit 0: [\d.]+% of 85 images before, [\d.]+% aft", bars)

@@ -32,7 +32,7 @@ def test_the_homework_of_a_class_is_graded(workspace):
     assert done.stdout.splitlines()[:3] == [
         "1 of 2 submissions graded",
         "  notes.txt: it is neither a folder nor a zip file",
-        "training  1 byte-identical",
+        "training  byte-identical: 1",
     ]
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
         assert (workspace.outputs / "grades" / file).is_file()
@@ -71,7 +71,7 @@ def test_missing_settings_are_named_together_and_folders_are_checked(
         }
     )
     assert "submissions is missing: add submissions=<folder>" in done.stderr
-    assert "course is missing: add course=<word>" in done.stderr
+    assert "course is missing: add course=<code>" in done.stderr
     assert f"{tmp_path}/none cannot be read: No such file or directory" in done.stderr
     words = " ".join(done.stderr.split())
     assert f"{tmp_path}/all.zip is a file: unpack a zip file into" in words

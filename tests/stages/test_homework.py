@@ -245,6 +245,6 @@ def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):
 def test_the_student_and_the_course_are_required():
     with pytest.raises(ConfigError) as error:
         homework(student="ana.ruiz")
-    assert error.value.problems == ["course is missing: add course=<word>"]
+    assert error.value.problems == ["course is missing: add course=<code>"]
     with pytest.raises(ConfigError, match="student must be 1 to 64 letters"):
         homework(student="../ana", course="a")

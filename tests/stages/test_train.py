@@ -418,13 +418,13 @@ def two_networks(empty_project):
 def test_an_older_network_is_selected_by_its_run(two_networks):
     _, older = two_networks.runs()
     printed = two_networks.call("inspect", run=older.info.run_id, arrays=True)
-    assert "layer_1 kernel (784, 3)\n[[" in printed and printed.count("layer_") == 4
+    assert "layer_1 weights (784, 3)\n[[" in printed and printed.count("layer_") == 4
     printed = two_networks.call("inspect", arrays=True)
-    assert "layer_1 kernel (784, 4)" in printed
+    assert "layer_1 weights (784, 4)" in printed
     last = printed.splitlines()[-1].removeprefix("all values").strip()
     assert Path(last) == two_networks.trained("model.safetensors")
     printed = two_networks.call("inspect", run="the newer one", arrays=True)
-    assert "layer_1 kernel (784, 4)" in printed
+    assert "layer_1 weights (784, 4)" in printed
 
 
 def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_path):

@@ -165,7 +165,7 @@ def test_configurations_with_different_validation_images_have_no_best():
         result.load_best()
 
 
-def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
+def test_no_smaller_or_equal_network_is_as_accurate_as_one_on_the_pareto_front():
     import random
 
     random = random.Random(1)

@@ -97,7 +97,7 @@ def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
     path = client.download_artifacts(run_id, "sweep/sweep.csv")
     rows = swept[0].workspace.read(path)
     assert [row["hidden"] for row in rows] == ["8", "5", "-1"]
-    assert [row["best trade-off"] for row in rows] == ["True", "True", "False"]
+    assert [row["Pareto front"] for row in rows] == ["True", "True", "False"]
     for row in rows[:2]:
         children = [c for c in runs[1] if c.data.params["hidden"] == row["hidden"]]
         row = {key: float(row[key]) for key in [*row][:-2]}
@@ -118,7 +118,7 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     rows = sweep.workspace.read(sweep.folder / "sweep.csv")
     assert [*rows[0]] == [
         *("hidden", "trained", "val/accuracy", "val/accuracy std"),
-        *("parameters", "bytes", "seconds", "failed", "best trade-off"),
+        *("parameters", "bytes", "seconds", "failed", "Pareto front"),
     ]
     best = max(rows[:2], key=lambda row: float(row["val/accuracy"]))
     accuracy = f"{float(best['val/accuracy']):.2%}"

@@ -371,7 +371,9 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     for name in ("ana", "ben"):
         longer.write(place / name, name)
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
-    text = "epochs=2 in the files of 2 of 3 networks: if this was assigned, add epochs="
+    text = (
+        "2 of 3 networks were trained with epochs=2: if you assigned this, add epochs="
+    )
     grades = grade_all()
     assert grades.forgotten == ("epochs=2", f"{text}2") and grades.notices == []
     assert [entry.student for entry in grades.others] == ["cem"]
@@ -446,10 +448,10 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
         ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
-        ("Vorname;Matrikel\nAna;17\n", "give the column with the ids the title id"),
-        ("Matrikelnummer\n17\n18\n", "give the column with the ids the title id"),
-        ("ana\nben\n", "give the column with the ids the title id"),
-        ("", "give the column with the ids the title id"),
+        ("Vorname;Matrikel\nAna;17\n", "use the title id for the column with the ids"),
+        ("Matrikelnummer\n17\n18\n", "use the title id for the column with the ids"),
+        ("ana\nben\n", "use the title id for the column with the ids"),
+        ("", "use the title id for the column with the ids"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):

@@ -12,10 +12,10 @@ parts. A good order to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.
-- model.js has `model`, what was loaded, and `state`, what the user selected. Only
-  `change` changes it, and updates all parts.
-- networks.js and drawing.js compute as Python does: networks and the detector; images
-  of drawings, and what they show.
+- model.js has `model`, the loaded data, and `state`, what the user selected. Only the
+  function `change` changes `state`; it then updates all parts.
+- networks.js repeats the computations of Python for networks and the detector, and
+  drawing.js those for drawings.
 - display.js displays elements, numbers and colors for all parts.
 
 The parts, one subject in each file:

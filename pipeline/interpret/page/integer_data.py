@@ -27,7 +27,7 @@ def integer_tensors(
 ) -> dict[str, np.ndarray]:
     """Return the arrays and units of a network, and its hidden outputs for images.
 
-    Their names begin with the bit width, as in 8bit.weights_1.
+    The names of the arrays begin with the bit width, as in 8bit.weights_1.
     """
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]

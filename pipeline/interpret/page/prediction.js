@@ -38,7 +38,7 @@ function inWords(reason, images, second, probability) {
 
 // What the final network in floating point predicts, if the selected one differs.
 function otherPrediction(next, { first, probabilities }) {
-  const without = state.off.size ? "without the change, " : "";
+  const without = state.off.size ? "with all neurons on, " : "";
   return { text: `${next} ${capitalized(without + model.trained.title)} predicts ` +
     `${className(first)} (${percent(probabilities[first])}).` };
 }
@@ -78,7 +78,7 @@ export const effect = {
     const before = correctCounts(), after = correctCounts(off);
     const correct = (counts) => integer(sum(counts));
     const total = plural(model.tensors.labels.length, "test image");
-    const without = off.size ? `; without the change, ${correct(before)}` : "";
+    const without = off.size ? `; with all neurons on, ${correct(before)}` : "";
     const names = [...off].sort((a, b) => a - b).map((neuron) => neuronName(1, neuron));
     $("effect").textContent = `${off.size ? `${names.join(", ")} off`
       : "No neuron is switched off"}: ${title} classifies ${correct(after)} of ` +

@@ -127,7 +127,7 @@ def select_data(
 ) -> tuple[dict[str, np.ndarray], PageData]:
     """Return the tensors of the page by name, and its other data.
 
-    Only the latter contains text from users; the page displays it as plain text.
+    Only the other data contain text from users, which the page displays without HTML.
     """
     assert not (quantized and analysis.weight_history), "a page has one selector"
     trained, test = analysis.trained, analysis.dataset.test
@@ -248,7 +248,8 @@ def epoch_capacity(network: Network) -> int:
     """Return how many earlier epochs the page has room for, at least one.
 
     A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
-    activation 4. They are compressed, but base64 makes them larger again.
+    activation 4. Compression makes these data smaller, but base64 makes them larger
+    again.
     """
     used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
     return max(1, (MAX_WEIGHT_BYTES - used) // (2 * network.parameter_count))
@@ -271,8 +272,8 @@ def select_test_images(
 ) -> Int[np.ndarray, " rows"]:
     """Select test images, in order.
 
-    They include the image of the tour, the first misclassified images and the first
-    ones whose predictions differ in integers.
+    The result includes the image of the tour, the first misclassified images, and the
+    first images whose predictions differ in integers.
     """
     selected = np.union1d(np.flatnonzero(misclassified)[:GALLERY_MISTAKES], [example])
     for each in different:

@@ -1,9 +1,10 @@
 """The copies on an MLflow server: finds or creates them, and brings them up to date.
 
 A copy is a run with an id of its own, and with the tag `copy.of`, the id of its
-original. It is found by this tag only, so one process at a time copies:
-`copy_run` holds `server_lock`. Ids in tags and links refer to copies, so originals are
-copied first (see `order`); the id of a run that has no copy stays until it has one.
+original. Only this tag identifies the copy, so two processes could create two copies:
+`copy_run` therefore holds `server_lock`. Ids in tags and links are replaced by the ids
+of copies, so originals are copied first (see `order`). The id of a run without a copy
+is replaced as soon as there is one.
 
 The helper process of `process` can be killed at any point: the next one continues, and
 nothing is lost or stored twice. `sender` sends the data of each run.
@@ -41,7 +42,7 @@ ERRORS = (MlflowException, OSError, UserError)
 
 @cache
 def copies_on(server: str, store: Path) -> "Copies":
-    """Return the copies of a store; they remember what this process has sent."""
+    """Return the `Copies` of a store, which remember what this process has sent."""
     # A retry could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -63,7 +64,7 @@ class Copies:
     ) -> CopyStatus | None:
         """Bring the copy of a run up to date; see `update`.
 
-        The state is "failed" if this run was not accepted, but the server responds.
+        The result is "failed" if the server responds, but did not accept this run.
 
         Raises:
             UserError: If the server does not respond.
@@ -84,8 +85,8 @@ class Copies:
     ) -> CopyStatus | None:
         """Bring the copy of a run up to date; the caller holds `server_lock`.
 
-        Nothing is done if the run is running, unless `is_open`, or if its copy was
-        deleted; the result is None if the run itself was deleted.
+        Nothing is done if the copy was deleted, or if the run is running and `is_open`
+        is False. The result is None if the run itself was deleted.
         """
         sender = self._senders.get(recorded.run_id)
         if sender and sender.is_complete(recorded):
@@ -93,7 +94,7 @@ class Copies:
         run = self._source.get_run(recorded.run_id)
         copy = self._find(run)
         if _is_deleted(run):
-            # If it failed, another attempt has replaced it.
+            # Another attempt has replaced a run that failed.
             if copy and not _is_deleted(copy) and run.info.status != Status.FINISHED:
                 self._server.delete_run(copy.info.run_id)
             return None
@@ -112,7 +113,7 @@ class Copies:
         return printable(f"{self.url.rstrip('/')}/{page}")
 
     def _sender(self, run: entities.Run, copy: entities.Run) -> Sender:
-        """Return what sends a run to its copy, and knows what was sent before."""
+        """Return the `Sender` of a run, which knows what was sent to the copy."""
         run_id = run.info.run_id
         known = self._senders.get(run_id)
         if known is None or known.copy_id != copy.info.run_id:
@@ -120,7 +121,7 @@ class Copies:
         return known
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy; it has the name of the original.
+        """Return the experiment of a copy, which has the name of the original's.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
@@ -159,10 +160,10 @@ class Copies:
         )
 
     def _find_related(self, run: entities.Run) -> None:
-        """Find the copies of the runs that tags refer to, whose ids are then known.
+        """Find the copies of the runs that tags refer to, so that their ids are known.
 
-        The parent's is created if necessary, and stays open until the parent itself is
-        copied.
+        If the parent has no copy, it is created. The copy stays open until the parent
+        itself is copied.
         """
         for tag in RUN_TAGS:
             run_id = run.data.tags.get(tag, "")
@@ -177,7 +178,7 @@ class Copies:
                     self._sender(original, copy)
 
     def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
-        """Return the tags of the copy; they refer to the copies that exist."""
+        """Return the tags of the copy, with the ids of copies where they exist."""
         tags = dict(run.data.tags)
         for tag in ID_TAGS & tags.keys():
             ids = run.info.experiment_id, self._experiment_of(run)
