@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 from pipeline.base.call import call
 from pipeline.cli import (
     DataConfig,
-    DataSettings,
+    DataKeywords,
     defaults,
     documented,
     from_python,
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from pipeline.datasets.data import PreparedData
 
 
-@documented(DataSettings)
+@documented(DataKeywords)
 def data(
     *,
     quiet: bool = False,
-    **settings: Unpack[DataSettings],
+    **settings: Unpack[DataKeywords],
 ) -> "PreparedData":
     """Prepare a data set, like `python -m pipeline.data`.
 

@@ -26,7 +26,7 @@ from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     EvaluateConfig,
-    EvaluateSettings,
+    EvaluateKeywords,
     documented,
     from_python,
     stage,
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
 
 
-@documented(EvaluateSettings)
+@documented(EvaluateKeywords)
 def evaluate(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[EvaluateSettings],
+    **settings: Unpack[EvaluateKeywords],
 ) -> "Evaluation":
     """Evaluate a network on test sets, like `python -m pipeline.evaluate`.
 

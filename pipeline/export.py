@@ -44,7 +44,7 @@ from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
     ExportConfig,
-    ExportSettings,
+    ExportKeywords,
     documented,
     from_python,
     stage,
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
     from pipeline.deploy.export import ExportResult
 
 
-@documented(ExportSettings)
+@documented(ExportKeywords)
 def export(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[ExportSettings],
+    **settings: Unpack[ExportKeywords],
 ) -> "ExportResult":
     """Convert a network to integers and C, like `python -m pipeline.export`.
 

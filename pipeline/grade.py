@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
-from pipeline.cli import GradeConfig, GradeSettings, documented, from_python, stage
+from pipeline.cli import GradeConfig, GradeKeywords, documented, from_python, stage
 
 if TYPE_CHECKING:
     from pipeline.teaching.class_grades import ClassGrades
 
 
-@documented(GradeSettings)
+@documented(GradeKeywords)
 def grade(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[GradeSettings],
+    **settings: Unpack[GradeKeywords],
 ) -> "ClassGrades":
     """Grade the homework of a class, like `python -m pipeline.grade`.
 

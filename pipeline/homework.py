@@ -15,7 +15,7 @@ from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     HomeworkConfig,
-    HomeworkSettings,
+    HomeworkKeywords,
     documented,
     from_python,
     stage,
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pipeline.teaching.homework import Homework
 
 
-@documented(HomeworkSettings)
+@documented(HomeworkKeywords)
 def homework(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[HomeworkSettings],
+    **settings: Unpack[HomeworkKeywords],
 ) -> "Homework":
     """Write homework for a student, like `python -m pipeline.homework`.
 

@@ -27,18 +27,18 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
-from pipeline.cli import InspectConfig, InspectSettings, documented, from_python, stage
+from pipeline.cli import InspectConfig, InspectKeywords, documented, from_python, stage
 
 if TYPE_CHECKING:
     from pipeline.interpret.inspect import Inspection
 
 
-@documented(InspectSettings)
+@documented(InspectKeywords)
 def inspect(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[InspectSettings],
+    **settings: Unpack[InspectKeywords],
 ) -> "Inspection":
     """Explain a network, like `python -m pipeline.inspect`.
 

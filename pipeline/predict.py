@@ -20,7 +20,7 @@ from pipeline.base.terminal import busy
 from pipeline.cli import (
     Array,
     PredictConfig,
-    PredictSettings,
+    PredictKeywords,
     documented,
     from_python,
     stage,
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pipeline.evaluation.predict import PredictResult
 
 
-@documented(PredictSettings)
+@documented(PredictKeywords)
 def predict(
     *,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[PredictSettings],
+    **settings: Unpack[PredictKeywords],
 ) -> "PredictResult":
     """Classify images, like `python -m pipeline.predict`.
 

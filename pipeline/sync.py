@@ -13,11 +13,11 @@ from typing import Unpack
 
 from pipeline import ConfigError
 from pipeline.base.call import call
-from pipeline.cli import SyncConfig, SyncSettings, documented, from_python, stage
+from pipeline.cli import SyncConfig, SyncKeywords, documented, from_python, stage
 
 
-@documented(SyncSettings)
-def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, str]:
+@documented(SyncKeywords)
+def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, str]:
     """Copy recorded runs to an MLflow server, like `python -m pipeline.sync`.
 
     Args:

@@ -16,9 +16,9 @@ from pipeline.base.paths import store_dir
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
-    SweepSettings,
+    SweepKeywords,
     TrainConfig,
-    TrainSettings,
+    TrainKeywords,
     documented,
     from_python,
     stage,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from pipeline.training.training_run import TrainResult
 
 
-@documented(TrainSettings)
+@documented(TrainKeywords)
 def train(
     *,
     on_epoch: "Callable[[Epoch], object] | None" = None,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[TrainSettings],
+    **settings: Unpack[TrainKeywords],
 ) -> "TrainResult":
     """Train a network, like `python -m pipeline.train`.
 
@@ -68,14 +68,14 @@ def train(
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
 
-@documented(SweepSettings)
+@documented(SweepKeywords)
 def sweep(
     *,
     experiment: str | Iterable[str] | None = None,
     on_result: "Callable[[Outcome], object] | None" = None,
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    **settings: Unpack[SweepSettings],
+    **settings: Unpack[SweepKeywords],
 ) -> "SweepResult":
     """Train all combinations of several values, like `python -m pipeline.train -m`.
 

@@ -8,12 +8,15 @@ The server uses port 5000 or, if another program uses that port, a free port. It
 in about 3 s, is accessible only from this machine and runs until you press Ctrl-C.
 """
 
-from pipeline.cli import UiConfig, from_python, stage
+from typing import Unpack
+
+from pipeline.cli import UiConfig, UiKeywords, documented, from_python, stage
 
 
-def ui(*, run: str | None = None, browser: bool = True) -> None:
+@documented(UiKeywords)
+def ui(**settings: Unpack[UiKeywords]) -> None:
     """Start the server, open the browser, and wait for Ctrl-C; see the command."""
-    run_ui(from_python(UiConfig, {"run": run, "browser": browser}))
+    run_ui(from_python(UiConfig, settings))
 
 
 def run_ui(cfg: UiConfig) -> None:

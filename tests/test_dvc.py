@@ -79,7 +79,7 @@ def test_deps_are_the_packages_that_write_the_outputs(stage):
     assert all((ROOT / dep).exists() for dep in deps)
 
 
-def test_dvc_ignores_only_files_that_exist_and_change_no_output():
+def test_dvc_ignores_only_files_that_exist_and_none_that_shape_the_weights():
     modules = {path for path in IGNORED if path.startswith("/pipeline/")}
     assert all((ROOT / path[1:]).exists() for path in modules)
     assert not [path for path in modules if path.startswith("/pipeline/core")]

@@ -19,6 +19,7 @@ HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
+DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder
 
 

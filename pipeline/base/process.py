@@ -32,12 +32,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     `name` is the command, such as "python -m pipeline.train".
     """
     check_output()
-    os.environ.update(ONE_THREAD)
-    # No command unpickles a file, which could run code.
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    disable_telemetry()
-    limit_garbage_collection()
-    signal.signal(signal.SIGTERM, _terminate)
+    _set_up()
     statuses: list[int] = []
     atexit.register(_skip_finalization, statuses)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -65,6 +60,16 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
             statuses.append(143)
             sys.exit(143)
         raise
+
+
+def _set_up() -> None:
+    """Set what holds for the whole process, before libraries are imported."""
+    os.environ.update(ONE_THREAD)
+    # No command unpickles a file, which could run code.
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    disable_telemetry()
+    limit_garbage_collection()
+    signal.signal(signal.SIGTERM, _terminate)
 
 
 def disable_telemetry() -> None:

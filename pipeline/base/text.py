@@ -66,6 +66,11 @@ def readable(value: Any) -> Any:  # noqa: ANN401
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
+def format_bytes(size: int) -> str:
+    """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
+    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+
+
 def short_repr(item: object, **values: object) -> str:
     """Return the representation of a result with these values, for a notebook."""
     texts = (f"{key}={readable(value)!r}" for key, value in values.items())

@@ -9,6 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
+class WholeMessage(ValueError):
+    """A message to which the value is not added, because it may contain a password."""
+
+
 def is_server(uri: str) -> bool:
     """Return whether a URI is that of a server, and not of a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
@@ -26,23 +30,26 @@ def server_url(value: str | None) -> str | None:
         return _checked(value)
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
     if is_server(value):
-        # The message omits the value, because it may contain a password.
-        return _checked(value, source="MLFLOW_TRACKING_URI ")
+        return _checked(value, variable="MLFLOW_TRACKING_URI")
     return None
 
 
-def _checked(value: str, *, source: str = "") -> str:
-    """Return the URL of a server; messages about it begin with `source`."""
+def _checked(value: str, *, variable: str = "") -> str:
+    """Return the URL of a server; it is the setting `server`, or from a variable."""
+    name = variable or "server"
     try:
         parts = urlsplit(value)
         valid = is_server(value) and parts.hostname and parts.port != 0
     except ValueError:  # brackets that contain no IPv6 address, or an invalid port
         valid = False
     if not valid:
-        raise ValueError(f"{source}must be a URL such as http://127.0.0.1:5000")
+        rule = "must be a URL such as http://127.0.0.1:5000"
+        if variable or "@" in value:
+            raise WholeMessage(f"{name} {rule}")
+        raise ValueError(rule)
     if parts.username is not None:
-        raise ValueError(
-            f"{source}must not contain a password, because runs record the URL: "
+        raise WholeMessage(
+            f"{name} must not contain a password, because runs record the URL: "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
     return value

@@ -23,16 +23,17 @@ from pipeline.cli.default_values import committed_defaults, defaults, expected_p
 from pipeline.cli.entry import documented, from_python, stage, sweep_from_python
 from pipeline.cli.keywords import (
     Array,
-    DataSettings,
-    EvaluateSettings,
-    ExportSettings,
-    GradeSettings,
-    HomeworkSettings,
-    InspectSettings,
-    PredictSettings,
-    SweepSettings,
-    SyncSettings,
-    TrainSettings,
+    DataKeywords,
+    EvaluateKeywords,
+    ExportKeywords,
+    GradeKeywords,
+    HomeworkKeywords,
+    InspectKeywords,
+    PredictKeywords,
+    SweepKeywords,
+    SyncKeywords,
+    TrainKeywords,
+    UiKeywords,
 )
 from pipeline.cli.names import network_name, run_name
 from pipeline.cli.schema import (

@@ -71,7 +71,7 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
 
 def _check_groups(flags: Flags) -> None:
     """Check the names of groups, which are keys of settings and tags of runs."""
-    for name in sorted({*flags.groups} & (KEYS | TAGS) - {"experiment"}):
+    for name in sorted({*flags.groups} & (KEYS | TAGS)):
         what = "setting" if name in KEYS else "tag of this project"
         rule = f"a group must not have the name of a {what}: rename the folder"
         folder = next(each for each in flags.folders if (each / name).is_dir())

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
 from pipeline.base.text import broken_rule
+from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import KEYS, ConfigT, StageConfig
 
 
 class WrongType(ConfigError):
-    """A value whose type is wrong for its key, such as hidden=abc."""
+    """A value that is missing, or whose type is wrong for its key, like hidden=abc."""
 
 
 def validate(
@@ -36,7 +37,7 @@ def validate(
         files: The file with the value of each key that is not given, for messages.
 
     Raises:
-        WrongType: If the type of a value is wrong for its key.
+        WrongType: If a value is missing, or its type is wrong for its key.
         ConfigError: If values are invalid. Each line of the message states the key, the
             rule, the value, and where the value comes from.
     """
@@ -65,11 +66,11 @@ def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, 
 
 
 def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
-    """Return whether an error is about the type of a value, not about its bounds."""
+    """Return whether a value is missing or has a wrong type; bounds do not count."""
     if error["type"] == "literal_error":
         allowed = get_args(schema.model_fields[error["loc"][0]].annotation)
         return type(error["input"]) not in map(type, allowed)
-    return str(error["type"]).endswith("_type")
+    return error["type"] == "missing" or str(error["type"]).endswith("_type")
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
@@ -78,7 +79,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
         return f"the primary config (--config-name) {rule}"  # the same for all keys
     rule = broken_rule(error["msg"])
-    if "MLFLOW_TRACKING_URI" in rule:  # the variable, not the key, has the value
+    if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"

@@ -24,6 +24,13 @@ from pipeline.cli.values import (
 )
 
 MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
+# Words that lack a value, which is the next word: --hidden, hidden= or `hidden =`, and
+# a list that ends with a comma, such as hidden=5,
+UNFINISHED = re.compile(r"-[\w-]+|[\w-]+ ?=|\w+=.*,")
+VALUE = re.compile("[^=-][^=]*")  # 20, but not =20, -m or seed=1
+# Other forms of hidden=20, which are rejected: --hidden 20, hidden = 20, hidden:20
+OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
+OTHER_START = re.compile(r"--|\w+:")  # of these forms without spaces
 
 Item = TypeVar("Item")
 
@@ -75,10 +82,10 @@ def _join_spaced(words: Iterable[str]) -> list[list[str]]:
     joined: list[list[str]] = []
     for word in words:
         before = " ".join(joined[-1]) if joined else ""
-        is_begun = before in KEYS or re.fullmatch(r"-[\w-]+|[\w-]+ ?=|\w+=.*,", before)
-        is_name = word in KEYS and not before.startswith("-")
-        is_value = re.fullmatch("[^=-][^=]*", word) and not is_name
-        if before and (word.startswith("=") or (is_begun and is_value)):
+        lacks_value = before in KEYS or UNFINISHED.fullmatch(before)
+        is_key = word in KEYS and not before.startswith("-")
+        is_value = VALUE.fullmatch(word) and not is_key
+        if before and (word.startswith("=") or (lacks_value and is_value)):
             joined[-1].append(word)
         else:
             joined.append([word])
@@ -124,12 +131,12 @@ def _read_word(
 def _check_form(word: str, schema: Schema, flags: Flags, *, is_spaced: bool) -> None:
     """Check that this is neither a key and a value in another form, nor a flag."""
     keys = {*schema.model_fields, *flags.groups}
-    form = re.fullmatch(r"(?:--)?(\w+) ?[=:]? ?(.*)", word, re.DOTALL)
-    is_other = is_spaced or re.match(r"--|\w+:", word)
-    if is_other and form and form[1] in keys:
+    form = OTHER_FORM.fullmatch(word)
+    is_other = is_spaced or OTHER_START.match(word)
+    if is_other and form and form["key"] in keys:
         rule = f"{word!r} is not of the form key=value"
-        value = form[2].replace(", ", ",") or "value"
-        raise ConfigError(f"{rule}: write {form[1]}={value}")
+        value = form["value"].replace(", ", ",") or "value"
+        raise ConfigError(f"{rule}: write {form['key']}={value}")
     if word.startswith("-"):
         raise ConfigError(f"unknown flag {word}: --help lists the settings")
 

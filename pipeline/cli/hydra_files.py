@@ -36,7 +36,7 @@ class File(NamedTuple):
 class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
-    folders: ClassVar[Sequence[Path]] = ()
+    flags: ClassVar[Flags] = Flags()
     loaded: ClassVar[dict[str, File]] = {}  # by name, such as team/small
 
     @staticmethod
@@ -46,7 +46,7 @@ class CheckedFiles(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Read a file; a ConfigError says what it contains besides settings."""
-        path = find_file(config_path, self.folders)
+        path = find_file(config_path, self.flags.folders)
         assert path
         values, package = read(path)
         config = OmegaConf.create(values)
@@ -56,16 +56,15 @@ class CheckedFiles(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a file of this name."""
-        return bool(find_file(config_path, self.folders))
+        return bool(find_file(config_path, self.flags.folders))
 
     def is_group(self, config_path: str) -> bool:
         """Return whether there is a group of this name."""
-        return any(os.path.isdir(folder / config_path) for folder in self.folders)
+        return self.flags.files_of_group(config_path) is not None
 
     def list(self, config_path: str, results_filter: object) -> list[str]:
         """Return the names of the files of a group, for messages."""
-        groups = [folder / config_path for folder in self.folders]
-        return sorted({path.stem for each in groups for path in each.glob("*.yaml")})
+        return self.flags.files_of_group(config_path) or []
 
     def available(self) -> bool:
         """Return whether the folders exist."""
@@ -99,7 +98,7 @@ def ordered_files(
     root = {"defaults": [flags.name, "_self_"], "hydra": hydra}
     loaded: dict[str, File] = {}
     with _LOCK:
-        CheckedFiles.folders = flags.folders
+        CheckedFiles.flags = flags
         CheckedFiles.loaded = loaded
         try:
             listed, choices = list_files(root, overrides, CheckedFiles)

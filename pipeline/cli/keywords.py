@@ -1,4 +1,4 @@
-"""The types of the settings of each stage, for calls from Python.
+"""The types of the keywords of each stage, for calls from Python.
 
 The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 """
@@ -32,27 +32,27 @@ class Array(Protocol):
     def __array__(self) -> Any: ...  # noqa: ANN401, D105
 
 
-class DataSettings(TypedDict, total=False):
-    """Settings of `data`."""
+class DataKeywords(TypedDict, total=False):
+    """Keywords of `data`."""
 
     dataset: PathText
 
 
-class RecordedSettings(TypedDict, total=False):
-    """Settings of all stages that record a run."""
+class RecordedKeywords(TypedDict, total=False):
+    """Keywords of all stages that record a run."""
 
     tracking: Literal["mlflow", "none"]
     server: str | None
 
 
-class NewRunSettings(RecordedSettings, total=False):
-    """Settings of `train` and `sweep` besides the data and the hyperparameters."""
+class NewRunKeywords(RecordedKeywords, total=False):
+    """Keywords of `train` and `sweep` besides the data and the hyperparameters."""
 
     run_name: str | None
     experiment_name: str | None
 
 
-class HyperparameterSettings(DataSettings, total=False):
+class HyperparameterKeywords(DataKeywords, total=False):
     """The data set and the hyperparameters, without the seed."""
 
     hidden: Integer
@@ -62,16 +62,16 @@ class HyperparameterSettings(DataSettings, total=False):
     lr: Number
 
 
-class TrainSettings(HyperparameterSettings, NewRunSettings, total=False):
-    """Settings of `train`."""
+class TrainKeywords(HyperparameterKeywords, NewRunKeywords, total=False):
+    """Keywords of `train`."""
 
     seed: Integer
     resume: bool
     reproduce: str | None
 
 
-class SweepSettings(NewRunSettings, total=False):
-    """Settings of `sweep`: a value, several, or "interval(4,128)"."""
+class SweepKeywords(NewRunKeywords, total=False):
+    """Keywords of `sweep`: a value, several, or "interval(4,128)"."""
 
     dataset: PathText | Iterable[PathText]
     hidden: Integer | Iterable[Integer] | str
@@ -86,28 +86,28 @@ class SweepSettings(NewRunSettings, total=False):
     trials: Integer | None
 
 
-class NetworkSettings(TypedDict, total=False):
-    """Settings of all stages that load a network."""
+class NetworkKeywords(TypedDict, total=False):
+    """Keywords of all stages that load a network."""
 
     run: str | None
     model: PathText | None
 
 
-class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
-    """Settings of `evaluate`."""
+class EvaluateKeywords(NetworkKeywords, RecordedKeywords, total=False):
+    """Keywords of `evaluate`."""
 
     sets: PathText | Iterable[PathText] | None
     prepare: bool | None
 
 
-class PredictSettings(NetworkSettings, total=False):
-    """Settings of `predict`."""
+class PredictKeywords(NetworkKeywords, total=False):
+    """Keywords of `predict`."""
 
     images: Integer | PathText | Iterable[Integer] | Array
 
 
-class InspectSettings(NetworkSettings, RecordedSettings, total=False):
-    """Settings of `inspect`."""
+class InspectKeywords(NetworkKeywords, RecordedKeywords, total=False):
+    """Keywords of `inspect`."""
 
     neuron: str | None
     image: Integer | PathText | None
@@ -117,8 +117,8 @@ class InspectSettings(NetworkSettings, RecordedSettings, total=False):
     against: PathText | None
 
 
-class ExportSettings(NetworkSettings, RecordedSettings, total=False):
-    """Settings of `export`."""
+class ExportKeywords(NetworkKeywords, RecordedKeywords, total=False):
+    """Keywords of `export`."""
 
     bits: Literal[8, 4, 2, 1, "all"]
     finetune: Integer | None
@@ -126,21 +126,21 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
     workers: Integer | None
 
 
-class CourseSettings(HyperparameterSettings, total=False):
-    """Settings of the stages for homework; the student's id determines the seed."""
+class CourseKeywords(HyperparameterKeywords, total=False):
+    """Keywords of the stages for homework; the student's id determines the seed."""
 
     course: str | None
 
 
-class HomeworkSettings(CourseSettings, total=False):
-    """Settings of `homework`."""
+class HomeworkKeywords(CourseKeywords, total=False):
+    """Keywords of `homework`."""
 
     student: str | None
     check: bool
 
 
-class GradeSettings(CourseSettings, total=False):
-    """Settings of `grade`."""
+class GradeKeywords(CourseKeywords, total=False):
+    """Keywords of `grade`."""
 
     submissions: PathText | None
     students: PathText | None
@@ -149,8 +149,15 @@ class GradeSettings(CourseSettings, total=False):
     workers: Integer | None
 
 
-class SyncSettings(TypedDict, total=False):
-    """Settings of `sync`."""
+class SyncKeywords(TypedDict, total=False):
+    """Keywords of `sync`."""
 
     server: str | None
     run: str | None
+
+
+class UiKeywords(TypedDict, total=False):
+    """Keywords of `ui`."""
+
+    run: str | None
+    browser: bool

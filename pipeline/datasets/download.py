@@ -244,7 +244,7 @@ def _download(url: str) -> bytes:
 
 
 def _receive(url: str) -> bytes:
-    from pipeline.base.console import show_reading  # see `terminal.status`
+    from pipeline.base.console import show_reading  # see `terminal.busy`
 
     content = bytearray()
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:

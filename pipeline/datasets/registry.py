@@ -153,9 +153,9 @@ def name_or_folder(value: str) -> str:
     """
     if value in REGISTRY:
         return value
-    if is_name(value) and (data_dir() / f"{value}.json").is_file():
-        return value
     try:
+        if is_name(value) and (data_dir() / f"{value}.json").is_file():
+            return value
         folder = user_path(value, key="dataset")
         if value and folder.is_dir():
             value = str(folder.resolve())

@@ -1,7 +1,8 @@
 """The base of executors, which run a function for several tasks at a time.
 
 `local` uses processes of this machine, `cluster` the nodes of a Ray cluster. Executors
-run any function of a data set: sweeps train networks, and `export` converts networks.
+run any function of a data set: sweeps and `grade` train networks, and `export` converts
+networks.
 """
 
 from abc import abstractmethod

@@ -44,10 +44,10 @@ class LocalExecutor(Executor):
         try:
             for index in range(self.workers if self._modules else 0):
                 self._running_process(index)
+            self.processors = frozenset([processor()])  # imports PyTorch, too
         except BaseException:  # such as too many processes, or Ctrl-C
             self.__exit__()
             raise
-        self.processors = frozenset([processor()])  # imports PyTorch, too
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 from pipeline import UserError
+from pipeline.base.text import format_bytes
 
 # Of each version of Linux control groups: the folder of a group below the root, the
 # files with its limit and its use, and the start of the names in memory.stat.
@@ -22,10 +23,10 @@ def check_memory(size: int, *, free: int, what: str) -> None:
         UserError: If `what` needs more.
     """
     if size > free:
-        needed, left = (f"{count / 1e9:,.1f} GB" for count in (size, free))
         raise UserError(
-            f"{what} needs {needed} of memory, but only {left} is free: close other "
-            "programs, or raise the memory limit of the container"
+            f"{what} needs {format_bytes(size)} of memory, but only "
+            f"{format_bytes(free)} is free: close other programs, or raise the memory "
+            "limit of the container"
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from joblib import cpu_count
 
 from pipeline import UserError
+from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.memory import check_memory, free_memory
@@ -73,7 +74,7 @@ def choose_workers(
     possible = free // needed
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
-        sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        sizes = f"each needs {format_bytes(needed)}, and {format_bytes(free)} are free"
         raise UserError(f"workers must be at most {possible}, got {requested}: {sizes}")
     return workers
 

@@ -21,7 +21,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import ParentRun, RecordedRun, find_run, provenance
-from pipeline.training.log import is_shown, log_epochs, log_inputs, log_weights
+from pipeline.training.log import epochs_shown, log_epochs, log_inputs, log_weights
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
 
@@ -60,6 +60,7 @@ class Children:
             tags=tags | self._child_tags(job),
             start=start,
             end=end,
+            diff="" if reused else self.code.diff,  # `log_inputs` copies that of a run
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
@@ -101,9 +102,8 @@ class Children:
             remedy = "delete this run, and the same command trains it again"
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
-        for epoch in training.epochs:
-            if is_shown(epoch.number, training.last.number):
-                child.submit(log_weights, epoch)
+        for epoch in epochs_shown(training.epochs, training.last.number):
+            child.submit(log_weights, epoch)
         record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
@@ -119,6 +119,7 @@ class Children:
             name=job.name,
             params=job.params,
             tags=self._child_tags(job) | provenance.tags(self.code),
+            diff=self.code.diff,
             error=error,
         ) as child:
             if traceback:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.base.paths import store_dir
@@ -15,50 +14,35 @@ from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
-from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import run_missing_jobs
+from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
-from pipeline.tracking.provenance import CodeState
 
 
 def record_sweep(
-    plan: Plan,
-    recorded: RecordedSweep,
-    reusable: ReusableRuns,
+    start: SweepStart,
     executor: Executor,
     cfg: CommonSweepConfig,
-    *,
-    name: str,
-    folder: Path,
-    code: CodeState | None,
     on_result: OnResult | None,
 ) -> SweepResult:
-    """Train the missing jobs, record and print the report.
+    """Train the missing jobs with running workers, record and print the report.
 
-    Args:
-        plan: The jobs.
-        recorded: What earlier processes have recorded of this sweep.
-        reusable: The runs whose results the jobs of the plan can reuse.
-        executor: Its workers are running.
-        cfg: The settings that all jobs have in common.
-        name: The name of the run.
-        folder: For the table and the plot, and the networks if nothing is recorded.
-        code: The code when the command started; None if nothing is recorded.
-        on_result: A function to call with each outcome.
+    `cfg` has the settings that all jobs have in common; `on_result` is called with each
+    outcome.
 
     Raises:
         SweepFailed: If jobs are invalid or failed; the others are trained first.
     """
-    store, jobs = store_dir(), [*plan.jobs, *plan.expected()]
+    plan, recorded, folder = start.plan, start.recorded, start.folder
+    jobs = [*plan.jobs, *plan.expected()]
     tracker = new_tracker(
-        store,
+        store_dir(),
         server=cfg.server,
         experiment=cfg.experiment_name,
-        code=code,
+        code=start.code,
         is_recorded=cfg.is_recorded,
     )
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
@@ -71,13 +55,13 @@ def record_sweep(
     }
     try:
         with tracker.start_run(
-            name=name,
+            name=start.name,
             params=_common_params(jobs),
             tags=all_choices(job.choices for job in jobs) | sweep_tags,
             resume=recorded.run.run_id if recorded.run else None,
         ) as run:
             run.delete_unfinished_children()
-            report = Report(run, folder, plan, title=name)
+            report = Report(run, folder, plan, title=start.name)
             children = Children(run, folder, recorded, tracker.code)
 
             def on_outcome(outcome: Outcome) -> None:
@@ -85,7 +69,7 @@ def record_sweep(
                 if on_result:
                     on_result(outcome)
 
-            run_missing_jobs(plan, children, reusable, executor, on_outcome)
+            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
             _finish(plan, report, children)
     except SweepFailed as failed:
         failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)

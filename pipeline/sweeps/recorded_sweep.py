@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pipeline.base.tags import (
     ERROR_TAG,
-    FINGERPRINT_TAG,
     KIND_TAG,
     MAX_TAG_LENGTH,
     REUSED_TAG,
@@ -19,7 +18,13 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, children_of, tagged_runs, training_results
+from pipeline.tracking import (
+    RecordedRun,
+    children_of,
+    newest_trained,
+    tagged_runs,
+    training_results,
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,8 @@ class RecordedSweep:
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a trained child."""
         # A run that a user has added to the sweep has no fingerprint or no accuracy.
-        trained = {
-            child.tags.get(FINGERPRINT_TAG): child
-            for child in self.children
-            if child.is_trained and child.run_id in self.results
-        }
+        complete = (x for x in self.children if x.run_id in self.results)
+        trained = newest_trained(complete)
         found = []
         for job in jobs:
             if child := trained.get(job.identity):

@@ -11,6 +11,7 @@ from pipeline.base.errors import RESUME
 from pipeline.base.printing import say
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.terminal import counted
+from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor, Task, TaskResult
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
@@ -19,7 +20,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
 from pipeline.tracking import RecordedRun
-from pipeline.training.size import check_space, format_bytes, sweep_bytes
+from pipeline.training.size import check_space, sweep_bytes
 from pipeline.training.training_run import TrainingRun, compute_training_run
 
 

@@ -32,6 +32,7 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.reuse import ReusableRuns
+from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
     RecordedRun,
     experiment_of,
@@ -73,40 +74,23 @@ def train_sweep(
     waiting = "waiting for another process, which is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, identifier)
-        name = cfg.run_name or sweep_name(jobs, command.intervals)
-        if recorded.run:  # a sweep gets its name when it starts
-            name = recorded.run.name
-        say(wrap(f"sweep {name}"), flush=True)
-        # A run can have the name "<run_name> #2".
-        if cfg.run_name and not f"{name} #".startswith(f"{cfg.run_name} #"):
-            say("run_name has no effect: this sweep was started with another name")
-        if not cfg.is_recorded:
-            say(wrap(UNTRACKED, indent=0), flush=True)
+        name = _announce_name(command, jobs, recorded)
         plan = _plan(command, jobs, recorded)
+        takes_runs = cfg.is_recorded and not cfg.again
+        reusable = ReusableRuns(store_dir() if takes_runs else None)
+        start = SweepStart(plan, recorded, reusable, name, folder, code)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             return _show_finished(plan, recorded.run, folder, cfg)
-        takes_runs = cfg.is_recorded and not cfg.again
-        reusable = ReusableRuns(store_dir() if takes_runs else None)
         reusable.find(plan.untrained)
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
             with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.open_sweep import record_sweep
-            return record_sweep(
-                plan,
-                recorded,
-                reusable,
-                executor,
-                cfg,
-                name=name,
-                folder=folder,
-                code=code,
-                on_result=on_result,
-            )
+            return record_sweep(start, executor, cfg, on_result)
 
 
 def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
@@ -118,6 +102,23 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     return jobs, sweep_id(
         jobs, command.intervals, experiment=experiment, again=cfg.again
     )
+
+
+def _announce_name(
+    command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
+) -> str:
+    """Print and return the name of the sweep, which it gets when it first starts."""
+    cfg = command.config
+    name = cfg.run_name or sweep_name(jobs, command.intervals)
+    if recorded.run:
+        name = recorded.run.name
+    say(wrap(f"sweep {name}"), flush=True)
+    # A run can have the name "<run_name> #2".
+    if cfg.run_name and not f"{name} #".startswith(f"{cfg.run_name} #"):
+        say("run_name has no effect: this sweep was started with another name")
+    if not cfg.is_recorded:
+        say(wrap(UNTRACKED, indent=0), flush=True)
+    return name
 
 
 def _show_finished(

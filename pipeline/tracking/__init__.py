@@ -14,7 +14,12 @@ from pipeline.tracking.interface import (
     viewing_hint,
 )
 from pipeline.tracking.recording_process import start_tracker
-from pipeline.tracking.runs import find_run, find_sweep, find_training_run
+from pipeline.tracking.runs import (
+    find_run,
+    find_sweep,
+    find_training_run,
+    newest_trained,
+)
 from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.store.database import (
     RecordedRun,

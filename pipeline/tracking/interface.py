@@ -210,14 +210,16 @@ class ParentRun(Run):
         tags: Tags,
         start: int | None = None,
         end: int | None = None,
+        diff: str = "",
         error: str = "",
     ) -> "AbstractContextManager[Run]":
         """Record a finished training run of this sweep as a child of this run.
 
-        Its tags contain its provenance. It lasted from `start` to `end`, in
-        milliseconds since 1970; None is now. When the block ends, the child becomes
-        FINISHED, or FAILED if there is an error. If the block fails or this process is
-        killed inside it, `delete_unfinished_children` removes the child.
+        Its tags contain its provenance, and `diff` is its `code_diff`. It lasted from
+        `start` to `end`, in milliseconds since 1970; None is now. When the block ends,
+        the child becomes FINISHED, or FAILED if there is an error. If the block fails
+        or this process is killed inside it, `delete_unfinished_children` removes the
+        child.
         """
 
     @abstractmethod

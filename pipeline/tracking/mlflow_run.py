@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline.base import files
+from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.core import SIDE
 from pipeline.tracking import description, provenance
@@ -77,16 +78,22 @@ class MlflowRun(ParentRun):
         function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
-        """Record what is known when the run starts; `diff` is the `code_diff`."""
+        """Record what is known when the run starts; see `log_diff` for `diff`."""
         self._client.log_batch(
             self.run_id,
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(*tag) for tag in tags.items()],
         )
-        if diff:
-            self.log_text("code.diff", diff)
-        else:  # a resumed run may have the one of its first start
-            (self.artifacts / "code.diff").unlink(missing_ok=True)
+        self.log_diff(diff)
+
+    def log_diff(self, diff: str) -> None:
+        """Record the `code_diff`, of which a tag of the run has the hash.
+
+        A resumed run may have one of its first start. An empty file replaces it, also
+        in a copy on a server, from which no file is removed.
+        """
+        if diff or (self.artifacts / DIFF_FILE).exists():
+            self.log_text(DIFF_FILE, diff)
 
     def log_points(self, points: Sequence[EpochPoint]) -> None:
         metrics = [
@@ -217,6 +224,7 @@ class MlflowRun(ParentRun):
         tags: Tags,
         start: int | None = None,
         end: int | None = None,
+        diff: str = "",
         error: str = "",
     ) -> Iterator["MlflowRun"]:
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
@@ -227,6 +235,7 @@ class MlflowRun(ParentRun):
             run_name=new_name(self._client.store, name, self._experiment_id),
         )
         child = NewChild(self._client, run)
+        child.log_diff(diff)
         yield child
         child.complete(params, end, error)
 

@@ -134,6 +134,7 @@ class MlflowTracker(LocalTracker):
         run = self._create(
             f"network {sha256[:8]}", {**provenance.tags(self.code), **tags}
         )
+        MlflowRun(client, run).log_diff(self.code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run

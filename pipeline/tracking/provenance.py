@@ -133,16 +133,17 @@ def _modules_diff() -> str:
 
 def _diff(names: Sequence[str]) -> str:
     paths = [name for name in names if (ROOT / name).exists()]
-    if _commit() is None or not paths:
+    # HEAD is another commit after a `git commit` during this process.
+    if (commit := _commit()) is None or not paths:
         return ""
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(ROOT, "read-tree", "HEAD", **index)
+        git(ROOT, "read-tree", commit, **index)
         git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
         # Unlike `git diff`, it ignores settings of the user such as diff.noprefix, with
         # which `git apply` would not find the files.
-        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", "HEAD")
+        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", commit)
         diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
     return diff or ""
 

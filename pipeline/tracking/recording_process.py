@@ -77,7 +77,6 @@ class HelperTracker(Tracker[HelperRun]):
         disable_telemetry()
         self._helper = HelperProcess(RECORDER, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        self.code = provenance.code_state()  # now, because it may change later
 
     def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.
@@ -123,6 +122,7 @@ def start_tracker(
         yield new_tracker(store, server=server, experiment=experiment, code=code)
         return
     with closing(HelperTracker(store, server, experiment_of(experiment))) as tracker:
+        tracker.code = provenance.code_state()  # as above; the process imports MLflow
         yield tracker
 
 

@@ -6,6 +6,7 @@ If there is no such run, a server is asked, so that the message can say where it
 import json
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -117,7 +118,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
 
 
 def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and its finished training runs, oldest first.
+    """Find a recorded sweep, and the newest finished run of each job, oldest first.
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or
@@ -132,13 +133,22 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         remedy = "enter the id of a sweep, which train -m has printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
-    trained = [child for child in children if child.is_trained]
-    kept = {child.tags.get(FINGERPRINT_TAG) for child in trained}
+    trained = newest_trained(children)
     finished = [child for child in children if child.status == Status.FINISHED]
-    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in kept]
+    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
     remedy = "run the sweep again"
     if lost:
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
-    return sweep, trained
+    return sweep, list(trained.values())
+
+
+def newest_trained(children: Iterable[RecordedRun]) -> dict[str | None, RecordedRun]:
+    """Return the result of each job of a sweep: its newest child that has a network.
+
+    Children are oldest first, and the keys are their fingerprints. A job whose network
+    was lost is trained again, so it can have several children.
+    """
+    trained = [child for child in children if child.is_trained]
+    return {child.tags.get(FINGERPRINT_TAG): child for child in trained}

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import ordered
-from pipeline.base.paths import CURVES_FILE, TRAINING_FOLDER
+from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
@@ -44,7 +44,7 @@ def log_inputs(
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        reused: The recorded run with these results, which used its own packages.
+        reused: The recorded run with these results, with its own packages and code.
     """
     summary = datasets.summary(data.path)
     run.log_dataset(
@@ -60,8 +60,9 @@ def log_inputs(
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:
         run.log_text("packages.txt", provenance.packages())
-    elif (packages := reused.artifacts / "packages.txt").exists():
-        run.log_text("packages.txt", packages.read_text("utf-8"))
+        return
+    recorded = (reused.artifacts / name for name in ("packages.txt", DIFF_FILE))
+    run.log_files("", [path for path in recorded if path.exists()])
 
 
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
@@ -82,13 +83,17 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     )
 
 
-def is_shown(number: int, total: int) -> bool:
-    """Return whether a run has an image of the weights after this epoch.
+def epochs_shown(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
+    """Return the epochs after which a run has an image of the weights.
 
     `total` is the number of epochs, planned or of a finished training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
-    return number in (0, total) or number % interval == 0
+    return [
+        epoch
+        for epoch in epochs
+        if epoch.number in (0, total) or epoch.number % interval == 0
+    ]
 
 
 def log_weights(run: Run, epoch: Epoch) -> None:

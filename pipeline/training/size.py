@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.errors import AGAIN
 from pipeline.base.paths import existing_folder
+from pipeline.base.text import format_bytes
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
@@ -55,8 +56,3 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
             f"{format_bytes(free)}: delete files, or set PIPELINE_OUTPUTS to a folder "
             f"on a larger disk, then {AGAIN}"
         )
-
-
-def format_bytes(size: int) -> str:
-    """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
-    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

@@ -24,6 +24,7 @@ from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes, fingerprint, processor
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.datasets import DataFile
@@ -40,7 +41,7 @@ from pipeline.tracking import (
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import (
-    is_shown,
+    epochs_shown,
     log_comparison,
     log_epochs,
     log_files,
@@ -120,9 +121,7 @@ def _record_training(
     A reproduction has an `original`.
     """
     hyperparameters = cfg.hyperparameters()
-    what, needed = "the training run", training_bytes([hyperparameters])
-    check_memory(needed, free=free_memory(), what=what)
-    check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
+    _check_machine(hyperparameters)
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
@@ -156,6 +155,13 @@ def _record_training(
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
     known = {each.name: getattr(training, each.name) for each in fields(training)}
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
+
+
+def _check_machine(hyperparameters: Hyperparameters) -> None:
+    """Check that there are enough memory and disk space for a training run."""
+    what, needed = "the training run", training_bytes([hyperparameters])
+    check_memory(needed, free=free_memory(), what=what)
+    check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
 
 
 def _place(cfg: TrainConfig) -> dict[str, Any]:
@@ -205,9 +211,8 @@ def _log_start(
 def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
     """Log metrics, and images of the weights; only the tensors for these are sent."""
     run.submit(log_epochs, [replace(each, tensors={}) for each in epochs])
-    for epoch in epochs:
-        if is_shown(epoch.number, total):
-            run.submit(log_weights, epoch)
+    for epoch in epochs_shown(epochs, total):
+        run.submit(log_weights, epoch)
 
 
 def _record_epochs(

@@ -64,6 +64,7 @@ INVALID = {
     "train dataset=MNIST": "did you mean mnist?",
     "train dataset=~nosuchuser/x": DATASET,
     "train dataset=" + "x" * 5000: DATASET,
+    "train dataset=" + "x" * 300 + "-12345678": DATASET,
     "train dataset=mnist,digits": "has several values: add -m to run all of them",
     "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
     "train hidden": "hidden has no value: write hidden=value",
@@ -125,7 +126,8 @@ INVALID = {
     "train server=http://127.0.0.1:abc": "server must be a URL such",
     "train server=http://127.0.0.1:65536": "server must be a URL such",
     "sync server=http://127.0.0.1:0": "server must be a URL such",
-    "train server=http://me:x@h": "server must not contain a password",
+    "train server=http://me:secret@h": "server must not contain a password",
+    "train server=htp://me:secret@h": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
     "data hidden=40": "`hidden` is not a setting of this stage: choose from dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
@@ -159,7 +161,7 @@ INVALID = {
 def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
     stage, *arguments = command.split()
     (problem,) = problems(*arguments, stage=stage)
-    assert INVALID[command] in problem
+    assert INVALID[command] in problem and "secret@" not in problem
 
 
 def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(

@@ -97,8 +97,8 @@ def types_of(annotations, keys):
 
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
     stages = ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train")
-    for stage in (*stages, "Homework", "Grade"):
-        keywords = getattr(cli, f"{stage}Settings")
+    for stage in (*stages, "Homework", "Grade", "Ui"):
+        keywords = getattr(cli, f"{stage}Keywords")
         schema = getattr(cli, f"{stage}Config")
         only_commands = schema.only_sweeps if stage == "Train" else ()
         keys = {*schema.model_fields} - {*only_commands}
@@ -115,9 +115,9 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
     keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.no_sweep}
-    assert {*cli.SweepSettings.__annotations__} == keys
+    assert {*cli.SweepKeywords.__annotations__} == keys
     types = types_of(cli.TrainConfig, keys)
-    accepted = types_of(cli.SweepSettings, keys)
+    accepted = types_of(cli.SweepKeywords, keys)
     for key in keys - {*cli.TrainConfig.can_vary}:
         wider = {SupportsIndex} if int in types[key] else set()
         assert accepted[key] == types[key] | wider

@@ -449,10 +449,29 @@ BAD_FILES = {
         "team=x",
         "cannot compose conf/team/x.yaml: Could not load 'team/../../x'",
     ),
+    "a choice without the default values": (
+        {
+            "conf/own.yaml": "defaults: [team: full, _self_]",
+            "conf/team/full.yaml": GLOBAL + "defaults: [/config]",
+            "conf/team/partial.yaml": GLOBAL + "hidden: 9",
+        },
+        "--config-name own team=partial",
+        "the primary config (--config-name) lacks the default values: add the line",
+    ),
+    "a choice of a sweep without the default values": (
+        {
+            "conf/own.yaml": "defaults: [team: full, _self_]",
+            "conf/team/full.yaml": GLOBAL + "defaults: [/config]",
+            "conf/team/partial.yaml": GLOBAL + "hidden: 9",
+        },
+        "-m --config-name own team=full,partial",
+        "the primary config (--config-name) lacks the default values: add the line",
+    ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
         "seed=1",
-        "cannot compose conf/hydra.yaml: Could not find 'team/tiny' Available options",
+        "cannot compose conf/hydra.yaml: Could not find 'team/tiny' Available options "
+        "in 'team': empty large mark nopackage small sub/deep sub/nopackage wide",
     ),
     "a folder in a defaults list": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [/team]"},

@@ -10,6 +10,7 @@ import torch
 from pipeline import UserError
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Dense, network_from, snapshot, to_pixels
+from pipeline.core.shapes import parameter_count, tensor_shapes
 
 
 @pytest.mark.parametrize(("inputs", "neurons"), [(784, 20), (20, 10), (784, 80)])
@@ -21,6 +22,13 @@ def test_initial_weights_fill_the_range_of_glorot(inputs, neurons):
     # Uniform in +-limit: the variance is limit**2 / 3.
     assert weights.var() == pytest.approx(limit**2 / 3, rel=0.1)
     assert not layer.bias.any()
+
+
+def test_the_shapes_of_the_tensors_are_known_without_a_network(new_network):
+    network = new_network(hidden=7)
+    shapes = {name: tensor.shape for name, tensor in snapshot(network).items()}
+    assert shapes == tensor_shapes(7)
+    assert network.vector.numel() == parameter_count(7) == network.parameter_count
 
 
 def test_probabilities_loss_and_accuracy_equal_numpys(new_network, few):

@@ -178,6 +178,17 @@ def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
     assert not started[0].check_running()
 
 
+def test_workers_end_if_their_start_is_interrupted(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "processor", interrupt)
+    executor = LocalExecutor(1, modules=["sys"])
+    with pytest.raises(KeyboardInterrupt), executor:
+        pass
+    assert not executor._processes[0].check_running()
+
+
 def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):
     driver = start_script(data, "start_and_sleep")
     lines = [driver.stdout.readline().split() for _ in "ab"]

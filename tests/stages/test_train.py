@@ -265,14 +265,12 @@ def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     class Stop(BaseException):
         """Ends a training after its first epoch."""
 
-    def stop(epochs, *, total):
-        yield next(iter(epochs))
+    def stop(epoch):
         raise Stop
 
     options = {"dataset": "digits", "epochs": 2}
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("pipeline.training.train.print_epochs", stop)
-        project.call("train", **options)
+    with pytest.raises(Stop):
+        project.call("train", on_epoch=stop, **options)
     (killed,) = project.runs()
     assert "resuming" not in project.call("train", experiment_name="B", **options)
     (other,) = project.runs(experiments=["2"])

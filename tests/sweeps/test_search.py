@@ -10,12 +10,13 @@ import optuna
 import pytest
 
 from pipeline import ConfigError
+from pipeline.base.text import format_bytes
 from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.scheduler import _announce
 from pipeline.sweeps.search import Search
-from pipeline.training.size import format_bytes, sweep_bytes
+from pipeline.training.size import sweep_bytes
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
 

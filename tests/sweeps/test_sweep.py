@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, train
+from pipeline.base.files import file_sha256
 from pipeline.cli import committed_defaults, names
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
@@ -269,10 +270,11 @@ def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion
     assert "(1 of 1)" in printed and not error
 
 
-def test_a_finished_sweep_trains_a_lost_network_again(sweep):
+def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     sweep.run("seed=1,2")
     (parent,), (child, _) = sweep.runs()
-    sweep.workspace.artifact(child, "train/model.safetensors").unlink()
+    network = sweep.workspace.artifact(child, "train/model.safetensors")
+    network.rename(tmp_path / network.name)
     store = sweep.workspace.outputs
     with pytest.raises(UserError, match=f"of runs {child.info.run_id} are lost: run"):
         find_sweep(parent.info.run_id, store=store)
@@ -280,6 +282,33 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep):
     assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed and not error
     _, trained = find_sweep(parent.info.run_id, store=store)
     assert len(trained) == 2 and child.info.run_id not in {x.run_id for x in trained}
+    shutil.copy(tmp_path / network.name, network)  # as from a backup
+    assert find_sweep(parent.info.run_id, store=store)[1] == trained
+
+
+def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
+    sweep, clone_project, use_repository, tmp_path
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    committed = settings.read_text()
+    use_repository(tmp_path / "clone")
+    settings.write_text(f"{committed}# one\n")
+    sweep.run("seed=1,2")
+    (parent,), (child, _) = sweep.runs()
+    sweep.workspace.client.delete_run(child.info.run_id)
+    sweep.workspace.client.set_terminated(parent.info.run_id, "KILLED")
+    settings.write_text(f"{committed}# two\n")
+    sweep.run("seed=1,2")  # continued with other code
+    settings.write_text(committed)
+    printed, _ = sweep.run("seed=1,2,-1")
+    assert "2 of 3 training runs were reused" in printed
+    patches = [
+        (sweep.workspace.artifact(run, "code.diff"), run.data.tags["git.diff"])
+        for run in sweep.runs(deleted=[child.info.run_id])[1]
+        if run.info.status == "FINISHED"
+    ]
+    assert len(patches) == 4 and len({sha256 for _, sha256 in patches}) == 2
+    assert all(file_sha256(path) == sha256 for path, sha256 in patches)
 
 
 def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):

@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import suppress
 from operator import attrgetter
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -309,8 +310,11 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
     assert_equal(store, server, tmp_path, count=1)
 
 
-def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, copy):
+def test_a_resumed_run_is_open_on_the_server_again(
+    store, start_run, server, copy, tmp_path
+):
     with suppress(ValueError), start_run(store) as run:
+        run.log_diff("a patch")  # the code that resumes the run has no such changes
         raise ValueError("disk is full")
     copy(store)
     with start_run(store, resume=run.run_id):
@@ -319,7 +323,12 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
     copy(store)
-    assert copies_on(server)[run.run_id].info.status == "FINISHED"
+    copied = copies_on(server)[run.run_id]
+    assert copied.info.status == "FINISHED"
+    client = MlflowClient(server.url)
+    path = client.download_artifacts(copied.info.run_id, "code.diff", str(tmp_path))
+    assert Path(path).read_text() == (run.artifacts / "code.diff").read_text()
+    assert Path(path).read_text() != "a patch"
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):

@@ -49,7 +49,9 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     with start_run(store, name="a 'name'", tags=tags) as sweep:
         for number, accuracy in enumerate((0.25, 0.75)):
             tags = {"fingerprint": str(number)}
-            with sweep.child(name=str(number), params={}, tags=tags) as child:
+            # A child that reuses a run has its start, so both can have the same.
+            start = {"params": {}, "start": 1000}
+            with sweep.child(name=str(number), tags=tags, **start) as child:
                 seconds = {"train/seconds": 0.5}
                 points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
                 last = {"val/accuracy": accuracy, LOSS: 0.125, "val/f1": math.nan}

@@ -110,8 +110,8 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         (recorded,) = client.search_runs(["1"])
         assert (recorded.data.tags["git.diff"] == "none") == (not comment)
         patch = run.artifacts / "code.diff"
-        added = patch.read_text().splitlines()[-1] if patch.exists() else ""
-        assert added.removeprefix("+") == comment.strip()
+        added = patch.read_text().splitlines()[-1:] if patch.exists() else []
+        assert added == ([f"+{comment.strip()}"] if comment else [])
 
 
 @pytest.mark.parametrize("in_helper", [True, False])
@@ -140,15 +140,22 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
 ):
     root = clone_project(tmp_path / "clone").outputs.parent
     use_repository(root)
-    patches = []
+    states = []
     for edited in (None, "conf/config.yaml", "pipeline/train.py"):
         if edited:
             with (root / edited).open("a") as stream:
                 stream.write("# an edit\n")
         with start_tracker(store, server=None, experiment=None) as tracker:
-            patches.append(tracker.code.diff)
-    first, second, third = patches
-    assert not first and "b/conf/config.yaml" in second and second == third
+            states.append(tracker.code)
+    first, second, third = states
+    assert not first.diff and "b/conf/config.yaml" in second.diff and second == third
+    author = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+    commit = ["git", *author, "commit", "-qam", "Both edits"]
+    subprocess.run(commit, cwd=root, check=True)
+    # The modules of the process are those of the first commit, so the patch must be
+    # relative to it.
+    with start_tracker(store, server=None, experiment=None) as tracker:
+        assert tracker.code == second
 
 
 def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.training.log import is_shown, tensor_statistics
+from pipeline.core.epoch import Epoch
+from pipeline.training.log import epochs_shown, tensor_statistics
 
 
 def test_statistics_of_a_tensor():
@@ -13,6 +14,7 @@ def test_statistics_of_a_tensor():
 
 @pytest.mark.parametrize("epochs", [21, 59])
 def test_a_longer_run_shows_at_most_20_epochs_with_the_first_and_the_last(epochs):
-    shown = [number for number in range(epochs + 1) if is_shown(number, epochs)]
-    assert shown[0] == 0 and shown[-1] == epochs
+    trained = [Epoch({}, number) for number in range(epochs + 1)]
+    shown = epochs_shown(trained, epochs)
+    assert (shown[0].number, shown[-1].number) == (0, epochs)
     assert 10 <= len(shown) - 1 <= 20

@@ -27,7 +27,7 @@ RUNS = """
         key, value
     FROM runs JOIN experiments USING (experiment_id) LEFT JOIN tags USING (run_uuid)
     WHERE {condition} AND experiments.lifecycle_stage = '{experiments}'
-    ORDER BY start_time DESC
+    ORDER BY start_time DESC, runs.rowid DESC
 """
 ACTIVE = "runs.lifecycle_stage = 'active'"
 # The tag has one of the values in a JSON list.

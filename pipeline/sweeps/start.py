@@ -1,0 +1,21 @@
+"""A sweep before its run is opened, without MLflow and PyTorch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.sweeps.reuse import ReusableRuns
+from pipeline.tracking.provenance import CodeState
+
+
+@dataclass(frozen=True)
+class SweepStart:
+    """What `train_sweep` has found before `record_sweep` opens the run."""
+
+    plan: Plan
+    recorded: RecordedSweep
+    reusable: ReusableRuns
+    name: str  # of the run
+    folder: Path  # of the table and the plot; of networks, too, if nothing is recorded
+    code: CodeState | None  # when the command started; None if nothing is recorded
