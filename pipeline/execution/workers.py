@@ -74,7 +74,7 @@ def choose_workers(
     possible = free // needed
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
-        sizes = f"each needs {format_bytes(needed)}, and {format_bytes(free)} are free"
+        sizes = f"each needs {format_bytes(needed)}, and {format_bytes(free)} is free"
         raise UserError(f"workers must be at most {possible}, got {requested}: {sizes}")
     return workers
 
