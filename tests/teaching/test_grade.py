@@ -398,7 +398,7 @@ def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
     assert "if this was assigned, add epochs=2" in capsys.readouterr().out
 
 
-def test_a_word_that_only_few_answers_have_is_an_error(
+def test_a_course_code_that_only_few_answers_have_is_an_error(
     course, grade_all, outputs, place
 ):
     for name in ("ana", "ben", "cem", "dora"):
