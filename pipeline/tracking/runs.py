@@ -118,7 +118,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
 
 
 def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and the newest finished run of each job, oldest first.
+    """Find a recorded sweep, and the newest trained run of each job.
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or

@@ -283,7 +283,9 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     _, trained = find_sweep(parent.info.run_id, store=store)
     assert len(trained) == 2 and child.info.run_id not in {x.run_id for x in trained}
     shutil.copy(tmp_path / network.name, network)  # as from a backup
-    assert find_sweep(parent.info.run_id, store=store)[1] == trained
+    _, found = find_sweep(parent.info.run_id, store=store)
+    assert {x.run_id for x in found} == {x.run_id for x in trained}
+    assert len(found) == 2
 
 
 def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
