@@ -239,7 +239,7 @@ def test_the_python_lines_about_errors_get_the_result_of_a_failed_sweep(project)
     failed, trained = sorted(scope["result"].outcomes, key=lambda o: not o.error)
     assert "hidden must be" in failed.error and trained.accuracy > 0
     assert issubclass(scope["ConfigError"], scope["UserError"])
-    assert issubclass(scope["SweepFailed"], scope["UserError"])
+    assert issubclass(scope["PartlyFailed"], scope["UserError"])
 
 
 def test_the_python_lines_train_the_same_network_as_the_command(trained):
