@@ -255,6 +255,5 @@ export class Detector {
 function softmax(logits) {
   const max = Math.max(...logits);
   const powers = Array.from(logits, (z) => Math.exp(z - max));
-  const total = sum(powers);
-  return powers.map((power) => power / total);
+  return powers.map((power) => power / sum(powers));
 }

@@ -7,8 +7,7 @@ import {
   percent, plural, svg,
 } from "display.js";
 import {
-  change, classTitle, currentResult, isFrozen, model, network, quantity, select,
-  state,
+  change, classTitle, currentResult, isFrozen, model, network, quantity, select, state,
 } from "model.js";
 
 // A button that selects a neuron; from the keyboard, the focus moves on to the panel.
@@ -202,10 +201,9 @@ function showConnections(result) {
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent =
     "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
-      ` The thickest line into ${name} represents a product of ` +
-      maxProduct(into) : "") +
-    (out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "") +
-    (into.length ? "." : "");
+      ` The thickest line into ${name} represents a product of ${maxProduct(into)}` +
+      `${out.length ? `, and the thickest line out of it ${maxProduct(out)}` : ""}.`
+      : "");
 }
 
 const redraw = () => showConnections(currentResult());

@@ -23,8 +23,9 @@ export function conclusion(result) {
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== inFloat.first) return otherPrediction(next, inFloat);
-  return { text: reason === "" ? next : `${next} The training images were missing, ` +
-    "so this page cannot tell whether the prediction is sure." };
+  const missing = model.missing_detector;
+  return { text: reason === "" ? next : `${next} ${capitalized(missing)}, so this ` +
+    "page cannot tell whether the prediction is sure." };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.
