@@ -199,11 +199,10 @@ function showConnections(result) {
     quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
-  $("connections-legend").textContent =
-    "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
-      ` The thickest line into ${name} represents a product of ${maxProduct(into)}` +
-      `${out.length ? `, and the thickest line out of it ${maxProduct(out)}` : ""}.`
-      : "");
+  const more = out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "";
+  $("connections-legend").textContent = "Blue lines increase the sum, red lines " +
+    "decrease it." + (into.length ? ` The thickest line into ${name} represents a ` +
+      `product of ${maxProduct(into)}${more}.` : ""); // if the neuron is in view
 }
 
 const redraw = () => showConnections(currentResult());
