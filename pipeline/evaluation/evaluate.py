@@ -81,11 +81,11 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
     own = lasting_dir("evaluate", run.artifacts)
-    result = Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
+    evaluation = Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
     if problems:
         message = "\n  ".join(["not all images were evaluated", *problems])
-        raise PartlyFailed(message, result)
-    return result
+        raise PartlyFailed(message, evaluation)
+    return evaluation
 
 
 def _evaluate_sets(
