@@ -3,6 +3,8 @@
 Every run is tracked.
 """
 
+from typing import Any
+
 from pipeline.core import UserError as UserError  # `as` exports it
 
 WHITE = 255  # the highest gray level; in integers, also the highest output of a neuron
@@ -19,6 +21,15 @@ class ConfigError(UserError):
     def problems(self) -> list[str]:
         """The lines of the message, which a command prints below a title."""
         return str(self).split("\n")
+
+
+class PartlyFailed(UserError):
+    """Some parts of a command failed; `result` is what it returns for the others."""
+
+    def __init__(self, message: str, result: Any = None) -> None:  # noqa: ANN401
+        """Set the message, and the result if it is already known."""
+        super().__init__(message)
+        self.result = result
 
 
 def neuron_name(layer: int, index: int) -> str:

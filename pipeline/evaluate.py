@@ -57,6 +57,8 @@ def evaluate(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
+        PartlyFailed: If only a test set or an image cannot be used.
+            `error.result` has the others.
     """
     with call(folder=folder, quiet=quiet):
         return run_evaluate(from_python(EvaluateConfig, settings))

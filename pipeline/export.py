@@ -75,6 +75,8 @@ def export(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
+        PartlyFailed: If only a network or a bit width cannot be used.
+            `error.result` has the others.
     """
     with call(folder=folder, quiet=quiet):
         return run_export(from_python(ExportConfig, settings))

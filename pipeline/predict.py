@@ -55,6 +55,8 @@ def predict(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
+        PartlyFailed: If only an image cannot be used.
+            `error.result` has the others.
     """
     with call(folder=folder, quiet=quiet):
         images: Any = settings.get("images", 0)

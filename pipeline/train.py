@@ -99,9 +99,8 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
-        SweepFailed: If training runs failed; the others are trained and recorded first,
-            and `error.result` has all outcomes. This UserError is defined in
-            pipeline.sweeps.result.
+        PartlyFailed: If training runs failed; the others are trained and recorded
+            first, and `error.result` has all outcomes.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)

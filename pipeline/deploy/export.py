@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import UserError, deploy, neuron_name, tracking
+from pipeline import PartlyFailed, UserError, deploy, neuron_name, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.console import progress
 from pipeline.base.paths import data_dir, displayed, store_dir
@@ -68,10 +68,11 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
             problem = _write_page(results, dataset, folder, run)
             page = problem or str(displayed(results_dir("export") / PAGE_FILE))
     _print(cfg, results, run, several=several, page=page)
-    if failed:
-        raise UserError(message)
     own = lasting_dir("export", run.artifacts)
-    return ExportResult(tuple(results.values()), own, run.run_id, run.copied)
+    result = ExportResult(tuple(results.values()), own, run.run_id, run.copied)
+    if failed:
+        raise PartlyFailed(message, result)
+    return result
 
 
 def _select_networks(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import ConfigError, UserError, tracking
+from pipeline import ConfigError, PartlyFailed, UserError, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
@@ -73,17 +73,19 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.is_judged for result in results):
-        reason = trained.missing_detector()
-        say(wrap(f"{reason}, so unsure predictions are not counted") + "\n")
+        effect = "so unsure predictions are not counted"
+        say(wrap(f"{trained.missing_detector}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
     say(f"plot   {displayed(folder / 'scores.png')}")
     say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
-    if problems:
-        raise UserError("\n  ".join(["not all images were evaluated", *problems]))
     own = lasting_dir("evaluate", run.artifacts)
-    return Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
+    evaluation = Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
+    if problems:
+        message = "\n  ".join(["not all images were evaluated", *problems])
+        raise PartlyFailed(message, evaluation)
+    return evaluation
 
 
 def _evaluate_sets(

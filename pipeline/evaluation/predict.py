@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import UserError, plots
+from pipeline import PartlyFailed, plots
 from pipeline.base import files
 from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
@@ -63,9 +63,9 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )
-    if not trained.detector:
+    if missing := trained.missing_detector:
         effect = "so predict cannot judge whether a prediction is sure"
-        say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
+        say(wrap(f"{missing}, {effect}") + "\n")
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
@@ -83,11 +83,13 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     say(f"plot   {displayed(folder / 'preparation.png')}")
     say(f"files  {displayed(folder)}")
     say(_next_step(cfg, is_file=source.has_files))
+    result = PredictResult(predictions, folder)
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
-        raise UserError("\n  ".join([f"{number} {verb} not read", *problems]))
-    return PredictResult(predictions, folder)
+        message = "\n  ".join([f"{number} {verb} not read", *problems])
+        raise PartlyFailed(message, result)
+    return result
 
 
 def _conclusion(predictions: Predictions) -> str:
@@ -109,7 +111,7 @@ def _conclusion(predictions: Predictions) -> str:
 def _say_tip(predictions: Predictions) -> None:
     """Say what helps, if a prediction for a preprocessed file is unsure."""
     spec, source = predictions.spec, predictions.source
-    if source.has_files and spec.prepared_as_mnist and any(predictions.reasons):
+    if source.has_files and spec.prepared_as_mnist and predictions.is_unsure.any():
         say(wrap(TIP, indent=0) + "\n")
 
 
@@ -135,9 +137,9 @@ def _write(predictions: Predictions, folder: Path) -> None:
 def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None:
     """Plot the preprocessing steps: wrong predictions first, then unsure ones."""
     labels, total = predictions.source.labels, len(predictions)
-    is_correct = predictions.is_correct.tolist()
-    each = zip(labels, is_correct, predictions.reasons, strict=True)
-    keys = [(label is None or correct, not reason) for label, correct, reason in each]
+    is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
+    each = zip(labels, is_correct.tolist(), is_unsure.tolist(), strict=True)
+    keys = [(label is None or correct, not unsure) for label, correct, unsure in each]
     rows = sorted(range(total), key=keys.__getitem__)
     title = "Preprocessing steps, and the probability of each class"
     if any(label is not None for label in labels):

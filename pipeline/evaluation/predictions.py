@@ -16,8 +16,6 @@ from pipeline.images import ImageSet, PreparedImages
 from pipeline.images.unsure import TEXTS, Reason, images_of
 from pipeline.model import TrainedModel
 
-NO_DETECTOR = "the out-of-distribution detector is missing"
-
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Predictions:
@@ -27,6 +25,7 @@ class Predictions:
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
+    missing_detector: str = ""  # why it is unknown; see `TrainedModel`
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -65,6 +64,11 @@ class Predictions:
         return [None if reason is None else not reason for reason in self.reasons]
 
     @property
+    def is_unsure(self) -> Bool[np.ndarray, " n"]:
+        """Which predictions are known to be unsure."""
+        return np.array([*map(bool, self.reasons)], bool)
+
+    @property
     def is_judged(self) -> bool:
         """Whether this is known of all predictions."""
         return None not in self.reasons
@@ -80,10 +84,10 @@ class Predictions:
         return self.source.class_names or self.spec.class_names
 
     def doubt(self, row: int) -> str:
-        """Return in words why a prediction is unsure; "" if it is sure."""
+        """Return in words why a prediction is unsure or unknown; "" if it is sure."""
         reason = self.reasons[row]
-        if not reason:
-            return NO_DETECTOR if reason is None else ""
+        if reason is None:
+            return self.missing_detector
         ranking = self.logits[row].argsort(descending=True, stable=True)
         first, second = ranking[:2].tolist()
         names = self.spec.class_names
@@ -130,7 +134,8 @@ def classify(
         judged = trained.detector.reasons(images, logits)
     pairs = zip(prepared.findings, judged, strict=True)
     reasons = [finding or reason for finding, reason in pairs]
-    return Predictions(prepared, trained.spec, logits, reasons)
+    missing = trained.missing_detector
+    return Predictions(prepared, trained.spec, logits, reasons, missing)
 
 
 def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -66,11 +66,9 @@ def describe_result(result: Predictions) -> list[str]:
         for label, predicted in cells
         if errors[label, predicted]
     ]
+    listed = ", ".join(confusions[:MAX_DESCRIBED])
     lines.append(f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}")
-    if confusions:
-        listed = ", ".join(confusions[:MAX_DESCRIBED])
-        lines.append(f"most frequent confusions: {listed}")
-    return lines
+    return [*lines, f"most frequent confusions: {listed}"]
 
 
 def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:
@@ -82,7 +80,7 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
 
 def count_unsure(predictions: Predictions) -> str:
     """Return how many predictions are unsure, and how many of the wrong ones."""
-    is_unsure = np.array([*map(bool, predictions.reasons)], bool)
+    is_unsure = predictions.is_unsure
     verb = "is" if is_unsure.sum() == 1 else "are"
     text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"
     is_labeled = np.array([label is not None for label in predictions.source.labels])

@@ -150,8 +150,11 @@ def _distance(box: tuple[slice, ...], other: tuple[slice, ...]) -> int:
 def crop_around(
     original: UInt8[np.ndarray, "height width"], mask: Mask
 ) -> UInt8[np.ndarray, "rows columns"]:
-    """Cut out the part of an image around a mask, with margins of half its size."""
-    scale = max(original.shape) / constants.SEARCH_SIDE
+    """Cut out the part of an image around a mask of any resolution.
+
+    The margins have half the size of what the mask contains.
+    """
+    scale = max(original.shape) / max(mask.shape)
     box = bounding_box(mask)
     margin = longer_side(mask) * constants.SURROUNDINGS
     crop = []

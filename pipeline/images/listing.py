@@ -71,7 +71,7 @@ class ImageSet:
 
     def pick(self, rows: Sequence[int], *, problems: Sequence[str]) -> "ImageSet":
         """Return some of the images, with the problems of all of them."""
-        if len(rows) == len(self.images):
+        if [*rows] == [*range(len(self.images))]:  # without a copy
             return replace(self, problems=problems)
         images: Any = self.images
         chosen = [images[row] for row in rows] if self.has_files else images[[*rows]]

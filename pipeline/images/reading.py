@@ -55,16 +55,22 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
-                return gray_levels(_reduce(image))
+                decoded = _decode(image)
     except Image.DecompressionBombError:
         raise UserError(f"{name} must have at most {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
         reason = f"is damaged or not an image ({FORMAT_NAMES})"
         raise UserError(f"{name} {reason}") from None
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many types of errors
+        if isinstance(error, OSError) and error.errno:  # an error of the system
+            raise UserError(f"{name} cannot be read: {error.strerror}") from None
         raise UserError(f"{name} is damaged: {error}") from None
+    levels = np.asarray(decoded)
+    if levels.dtype.kind == "f" and not np.isfinite(levels).any():
+        raise UserError(f"{name} is damaged: it contains no finite values")
+    return gray_levels(decoded)
 
 
 def _check_file(path: Path, name: str) -> None:
@@ -109,17 +115,23 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
     raise UserError(f"{name} contains several images: save the intended one")
 
 
-def _reduce(image: Image.Image) -> Image.Image:
-    """Rotate an image as its EXIF tag says, and reduce a large one to save memory."""
+def _decode(image: Image.Image) -> Image.Image:
+    """Read the pixels of an image as RGBA or, if it has other numbers, as these.
+
+    Only Pillow's functions are called, because each can fail for a damaged file. The
+    image is rotated as its EXIF tag says, and a large one reduced to save memory.
+    """
     image = ImageOps.exif_transpose(image)
     factor = math.ceil(max(image.size) / REDUCED_SIDE)
-    if factor == 1:
-        return image
-    if image.mode.startswith("I;16"):  # Pillow cannot reduce this mode
-        image = image.convert("I")
-    if image.mode in ("1", "P", "PA"):
-        image = image.convert("RGBA")
-    return image.reduce(factor)
+    if factor > 1:
+        if image.mode.startswith("I;16"):  # Pillow cannot reduce this mode
+            image = image.convert("I")
+        if image.mode in ("1", "P", "PA"):
+            image = image.convert("RGBA")
+        image = image.reduce(factor)
+    if image.mode == "LAB":
+        image = image.getchannel("L")  # Pillow converts LAB to no other mode
+    return image if image.mode[0] in "IF" else image.convert("RGBA")
 
 
 def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
@@ -130,8 +142,6 @@ def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """
     if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
         return _scale_to_bytes(np.asarray(image))
-    if image.mode == "LAB":
-        image = image.getchannel("L")  # Pillow converts LAB to no other mode
     pixels = np.asarray(image.convert("RGBA"), np.float32)
     *channels, alpha = np.moveaxis(pixels, 2, 0)
     opaque = alpha > alpha.max() / 2  # ink can be faint everywhere
@@ -158,15 +168,11 @@ def _scale_to_bytes(
 
     Floating-point numbers may exceed it a little, because resampling overshoots; if
     they use only a small part of it, as normalized images do, their maximum is used.
-
-    Raises:
-        ValueError: If no number is finite.
+    At least one number is finite.
     """
     is_float = values.dtype.kind == "f"
     values = values.astype(np.float64)  # the range of float32 values overflows float32
     finite = values[np.isfinite(values)]
-    if not finite.size:
-        raise ValueError("it contains no finite values")
     lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
     maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
     tolerance = 1.5 if is_float else 1

@@ -134,3 +134,8 @@ def is_drawn(
 def images_of(class_name: str) -> str:
     """Return a phrase for the images of a class: 7s, or sneaker images."""
     return f"{class_name}s" if len(class_name) == 1 else f"{class_name} images"
+
+
+def one_image(class_name: str) -> str:
+    """Return a phrase for an image of a class: a 7, or sneaker."""
+    return f"a {class_name}" if len(class_name) == 1 else class_name

@@ -2,7 +2,7 @@
 
 A good order to read the modules: `integer_network` computes; `bit_widths`,
 `quantization` and `finetuning` compute its numbers from a trained network, and
-`quantized_model` joins the two. `integers_file` writes and reads the integers.
+`quantized_model` joins the two. `integers_file` writes, reads and finds the integers.
 
 Other packages use only the names exported here.
 """
@@ -12,6 +12,7 @@ from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.integers_file import (
     INTEGERS_FILE,
     bit_folder,
+    find_integers,
     load_integers,
     save_integers,
 )

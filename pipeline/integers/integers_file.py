@@ -1,4 +1,4 @@
-"""The file of a quantized network: writes and reads it."""
+"""The file of a quantized network: writes, reads and finds it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from pipeline import UserError
+from pipeline.base import files
+from pipeline.base.paths import displayed
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.core import CLASSES, PIXELS
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantized_model import QuantizedModel
+from pipeline.model import TrainedModel
 
 INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
 
@@ -67,3 +70,39 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         raise UserError(f"{path} is damaged")
     bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
     return IntegerNetwork(bits, scale_2=scale_2, **tensors), metadata
+
+
+def find_integers(
+    trained: TrainedModel, last: Path
+) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
+    """Return the file with the integers of a network, and its content.
+
+    The last export takes precedence over those of the network's run; of several bit
+    widths, the largest does. A damaged file is an error only if no other file has the
+    integers.
+
+    Args:
+        trained: The network. If it belongs to a recorded run, the exports of the run
+            are in its artifacts, next to the folder of the network.
+        last: The folder of the last export.
+
+    Raises:
+        UserError: If there are none.
+    """
+    problem = f"{displayed(last)} does not contain the integers of this network"
+    artifacts = trained.path.resolve().parent.parent
+    recorded = (artifacts / "export").glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
+    with files.folder_lock(last):
+        for paths in (last.rglob(INTEGERS_FILE), recorded):
+            own = []
+            for path in sorted(paths):
+                try:
+                    network, metadata = load_integers(path)
+                except UserError as error:
+                    problem = str(error)
+                    continue
+                if metadata.get("weights_sha256") == trained.sha256:
+                    own.append((path, network, metadata))
+            if own:
+                return max(own, key=lambda each: each[1].bits)
+    raise UserError(problem)

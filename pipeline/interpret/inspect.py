@@ -3,10 +3,8 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pipeline import UserError, interpret, neuron_name, tracking
-from pipeline.base import files
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.printing import said, say
@@ -20,7 +18,7 @@ from pipeline.evaluation import (
     find_image,
     prepare_for,
 )
-from pipeline.integers import INTEGERS_FILE, IntegerNetwork, bit_folder, load_integers
+from pipeline.integers import IntegerNetwork, find_integers
 from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
@@ -177,8 +175,12 @@ def _find_integers(
     cfg: InspectConfig, trained: TrainedModel
 ) -> tuple[IntegerNetwork, str]:
     """Return the quantized network, and a paragraph that says where it comes from."""
-    command = command_line("export", run=cfg.run, model=cfg.model)
-    path, network, metadata = _find_export(trained, command)
+    last = outputs_dir() / "export"
+    try:
+        path, network, metadata = find_integers(trained, last)
+    except UserError as error:
+        command = command_line("export", run=cfg.run, model=cfg.model)
+        raise UserError(f"{error}: run {command}") from None
     text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
     if finetune := metadata.get("finetune", 0):
         text += (
@@ -187,34 +189,6 @@ def _find_integers(
             "fine-tuning, so the weights differ by more than the rounding error."
         )
     return network, wrap(text, indent=0)
-
-
-def _find_export(
-    trained: TrainedModel, command: str
-) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file of an export of a network, and its content.
-
-    The last export takes precedence over those of the run; of several bit widths, the
-    largest does. A damaged file is an error only if no other file has integers of the
-    network; the error names the command.
-    """
-    last = outputs_dir() / "export"
-    recorded = trained.exports_folder.glob(f"{bit_folder('*')}/{INTEGERS_FILE}")
-    problem = f"{displayed(last)} does not contain the integers of this network"
-    with files.folder_lock(last):
-        for paths in (last.rglob(INTEGERS_FILE), recorded):
-            own = []
-            for path in sorted(paths):
-                try:
-                    network, metadata = load_integers(path)
-                except UserError as error:
-                    problem = str(error)
-                    continue
-                if metadata.get("weights_sha256") == trained.sha256:
-                    own.append((path, network, metadata))
-            if own:
-                return max(own, key=lambda each: each[1].bits)
-    raise UserError(f"{problem}: run {command}")
 
 
 def _show_weight(

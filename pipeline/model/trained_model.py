@@ -101,18 +101,13 @@ class TrainedModel:
         return self.planned_epochs
 
     @property
-    def exports_folder(self) -> Path:
-        """The folder with the exports of a recorded run; it can be missing."""
-        return self.path.resolve().parent.parent / "export"
-
-    @property
     def history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
         return self.path.with_name(HISTORY_FILE)
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None if its training data is missing."""
+        """The out-of-distribution detector; None for the reason `missing_detector`."""
         margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
         if margin is None or sha256 is None:
             return None
@@ -120,12 +115,15 @@ class TrainedModel:
         components = datasets.load_components(sha256, self.split, folder=folder)
         return OodDetector(components, margin) if components else None
 
+    @property
     def missing_detector(self) -> str:
-        """Return why there is no detector, and the remedy."""
-        if self.metadata.min_margin is None:
-            return f"{self.path} does not record its training run"
+        """Why there is no detector, with the remedy; "" if there is one."""
+        if self.detector:
+            return ""
+        if self.metadata.min_margin is None or self.metadata.data_sha256 is None:
+            return "the file of the network does not record its training run"
         command = f"python -m pipeline.data dataset={self.dataset}"
-        return f"its training images are missing ({command} prepares them)"
+        return f"the training images are missing ({command} prepares them)"
 
     @cached_property
     def weight_history(self) -> Snapshot | None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline import PartlyFailed
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -16,7 +17,7 @@ from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepFailed, SweepResult, check_failures
+from pipeline.sweeps.result import SweepResult, check_failures
 from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
@@ -34,7 +35,7 @@ def record_sweep(
     outcome.
 
     Raises:
-        SweepFailed: If jobs are invalid or failed; the others are trained first.
+        PartlyFailed: If jobs are invalid or failed; the others are trained first.
     """
     plan, recorded, folder = start.plan, start.recorded, start.folder
     jobs = [*plan.jobs, *plan.expected()]
@@ -71,7 +72,7 @@ def record_sweep(
 
             run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
             _finish(plan, report, children)
-    except SweepFailed as failed:
+    except PartlyFailed as failed:
         failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
         raise
     return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
@@ -87,7 +88,7 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
     """Write and print the report, and complete the best network.
 
     Raises:
-        SweepFailed: If jobs failed. The first traceback is printed, if there is one;
+        PartlyFailed: If jobs failed. The first traceback is printed, if there is one;
             only an error in the program has a traceback.
     """
     with busy("writing and recording the report"):

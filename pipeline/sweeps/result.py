@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError
+from pipeline import PartlyFailed, UserError
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
@@ -98,14 +98,8 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
-class SweepFailed(UserError):
-    """Training runs of a sweep failed; `result` contains all outcomes."""
-
-    result: SweepResult
-
-
 def check_failures(outcomes: Sequence[Outcome]) -> None:
-    """Raise a SweepFailed with the first errors of training runs, if any failed."""
+    """Raise a PartlyFailed with the first errors of training runs, if any failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
     names: dict[str, list[str]] = {}  # of the training runs with an error
     for outcome in failed:
@@ -117,4 +111,4 @@ def check_failures(outcomes: Sequence[Outcome]) -> None:
     if len(names) > MAX_REASONS:
         lines.append(f"and {counted(len(names) - MAX_REASONS, 'other error')}")
     if failed:
-        raise SweepFailed("\n  ".join(lines))
+        raise PartlyFailed("\n  ".join(lines))

@@ -57,7 +57,7 @@ def train_sweep(
     `on_result` is called with each outcome, also with outcomes of an earlier process.
 
     Raises:
-        SweepFailed: If jobs are invalid or failed; the others are trained first.
+        PartlyFailed: If jobs are invalid or failed; the others are trained first.
         UserError: If `on_result` of another sweep calls it.
     """
     # Two such processes could wait for each other.

@@ -115,3 +115,14 @@ def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
     (inside,) = list_images(Path("5/b.png")).images
     with pytest.raises(ValueError, match=r"^5/b.png cannot be read: Permission denied"):
         read_image(inside)
+
+
+def test_images_are_picked_in_the_order_of_their_rows(tmp_path):
+    put(tmp_path, "1.png", "2.png")
+    listing = list_images(tmp_path)
+    for rows in ([1, 0], [1], [0, 1]):
+        picked = listing.pick(rows, problems=["one problem"])
+        assert picked.labels == [row + 1 for row in rows]
+        assert [path.name for path in picked.images] == list(picked.files)
+        assert picked.files == [f"{label}.png" for label in picked.labels]
+        assert picked.problems == ["one problem"]

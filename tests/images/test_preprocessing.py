@@ -7,6 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
+from pipeline.images.digit import crop_around
 from pipeline.images.reading import gray_levels
 
 FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
@@ -243,3 +244,12 @@ def test_the_steps_of_a_small_digit_show_the_whole_image_and_then_its_surroundin
     assert steps["gray levels"].shape == (300, 400)
     assert max(steps["surroundings"].shape) < 400
     np.testing.assert_array_equal(steps["centered"], prepared)
+
+
+def test_the_surroundings_are_cut_out_of_an_image_that_was_not_reduced():
+    image = np.arange(100 * 80, dtype=np.uint32).astype(np.uint8).reshape(100, 80)
+    mask = np.zeros((50, 40), bool)
+    mask[20:30, 10:20] = True  # with margins of 5 pixels on each side
+    np.testing.assert_array_equal(crop_around(image, mask), image[30:70, 10:50])
+    mask = mask.repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(crop_around(image, mask), image[30:70, 10:50])

@@ -2,13 +2,17 @@
 
 import io
 import os
+import struct
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from pipeline.base.text import printable
-from pipeline.images import list_images, preprocess, read_image
+from pipeline.images import constants, list_images, preprocess, read_image
 
 
 def draw_seven(size=(200, 200), *, ink=0, paper=255):
@@ -106,6 +110,18 @@ def large_webp():
 
 
 NAN = Image.fromarray(np.full((9, 9), np.nan, np.float32))
+
+
+def with_many_alphas():
+    """A PNG whose list of alpha values is longer than its palette can be."""
+    content = encoded(draw_seven().convert("P"), "PNG")
+    kind, alphas = b"tRNS", bytes(300)
+    check = zlib.crc32(kind + alphas)
+    chunk = struct.pack(">I4s300sI", len(alphas), kind, alphas, check)
+    start = content.index(b"IDAT") - 4
+    return content[:start] + chunk + content[start:]
+
+
 FRAMES = {"save_all": True, "append_images": [draw_seven(ink=80)]}
 CONVERT = "is HEIC, HEIF or AVIF: convert it to JPEG or PNG"
 BAD = {
@@ -129,6 +145,7 @@ BAD = {
     "slow.ppm": (b"P6 3000 2000 65535\n", "4,000,000 pixels and"),
     "large.webp": (large_webp, "25,000,000 pixels and"),  # needs more memory
     "animated.gif": (encoded(draw_seven(), "GIF", **FRAMES), "contains several images"),
+    "alphas.png": (with_many_alphas, "is damaged: palette index out of range"),
     "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite values"),
 }
 
@@ -155,3 +172,32 @@ def test_large_files_folders_pipes_and_links_to_themselves_are_not_read(tmp_path
     for path in (*found, tmp_path / "nowhere\0.png"):
         with pytest.raises(ValueError, match=f"{printable(path)} (is|must|cannot)"):
             read_image(path)
+
+
+def test_an_error_in_the_program_does_not_say_that_the_file_is_damaged(
+    tmp_path, monkeypatch
+):
+    draw_seven().save(tmp_path / "good.png")
+    monkeypatch.setattr(constants, "COLOR_CONTRAST", None)
+    with pytest.raises(TypeError):
+        read_image(tmp_path / "good.png")
+
+
+WITHOUT_MEMORY = """import resource, sys
+from pathlib import Path
+from pipeline.images import read_image
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, 2 * (used + 20_000_000,))
+try:
+    read_image(Path(sys.argv[1]))
+except MemoryError:
+    print("not enough memory")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_a_lack_of_memory_does_not_say_that_the_file_is_damaged(tmp_path):
+    Image.new("L", (7000, 7000)).save(tmp_path / "large.png")
+    words = [sys.executable, "-c", WITHOUT_MEMORY, tmp_path / "large.png"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert printed.stdout == "not enough memory\n", printed.stderr

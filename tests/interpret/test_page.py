@@ -579,7 +579,8 @@ def test_without_a_detector_the_network_before_training_guesses(open_page, analy
     metadata = trained.metadata.model_copy(update={"min_margin": None})
     without = replace(trained, metadata=metadata)
     page = open_page(render_page(replace(analysis, trained=without), name=NAME))
-    assert "cannot tell" in page.inner_text("#prediction")
+    rule = "The file of the network does not record its training run, so this page can"
+    assert rule in page.inner_text("#prediction")
     page.locator("#epoch").fill("0")
     assert "This is a guess" in page.inner_text("#prediction")
 
@@ -627,6 +628,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrain
     assert "epoch" not in page.inner_text("#lead")
     text = page.inner_text("#prediction")
     assert "cannot tell whether the prediction is sure" in text
+    assert untrained(1).trained.missing_detector[1:] in text
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
     assert page.inner_text("#formula").startswith("z = W1·N11 + bias")

@@ -109,6 +109,7 @@ def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
         evaluate(workspace, digit_folder, tmp_path, digit_folder)
     assert str(rejected.value).startswith("not all images were evaluated")
     assert [*workspace.read("evaluate/metrics.json")] == ["my_digits", "my_digits-2"]
+    assert rejected.value.result.metrics == workspace.read("evaluate/metrics.json")
     with pytest.raises(ValueError, match="ends within its header"):
         evaluate(workspace, tmp_path)
 

@@ -78,6 +78,7 @@ def test_unreadable_images_are_named_and_the_others_are_classified(
     assert len(str(error.value).splitlines()) == 3
     records = workspace.read("predict/predictions.json")
     assert [record["predicted"] for record in records] == [7, 7]
+    assert error.value.result.predictions.records() == records
     # The apostrophe keeps a spreadsheet from running the name as a formula.
     assert files_in_csv(workspace) == ["7.png", "'=1+1\n.png"]
 
@@ -163,7 +164,8 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
         predict(workspace, 0)
     assert str(missing.value).endswith("  labels-idx1-ubyte")
     without, printed = predict(workspace, drawn)
-    assert "its training images are missing (python -m pipeline.data" in printed
-    text = "the out-of-distribution detector is missing"
+    assert "the training images are missing (python -m pipeline.data" in printed
+    text = without[0]["text"]
+    assert text.startswith("the training images are missing (python -m pipeline.data")
     unknown = {"sure": None, "reason": None, "text": text}
     assert without == [record | unknown for record in records]

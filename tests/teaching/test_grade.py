@@ -348,7 +348,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert [entry.student for entry in grades.misnamed] == ["c55"]
     shown = page(outputs)
     assert f"{text}answers.json is missing" in shown
-    assert "unknown students, “?” in the table: 1." in shown
+    assert "Without an id (“?” in the table): 1 submission" in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
     with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]

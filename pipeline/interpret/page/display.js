@@ -80,7 +80,6 @@ export const fillIn = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => 
 export const fillTemplate = (id, values) => fillIn($(id).content.textContent, values);
 export const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
-export const bold = (text) => element("b", {}, text);
 export const signed = (value, text) =>
   element("span", { class: value < 0 ? "minus" : "plus" }, text);
 

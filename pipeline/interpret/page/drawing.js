@@ -7,10 +7,9 @@
 import { $, PIXELS, SIDE, element, largest, ranked, sum } from "display.js";
 import { model } from "model.js";
 
-// MNIST's digits fill a box (`constants.box`) and have their center of mass at pixel
-// (14, 14); their strokes are about 3 pixels wide.
-const PEN = 3;
-export const BOARD_PEN = 1 / 16; // its width, as a fraction of the side of the board
+// MNIST's digits fill a box and have their center of mass at pixel (14, 14). `box` and
+// `pen`, the width of their strokes, are fields of `DrawingConstants`.
+export const BOARD_PEN = 1 / 16; // of the pen, as a fraction of the side of the board
 const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
 
 // The box of points and pen; it is half the pen's width too far to the lower right.
@@ -37,7 +36,7 @@ function withoutStray(all) {
     const box = extent(stroke);
     const gap = Math.max(box.left - main.right, main.left - box.right,
       box.top - main.bottom, main.top - box.bottom);
-    return areas[i] >= largest(areas) * (gap > constants.near * main.side
+    return areas[i] >= largest(areas) * (gap > constants.max_gap * main.side
       ? constants.min_distant_area : constants.min_area);
   });
 }
@@ -106,7 +105,7 @@ const small = element("canvas", { width: SIDE, height: SIDE });
 
 // Draw strokes on 28x28 pixels: scaled to the box, with the thin pen, at a position.
 function smallImage(lines, { scale, left, top }) {
-  const context = paint(small, lines, PEN, ([x, y]) =>
+  const context = paint(small, lines, model.constants.pen, ([x, y]) =>
     [left + scale * x, top + scale * y]);
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
@@ -147,16 +146,16 @@ export function straighten(image, shear = shearOf(image)) {
 export function prepareDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
-  const lines = withoutStray(drawn);
+  const lines = withoutStray(drawn), { box, pen } = model.constants;
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
   // A tap stays a dot.
-  const scale = (model.constants.box - PEN) / Math.max(width, height, BOARD_PEN);
-  const corner = { scale, left: PEN / 2 - scale * left, top: PEN / 2 - scale * top };
+  const scale = (box - pen) / Math.max(width, height, BOARD_PEN);
+  const corner = { scale, left: pen / 2 - scale * left, top: pen / 2 - scale * top };
   const image = smallImage(lines, corner), mass = sum(image);
   const shift = (coordinate, size) => {
     const moment = image.reduce((total, level, i) => total + level * coordinate(i), 0);
-    const room = Math.floor(SIDE - PEN - scale * size);
+    const room = Math.floor(SIDE - pen - scale * size);
     return Math.min(Math.max(Math.round(SIDE / 2 - moment / mass), 0), room);
   };
   const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),

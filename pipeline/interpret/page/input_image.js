@@ -6,9 +6,7 @@ import {
   $, element, gray, imageCanvas, paintPixels, plural, positionOn,
 } from "display.js";
 import { BOARD_PEN, findingOfImage, paintBoard, prepareDrawing } from "drawing.js";
-import {
-  change, className, model, network, oneImage, state, testImage,
-} from "model.js";
+import { change, className, model, network, state, testImage } from "model.js";
 
 let strokes = []; // on the board; a part of `state.shown` after the next frame
 let awaitedFrame = null; // the next frame, in which the drawing is classified
@@ -79,7 +77,7 @@ export const inputImage = {
     thumbnails.forEach((button, each) =>
       button.setAttribute("aria-current", each === place));
     $("source").textContent = place === null ? "your drawing"
-      : `test image ${model.gallery[place]}: ${oneImage(label)}` +
+      : `test image ${model.gallery[place]}: ${model.one_image[label]}` +
         (label === first ? "" : ", misclassified");
   },
 };
@@ -89,7 +87,7 @@ function markMistakes() {
     const label = model.tensors.image_labels[place];
     const [predicted, inFloat] = [network().final, model.trained].map((each) =>
       each.classify(testImage(place)).first);
-    const notes = [`test image ${model.gallery[place]}: ${oneImage(label)}`,
+    const notes = [`test image ${model.gallery[place]}: ${model.one_image[label]}`,
       ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
       ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");

@@ -119,8 +119,7 @@ export const testImage = (place) =>
 export const quantity = (value, decimals) => network().format(value, decimals);
 export const signedQuantity = (value) => signed(value, quantity(value));
 
-// Phrases for a class: its name, the name with the noun, and one image.
+// A class: its name, and the name with the noun.
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) => model.class_titles[label];
-export const oneImage = (label) => (isShort(label) ? "a " : "") + className(label);

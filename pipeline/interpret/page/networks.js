@@ -17,7 +17,7 @@
 //   explain(layer, neuron, result, inFloat)
 //                                the values in the text about a sum in page.html;
 //                                `inFloat` is the result of `model.trained`
-//   final                    of an epoch, the network after the last one; of a bit
+//   final                        of an epoch, the network after the last one; of a bit
 //                                width, itself. What follows is about this network
 //   title                        its name in a sentence
 //   weight_scale, maxOutput      a weight in full color, the length of a full bar
@@ -255,6 +255,5 @@ export class Detector {
 function softmax(logits) {
   const max = Math.max(...logits);
   const powers = Array.from(logits, (z) => Math.exp(z - max));
-  const total = sum(powers);
-  return powers.map((power) => power / total);
+  return powers.map((power) => power / sum(powers));
 }

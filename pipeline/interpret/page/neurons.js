@@ -7,8 +7,7 @@ import {
   percent, plural, svg,
 } from "display.js";
 import {
-  change, classTitle, currentResult, isFrozen, model, network, quantity, select,
-  state,
+  change, classTitle, currentResult, isFrozen, model, network, quantity, select, state,
 } from "model.js";
 
 // A button that selects a neuron; from the keyboard, the focus moves on to the panel.
@@ -200,12 +199,10 @@ function showConnections(result) {
     quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
-  $("connections-legend").textContent =
-    "Blue lines increase the sum, red lines decrease it." + (into.length ? // in view
-      ` The thickest line into ${name} represents a product of ` +
-      maxProduct(into) : "") +
-    (out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "") +
-    (into.length ? "." : "");
+  const more = out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "";
+  $("connections-legend").textContent = "Blue lines increase the sum, red lines " +
+    "decrease it." + (into.length ? ` The thickest line into ${name} represents a ` +
+      `product of ${maxProduct(into)}${more}.` : ""); // if the neuron is in view
 }
 
 const redraw = () => showConnections(currentResult());

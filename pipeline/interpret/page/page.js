@@ -51,11 +51,10 @@ function fromHalves(bytes) {
 // followed by those in integers.
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1, epochCount = metadata.epochs[last];
-  const { activations } = tensors;
   const title = metadata.bit_widths.length ? "the network in floating point"
     : `the final network${epochCount ? ` (epoch ${epochCount})` : ""}`;
-  const common = { activations, maxOutput: largest(activations) || 1,
-    weight_scale: metadata.weight_scale, title };
+  const common = { weight_scale: metadata.weight_scale, title,
+    activations: tensors.activations, maxOutput: largest(tensors.activations) || 1 };
   const network = (part, fields) => new FloatNetwork(
     ["layer_1.weight", "layer_2.weight"].map(part),
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });

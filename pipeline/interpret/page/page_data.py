@@ -12,12 +12,13 @@ from pipeline.interpret.names import NameForm
 
 @dataclass(frozen=True)
 class DrawingConstants:
-    """The constants of `images` and `unsure` that `drawing.js` uses, too."""
+    """The pen of drawings, and the constants of `images` that `drawing.js` needs."""
 
+    pen: int = 3  # pixels; the strokes of MNIST's digits are about as wide
     box: int = constants.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # fraction of the area of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # for distant strokes
-    near: float = constants.MAX_GAP  # maximum gap / longer side of the largest stroke
+    max_gap: float = constants.MAX_GAP  # maximum gap / longer side of the largest one
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # fraction of the largest height
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # fraction of the largest area
     max_break: float = unsure.MAX_BREAK  # maximum gap / longer side of a digit
@@ -67,6 +68,7 @@ class PageData:
     class_names: Sequence[str]
     class_titles: Sequence[str]  # digit 7, or sneaker
     images_of: Sequence[str]  # for each class, a phrase for its images: 7s
+    one_image: Sequence[str]  # and for one of them: a 7
     drawable: bool  # whether the user can draw images of the data set
     straightening: Straightening | None  # None if drawings are not straightened
     training_images: int  # the number of images that the network was trained on
@@ -93,4 +95,5 @@ class PageData:
     parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     constants: DrawingConstants
-    detector: DetectorData | None  # None if the training images are missing
+    detector: DetectorData | None
+    missing_detector: str  # why it is None; see `TrainedModel`

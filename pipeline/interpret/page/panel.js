@@ -2,7 +2,7 @@
 // sum is computed, and the softmax. The search opens it by a name.
 
 import {
-  $, BIAS, announce, bold, coordinates, element, fillTemplate, inputName, MINUS,
+  $, BIAS, announce, coordinates, element, fillTemplate, inputName, MINUS,
   neuronName, number, onEnter, parameterName, percent, plural, ranked, rounded, signed,
   sum, tableRow,
 } from "display.js";
@@ -100,14 +100,14 @@ function showEquation({ listed, others, bias, total }, shares) {
     ...listed.slice(0, 3).flatMap((term, i) =>
       [...summand(term.weight, i === 0), `·${quantity(term.value)}`]),
     listed.length + others > 3 ? " + …" : "",
-    ...summand(bias, listed.length === 0), " = ", bold(quantity(total)));
+    ...summand(bias, listed.length === 0), " = ", element("b", {}, quantity(total)));
   const lines = network().outcome(layer, neuron, total);
   if (layer === 1 && state.off.has(neuron))
     lines.push(["switched off: output = ", "0"]);
   if (layer === 2)
     lines.push(["probability = softmax(z) = ", percent(shares[neuron], 2)]);
   $("result").replaceChildren(...lines.map(([text, value]) =>
-    element("span", {}, text, bold(value))));
+    element("span", {}, text, element("b", {}, value))));
 }
 
 // A number with its sign: as an operator, except in front of a sum.

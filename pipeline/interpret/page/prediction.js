@@ -23,8 +23,9 @@ export function conclusion(result) {
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== inFloat.first) return otherPrediction(next, inFloat);
-  return { text: reason === "" ? next : `${next} The training images were missing, ` +
-    "so this page cannot tell whether the prediction is sure." };
+  // The reason is "", or null if it is unknown.
+  return { text: next + (reason ?? ` ${capitalized(model.missing_detector)}, so this ` +
+    "page cannot tell whether the prediction is sure.") };
 }
 
 // The text of a reason in unsure.py, with what the page knows in addition.

@@ -194,6 +194,7 @@ def _page_data(
         class_names=spec.class_names,
         class_titles=[spec.title(label) for label in range(CLASSES)],
         images_of=[*map(unsure.images_of, spec.class_names)],
+        one_image=[*map(unsure.one_image, spec.class_names)],
         drawable=spec.prepared_as_mnist,
         straightening=Straightening() if spec.is_upright else None,
         training_images=len(analysis.train),
@@ -219,6 +220,7 @@ def _page_data(
         texts=unsure.TEXTS,
         constants=DrawingConstants(),
         detector=_detector_data(trained.detector) if trained.detector else None,
+        missing_detector=trained.missing_detector,
     )
 
 
