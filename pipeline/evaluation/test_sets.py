@@ -80,8 +80,8 @@ def _labeled(found: ImageSet, source: Path) -> ImageSet:
     rows = [row for row, label in enumerate(found.labels) if label is not None]
     problems = [*found.problems, *found.label_problems]
     if not rows:
-        rule = f"{printable(source)} has no image with a label: give them names such as"
-        remedy = "7_a.png, or use predict, which needs no labels"
+        rule = f"{printable(source)} has no image with a label: give the images names"
+        remedy = "such as 7_a.png, or use predict, which needs no labels"
         raise UserError("\n  ".join([f"{rule} {remedy}", *problems]))
     description = found.description
     if skipped := len(found.labels) - len(rows) - len(found.label_problems):

@@ -125,6 +125,9 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 # Pixels from a stroke to the paper around it. Lower: blurry strokes have no edge;
 # higher: narrow gaps between strokes are not compared.
 EDGE_WIDTH = 4
+# Pixels; side of the square whose lightest pixel is the paper. Lower: a line of squared
+# paper counts as the paper; higher: blurred edges of shadows count as edges.
+EDGE_NEIGHBORS = 3
 # Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
 # counts as a shadow; higher: a digit that is joined to a shadow does not.
 MAX_FLAT = 0.05

@@ -100,9 +100,11 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     ring = np.abs(distances - constants.EDGE_WIDTH) < 0.5
     nearest = tuple(places[:, ring])
     less_ink = ink[nearest] - ink[ring]
-    paper, stroke = light[ring], light[nearest]
-    if paper.sum() < stroke.sum():  # white ink
-        paper, stroke = 255 - paper, 255 - stroke
+    if light[ring].sum() < light[nearest].sum():  # white ink
+        light = 255 - light
+    # The lightest pixel nearby is paper, even if the ring crosses a line of the paper.
+    paper = ndimage.maximum_filter(light, constants.EDGE_NEIGHBORS)[ring]
+    stroke = light[nearest]
     is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
     step = 1 - stroke / np.maximum(paper, 1) + noise_limit(ink)
     is_flat = is_end & (step < less_ink / 2)

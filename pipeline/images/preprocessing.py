@@ -108,7 +108,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
         if again.finding in ("", "no ink"):
             return again
         findings.add(again.finding)
-    if findings == {"shadow"}:  # or the remains of the lines of the paper
+    if findings == {"shadow"}:  # no window finds a stroke with an edge all around it
         return Preprocessed(np.zeros((SIDE, SIDE), np.uint8), "no ink", found.steps)
     return found
 
@@ -137,7 +137,8 @@ def _preprocess_photo(
     if dark_ink and not (is_drawing or has_dark_ink(original)):
         return on_sheet  # the paper would be ink on a dark table
     in_whole = _put_in_form(original, _search_photo(original, parts=parts))
-    return in_whole if is_drawing or in_whole.finding in ("", "cut off") else on_sheet
+    is_digit = in_whole.finding in ("", "cut off", "shadow")
+    return in_whole if is_drawing or is_digit else on_sheet
 
 
 def _put_in_form(original: Levels, found: Found) -> Preprocessed:
