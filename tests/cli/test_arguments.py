@@ -93,7 +93,7 @@ INVALID = {
     "train experiment": "experiment has no value: write experiment=value",
     "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
-    "train -m reproduce=a": "reproduce takes one run: leave out -m",
+    "train -m reproduce=a": "reproduce cannot be used in a sweep: leave out -m",
     "train -m lr=interval(0.1,1)": "a search needs the number of trials: add trials=40",
     "train -m lr=interval(0.1,1) trials=0": "trials must be at least 1",
     "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
