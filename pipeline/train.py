@@ -83,7 +83,7 @@ def sweep(
 
     Args:
         experiment: A sweep that is saved in conf/experiment/, such as "learning_rates",
-            or several, which are trained together. Settings replace its values.
+            or several, which are trained together. Settings override its values.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. It must be new or empty.

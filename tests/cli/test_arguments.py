@@ -255,7 +255,7 @@ def test_an_interval_has_the_numbers_of_its_key(argument, interval):
     "flag",
     ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-path=/", "-cp"],
 )
-def test_flags_that_run_code_are_rejected_also_as_the_value_of_another(before, flag):
+def test_flags_that_run_code_are_rejected_even_as_the_value_of_another(before, flag):
     (problem,) = problems(before, flag)
     assert problem.startswith(("unknown flag -", "--cfg must be job, got "))
 
