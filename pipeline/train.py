@@ -83,15 +83,15 @@ def sweep(
 
     Args:
         experiment: A sweep that is saved in conf/experiment/, such as "learning_rates",
-            or several, which are trained together. Settings replace its values.
+            or several, which are trained together. Settings override its values.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. It must be new or empty.
         quiet: If True, nothing is printed.
-        settings: Those of `train` without resume and reproduce, and workers, executor,
-            again, trials. A list, such as hidden=[10, 20], has several values.
-            hidden="interval(4,128)" together with trials=20 is a search. See the list
-            below.
+        settings: The settings of `train` except resume and reproduce, and in addition
+            workers, executor, again and trials. A list, such as hidden=[10, 20], has
+            several values. hidden="interval(4,128)" together with trials=20 is a
+            search. See the list below.
 
     Returns:
         The outcome of each training run, also as a pandas DataFrame.

@@ -44,7 +44,7 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
         ConfigError: If it is not new or empty, or cannot be replaced or written.
     """
     if not os.fspath(folder):  # an empty path means the working directory
-        raise ConfigError("folder must not be empty: give a path, or leave it out")
+        raise ConfigError("folder must be a path, got '': give one, or leave it out")
     path = Path(os.path.realpath(user_path(folder, key="folder")))
     parent = existing_folder(path.parent)
     if not parent.is_dir() or (path.exists() and not path.is_dir()):

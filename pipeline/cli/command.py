@@ -94,7 +94,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
     Raises:
         ConfigError: If a flag is invalid.
-        UserError: If a folder of settings cannot be read.
+        UserError: If a folder of configuration files cannot be read.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
@@ -108,7 +108,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     except ArgumentError as error:
         raise ConfigError(str(error)) from None
     if found.config_path is not None:
-        remedy = "--config-dir adds a folder of settings"
+        remedy = "--config-dir adds a folder of configuration files"
         raise ConfigError(f"unknown flag --config-path: {remedy}")
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")

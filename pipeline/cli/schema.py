@@ -123,7 +123,8 @@ class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
     can_vary = TRAINING_KEYS
     only_sweeps = ("workers", "executor", "again", "trials")
     no_sweep = {
-        "reproduce": "takes one run: leave out -m or experiment, or call train()",
+        "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
+        "train()",
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     has_recorded_sweeps = True

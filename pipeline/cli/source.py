@@ -33,7 +33,7 @@ ALTERNATIVES = {
     "mode": "-m runs a sweep",
     "launcher": "workers and executor select where a sweep runs",
     "sweeper": "intervals such as hidden=interval(4,128) and trials define a search",
-    "searchpath": "--config-dir adds a folder of settings",
+    "searchpath": "--config-dir adds a folder of configuration files",
     "job_logging": "there are no log files",
     "job": "run_name names a run, and the shell sets environment variables",
     "callbacks": "from Python, train(on_epoch=...) calls a function",

@@ -112,8 +112,8 @@ class RawFiles:
             for failure in failures:
                 print_error(failure)
             raise UserError(
-                f"{self.folder} is missing: put these files, plain or as .gz, into "
-                f"{raw} (with the sha256 of each uncompressed file):"
+                f"{self.folder} is missing: put these files, uncompressed or as .gz, "
+                f"into {raw} (with the sha256 of each uncompressed file):"
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
             )
         return raw

@@ -238,8 +238,8 @@ def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     `origin` is the sha256 of each imported file by its name.
     """
     return (
-        f"{path} is missing: import a folder with these files again, with "
-        "python -m pipeline.data dataset=<folder> (with the sha256 of each file):"
+        f"{path} is missing: run python -m pipeline.data dataset=<folder> with a "
+        "folder that contains these files (sha256 and name):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )
 

@@ -230,6 +230,7 @@ def _check(needs: _Requirements) -> str:
         )
     if code_sha256() != needs.code:
         raise NodeError(
-            f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
+            f"node {name} imports a different version of this project, from {PACKAGE}: "
+            "uninstall it there"
         )
     return processor()

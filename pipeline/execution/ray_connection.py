@@ -89,7 +89,7 @@ def _probe(address: str) -> None:
                 process.kill()
         timer.cancel()
     if process.returncode:
-        reason = reason or "the program there is not the head of a cluster"
+        reason = reason or "no head of a Ray cluster responds there"
         raise UserError(_no_cluster(address, reason))
 
 

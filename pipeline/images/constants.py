@@ -5,9 +5,10 @@ STROKE_WIDTHS take MNIST's strokes into account. `python tests/benchmarks/images
 measures the accuracy with all of them on images of thirteen kinds, and the README shows
 the results.
 
-The comments say what a lower or a higher value does, as far as the code shows it, and
-for which images a constant is. Names in quotes, such as "faint pencil", are kinds of
-images in this benchmark; other names are tests in `tests/images/`.
+The comments say what a lower or a higher value would change, as far as the code shows
+it, and for which images the constant was introduced. Names in quotes, such as "faint
+pencil", are kinds of images in this benchmark; other names are tests in
+`tests/images/`.
 """
 
 import numpy as np
@@ -61,7 +62,7 @@ MAX_DENTS = 0.1
 MAX_INNER = 0.3
 # Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
 MIN_RING_STEP = 0.15
-# For a sheet that the hard edge of a shadow divides
+# For a sheet that the sharp edge of a shadow divides
 # (test_a_digit_across_the_hard_edge_of_a_shadow_is_found). Fraction of the area of the
 # image. Lower: other things count as parts of the sheet, and the search takes longer;
 # higher: small parts are lost.

@@ -1,7 +1,7 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
 A sheet is a convex region that is lighter than what is around it, or two regions that
-the hard edge of a shadow divides. If there is no such region, as when a soft shadow
+the sharp edge of a shadow divides. If there is no such region, as when a soft shadow
 divides the sheet, the search is for straight edges that are nearly parallel to the
 borders of the image. If no ink is found on a sheet, paper next to it in a shadow is
 added.
@@ -74,7 +74,7 @@ def _around_region(light: Light) -> Outside | None:
     """Return what is around the region of any tilt that is the sheet, if there is one.
 
     The brightness of paper changes little, except at strokes, which become holes, and
-    at the hard edge of a shadow, which divides the sheet into two parts. The lit part,
+    at the sharp edge of a shadow, which divides the sheet into two parts. The lit part,
     or all that is lit, can look like a sheet, too, but has a shorter edge or less area.
     """
     sheets = []  # the length of the edge, the area and the region of each possible one

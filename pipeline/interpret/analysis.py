@@ -145,7 +145,7 @@ class ModelAnalysis:
     def validation_accuracy(self, epochs: Sequence[int]) -> list[float]:
         """Return the accuracy on the validation images after each of these epochs.
 
-        history.csv records it, except for epoch 0, which is before the training.
+        history.csv records it, except for epoch 0, which is before training.
         """
         recorded, accuracies = self.curves.get("val/accuracy"), []
         for epoch in epochs:

@@ -90,8 +90,8 @@ def neuron_sums(
     """Return the sum of every neuron by name, layer 1 first, in float64.
 
     PyTorch computes the same sums in float32, which differ from these in the sixth
-    digit. If
-    `integers` is given, each sum also contains the sum of the quantized network.
+    digit. If `integers` is given, each sum also contains the sum of the quantized
+    network.
     """
     inputs = image.reshape(PIXELS) / WHITE
     in_integers = {} if integers is None else integer_sums(integers, image)

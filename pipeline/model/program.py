@@ -45,7 +45,7 @@ def _running_exporter() -> HelperProcess:
         if _exporter is None or not _exporter.check_running():
             # The end of a training run waits for the process, so it must not starve on
             # busy cores. Libraries may print something.
-            name = "the process that exports networks"
+            name = "the process that runs torch.export"
             _exporter = HelperProcess(name, niceness=2, quiet=True)
         return _exporter
 

@@ -113,7 +113,7 @@ class Outcome:
     # The content of metrics.json; empty if it failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # the time of all epochs; NaN if it failed
-    run_id: str | None = None  # the id of its MLflow run, also if it failed
+    run_id: str | None = None  # the id of its MLflow run, even if it failed
     network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # taken from an earlier run
     traceback: str = ""  # set for an error in the program
@@ -150,8 +150,8 @@ def list_jobs(
 ) -> list[Job]:
     """Return a job for each combination of the values.
 
-    Combinations with equal images and hyperparameters are one job, with the choices of
-    all. A group without a choice has the choice null. A saved sweep, the choice of the
+    Combinations with equal images and hyperparameters are one job, with the options of
+    all. A group without an option has the option null. A saved sweep, an option of the
     group `experiment`, only lists combinations, so it does not distinguish jobs.
 
     For a search, each interval has one of its values.

@@ -95,7 +95,7 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
         report.finish()
     try:
         if best := best_of(plan.outcomes):
-            with busy("adding images and a program to the best network"):
+            with busy("recording the images and the model of the best network"):
                 children.record_best(best, store=store_dir())
     finally:
         hint = children.run.viewing_hint()

@@ -21,7 +21,7 @@ MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
 class TimeLeft:
     """Estimates the time that is left from the times at which results have arrived.
 
-    The first results of all workers arrive at once, so only later ones tell the pace.
+    The first results of all workers arrive at once, so only later ones show the rate.
     """
 
     def __init__(self, workers: int) -> None:

@@ -103,7 +103,7 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         seeds = len(best.trained) + len(best.failed)
         accuracy += f" ({len(best.trained)} of {counted(seeds, 'seed')})"
     if not comparable(best.keys):
-        return "no best configuration: the validation images differ"
+        return "no best configuration: they were validated on different images"
     if not best.keys:
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy

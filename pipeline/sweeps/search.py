@@ -31,13 +31,13 @@ SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
 class Search(Plan):
-    """The jobs of a search: for each suggestion, one for each combination of the grid.
+    """The jobs of a search: for each trial, one for each combination of the grid.
 
-    A suggestion is open until all of its jobs have an accuracy; then Optuna is told the
-    mean. When a search is continued, a suggestion is known if a child records one of
-    its jobs. If others are missing, because one was interrupted, failed or deleted,
-    they are trained before there are new suggestions. If all of them were deleted,
-    Optuna does not know the suggestion, and may repeat it.
+    A trial is open until all of its jobs have an accuracy; then Optuna is told the
+    mean. When a search is continued, a trial is known if a child records one of its
+    jobs. If others are missing, because one was interrupted, failed or deleted, they
+    are trained before there are new trials. If all of them were deleted, Optuna does
+    not know the trial, and may suggest the same values again.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Search(Plan):
         """Start a search, or continue an earlier one.
 
         Args:
-            grid: The combinations of the other keys, trained for each suggestion.
+            grid: The combinations of the other keys, trained for each trial.
             intervals: The numbers that are suggested, by key.
-            trials: The number of suggestions, with the earlier ones; no two of them are
-                equal, so there are fewer if the intervals have fewer numbers.
+            trials: The number of trials, with the earlier ones; no two of them have
+                equal values, so there are fewer if the intervals have fewer numbers.
             recorded: The tags of the recorded children, oldest first.
         """
         super().__init__([])
@@ -62,7 +62,7 @@ class Search(Plan):
         self._numbers = {key: _numbers(each) for key, each in intervals.items()}
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
         self._suggestions: list[dict[str, Any]] = []
-        self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
+        self._open: dict[int, list[str]] = {}  # the jobs of each open trial
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
         for tags in recorded:
@@ -86,7 +86,7 @@ class Search(Plan):
         return [job for index in rest for job in ends[index % 2]]
 
     def suggest(self) -> Iterator[Job]:
-        """Yield the jobs of new suggestions, each when its first job is needed."""
+        """Yield the jobs of new trials, each when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
             self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
@@ -98,11 +98,11 @@ class Search(Plan):
             yield from jobs
 
     def add(self, outcome: Outcome) -> None:
-        """Add the outcome of a job; report finished suggestions to Optuna.
+        """Add the outcome of a job; report finished trials to Optuna.
 
-        A suggestion with a failed job stays open: Optuna avoids similar values. A
-        worker gets its next job before the result that it has sent is added, so that it
-        does not wait.
+        A trial with a failed job stays open: Optuna avoids similar values. A worker
+        gets its next job before the result that it has sent is added, so that it does
+        not wait.
         """
         super().add(outcome)
         for number, keys in [*self._open.items()]:
@@ -135,7 +135,7 @@ class Search(Plan):
             self._accept(self.study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[Job]:
-        """Add a suggestion, and return its jobs; none if it is not new."""
+        """Add a trial, and return its jobs; none if its values are not new."""
         values = {
             key: _round(value, self._intervals[key])
             for key, value in trial.params.items()

@@ -54,7 +54,7 @@ def train_sweep(
 ) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
-    `on_result` is called with each outcome, also with outcomes of an earlier process.
+    `on_result` is called with each outcome, including those of earlier processes.
 
     Raises:
         PartlyFailed: If jobs are invalid or failed; the others are trained first.

@@ -19,7 +19,7 @@ from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Graded
 
-MIN_EQUAL = 3  # so many equal answers are not a coincidence
+MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]

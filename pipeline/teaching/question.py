@@ -96,7 +96,7 @@ class Question(ABC):
     Attributes:
         name: The key in answers.json, and the column in grades.csv.
         group: One of `GROUPS`.
-        points: Those of a correct answer.
+        points: The points for a correct answer.
         form: Which numbers can be an answer, whatever the network is.
         tolerance: How far a correct answer may be from the exact one.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.

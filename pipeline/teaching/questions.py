@@ -310,8 +310,8 @@ class LogOfRatio(Question):
         return [
             Correct(logs),
             Mistake(ratio, "This is p / q. Its natural logarithm is missing.", 0.5),
-            Mistake(logs / np.log(10), "This is log10. ln is the natural one.", 0.5),
-            Mistake(logs / np.log(2), "This is log2. ln is the natural one.", 0.5),
+            Mistake(logs / np.log(10), "Use the natural logarithm, not log10.", 0.5),
+            Mistake(logs / np.log(2), "Use the natural logarithm, not log2.", 0.5),
             Mistake(-logs, "The sign is wrong: p is larger than q.", 0.5),
             Mistake(p - q, "This is the difference of the probabilities."),
             Mistake(first, "This is ln(p). Subtract ln(q)."),

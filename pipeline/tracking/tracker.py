@@ -31,8 +31,8 @@
 returns the run. Steps 3 and 7 are left out, because the status and the end time of the
 run do not change.
 
-`MlflowTracker` does steps 2 and 7. `HelperTracker` lets a helper process do steps 2 and
-7 and call the functions of step 4.
+`MlflowTracker` performs steps 2 and 7. `HelperTracker` has a helper process perform
+them and call the functions of step 4.
 """
 
 import gc

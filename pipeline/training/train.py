@@ -150,7 +150,7 @@ def _record_training(
     print_summary(training, split.val)
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
-    interrupt.check("stopped after training was finished")
+    interrupt.check("stopped after training had finished")
     if run.artifacts:  # another training run replaces `folder`
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
     known = {each.name: getattr(training, each.name) for each in fields(training)}

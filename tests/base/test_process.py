@@ -28,7 +28,7 @@ def run(statement, **options):
     return subprocess.run(command, env=os.environ | places, text=True, **options)
 
 
-def test_a_warning_is_the_last_line_also_if_both_outputs_are_one_file():
+def test_a_warning_is_the_last_line_even_if_both_outputs_are_one_file():
     warning = "from pipeline.base.printing import warn; warn('warning: incomplete')"
     one = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = run(f"{warning}; print('later')", **one)

@@ -134,13 +134,13 @@ def measure():
         seconds, training = timed(folder, "-m", seeds(16), "epochs=20")
         single, limit = training / 16, 1.25 * training / WORKERS + 6
         yield "16 training runs of 20 epochs", seconds, "s", limit
-        yield "  their training, divided by two", training / WORKERS, "s", None
+        yield "  training time, divided by two", training / WORKERS, "s", None
         again, _ = timed(folder, "-m", seeds(16), "epochs=20")
         yield "  the same command again", again, "s", 3
     with new_outputs() as folder:
         seconds, training = timed(folder, "-m", seeds(200), "epochs=1")
         yield "200 training runs of one epoch", seconds, "s", 60
-        yield "  their training, divided by two", training / WORKERS, "s", None
+        yield "  training time, divided by two", training / WORKERS, "s", None
     with new_outputs() as folder:
         first, result = first_lines(folder, "-m", seeds(2000), "epochs=1")
         yield "2,000 training runs: the first line", first, "s", 3
@@ -148,7 +148,7 @@ def measure():
     with new_outputs() as folder:
         seconds, training = timed(folder, "experiment=hidden_sizes")
         yield "experiment=hidden_sizes", seconds, "s", None
-        yield "  its training, divided by two", training / WORKERS, "s", None
+        yield "  training time, divided by two", training / WORKERS, "s", None
     with new_outputs() as folder:
         count = 100
         executor, size = record(folder, count)
@@ -157,7 +157,7 @@ def measure():
         yield "  of this, CPU time on one core", share, "%", None
         yield "  its size, 20 neurons", size / count / 1e6, "MB", 1.6
         cores = single * count / executor.seconds
-        yield "cores that a main process serves", cores, "", None
+        yield "cores that one process can keep busy", cores, "", None
 
 
 def main():

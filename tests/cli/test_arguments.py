@@ -93,7 +93,7 @@ INVALID = {
     "train experiment": "experiment has no value: write experiment=value",
     "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
-    "train -m reproduce=a": "reproduce takes one run: leave out -m",
+    "train -m reproduce=a": "reproduce cannot be used in a sweep: leave out -m",
     "train -m lr=interval(0.1,1)": "a search needs the number of trials: add trials=40",
     "train -m lr=interval(0.1,1) trials=0": "trials must be at least 1",
     "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
@@ -255,7 +255,7 @@ def test_an_interval_has_the_numbers_of_its_key(argument, interval):
     "flag",
     ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-path=/", "-cp"],
 )
-def test_flags_that_run_code_are_rejected_also_as_the_value_of_another(before, flag):
+def test_flags_that_run_code_are_rejected_even_as_the_value_of_another(before, flag):
     (problem,) = problems(before, flag)
     assert problem.startswith(("unknown flag -", "--cfg must be job, got "))
 

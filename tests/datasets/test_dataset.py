@@ -170,7 +170,7 @@ def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
     assert metadata.dataset == data.name
 
 
-def test_an_imported_data_set_needs_its_folder_no_more(
+def test_an_imported_data_set_no_longer_needs_its_folder(
     idx_folder, imported, tmp_path, monkeypatch
 ):
     data = imported(idx_folder)

@@ -143,7 +143,7 @@ def load(mnist):
     return load
 
 
-def test_the_validation_images_of_the_training_are_the_default(load, mnist):
+def test_the_validation_images_of_the_training_run_are_the_default(load, mnist):
     test_set = load(None)
     assert test_set.source.name == "mnist"
     assert test_set.source.files[3] == find_image("3", mnist).files[0]

@@ -294,7 +294,7 @@ def test_another_pytorch_or_token_or_program_is_rejected_in_one_line(cluster, pr
     options = {
         "has PyTorch 1.0, but this machine has": {},
         "its token is missing here or differs": {"RAY_AUTH_TOKEN": "0" * 64},
-        "the program there is not the head of a cluster": {"port": 7001},
+        "no head of a Ray cluster responds there": {"port": 7001},
     }
     sweeps = {
         reason: Sweep(cluster, project, f"seed={index},7", f"sweep{index}")

@@ -159,7 +159,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert predict(workspace, drawn)[0] == records  # they are computed again
     for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
-    lost = "is missing: import a folder with these files again"
+    lost = "is missing: run python -m pipeline.data dataset=<folder> with a folder"
     with pytest.raises(ValueError, match=lost) as missing:
         predict(workspace, 0)
     assert str(missing.value).endswith("  labels-idx1-ubyte")

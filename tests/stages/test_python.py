@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_one_is_rejected_before_anything_is_run(
         tmp_path / "file": "must not be a file or be inside a file",
         tmp_path / "file" / "a" / "b": "must not be a file or be inside a file",
         "~nosuchuser/x": "must have a user name or /",
-        "": "must not be empty",
+        "": "must be a path, got ''",
     }.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)

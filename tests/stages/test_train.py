@@ -54,7 +54,7 @@ def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, 
     assert probabilities[7] >= 0.99
 
 
-def test_the_history_has_the_bytes_of_a_training_of_one_epoch_with_two_threads(
+def test_the_history_is_that_of_a_training_run_of_one_epoch_with_two_threads(
     finished, project
 ):
     history = load_file(finished.trained("history.safetensors"))

@@ -42,7 +42,7 @@ def outcome(job, error=""):
 
 
 def states(search):
-    """Return the state and the mean accuracy of each suggestion, by its values."""
+    """Return the state and the mean accuracy of each trial, by its values."""
     return {
         tuple(trial.params.values()): (trial.state.name, trial.value)
         for trial in search.study.trials
@@ -72,10 +72,10 @@ def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     assert statistics.mean(distances[10:]) < 25
 
 
-def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
+def test_a_search_continues_with_the_trials_that_are_open(capsys):
     search = open_search(5)
     jobs = [*itertools.islice(search.suggest(), 7)]
-    # Children record both seeds of the first two suggestions and one of the third.
+    # Children record both seeds of the first two trials and one of the third.
     finished = [outcome(job) for job in jobs[:5]]
 
     search = open_search(5, recorded=jobs[:5])
@@ -86,7 +86,7 @@ def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
-    assert len(search.expected()) == 4  # two suggestions with two seeds
+    assert len(search.expected()) == 4  # two trials with two seeds
     _announce(search, search.untrained, Path(), workers=1)
     jobs = [search.jobs[5], *search.expected()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
@@ -107,7 +107,7 @@ def test_a_search_continues_with_the_suggestions_that_are_open(capsys):
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
 
-def test_a_suggestion_whose_children_were_deleted_is_forgotten():
+def test_a_trial_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
     search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
@@ -118,7 +118,7 @@ def test_a_suggestion_whose_children_were_deleted_is_forgotten():
 
 
 @pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", ""])
-def test_a_child_whose_tag_was_edited_is_no_suggestion(edited):
+def test_a_child_whose_tag_was_edited_is_no_trial(edited):
     jobs = [*open_search(2).suggest()]
     tags = [job.tags for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
@@ -174,7 +174,7 @@ def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
         assert float(row["val/accuracy"]) == float(f"{mean:.4g}")
 
 
-def test_the_estimate_counts_suggestions_though_the_ends_are_trained(sweep):
+def test_the_estimate_counts_trials_though_the_ends_are_trained(sweep):
     sweep.run("hidden=4,64")
     printed, error = sweep.run("hidden=interval(4,64)", "trials=3")
     assert "3 training runs: " in printed and not error

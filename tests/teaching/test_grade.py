@@ -139,7 +139,7 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
     assert page(outputs).count("of the test images are classified correctly") == 20
 
 
-def test_a_training_run_is_told_from_others(course):
+def test_a_training_run_is_distinguished_from_others(course):
     network = course.train("ana")
     assert compare(network, course.train("ana")) == (Training.SAME, 0)
     for median, largest, kind in (

@@ -195,9 +195,7 @@ def test_a_damaged_file_is_rejected_with_the_remedy(tmp_path, few, name):
 
 @pytest.mark.parametrize("size", [0, 40])
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_checkpoint_that_does_not_say_what_it_is_of_is_not_used(
-    tmp_path, few, size, resume
-):
+def test_a_checkpoint_whose_place_is_unknown_is_not_used(tmp_path, few, size, resume):
     unknown = interrupt(tmp_path, few, after=2)
     place = unknown / "place.json"
     place.write_bytes(place.read_bytes()[:size])
