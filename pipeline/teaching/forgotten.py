@@ -37,6 +37,6 @@ def forgotten_settings(
         # A seed is that of one student.
         if text and "seed" not in text and 2 * count > len(entries):
             networks = f"{count} of {counted(len(entries), 'network')}"
-            notice = f"{networks} were trained with {text}: if you assigned this, add"
+            notice = f"{text} was used for {networks}: if you assigned this, add"
             return ForgottenSettings(text, f"{notice} {text}")
     return ForgottenSettings()

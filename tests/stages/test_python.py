@@ -245,7 +245,7 @@ def test_a_result_has_a_short_representation(project):
 
 @pytest.mark.parametrize("function", [*CALLS, sync], ids=lambda each: each.__name__)
 def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function):
-    keywords = getattr(cli, f"{function.__name__.title()}Settings").__annotations__
+    keywords = getattr(cli, f"{function.__name__.title()}Keywords").__annotations__
     text = pydoc.plain(pydoc.render_doc(function))
     listed = dict(re.findall(r"^ {6}(\w+)=\S+ +(\w.*)$", text, re.M))
     assert {*listed} == {*keywords}

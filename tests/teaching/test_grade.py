@@ -371,9 +371,7 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     for name in ("ana", "ben"):
         longer.write(place / name, name)
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
-    text = (
-        "2 of 3 networks were trained with epochs=2: if you assigned this, add epochs="
-    )
+    text = "epochs=2 was used for 2 of 3 networks: if you assigned this, add epochs="
     grades = grade_all()
     assert grades.forgotten == ("epochs=2", f"{text}2") and grades.notices == []
     assert [entry.student for entry in grades.others] == ["cem"]
@@ -395,7 +393,7 @@ def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
     monkeypatch.setattr(command, "_grade", lambda *_: sys.exit("training"))
     with pytest.raises(SystemExit, match="training"):
         grade(submissions=place, **course.keys)
-    assert "if this was assigned, add epochs=2" in capsys.readouterr().out
+    assert "if you assigned this, add epochs=2" in capsys.readouterr().out
 
 
 def test_a_course_code_that_only_few_answers_have_is_an_error(
