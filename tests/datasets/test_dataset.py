@@ -203,7 +203,7 @@ def test_a_lost_file_of_an_imported_data_set_is_imported_again(
         data.path.write_bytes(content[:-1] + b"?")
     else:
         data.path.unlink()
-    with pytest.raises(ValueError, match="import a folder with") as lost:
+    with pytest.raises(ValueError, match="a folder that contains these files") as lost:
         datasets.load(data.name, folder=tmp_path)
     text, *lines = str(lost.value).splitlines()
     assert str(data.path) in text and "python -m pipeline.data dataset=<folder>" in text
