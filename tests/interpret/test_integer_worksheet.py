@@ -133,7 +133,7 @@ def exported(quantized, trained_on_few, project):
 def test_inspect_explains_the_widest_integers(exported):
     text = exported.call("inspect", neuron="N28,N15", image=0, integers=True)
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
-    assert "With\n       8 bits, q is an integer from -127 to 127." in text
+    assert "With 8 bits, q is an integer from -127 to 127." in text
     assert "fine-tuned for 1 epoch before" in text
     assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
     rows = exported.read("details/neuron/terms.csv")
