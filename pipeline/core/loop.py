@@ -63,12 +63,14 @@ def shuffled_batches(
     targets = one_hot(labels, CLASSES).T.float()  # (10, n)
     shuffled_images, shuffled_targets = torch.empty_like(images), targets.clone()
     floats = torch.empty(batch_size, PIXELS, dtype=torch.float32)
+    # The batches are in the same memory in every epoch.
+    parts = shuffled_images.split(batch_size)  # (batch, 784)
+    buffers = [floats[: len(part)] for part in parts]  # (batch, 784)
+    columns = shuffled_targets.split(batch_size, dim=1)  # (10, batch)
 
     def float_batches() -> Iterator[Batch]:
-        parts = shuffled_images.split(batch_size)  # (batch, 784)
-        columns = shuffled_targets.split(batch_size, dim=1)  # (10, batch)
-        for part, column in zip(parts, columns, strict=True):
-            yield floats[: len(part)].copy_(part), column
+        for part, buffer, column in zip(parts, buffers, columns, strict=True):
+            yield buffer.copy_(part), column
 
     while True:
         order = torch.randperm(len(labels), generator=generator)  # (n,)
