@@ -34,6 +34,7 @@ from pipeline.model import (
 )
 
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
+MAX_ROWS = 20  # below each other in preparation.png
 MAX_NAME_CHARACTERS = 36  # of their names
 TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
 rotate it upright, use a thicker pen and even light, and write a digit in its usual
@@ -153,7 +154,8 @@ def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None
         predictions = classify(prepared, trained, alone=True)
         rows = [*range(len(predictions))]
     plotted = [_plotted_row(predictions, row, trained.detector) for row in rows]
-    plots.image_rows(plots.align(plotted), title=title).save(folder / "preparation.png")
+    plot = plots.image_rows(plots.align(plotted), title=title, max_rows=MAX_ROWS)
+    plot.save(folder / "preparation.png")
 
 
 def _plotted_row(

@@ -92,6 +92,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
         "and label",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
         legend=plots.weight_legend(scale, gray_means=gray_means),
+        max_rows=10,
     ).save(path)
 
 

@@ -35,8 +35,8 @@ MAX_CAPTIONS = 10  # values of x with a tick and a caption each
 MAX_TICK_CHARACTERS = 100  # in the labels of the ticks; more would overlap
 MAX_NORMAL_DOTS = 200  # dots of normal size
 WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
-# Accuracies at which a wide range has lines: each has half the error of the one before.
-HALVINGS = tuple(1 - 0.8 / 2**n for n in range(9))
+# Accuracies with a tick, for a wide range. From 60%, each halves the error rate.
+TICKS = (0.2, 0.4, *(1 - 0.4 / 2**n for n in range(8)))
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _scale_y(axes: Axes, points: Sequence[AccuracyPoint]) -> str:
     if is_wide:
         axes.set_yscale("function", functions=(_stretch, _shrink))
         low, high = axes.get_ylim()
-        axes.set_yticks([each for each in HALVINGS if low <= each <= high])
+        axes.set_yticks([each for each in TICKS if low <= each <= high])
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
     return " (logarithmic scale of the error rate)" if is_wide else ""
 

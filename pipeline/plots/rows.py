@@ -1,5 +1,6 @@
 """Images in rows and grids, with titles, captions and bars."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,6 +37,7 @@ def image_rows(
     headings: Mapping[int, str] | None = None,
     columns: int = 0,
     legend: Image.Image | None = None,
+    max_rows: int | None = None,
 ) -> Image.Image:
     """Draw rows of images below each other.
 
@@ -46,20 +48,29 @@ def image_rows(
         headings: Texts above the first row, by the index of their column.
         columns: The number of images in a row; 0 for the longest row.
         legend: An image below the title.
+        max_rows: If there are more rows, they are divided into parts of equal size,
+            which are next to each other.
     """
     columns = columns or max(len(row.images) for row in rows)
     width = columns * (side + GAP) + GAP + BARS_WIDTH * any(row.bars for row in rows)
     width = max(width, MIN_WIDTH)
-    header = [_text(title, width, TITLE)]
+    above = [_headings(headings, width, side)] if headings else []
+    drawn = [_row(row, width, side) for row in rows]
+    count = math.ceil(len(rows) / (max_rows or len(rows)))
+    size = math.ceil(len(rows) / count)
+    parts = [
+        stack_images([*above, *drawn[start : start + size]])
+        for start in range(0, len(rows), size)
+    ]
+    height = max(part.height for part in parts)
+    body = Image.new("RGB", (len(parts) * width, height), PAPER)
+    for index, part in enumerate(parts):
+        body.paste(part, (index * width, 0))
+    header = [_text(title, body.width, TITLE)]
     if legend:
-        header.append(Image.new("RGB", (width, legend.height + GAP), PAPER))
+        header.append(Image.new("RGB", (body.width, legend.height + GAP), PAPER))
         header[-1].paste(legend, (GAP, 0))
-    if headings:
-        header.append(Image.new("RGB", (width, HEADING + 8), PAPER))
-        for column, text in headings.items():
-            place = GAP + column * (side + GAP), 0
-            ImageDraw.Draw(header[-1]).text(place, text, INK, font(HEADING))
-    return stack_images([*header, *(_row(row, width, side) for row in rows)])
+    return stack_images([*header, body])
 
 
 def image_grid(
@@ -97,6 +108,15 @@ def align(rows: Sequence[ImageRow]) -> list[ImageRow]:
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     """Stack images of the same width vertically."""
     return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
+
+
+def _headings(headings: Mapping[int, str], width: int, side: int) -> Image.Image:
+    """Draw texts above columns of images."""
+    image = Image.new("RGB", (width, HEADING + 8), PAPER)
+    for column, text in headings.items():
+        place = GAP + column * (side + GAP), 0
+        ImageDraw.Draw(image).text(place, text, INK, font(HEADING))
+    return image
 
 
 def _row(row: ImageRow, width: int, side: int) -> Image.Image:
