@@ -56,11 +56,11 @@ def image_rows(
     width = max(width, MIN_WIDTH)
     above = [_headings(headings, width, side)] if headings else []
     drawn = [_row(row, width, side) for row in rows]
-    count = math.ceil(len(rows) / (max_rows or len(rows)))
-    size = math.ceil(len(rows) / count)
+    shown = max(1, len(rows))
+    size = math.ceil(shown / math.ceil(shown / max_rows)) if max_rows else shown
     parts = [
         stack_images([*above, *drawn[start : start + size]])
-        for start in range(0, len(rows), size)
+        for start in range(0, shown, size)
     ]
     height = max(part.height for part in parts)
     body = Image.new("RGB", (len(parts) * width, height), PAPER)
