@@ -56,20 +56,21 @@ def image_rows(
     width = max(width, MIN_WIDTH)
     above = [_headings(headings, width, side)] if headings else []
     drawn = [_row(row, width, side) for row in rows]
-    shown = max(1, len(rows))
-    size = math.ceil(shown / math.ceil(shown / max_rows)) if max_rows else shown
-    parts = [
+    parts = math.ceil(len(rows) / max_rows) if max_rows else 1
+    size = max(1, math.ceil(len(rows) / parts))
+    images = [
         stack_images([*above, *drawn[start : start + size]])
-        for start in range(0, shown, size)
+        for start in range(0, len(rows), size)
     ]
-    height = max(part.height for part in parts)
-    body = Image.new("RGB", (len(parts) * width, height), PAPER)
-    for index, part in enumerate(parts):
-        body.paste(part, (index * width, 0))
-    header = [_text(title, body.width, TITLE)]
+    total = width * parts
+    header = [_text(title, total, TITLE)]
     if legend:
-        header.append(Image.new("RGB", (body.width, legend.height + GAP), PAPER))
+        header.append(Image.new("RGB", (total, legend.height + GAP), PAPER))
         header[-1].paste(legend, (GAP, 0))
+    height = max((image.height for image in images), default=0)
+    body = Image.new("RGB", (total, height), PAPER)
+    for index, image in enumerate(images):
+        body.paste(image, (index * width, 0))
     return stack_images([*header, body])
 
 
