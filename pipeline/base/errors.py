@@ -23,8 +23,8 @@ def is_user_error(error: BaseException) -> bool:
     """Return whether values, files, the network or the system caused an error.
 
     All other errors are errors in the program and keep their traceback. An `OSError` is
-    one unless it concerns a connection, something that the system lacks, or a file in
-    outputs/ or a folder above it.
+    not one if it concerns a connection, an exhausted resource (see `EXHAUSTED`), or a
+    file in outputs/ or a folder above it.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True

@@ -7,7 +7,7 @@ in between, and a third process could create and lock a new one. Since version 3
 filelock detects a deleted file and opens the new one.
 
 A thread waits only for a lock of a later `Level` than those that it holds, so processes
-cannot wait for each other in a circle. This rule ignores the locks of runs and
+cannot wait for each other in a cycle. This rule ignores the locks of runs and
 checkpoints that a thread holds, because `on_epoch` may call a stage, which acquires the
 lock of the store. The locks of runs and checkpoints cause no deadlock for these
 reasons:

@@ -63,7 +63,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
 
 def _set_up() -> None:
-    """Set what holds for the whole process, before libraries are imported."""
+    """Configure the whole process, before libraries are imported."""
     os.environ.update(ONE_THREAD)
     # No command unpickles a file, which could run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"

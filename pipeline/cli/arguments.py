@@ -37,8 +37,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
 def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[ConfigT]:
     """Return the command for what a user gives.
 
-    Its `Settings` are the parts of the command: one for each choice of groups, such as
-    two for -m team=small,large. Together, they give the combinations.
+    Its `Settings` are the parts of the command: one for each combination of options,
+    such as two for -m team=small,large. Together, they give the combinations.
 
     Raises:
         ConfigError: If something is invalid. If it cannot be read, rules about several

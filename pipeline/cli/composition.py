@@ -28,7 +28,7 @@ SavedSweep = Mapping[str, tuple[str, Path]]
 
 
 def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings]:
-    """Compose the files for each combination of choices of groups.
+    """Compose the files for each combination of options of groups.
 
     A saved sweep, which can vary a group, too, replaces the values of files, and given
     values replace both.
@@ -39,7 +39,7 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     for choices in itertools.product(*given.groups.values()):
         composed, saved = compose([*filter(None, choices)], schema, flags)
         varied = _saved_groups(saved, given, flags)
-        if varied and composed.is_sweep:  # compose again, for each of these choices
+        if varied and composed.is_sweep:  # compose again, for each of these options
             chosen = zip(given.groups, choices, strict=True)
             fixed = {group: Choices([choice]) for group, choice in chosen}
             groups = {**fixed, **varied}
@@ -51,7 +51,7 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
 def compose(
     overrides: Sequence[str], schema: Schema, flags: Flags
 ) -> tuple[Settings, SavedSweep]:
-    """Compose the primary config with choices of groups, such as team=small or ~team.
+    """Compose the primary config with options of groups, such as team=small or ~team.
 
     Returns:
         The settings in files, and the saved sweep, which is used only in a sweep.
@@ -72,7 +72,7 @@ def compose(
 def _merge_files(
     overrides: Sequence[str], flags: Flags
 ) -> tuple[list[File], dict[str, str], dict[str, Any]]:
-    """Return the files that Hydra selects, the choices of groups, and merged values."""
+    """Return the files that Hydra selects, the options of groups, and merged values."""
     try:
         files, choices = ordered_files(overrides, flags)
         merged = OmegaConf.merge(*(file.values for file in files))
@@ -107,7 +107,7 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
 
 
 def _saved_groups(saved: SavedSweep, given: Given, flags: Flags) -> dict[str, Choices]:
-    """Return the groups that a saved sweep varies, unless their choices are given."""
+    """Return the groups that a saved sweep varies, unless their options are given."""
     return {
         group: parse_choices(word, names)
         for group, (word, _) in saved.items()

@@ -132,7 +132,7 @@ def sweep_from_python(
 
     A list, tuple, range or array has several values; so has text such as "4,5" or
     "interval(4,128)", as on a command line. The keyword of a group, such as experiment,
-    has one choice or several.
+    has one option or several.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

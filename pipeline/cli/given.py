@@ -37,7 +37,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Given:
-    """What a user gives: values of keys, and choices of groups."""
+    """What a user gives: values of keys, and options of config groups."""
 
     settings: Mapping[str, Setting]  # by key
     groups: Mapping[str, Choices]  # by group
@@ -114,7 +114,7 @@ def _read_word(
         return key, parse_choices(word, names, remedy=flags.remedy(word, schema))
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
-        raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
+        raise ConfigError(f"{rule}: leave out ~{key} ({describe_default(key)})")
     if key in schema.model_fields and not equals:
         raise ConfigError(f"{key} has no value: write {key}=value")
     if not equals and name == key:

@@ -84,15 +84,15 @@ def find_file(name: str, folders: Iterable[Path]) -> Path | None:
 def ordered_files(
     overrides: Sequence[str], flags: Flags
 ) -> tuple[list[File], dict[str, str]]:
-    """Return the files in the order of Hydra, and the choice of each group.
+    """Return the files in the order of Hydra, and the option of each group.
 
     Args:
-        overrides: Choices of groups, such as team=small or ~team.
+        overrides: Options of groups, such as team=small or ~team.
         flags: They select the primary config and the folders.
 
     Raises:
         ConfigError: If a file or package is invalid, or defaults lists form a cycle.
-        HydraException: If a file is missing or the choices are invalid.
+        HydraException: If a file is missing or the options are invalid.
     """
     hydra = {"searchpath": [f"{CheckedFiles.scheme()}://"]}
     root = {"defaults": [flags.name, "_self_"], "hydra": hydra}

@@ -26,13 +26,13 @@ PARSE_ERRORS = (HydraException, NotImplementedError, ValueError)
 def list_files(
     root: Mapping[str, Any], overrides: Sequence[str], source: type[ConfigSource]
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Return each file that Hydra composes, with its package, and choices of groups.
+    """Return each file that Hydra composes, with its package, and options of groups.
 
     The names are those in `source`, and in Hydra's own configuration. Hydra has one
     state for all threads; the state of a caller who uses Hydra is restored.
 
     Raises:
-        HydraException: If a file is missing or the choices are invalid.
+        HydraException: If a file is missing or the options are invalid.
         RecursionError: If defaults lists form a cycle.
     """
     before = Singleton.get_state()
@@ -53,7 +53,7 @@ def list_files(
 
 
 def parse_names(word: str, names: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the choices of a group in an override, and whether they are a sweep.
+    """Return the options of a group in an override, and whether they are a sweep.
 
     As in Hydra, glob selects some of the names, but searches no subfolder.
 

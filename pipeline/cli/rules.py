@@ -34,7 +34,7 @@ def broken_rules(
 
 
 def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
-    """Yield the problems of one choice of groups, by its first combination."""
+    """Yield the problems of one option of each group, by its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for key, example in schema.required.items():
@@ -86,7 +86,7 @@ def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
             rule = "has no effect without an interval: add hidden=interval(4,128)"
             yield located(f"trials {rule}", part.files.get("trials"))
     if len(parts) > 1 and any(part.intervals for part in parts):
-        yield "a search cannot be joined with another sweep: run them separately"
+        yield "a search cannot be combined with another sweep: run them separately"
 
 
 def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:

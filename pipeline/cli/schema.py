@@ -73,7 +73,7 @@ class StageConfig(BaseModel):
 
     @property
     def choices(self) -> Mapping[str, str]:
-        """The files of groups that were chosen, such as small for team.
+        """The options of groups that were chosen, such as small for team.
 
         They are not settings: `dict` does not contain them, and only `with_choices`
         sets them. A run has them as params and tags.
@@ -81,7 +81,7 @@ class StageConfig(BaseModel):
         return self._choices
 
     def with_choices(self: "ConfigT", choices: Mapping[str, str]) -> "ConfigT":
-        """Return the same settings, with the choices with which they were composed."""
+        """Return the same settings, with the options with which they were composed."""
         config = self.model_copy()
         config._choices = dict(choices)
         return config

@@ -29,9 +29,9 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings with one choice of each group; in a sweep, some have several values.
+    """All settings with one option of each group; in a sweep, some have several values.
 
-    A sweep over a group has a `Settings` for each of its choices; each is called a part
+    A sweep over a group has a `Settings` for each of its options; each is called a part
     of the sweep.
 
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two

@@ -24,7 +24,7 @@ HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
-# Hydra does not record such a choice, so the run would have no tag for it.
+# Hydra does not record such an option, so the run would have no tag for it.
 NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
 # What to use instead of Hydra's own settings, by the start of their names.
 ALTERNATIVES = {

@@ -1,4 +1,4 @@
-"""Parses the text of a value: a number, a switch, text, a list, or several values.
+"""Parses the text of a value: a number, a Boolean, text, a list, or several values.
 
 Several values are a sweep, or an interval for a search. Numbers are in Hydra's grammar;
 text is taken as it is typed.
@@ -37,7 +37,7 @@ class SweepValues(list[Any]):
 
 
 class Choices(tuple[str, ...]):
-    """The choices of a group, each an override of Hydra: team=small, ~team, or ""."""
+    """The options of a group, each an override of Hydra: team=small, ~team, or ""."""
 
 
 def parse_value(key: str, text: str, schema: Schema) -> object:
@@ -70,12 +70,12 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
 def parse_choices(
     word: str, names: Sequence[str], *, remedy: str | None = None
 ) -> Choices:
-    """Return the choices of a group: team=a,b gives two, team=glob(*) all, null none.
+    """Return the options of a group: team=a,b gives two, team=glob(*) all, null none.
 
     Args:
         word: The override.
         names: Those of the files of the group.
-        remedy: Instead of several choices; None accepts them.
+        remedy: Instead of several options; None accepts them.
 
     Raises:
         ConfigError: If Hydra cannot parse it, or there is no such file.
@@ -132,7 +132,7 @@ def _unquote(text: str) -> str:
 
 
 def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
-    """Parse a number, a switch, a range, an interval, a word or a reference."""
+    """Parse a number, a Boolean, a range, an interval, a word or a reference."""
     if calls_resolver(text):
         raise ConfigError(f"{key}={text} {NO_RESOLVER}")
     try:

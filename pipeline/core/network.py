@@ -241,7 +241,7 @@ class Network(nn.Module):
 
 @cache
 def _as_tensor(number: int) -> Float[Tensor, ""]:
-    """Convert a number: if each step did so again, it would take 10% more time."""
+    """Convert a number once: converting it in each step would take 10% more time."""
     return torch.tensor(number, dtype=torch.float32)
 
 

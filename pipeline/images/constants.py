@@ -2,7 +2,7 @@
 
 LUMINANCE is from a standard, and BOX from MNIST. The others were chosen by hand;
 STROKE_WIDTHS take MNIST's strokes into account. `python tests/benchmarks/images.py`
-measures the accuracy with all of them on images of thirteen kinds, and the README shows
+measures the accuracy with all of them on images of many kinds, and the README shows
 the results.
 
 The comments say what a lower or a higher value would change, as far as the code shows

@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
-    """Put a digit of any size and kind in the form of MNIST's images.
+    """Convert a digit of any size and kind to the form of MNIST's images.
 
     In an image with a side of more than 64 pixels, light and noise can vary: it is
     processed as a photograph. This takes 0.1 s, and 2 ms for a small image. The first

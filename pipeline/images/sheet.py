@@ -96,7 +96,7 @@ def _around_region(light: Light) -> Outside | None:
 
 
 def _smooth_pairs(light: Light) -> Iterator[Bool[np.ndarray, "h w"]]:
-    """Yield each smooth region, and each two that the edge of a shadow can divide."""
+    """Yield each smooth region, and each pair that a shadow's edge can divide."""
     for parts in _smooth_regions(light):
         near = [(p, ndimage.binary_dilation(p, iterations=GAP)) for p in parts]
         for (part, _), (other, around) in combinations_with_replacement(near, 2):

@@ -75,7 +75,7 @@ class BitWidth:
 
 
 def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Round to the nearest integer, and halves up."""
+    """Round to the nearest integer, and ties up."""
     return np.floor(values + 0.5)
 
 

@@ -133,8 +133,8 @@ class NetworkComparison:
         absolute = np.abs(a - b)
         arrays = {
             "layer_1 weights": absolute[:PIXELS],
-            "layer_1 bias": absolute[PIXELS],
+            "layer_1 biases": absolute[PIXELS],
             "layer_2 weights": absolute[PIXELS + 1 :],
-            "layer_2 bias": np.abs(biases[0] - biases[1]),
+            "layer_2 biases": np.abs(biases[0] - biases[1]),
         }
         return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}

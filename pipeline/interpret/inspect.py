@@ -87,7 +87,7 @@ def _print_arrays(trained: TrainedModel) -> None:
     for name in ("layer_1", "layer_2"):
         kernel, bias = getattr(trained.network, name).get_weights()
         say(f"{name} weights {kernel.shape}\n{kernel}\n")
-        say(f"{name} bias {bias.shape}\n{bias}\n")
+        say(f"{name} biases {bias.shape}\n{bias}\n")
     say(f"all values  {displayed(trained.path)}")
 
 

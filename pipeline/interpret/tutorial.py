@@ -82,9 +82,9 @@ def array_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     neurons, spec = counted(analysis.hidden, "neuron"), analysis.spec
     reasons = {
         "layer_1 weights": f"{PIXELS} pixels x {neurons}",
-        "layer_1 bias": "one for each neuron",
+        "layer_1 biases": "one for each neuron",
         "layer_2 weights": f"{neurons} x {CLASSES} {spec.plural}",
-        "layer_2 bias": f"one for each {spec.noun}",
+        "layer_2 biases": f"one for each {spec.noun}",
     }
     network = analysis.trained.network
     arrays = [*network.layer_1.get_weights(), *network.layer_2.get_weights()]

@@ -71,12 +71,12 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The params of its run: its choices, and its values, which can be invalid."""
+        """The params of its run: its options, and its values, which can be invalid."""
         return {**self.choices, **params_of(self.values)}
 
     @property
     def varied_values(self) -> dict[str, Any]:
-        """The choices and values that the sweep varies, by group and by key."""
+        """The options and values that the sweep varies, by group and by key."""
         both = {**self.values, **self.choices}
         return {name: both[name] for name in self.varied}
 
@@ -99,7 +99,7 @@ class Job:
 
     @property
     def tags(self) -> dict[str, str]:
-        """All choices of groups, and the settings that the sweep varies."""
+        """All options of groups, and the settings that the sweep varies."""
         values = {key: str(value) for key, value in self.varied_values.items()}
         return {**self.choices, **values}
 
@@ -204,7 +204,7 @@ def _prepare_each(
 
 
 def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
-    """Return one job of those with the same identity, with the choices of all."""
+    """Return one job of those with the same identity, with the options of all."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
         equal.setdefault(job.identity, []).append(job)
@@ -225,7 +225,7 @@ def sweep_id(
 ) -> str:
     """Return the id of a sweep, 16 hexadecimal digits that depend on no order.
 
-    It is a hash of the identities of the jobs, their choices of groups, which are tags
+    It is a hash of the identities of the jobs, their options of groups, which are tags
     of the run, the intervals of a search, the experiment (None if nothing is recorded),
     and whether all is trained again.
     """
@@ -269,7 +269,7 @@ def sweep_name(
 
 
 def all_choices(choices: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return all choices of each group, such as "small,wide" for team."""
+    """Return all options of each group, such as "small,wide" for team."""
     found: dict[str, set[str]] = {}
     for each in choices:
         for group, names in each.items():

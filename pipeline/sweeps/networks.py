@@ -13,7 +13,7 @@ from pipeline.tracking import RecordedRun, find_sweep
 
 
 class SweptNetwork(NamedTuple):
-    """A network, and the choices and values that its sweep varies; {} without one."""
+    """A network, and the options and values that its sweep varies; {} without one."""
 
     varied_values: Mapping[str, Any]
     trained: TrainedModel

@@ -103,7 +103,8 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         seeds = len(best.trained) + len(best.failed)
         accuracy += f" ({len(best.trained)} of {counted(seeds, 'seed')})"
     if not comparable(best.keys):
-        return "no best configuration: they were validated on different images"
+        rule = "the configurations were validated on different images"
+        return f"no best configuration: {rule}"
     if not best.keys:
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy

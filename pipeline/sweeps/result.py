@@ -47,7 +47,7 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
-        It has the choices of groups, the data set, the hyperparameters, all metrics of
+        It has the options of groups, the data set, the hyperparameters, all metrics of
         metrics.json, the number of parameters, the seconds of all epochs, and the
         status and the id of the run. If it failed, `error` says why, and the metrics
         and the seconds are NaN, as in its outcome, and the number is None.

@@ -42,7 +42,7 @@ class Homework:
 
 
 def homework(cfg: HomeworkConfig) -> Homework:
-    """Write the homework of a student, or check the form of the answers."""
+    """Write the homework of a student, or check the format of the answers."""
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
@@ -86,7 +86,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
-    say(next_steps({_check_command(variant): "checks the form of the answers"}))
+    say(next_steps({_check_command(variant): "checks the format of the answers"}))
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
@@ -151,7 +151,8 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
-        raise UserError(f"{displayed(path)} is missing: leave out check=true")
+        remedy = "run the command without check=true"
+        raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
         answers = read_answers(path.read_bytes())
     except UserError as error:  # its message begins with the name of the file
@@ -175,4 +176,4 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     say(table(["question", "answer"], rows, left=["question", "answer"]))
     well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{well_formed} have the right form. This does not mean that they are correct.")
+    say(f"{well_formed} are well-formed. This does not mean that they are correct.")

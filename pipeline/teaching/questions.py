@@ -60,7 +60,7 @@ class Parameters(Question):
             Mistake(weights, "These are the weights. The biases are missing.", 0.5),
             Mistake(weights + h, "The biases of layer 2 are missing.", 0.5),
             Mistake(weights + c, "The biases of layer 1 are missing.", 0.5),
-            Mistake(ten_classes, "This network still has ten classes."),
+            Mistake(ten_classes, "This is the number for ten classes."),
             Mistake(PIXELS * h + h, "These are the parameters of layer 1 only."),
         ]
 
@@ -250,7 +250,7 @@ class UpperHalf(Question):
         products = basis.products
         upper, bias = products[:HALF].sum(), basis.bias_1[basis.topic.neuron]
         left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
-        one_more = "This is the sum of more or fewer than 14 rows. Use rows 0 to 13."
+        one_more = "This is the sum of 13 or 15 rows. Use rows 0 to 13."
         return [
             Correct(upper),
             Mistake(upper + bias, "The bias does not belong to a row.", 0.5),

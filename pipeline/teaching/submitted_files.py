@@ -175,7 +175,8 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         if info.flag_bits & ENCRYPTED:
             raise UserError(f"{path.name} is encrypted")
         if info.compress_type not in METHODS:
-            raise UserError(f"{path.name} has an unsupported compression: zip it again")
+            rule = "uses an unsupported compression method: zip it again"
+            raise UserError(f"{path.name} {rule}")
         yield _Entry(PurePath(path.as_posix()), partial(archive.open, info))
 
 

@@ -130,7 +130,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
         )
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        remedy = "enter the id of a sweep, which train -m has printed"
+        remedy = "enter the id of a sweep, which train -m printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
     trained = newest_trained(children)

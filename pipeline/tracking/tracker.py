@@ -105,7 +105,7 @@ class Tracker(ABC, Generic[RunType]):
                 yield run
 
     def _mirror(self) -> AbstractContextManager[Mirror | None]:
-        """Return the copy of a run on the server, if there is one, as a context."""
+        """Return a context with a run's `Mirror`, or with None without a server."""
         if self.server is None:
             return nullcontext()
         return closing(Mirror(self.store, self.server))

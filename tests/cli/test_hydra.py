@@ -285,7 +285,7 @@ def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     assert all(child.data.tags["kind"] == "training" for child in children)
     rows = [(row["team"], row["hidden"]) for row in swept.rows()]
     assert rows == [("small", 10), ("wide", 100), ("null", 20)]
-    assert "kind" not in swept.rows()[0]  # the same choice in each training run
+    assert "kind" not in swept.rows()[0]  # the same option in each training run
     of_user = [str(swept.run_id), *(each.info.run_id for each in children)]
     for number, run_id in enumerate(of_user):  # a tag of a user is not a group
         project.client.set_tag(run_id, "reviewer", f"{number}")
@@ -320,13 +320,13 @@ def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
     ]
 
 
-def test_several_experiments_are_one_sweep_but_searches_cannot_be_joined(conf):
+def test_several_experiments_are_one_sweep_but_searches_cannot_be_combined(conf):
     joined = names("-m", "experiment=hidden_sizes,learning_rates")
     sizes, rates = names("experiment=hidden_sizes"), names("experiment=learning_rates")
     assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are in both
     assert {*joined} >= {*rates} and len(sizes) == 15
     error = problem("-m", "experiment=hidden_sizes,search")
-    assert "a search cannot be joined with another sweep" in error
+    assert "a search cannot be combined with another sweep" in error
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ BAD_FILES = {
         "team=x",
         "cannot compose conf/team/x.yaml: Could not load 'team/../../x'",
     ),
-    "a choice without the default values": (
+    "an option without the default values": (
         {
             "conf/own.yaml": "defaults: [team: full, _self_]",
             "conf/team/full.yaml": GLOBAL + "defaults: [/config]",
@@ -458,7 +458,7 @@ BAD_FILES = {
         "--config-name own team=partial",
         "the primary config (--config-name) lacks the default values: add the line",
     ),
-    "a choice of a sweep without the default values": (
+    "an option of a sweep without the default values": (
         {
             "conf/own.yaml": "defaults: [team: full, _self_]",
             "conf/team/full.yaml": GLOBAL + "defaults: [/config]",
@@ -589,27 +589,27 @@ BAD_FILES = {
         "team=sub/nopackage",
         "nopackage.yaml: its package must be _global_, got team: add '# @package _glob",
     ),
-    "a choice outside of the folder": (
+    "an option outside of the folder": (
         {"x.yaml": "hidden: 9"},
         "team=../../x",
         "or nopackage or small or sub/deep or sub/nopackage or wide, got '../../x'",
     ),
-    "a list of choices": (
+    "a list of options": (
         {},
         "-m +team=[small,wide],large",
         "+team=[small,wide],large selects a list of files: add a file to the group",
     ),
-    "a list of choices in a defaults list": (
+    "a list of options in a defaults list": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /other: [seed]]"},
         "team=x",
         "conf/team/x.yaml: override /other selects a list of files: add a file to",
     ),
-    "an absolute choice": ({}, "team=/etc/x", "team must be empty or large or"),
+    "an absolute option": ({}, "team=/etc/x", "team must be empty or large or"),
     "a folder": ({}, "/tmp", "'/tmp' is not of the form key=value: did you mean data"),
-    "a choice with spaces": ({}, "team = small", "form key=value: write team=small"),
-    "choices with spaces": ({}, "-m team=small, wide", "write team=small,wide"),
-    "an unknown choice": ({}, "team=tiny", "team must be empty or large or mark"),
-    "several choices": ({}, "team=small,large", "has several values: add -m to run"),
+    "an option with spaces": ({}, "team = small", "form key=value: write team=small"),
+    "options with spaces": ({}, "-m team=small, wide", "write team=small,wide"),
+    "an unknown option": ({}, "team=tiny", "team must be empty or large or mark"),
+    "several options": ({}, "team=small,large", "has several values: add -m to run"),
 }
 
 

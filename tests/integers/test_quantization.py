@@ -120,9 +120,9 @@ def test_a_weight_lies_in_one_byte_of_the_table():
     assert packed[:2].tolist() == [0xB5, 0x98] and len(packed) == 784 // 2
 
 
-def test_halves_are_rounded_up():
-    halves = np.array([-1.5, -0.5, 0.5, 1.5])
-    assert round_half_up(halves).tolist() == [-1, 0, 1, 2]
+def test_ties_are_rounded_up():
+    ties = np.array([-1.5, -0.5, 0.5, 1.5])
+    assert round_half_up(ties).tolist() == [-1, 0, 1, 2]
 
 
 def test_a_shift_is_the_smallest_that_fits_a_sum_into_8_bits():

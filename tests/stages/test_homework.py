@@ -184,7 +184,7 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 4
-    assert f"1 of {COUNT} answers have the right form" in printed
+    assert f"1 of {COUNT} answers are well-formed" in printed
     assert workspace.hashes(FOLDER) == before
 
 
@@ -203,7 +203,7 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
         ("{", r"ana.ruiz/answers.json is not JSON"),
         ('{"id": 3,5}', r"ana.ruiz/answers.json is not JSON: write numbers as"),
         ('{"id": "b", "answers": {}}', "id must be ana.ruiz, got b"),
-        (None, r"answers.json is missing: leave out check=true"),
+        (None, r"answers.json is missing: run the command without check=true"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(workspace, content, problem):

@@ -272,7 +272,7 @@ def test_a_folder_with_too_many_files_is_not_read(copy):
 def test_compression_without_a_limit_is_not_expanded(new_zip, method):
     info = zipfile.ZipInfo(FILE)
     info.compress_type = method
-    message = "answers.json has an unsupported compression: zip it again"
+    message = "answers.json uses an unsupported compression method: zip it again"
     assert problem(new_zip((info, bytes(100)))) == message
 
 

@@ -75,7 +75,7 @@ def kill_copying_process():
         ("answers a number", 600, UNREADABLE),
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
-        ("drips", 600, "stopped"),
+        ("drips", 600, "interrupted"),
         ("drips", 600, "the process that copies runs was killed"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     monkeypatch.setattr(mirror, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
-    if reason == "stopped":  # by Ctrl-C
+    if reason == "interrupted":  # by Ctrl-C
         ctrl_c = threading.main_thread().ident, signal.SIGINT
         threading.Timer(1, signal.pthread_kill, ctrl_c).start()
     if "killed" in reason:

@@ -57,7 +57,7 @@ export const ranked = (values) =>
 const DECIMALS = 4;
 export const MINUS = "−";
 
-// Round to the nearest number, and halves away from zero, as `rounded` does in Python.
+// Round to the nearest number, and ties away from zero, as `rounded` does in Python.
 export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
 // The rounded number as text; its sign is never that of −0.0000.
 export function number(value, decimals = DECIMALS) {

@@ -238,7 +238,7 @@ function lineStep(neuron, pixel, name) {
 }
 
 // m·x + c and typical mistakes, for numbers with two decimals. They are computed with
-// integers, as the tutorial of Python does: floats would round some halves down.
+// integers, as the tutorial of Python does: floats would round some ties down.
 export function lineValues(...numbers) {
   const [m, x, c] = numbers.map((each) => Math.round(100 * each));
   const unrounded = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),

@@ -97,7 +97,7 @@ class Mirror:
         except HelperKilled:
             reason = f"{COPIER} was killed"
         except KeyboardInterrupt:  # the local run is complete
-            reason = "stopped"
+            reason = "interrupted"
         except UserError as error:
             reason = printable(str(error))
         except Exception as error:  # the local run is complete, as after Ctrl-C
