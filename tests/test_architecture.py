@@ -183,25 +183,6 @@ def test_only_commands_look_up_folders(names, exceptions):
     assert others == exceptions
 
 
-def test_the_spec_of_a_network_is_that_of_its_training_run():
-    users = {
-        place_of(path)
-        for path in MODULES
-        if path.parent.name != "datasets"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("spec", "datasets.spec", "registry.spec")
-    }
-    # test_sets has images of other data sets, printing a TrainingRun, and assignment
-    # the data set that a course uses.
-    assert users == {
-        "model/trained_model.py",
-        "evaluation/test_sets.py",
-        "training/printing.py",
-        "teaching/assignment.py",
-    }
-
-
 def types_in(annotation):
     """Return the names of the types in an annotation, except in those of functions."""
     is_generic = isinstance(annotation, ast.Subscript)

@@ -39,6 +39,11 @@ def new_console(**options: Any) -> Console:  # noqa: ANN401
     )
 
 
+def is_live(console: Console) -> bool:
+    """Return whether progress bars and status lines appear on a console."""
+    return console.is_terminal and not console.quiet
+
+
 def progress(description: str) -> Callable[..., Iterable[Any]]:
     """Return a function that iterates over items and shows a progress bar.
 
@@ -63,7 +68,7 @@ def progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal or console.quiet,
+        disable=not is_live(console),
         transient=True,
     )
 
@@ -71,5 +76,4 @@ def progress_bar(console: Console) -> Progress:
 def show_reading(response: HTTPResponse, size: int) -> AbstractContextManager[BinaryIO]:
     """Return a stream of `size` bytes that shows a progress bar on stderr."""
     console = new_console(stderr=True)
-    disable = not console.is_terminal or console.quiet
-    return wrap_file(response, size, console=console, disable=disable)
+    return wrap_file(response, size, console=console, disable=not is_live(console))

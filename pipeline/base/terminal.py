@@ -113,10 +113,11 @@ def busy(text: str) -> Iterator[None]:
 
     The step must not show another status line or a progress bar.
     """
-    from pipeline.base.console import escape, new_console  # 25 ms, which --help saves
+    # The import takes 25 ms, which --help saves.
+    from pipeline.base.console import escape, is_live, new_console
 
     console = new_console()
-    if not console.is_terminal or console.quiet:
+    if not is_live(console):
         yield
         return
     with console.status(escape(printable(text))):

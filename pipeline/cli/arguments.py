@@ -50,7 +50,7 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
     with collected(problems):
         parts = [*compose_all(given, schema, flags)]
     problems += _unknown_keys(parts, schema)
-    combinations = list[Combination[ConfigT]]()
+    combinations = list[Combination]()
     with collected(problems):  # an error means that the combinations cannot be listed
         if not problems:
             problems += broken_rules(parts, schema, flags)
@@ -59,8 +59,9 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
         problems += _broken_intervals(parts, schema)
     problems += _rejected(combinations, schema, keeps_invalid=not problems)
     reject(problems)
+    valid = next(each for each in combinations if not each.error)
     return Command(
-        config=next(each.config for each in combinations if each.config),
+        config=validate(schema, valid.values).with_choices(valid.choices),
         combinations=combinations,
         varied=_varied(parts, combinations, schema),
         intervals=parts[0].intervals,
@@ -84,9 +85,7 @@ def _without_files(given: Given) -> Settings:
     return Settings({**others, **given.settings}, choices={}, is_sweep=False)
 
 
-def _combinations(
-    parts: Sequence[Settings], schema: type[ConfigT]
-) -> Iterator[Combination[ConfigT]]:
+def _combinations(parts: Sequence[Settings], schema: Schema) -> Iterator[Combination]:
     """Yield all combinations, with the low end of each interval."""
     for part in parts:
         for values in part.combinations():
@@ -94,12 +93,11 @@ def _combinations(
 
 
 def _combination(
-    values: Mapping[str, Any], schema: type[ConfigT], part: Settings
-) -> Combination[ConfigT]:
+    values: Mapping[str, Any], schema: Schema, part: Settings
+) -> Combination:
     """Validate the values of a combination."""
     try:
-        config = validate(schema, values, part.files).with_choices(part.choices)
-        return Combination(dict(config), part.choices, config)
+        return Combination(dict(validate(schema, values, part.files)), part.choices)
     except ConfigError as error:
         given = {key: values[key] for key in schema.model_fields if key in values}
         known = {**given, **valid_values(schema, values)}
@@ -107,7 +105,7 @@ def _combination(
 
 
 def _rejected(
-    combinations: Sequence[Combination[ConfigT]], schema: Schema, *, keeps_invalid: bool
+    combinations: Sequence[Combination], schema: Schema, *, keeps_invalid: bool
 ) -> Iterator[str]:
     """Yield the problems of the combinations that are rejected.
 
@@ -162,7 +160,7 @@ def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str
 
 def _varied(
     parts: Sequence[Settings],
-    combinations: Sequence[Combination[ConfigT]],
+    combinations: Sequence[Combination],
     schema: Schema,
 ) -> list[str]:
     """Return the keys that a sweep varies.

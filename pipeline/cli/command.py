@@ -126,13 +126,12 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
 
 @dataclass(frozen=True)
-class Combination(Generic[ConfigT]):
+class Combination:
     """A value for each setting; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key; invalid values are as they were given
-    choices: Mapping[str, str]  # by group; those of the config, if there is one
-    config: ConfigT | None = None  # None if a value is invalid
-    error: ConfigError | None = None  # why it is invalid
+    choices: Mapping[str, str]  # by group
+    error: ConfigError | None = None  # why a value is invalid
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
     config: ConfigT  # of the first valid combination
-    combinations: Sequence[Combination[ConfigT]]  # some can be invalid
+    combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False

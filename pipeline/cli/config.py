@@ -44,7 +44,8 @@ def validate(
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
-        # The last error for each value: for int | Text, the first error is about int.
+        # A union has an error for each of its types, in their order. For int | Text,
+        # the last one is about the text, so only the last error of each value is kept.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
         message = "\n".join(_explain(each, files or {}) for each in errors.values())
         if any(_is_wrong_type(each, schema) for each in errors.values()):

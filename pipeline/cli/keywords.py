@@ -19,6 +19,8 @@ from typing import (
     runtime_checkable,
 )
 
+from pipeline.core.hyperparameters import SplitName
+
 PathText = str | os.PathLike[str]
 # Numbers of Python, NumPy and PyTorch.
 Integer = int | SupportsIndex
@@ -56,7 +58,7 @@ class HyperparameterKeywords(DataKeywords, total=False):
     """The data set and the hyperparameters, without the seed."""
 
     hidden: Integer
-    split: Literal["exercise", "holdout"]
+    split: SplitName
     epochs: Integer
     batch_size: Integer
     lr: Number

@@ -18,6 +18,11 @@ from pipeline.cli.values import SweepValues
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
+SINGLE_RUN_KEYS = {  # and why a sweep rejects them
+    "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
+    "train()",
+    "resume": "has no effect in a sweep: use again=true to train again",
+}
 
 
 def broken_rules(
@@ -123,7 +128,7 @@ def _without_effect(
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if is_sweep:
-        found |= schema.no_sweep
+        found |= SINGLE_RUN_KEYS
     elif not schema.has_several_results(values):
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"

@@ -54,7 +54,6 @@ class StageConfig(BaseModel):
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
-    no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep rejects, and why
     # Whether -m records a sweep. From Python, sweep() does. Files in conf/experiment/
     # can start it, and if a job fails, the others run.
     has_recorded_sweeps: ClassVar[bool] = False
@@ -122,11 +121,6 @@ class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
 
     can_vary = TRAINING_KEYS
     only_sweeps = ("workers", "executor", "again", "trials")
-    no_sweep = {
-        "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
-        "train()",
-        "resume": "has no effect in a sweep: use again=true to train again",
-    }
     has_recorded_sweeps = True
     seed: Seed
     resume: bool

@@ -7,10 +7,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Division = Literal["exercise", "holdout"]
-SPLITS = get_args(Division)  # see `Dataset.split`
-
-
+SplitName = Literal["exercise", "holdout"]
+SPLITS = get_args(SplitName)  # see `Dataset.split`
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -19,7 +17,7 @@ class HyperparameterFields(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     hidden: int = Field(ge=1, le=10_000)
-    split: Division
+    split: SplitName
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(ge=1, le=60_000)
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NoReturn
 
 import torch
 from jaxtyping import Float, Int
@@ -46,6 +47,16 @@ class TrainingState:
         network = Network(hidden=hyperparameters.hidden, generator=generator)
         optimizer = new_optimizer(network.vector, hyperparameters)
         return cls(network, optimizer, generator)
+
+    def __reduce__(self) -> NoReturn:
+        """Reject `copy` and `pickle`: the optimizer of a copy would change nothing.
+
+        It has the same memory as its network, and both would get memory of their own.
+        """
+        raise TypeError(
+            "a TrainingState cannot be copied: to return to an epoch, keep its "
+            "tensors, and call network_from"
+        )
 
 
 def shuffled_batches(

@@ -122,7 +122,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     classes, two plots of the images and a summary, `<name>.json`, which is written last
     and records the sha256 of the data file. A data file with another hash is renamed to
     `.bad` and created again. If another file is missing, only that file is created
-    again. All files are created again if the module that reads the images was changed.
+    again. All files are created again if a module that computes the images was changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder

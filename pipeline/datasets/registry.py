@@ -4,17 +4,17 @@
 """
 
 import difflib
-import inspect
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from pipeline import UserError
-from pipeline.base.files import file_sha256
 from pipeline.base.paths import data_dir, user_path
 from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES
@@ -39,6 +39,9 @@ class DatasetSpec:
     # Returns the training and the test images; downloads are kept in the given folder.
     # It is None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
+    # The modules that compute the images: if one is changed, they are computed again.
+    # None are needed if the images are those of files with a known sha256.
+    modules: tuple[ModuleType, ...] = ()
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
@@ -56,14 +59,9 @@ class DatasetSpec:
 
     @cached_property
     def code_sha256(self) -> str | None:
-        """The hash of the module with `read`, which determines the images.
-
-        None if the images were imported, or come from files of a known sha256.
-        """
-        read = self.read
-        if read is None or isinstance(getattr(read, "__self__", None), RawFiles):
-            return None
-        return file_sha256(Path(inspect.getfile(inspect.unwrap(read))))
+        """The hash of `modules`; None without modules."""
+        files = [Path(str(module.__file__)).read_bytes() for module in self.modules]
+        return hashlib.sha256(b"".join(files)).hexdigest() if files else None
 
     def title(self, label: int) -> str:
         """Return a class in words: `digit 7`, or `sneaker`."""
@@ -101,6 +99,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
+            modules=(upright,),
             is_upright=True,
         ),
         DatasetSpec(
@@ -125,6 +124,7 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
+            modules=(scikit_learn,),
             originals=scikit_learn.load_originals,
         ),
     )

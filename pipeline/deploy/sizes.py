@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline.base import files
+from pipeline.base import tables
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
 from pipeline.deploy.exported_network import ExportedNetwork
@@ -31,7 +31,7 @@ MAX_TABLE_ROWS = 40  # in the table in the terminal
 def write_sizes(results: ExportsByJob, folder: Path) -> list[Path]:
     """Write the plot and the table to a folder; return their paths."""
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
-    files.write_csv(paths[1], [_row(*item) for item in results.items()])
+    tables.write_csv(paths[1], [_row(*item) for item in results.items()])
     plot(results).save(paths[0], "PNG")
     return paths
 

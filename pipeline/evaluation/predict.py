@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import PartlyFailed, plots
-from pipeline.base import files
+from pipeline.base import files, tables
 from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.printing import say
@@ -132,7 +132,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
-    files.write_csv(folder / "predictions.csv", records, exact=False)
+    tables.write_csv(folder / "predictions.csv", records, exact=False)
 
 
 def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None:

@@ -144,7 +144,11 @@ class Executor(AbstractContextManager["Executor"]):
             yield from self._valid(results)
 
     def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
-        """Start attempts until all workers are busy or no task is left."""
+        """Start attempts until all workers are busy or no task is left.
+
+        The iterator of the tasks is code of the caller: that of a sweep records the
+        jobs that need no training before it returns the next task.
+        """
         while not self._is_stopped and (attempt := attempts.next(self.workers)):
             attempts.start(self._start(function, attempt.task), attempt)
 

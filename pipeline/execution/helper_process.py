@@ -29,7 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 from pipeline import UserError
 from pipeline.base.errors import RESUME
 from pipeline.base.paths import search_path
-from pipeline.base.process import limit_garbage_collection
+from pipeline.base.process import ONE_THREAD, limit_garbage_collection
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -44,7 +44,8 @@ class HelperProcess:
 
     The helper ends when this process ends for any reason, even in the middle of a
     function. The processes that the function started end too, and their temporary
-    files are removed. Ctrl-C interrupts this process only.
+    files are removed. Ctrl-C interrupts this process only. Libraries use one thread, as
+    in a command.
     """
 
     def __init__(self, name: str, *, niceness: int = 0, quiet: bool = False) -> None:
@@ -75,6 +76,7 @@ class HelperProcess:
                     stderr=output,
                     pass_fds=[descriptor],
                     env=os.environ
+                    | ONE_THREAD
                     | {"PYTHONPATH": search_path(), "TMPDIR": self._folder}
                     | {"TTY_COMPATIBLE": "0"},  # no second progress bar
                     start_new_session=True,

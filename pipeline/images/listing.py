@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
-from pipeline.base.files import list_folder, read_csv
+from pipeline.base.files import list_folder
+from pipeline.base.tables import read_csv
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.images.reading import FORMAT_NAMES

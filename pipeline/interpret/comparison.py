@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from pipeline import neuron_name, plots
-from pipeline.base import files
+from pipeline.base import tables
 from pipeline.base.text import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import render_text
@@ -62,7 +62,7 @@ def write_comparison(
 
     In the images, the frozen weights of A and of B are gray.
     """
-    files.write_csv(folder / "matches.csv", comparison_rows(comparison))
+    tables.write_csv(folder / "matches.csv", comparison_rows(comparison))
     scale = plots.weight_scale(np.hstack(comparison.kernels))
     images = comparison_images(comparison, frozen, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen)

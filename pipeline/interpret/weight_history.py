@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipeline import WHITE
-from pipeline.base import files
+from pipeline.base import tables
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
 from pipeline.core import PIXELS
@@ -53,7 +53,7 @@ def describe_history(
 def write_history(values: Float[np.ndarray, " epochs"], folder: Path) -> None:
     """Write the value of a parameter after each epoch to history.csv."""
     rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-    files.write_csv(folder / "history.csv", rows)
+    tables.write_csv(folder / "history.csv", rows)
 
 
 def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:

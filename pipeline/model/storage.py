@@ -117,10 +117,9 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
     """Return the metadata; raise a UserError if a value is invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(f"{path}: hidden must be {hidden}, as in its shapes")
-    recorded, known = (  # other values in the file are ignored
-        {key: stored[key] for key in model.model_fields if key in stored}
-        for model in (Hyperparameters, Metadata)
-    )
+    # Other values in the file are ignored.
+    recorded = {k: stored[k] for k in Hyperparameters.model_fields if k in stored}
+    known = {key: stored[key] for key in Metadata.model_fields if key in stored}
     try:
         metadata = Metadata.model_validate({**known, "recorded": recorded})
         Hyperparameters.model_validate(recorded)

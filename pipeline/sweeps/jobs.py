@@ -174,7 +174,7 @@ def list_jobs(
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
     data = _prepare_each(
-        {each.config.dataset for each in combinations if each.config}, prepare
+        {each.values["dataset"] for each in combinations if not each.error}, prepare
     )
     jobs = []
     for each in combinations:

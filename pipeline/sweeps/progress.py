@@ -9,7 +9,7 @@ from datetime import timedelta
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from pipeline.base.console import new_console
+from pipeline.base.console import is_live, new_console
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import wrap
 from pipeline.base.text import WIDTH, printable
@@ -114,7 +114,7 @@ def show_progress(
         BarColumn(None),
         TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
         console=console,
-        disable=not console.is_terminal or console.quiet,
+        disable=not is_live(console),
         expand=True,
         transient=True,
         refresh_per_second=4,

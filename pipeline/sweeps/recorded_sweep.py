@@ -57,9 +57,7 @@ class RecordedSweep:
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a trained child."""
-        # A run that a user has added to the sweep has no fingerprint or no accuracy.
-        complete = (x for x in self.children if x.run_id in self.results)
-        trained = newest_trained(complete)
+        trained = newest_trained(self.children)
         found = []
         for job in jobs:
             if child := trained.get(job.identity):

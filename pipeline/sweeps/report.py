@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline.base import files
+from pipeline.base import files, tables
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.plots.accuracy import (
     MAX_LINES,
@@ -84,7 +84,7 @@ def write_files(
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
         rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
-        files.write_csv(path, rows)
+        tables.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
             plot(configurations, title=title).save(path, "PNG")

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Context, Decimal
 from statistics import fmean
 from typing import Any
 
@@ -25,6 +26,8 @@ from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
+# Arithmetic with these digits; its smallest positive number is also a float.
+ROUNDED = Context(prec=DIGITS, Emin=-300)
 MAX_REPEATED = 20  # repeated suggestions in a row, before they become random
 MAX_RANDOM = 1000  # repeated random suggestions in a row, before the rest is listed
 SEEDS = 2**32  # the number of seeds that NumPy accepts
@@ -59,9 +62,9 @@ class Search(Plan):
         super().__init__([])
         self._grid = grid
         self._intervals = intervals
-        self._numbers = {key: _numbers(each) for key, each in intervals.items()}
+        self._numbers = {key: _numbers(x, trials) for key, x in intervals.items()}
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
-        self._suggestions: list[dict[str, Any]] = []
+        self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
         self._open: dict[int, list[str]] = {}  # the jobs of each open trial
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
@@ -115,8 +118,8 @@ class Search(Plan):
     def _unused(self) -> dict[str, Any]:
         """Return the first values that were not suggested."""
         rows = itertools.product(*self._numbers.values())
-        values = (dict(zip(self._numbers, row, strict=True)) for row in rows)
-        return next(each for each in values if each not in self._suggestions)
+        unused = next(row for row in rows if row not in self._suggestions)
+        return dict(zip(self._numbers, unused, strict=True))
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it already has.
@@ -130,21 +133,22 @@ class Search(Plan):
         except (KeyError, ValueError):
             return
         is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
-        if is_valid and values not in self._suggestions:
+        if is_valid and tuple(values.values()) not in self._suggestions:
             self.study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self.study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[Job]:
         """Add a trial, and return its jobs; none if its values are not new."""
         values = {
-            key: _round(value, self._intervals[key])
-            for key, value in trial.params.items()
+            key: _round(trial.params[key], interval)
+            for key, interval in self._intervals.items()
         }
-        jobs = self._combine(values)
-        if values in self._suggestions:
+        suggestion = tuple(values.values())
+        if suggestion in self._suggestions:
             self.study.tell(trial.number, state=TrialState.FAIL)
             return []
-        self._suggestions.append(values)
+        self._suggestions.add(suggestion)
+        jobs = self._combine(values)
         self._jobs.update({job.identity: job for job in jobs})
         self._open[trial.number] = [job.identity for job in jobs]
         return jobs
@@ -162,17 +166,20 @@ def _new_study() -> optuna.Study:
     return study
 
 
-def _numbers(interval: Interval) -> Sequence[int | float]:
-    """Return all numbers of an interval that can be suggested; floats are positive."""
+def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
+    """Return the numbers of an interval that can be suggested; `limit` are enough.
+
+    Floats are listed from the high end: from a low end of 0, the first ones would be
+    too small to be useful.
+    """
     low, high = interval.low, interval.high
     if isinstance(low, int) and isinstance(high, int):
         return range(low, high + 1)
-    first, last = (int(f"{end:e}".partition("e")[2]) for end in (low, high))
-    decades = range(first - DIGITS + 1, last - DIGITS + 2)
-    digits = range(10 ** (DIGITS - 1), 10**DIGITS)
-    floats = (float(f"{n}e{decade}") for decade in decades for n in digits)
-    inside = [low, *(x for x in floats if low <= x <= high), high]
-    return sorted({_round(x, interval) for x in inside})
+    numbers = [high]
+    while numbers[-1] > low and len(numbers) < limit:
+        next_lower = ROUNDED.next_minus(Decimal(str(numbers[-1])))
+        numbers.append(max(float(next_lower), low))
+    return numbers
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.files import read_csv
 from pipeline.base.student_ids import normalize, student_id
+from pipeline.base.tables import read_csv
 from pipeline.base.text import printable
 
 # Titles of columns with ids, without spaces; the first is used.

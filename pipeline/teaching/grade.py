@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from pipeline import UserError, datasets
-from pipeline.base import files
+from pipeline.base import files, tables
 from pipeline.base.call import results_dir
 from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
@@ -173,7 +173,7 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
                 archive.write(folder / "feedback" / entry.feedback, page)
     files.write_atomic(folder / "class.html", render_class(grades).encode())
     with files.atomic_file(folder / "grades.csv") as path:
-        files.write_csv(path, grades.rows(), COLUMNS)
+        tables.write_csv(path, grades.rows(), COLUMNS)
 
 
 def _print(grades: ClassGrades) -> None:

@@ -9,7 +9,7 @@ store.
     OpenRun              here               open in some process
     ├─ HelperRun         recording_process  open in another one       HelperTracker
     └─ Run               here               open in this one
-       └─ ParentRun      here               the same, if not a child
+       └─ ParentRun      here               the same; it can have children
           ├─ MlflowRun   mlflow_run         recorded with MLflow      MlflowTracker
           └─ NullRun     null               not recorded              NullTracker
 """

@@ -279,8 +279,7 @@ class NewChild(MlflowRun):
         self._kept_tags += tags
 
     def _tags(self) -> Tags:
-        """Return none, because it has no description yet."""
-        return {}
+        return {tag.key: tag.value for tag in self._kept_tags}
 
     def complete(self, params: Params, end: int | None, error: str) -> None:
         """Record everything, and close the run."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base import files, paths
+from pipeline.base import files, paths, tables
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
     FINAL_TRAIN,
@@ -175,7 +175,7 @@ class TrainingRun:
         storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
         tensors = [epoch.tensors for epoch in self.epochs]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
-        files.write_csv(folder / paths.CURVES_FILE, self.history)
+        tables.write_csv(folder / paths.CURVES_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run_file = RunFile(
             run_id,

@@ -26,6 +26,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
 from pipeline.cli.entry import from_python, help_text, sweep_from_python
+from pipeline.cli.rules import SINGLE_RUN_KEYS
 from pipeline.cli.schema import TrainConfig
 from pipeline.cli.source import read
 
@@ -115,7 +116,7 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
 
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
-    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.no_sweep}
+    keys = {*cli.TrainConfig.model_fields} - {*SINGLE_RUN_KEYS}
     assert {*cli.SweepKeywords.__annotations__} == keys
     types = types_of(cli.TrainConfig, keys)
     accepted = types_of(cli.SweepKeywords, keys)

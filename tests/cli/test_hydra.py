@@ -249,9 +249,9 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
             {"experiment": "x", "team": "small"}
         ],
     }.items():
-        combinations = read(*shlex.split(arguments)).combinations
-        assert [each.choices for each in combinations] == choices
-        assert [each.config.choices for each in combinations] == choices
+        command = read(*shlex.split(arguments))
+        assert [each.choices for each in command.combinations] == choices
+        assert command.config.choices == choices[0]
     config = read("team=small").config
     assert config.model_copy(update={"hidden": 5}).choices == {"team": "small"}
     assert "choices" not in dict(config)

@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 from functools import partial
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.margin import smallest_margin
+from pipeline.core.network import network_from
 from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
 
@@ -76,6 +79,18 @@ def test_equal_seeds_give_equal_bits_and_others_give_other_bits(few):
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_training_state_cannot_be_copied_but_its_network_can(few):
+    given = Hyperparameters(**defaults())
+    state = TrainingState.initial(given)
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="keep its tensors, and call network_from"):
+            copied(state)
+    before = copy.deepcopy(state.network)
+    (epoch,) = fit(state, few, given, epochs=[1])
+    assert not torch.equal(before.vector, state.network.vector)
+    assert torch.equal(network_from(epoch.tensors).vector, state.network.vector)
 
 
 def test_images_in_floating_point_train_the_same_network(few):

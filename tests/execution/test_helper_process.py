@@ -54,6 +54,16 @@ def test_calls_run_in_their_order_and_keep_what_the_module_stores(helper, functi
     assert helper.submit(functions.pid).result() != os.getpid()
 
 
+def test_a_helper_process_has_one_thread_for_each_library(monkeypatch):
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for variable in variables:
+        monkeypatch.setenv(variable, "2")  # as a program that calls a stage can have
+    helper = HelperProcess("the other process")
+    threads = [helper.submit(os.getenv, variable).result() for variable in variables]
+    helper.close()
+    assert threads == ["1", "1"]
+
+
 def test_an_object_is_sent_as_it_is_when_the_call_is_submitted(helper, functions):
     argument = [1]
     helper.submit(time.sleep, 0.2)

@@ -15,7 +15,7 @@ from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
 from pipeline.datasets import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.scheduler import _announce
-from pipeline.sweeps.search import Search
+from pipeline.sweeps.search import Search, _numbers
 from pipeline.training.size import sweep_bytes
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
@@ -145,6 +145,27 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(key, v
         assert len(search.jobs) <= len(values)
     assert sorted(job.values[key] for job in search.jobs) == values
     assert not search.expected()
+
+
+@pytest.mark.parametrize("low", [0.0, 0.01])
+def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
+    search = Search(jobs_with(1), {"lr": Interval(low, 0.9, log=False)}, 40)
+    assert len(search.expected()) == 40
+    values = {job.values["lr"] for job in search.suggest()}
+    assert len(values) == 40 and low <= min(values) and max(values) <= 0.9
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.0009998, 0.0010012345, [0.0010012345, 0.001001, 0.001, 0.0009999]),
+        (0.0, 1.0, [1.0, 0.9999, 0.9998, 0.9997]),
+        (-1.001, -0.9999, [-0.9999, -1.0, -1.001]),
+        (-1.0, 0.0, [0.0, -1e-303, -2e-303, -3e-303]),
+    ],
+)
+def test_the_numbers_of_an_interval_have_four_digits(low, high, numbers):
+    assert _numbers(Interval(low, high, log=False), 4) == numbers
 
 
 def test_a_search_with_an_invalid_combination_is_rejected():

@@ -337,6 +337,8 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     client.create_run("1", tags=tags)  # by a user; it stays open
     tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
+    _, trained = find_sweep(parent.info.run_id, store=sweep.workspace.outputs)
+    assert len(trained) == 2
     shutil.rmtree(sweep.folder)
     assert sweep.run("seed=1,2")[0].endswith(table)
     assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.png"}

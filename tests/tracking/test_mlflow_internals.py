@@ -48,7 +48,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     tags = {"kind": "sweep", "a b": "'"}
     with start_run(store, name="a 'name'", tags=tags) as sweep:
         for number, accuracy in enumerate((0.25, 0.75)):
-            tags = {"fingerprint": str(number)}
+            tags = {"sweep": "the sweep's id", "fingerprint": str(number)}
             # A child that reuses a run has its start, so both can have the same.
             start = {"params": {}, "start": 1000}
             with sweep.child(name=str(number), tags=tags, **start) as child:

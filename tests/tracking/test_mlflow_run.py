@@ -45,7 +45,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     store, client, start_run
 ):
     setting = {"params": {"hidden": 5}, "start": 1000, "end": 3000}
-    tags = {"fingerprint": "5", "host": "a worker"}
+    tags = {"sweep": "the sweep's id", "fingerprint": "5", "host": "a worker"}
     points = [
         EpochPoint(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
         for e in (1, 2)
@@ -82,6 +82,18 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     assert data.metrics == {"val/loss": 0.5, "val/accuracy": 0.5}
     assert len(client.get_metric_history(child.run_id, "val/loss")) == 2
     assert len(client.search_runs(["1"], run_view_type=ViewType.ACTIVE_ONLY)) == 4
+
+
+def test_the_description_of_a_new_child_has_all_that_was_added(
+    store, client, start_run
+):
+    new = {"name": "a", "params": {}, "tags": {}}
+    with start_run(store) as sweep, sweep.child(**new) as child:
+        child.describe("text", {"a": "A"})
+        child.add_links({"b": "B"})
+        child.add_results({"c": "C"})
+    note = client.get_run(child.run_id).data.tags["mlflow.note.content"]
+    assert note == "A · B\n\ntext\n\n- **c**: C"
 
 
 def test_equal_names_of_runs_get_numbers(store, client, start_run):

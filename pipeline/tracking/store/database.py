@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH
-from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.tags import PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
 
@@ -131,10 +131,11 @@ def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
 def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the training runs of a sweep, oldest first.
 
-    A run that another program has put below the sweep is not one of them.
+    Only these have the tag of the sweep. Other runs that a user has put below the sweep
+    do not have it.
     """
     runs = tagged_runs(store, PARENT_TAG, [run_id])
-    return [run for run in reversed(runs) if PROJECT_TAG in run.tags]
+    return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
 
 
 def training_results(
