@@ -20,7 +20,7 @@ from pipeline.teaching.variant import Variant
 class Assignment:
     """The training run that the students of a course are assigned."""
 
-    course: str
+    course: str  # the normalized code
     dataset: str
     settings: Mapping[str, Any]  # the hyperparameters without the seed
 
