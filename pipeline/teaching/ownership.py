@@ -44,8 +44,8 @@ def with_owners(
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
     """Return the id of the only student whose name a folder has; empty if none."""
     words = name_words(AFTER_NAME.sub("", place))
-    found = [student for student, each in listed.items() if each.words == words]
-    return found[0] if words and len(found) == 1 else ""
+    students = [student for student, name in listed.items() if name.words == words]
+    return students[0] if words and len(students) == 1 else ""
 
 
 def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
@@ -73,6 +73,7 @@ def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
                 problem = f"another submission with the id {student} is used instead"
                 owner = "" if entry.owner in groups else entry.owner
                 others.append(Rejected(entry.place, "", problem, owner=owner))
+    # Each of the others has only its owner now, so the second round is the last.
     return found + (one_for_each_id(others) if others else [])
 
 
@@ -113,19 +114,24 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        others = {x.owner: f"submitted with the id {x.student}" for x in self.graded}
-        students = {entry.student for entry in self.entries}
-        return {x: others.get(x, MISSING) for x in sorted({*self.listed} - students)}
+        others = {
+            entry.owner: f"submitted with the id {entry.student}"
+            for entry in self.graded
+        }
+        absent = {*self.listed} - {entry.student for entry in self.entries}
+        return {student: others.get(student, MISSING) for student in sorted(absent)}
 
     @property
     def missing(self) -> list[str]:
         """The ids of the students without a submission, if all are known."""
-        return [x for x, problem in self.absent.items() if problem == MISSING]
+        absent = self.absent.items()
+        return [student for student, problem in absent if problem == MISSING]
 
     @property
     def unlisted(self) -> list[Outcome]:
         """The submissions of ids that are not in the list of students."""
-        others = [x for x in self.entries if x.student and x.student not in self.listed]
+        known = [entry for entry in self.entries if entry.student]
+        others = [entry for entry in known if entry.student not in self.listed]
         return others if self.listed else []
 
     @property
