@@ -44,7 +44,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     numbers = [*BIT_WIDTHS]
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
-    jobs = deploy.list_jobs(networks, numbers)
+    jobs = deploy.export_jobs(networks, numbers)
     # Before the exports, because it rejects a store that cannot be used.
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
