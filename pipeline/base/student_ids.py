@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from pipeline.base.text import printable
+
 MAX_ID = 64  # characters
 # Letters, digits and a few signs: an id names files, and stands in tables and pages.
 ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
@@ -33,3 +35,10 @@ def student_id(text: str) -> str:
             "letter or a digit"
         )
     return name
+
+
+def course_code(text: str) -> str:
+    """Return a normalized course code; raise a ValueError if nothing is left of it."""
+    if not (code := printable(normalize(text))):
+        raise ValueError("must not be empty")
+    return code

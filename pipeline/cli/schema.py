@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.student_ids import student_id
+from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
@@ -185,7 +185,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
 class CourseConfig(DataConfig, HyperparameterFields):
     """Settings of the stages for homework; the student's id determines the seed."""
 
-    course: Name | None
+    course: Annotated[str, AfterValidator(course_code)] | None
 
     def assigned(self) -> dict[str, Any]:
         """Return the hyperparameters of all students, without the seed."""

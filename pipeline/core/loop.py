@@ -6,7 +6,7 @@ results of each epoch.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn
@@ -30,6 +30,7 @@ check_code()  # PyTorch is imported late, perhaps long after the modules were ha
 
 # The gray levels and the one-hot labels of a batch.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
+Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def fit(
 
 
 def train_network(
-    split: Split, hyperparameters: Hyperparameters
+    split: Split, hyperparameters: Hyperparameters, *, track: Track | None = None
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
@@ -157,6 +158,7 @@ def train_network(
     Args:
         split: The images; see `Dataset.training_split`.
         hyperparameters: All of them except `split` are used.
+        track: Shows progress: it gets an iterator and the number of epochs.
 
     Returns:
         The network, and the results of each epoch; epoch 0 is the state before
@@ -164,9 +166,10 @@ def train_network(
     """
     state = TrainingState.initial(hyperparameters)
     initial = Epoch(snapshot(state.network))
-    numbers = range(1, hyperparameters.epochs + 1)
-    trained = fit(state, split, hyperparameters, epochs=numbers)
-    return state.network, [initial, *trained]
+    count = hyperparameters.epochs
+    trained = fit(state, split, hyperparameters, epochs=range(1, count + 1))
+    tracked = track(trained, count) if track else trained
+    return state.network, [initial, *tracked]
 
 
 def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], float]:

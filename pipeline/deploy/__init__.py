@@ -8,7 +8,7 @@ c/. `probes`, `checks`, `compilers` and `onnx_file` compare the implementations.
 
 from pipeline.deploy.checks import describe_checks
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
-from pipeline.deploy.jobs import ExportJob, ExportsByJob, list_jobs, run_jobs
+from pipeline.deploy.jobs import ExportJob, ExportsByJob, export_jobs, run_jobs
 from pipeline.deploy.sizes import (
     SIZES_PLOT,
     describe_sizes,

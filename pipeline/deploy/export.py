@@ -44,7 +44,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     numbers = [*BIT_WIDTHS]
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
-    jobs = deploy.list_jobs(networks, numbers)
+    jobs = deploy.export_jobs(networks, numbers)
     # Before the exports, because it rejects a store that cannot be used.
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
@@ -86,8 +86,8 @@ def _select_networks(
     """
     if cfg.sweep:
         sweep, networks = read_networks(cfg.sweep, store=store_dir())
-        for each in networks:
-            each.trained.require_two_layers()
+        for network in networks:
+            network.trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
@@ -103,15 +103,15 @@ def _record_all(
 
     Those of a sweep are recorded in its children, the runs of their networks.
     """
-    order = sorted(results, key=lambda each: -each.bits)
+    order = sorted(results, key=lambda job: -job.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
-    for each in progress("recording")(order):
-        exported = results[each]
-        child_id = each.trained.run_id if in_children else None
-        exported.write(folder / each.folder)
+    for job in progress("recording")(order):
+        exported = results[job]
+        child_id = job.trained.run_id if in_children else None
+        exported.write(folder / job.folder)
         child = run.reopen_child(child_id) if child_id else run
-        _record(exported, folder / each.folder, child)
-        report = f"artifacts/export/{bit_folder(each.bits)}/report.json"
+        _record(exported, folder / job.folder, child)
+        report = f"artifacts/export/{bit_folder(job.bits)}/report.json"
         link = child.link(str(exported.integers.bit_width), report)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
         described.setdefault(child.run_id, (child, []))[1].append(accuracy)

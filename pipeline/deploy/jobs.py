@@ -41,7 +41,7 @@ class ExportJob:
 ExportsByJob = Mapping[ExportJob, ExportedNetwork]
 
 
-def list_jobs(
+def export_jobs(
     networks: Sequence[SweptNetwork], bit_widths: Sequence[int]
 ) -> list[ExportJob]:
     """Return all combinations of networks and bit widths, each with its own folder.

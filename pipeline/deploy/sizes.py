@@ -51,21 +51,21 @@ def smallest(results: ExportsByJob) -> ExportJob:
         return report.table_bytes, -report.accuracy
 
     limit = results[_best(results)].report.accuracy - MARGIN
-    near = [each for each in results if results[each].report.accuracy >= limit]
+    near = [job for job, x in results.items() if x.report.accuracy >= limit]
     return min(near, key=order)
 
 
 def _best(results: ExportsByJob) -> ExportJob:
-    return max(results, key=lambda each: results[each].report.accuracy)
+    return max(results, key=lambda job: results[job].report.accuracy)
 
 
 def describe_sizes(results: ExportsByJob) -> str:
     """Name the most accurate network, and the smallest one that is nearly as good."""
     texts = []
-    for each in (_best(results), smallest(results)):
-        report = results[each].report
+    for job in (_best(results), smallest(results)):
+        report = results[job].report
         size = f"{report.table_bytes:,} bytes of tables"
-        texts.append(f"{each.name}, {report.accuracy:.2%} with {size}")
+        texts.append(f"{job.name}, {report.accuracy:.2%} with {size}")
     margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
         return f"best: {texts[0]}; no smaller network is within {margin}"
@@ -77,9 +77,9 @@ def sizes_table(results: ExportsByJob) -> str:
     first = next(iter(results))
     columns = ("bits", "finetune", "accuracy", "float", "same predictions", "bytes")
     rows = []
-    for each in sorted(results, key=lambda c: results[c].report.table_bytes):
-        report = results[each].report
-        keys = map(str, [*each.varied_values.values(), each.bits, report.finetune])
+    for job in sorted(results, key=lambda job: results[job].report.table_bytes):
+        report = results[job].report
+        keys = map(str, [*job.varied_values.values(), job.bits, report.finetune])
         shares = report.accuracy, report.float_accuracy, report.same_predictions
         cells = (f"{share:.2%}" for share in shares)
         rows.append([*keys, *cells, f"{report.table_bytes:,}"])
@@ -104,8 +104,8 @@ def plot(results: ExportsByJob) -> Image:
         reports.setdefault((report.bits, report.hidden), []).append(report)
     front = pareto_front(
         reports,
-        size=lambda each: reports[each][0].table_bytes,
-        accuracy=lambda each: fmean(report.accuracy for report in reports[each]),
+        size=lambda key: reports[key][0].table_bytes,
+        accuracy=lambda key: fmean(report.accuracy for report in reports[key]),
     )
     sizes = {hidden for _, hidden in reports}
     lines: dict[str, list[AccuracyPoint]] = {}
@@ -134,7 +134,7 @@ def plot(results: ExportsByJob) -> Image:
 
 def finetuning_note(results: ExportsByJob) -> str:
     """Return why few bits can be the most accurate, as another line of the title."""
-    tuned = {each.bits for each in results if results[each].report.finetune}
+    tuned = {job.bits for job, x in results.items() if x.report.finetune}
     if not tuned:
         return ""
     listed = ", ".join(map(str, sorted(tuned, reverse=True)))

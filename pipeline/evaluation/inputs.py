@@ -1,6 +1,7 @@
-"""Finds and prepares the images of predict and inspect: test images, files or arrays.
+"""Finds the images of predict and inspect: test images, files or arrays.
 
-`test_sets` finds the sets of labeled images of evaluate.
+`test_sets` finds the sets of labeled images of evaluate. `prepare_for` prepares the
+images of all three.
 """
 
 import os
@@ -136,7 +137,7 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
     return f"pass {instead}" + (f".{cast}" if array.dtype != np.uint8 else "")
 
 
-def test_image_name(dataset: Dataset) -> str:
+def name_of_test_images(dataset: Dataset) -> str:
     """Return what a test image is called, in front of its index."""
     return f"{dataset.name} test image"
 
@@ -145,7 +146,7 @@ def _test_images(
     rows: list[int], dataset: Dataset, *, key: str, others: str
 ) -> ImageSet:
     """Return test images; `key` and `others` appear in the error message."""
-    name, test = test_image_name(dataset), dataset.test
+    name, test = name_of_test_images(dataset), dataset.test
     for row in rows:
         if not 0 <= row < len(test):
             raise UserError(

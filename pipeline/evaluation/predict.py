@@ -143,10 +143,10 @@ def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None
     keys = [(label is None or correct, not unsure) for label, correct, unsure in each]
     rows = sorted(range(total), key=keys.__getitem__)
     title = "Preprocessing steps, and the probability of each class"
-    if any(label is not None for label in labels):
-        title += "; wrong predictions first, then unsure ones"
-    elif total > 1:
-        title += "; unsure predictions first"
+    if total > 1:
+        has_labels = any(label is not None for label in labels)
+        first = "wrong predictions first, then unsure ones"
+        title += f"; {first if has_labels else 'unsure predictions first'}"
     if total > MAX_PLOTTED_IMAGES:  # their steps were not all kept
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())

@@ -12,7 +12,7 @@ from pipeline import UserError, datasets, images
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation.inputs import test_image_name
+from pipeline.evaluation.inputs import name_of_test_images
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
@@ -37,14 +37,14 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         val = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        item = test_image_name(dataset) if split == "exercise" else set_name
+        item = name_of_test_images(dataset) if split == "exercise" else set_name
         return _from_arrays(
             set_name, val.images, val.labels, text, kind="own", item=item
         )
     is_name = datasets.is_name(name)
     if datasets.has_images_of(name, dataset):
         set_name = name if is_name else dataset.name
-        return _test_images(set_name, dataset, kind="own")
+        return _test_set(set_name, dataset, kind="own")
     if not is_name:
         return _read_folder(Path(name))
     if originals := datasets.spec(name).originals:
@@ -52,11 +52,11 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         text = f"all original images, {_size(pixels)}"
         return _from_arrays(name, pixels, labels, text, kind="raw")
     other = datasets.load(name, folder=dataset.path.parent)
-    return _test_images(name, other, kind="ready")
+    return _test_set(name, other, kind="ready")
 
 
-def _test_images(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
-    test, item, text = dataset.test, test_image_name(dataset), "the test images"
+def _test_set(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
+    test, item, text = dataset.test, name_of_test_images(dataset), "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 

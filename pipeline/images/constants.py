@@ -27,7 +27,7 @@ ONE_TONE = 32
 # Size
 # Pixels; images up to this size are assumed to be evenly lit. Higher: shadows and noise
 # of small photographs count as ink.
-MIN_PHOTO_SIDE = 64
+MAX_EVEN_SIDE = 64
 # Pixels to which an image is reduced to find the digit. Lower: thin strokes vanish;
 # higher: more noise remains, and all steps take longer.
 SEARCH_SIDE = 400

@@ -48,6 +48,7 @@ from pipeline.images.sheet import (
 from pipeline.images.unsure import Finding, is_blank
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
+SEARCH = ("gray levels", "sheet", "surroundings", "ink")  # the steps without a digit
 
 
 class Preprocessed(NamedTuple):
@@ -96,7 +97,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     Returns:
         The input of the network, which is blank without a digit, and how it was made.
     """
-    if max(original.shape) <= constants.MIN_PHOTO_SIDE:
+    if max(original.shape) <= constants.MAX_EVEN_SIDE:
         return _put_in_form(original, _search_small_image(original))
     outside, (widest, *narrower) = find_outside(original), constants.WINDOW_PARTS
     found = _preprocess_photo(original, outside, parts=widest)
@@ -109,7 +110,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
             return again
         findings.add(again.finding)
     if findings == {"shadow"}:  # no window finds a stroke with an edge all around it
-        return Preprocessed(np.zeros((SIDE, SIDE), np.uint8), "no ink", found.steps)
+        return _nothing(found.steps, "no ink")
     return found
 
 
@@ -146,8 +147,7 @@ def _put_in_form(original: Levels, found: Found) -> Preprocessed:
     strokes, mask = found.strokes, found.strokes.digit
     steps = {**found.steps, "ink": _to_bytes(strokes.ink)}
     if not mask.any():
-        blank = np.zeros((SIDE, SIDE), np.uint8)
-        return Preprocessed(blank, "blank" if is_blank(original) else "no ink", steps)
+        return _nothing(steps, "blank" if is_blank(original) else "no ink")
     digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
     edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
@@ -161,6 +161,13 @@ def _put_in_form(original: Levels, found: Found) -> Preprocessed:
     }
     finding = found.finding or judge(mask, box, pieces=found.pieces)
     return Preprocessed(centered, finding, steps)
+
+
+def _nothing(steps: Steps, finding: Finding) -> Preprocessed:
+    """Return a blank image, and the steps of the search that found no digit."""
+    blank = np.zeros((SIDE, SIDE), np.uint8)
+    searched = {name: image for name, image in steps.items() if name in SEARCH}
+    return Preprocessed(blank, finding, searched)
 
 
 def _search_small_image(levels: Levels) -> Found:
@@ -226,7 +233,8 @@ def _search_levels(
     if parts > constants.WINDOW_PARTS[0]:
         # In a narrow window, what is left of a shadow is separate from the strokes.
         shapes = find_strokes(ink, least=constants.MIN_INK + noise)
-        ink[find_flat(levels, ink, shapes)] = 0
+        if shapes.any():
+            ink[find_flat(levels, ink, shapes)] = 0
     strokes = _select(ink, outside, least=constants.MIN_INK + noise)
     if strokes.digit.any() or noise > constants.FAINT_NOISE:
         return strokes

@@ -26,9 +26,10 @@ MAX_NETWORK_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 mi
 
 
 class Metadata(BaseModel):
-    """What the file of a network records of its training run; see `TrainingRun.write`.
+    """What the file of a network records of its training run.
 
-    The values are validated. They are missing if another program wrote the file.
+    `TrainingRun.write_network` writes it. The values are validated. They are missing if
+    another program wrote the file.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

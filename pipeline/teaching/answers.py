@@ -42,11 +42,11 @@ class Answers:
 
     def course_problem(self, course: str) -> str:
         """Return in one line that they are for another course; empty if not."""
-        if self.course == (wanted := normalize(course)):
+        if self.course == course:
             return ""
         found = f"the course {_short(self.course)}" if self.course else "no course"
         return (
-            f"{FILE} is for {found}, not {wanted}: each course has its own seeds "
+            f"{FILE} is for {found}, not {course}: each course has its own seeds "
             "and questions"
         )
 

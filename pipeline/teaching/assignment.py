@@ -1,15 +1,14 @@
 """What all students of a course are assigned: a training run, with a seed for each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
 from pipeline.core.dataset import Dataset
-from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import TrainingState, fit
+from pipeline.core.loop import train_network
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
 from pipeline.teaching.basis import Topic
@@ -20,7 +19,7 @@ from pipeline.teaching.variant import Variant
 class Assignment:
     """The training run that the students of a course are assigned."""
 
-    course: str
+    course: str  # the normalized code
     dataset: str
     settings: Mapping[str, Any]  # the hyperparameters without the seed
 
@@ -44,34 +43,19 @@ class Assignment:
         """Return the hyperparameters with the seed of a student."""
         return Hyperparameters(**self.params(student))
 
-    def train(
-        self,
-        student: str,
-        dataset: Dataset,
-        *,
-        track: Callable[[Iterable[Epoch], int], Iterable[Epoch]] | None = None,
-    ) -> Network:
+    def train(self, student: str, dataset: Dataset) -> Network:
         """Train the network of a student as the command `train` does.
 
         On one thread, so that the weights are byte-identical. Nothing is recorded.
-
-        Args:
-            student: The id of the student.
-            dataset: The data set of the assignment.
-            track: Shows progress: it gets an iterator and the number of epochs.
 
         Raises:
             FloatingPointError: If a loss or a weight becomes non-finite.
         """
         hyperparameters = self.hyperparameters(student)
         split = dataset.training_split(hyperparameters)
-        count = hyperparameters.epochs
         with one_thread():
-            state = TrainingState.initial(hyperparameters)
-            epochs = fit(state, split, hyperparameters, epochs=range(1, count + 1))
-            for _ in track(epochs, count) if track else epochs:
-                pass
-        return state.network
+            network, _ = train_network(split, hyperparameters)
+        return network
 
     def topic(self, student: str, dataset: Dataset) -> Topic:
         """Return what the questions of a student are about."""

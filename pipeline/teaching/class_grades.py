@@ -43,9 +43,9 @@ class ClassGrades(Roster):
     def others(self) -> list[Graded]:
         """The submissions with another network that `forgotten` does not explain."""
         settings = self.assignment.other_settings
-        found = [entry for entry in self.graded if not entry.is_assigned]
         explained = self.forgotten.settings or None
-        return [x for x in found if settings(x.student, x.recorded) != explained]
+        others = [entry for entry in self.graded if not entry.is_assigned]
+        return [e for e in others if settings(e.student, e.recorded) != explained]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return the student whose network has most of the same weights.
@@ -53,26 +53,27 @@ class ClassGrades(Roster):
         The largest difference of a weight is also returned; the remaining weights may
         have been changed. None if there is no such student.
         """
-        submitted = [(each.student, each.network) for each in self.graded]
-        others = [*self.assigned.items(), *submitted]
-        return copied_from(entry.network, [x for x in others if x[0] != entry.student])
+        networks = [*self.assigned.items()]
+        networks += [(other.student, other.network) for other in self.graded]
+        others = [pair for pair in networks if pair[0] != entry.student]
+        return copied_from(entry.network, others)
 
     @property
     def notices(self) -> list[str]:
         """Lines about questions that changed after the grading."""
         found = list[str]()
-        old = sum(x.grade.questions != QUESTIONS_SHA256 for x in self.graded)
+        old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
         if old:
             verb = "was" if old == 1 else "were"
             found.append(
                 f"{counted(old, 'submission')} {verb} graded before the questions "
                 "changed: add again=true to grade again"
             )
-        again = [x for x in self.graded if x.before is not None]
+        again = [entry for entry in self.graded if entry.before is not None]
         changed = [
-            f"{x.student} {x.before:g} -> {x.grade.points:g}"
-            for x in again
-            if x.before != x.grade.points
+            f"{entry.student} {entry.before:g} -> {entry.grade.points:g}"
+            for entry in again
+            if entry.before != entry.grade.points
         ]
         if again:
             names = f": {', '.join(changed)}" if changed else ""
@@ -105,8 +106,8 @@ class ClassGrades(Roster):
         for student, answer in self.answers(question):
             if answer.answer is not None and answer.points < answer.possible:
                 groups[answer.hint or answer.answer].append((student, answer))
-        found = [x for x in groups.values() if x[0][1].hint or len(x) > 1]
-        return sorted(found, key=len, reverse=True)[:MAX_WRONG]
+        listed = [same for same in groups.values() if same[0][1].hint or len(same) > 1]
+        return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines of grades.csv: one for each id, the missing ones too.
@@ -114,8 +115,12 @@ class ClassGrades(Roster):
         Submissions without an id are not among them: a learning platform could not
         import them.
         """
-        rows = {e.student: e.row() for e in self.entries if e.student}
-        rows |= {x: {"problem": problem} for x, problem in self.absent.items()}
+        rows = {entry.student: entry.row() for entry in self.entries if entry.student}
+        absent = self.absent.items()
+        rows |= {student: {"problem": problem} for student, problem in absent}
         # A learning platform may compare the case.
-        spelled = {x: each.spelled for x, each in self.listed.items()}
-        return [{**row, "id": spelled.get(x, x)} for x, row in sorted(rows.items())]
+        spelled = {student: listed.spelled for student, listed in self.listed.items()}
+        return [
+            {**row, "id": spelled.get(student, student)}
+            for student, row in sorted(rows.items())
+        ]

@@ -10,7 +10,7 @@ from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
-from pipeline.teaching.submissions import Graded, Outcome
+from pipeline.teaching.submissions import Graded, GradedOrRejected
 from pipeline.teaching.templates import fill_template
 
 KINDS = ("full", "part", "none", "blank")  # in the order of their bars
@@ -45,7 +45,7 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     }
 
 
-def render_feedback(entry: Outcome, topic: Topic, *, solutions: bool) -> str:
+def render_feedback(entry: GradedOrRejected, topic: Topic, *, solutions: bool) -> str:
     """Return the page for a student; without `solutions`, it has no correct answer."""
     graded = entry if isinstance(entry, Graded) else None
     answers = {x.question: x for x in graded.grade.answers} if graded else {}

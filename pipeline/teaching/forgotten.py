@@ -18,14 +18,14 @@ class ForgottenSettings(NamedTuple):
 
 
 def check_course(entries: Sequence[Submission | Rejected]) -> None:
-    """Raise a ConfigError if most answers, or all, are for other courses."""
+    """Raise a ConfigError if most answers are for other courses."""
     rejected = [entry for entry in entries if isinstance(entry, Rejected)]
     others = [entry.problem for entry in rejected if entry.other_course]
     known = sum(bool(entry.student) for entry in entries)
-    for problem, count in Counter(others).most_common(1):
-        if 2 * count > known or len(others) == known:
-            number = f"{len(others)} of {counted(known, 'submission')}"
-            raise ConfigError(f"{number} cannot be graded: {problem}")
+    if 2 * len(others) > known:
+        number = f"{len(others)} of {counted(known, 'submission')}"
+        ((problem, _),) = Counter(others).most_common(1)
+        raise ConfigError(f"{number} cannot be graded: {problem}")
 
 
 def forgotten_settings(

@@ -35,7 +35,7 @@ from pipeline.teaching.grading import (
 from pipeline.teaching.ownership import MOODLE, one_for_each_id, with_owners
 from pipeline.teaching.submissions import (
     Graded,
-    Outcome,
+    GradedOrRejected,
     Rejected,
     Submission,
     read_submissions,
@@ -92,13 +92,13 @@ def _grade(
     assignment: Assignment,
     data: Dataset,
     cfg: GradeConfig,
-) -> list[Outcome]:
+) -> list[GradedOrRejected]:
     """Grade the submissions, and reject those whose grading fails.
 
     The assigned networks and the grades are kept, so that an interrupted grading can
     continue.
     """
-    done, tasks = list[Outcome](), list[Task]()
+    done, tasks = list[GradedOrRejected](), list[Task]()
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
@@ -144,7 +144,7 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
 
 def _finish(
     result: TaskResult, entry: Submission, path: Path, before: float | None
-) -> Outcome:
+) -> GradedOrRejected:
     """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:
         if result.traceback:

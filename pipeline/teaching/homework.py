@@ -18,15 +18,14 @@ from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
 from pipeline.cli import HomeworkConfig
 from pipeline.core.dataset import Dataset
-from pipeline.core.loop import measure
-from pipeline.core.threads import one_thread
-from pipeline.model import load_network, save_model
+from pipeline.model import load_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
+from pipeline.training.training_run import compute_training_run
 
 QUESTIONS_FILE = "questions.md"
 
@@ -68,7 +67,11 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         trained = None
     else:
         say(f"training the network of {variant.student} with seed {variant.seed}")
-        trained = assignment.train(variant.student, dataset, track=progress("training"))
+        trained = compute_training_run(
+            dataset,
+            hyperparameters=assignment.hyperparameters(variant.student),
+            track=progress("training"),
+        )
     sheet = _question_sheet(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
@@ -77,12 +80,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
-            # The metadata of `train`, so that the files are byte-identical.
-            split = dataset.training_split(assignment.hyperparameters(variant.student))
-            with one_thread():
-                _, margin = measure(trained, split.train)
-            about = params | {"data_sha256": dataset.sha256, "min_margin": margin}
-            save_model(target / MODEL_FILE, trained, about)
+            trained.write_network(target)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")

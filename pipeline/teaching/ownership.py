@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 
 from pipeline.base.student_ids import normalize
 from pipeline.teaching.class_list import ListedStudent, name_words
-from pipeline.teaching.submissions import Entry, Graded, Outcome, Rejected, Submission
+from pipeline.teaching.submissions import (
+    Entry,
+    Graded,
+    GradedOrRejected,
+    Rejected,
+    Submission,
+)
 
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 # What follows the name of a student, such as _1234_assignsubmission_file_ of Moodle.
@@ -44,22 +50,22 @@ def with_owners(
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
     """Return the id of the only student whose name a folder has; empty if none."""
     words = name_words(AFTER_NAME.sub("", place))
-    found = [student for student, each in listed.items() if each.words == words]
-    return found[0] if words and len(found) == 1 else ""
+    students = [student for student, name in listed.items() if name.words == words]
+    return students[0] if words and len(students) == 1 else ""
 
 
-def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
+def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
     """Return the entries, of which at most one with each id is graded.
 
     The others with its id get a problem. They belong to the owner of their folder, who
     would otherwise be listed as missing, or to nobody. If nothing decides which one
     counts, all of them get a problem.
     """
-    groups = defaultdict[str, list[Outcome]](list)
+    groups = defaultdict[str, list[GradedOrRejected]](list)
     for entry in entries:
         owner = entry.owner if isinstance(entry, Rejected) else ""
         groups[owner or entry.student].append(entry)
-    found, others = groups.pop("", []), list[Outcome]()
+    found, others = groups.pop("", []), list[GradedOrRejected]()
     for student, same in groups.items():
         same = [replace(entry, student=student) for entry in same]
         chosen = _chosen(same)
@@ -73,10 +79,11 @@ def one_for_each_id(entries: Iterable[Outcome]) -> list[Outcome]:
                 problem = f"another submission with the id {student} is used instead"
                 owner = "" if entry.owner in groups else entry.owner
                 others.append(Rejected(entry.place, "", problem, owner=owner))
+    # Each of the others has only its owner now, so the second round is the last.
     return found + (one_for_each_id(others) if others else [])
 
 
-def _chosen(same: Sequence[Outcome]) -> Outcome | None:
+def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
     """Return the submission that counts of several with one id; None if none does."""
     named = [entry for entry in same if is_named(entry)]
     graded = [entry for entry in named or same if isinstance(entry, Graded)]
@@ -97,7 +104,7 @@ def is_named(entry: Entry) -> bool:
 class Roster:
     """The submissions of a class, compared with the list of students."""
 
-    entries: Sequence[Outcome]  # by id; those without one are last
+    entries: Sequence[GradedOrRejected]  # by id; those without one are last
     listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
 
     @property
@@ -113,23 +120,28 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        others = {x.owner: f"submitted with the id {x.student}" for x in self.graded}
-        students = {entry.student for entry in self.entries}
-        return {x: others.get(x, MISSING) for x in sorted({*self.listed} - students)}
+        others = {
+            entry.owner: f"submitted with the id {entry.student}"
+            for entry in self.graded
+        }
+        absent = {*self.listed} - {entry.student for entry in self.entries}
+        return {student: others.get(student, MISSING) for student in sorted(absent)}
 
     @property
     def missing(self) -> list[str]:
         """The ids of the students without a submission, if all are known."""
-        return [x for x, problem in self.absent.items() if problem == MISSING]
+        absent = self.absent.items()
+        return [student for student, problem in absent if problem == MISSING]
 
     @property
-    def unlisted(self) -> list[Outcome]:
+    def unlisted(self) -> list[GradedOrRejected]:
         """The submissions of ids that are not in the list of students."""
-        others = [x for x in self.entries if x.student and x.student not in self.listed]
+        known = [entry for entry in self.entries if entry.student]
+        others = [entry for entry in known if entry.student not in self.listed]
         return others if self.listed else []
 
     @property
-    def misnamed(self) -> list[Outcome]:
+    def misnamed(self) -> list[GradedOrRejected]:
         """The submissions whose name does not contain their id.
 
         If this applies to most of them, the learning platform uses other names, and

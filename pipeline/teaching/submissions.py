@@ -89,7 +89,7 @@ class Graded(Submission):
         return super().row() | points | {"points": total, "training": training}
 
 
-Outcome = Graded | Rejected
+GradedOrRejected = Graded | Rejected
 
 
 def read_submissions(

@@ -35,7 +35,7 @@ from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import measure, train_network
+from pipeline.core.loop import Track, measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
@@ -164,17 +164,25 @@ class TrainingRun:
         """The content of history.csv: the metrics after each epoch."""
         return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What determined the weights, as the files of the network record it."""
+        names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
+        return names | dict(self.hyperparameters)
+
+    def write_network(self, folder: Path) -> None:
+        """Write the network to an existing folder."""
+        metadata = self.metadata | {"min_margin": self.min_margin}
+        storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
+
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.
 
         Equal training runs write equal files, except for run.json (id and times).
         """
-        names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
-        metadata = names | dict(self.hyperparameters)
-        extended = metadata | {"min_margin": self.min_margin}
-        storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
+        self.write_network(folder)
         tensors = [epoch.tensors for epoch in self.epochs]
-        storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
+        storage.save_history(folder / paths.HISTORY_FILE, tensors, self.metadata)
         tables.write_csv(folder / paths.CURVES_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run_file = RunFile(
@@ -223,11 +231,12 @@ def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
 
 
 def compute_training_run(
-    dataset: Dataset, *, hyperparameters: Hyperparameters
+    dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
     """Train on one thread; the weights are byte-identical to those of `train`.
 
-    This function uses neither the configuration nor MLflow, and writes no file.
+    This function uses neither the configuration nor MLflow, and writes no file. See
+    `train_network` for its arguments.
 
     Raises:
         UserError: If the data set is too small for the split or the batch size.
@@ -235,7 +244,7 @@ def compute_training_run(
     """
     split = dataset.training_split(hyperparameters)
     with one_thread():
-        _, epochs = train_network(split, hyperparameters)
+        _, epochs = train_network(split, hyperparameters, track=track)
         return TrainingRun.of(dataset, split, hyperparameters, epochs)
 
 

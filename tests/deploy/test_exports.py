@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.base.paths import MODEL_FILE
-from pipeline.deploy import list_jobs
+from pipeline.deploy import export_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.page import PAGE_FILE
 from pipeline.model.storage import load_network, save_model
@@ -152,7 +152,7 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_rejected(sweep, parent)
 
 
 def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
-    (job,) = list_jobs([SweptNetwork({}, trained_on_few())], [8])
+    (job,) = export_jobs([SweptNetwork({}, trained_on_few())], [8])
     sent = pickle.dumps(job)
     exported = run_job(small_dataset, job=pickle.loads(sent), finetuning_epochs=1)
     assert b"torch" not in sent + pickle.dumps(exported)

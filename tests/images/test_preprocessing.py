@@ -114,7 +114,9 @@ def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
 @pytest.mark.parametrize("blur", [1, 4, 8])
 def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
     blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
-    assert preprocess(blank).finding == "no ink"
+    prepared, finding, steps = preprocess(blank)
+    assert finding == "no ink" and not prepared.any()
+    assert list(steps) == ["gray levels", "ink"]  # not those of a shadow
 
 
 def test_nothing_is_found_on_a_blank_noisy_sheet():

@@ -133,7 +133,9 @@ def select_data(
     trained, test = analysis.trained, analysis.dataset.test
     epochs, earlier = _earlier_epochs(analysis)
     predicted = trained.network.classify(test.images)
-    different = [each.classify(test.images) != predicted for each, _ in quantized]
+    different = [
+        integers.classify(test.images) != predicted for integers, _ in quantized
+    ]
     gallery = select_test_images(
         predicted != test.labels, different, example=analysis.example.image
     )
@@ -149,8 +151,8 @@ def select_data(
     if detector := trained.detector:
         tensors["detector.means"] = detector.components.means
         tensors["detector.components"] = detector.components.components
-    for each, _ in quantized:
-        tensors |= integer_tensors(each, test.images[:ACTIVATION_IMAGES])
+    for integers, _ in quantized:
+        tensors |= integer_tensors(integers, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
         epochs=[*epochs, analysis.epoch_count],
@@ -214,7 +216,7 @@ def _page_data(
         validation_accuracy=analysis.validation_accuracy(epochs),
         curves=analysis.curves,
         gallery=gallery,
-        bit_widths=[bit_width_data(*each) for each in quantized],
+        bit_widths=[bit_width_data(*measured) for measured in quantized],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
@@ -278,8 +280,8 @@ def select_test_images(
     first images whose predictions differ in integers.
     """
     selected = np.union1d(np.flatnonzero(misclassified)[:GALLERY_MISTAKES], [example])
-    for each in different:
-        selected = np.union1d(selected, np.flatnonzero(each)[:GALLERY_DIFFERENT])
+    for differs in different:
+        selected = np.union1d(selected, np.flatnonzero(differs)[:GALLERY_DIFFERENT])
     others = np.setdiff1d(np.arange(len(misclassified)), selected)
     others = others[: GALLERY_IMAGES - len(selected)]
     return np.sort(np.append(selected, others))
