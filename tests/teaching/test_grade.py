@@ -496,8 +496,11 @@ def test_an_interrupted_grading_continues(
         patch.setattr(command, "_finish", interrupt)
         grade_all()
     assert not (outputs / "grades" / "grades.csv").exists()
-    times = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
-    assert len([path for path in times if path.suffix == ".json"]) == 2
+    # A worker may still write the files of another network, under temporary names.
+    cache = outputs / "grades/.cache"
+    grades, networks = [*cache.glob("*.json")], [*cache.glob("*.safetensors")]
+    assert len(grades) == 2 and len(networks) >= 2
+    times = {path: path.stat().st_mtime_ns for path in grades + networks}
     assert len(grade_all().graded) == 4
     assert all(path.stat().st_mtime_ns == times[path] for path in times)
 
