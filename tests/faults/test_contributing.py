@@ -1,6 +1,6 @@
 """CONTRIBUTING is sufficient to make the changes in `tests/contributing/`.
 
-Each is applied to a clone, where the checks run that CONTRIBUTING asks for.
+They are applied to two clones, where the checks run that CONTRIBUTING asks for.
 """
 
 import os
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,14 @@ class Change:
     """What CONTRIBUTING says about a change."""
 
     tests: tuple[str, ...]  # of the packages that it concerns
-    training: str  # settings that use it
+    training: str = "dataset=digits"  # settings that use it
     rejected: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
     sweep: str = ""  # arguments of a sweep that works, too
 
 
 CHANGES = {
     "data_set": Change(("tests/datasets/test_dataset.py",), "dataset=upside_down"),
-    "metric": Change(("tests/core/test_network.py",), "dataset=digits"),
+    "metric": Change(("tests/core/test_network.py",)),
     "optimizer": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits optimizer=sgd momentum=0.9 lr=0.01",
@@ -55,8 +56,7 @@ CHANGES = {
     ),
     "layer": Change(
         ("tests/core", "tests/training/test_checkpoints.py"),
-        "dataset=digits",
-        dict.fromkeys(
+        rejected=dict.fromkeys(
             (
                 "inspect",
                 "inspect neuron=N11",
@@ -68,12 +68,9 @@ CHANGES = {
         ),
         sweep="dataset=digits hidden=3,4",
     ),
-    "reason": Change(
-        ("tests/model/test_ood.py", "tests/interpret/test_page.py"),
-        "dataset=digits",
-    ),
-    "part": Change(("tests/interpret/test_page.py",), "dataset=digits"),
-    "question": Change(("tests/teaching/test_questions.py",), "dataset=digits"),
+    "reason": Change(("tests/model/test_ood.py", "tests/interpret/test_page.py")),
+    "part": Change(("tests/interpret/test_page.py",)),
+    "question": Change(("tests/teaching/test_questions.py",)),
     "augmentation": Change(
         ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
         "dataset=digits shift=2",
@@ -82,17 +79,27 @@ CHANGES = {
 }
 
 
-@pytest.fixture
-def changed(request, tmp_path, clone_project):
-    """A clone with the change that has this name; its outputs have the data."""
-    workspace = clone_project(tmp_path / "clone")
-    path = PATCHES / f"{request.param}.patch"
-    command = ["git", "apply", str(path)]
-    done = subprocess.run(
-        command, cwd=tmp_path / "clone", capture_output=True, text=True
-    )
-    if done.returncode:
-        pytest.fail(RENEW.format(path=path.relative_to(ROOT), error=done.stderr))
+# The changes of each clone. Every clone checks the whole project again, so there are
+# only two: an optimizer and an augmentation change the same lines, and the pages do not
+# work with another layer.
+CLONES = [
+    ("data_set", "metric", "reason", "part", "question", "augmentation"),
+    ("optimizer", "layer"),
+]
+
+
+@pytest.fixture(scope="module", params=CLONES, ids="-".join)
+def changed(request, tmp_path_factory, clone_project):
+    """A clone with the changes that have these names; its outputs have the data."""
+    root = tmp_path_factory.mktemp("changed") / "clone"
+    workspace = clone_project(root)
+    patches = [PATCHES / f"{name}.patch" for name in request.param]
+    for path in patches:  # each alone
+        command = ["git", "apply", "--check", str(path)]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        if done.returncode:
+            pytest.fail(RENEW.format(path=path.relative_to(ROOT), error=done.stderr))
+    subprocess.run(["git", "apply", *patches], cwd=root, check=True)
     (workspace.outputs / "data").mkdir(parents=True)
     for source in (ROOT / "outputs" / "data").glob("mnist*"):
         (workspace.outputs / "data" / source.name).symlink_to(source)
@@ -123,28 +130,32 @@ def start(root, *command):
 
 
 def test_each_patch_is_tested():
-    assert {path.stem for path in PATCHES.glob("*.patch")} == {*CHANGES}
+    patches = [path.stem for path in PATCHES.glob("*.patch")]
+    assert sorted(patches) == sorted(CHANGES) == sorted(chain(*CLONES))
 
 
-@pytest.mark.parametrize("changed", CHANGES, indirect=True, ids=CHANGES)
-def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
+def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     changed, request
 ):
-    change = CHANGES[request.node.callspec.params["changed"]]
+    changes = [CHANGES[name] for name in request.node.callspec.params["changed"]]
     root = changed.outputs.parent
     # At the same time as the stages. mypy would take a minute in each clone.
-    pytest_command = [sys.executable, "-m", "pytest", "-q", *QUICK, *change.tests]
-    checks = [start(root, *pytest_command)]
+    tests = dict.fromkeys(chain(*(change.tests for change in changes)))
+    checks = [start(root, sys.executable, "-m", "pytest", "-q", *QUICK, *tests)]
     if shutil.which("ruff"):  # in the extra dev
         for command in ("format --check .", "check ."):
             checks.append(start(root, "ruff", *command.split()))
-    commands = [f"train epochs=2 tracking=none {change.training}"]
-    commands += ["evaluate tracking=none", "predict images=0"]
-    if change.sweep:
-        commands.append(f"train -m epochs=1 tracking=none {change.sweep}")
-    printed, errors = run(changed, *commands, rejected=change.rejected)
-    assert "The network predicts" in printed and "Traceback" not in errors
-    messages = [*change.rejected.values()]
+    for training in dict.fromkeys(change.training for change in changes):
+        commands = [f"train epochs=2 tracking=none {training}"]
+        commands += ["evaluate tracking=none", "predict images=0"]
+        printed, errors = run(changed, *commands)
+        assert "The network predicts" in printed and "Traceback" not in errors
+    sweeps = [change.sweep for change in changes if change.sweep]
+    rejected = dict(chain(*(change.rejected.items() for change in changes)))
+    commands = [f"train -m epochs=1 tracking=none {sweep}" for sweep in sweeps]
+    _, errors = run(changed, *commands, rejected=rejected)
+    assert "Traceback" not in errors
+    messages = [*rejected.values()]
     for message in messages:
         lines = [line for line in errors.splitlines() if line.endswith(message)]
         assert len(lines) == messages.count(message)
@@ -153,7 +164,7 @@ def test_a_change_passes_the_checks_of_contributing_and_its_stages_work(
         assert each.returncode == 0, printed
 
 
-@pytest.mark.parametrize("changed", ["augmentation"], indirect=True)
+@pytest.mark.parametrize("changed", [CLONES[0]], indirect=True)
 def test_no_weight_that_inspect_calls_untrained_was_changed_by_a_shifted_image(changed):
     training = f"train epochs=2 tracking=none {CHANGES['augmentation'].training}"
     run(changed, training, "inspect tracking=none")
@@ -161,7 +172,7 @@ def test_no_weight_that_inspect_calls_untrained_was_changed_by_a_shifted_image(c
     assert 0 < summary["weights_of_always_zero_pixels"] <= summary["frozen_weights"]
 
 
-@pytest.mark.parametrize("changed", ["optimizer"], indirect=True)
+@pytest.mark.parametrize("changed", [CLONES[1]], indirect=True)
 def test_training_with_another_optimizer_resumes_after_a_kill_with_the_same_bytes(
     changed,
 ):

@@ -51,6 +51,19 @@ def html(analysis):
 
 
 @pytest.fixture(scope="package")
+def shared(open_page, html):
+    return open_page(html, width=1366, height=768)
+
+
+@pytest.fixture
+def page(shared):
+    """The page as it opens: the final network, N11 and test image 0."""
+    shared.evaluate("change({ networkIndex: model.trainedIndex, off: new Set() })")
+    shared.evaluate("useTestImage(0); select(1, 0)")
+    return shared
+
+
+@pytest.fixture(scope="package")
 def untrained(new_network, mnist, tmp_path_factory):
     """Return a function that analyzes a network without a history and a detector."""
 

@@ -20,19 +20,6 @@ READ_COLORS = """(canvas) => Array.from({ length: 784 }, (_, pixel) => {
 
 
 @pytest.fixture(scope="module")
-def shared(open_page, html):
-    return open_page(html, width=1366, height=768)
-
-
-@pytest.fixture
-def page(shared):
-    """The page as it opens: the final network, N11 and test image 0."""
-    shared.evaluate("change({ networkIndex: model.trainedIndex, off: new Set() })")
-    shared.evaluate("useTestImage(0); select(1, 0)")
-    return shared
-
-
-@pytest.fixture(scope="module")
 def sums(trained, mnist):
     """The sums of all neurons for test image 0."""
     return neuron_sums(trained.network, mnist.test.images[0])
