@@ -8,7 +8,8 @@ trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to
 outputs/grades/. Takes about 3 s for each student on one core. After an interruption,
-the same command continues. Unchanged submissions are graded again only with again=true.
+run the same command again to continue. Unchanged submissions are graded again only with
+again=true.
 """
 
 import os

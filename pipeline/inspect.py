@@ -7,12 +7,13 @@ them), and what each neuron responds to. Writes a summary, tables, plots and an
 interactive page, report.html, to outputs/inspect/ and to the network's MLflow run.
 Takes about 7 s.
 
-Each of these settings prints one result instead: neuron= shows how a neuron computes
-its sum for an image, weight= shows the history of a parameter, and against= compares
-the network with another network. These results are also written to outputs/details/.
-arrays=true prints the four arrays in NumPy's abbreviated form, and the path of the file
-with all values. After python -m pipeline.export, integers=true together with neuron=
-shows the sum in integers, as a microcontroller computes it, and in floating point.
+To print one result instead of the tutorial, use one of these settings: neuron= shows
+how a neuron computes its sum for an image, weight= shows the history of a parameter,
+and against= compares the network with another network. These results are also written
+to outputs/details/. arrays=true prints the four arrays in NumPy's abbreviated form, and
+the path of the file with all values. After python -m pipeline.export, integers=true
+together with neuron= shows the sum in integers, as a microcontroller computes it, and
+in floating point.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.

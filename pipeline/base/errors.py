@@ -1,4 +1,4 @@
-"""Distinguishes errors of the user from errors in the program, and gives remedies.
+"""Distinguishes user errors from errors in the program, and gives remedies.
 
 Code that opens a file of the user turns an `OSError` into a `UserError`; see
 `base.files.reading`.

@@ -45,7 +45,7 @@ TEXTS: dict[Reason, str] = {
     "no ink": "no ink was found: use a darker pen or more light, or crop the image",
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
-    "shadow": "the edge of a shadow may be taken for ink: use even light",
+    "shadow": "the edge of a shadow may have been mistaken for ink: use even light",
     "several": "there is more than one {noun}",
     "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",

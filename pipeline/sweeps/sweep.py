@@ -1,7 +1,8 @@
 """The command train -m: many training runs under one parent run, with one report.
 
-After an interruption of any kind, the same command continues: the children of the run
-in MLflow are the record of what is trained. The files are in outputs/sweeps/<id>/.
+After an interruption of any kind, the same command continues the sweep: the children of
+the run in MLflow are the record of what is trained. The files are in
+outputs/sweeps/<id>/.
 """
 
 from collections.abc import Sequence

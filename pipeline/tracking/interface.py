@@ -116,7 +116,7 @@ class Run(OpenRun):
     ) -> None:
         """Record the metrics of an epoch.
 
-        `time` is in milliseconds since 1970; None is now. A value that is recorded
+        `time` is in milliseconds since 1970; None means now. A value that is recorded
         twice with the same time is stored once.
         """
         now = time_ns() // 1_000_000
@@ -216,10 +216,10 @@ class ParentRun(Run):
         """Record a finished training run of this sweep as a child of this run.
 
         Its tags contain its provenance, and `diff` is its `code_diff`. It lasted from
-        `start` to `end`, in milliseconds since 1970; None is now. When the block ends,
-        the child becomes FINISHED, or FAILED if there is an error. If the block fails
-        or this process is killed inside it, `delete_unfinished_children` removes the
-        child.
+        `start` to `end`, in milliseconds since 1970; None means now. When the block
+        ends, the child becomes FINISHED, or FAILED if there is an error. If the block
+        fails or this process is killed inside it, `delete_unfinished_children` removes
+        the child.
         """
 
     @abstractmethod

@@ -52,7 +52,7 @@ class CodeState(NamedTuple):
 def tags(code: CodeState | None = None) -> dict[str, str]:
     """Return command, user and machine of this process, and its code, as MLflow tags.
 
-    `code` is the `code_state` when the command started; by default, that of now.
+    `code` is the `code_state` when the command started; by default, the current one.
     """
     code = code or code_state()
     experiment = os.environ.get("DVC_EXP_NAME")

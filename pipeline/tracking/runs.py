@@ -96,7 +96,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
     try:
         with urlopen(url, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    # It may be another kind of server, or no valid URL.
+    # It may be another kind of server, or not a valid URL.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}

@@ -9,7 +9,7 @@ from pipeline.core.network import Dense
 from pipeline.model import load_trained_model, select_trained_model
 
 
-def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_project):
+def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_project):
     project = empty_project("selected", store=False)
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)

@@ -126,7 +126,7 @@ def test_if_the_page_would_be_too_large_the_command_says_so(empty_project, monke
     workspace = empty_project("too large", store=False)
     workspace.call("train", dataset="digits", epochs=1, tracking="none")
     text = workspace.call("inspect", tracking="none")
-    reason = "none, because it would have more than 0.01 MB"
+    reason = "none, because it would be larger than 0.01 MB"
     assert f"\npage   {reason}\nfiles  " in text
     written = {path.name for path in (workspace.outputs / "inspect").iterdir()}
     assert written == TABLES | PLOTS

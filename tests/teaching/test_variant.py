@@ -37,6 +37,6 @@ def test_the_parts_of_a_variant_cannot_be_confused():
 @pytest.mark.parametrize(
     "text", ["", " ", "../a", "a/b", "a\nb", "=cmd", "<b>", ".a", "a" * 65, "a\0"]
 )
-def test_ids_that_are_no_file_names_are_rejected(text):
+def test_ids_that_are_not_file_names_are_rejected(text):
     with pytest.raises(ValueError, match="letters"):
         student_id(text)

@@ -34,6 +34,6 @@ def record_page(
         link = run.link(kind.title, f"artifacts/{kind.command}/{PAGE_FILE}")
     else:
         limit = f"{kind.max_bytes / 1e6:g} MB"
-        link = problem = f"none, because it would have more than {limit}"
+        link = problem = f"none, because it would be larger than {limit}"
     run.add_links({kind.link: link})
     return problem
