@@ -6,11 +6,11 @@
 import difflib
 import hashlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -39,9 +39,10 @@ class DatasetSpec:
     # Returns the training and the test images; downloads are kept in the given folder.
     # It is None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The modules that compute the images: if one is changed, they are computed again.
-    # None are needed if the images are those of files with a known sha256.
-    modules: tuple[ModuleType, ...] = ()
+    # The names of the modules that compute the images: if one is changed, they are
+    # computed again. None are needed if the images are those of files with a known
+    # sha256.
+    modules: tuple[str, ...] = ()
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
@@ -60,7 +61,8 @@ class DatasetSpec:
     @cached_property
     def code_sha256(self) -> str | None:
         """The hash of `modules`; None without modules."""
-        files = [Path(str(module.__file__)).read_bytes() for module in self.modules]
+        paths = [Path(str(sys.modules[name].__file__)) for name in self.modules]
+        files = [path.read_bytes() for path in paths]
         return hashlib.sha256(b"".join(files)).hexdigest() if files else None
 
     def title(self, label: int) -> str:
@@ -99,7 +101,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            modules=(upright,),
+            modules=(upright.__name__,),
             is_upright=True,
         ),
         DatasetSpec(
@@ -124,7 +126,7 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
-            modules=(scikit_learn,),
+            modules=(scikit_learn.__name__,),
             originals=scikit_learn.load_originals,
         ),
     )

@@ -167,7 +167,8 @@ def remove_lines(ink: Ink) -> Ink:
 
 def _sharpness(ink: Ink, slope: float) -> float:
     """Return how much the mean ink varies between adjacent lines of this slope."""
-    y, x = np.indices(ink.shape, sparse=True)
+    height, width = ink.shape
+    y, x = np.ogrid[:height, :width]
     total = 0.0
     for position in (y + x * slope, x - y * slope):
         line = np.round(position - position.min()).astype(int).ravel()

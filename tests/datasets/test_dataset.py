@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -121,11 +122,13 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     code = tmp_path / "toys.py"
     toys = ModuleType("toys")
     toys.__file__ = str(code)
+    monkeypatch.setitem(sys.modules, "toys", toys)
 
     def sizes(number):
         code.write_text(f"the first {number} test images")
         read = partial(first_images, few, number)
-        changed = DatasetSpec("toys", read=read, modules=(datasets.upright, toys))
+        modules = (datasets.upright.__name__, "toys")
+        changed = DatasetSpec("toys", read=read, modules=modules)
         monkeypatch.setitem(REGISTRY, "toys", changed)
         data = datasets.prepare("toys", folder=tmp_path)
         return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
