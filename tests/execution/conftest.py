@@ -72,7 +72,9 @@ def start_process(data=None):
     return path, subprocess.Popen(["sleep", "600"]).pid
 
 def start_and_sleep(data=None):
-    print(*start_process(), os.getpid(), flush=True)
+    path, pid = start_process()
+    # At once, because the other worker writes to the same file.
+    os.write(1, f"{path} {pid} {os.getpid()}\\n".encode())
     time.sleep(600)
 
 def fail(data=None):
