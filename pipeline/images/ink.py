@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from pipeline.images import constants
@@ -76,14 +76,16 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
         levels: The gray levels.
         paper_of: Returns the gray levels of the paper: of all or for each pixel.
     """
-    small = reduce_to(levels, constants.POLARITY_SIDE).astype(np.float32)
+    small = reduce_to(levels, constants.POLARITY_SIDE)
     height, width = small.shape
     small = np.pad(small, ((height // 2,) * 2, (width // 2,) * 2), "edge")
-    return float(((small - paper_of(small)) ** 3).sum()) <= 0
+    return float(((small.astype(np.float32) - paper_of(small)) ** 3).sum()) <= 0
 
 
-def _local_median(levels: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    return np.asarray(ndimage.median_filter(levels, constants.POLARITY_WINDOW))
+def _local_median(levels: Levels) -> Levels:
+    # Pillow's filter is faster than SciPy's.
+    median = ImageFilter.MedianFilter(constants.POLARITY_WINDOW)
+    return np.asarray(Image.fromarray(levels).filter(median))
 
 
 def has_uniform_border(levels: Levels) -> bool:
@@ -170,8 +172,8 @@ def _sharpness(ink: Ink, slope: float) -> float:
     height, width = ink.shape
     y, x = np.ogrid[:height, :width]
     total = 0.0
-    for position in (y + x * slope, x - y * slope):
-        line = np.round(position - position.min()).astype(int).ravel()
+    for place, shift in ((y, x * slope), (x, -y * slope)):
+        line = (place + np.round(shift - shift.min()).astype(int)).ravel()
         counts = np.bincount(line)
         means = np.bincount(line, ink.ravel()) / np.maximum(counts, 1)
         complete = counts > constants.MIN_LINE_LENGTH * counts.max()

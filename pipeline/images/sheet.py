@@ -175,22 +175,17 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     if height < 4 * size:
         return None  # a narrow strip
     rows = np.arange(-size, int(height * constants.MAX_SURROUND))[:, None]
-    best_score, best = 0.0, None
-    for slope in np.tan(np.radians(constants.SHEET_TILTS)):
-        shift = slope * (columns - width / 2)
-        places = (rows + shift.round().astype(int)).clip(0, height - 1)
-        level = light[places, columns]  # lines of this slope are rows
-        sums = np.pad(level.cumsum(axis=0), ((1, 0), (0, 0)))
-        means = (sums[size:] - sums[:-size]) / size  # of SHEET_WINDOW rows
-        steps = means[size:] - means[:-size]
-        scores = steps.clip(0).mean(axis=1)
-        row = int(scores.argmax())
-        if scores[row] > best_score:
-            best_score = float(scores[row])
-            best = row + shift, steps[row], level[: row + size - 1], means[row + size]
-    if best is None:
-        return None
-    edge, step, above, paper = best
+    slopes = np.tan(np.radians(constants.SHEET_TILTS))[:, None]
+    shifts = slopes * (columns - width / 2)  # (slopes, w)
+    places = rows + shifts.round().astype(int)[:, None]  # (slopes, rows, w)
+    levels = light[places.clip(0, height - 1), columns]  # lines of a slope are rows
+    sums = np.pad(levels.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
+    means = (sums[:, size:] - sums[:, :-size]) / size  # of SHEET_WINDOW rows
+    steps = means[:, size:] - means[:, :-size]
+    scores = steps.clip(0).mean(axis=2)  # (slopes, rows of the image)
+    tilt, row = np.unravel_index(scores.argmax(), scores.shape)
+    edge, step, paper = row + shifts[tilt], steps[tilt, row], means[tilt, row + size]
+    above = levels[tilt, : row + size - 1]
     is_edge = step > constants.MIN_STEP
     if is_edge.mean() < constants.MIN_SHEET_EDGE:
         return None
