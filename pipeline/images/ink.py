@@ -149,7 +149,7 @@ def remove_lines(ink: Ink) -> Ink:
     step = max(1, max(ink.shape) // constants.LINES_SIDE)
     # Clipped, so that the lines count for more than the strokes.
     clipped = np.minimum(ink, np.quantile(ink, constants.STROKE_QUANTILE))
-    sampled = clipped[::step, ::step]
+    sampled = clipped[::step, ::step].astype(np.float64)
     slopes = np.tan(np.radians(constants.TILTS))
     slope = max(slopes, key=lambda slope: _sharpness(sampled, slope))
     angle = float(np.degrees(np.arctan(slope)))
@@ -169,13 +169,17 @@ def remove_lines(ink: Ink) -> Ink:
 
 def _sharpness(ink: Ink, slope: float) -> float:
     """Return how much the mean ink varies between adjacent lines of this slope."""
-    height, width = ink.shape
-    y, x = np.ogrid[:height, :width]
     total = 0.0
-    for place, shift in ((y, x * slope), (x, -y * slope)):
-        line = (place + np.round(shift - shift.min()).astype(int)).ravel()
-        counts = np.bincount(line)
-        means = np.bincount(line, ink.ravel()) / np.maximum(counts, 1)
+    for image, rise in ((ink, slope), (ink.T, -slope)):  # both sets of parallel lines
+        rows, columns = image.shape
+        shift = np.arange(columns) * rise
+        shift = np.round(shift - shift.min()).astype(int)  # in rows, of each column
+        sums, counts = np.zeros((2, rows + shift.max()))  # of the pixels of each line
+        for first in range(shift.max() + 1):
+            part = image[:, shift == first]  # in row i, line first + i
+            sums[first : first + rows] += part.sum(axis=1)
+            counts[first : first + rows] += part.shape[1]
+        means = sums / np.maximum(counts, 1)
         complete = counts > constants.MIN_LINE_LENGTH * counts.max()
         total += float(np.square(np.diff(means[complete])).sum())
     return total
