@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -55,17 +56,19 @@ LIBRARIES = {
 MODULES = sorted(PIPELINE.rglob("*.py"))
 
 
+@cache
 def imports(path):
-    """Yield every module that a file imports, at its top or inside a function."""
+    """Return every module that a file imports, at its top or inside a function."""
+    modules = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-            yield from names
+            modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
             assert node.names[0].name != "*", "names are imported by name"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules += [node.module, *names]
+    return modules
 
 
 def place_of(path):
@@ -123,6 +126,16 @@ def test_packages_import_in_one_direction(package):
     }
     others = imported & {*MAY_IMPORT, *STAGES, "__main__"} - {package, "core", "base"}
     assert others == MAY_IMPORT.get(package, set())
+
+
+def test_shapes_of_arrays_are_checked_in_each_package_that_states_them(pytestconfig):
+    packages = {
+        f"pipeline.{package_of(path)}"
+        for path in MODULES
+        if "jaxtyping" in {name.split(".")[0] for name in imports(path)}
+    }
+    *checked, checker = pytestconfig.getoption("jaxtyping_packages").split(",")
+    assert {*checked} == packages and checker == "beartype.beartype"
 
 
 @pytest.mark.parametrize("part", PARTS_OF_TRACKING)
