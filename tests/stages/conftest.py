@@ -21,8 +21,8 @@ def draw(mnist):
 
     def save(row, path):
         image = Image.fromarray(255 - mnist.test.images[row])
-        canvas = Image.new("L", (600, 400), 255)
-        canvas.paste(image.resize((280, 280), Image.Resampling.BICUBIC), (260, 60))
+        canvas = Image.new("L", (300, 200), 255)
+        canvas.paste(image.resize((140, 140), Image.Resampling.BICUBIC), (130, 30))
         path.parent.mkdir(parents=True, exist_ok=True)
         canvas.save(path, "PNG")
 
@@ -31,9 +31,9 @@ def draw(mnist):
 
 @pytest.fixture(scope="session")
 def digit_folder(tmp_path_factory, mnist, draw):
-    """Twenty test images; their names begin with their labels; one is not UTF-8."""
+    """Ten test images; their names begin with their labels; one is not UTF-8."""
     folder = tmp_path_factory.mktemp("images") / "my digits"
-    for row in range(20):
+    for row in range(10):
         draw(row, folder / f"{mnist.test.labels[row]} of {row}.png")
     (folder / "7 of 0.png").rename(folder / os.fsdecode(b"7\xff\n.png"))
     return folder
