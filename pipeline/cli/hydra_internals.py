@@ -1,6 +1,6 @@
-"""All that this project uses of Hydra, and that Hydra does not document.
+"""The undocumented parts of Hydra that this project uses.
 
-If a new version of Hydra changes it, only this module needs to change.
+If a new version of Hydra changes them, only this module needs to change.
 """
 
 import itertools

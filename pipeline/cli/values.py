@@ -41,7 +41,7 @@ class Choices(tuple[str, ...]):
 
 
 def parse_value(key: str, text: str, schema: Schema) -> object:
-    """Parse the value of a key; return `SweepValues` or an `Interval` of several.
+    """Parse a value; several become `SweepValues`, and an interval an `Interval`.
 
     Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
     the key, commas separate values unless the whole text is the path of a folder.

@@ -76,10 +76,10 @@ class Dataset:
         """Divide the images into training and validation images.
 
         Args:
-            how: `exercise` validates on the test images, as the course does. `holdout`
-                does not use them: it validates on the last training images of each
-                class, the same number for each (500 of MNIST's 60,000). The division
-                does not depend on the seed.
+            how: `exercise` validates on the test images, as in the Keras exercise.
+                `holdout` does not use them: it validates on the last training images of
+                each class, the same number for each (500 of MNIST's 60,000). The
+                division does not depend on the seed.
 
         Raises:
             UserError: If a class has too few images for `holdout`.

@@ -1,4 +1,4 @@
-"""The shapes of a network's tensors, without the import of PyTorch (one second)."""
+"""The shapes of a network's tensors, without importing PyTorch (one second)."""
 
 import math
 

@@ -1,7 +1,7 @@
 """network.onnx: the trained network in floating point, for tools that read ONNX.
 
 The network takes any number of images, with pixels in [0, 1], and returns logits and
-probabilities. The integers have no ONNX file, because the C code computes them.
+probabilities. There is no ONNX file of the integers; the README explains why.
 """
 
 from importlib.metadata import version

@@ -70,7 +70,7 @@ class Predictions:
 
     @property
     def is_judged(self) -> bool:
-        """Whether this is known of all predictions."""
+        """Whether it is known for every prediction if it is sure."""
         return None not in self.reasons
 
     @property

@@ -118,7 +118,7 @@ def _size(pixels: UInt8[np.ndarray, "n height width"]) -> str:
 
 
 def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
-    """Read a pair of IDX files; of several, the one without train in its name."""
+    """Read the IDX pair or, if there are several, the one without train in its name."""
     candidates = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(candidates) > 1:
         names = ", ".join(printable(pair[0].name) for pair in candidates)

@@ -116,7 +116,7 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    """Read the pixels of an image as RGBA or, if it has other numbers, as these.
+    """Read the pixels of an image, as RGBA unless each is one 32-bit number.
 
     Only Pillow's functions are called, because each can fail for a damaged file. The
     image is rotated as its EXIF tag says, and a large one reduced to save memory.

@@ -6,7 +6,7 @@ one that does is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it is darker than noise.
-- edge: the strokes reach far along the border of a photograph, as a table does.
+- edge: dark areas extend far along the border of a photograph, such as a table.
 - cut off: the strokes reach the border of a photograph.
 - shadow: a part of the outline of the strokes in a photograph has no edge.
 - several: the image shows several digits, side by side or one above the other, or a

@@ -77,9 +77,9 @@ def find_integers(
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file with the integers of a network, and its content.
 
-    The last export takes precedence over those of the network's run; of several bit
-    widths, the largest does. A damaged file is an error only if no other file has the
-    integers.
+    The last export takes precedence over those of the network's run; if there are
+    several bit widths, the largest is used. A damaged file is an error only if no other
+    file has the integers.
 
     Args:
         trained: The network. If it belongs to a recorded run, the exports of the run

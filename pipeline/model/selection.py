@@ -67,7 +67,7 @@ def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
     if wanted:
         raise UserError(
             f"{trained.path} was trained with {actual}, but conf/config.yaml has "
-            f"{wanted}, because another command has replaced it: run the same DVC "
+            f"{wanted}: another command has replaced the network; run the same DVC "
             "command with --force"
         )
 

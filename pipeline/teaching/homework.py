@@ -97,8 +97,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     if wanted:
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
-            f"{wanted}: if the course and the settings are correct, move the folder "
-            "and run this command again"
+            f"{wanted}: if the course code and the settings are correct, move the "
+            "folder away and run this command again"
         )
 
 

@@ -84,7 +84,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
 
 
 def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
-    """Return the submission that counts of several with one id; None if none does."""
+    """Return the submission with an id that counts; None if none does."""
     named = [entry for entry in same if is_named(entry)]
     graded = [entry for entry in named or same if isinstance(entry, Graded)]
     assigned = [entry for entry in graded if entry.is_assigned]

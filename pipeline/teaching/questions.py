@@ -439,7 +439,7 @@ class SwitchedOff(Question):
 
 
 class RaisedBias(Question):
-    """How many images get a class whose bias is larger?"""
+    """How many images are assigned to a class after its bias is increased?"""
 
     name = "raised_bias"
     group = CHANGES

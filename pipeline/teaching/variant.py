@@ -1,4 +1,4 @@
-"""The variant of a student: what is derived from the id and the name of the course.
+"""The variant of a student: what is derived from the id and the course code.
 
 Two students get different seeds, images, neurons and weights. Nothing depends on a
 trained network, so a variant is the same on every computer.

@@ -52,7 +52,7 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
     free = shutil.disk_usage(existing_folder(folder)).free
     if size > free:
         raise UserError(
-            f"{what} needs about {format_bytes(size)} of disk space, but {folder} has "
-            f"{format_bytes(free)}: delete files, or set PIPELINE_OUTPUTS to a folder "
-            f"on a larger disk, then {AGAIN}"
+            f"{what} needs about {format_bytes(size)} of disk space, but only "
+            f"{format_bytes(free)} is free in {folder}: delete files, or set "
+            f"PIPELINE_OUTPUTS to a folder on a larger disk, then {AGAIN}"
         )

@@ -1,4 +1,4 @@
-"""What is said about the sizes of several exports, with reports that are given."""
+"""The sentences about the sizes of several exports, for given reports."""
 
 from dataclasses import replace
 from pathlib import Path

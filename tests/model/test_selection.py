@@ -40,7 +40,7 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
     monkeypatch.setenv("DVC_STAGE", "evaluate")
     rule = (
         "was trained with dataset=digits hidden=8 epochs=1, but conf/config.yaml has "
-        "dataset=mnist hidden=20 epochs=20, because another command has replaced it: "
+        "dataset=mnist hidden=20 epochs=20: another command has replaced the network; "
         "run the same DVC command with --force"
     )
     for stage in ("evaluate", "inspect", "export"):

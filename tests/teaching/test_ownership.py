@@ -58,7 +58,7 @@ def settle(entries, listed):
             [rejected("Ana Ruiz_1"), rejected("Ruiz Ana.zip")],
             [("Ana Ruiz_1", "a1", TWICE), ("Ruiz Ana.zip", "a1", TWICE)],
         ),
-        # Who claims another id loses it, and is a line of their own.
+        # A student who enters another student's id gets a separate line and no points.
         (
             [graded("Ana Ruiz_1", "a1"), graded("Ben Oz_2", "a1")],
             [("Ana Ruiz_1", "a1", ""), ("Ben Oz_2", "b2", USED)],

@@ -186,7 +186,7 @@ def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(proje
     assert killed.info.status == "KILLED"
 
 
-def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
+def test_a_process_without_a_run_ends_when_training_fails(store, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     prepared = tracking.start_tracker(store, server=None, experiment=None)
     with suppress(OSError), prepared as tracker:
