@@ -32,5 +32,5 @@ def test_a_training_run_that_needs_too_much_disk_space_is_rejected_in_the_same_w
     monkeypatch.setattr(size, "FILES", 1_000_000)
     with pytest.raises(UserError, match=r"^the training run needs about") as error:
         project.call("train", **LARGEST)
-    assert f"{project.outputs} has " in str(error.value)
+    assert f" is free in {project.outputs}: delete files" in str(error.value)
     assert not project.runs() and not (project.outputs / "checkpoints").exists()
