@@ -45,7 +45,12 @@ def is_user_error(error: BaseException) -> bool:
 
 
 def remedy(error: Exception) -> str:
-    """Return the remedy for a full disk; the system's message contains none."""
-    if getattr(error, "errno", None) not in FULL:
+    """Return the remedy for a full disk; the system's message contains none.
+
+    The message names the file, which can be on the disk of temporary files, unless the
+    file was already open: most of these are in the store.
+    """
+    if not isinstance(error, OSError) or error.errno not in FULL:
         return ""
-    return f" ({store_dir()}): free space, then {RESUME}"
+    place = "" if error.filename else f" ({store_dir()})"
+    return f"{place}: free space, then {RESUME}"

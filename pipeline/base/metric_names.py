@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 VAL_ACCURACY = "val/accuracy"
+SECONDS = "train/seconds"  # of an epoch
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
 EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 # The names of the scores of the trained network on its training images start with this.

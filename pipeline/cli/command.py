@@ -35,7 +35,7 @@ class Interval:
 class Flags:
     """The flags of a command line, or of a call from Python."""
 
-    is_sweep: bool = False
+    multirun: bool = False  # -m, or a call of `sweep`
     prints: bool = False  # --cfg job: only print the values
     name: str = "hydra"  # the primary config, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
@@ -76,13 +76,10 @@ class Flags:
         }
         return sorted(names) if paths else None
 
-    def remedy(self, setting: str, schema: Schema) -> str | None:
-        """Return what to do instead of a setting with several values.
-
-        It is None in a sweep, which accepts, for example, hidden=[5, 6].
-        """
-        if self.is_sweep:
-            return None
+    def remedy(self, setting: str, schema: Schema) -> str:
+        """Return what to do instead of a setting with several values."""
+        if self.multirun:
+            return "give only one"
         if not self.is_call:
             return "add -m to run all of them"
         has_function = schema.has_recorded_sweeps

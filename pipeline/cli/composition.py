@@ -64,7 +64,7 @@ def compose(
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     by_key = _with_paths(values, files, overrides)
-    settings = Settings(by_key, choices, flags.is_sweep or starts_sweep)
+    settings = Settings(by_key, choices, flags.multirun or starts_sweep)
     paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
     return settings, {key: (word, paths[key]) for key, word in _saved(hydra).items()}
 
@@ -99,7 +99,7 @@ def _with_paths(
 
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
     """Check that the stage can run a sweep, or one that is saved in a file."""
-    if flags.is_sweep and not schema.can_vary:
+    if flags.multirun and not schema.can_vary:
         stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:

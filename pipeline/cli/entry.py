@@ -146,7 +146,7 @@ def _command(
     from pipeline.cli.arguments import make_command  # Hydra, as above
     from pipeline.cli.given import read_keywords
 
-    flags = Flags(is_sweep=is_sweep, is_call=True)
+    flags = Flags(multirun=is_sweep, is_call=True)
     return make_command(read_keywords(settings, schema, flags), schema, flags)
 
 

@@ -111,7 +111,7 @@ def _read_word(
     if names is not None:
         if not equals and not name.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
-        return key, parse_choices(word, names, remedy=flags.remedy(word, schema))
+        return key, parse_choices(word, names)
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave out ~{key} ({describe_default(key)})")
@@ -153,8 +153,7 @@ def _read_keyword(
     names = flags.files_of_group(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        remedy = flags.remedy(shortened(f"{key}={value!r}"), schema)
-        return key, parse_choices(word, names, remedy=remedy)
+        return key, parse_choices(word, names)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
     value = _builtin(value)  # an array without axes cannot be iterated

@@ -52,8 +52,8 @@ def list_files(
     return files, {k: x for k, x in choices.items() if not k.startswith("hydra/")}
 
 
-def parse_names(word: str, names: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the options of a group in an override, and whether they are a sweep.
+def parse_names(word: str, names: Sequence[str]) -> list[str]:
+    """Return the options of a group in an override.
 
     As in Hydra, glob selects some of the names, but searches no subfolder.
 
@@ -61,12 +61,12 @@ def parse_names(word: str, names: Sequence[str]) -> tuple[list[str], bool]:
         HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
     """
     override = OverridesParser.create().parse_override(word)
-    value, is_sweep = override.value(), override.is_sweep_override()
+    value = override.value()
     if isinstance(value, Glob):
-        return value.filter([name for name in names if "/" not in name]), is_sweep
-    if is_sweep:
-        return [*override.sweep_string_iterator()], is_sweep
-    return [word.partition("=")[2]], is_sweep
+        return value.filter([name for name in names if "/" not in name])
+    if override.is_sweep_override():
+        return [*override.sweep_string_iterator()]
+    return [word.partition("=")[2]]
 
 
 def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:

@@ -33,6 +33,6 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
         sha256: The sha256 of its weights.
 
     Returns:
-        The name that `train` gave its run, or the start of the hash.
+        The name that `train` gives its run by default, or the start of the hash.
     """
     return run_name({**params, "dataset": dataset}) if params else sha256[:8]

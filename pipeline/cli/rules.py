@@ -35,7 +35,7 @@ def broken_rules(
     """
     for part in parts:
         yield from _rules_of_part(part, schema, flags)
-    yield from _rules_of_sweep(parts)
+    yield from _rules_of_sweep(parts, schema, flags)
 
 
 def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
@@ -81,8 +81,16 @@ def _has_several(
     return f"{rule}: {flags.remedy(shortened(f'{key}={given!r}'), schema)}"
 
 
-def _rules_of_sweep(parts: Sequence[Settings]) -> Iterator[str]:
+def _rules_of_sweep(
+    parts: Sequence[Settings], schema: Schema, flags: Flags
+) -> Iterator[str]:
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
+    if not all(part.is_sweep for part in parts):
+        for group in dict.fromkeys(name for part in parts for name in part.choices):
+            names = [part.choices.get(group, "null") for part in parts]
+            options = SweepValues(dict.fromkeys(names))
+            if len(options) > 1:
+                yield _has_several(group, options, schema, flags)
     for part in parts:
         trials = part.value("trials")
         if part.is_sweep and part.intervals and trials is None:

@@ -67,22 +67,19 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_choices(
-    word: str, names: Sequence[str], *, remedy: str | None = None
-) -> Choices:
+def parse_choices(word: str, names: Sequence[str]) -> Choices:
     """Return the options of a group: team=a,b gives two, team=glob(*) all, null none.
 
     Args:
         word: The override.
         names: Those of the files of the group.
-        remedy: Instead of several options; None accepts them.
 
     Raises:
         ConfigError: If Hydra cannot parse it, or there is no such file.
     """
     key, _, text = word.partition("=")
     try:
-        found, is_sweep = parse_names(word, names)
+        found = parse_names(word, names)
     except PARSE_ERRORS:
         rule = f"{shortened(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
@@ -94,8 +91,6 @@ def parse_choices(
         if name not in (*names, "null"):
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
-    if is_sweep and remedy:
-        raise ConfigError(f"{shortened(word)} has several values: {remedy}")
     nothing = "" if key.startswith("+") else f"~{key}"
     return Choices(nothing if name == "null" else f"{key}={name}" for name in found)
 

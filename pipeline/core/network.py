@@ -17,7 +17,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.core import CLASSES, PIXELS, SIDE, UserError
 from pipeline.core.epoch import Snapshot
-from pipeline.core.shapes import parameter_count
 
 BATCH = 250  # images in a forward pass
 GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
@@ -225,7 +224,7 @@ class Network(nn.Module):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases of all layers."""
-        return parameter_count(self.hidden)
+        return self.vector.numel()
 
     @property
     def layers(self) -> list[Dense]:

@@ -15,6 +15,7 @@ from pipeline.datasets.registry import (
     DatasetSpec,
     is_name,
     name_or_folder,
+    preparing_command,
     spec,
 )
 from pipeline.datasets.statistics import files_beside

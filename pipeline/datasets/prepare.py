@@ -26,7 +26,7 @@ from pipeline.datasets.components import (
     write_components,
 )
 from pipeline.datasets.download import set_damaged_aside
-from pipeline.datasets.registry import REGISTRY, is_name, spec
+from pipeline.datasets.registry import REGISTRY, is_name, preparing_command, spec
 from pipeline.datasets.statistics import (
     Summary,
     class_means,
@@ -185,7 +185,7 @@ def _check_writable(path: Path) -> None:
     if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=by_effective):
         raise UserError(
             f"{path} is missing or not complete, and {folder} cannot be written: its "
-            f"owner must run python -m pipeline.data dataset={path.stem}"
+            f"owner must run {preparing_command(path.stem)}"
         )
 
 

@@ -147,6 +147,11 @@ def spec(name: str) -> DatasetSpec:
     return REGISTRY.get(name) or DatasetSpec(name)
 
 
+def preparing_command(name: str) -> str:
+    """Return the command that prepares a data set; an imported one needs its folder."""
+    return f"python -m pipeline.data dataset={name if name in REGISTRY else '<folder>'}"
+
+
 def name_or_folder(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import.
 

@@ -122,7 +122,7 @@ class TrainedModel:
             return ""
         if self.metadata.min_margin is None or self.metadata.data_sha256 is None:
             return "the file of the network does not record its training run"
-        command = f"python -m pipeline.data dataset={self.dataset}"
+        command = datasets.preparing_command(self.dataset)
         return f"the training images are missing ({command} prepares them)"
 
     @cached_property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.base.metric_names import SECONDS
 from pipeline.base.tags import (
     ERROR_TAG,
     KIND_TAG,
@@ -62,7 +63,7 @@ class RecordedSweep:
         for job in jobs:
             if child := trained.get(job.identity):
                 metrics = dict(self.results[child.run_id])
-                seconds = metrics.pop("train/seconds", math.nan)
+                seconds = metrics.pop(SECONDS, math.nan)
                 outcome = Outcome(
                     job,
                     metrics=metrics,

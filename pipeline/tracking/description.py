@@ -1,7 +1,9 @@
 """The description of a run: a line of links, a text and a list of results, in Markdown.
 
-A user can edit it on the run's page. One tag of the run is the description. Another tag
-has the entries, which are the links and the results, so that they can be replaced.
+A user can edit it on the run's page. New entries keep the edits; a new text, which a
+sweep writes until it has ended, replaces the whole description. One tag of the run is
+the description. Another tag has the entries, which are the links and the results, so
+that they can be replaced.
 """
 
 import json

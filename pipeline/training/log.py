@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.metric_names import ordered
+from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
 from pipeline.core.epoch import Epoch
@@ -75,7 +75,7 @@ def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
             EpochPoint(
                 each.number,
                 each.time,
-                ordered(each.metrics) | {"train/seconds": each.seconds},
+                ordered(each.metrics) | {SECONDS: each.seconds},
             )
             for each in epochs
             if each.number

@@ -187,7 +187,7 @@ def _start_run(
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
-        name=name,
+        name=cfg.run_name or (killed.name if killed else name),
         params={**cfg.choices, **params_of(dict(cfg))},
         tags={**cfg.choices, **tags, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,

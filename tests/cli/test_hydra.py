@@ -125,7 +125,7 @@ def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path
     settings = "hidden: ${seed}\nhydra: {sweeper: {params: {lr: '1,2'}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}defaults: [sub/deep, small]\n{settings}"})
     overrides = ["team=x", "+other=seed"]
-    flags = Flags(is_sweep=True)
+    flags = Flags(multirun=True)
     ours, saved = compositions.compose(overrides, cli.TrainConfig, flags)
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
@@ -211,7 +211,7 @@ def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
         "experiment=learning_rates"
     )
     assert "must be hidden_sizes or" in problem("-m", "experiment=glob(x*)")
-    assert "several values: add -m" in problem("experiment=glob(*)")
+    assert "several values: add -m" in problem("team=glob(*)")
 
 
 def test_a_group_has_the_same_choices_in_python(conf):
@@ -383,6 +383,8 @@ def test_a_saved_sweep_can_vary_a_group(conf):
         "team=small hidden=10 seed=1 epochs=3",
         "team=wide hidden=100 seed=1 epochs=3",
     ]
+    reverse = names("experiment=x", "server=null", "team=wide,small")  # without -m
+    assert [name.split()[0] for name in reverse] == ["team=wide", "team=small"]
     sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {+other: 'seed', ++lr: '1,2'}}}"
     conf({"conf/experiment/x.yaml": f"# @package _global_\n{sweep}"})
     assert names("experiment=x") == [

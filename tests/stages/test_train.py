@@ -278,10 +278,10 @@ def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     assert "resuming" not in project.call("train", team="same", **options)
     assert project.runs()[0].data.tags["team"] == "same"
     assert project.runs()[1].info.status == "KILLED"
-    printed = " ".join(project.call("train", **options).split())
+    printed = " ".join(project.call("train", run_name="mine", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
     finished = project.runs()[1]
-    assert "team" not in finished.data.tags
+    assert "team" not in finished.data.tags and finished.info.run_name == "mine"
     assert (finished.info.run_id, finished.info.status) == (
         *(killed.info.run_id, "FINISHED"),
     )

@@ -451,4 +451,5 @@ def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
     ):
         train.sweep(seed=range(100), folder=tmp_path / "own", **settings)
     (parent,) = sweep.runs()[0]
-    assert f" {sweep.workspace.artifact(parent, '')} has " in str(error.value)
+    place = sweep.workspace.artifact(parent, "")
+    assert f" is free in {place}: delete files" in str(error.value)

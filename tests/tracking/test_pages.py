@@ -27,7 +27,7 @@ def test_a_description_has_one_entry_per_key(store, start_run, client):
     )
 
 
-def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
+def test_new_results_do_not_change_a_remark_in_a_description(store, start_run, client):
     old = "- **Evaluation**: 96%\n- **Size**: 16 KB"
     new, both = "- **Evaluation**: 97%", "- **Evaluation**: 97%\n- **Size**: 16 KB"
     for note, expected in {

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
@@ -39,11 +39,11 @@ NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = f"""
     SELECT run_uuid, key, value FROM latest_metrics
     WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL_TRAIN}*')
-        AND key != 'train/seconds' AND NOT is_nan
+        AND key != '{SECONDS}' AND NOT is_nan
         AND run_uuid IN (SELECT value FROM json_each(?))
     UNION ALL
     SELECT run_uuid, key, total(value) FROM metrics
-    WHERE key = 'train/seconds' AND run_uuid IN (SELECT value FROM json_each(?))
+    WHERE key = '{SECONDS}' AND run_uuid IN (SELECT value FROM json_each(?))
     GROUP BY run_uuid
 """
 LIKE_NAMED = f"""
@@ -143,7 +143,7 @@ def training_results(
 ) -> dict[str, dict[str, float]]:
     """Return the training metrics of each run, by its id.
 
-    These are the last values of the metrics, and train/seconds of all epochs together.
+    These are the last values of the metrics, and the seconds of all epochs together.
     Runs without a validation accuracy are left out. The files of a run, which
     `TrainingRun.read` reads, have the same metrics; here, a query reads those of all
     runs.

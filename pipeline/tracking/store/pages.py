@@ -15,7 +15,7 @@ from pipeline.tracking.store import mlflow_internals
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
 NAME = {"attributes.`Run Name`": 255}  # columns and their widths in pixels
-ACCURACY = {"metrics.`val/accuracy`": 105}
+ACCURACY = {f"metrics.`{VAL_ACCURACY}`": 105}
 DURATION = {"duration": 80}
 COLUMNS = {  # the columns of the saved view
     **NAME,
@@ -31,7 +31,7 @@ COLUMNS = {  # the columns of the saved view
 PARAM_WIDTH = 90  # pixels of a column with a varied setting
 # The UI shows the children of a sweep below it only in this order.
 NEWEST_FIRST = {"orderByKey": "attributes.start_time", "orderByAsc": False}
-BEST_FIRST = {"orderByKey": "metrics.`val/accuracy`", "orderByAsc": False}
+BEST_FIRST = {"orderByKey": f"metrics.`{VAL_ACCURACY}`", "orderByAsc": False}
 
 
 def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
