@@ -130,7 +130,8 @@ def main(outputs):
     report = inspect(quiet=True).folder / "report.html"
     with mlflow_ui() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            executable_path="/usr/bin/chromium-headless-shell",
+            args=["--no-sandbox", "--disable-gpu"],
         )
         page = browser.new_page()
         page.set_default_timeout(TIMEOUT)

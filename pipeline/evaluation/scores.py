@@ -4,6 +4,7 @@
 loss and accuracy, which training also uses.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from pipeline.core import CLASSES, metrics
 from pipeline.evaluation.predictions import Predictions, to_rows
 
+NORMAL_QUANTILE = 1.959963984540054  # 97.5% of a normal distribution is below it
 CALIBRATION_BINS = 15  # the number in Guo et al. (2017)
 
 Row = dict[str, Any]
@@ -64,10 +66,12 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     Source: Wilson, Probable inference, the law of succession, and statistical inference
     (1927).
     """
-    from scipy.stats import binomtest  # 0.3 s, which predict and inspect save
-
-    interval = binomtest(correct, n).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    p, z = correct / n, NORMAL_QUANTILE
+    divisor = 2 * (n + z**2)
+    center = (2 * n * p + z**2) / divisor
+    delta = z / divisor * math.sqrt(4 * n * p * (1 - p) + z**2)
+    # Rounding would make these bounds almost 0 and almost 1.
+    return center - delta if correct else 0.0, center + delta if correct < n else 1.0
 
 
 def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predicted"]:

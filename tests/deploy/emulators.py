@@ -175,12 +175,12 @@ def flash_of(core, folder):
     return _compile(core, folder, "digits.c")[0]
 
 
-def straighten_on(core, folder, source, images):
+def straighten_on(core, folder, source, images, *, measured=None):
     """Run the function `straighten` of a C file on an emulated core with gcc.
 
     `folder` has a digits.h. Returns the images and the figures: flash (with the
     functions of the compiler's library that it needs) and stack in bytes, and the mean
-    instructions or cycles for an image.
+    instructions or cycles for one of the first `measured` images, or of all.
     """
     sizes = []
     libgcc = [core.compiler.program, *core.flags.split(), "-print-libgcc-file-name"]
@@ -196,7 +196,7 @@ def straighten_on(core, folder, source, images):
     return results["image"], {
         "flash": sizes[1] - sizes[0],
         "stack": int(results["stack"].max()),
-        core.unit: round(float(results["ticks"].mean()) * core.per_tick),
+        core.unit: round(float(results["ticks"][:measured].mean()) * core.per_tick),
     }
 
 

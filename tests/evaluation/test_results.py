@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipeline import datasets
@@ -29,6 +30,8 @@ def test_the_wilson_interval_agrees_with_a_published_value():
     # 10 lie between 0.2366 and 0.7634.
     low, high = scores.wilson_interval(5, 10)
     assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    expected = binomtest(977, 1000).proportion_ci(method="wilson")
+    assert scores.wilson_interval(977, 1000) == (expected.low, expected.high)
     assert scores.wilson_interval(17, 17)[1] == 1
     assert str(scores.wilson_interval(0, 17)[0]) == "0.0"  # not -0.0
 

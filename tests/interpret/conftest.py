@@ -65,12 +65,19 @@ def page(shared):
 
 @pytest.fixture(scope="package")
 def untrained(new_network, mnist, tmp_path_factory):
-    """Return a function that analyzes a network without a history and a detector."""
+    """Return a function that analyzes a network without a history and a detector.
+
+    `count` is how many training and test images it uses: a large network takes long.
+    """
 
     @cache
-    def analyze(hidden):
+    def analyze(hidden, count=None):
         path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
         save_model(path, new_network(hidden), {})
-        return ModelAnalysis.of(load_trained_model(path), mnist)
+        dataset = mnist
+        if count:
+            few = [part.pick(np.arange(count)) for part in (mnist.train, mnist.test)]
+            dataset = replace(mnist, train=few[0], test=few[1])
+        return ModelAnalysis.of(load_trained_model(path), dataset)
 
     return analyze

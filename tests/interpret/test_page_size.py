@@ -20,7 +20,7 @@ def large(untrained, new_network):
         states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
         names = states[0].keys()
         history = {name: np.stack([state[name] for state in states]) for name in names}
-        return replace(untrained(hidden), weight_history=history)
+        return replace(untrained(hidden, 2000), weight_history=history)
 
     return analyze
 

@@ -146,8 +146,8 @@ def test_the_card_points_at_something_displayed_when_the_user_closes_the_panel(t
     assert tour.evaluate("currentTarget().id") == "network"
 
 
-def test_typical_mistakes_in_a_line_are_explained(tour):
-    reasons = tour.evaluate(
+def test_typical_mistakes_in_a_line_are_explained(page):
+    reasons = page.evaluate(
         """[{}, { noInput: "m + c" }, { added: "added" }, { together: "x alone" },
            { subtracted: "subtracted" }].map((mistake) => {
           const [step] = tourSteps(), values = step.values();
@@ -166,12 +166,19 @@ def test_typical_mistakes_in_a_line_are_explained(tour):
         ("{sign} {size}", "{sing} {size}", "{sing} has no value"),
     ],
 )
-def test_a_name_in_a_step_without_a_value_is_an_error(tour, old, new, message):
-    error = tour.evaluate(
+def test_a_name_in_a_step_without_a_value_is_an_error(page, old, new, message):
+    error = page.evaluate(
         """([old, text]) => {
-          $("step-line").innerHTML = $("step-line").innerHTML.replace(old, text);
-          try { tourSteps()[0].content(); } catch ({ message }) { return message; }
-          return "none";
+          const step = $("step-line"), { innerHTML } = step;
+          step.innerHTML = innerHTML.replace(old, text);
+          try {
+            tourSteps()[0].content();
+            return "none";
+          } catch ({ message }) {
+            return message;
+          } finally {
+            step.innerHTML = innerHTML;
+          }
         }""",
         [old, new],
     )

@@ -60,10 +60,12 @@ export const MINUS = "−";
 // Round to the nearest number, and ties away from zero, as `rounded` does in Python.
 export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
 // The rounded number as text; its sign is never that of −0.0000.
+const formats = []; // by the count of decimals; creating one takes long
 export function number(value, decimals = DECIMALS) {
   const shown = rounded(value, decimals);
-  return (shown < 0 ? MINUS : "") + Math.abs(shown).toLocaleString("en",
-    { minimumFractionDigits: decimals });
+  formats[decimals] ??=
+    new Intl.NumberFormat("en", { minimumFractionDigits: decimals });
+  return (shown < 0 ? MINUS : "") + formats[decimals].format(Math.abs(shown));
 }
 export const percent = (share, decimals = 1) => `${number(100 * share, decimals)}%`;
 export const integer = (value) => number(value, 0);
@@ -118,8 +120,10 @@ export function diverging(value) {
 export function paintPixels(canvas, colorOf) {
   canvas.width = canvas.height = SIDE;
   const context = canvas.getContext("2d"), pixels = context.createImageData(SIDE, SIDE);
-  for (let pixel = 0; pixel < PIXELS; pixel++)
-    pixels.data.set([...colorOf(pixel), 255], 4 * pixel);
+  for (let pixel = 0, i = 0; pixel < PIXELS; pixel++) {
+    for (const part of colorOf(pixel)) pixels.data[i++] = part;
+    pixels.data[i++] = 255;
+  }
   context.putImageData(pixels, 0, 0);
 }
 

@@ -48,11 +48,14 @@ class TwoLayers {
 
   // The weighted sum of each neuron of a layer, bias included.
   sums(layer, values) {
+    const weights = this.weights[layer - 1], size = this.inputs(layer);
     const nonzero = [...values.keys()].filter((input) => values[input]);
-    return Float64Array.from({ length: this.neurons(layer) }, (_, neuron) =>
-      nonzero.reduce((total, input) =>
-        total + this.parameter(layer, input, neuron) * values[input],
-      this.parameter(layer, BIAS, neuron)));
+    return Float64Array.from(this.biases[layer - 1], (bias, neuron) => {
+      let total = bias;
+      for (const input of nonzero)
+        total += weights[neuron * size + input] * values[input];
+      return total;
+    });
   }
 
   // Classify an image of gray levels; the hidden neurons in `off` output 0.
@@ -237,19 +240,24 @@ export class Detector {
   // How much of an image the principal components of a class do not explain.
   error(image, label) {
     const { means, components } = this, size = components.length / CLASSES;
-    const squared = (values) => values.reduce((total, value) => total + value ** 2, 0);
     const mean = means.subarray(label * PIXELS);
     const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / WHITE);
     const rest = centered.slice();
     for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
       const axis = components.subarray(row, row + PIXELS);
-      const along = sum(centered.map((value, i) => value * axis[i]));
-      const factor = along / Math.max(squared(axis), 1);
-      axis.forEach((value, i) => { rest[i] -= factor * value; });
+      const factor = dot(centered, axis) / Math.max(dot(axis, axis), 1);
+      for (let i = 0; i < PIXELS; i++) rest[i] -= factor * axis[i];
     }
     const pixels = Float64Array.from(image, (level) => level / WHITE);
-    return squared(rest) / Math.sqrt(squared(pixels));
+    return dot(rest, rest) / Math.sqrt(dot(pixels, pixels));
   }
+}
+
+// The dot product of two images; a loop is ten times as fast as `reduce`.
+function dot(a, b) {
+  let total = 0;
+  for (let i = 0; i < PIXELS; i++) total += a[i] * b[i];
+  return total;
 }
 
 function softmax(logits) {

@@ -14,7 +14,8 @@ import { tour } from "tour.js";
 
 // Return the bytes of the page's data, a compressed safetensors file.
 async function unpack(text) {
-  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const letters = atob(text.trim()), packed = new Uint8Array(letters.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
   const gzip = new DecompressionStream("gzip");
   return new Response(new Blob([packed]).stream().pipeThrough(gzip)).arrayBuffer();
 }
@@ -38,13 +39,14 @@ function readTensors(buffer) {
 // Read numbers of 16 bits: a sign bit, 5 bits of exponent and 10 bits of fraction.
 // `half_bytes` in rendering.py stores all low bytes before all high bytes.
 function fromHalves(bytes) {
-  const count = bytes.length / 2;
-  return Float32Array.from({ length: count }, (_, i) => {
+  const count = bytes.length / 2, numbers = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
     const high = bytes[count + i], fraction = (high & 3) << 8 | bytes[i];
     const sign = high >> 7 ? -1 : 1, exponent = (high >> 2) & 31;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
+    numbers[i] = exponent === 0 ? sign * fraction * 2 ** -24
+      : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  return numbers;
 }
 
 // The page has the networks of the epochs, the last of which is `trained`, or this one

@@ -3,8 +3,8 @@
 
 import {
   $, BIAS, PIXELS, SIDE, WHITE, announce, colors, coordinates, element, gray,
-  inputName, integer, neuronName, number, parameterName, plural, positionOn,
-  rowAndColumn, significant, svg, tableRow,
+  inputName, integer, neuronName, number, paintPixels, parameterName, plural,
+  positionOn, rowAndColumn, significant, svg, tableRow,
 } from "display.js";
 import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor } from "neurons.js";
@@ -68,20 +68,20 @@ export const images = {
 
 // Paint 28x28 pixels as squares; frozen weights are hatched.
 function paintSquares(canvas, colorOf, isHatched) {
-  const size = 12, context = canvas.getContext("2d");
+  const size = 12, context = canvas.getContext("2d"), small = element("canvas");
   canvas.width = canvas.height = SIDE * size;
+  paintPixels(small, colorOf);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  context.strokeStyle = `rgb(${colors.muted})`;
+  context.beginPath();
   for (let pixel = 0; pixel < PIXELS; pixel++) {
+    if (!isHatched || !isFrozen(1, pixel, state.neuron)) continue;
     const [y, x] = coordinates(pixel).map((index) => index * size);
-    context.fillStyle = `rgb(${colorOf(pixel)})`;
-    context.fillRect(x, y, size, size);
-    if (isHatched && isFrozen(1, pixel, state.neuron)) {
-      context.strokeStyle = `rgb(${colors.muted})`;
-      context.beginPath();
-      context.moveTo(x + 2, y + size - 2);
-      context.lineTo(x + size - 2, y + 2);
-      context.stroke();
-    }
+    context.moveTo(x + 2, y + size - 2);
+    context.lineTo(x + size - 2, y + 2);
   }
+  context.stroke();
   if (selectedPixel() === null) return;
   const [top, left] = coordinates(selectedPixel()).map((index) => index * size - 3);
   for (const [color, width] of [[colors.zero, 9], [colors.selected, 5]]) {

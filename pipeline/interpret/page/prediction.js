@@ -76,7 +76,7 @@ export const effect = {
   update(_, changed) {
     if (!(changed.off || changed.final)) return;
     const { title } = network(), { off } = state;
-    const before = correctCounts(), after = correctCounts(off);
+    const before = correctCounts(), after = off.size ? correctCounts(off) : before;
     const correct = (counts) => integer(sum(counts));
     const total = plural(model.tensors.labels.length, "test image");
     const without = off.size ? `; with all neurons on, ${correct(before)}` : "";

@@ -98,7 +98,8 @@ def render_page(
     tensors, page_data = select_data(analysis, quantized)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
-    data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    # The highest level takes three times as long, and saves 0.3%.
+    data = base64.b64encode(gzip.compress(packed, compresslevel=6, mtime=0)).decode()
     # White space stays, because HTML displays some of it.
     layout = {"trim_blocks": False, "lstrip_blocks": False}
     templates = template_environment(
