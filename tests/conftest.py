@@ -326,6 +326,7 @@ def start_workers():
         processes.append(driver := psutil.Process(started.pid))
         while len(workers) < 2:
             assert started.poll() is None, started.communicate()
+            time.sleep(0.02)  # leaves the cores to the stage, which starts for seconds
             workers = [
                 w for w in driver.children() if "helper_process" in command_line(w)
             ]

@@ -34,6 +34,8 @@ pytestmark = pytest.mark.fault
 README = Path(pipeline.execution.__file__).with_name("README.md")
 ROOT = Path(__file__).resolve().parents[2]
 HEAD, NODE = "10.0.0.1", "10.0.0.2"  # as in the README
+# A process that reads the files of the workers takes more than a second to start.
+WITHOUT_LOGS = "--include-log-monitor=false"
 
 
 def run(*command):
@@ -109,7 +111,7 @@ class Cluster:
         with log.open("w") as stream:
             self.nodes[address] = self.popen(
                 address,
-                self.start_commands[address],
+                f"{self.start_commands[address]} {WITHOUT_LOGS}",
                 env=self.environment | environment,
                 stdout=stream,
                 stderr=stream,
@@ -221,7 +223,7 @@ def wait_until(condition, seconds, log=None):
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, log and log.read_text()
-        time.sleep(0.05)
+        time.sleep(0.2)  # looking at all processes takes a tenth of it
     return value
 
 
