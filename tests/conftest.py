@@ -165,13 +165,14 @@ class Workspace:
         assert process.returncode == status, stdout + stderr
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
 
-    def run_all(self, commands, **options):
+    def run_all(self, commands, before="", **options):
         """Run stages one after another in one process, which saves imports.
 
         `commands` are tuples of a stage and its arguments, with their exit statuses.
+        The Python code `before` runs first.
         """
         code = RUN_STAGES.format(commands=[*commands])
-        done = self.run("train", before=code, **options)
+        done = self.run("train", before=f"{before}\n{code}", **options)
         statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
         printed = done.stdout + done.stderr
         assert [int(status) for status in statuses] == [*commands.values()], printed

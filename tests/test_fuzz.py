@@ -139,21 +139,27 @@ def network():
 FILES = ("model", "history", "data-components")
 
 
+@pytest.fixture
+def files(tmp_path, network):
+    """The paths of a network's files, and what they contain before they are damaged."""
+    paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
+    images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
+    storage.save_model(paths["model"], network, TRAINED)
+    storage.save_history(paths["history"], [snapshot(network)] * 2, {})
+    data = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
+    components.write_components(data)
+    return paths, {key: path.read_bytes() for key, path in paths.items()}
+
+
 @pytest.mark.parametrize("name", FILES)
 @fuzz
 @given(data=st.data())
-def test_a_network_and_its_files_are_complete_or_rejected(
-    tmp_path, network, name, data
-):
-    paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
-    images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
-    dataset = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
-    storage.save_model(paths["model"], network, TRAINED)
-    storage.save_history(paths["history"], [snapshot(network)] * 2, {})
-    components.write_components(dataset)
-    paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))
+def test_a_network_and_its_files_are_complete_or_rejected(tmp_path, files, name, data):
+    paths, contents = files
+    paths[name].write_bytes(data.draw(damaged(contents[name])))
     trained = read(load_trained_model, paths["model"], naming="model.safetensors")
-    found = components.read_components(dataset.path, data_sha256="00ff")
+    path = tmp_path / "data.safetensors"
+    found = components.read_components(path, data_sha256="00ff")
     if not (trained and found):
         return
     if read(lambda: trained.weight_history, naming=".safetensors"):

@@ -52,8 +52,8 @@ def test_file_names_and_values_cannot_control_the_terminal(finished, tmp_path):
     (folder / "labels.csv").write_text(f"file,label\n7{ESCAPE}.png,{ESCAPE}\n")
     commands = {  # the exit status of each
         ("predict", f"images={folder}"): 1,
-        ("evaluate", f"sets=[{folder}]"): 1,
-        ("evaluate", f"model={folder}"): 1,
+        ("evaluate", f"sets=[{folder}]", "tracking=none"): 1,
+        ("evaluate", f"model={folder}", "tracking=none"): 1,
         ("inspect", f"run={ESCAPE}"): 1,
         ("train", f"dataset={folder}"): 1,
         ("train", f"dataset={ESCAPE}"): 2,

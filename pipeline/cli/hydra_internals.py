@@ -4,52 +4,57 @@ If a new version of Hydra changes them, only this module needs to change.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from hydra import initialize_config_module
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
-from hydra.core.plugins import Plugins
-from hydra.core.singleton import Singleton
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
-from hydra.types import RunMode
+from hydra.version import VersionBase
+from packaging.version import Version
 
-_ROOT = "--config-name"  # a configuration in memory that lists the primary config
+VERSION = Version("1.3")  # of Hydra's rules
 # The parser raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
 PARSE_ERRORS = (HydraException, NotImplementedError, ValueError)
 
 
 def list_files(
-    root: Mapping[str, Any], overrides: Sequence[str], source: type[ConfigSource]
+    root: str, overrides: Sequence[str], source: ConfigSource
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """Return each file that Hydra composes, with its package, and options of groups.
 
-    The names are those in `source`, and in Hydra's own configuration. Hydra has one
-    state for all threads; the state of a caller who uses Hydra is restored.
+    All names are those in `source`; `root` is the first. Hydra's own configuration is
+    not read, because no file can change it. Hydra has one version for all threads; that
+    of a caller who uses Hydra is restored.
 
     Raises:
         HydraException: If a file is missing or the options are invalid.
         RecursionError: If defaults lists form a cycle.
     """
-    before = Singleton.get_state()
+    version = VersionBase.instance()
+    before, version.version_base = version.version_base, VERSION
     try:
-        GlobalHydra.instance().clear()
-        Plugins.instance().register(source)
-        ConfigStore.instance().store(_ROOT, root)
-        initialize_config_module("hydra.conf", version_base="1.3")
-        loader = GlobalHydra.instance().config_loader()
-        found = loader.compute_defaults_list(_ROOT, [*overrides], RunMode.RUN)
+        repository = CachingConfigRepository(_Repository(source))
+        parsed = OverridesParser.create().parse_overrides([*overrides])
+        found = create_defaults_list(
+            repository, root, parsed, prepend_hydra=False, skip_missing=False
+        )
     finally:
-        Singleton.set_state(before)
+        version.version_base = before
     files = [(each.config_path or "", each.package or "") for each in found.defaults]
     # Hydra records the same as hydra.runtime.choices.
     known = found.overrides.known_choices.items()
-    choices = {key.partition("@")[0]: choice for key, choice in known if choice}
-    return files, {k: x for k, x in choices.items() if not k.startswith("hydra/")}
+    return files, {key.partition("@")[0]: choice for key, choice in known if choice}
+
+
+class _Repository(ConfigRepository):
+    """The files of one source."""
+
+    def __init__(self, source: ConfigSource) -> None:
+        self.sources = [source]
 
 
 def parse_names(word: str, names: Sequence[str]) -> list[str]:

@@ -56,6 +56,25 @@ def executor(functions):
         yield executor
 
 
+@pytest.fixture
+def start_script(data, functions, tmp_path):
+    """Return a function that starts a file with the script above."""
+
+    def start(function, **arguments):
+        path = tmp_path / "script.py"
+        path.write_text(SCRIPT.format(function=function, arguments=arguments))
+        places = os.pathsep.join([str(paths.ROOT), os.environ["PYTHONPATH"]])
+        return subprocess.Popen(
+            [sys.executable, str(path), str(data)],
+            env=os.environ | {"PYTHONPATH": places},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
 def tasks(data, arguments):
     return [Task(key, data, value) for key, value in arguments.items()]
 
@@ -189,8 +208,8 @@ def test_workers_end_if_their_start_is_interrupted(monkeypatch):
     assert not executor._processes[0].check_running()
 
 
-def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):
-    driver = start_script(data, "start_and_sleep")
+def test_a_driver_that_is_killed_leaves_no_process(start_script, wait_for_end):
+    driver = start_script("start_and_sleep")
     lines = [driver.stdout.readline().split() for _ in "ab"]
     processes = [psutil.Process(int(pid)) for _, *pids in lines for pid in pids]
     assert len(processes) == 4
@@ -200,8 +219,8 @@ def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end
     assert not any(Path(path).parent.exists() for path, *_ in lines)
 
 
-def test_ctrl_c_is_for_the_driver_only(data, functions):
-    driver = start_script(data, "sleep", seconds=2)
+def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_script):
+    driver = start_script("sleep", seconds=2)
     workers = []
     while len(workers) < 2:
         assert driver.poll() is None
@@ -210,21 +229,6 @@ def test_ctrl_c_is_for_the_driver_only(data, functions):
         time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
-
-
-def start_script(data, function, **arguments):
-    places = os.pathsep.join([str(paths.ROOT), os.environ["PYTHONPATH"]])
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-c"),
-            SCRIPT.format(function=function, arguments=arguments),
-            str(data),
-        ],
-        env=os.environ | {"PYTHONPATH": places},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):

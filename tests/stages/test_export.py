@@ -96,7 +96,7 @@ def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monke
     assert {*copy.hashes("export")} == files
 
 
-def test_a_damaged_history_does_not_stop_an_export(exported, tmp_path):
+def test_a_damaged_history_does_not_stop_an_export(exported, worker, tmp_path):
     copy = exported.copy(tmp_path / "outputs")
     for name in (HISTORY_FILE, CURVES_FILE):  # the page of bit widths shows neither
         copy.trained(name).write_bytes(b"damaged")

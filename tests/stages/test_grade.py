@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.grade import grade
 
+NO_MLFLOW = "import sys; sys.modules['mlflow'] = None"  # an import raises an error
 SETTINGS = ["course=c", "dataset=digits", "hidden=5", "epochs=1", "workers=1"]
 
 
@@ -26,9 +27,26 @@ def workspace(empty_project):
     return workspace
 
 
-def test_the_homework_of_a_class_is_graded(workspace):
-    folder = workspace.outputs / "homework"
-    done = workspace.run("grade", f"submissions={folder}", *SETTINGS)
+@pytest.fixture(scope="module")
+def done(workspace, tmp_path_factory):
+    """One process that grades the class, and then gets wrong settings and folders."""
+    folder = tmp_path_factory.mktemp("wrong")
+    (folder / "list.csv").write_text("id\n")
+    (folder / "all.zip").write_bytes(b"PK")
+    submissions, course = f"submissions={folder}", "course=c"
+    commands = {
+        ("grade", f"submissions={workspace.outputs}/homework", *SETTINGS): 0,
+        ("grade",): 2,
+        ("grade", submissions, course, "seed=2"): 2,
+        ("grade", f"submissions={folder}/none", course): 1,
+        ("grade", f"submissions={folder}/all.zip", course): 1,
+        ("grade", submissions, course, f"students={folder}/list.csv"): 1,
+        ("grade", submissions, course, "batch_size=2000", "dataset=digits"): 1,
+    }
+    return workspace.run_all(commands, before=NO_MLFLOW)
+
+
+def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
     assert done.stdout.splitlines()[:3] == [
         "1 of 2 submissions graded",
         "  notes.txt: it is neither a folder nor a zip file",
@@ -39,6 +57,8 @@ def test_the_homework_of_a_class_is_graded(workspace):
     (row,) = workspace.read("grades/grades.csv")
     assert (row["id"], row["points"]) == ("ana", "1.0")
     assert (row["bytes_of_weights"], row["parameters"]) == ("1.0", "0.0")
+    folders = {path.name for path in workspace.outputs.iterdir()}
+    assert folders == {"data", "grades", "homework"}
 
 
 def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
@@ -53,28 +73,12 @@ def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
     assert repr(grades) == f"ClassGrades(graded=1, problems=1, folder={tmp_path!r})"
 
 
-def test_missing_settings_are_named_together_and_folders_are_checked(
-    workspace, tmp_path
-):
-    (tmp_path / "list.csv").write_text("id\n")
-    (tmp_path / "all.zip").write_bytes(b"PK")
-    folder, course = f"submissions={tmp_path}", "course=c"
-    students = f"students={tmp_path}/list.csv"
-    done = workspace.run_all(
-        {
-            ("grade",): 2,
-            ("grade", folder, course, "seed=2"): 2,
-            ("grade", f"submissions={tmp_path}/none", course): 1,
-            ("grade", f"submissions={tmp_path}/all.zip", course): 1,
-            ("grade", folder, course, students): 1,
-            ("grade", folder, course, "batch_size=2000", "dataset=digits"): 1,
-        }
-    )
+def test_missing_settings_are_named_together_and_folders_are_checked(done):
     assert "submissions is missing: add submissions=<folder>" in done.stderr
     assert "course is missing: add course=<code>" in done.stderr
-    assert f"{tmp_path}/none cannot be read: No such file or directory" in done.stderr
+    assert "/none cannot be read: No such file or directory" in done.stderr
     words = " ".join(done.stderr.split())
-    assert f"{tmp_path}/all.zip is a file: unpack a zip file into" in words
+    assert "/all.zip is a file: unpack a zip file into" in words
     assert "list.csv contains no ids" in done.stderr
     assert "batch_size must be at most 1500" in done.stderr.replace(",", "")
     assert "Traceback" not in done.stderr

@@ -26,10 +26,7 @@ import os, signal
 from pipeline.model import storage
 storage.save_model = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
-NO_MLFLOW = """
-import sys
-sys.modules["mlflow"] = None  # an import raises an error
-"""
+NO_MLFLOW = "import sys; sys.modules['mlflow'] = None"  # an import raises an error
 
 
 @pytest.fixture(scope="module")

@@ -401,20 +401,3 @@ def test_a_call_leaves_the_random_generator_of_its_caller_alone(empty_project):
     places["PYTHONPATH"] = str(paths.ROOT)
     command = [sys.executable, "-c", SEEDED]
     subprocess.run(command, env=os.environ | places, check=True)
-
-
-SCRIPT = """
-from pipeline.train import sweep
-result = sweep(dataset="digits", epochs=1, hidden=[2, 3], workers=1, quiet=True)
-print(len(result.to_frame()))
-"""
-
-
-def test_a_script_without_a_guard_can_sweep(empty_project, tmp_path):
-    project = empty_project("script")
-    (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, str(tmp_path / "script.py")]
-    places = {"PIPELINE_OUTPUTS": str(project.outputs), "PYTHONPATH": str(paths.ROOT)}
-    environment = os.environ | places
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.stdout == "2\n" and not done.stderr

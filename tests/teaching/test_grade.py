@@ -7,7 +7,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
 import sys
 import time
 import zipfile
@@ -45,9 +44,14 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def grade_all(course, outputs, place, lasting_executor, monkeypatch):
-    """Return a function that grades the submissions in `place`."""
+def same_worker(lasting_executor, monkeypatch):
+    """Let one worker train all networks."""
     monkeypatch.setattr(command, "new_executor", lambda *_, **__: lasting_executor)
+
+
+@pytest.fixture
+def grade_all(course, outputs, place, same_worker):
+    """Return a function that grades the submissions in `place`."""
     return lambda **keys: grade(submissions=place, **course.keys, **keys, quiet=True)
 
 
@@ -686,18 +690,6 @@ def test_the_class_page_counts_mistakes_and_names_them(
     assert re.search("<b>3 .</b> These are the weights.", page(outputs))
 
 
-def test_nothing_is_recorded_and_mlflow_is_not_imported(course, outputs, place):
-    course.write(place / "ana", "ana")
-    code = "import sys, pipeline.grade as g\ng.grade(**eval(sys.argv[1]))\n"
-    code += "print([name for name in sys.modules if name.startswith('mlflow')])"
-    keys = {"submissions": str(place), **course.keys, "workers": 1}
-    process = [sys.executable, "-c", code, repr(keys)]
-    printed = subprocess.check_output(process, text=True)
-    assert printed.splitlines()[0] == "1 of 1 submission graded"
-    assert printed.splitlines()[-1] == "[]"
-    assert {path.name for path in outputs.iterdir()} == {"data", "grades"}
-
-
 def found_in(folder, texts):
     """Return which of the texts a file in a folder contains, or its name."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
@@ -714,7 +706,7 @@ def artifacts(client, run_id, folder=None):
 
 
 def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
-    empty_project, server, tmp_path
+    empty_project, server, same_worker, tmp_path
 ):
     workspace, keys = empty_project("class"), {"dataset": "digits", "hidden": 5}
     # They occur in no uncommitted change of the code, which a run records.

@@ -14,7 +14,7 @@ from pipeline.tracking.copies.server import copies_on
 from pipeline.tracking.store.client import open_store
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lasting_helper():
     """One helper process for several tests, because each new one would import MLflow.
 

@@ -116,7 +116,9 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
     assert text.endswith(f"run={sweep.run_id}")
 
 
-def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(recorded, monkeypatch, capfd):
+def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
+    recorded, same_helper, monkeypatch, capfd
+):
     submit, url = HelperProcess.submit, broken_server("refuses")
 
     def on_slow_disk(helper, function, *arguments, **options):

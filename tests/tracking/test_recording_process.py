@@ -13,6 +13,7 @@ import pytest
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
 from pipeline.tracking import EpochPoint, provenance, recording_process
+from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.recording_process import HelperTracker
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
@@ -34,6 +35,10 @@ def fail(run):
     raise KeyError("a mistake")
 
 
+def forget():
+    recording_process._tracker, recording_process._run = NullTracker(), NullRun()
+
+
 def imported_modules():
     return {*sys.modules}
 
@@ -50,6 +55,7 @@ def tracker(store, monkeypatch):
 @pytest.fixture
 def shared_tracker(store, lasting_helper, monkeypatch):
     """The same, in a process that other tests use, too."""
+    lasting_helper.submit(forget)  # a new process has no run
     monkeypatch.setattr(
         recording_process, "HelperProcess", lambda *_, **__: lasting_helper
     )
@@ -97,11 +103,13 @@ def test_the_process_that_records_does_not_import_pytorch(
     assert "torch" not in modules
 
 
-def test_what_the_other_process_cannot_record_is_an_error_of_the_run(store, tracker):
+def test_what_the_other_process_cannot_record_is_an_error_of_the_run(
+    store, shared_tracker
+):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
         pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
-        tracker.start_run(**RUN) as run,
+        shared_tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")
 
@@ -206,32 +214,26 @@ def test_silencing_mlflow_keeps_a_value_of_the_user(monkeypatch):
         assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
 
 
-IMPORTED_BY_THE_PROCESS = """
+IMPORTED_BY_THE_PROCESS_AND_BY_A_USER = """
+import os
 from pipeline.base.process import disable_telemetry
 disable_telemetry()
 from mlflow import telemetry
 assert telemetry.get_telemetry_client() is None
-"""
-IMPORTED_BY_A_USER = """
-import os
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
-import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
 from pipeline.tracking.store.mlflow_internals import quiet
-from pipeline.tracking.recording_process import HelperTracker
-from pipeline.training.log import log_files
-del os.environ["MLFLOW_DISABLE_TELEMETRY"]
+del os.environ["MLFLOW_DISABLE_TELEMETRY"]  # as if a user had imported MLflow before
 assert not is_telemetry_disabled()
 with quiet():
     assert is_telemetry_disabled()
 """
 
 
-@pytest.mark.parametrize("code", [IMPORTED_BY_THE_PROCESS, IMPORTED_BY_A_USER])
-def test_mlflow_sends_no_telemetry(code):
+def test_mlflow_sends_no_telemetry():
     root = Path(tracking.__file__).parents[2]
     # Without the variables of the tests, some of which disable telemetry, too.
     environment = {"PYTHONPATH": str(root)}
+    code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
