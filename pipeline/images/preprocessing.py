@@ -252,10 +252,10 @@ def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
 
 def resize(levels: Levels) -> Preprocessed:
     """Resize an image to 28x28 pixels without any other change; see `preprocess`."""
-    image = Image.fromarray(levels)
-    if image.size != (SIDE, SIDE):
-        image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
-    small = np.asarray(image)
+    small = levels
+    if levels.shape != (SIDE, SIDE):
+        image = Image.fromarray(levels)
+        small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
     return Preprocessed(small, "blank" if is_blank(small) else "", {"image": small})
 
 
