@@ -109,7 +109,7 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
         except ValueError as error:
             problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
-        problems[_short(name)] = "is not the name of a question"
+        problems[_short(name)] = "is not the name of a question that is graded"
     return numbers, problems
 
 

@@ -46,7 +46,7 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
     if column is None:
         raise UserError(
             f"{name} must begin with a row of column titles: use the title id for the "
-            "column with the ids"
+            f"column with the ids, got {printable(', '.join(titles))[:80]!r}"
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students = dict[str, ListedStudent]()

@@ -108,7 +108,7 @@ def _question_sheet(
     """Return the content of questions.md."""
     topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
     params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
-    path, image = _without_user(model), f"{topic.image}"
+    path, image = _without_user(model, "homework"), f"{topic.image}"
     numbered = enumerate(questions_for(variant), start=1)
     return fill_template(
         "questions.txt",
@@ -116,7 +116,7 @@ def _question_sheet(
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
-        data=_without_user(dataset.path),
+        data=_without_user(dataset.path, "data"),
         check=_check_command(variant),
         train=command_line("train", **params),
         inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
@@ -128,11 +128,14 @@ def _question_sheet(
     )
 
 
-def _without_user(path: Path) -> str:
-    """Return a path that contains no name of a user, because students submit it."""
+def _without_user(path: Path, folder: str) -> str:
+    """Return a path that contains no name of a user, because students submit it.
+
+    `folder` is a word for the folder, to be replaced.
+    """
     if path.is_relative_to(project := project_dir()):
         return f"{path.relative_to(project)}"
-    return f"<folder>/{path.name}"
+    return f"<{folder}>/{path.name}"
 
 
 def _check_command(variant: Variant) -> str:

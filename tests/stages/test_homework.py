@@ -102,10 +102,9 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
     # The tests' folder of results is not in the working directory, as that of a
     # student who sets PIPELINE_OUTPUTS; its path can contain the name of a user.
     assert f"{workspace.outputs.parent}" not in questions(workspace)
-    assert "Replace `<folder>` in the path of `model.safe" in questions(workspace)
-    for file, folder in (("model", FOLDER), ("digits", "data")):
-        path = f"{workspace.outputs / folder}/{file}"
-        program = program.replace(f"<folder>/{file}", path)
+    assert "Replace `<homework>` with the path of the folder" in questions(workspace)
+    for word, folder in (("<homework>", FOLDER), ("<data>", "data")):
+        program = program.replace(word, f"{workspace.outputs / folder}")
     names = {}
     exec(program, names)
     assert names["kernel_1"].shape == (784, 5) and names["bias_2"].shape == (10,)
@@ -179,7 +178,9 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
     assert "switched_off must be a number below 1e308, got nan" in words
     assert "parameters must be a whole number of at least 0, got 0.5" in words
-    assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
+    assert re.search(
+        r"^unknown +is not the name of a question that is graded$", printed, re.M
+    )
     assert printed.count(" missing\n") == COUNT - 4
     assert f"1 of {COUNT} answers are well-formed" in printed
     assert workspace.hashes(FOLDER) == before

@@ -450,7 +450,7 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
         ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
-        ("Vorname;Matrikel\nAna;17\n", "use the title id for the column with the ids"),
+        ("Vorname;Matrikel\nAna;17\n", "column with the ids, got 'vorname, matrikel'"),
         ("Matrikelnummer\n17\n18\n", "use the title id for the column with the ids"),
         ("ana\nben\n", "use the title id for the column with the ids"),
         ("", "use the title id for the column with the ids"),
@@ -625,7 +625,11 @@ def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
     (entry,) = grade_all().graded
     assert entry.grade.points == len(QUESTIONS) - len(whole) - 1
     shown = page(outputs, "feedback/ana.html")
-    assert "must be a number of at least 0, got -0.5" in shown
+    problem = "must be a number of at least 0, got -0.5"
+    assert problem in shown
+    overview = page(outputs, "class.html")
+    assert f"loss_of_wrong_label: {problem}, correct: " in overview  # in the table
+    assert f"<th>loss_of_wrong_label</th><td>{problem}</td>" in overview
 
 
 def test_answers_for_another_course_are_a_problem_and_not_wrong(
