@@ -11,6 +11,7 @@ from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import compose_all
 from pipeline.cli.config import (
     WrongType,
+    as_text,
     explain_unknown_key,
     valid_values,
     validate,
@@ -175,7 +176,16 @@ def _varied(
     varied = {key for part in parts for key in part.several}
     varied |= {key for key in first for other in others if other[key] != first[key]}
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
-    rule = "must have one value in a sweep: give it on the command line"
-    files = {key: path for part in parts for key, path in part.files.items()}
-    reject(located(f"{key} {rule}", files.get(key)) for key in sorted(fixed))
+    reject(_has_several(key, combinations) for key in sorted(fixed))
     return [key for key in schema.can_vary if key in varied]
+
+
+def _has_several(key: str, combinations: Sequence[Combination]) -> str:
+    """Return a problem: a setting that no sweep can vary has several values."""
+    values = dict[str, str]()  # with the options of groups of the first combination
+    for each in combinations:
+        options = " ".join(f"{group}={name}" for group, name in each.choices.items())
+        values.setdefault(as_text(each.values[key]), options)
+    found = [f"{x} with {options}" if options else x for x, options in values.items()]
+    rule = f"{key} must have one value in a sweep, got {' and '.join(found[:2])}"
+    return f"{rule}: add {key}= with one of them"

@@ -197,7 +197,10 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
         "team=large,small hidden=5 seed=1",
         "team=large,small hidden=6 seed=1",
     ]
-    assert "server must have one value in a sweep" in problem(*team[:2])
+    assert (
+        "server must have one value in a sweep, got http://small with team=small and "
+        "http://large with team=large: add server= with one of them"
+    ) in problem(*team[:2])
 
 
 def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
@@ -303,7 +306,7 @@ def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
     assert read("-m", "hidden=5,6", "epochs=${hidden}").varied == ["hidden", "epochs"]
     linked = problem("-m", "hidden=5,6", "workers=${hidden}")
-    assert "workers must have one value in a sweep: give it on the" in linked
+    assert "workers must have one value in a sweep, got 5 and 6: add workers=" in linked
     search = problem("-m", "hidden=interval(5,6)", "epochs=${hidden}", "trials=2")
     assert "epochs must not refer to a setting with an interval" in search
 
