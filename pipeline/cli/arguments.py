@@ -176,11 +176,11 @@ def _varied(
     varied = {key for part in parts for key in part.several}
     varied |= {key for key in first for other in others if other[key] != first[key]}
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
-    reject(_has_several(key, combinations) for key in sorted(fixed))
+    reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
     return [key for key in schema.can_vary if key in varied]
 
 
-def _has_several(key: str, combinations: Sequence[Combination]) -> str:
+def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:
     """Return a problem: a setting that no sweep can vary has several values."""
     values = dict[str, str]()  # with the options of groups of the first combination
     for each in combinations:

@@ -77,9 +77,7 @@ class Flags:
         return sorted(names) if paths else None
 
     def remedy(self, setting: str, schema: Schema) -> str:
-        """Return what to do instead of a setting with several values."""
-        if self.multirun:
-            return "give only one"
+        """Return what to do instead of several values outside a sweep."""
         if not self.is_call:
             return "add -m to run all of them"
         has_function = schema.has_recorded_sweeps
