@@ -28,6 +28,10 @@ UNREADABLE = (
     "{url} did not accept the copy: ParseError: Failed to parse experiments field: "
     "repeated field experiments must be in [] which is 3 at Response."
 )
+OTHER_PROGRAM = (
+    "{url} did not accept the copy: its response is a web page with the status 501, "
+    "not MLflow's"
+)
 
 
 def broken_server(fault):
@@ -39,6 +43,9 @@ def broken_server(fault):
         if fault == "answers a number":
             body = json.dumps({"experiment": 3, "experiments": 3}).encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
+        if fault == "answers as another program":
+            body = b"<!DOCTYPE html>\n<html><h1>Error response</h1></html>"
+            head = f"HTTP/1.1 501 Oh\r\nContent-Length: {len(body)}\r\n"
         response = head.encode() + b"Connection: close\r\n\r\n" + body
         if fault == "hangs":
             time.sleep(60)
@@ -73,6 +80,7 @@ def kill_copying_process():
     [
         ("answers 400", 600, "{url} did not accept the copy: X: \ufffd[2J\ufffd"),
         ("answers a number", 600, UNREADABLE),
+        ("answers as another program", 600, OTHER_PROGRAM),
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "interrupted"),

@@ -200,4 +200,7 @@ def _describe(error: Exception) -> str:
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
+    page = re.search(r"(?i)code (\d+).*Response body: \W*<(!doctype|html)", text)
+    if page:
+        return f"its response is a web page with the status {page[1]}, not MLflow's"
     return printable(re.split("Caused by |Response body: ", text)[-1][:300])
