@@ -3,7 +3,7 @@
 It computes their statistics over the seeds, their order, and the Pareto front.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
@@ -14,10 +14,6 @@ from pipeline.base.text import readable
 from pipeline.sweeps.jobs import Outcome, short_name
 
 Item = TypeVar("Item")
-
-# The keys that determine the validation images; if they vary, accuracies are not
-# comparable.
-DATA_KEYS = {"dataset", "split"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +81,10 @@ class Configuration:
         }
 
 
-def comparable(keys: Iterable[str]) -> bool:
-    """Whether configurations with these keys have the same validation images."""
-    return not DATA_KEYS & {*keys}
+def comparable(configurations: Iterable[Configuration]) -> bool:
+    """Whether all networks were validated on the same images."""
+    jobs = [outcome.job for each in configurations for outcome in each.trained]
+    return len({(job.data.sha256, job.values["split"]) for job in jobs}) <= 1
 
 
 def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
@@ -107,7 +104,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
         )
         for group in groups.values()
     ]
-    is_ranked = bool(configurations) and comparable(configurations[0].keys)
+    is_ranked = comparable(configurations)
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
         accuracy = each.accuracy if is_ranked else 0.0
@@ -127,7 +124,7 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     configuration in which seeds failed is the best only if this is so in all of them.
     """
     candidates = group_by_configuration(outcomes)
-    if not candidates or not comparable(candidates[0].keys):
+    if not candidates or not comparable(candidates):
         return None
     trained = candidates[0].trained
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
@@ -138,7 +135,7 @@ def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(type(value).__name__, value) for value in values.values()]
 
 
-def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configuration]:
+def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return the configurations that are more accurate than all that are not larger.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
@@ -148,7 +145,7 @@ def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configurati
     """
     complete = [each for each in configurations if each.is_complete]
     sizes = {each.parameter_count for each in complete}
-    if len(sizes) < 2 or not comparable(complete[0].keys):
+    if len(sizes) < 2 or not comparable(configurations):
         return []
     return pareto_front(
         complete, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy

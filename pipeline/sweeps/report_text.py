@@ -102,7 +102,7 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     if not best.is_complete:
         seeds = len(best.trained) + len(best.failed)
         accuracy += f" ({len(best.trained)} of {counted(seeds, 'seed')})"
-    if not comparable(best.keys):
+    if not comparable(configurations):
         rule = "the configurations were validated on different images"
         return f"no best configuration: {rule}"
     if not best.keys:

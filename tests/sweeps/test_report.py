@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
+from pipeline.cli.arguments import parse
 from pipeline.datasets import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
@@ -163,6 +164,31 @@ def test_configurations_with_different_validation_images_have_no_best():
     assert result.best is None
     with pytest.raises(UserError, match="the validation images differ"):
         result.load_best()
+
+
+@pytest.mark.parametrize(
+    "names", [["digits"], "choice(digits)", "digits,digits", "digits,didgits", "{},{}"]
+)
+def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
+    empty_project, idx_folder, names
+):
+    copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
+    project = empty_project("equal_images", store=False)
+    if isinstance(names, str):
+        dataset = f"dataset={names.format(idx_folder, copy)}"
+        command = parse(["-m", "hidden=5,6", dataset], TrainConfig)
+    else:
+        command = sweep_from_python(TrainConfig, {"hidden": [5, 6], "dataset": names})
+    prepare = partial(datasets.prepare, folder=project.outputs / "data")
+    with project.captured():
+        jobs = list_jobs(command, prepare)
+    outcomes = [
+        Outcome(job, job.error, {} if job.error else {"val/accuracy": 0.9})
+        for job in jobs
+    ]
+    result = SweepResult(outcomes, Path("folder"), run_id=None)
+    assert result.best and result.best.job.values["hidden"] == 5
+    assert summarize(group_by_configuration(outcomes)).startswith("best: hidden=5")
 
 
 def test_no_smaller_or_equal_network_is_as_accurate_as_one_on_the_pareto_front():
