@@ -4,7 +4,7 @@ Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,15 @@ class Outcome:
 
 
 OnResult = Callable[[Outcome], object]
+
+
+def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
+    """Whether each job has a network, so that their mean accuracy is comparable.
+
+    A mean without those that failed, or have not ended, can be too high. `outcomes` are
+    those of the jobs that have ended.
+    """
+    return sum(not outcome.error for outcome in outcomes) == len(jobs)
 
 
 def short_name(values: Mapping[str, Any]) -> str:

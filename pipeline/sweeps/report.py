@@ -55,7 +55,8 @@ class Report:
 
         `links` are links to other pages for the description.
         """
-        configurations = group_by_configuration(self._plan.outcomes)
+        plan = self._plan
+        configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
         written = written_files(self.folder)
         self._run.log_files("sweep", written)

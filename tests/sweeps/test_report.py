@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, datasets
+from pipeline.base import tables
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.datasets import DataFile
@@ -124,6 +125,29 @@ def test_a_configuration_with_failed_seeds_is_the_best_only_if_all_have_some():
     assert summarize(group_by_configuration(seeds)) == (
         "validation accuracy 90.00% ± 0.00 (2 of 3 seeds)"
     )
+
+
+def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
+    tmp_path,
+):
+    keys = [{"hidden": h, "seed": seed} for h in (5, 10, 20) for seed in (1, 2, 3)]
+    plan = Plan([outcome(0.0, **each).job for each in keys])
+
+    def reported():
+        report.Report(NullRun(), tmp_path, plan, title="title").write()
+        _, rows = tables.read_csv(tmp_path / "sweep.csv")
+        text = summarize(group_by_configuration(plan.outcomes, plan.missing))
+        return [(row["hidden"], row["trained"]) for _, row in rows], text
+
+    plan.add(outcome(0.99, hidden=5, seed=1))
+    rows, text = reported()
+    assert rows == [("5", "1"), ("10", "0"), ("20", "0")]
+    assert text == "no best configuration yet: none has networks of all seeds"
+    for seed in (1, 2, 3):
+        plan.add(outcome(0.9, hidden=10, seed=seed))
+    rows, text = reported()
+    assert rows == [("10", "3"), ("5", "1"), ("20", "0")]
+    assert text == "best: hidden=10, validation accuracy 90.00% ± 0.00"
 
 
 def test_a_result_has_the_order_of_the_values_not_of_the_ends():
