@@ -14,6 +14,7 @@ from pipeline.base.tags import (
     PROCESSOR_TAG,
     REUSED_TAG,
     SWEEP_TAG,
+    VALUES_TAG,
     Kind,
 )
 from pipeline.cli import as_yaml
@@ -127,4 +128,5 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
+        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
+        return {**tags, VALUES_TAG: job.identity} if job.error else tags

@@ -37,7 +37,7 @@ class Job:
     choices: Mapping[str, str]  # by group; those of equal combinations as "a,b"
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str = ""  # one line; empty if the values are valid
-    data_file: DataFile | None = None  # with its images, if the values are valid
+    data_file: DataFile | None = None  # with its images; if valid, it has one
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -60,14 +60,14 @@ class Job:
 
         This is the fingerprint of the training run, which is the same for equal images
         with different names. Invalid values have no fingerprint, so this is a hash of
-        the values, without the data set if it is the same for all jobs.
+        the values, in which the images replace the name of a data set that is known.
         """
-        if self.error:
-            values = {key: self.values.get(key) for key in TRAINING_KEYS}
-            if "dataset" not in self.varied:
-                del values["dataset"]
-            return files.json_sha256(values)
-        return fingerprint(self.hyperparameters, self.data.sha256)
+        if not self.error:
+            return fingerprint(self.hyperparameters, self.data.sha256)
+        values = {key: self.values.get(key) for key in TRAINING_KEYS}
+        if self.data_file:
+            values["dataset"] = self.data_file.sha256
+        return files.json_sha256(values)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -189,14 +189,12 @@ def list_jobs(
     for each in combinations:
         # `run_name` names the sweep.
         values = {**each.values, "run_name": None}
-        if file := data.get(values["dataset"]):
+        file = data.get(values["dataset"])
+        if file:
             values["dataset"] = file.name
         choices = {**dict.fromkeys(groups, "null"), **each.choices}
-        if each.error:
-            error = "; ".join(each.error.problems)
-            jobs.append(Job(values, choices, varied, error))
-        else:
-            jobs.append(Job(values, choices, varied, data_file=file))
+        error = "; ".join(each.error.problems) if each.error else ""
+        jobs.append(Job(values, choices, varied, error, file))
     return _merge_equal(jobs)
 
 

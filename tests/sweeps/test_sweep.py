@@ -373,6 +373,12 @@ def test_an_invalid_combination_is_recorded_once_however_long_its_value_is(sweep
         assert sweep.statuses() == (["FAILED"], ["FAILED", "FINISHED"])
 
 
+def test_an_invalid_combination_is_recorded_once_whatever_else_the_command_lists(sweep):
+    for hidden in ("5", "choice(5)"):
+        sweep.run("seed=1,-1", f"hidden={hidden}")
+        assert sweep.statuses() == (["FAILED"], ["FAILED", "FINISHED"])
+
+
 def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(sweep):
     for number in (1, 2):
         printed, error = sweep.run("batch_size=32,1501")
