@@ -31,7 +31,7 @@ from pipeline.tracking import (
 class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
-    sweep_id: str  # see `sweep_id` in jobs.py
+    sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
     # The `training_results` of each child, by its id.

@@ -20,13 +20,8 @@ from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import known_processors, new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.jobs import (
-    Job,
-    OnResult,
-    list_jobs,
-    sweep_id,
-    sweep_name,
-)
+from pipeline.sweeps.jobs import Job, OnResult
+from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
@@ -89,7 +84,7 @@ def train_sweep(
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
             with busy("loading PyTorch and MLflow"):
-                from pipeline.sweeps.open_sweep import record_sweep
+                from pipeline.sweeps.recording import record_sweep
             return record_sweep(start, executor, cfg, on_result)
 
 

@@ -12,7 +12,8 @@ from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.entry import from_python, sweep_from_python
 from pipeline.datasets import REGISTRY, DataFile
-from pipeline.sweeps.jobs import folder_name, list_jobs, sweep_id
+from pipeline.sweeps.jobs import folder_name
+from pipeline.sweeps.listing import list_jobs, sweep_id
 
 
 def read(*arguments, stage="train"):

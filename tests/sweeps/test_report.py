@@ -19,13 +19,8 @@ from pipeline.sweeps.configurations import (
     best_trade_offs,
     group_by_configuration,
 )
-from pipeline.sweeps.jobs import (
-    Job,
-    Outcome,
-    folder_name,
-    list_jobs,
-    sweep_name,
-)
+from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.listing import list_jobs, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult

@@ -15,7 +15,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
-from pipeline.sweeps import jobs
+from pipeline.sweeps import listing
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
 from pipeline.tracking import find_sweep
@@ -377,7 +377,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    for module in (names, jobs):
+    for module in (names, listing):
         monkeypatch.setattr(module, "committed_defaults", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # whose runs have other names now
     assert "this sweep is finished" in printed

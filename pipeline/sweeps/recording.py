@@ -13,7 +13,8 @@ from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
+from pipeline.sweeps.jobs import Job, OnResult, Outcome
+from pipeline.sweeps.listing import all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
