@@ -19,6 +19,8 @@ HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
+# All that `TrainingRun.write` writes.
+TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, CURVES_FILE, METRICS_FILE, RUN_FILE)
 DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder
 

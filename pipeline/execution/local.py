@@ -19,6 +19,11 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 KILLED = "its worker was killed, perhaps because memory ran out"
 
 
+def local_processors() -> frozenset[str]:
+    """Return the names of the processors of this machine; PyTorch is imported."""
+    return frozenset([processor()])
+
+
 class LocalExecutor(Executor):
     """Runs tasks in processes that end with the `with` block or with this process."""
 
@@ -44,7 +49,7 @@ class LocalExecutor(Executor):
         try:
             for index in range(self.workers if self._modules else 0):
                 self._running_process(index)
-            self.processors = frozenset([processor()])  # imports PyTorch, too
+            self.processors = local_processors()
         except BaseException:  # such as too many processes, or Ctrl-C
             self.__exit__()
             raise

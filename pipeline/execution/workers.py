@@ -7,7 +7,7 @@ from joblib import cpu_count
 from pipeline import UserError
 from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor
-from pipeline.execution.local import LocalExecutor
+from pipeline.execution.local import LocalExecutor, local_processors
 from pipeline.execution.memory import check_memory, free_memory
 from pipeline.execution.ray_connection import set_defaults
 
@@ -51,6 +51,14 @@ def new_executor(
             return LocalExecutor(workers, modules=modules)
         case _:
             raise ValueError(f"there is no executor {kind!r}")
+
+
+def known_processors(kind: str) -> frozenset[str] | None:
+    """Return the `processors` of an executor before it is started.
+
+    They are None for a cluster, whose nodes are not known before it is connected.
+    """
+    return local_processors() if kind == "local" else None
 
 
 def choose_workers(

@@ -14,6 +14,7 @@ from pipeline.base.tags import (
     PROCESSOR_TAG,
     REUSED_TAG,
     SWEEP_TAG,
+    VALUES_TAG,
     Kind,
 )
 from pipeline.cli import as_yaml
@@ -90,7 +91,7 @@ class Children:
         Otherwise, only a single training run has these. The run is in `store`.
 
         Raises:
-            UserError: If its files are lost or damaged, with the remedy.
+            UserError: If its files are damaged, with the remedy.
         """
         if best.run_id is None:  # nothing is recorded
             return
@@ -114,11 +115,16 @@ class Children:
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
-        """Record a failed attempt to train a job; return the id of its run, if any."""
+        """Record a failed attempt to train a job; return the id of its run, if any.
+
+        It has no host and no processor: those of the worker are not known.
+        """
+        tags = provenance.tags(self.code)
+        tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         with self.run.child(
             name=job.name,
             params=job.params,
-            tags=self._child_tags(job) | provenance.tags(self.code),
+            tags=tags | self._child_tags(job),
             diff=self.code.diff,
             error=error,
         ) as child:
@@ -127,4 +133,5 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        return {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
+        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
+        return {**tags, VALUES_TAG: job.identity} if job.error else tags

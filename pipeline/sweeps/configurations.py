@@ -3,30 +3,33 @@
 It computes their statistics over the seeds, their order, and the Pareto front.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.text import readable
-from pipeline.sweeps.jobs import Outcome, short_name
+from pipeline.sweeps.jobs import Job, Outcome, all_trained, short_name
 
 Item = TypeVar("Item")
-
-# The keys that determine the validation images; if they vary, accuracies are not
-# comparable.
-DATA_KEYS = {"dataset", "split"}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The outcomes that differ only in their seed."""
+    """The jobs that differ only in their seed, and their outcomes."""
 
     keys: Mapping[str, Any]  # the varied keys except the seed
-    trained: list[Outcome]
-    failed: list[Outcome]
+    trained: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+    missing: list[Job] = field(default_factory=list)  # those without an outcome
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All of its jobs, one for each seed."""
+        ended = [*self.trained, *self.failed]
+        return [*(outcome.job for outcome in ended), *self.missing]
 
     @property
     def name(self) -> str:
@@ -40,11 +43,8 @@ class Configuration:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a network of each seed is trained, so that the mean is comparable.
-
-        A mean without the seeds that failed can be too high. `Search` decides the same.
-        """
-        return bool(self.trained) and not self.failed
+        """Whether it has a network of each seed; see `all_trained`."""
+        return all_trained(self.jobs, self.trained)
 
     @cached_property
     def accuracy(self) -> float:
@@ -85,39 +85,49 @@ class Configuration:
         }
 
 
-def comparable(keys: Iterable[str]) -> bool:
-    """Whether configurations with these keys have the same validation images."""
-    return not DATA_KEYS & {*keys}
+def comparable(configurations: Iterable[Configuration]) -> bool:
+    """Whether all networks are validated on the same images.
+
+    This includes those that are still missing, so that the answer does not change.
+    """
+    jobs = list[Job]()
+    for each in configurations:
+        jobs += [outcome.job for outcome in each.trained]
+        jobs += [job for job in each.missing if not job.error]
+    return len({(job.data.sha256, job.values["split"]) for job in jobs}) <= 1
 
 
-def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
-    """Group the outcomes that differ only in their seed, the most accurate first.
+def group_by_configuration(
+    outcomes: Iterable[Outcome], missing: Iterable[Job] = ()
+) -> list[Configuration]:
+    """Group the jobs that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the configurations are sorted by their values.
-    Those in which seeds failed come after all others, without a trained network last.
+    Those in which seeds failed or are missing come after all others, without a trained
+    network last.
+
+    Args:
+        outcomes: The outcomes of the jobs that have ended.
+        missing: The jobs without an outcome, if the sweep has not ended.
     """
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, Configuration] = {}
+
+    def group_of(job: Job) -> Configuration:
+        keys = {key: x for key, x in job.varied_values.items() if key != "seed"}
+        return groups.setdefault(str(keys), Configuration(keys))
+
     for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
-        groups.setdefault(str(_keys(outcome)), []).append(outcome)
-    configurations = [
-        Configuration(
-            _keys(group[0]),
-            trained=[outcome for outcome in group if not outcome.error],
-            failed=[outcome for outcome in group if outcome.error],
-        )
-        for group in groups.values()
-    ]
-    is_ranked = bool(configurations) and comparable(configurations[0].keys)
+        group = group_of(outcome.job)
+        (group.failed if outcome.error else group.trained).append(outcome)
+    for job in missing:
+        group_of(job).missing.append(job)
+    is_ranked = comparable(groups.values())
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
         accuracy = each.accuracy if is_ranked else 0.0
         return not each.trained, not each.is_complete, -accuracy
 
-    return sorted(configurations, key=rank)
-
-
-def _keys(outcome: Outcome) -> dict[str, Any]:
-    return {key: x for key, x in outcome.job.varied_values.items() if key != "seed"}
+    return sorted(groups.values(), key=rank)
 
 
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
@@ -127,7 +137,7 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     configuration in which seeds failed is the best only if this is so in all of them.
     """
     candidates = group_by_configuration(outcomes)
-    if not candidates or not comparable(candidates[0].keys):
+    if not candidates or not comparable(candidates):
         return None
     trained = candidates[0].trained
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
@@ -138,17 +148,17 @@ def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(type(value).__name__, value) for value in values.values()]
 
 
-def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configuration]:
+def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return the configurations that are more accurate than all that are not larger.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if all networks have the same
     number of parameters, or if accuracies are not comparable. Configurations in which
-    seeds failed are left out.
+    seeds failed or are missing are left out.
     """
     complete = [each for each in configurations if each.is_complete]
     sizes = {each.parameter_count for each in complete}
-    if len(sizes) < 2 or not comparable(complete[0].keys):
+    if len(sizes) < 2 or not comparable(configurations):
         return []
     return pareto_front(
         complete, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy

@@ -33,8 +33,8 @@ class Plan:
         return [job for key, job in self._jobs.items() if key not in self._outcomes]
 
     @property
-    def untrained(self) -> list[Job]:
-        """The jobs without an outcome that can be trained."""
+    def trainable(self) -> list[Job]:
+        """The missing jobs with valid values: they are trained, or reuse a run."""
         return [job for job in self.missing if not job.error]
 
     @property

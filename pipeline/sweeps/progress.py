@@ -46,7 +46,7 @@ class Progress:
     """Prints the outcomes that are added; `str` is the text of the bar."""
 
     def __init__(
-        self, bar: Bar, jobs: Sequence[Job], *, ended: int, workers: int
+        self, bar: Bar, jobs: Sequence[Job], *, ended: int, to_train: int, workers: int
     ) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
         self._bar, self._workers = bar, workers
@@ -54,6 +54,7 @@ class Progress:
             MAX_NAME, max((len(job.short_name) for job in jobs), default=0)
         )
         self._total, self._ended, self._failed = ended + len(jobs), ended, 0
+        self._to_train = to_train
         self._time_left = TimeLeft(workers)
         self._task = bar.add_task("", total=self._total, completed=ended, progress=self)
 
@@ -61,6 +62,7 @@ class Progress:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
+        self._to_train -= not (outcome.job.error or outcome.reused)
         if not (outcome.error or outcome.reused):
             self._time_left.add(time.monotonic())
         count = f"({self._ended:,} of {self._total:,})"
@@ -87,7 +89,8 @@ class Progress:
 
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
-        left = self._total - self._ended
+        # A run that should be reused can be damaged, and one of a search can be reused.
+        left = min(max(0, self._to_train), self._total - self._ended)
         parts = [f"{self._ended:,} of {self._total:,}"]
         parts.append(f"{min(self._workers, left)} running")
         if self._failed:
@@ -100,13 +103,15 @@ class Progress:
 
 @contextmanager
 def show_progress(
-    jobs: Sequence[Job], *, ended: int, workers: int
+    jobs: Sequence[Job], *, ended: int, to_train: int, workers: int
 ) -> Iterator[Progress]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
         jobs: The training runs that have not ended; their lines are aligned.
         ended: How many others have already ended.
+        to_train: How many of the jobs are trained; the others are invalid, or reuse a
+            run, which takes little time.
         workers: How many are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -120,4 +125,4 @@ def show_progress(
         refresh_per_second=4,
     )
     with bar:
-        yield Progress(bar, jobs, ended=ended, workers=workers)
+        yield Progress(bar, jobs, ended=ended, to_train=to_train, workers=workers)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from pipeline.base.metric_names import SECONDS
 from pipeline.base.tags import (
-    ERROR_TAG,
     KIND_TAG,
-    MAX_TAG_LENGTH,
     REUSED_TAG,
     SWEEP_TAG,
+    VALUES_TAG,
     Kind,
     Status,
 )
@@ -32,7 +31,7 @@ from pipeline.tracking import (
 class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
-    sweep_id: str  # see `sweep_id` in jobs.py
+    sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # those that ended, oldest first
     # The `training_results` of each child, by its id.
@@ -77,6 +76,5 @@ class RecordedSweep:
 
     def failed_run(self, job: Job) -> str | None:
         """Return the id of a child that records this invalid job."""
-        expected = {**job.tags, ERROR_TAG: job.error[:MAX_TAG_LENGTH]}.items()
-        found = (c.run_id for c in self.children if expected <= c.tags.items())
-        return next(found, None)
+        same = (c for c in self.children if c.tags.get(VALUES_TAG) == job.identity)
+        return next((child.run_id for child in same), None)

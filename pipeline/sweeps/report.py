@@ -55,7 +55,8 @@ class Report:
 
         `links` are links to other pages for the description.
         """
-        configurations = group_by_configuration(self._plan.outcomes)
+        plan = self._plan
+        configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
         written = written_files(self.folder)
         self._run.log_files("sweep", written)
@@ -68,11 +69,12 @@ class Report:
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
-        best = group_by_configuration(self._plan.outcomes)[0]
+        configurations = group_by_configuration(self._plan.outcomes)
+        best = configurations[0]
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(self._run.compare_children(keys))
-        if best.trained and comparable(best.keys):
+        if best.trained and comparable(configurations):
             # The list of runs has a column with this metric.
             self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
 

@@ -92,7 +92,8 @@ def description(configurations: Sequence[Configuration]) -> str:
 def summarize(configurations: Sequence[Configuration]) -> str:
     """Name the most accurate configuration, and the smallest one that is as good.
 
-    If seeds failed in all configurations, the number of the others follows.
+    If seeds failed in all configurations, the number of the others follows. While a
+    sweep runs, a configuration without all of its seeds is not the best.
     """
     trained = [each for each in configurations if each.trained]
     if not trained:
@@ -100,14 +101,16 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     best = trained[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.is_complete:
-        seeds = len(best.trained) + len(best.failed)
-        accuracy += f" ({len(best.trained)} of {counted(seeds, 'seed')})"
-    if not comparable(best.keys):
+        seeds = counted(len(best.jobs), "seed")
+        accuracy += f" ({len(best.trained)} of {seeds})"
+    if not comparable(configurations):
         rule = "the configurations were validated on different images"
         return f"no best configuration: {rule}"
     if not best.keys:
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy
+    if not best.is_complete and any(each.missing for each in configurations):
+        return "no best configuration yet: none has networks of all seeds"
     limit = best.accuracy - (best.std or 0)
     rivals = [each for each in trained if each.is_complete == best.is_complete]
     close = [each for each in rivals if each.accuracy >= limit]

@@ -98,8 +98,8 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
-def check_failures(outcomes: Sequence[Outcome]) -> None:
-    """Raise a PartlyFailed with the first errors of training runs, if any failed."""
+def partly_failed(outcomes: Sequence[Outcome]) -> PartlyFailed | None:
+    """Return an error with the first errors of training runs; None if none failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
     names: dict[str, list[str]] = {}  # of the training runs with an error
     for outcome in failed:
@@ -110,5 +110,4 @@ def check_failures(outcomes: Sequence[Outcome]) -> None:
         lines.append(f"{first}{more}: {error}")
     if len(names) > MAX_REASONS:
         lines.append(f"and {counted(len(names) - MAX_REASONS, 'other error')}")
-    if failed:
-        raise PartlyFailed("\n  ".join(lines))
+    return PartlyFailed("\n  ".join(lines)) if failed else None

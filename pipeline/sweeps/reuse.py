@@ -39,7 +39,7 @@ class ReusableRuns:
         return not self._runs
 
     def runs(self, job: Job, processors: Processors) -> list[RecordedRun]:
-        """Return the runs of a job, newest first; their files can be lost or damaged.
+        """Return the runs of a job, newest first; their files can be damaged.
 
         They were trained on one of the processors.
         """

@@ -1,7 +1,7 @@
 """Trains the missing jobs of a sweep in the workers of an executor."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,12 @@ def run_missing_jobs(
     jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
     networks_folder = children.run.artifacts or children.folder
-    to_train = reusable.missing(plan.untrained, processors)
-    _announce(plan, to_train, networks_folder, workers=workers)
+    to_train = len(reusable.missing(plan.trainable, processors) + plan.expected())
+    _announce(plan, networks_folder, to_train=to_train, workers=workers)
     with (
-        show_progress(jobs, ended=ended, workers=workers) as progress,
+        show_progress(
+            jobs, ended=ended, to_train=to_train, workers=workers
+        ) as progress,
         delayed_interrupt(executor.stop) as interrupt,
     ):
         scheduler = Scheduler(
@@ -57,24 +59,25 @@ def run_missing_jobs(
     interrupt.check(f"stopped after {done}: {RESUME}")
 
 
-def _announce(
-    plan: Plan, to_train: Sequence[Job], folder: Path, *, workers: int
-) -> None:
+def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
     """Print how much is to be trained; check that the disk has space for all results.
 
-    The jobs in `to_train` reuse no run.
+    `to_train` is the number of jobs that reuse no run. The results of reused runs are
+    recorded, too.
     """
-    jobs = [*plan.untrained, *plan.expected()]
+    jobs = [*plan.trainable, *plan.expected()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
-    if count := len(to_train) + len(plan.expected()):
-        runs = counted(count, "training run")
+    if to_train:
+        runs = counted(to_train, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
-        say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space")
+        reused = len(jobs) - to_train
+        others = f" (with {counted(reused, 'reused run')})" if reused else ""
+        say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space{others}")
     check_space(size, folder, what="the sweep")
 
 
 def _read(run: RecordedRun) -> TrainingRun | None:
-    """Read a run; None if its files are lost or damaged."""
+    """Read a run; None if its files are damaged."""
     with suppress(UserError):
         training = TrainingRun.read(run)
         if training.sha256 == run.tags.get(WEIGHTS_TAG):

@@ -22,7 +22,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from pipeline.cli import Interval
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, Outcome, all_trained
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
@@ -65,7 +65,7 @@ class Search(Plan):
         self._numbers = {key: _numbers(x, trials) for key, x in intervals.items()}
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
         self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
-        self._open: dict[int, list[str]] = {}  # the jobs of each open trial
+        self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
         for tags in recorded:
@@ -108,11 +108,10 @@ class Search(Plan):
         not wait.
         """
         super().add(outcome)
-        for number, keys in [*self._open.items()]:
-            ended = filter(None, map(self._outcomes.get, keys))
-            accuracies = [each.accuracy for each in ended if not each.error]
-            if len(accuracies) == len(keys):
-                self.study.tell(number, fmean(accuracies))
+        for number, jobs in [*self._open.items()]:
+            ended = [*filter(None, (self._outcomes.get(job.identity) for job in jobs))]
+            if all_trained(jobs, ended):
+                self.study.tell(number, fmean(each.accuracy for each in ended))
                 del self._open[number]
 
     def _unused(self) -> dict[str, Any]:
@@ -150,7 +149,7 @@ class Search(Plan):
         self._suggestions.add(suggestion)
         jobs = self._combine(values)
         self._jobs.update({job.identity: job for job in jobs})
-        self._open[trial.number] = [job.identity for job in jobs]
+        self._open[trial.number] = jobs
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:

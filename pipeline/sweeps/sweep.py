@@ -17,17 +17,11 @@ from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import busy, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
-from pipeline.core.fingerprint import processor
 from pipeline.execution.executor import Executor
-from pipeline.execution.workers import new_executor
+from pipeline.execution.workers import known_processors, new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.jobs import (
-    Job,
-    OnResult,
-    list_jobs,
-    sweep_id,
-    sweep_name,
-)
+from pipeline.sweeps.jobs import Job, OnResult
+from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
@@ -85,12 +79,12 @@ def train_sweep(
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             return _show_finished(plan, recorded.run, folder, cfg)
-        reusable.find(plan.untrained)
+        reusable.find(plan.trainable)
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
             with busy("loading PyTorch and MLflow"):
-                from pipeline.sweeps.open_sweep import record_sweep
+                from pipeline.sweeps.recording import record_sweep
             return record_sweep(start, executor, cfg, on_result)
 
 
@@ -175,12 +169,13 @@ def _jobs_to_train(
 ) -> list[Job]:
     """Return the jobs that need a worker, because no run can be reused.
 
-    On a cluster, these are all jobs that can be trained: its processors are not known
-    before the executor is connected.
+    These are all jobs with valid values if the processors are not known yet.
     """
-    if reusable.is_empty or cfg.executor != "local":
-        return plan.untrained
-    return reusable.missing(plan.untrained, [processor()])  # imports PyTorch
+    # Without runs, this process need not import PyTorch before the workers start.
+    processors = None if reusable.is_empty else known_processors(cfg.executor)
+    if processors is None:
+        return plan.trainable
+    return reusable.missing(plan.trainable, processors)
 
 
 def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:

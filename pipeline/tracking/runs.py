@@ -122,7 +122,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or
-            has no finished training run, or networks of it are lost.
+            has no finished training run, or files of one are lost.
     """
     sweep = find_run(text, store=store)
     if parent := sweep.tags.get(PARENT_TAG):
@@ -138,17 +138,17 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
     remedy = "run the sweep again"
     if lost:
-        raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
+        raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
     return sweep, list(trained.values())
 
 
 def newest_trained(children: Iterable[RecordedRun]) -> dict[str | None, RecordedRun]:
-    """Return the result of each job of a sweep: its newest child that has a network.
+    """Return the result of each job of a sweep: its newest child that is trained.
 
-    Children are oldest first, and the keys are their fingerprints. A job whose network
-    was lost is trained again, so it can have several children.
+    Children are oldest first, and the keys are their fingerprints. A job of which a
+    file was lost is trained again, so it can have several children.
     """
     trained = [child for child in children if child.is_trained]
     return {child.tags.get(FINGERPRINT_TAG): child for child in trained}

@@ -12,7 +12,8 @@ from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.entry import from_python, sweep_from_python
 from pipeline.datasets import REGISTRY, DataFile
-from pipeline.sweeps.jobs import folder_name, list_jobs, sweep_id
+from pipeline.sweeps.jobs import folder_name
+from pipeline.sweeps.listing import list_jobs, sweep_id
 
 
 def read(*arguments, stage="train"):
@@ -33,10 +34,11 @@ def problems(*arguments, stage="train"):
     return str(error.value).split("\n")
 
 
-def test_a_sweep_with_one_value_of_a_key_has_the_same_id_however_it_is_given():
+@pytest.mark.parametrize("setting", ["hidden={}5{}", "dataset={}digits{}"])
+def test_a_sweep_with_one_value_of_a_key_has_the_same_id_however_it_is_given(setting):
     ids = {
         sweep_id(jobs("-m", given, "seed=1,-2"), {}, experiment=None, again=False)
-        for given in ("hidden=5", "hidden=choice(5)")
+        for given in (setting.format("", ""), setting.format("choice(", ")"))
     }
     assert len(ids) == 1
 

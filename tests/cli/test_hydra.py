@@ -21,7 +21,7 @@ from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
 from pipeline.cli.entry import from_python, help_text, sweep_from_python
 from pipeline.datasets import DataFile
-from pipeline.sweeps.jobs import list_jobs, sweep_id, sweep_name
+from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import ConfigError, UserError, cli, datasets
+from pipeline import ConfigError, PartlyFailed, UserError, cli, datasets
 from pipeline.base import paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
@@ -356,6 +356,15 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     assert frame["val/accuracy"].dtype == frame["seconds"].dtype == float
     with pytest.raises(UserError, match="no best network: the training runs failed"):
         error.value.result.load_best()
+
+
+def test_an_error_of_on_result_keeps_the_result_that_it_has(project):
+    def fail(_):
+        raise PartlyFailed("one of two test sets cannot be read", "an evaluation")
+
+    with pytest.raises(PartlyFailed, match="one of two test sets") as error:
+        sweep(**SETTINGS | {"seed": [1, 2]}, on_result=fail, quiet=True)
+    assert error.value.result == "an evaluation"
 
 
 def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(

@@ -1,10 +1,15 @@
 """The estimate of the time that a sweep takes."""
 
 import heapq
+import time
+from pathlib import Path
 
 import pytest
 
-from pipeline.sweeps.progress import TimeLeft
+from pipeline.cli import defaults
+from pipeline.datasets import DataFile
+from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.progress import TimeLeft, show_progress
 
 
 def estimates(jobs, seconds, *, workers, recording=0.0, start=0.0):
@@ -32,3 +37,24 @@ def test_the_end_is_estimated_from_the_pace_of_the_results(workers, start, recor
     ends, end = estimates(80, 7.0, workers=workers, recording=recording, start=start)
     assert ends[:workers] == [None] * workers and None not in ends[workers:]
     assert all(abs(each - end) < 0.2 * end for each in ends[4 * workers :]), (ends, end)
+
+
+def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
+    data = DataFile(Path("mnist.safetensors"), "0" * 64)
+    jobs = [
+        Job(defaults() | {"seed": seed}, {}, ["seed"], data_file=data)
+        for seed in range(100_000)
+    ]
+    jobs.append(Job(defaults() | {"seed": -1}, {}, ["seed"], error="invalid"))
+    with show_progress(jobs, ended=0, to_train=3, workers=1) as progress:
+        assert str(progress) == "0 of 100,001, 1 running"
+        progress.add(Outcome(jobs[-1], error="invalid"))
+        progress.add(Outcome(jobs[0], reused=True))
+        for job in jobs[1:3]:
+            progress.add(Outcome(job))
+            time.sleep(0.01)  # of 100,000 jobs, more than a quarter of an hour
+        assert str(progress).startswith(
+            "4 of 100,001, 1 running, 1 failed, about 0:00:"
+        )
+        progress.add(Outcome(jobs[3]))
+        assert "5 of 100,001, 0 running" in str(progress)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, datasets
+from pipeline.base import tables
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
+from pipeline.cli.arguments import parse
 from pipeline.datasets import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
@@ -17,13 +19,8 @@ from pipeline.sweeps.configurations import (
     best_trade_offs,
     group_by_configuration,
 )
-from pipeline.sweeps.jobs import (
-    Job,
-    Outcome,
-    folder_name,
-    list_jobs,
-    sweep_name,
-)
+from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.listing import list_jobs, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
@@ -125,6 +122,29 @@ def test_a_configuration_with_failed_seeds_is_the_best_only_if_all_have_some():
     )
 
 
+def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
+    tmp_path,
+):
+    keys = [{"hidden": h, "seed": seed} for h in (5, 10, 20) for seed in (1, 2, 3)]
+    plan = Plan([outcome(0.0, **each).job for each in keys])
+
+    def reported():
+        report.Report(NullRun(), tmp_path, plan, title="title").write()
+        _, rows = tables.read_csv(tmp_path / "sweep.csv")
+        text = summarize(group_by_configuration(plan.outcomes, plan.missing))
+        return [(row["hidden"], row["trained"]) for _, row in rows], text
+
+    plan.add(outcome(0.99, hidden=5, seed=1))
+    rows, text = reported()
+    assert rows == [("5", "1"), ("10", "0"), ("20", "0")]
+    assert text == "no best configuration yet: none has networks of all seeds"
+    for seed in (1, 2, 3):
+        plan.add(outcome(0.9, hidden=10, seed=seed))
+    rows, text = reported()
+    assert rows == [("10", "3"), ("5", "1"), ("20", "0")]
+    assert text == "best: hidden=10, validation accuracy 90.00% ± 0.00"
+
+
 def test_a_result_has_the_order_of_the_values_not_of_the_ends():
     outcomes = [outcome(0.9, hidden=hidden) for hidden in (6, 3, 9)]
     plan = Plan(each.job for each in outcomes)
@@ -163,6 +183,31 @@ def test_configurations_with_different_validation_images_have_no_best():
     assert result.best is None
     with pytest.raises(UserError, match="the validation images differ"):
         result.load_best()
+
+
+@pytest.mark.parametrize(
+    "names", [["digits"], "choice(digits)", "digits,digits", "digits,didgits", "{},{}"]
+)
+def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
+    empty_project, idx_folder, names
+):
+    copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
+    project = empty_project("equal_images", store=False)
+    if isinstance(names, str):
+        dataset = f"dataset={names.format(idx_folder, copy)}"
+        command = parse(["-m", "hidden=5,6", dataset], TrainConfig)
+    else:
+        command = sweep_from_python(TrainConfig, {"hidden": [5, 6], "dataset": names})
+    prepare = partial(datasets.prepare, folder=project.outputs / "data")
+    with project.captured():
+        jobs = list_jobs(command, prepare)
+    outcomes = [
+        Outcome(job, job.error, {} if job.error else {"val/accuracy": 0.9})
+        for job in jobs
+    ]
+    result = SweepResult(outcomes, Path("folder"), run_id=None)
+    assert result.best and result.best.job.values["hidden"] == 5
+    assert summarize(group_by_configuration(outcomes)).startswith("best: hidden=5")
 
 
 def test_no_smaller_or_equal_network_is_as_accurate_as_one_on_the_pareto_front():

@@ -87,7 +87,7 @@ def test_a_search_continues_with_the_trials_that_are_open(capsys):
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     assert len(search.expected()) == 4  # two trials with two seeds
-    _announce(search, search.untrained, Path(), workers=1)
+    _announce(search, Path(), to_train=5, workers=1)
     jobs = [search.jobs[5], *search.expected()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
     assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out

@@ -9,15 +9,19 @@ import pytest
 
 from pipeline import UserError, train
 from pipeline.base.files import file_sha256
-from pipeline.cli import committed_defaults, names
+from pipeline.base.text import format_bytes
+from pipeline.cli import committed_defaults, defaults, names
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
-from pipeline.sweeps import jobs
+from pipeline.sweeps import listing
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
 from pipeline.tracking import find_sweep
+from pipeline.training.size import sweep_bytes
 
+SHORT = {"hidden": 5, "epochs": 1}
 NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
 
@@ -73,6 +77,8 @@ def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs)
     rule = "hidden must be at least 1, got -1"
     failed = [child for child in children if child.info.status == "FAILED"]
     assert all(child.data.tags["error"].startswith(rule) for child in failed)
+    # No worker has trained them.
+    assert all(not {"host", "processor"} & {*child.data.tags} for child in failed)
     lines = printed.splitlines()
     assert max(len(x) for x in lines if not x.startswith("files  ")) <= 80
     assert lines[0] == f"sweep {parent.info.run_name}"
@@ -180,7 +186,9 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     originals = {t["seed"]: t["reused_from"] for t in tags if "reused_from" in t}
     assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
     assert originals["1"] == sweep.workspace.run_id()
-    assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
+    assert printed.count("val/accuracy") == 3
+    needed = format_bytes(sweep_bytes([Hyperparameters(**defaults() | SHORT)] * 3))
+    assert f"\n1 training run: {needed} of disk space (with 2 reused runs)\n" in printed
     assert "\n2 of 3 training runs were reused: again=true trains all" in printed
     for networks in models(sweep).values():
         assert len({*networks}) == 1
@@ -257,10 +265,21 @@ def test_a_sweep_is_continued_with_the_same_images_under_another_name(
         assert (texts[0] == texts[1]) == (name != "config.yaml")
 
 
-def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion(sweep):
+@pytest.mark.parametrize("name", ["history.safetensors", "run.json"])
+def test_a_network_of_which_a_file_is_lost_is_trained_again_in_any_sweep(sweep, name):
+    sweep.run("seed=1")
+    (child,) = sweep.runs()[1]
+    sweep.workspace.artifact(child, f"train/{name}").unlink()
+    printed, error = sweep.run("seed=1,2")
+    assert "2 training runs: " in printed and "reused" not in printed and not error
+    printed, error = sweep.run("seed=1")
+    assert "reused  (1 of 1)" in printed and not error
+
+
+def test_a_best_network_that_is_damaged_is_trained_again_after_its_deletion(sweep):
     sweep.run("seed=1")
     (parent,), (child,) = sweep.runs()
-    sweep.workspace.artifact(child, "train/history.csv").unlink()
+    sweep.workspace.artifact(child, "train/history.csv").write_text("epoch\n")
     sweep.workspace.client.set_terminated(parent.info.run_id, "KILLED")
     _, error = sweep.run("seed=1")
     assert f"run {child.info.run_id} cannot be read" in error
@@ -358,7 +377,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    for module in (names, jobs):
+    for module in (names, listing):
         monkeypatch.setattr(module, "committed_defaults", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # whose runs have other names now
     assert "this sweep is finished" in printed
@@ -370,6 +389,12 @@ def test_an_invalid_combination_is_recorded_once_however_long_its_value_is(sweep
     for _ in range(2):
         _, error = sweep.run(f"dataset=digits,{'x' * 9000}")
         assert error.startswith("1 of 2 training runs failed")
+        assert sweep.statuses() == (["FAILED"], ["FAILED", "FINISHED"])
+
+
+def test_an_invalid_combination_is_recorded_once_whatever_else_the_command_lists(sweep):
+    for hidden in ("5", "choice(5)"):
+        sweep.run("seed=1,-1", f"hidden={hidden}")
         assert sweep.statuses() == (["FAILED"], ["FAILED", "FINISHED"])
 
 

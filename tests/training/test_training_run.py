@@ -1,4 +1,4 @@
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER
+from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -18,15 +18,18 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     folder = tmp_path / TRAINING_FOLDER
     folder.mkdir()
     training.write(folder, run_id=None)
+    assert {path.name for path in folder.iterdir()} == {*TRAINING_FILES}
 
     trained = load_trained_model(folder / MODEL_FILE)
     assert trained.epoch_count == training.last.number == 2
     assert len(trained.curves["val/accuracy"]) == 2
     run = RecordedRun("1f", "short", "Default", "FINISHED", {}, tmp_path, start=0)
+    assert run.is_trained
     again = TrainingRun.read(run)
     assert again.last.number == 2 and again.hyperparameters.epochs == 5
     assert again.history == training.history and again.sha256 == training.sha256
     assert len({training, again}) == 2  # compared by identity, so they can be in a set
 
     (folder / "history.safetensors").unlink()
+    assert not run.is_trained
     assert load_trained_model(folder / MODEL_FILE).epoch_count == 5  # all that is known

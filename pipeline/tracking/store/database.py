@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
-from pipeline.base.paths import NETWORK_PATH
+from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
 from pipeline.base.tags import PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
@@ -90,8 +90,13 @@ class RecordedRun:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it finished and has a network; `TrainingRun.read` reads the files."""
-        return self.status == Status.FINISHED and self.network_path.exists()
+        """Whether it finished and has all files that `TrainingRun.read` reads.
+
+        If a file was lost, sweeps train the network again.
+        """
+        folder = self.network_path.parent
+        is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
+        return self.status == Status.FINISHED and is_whole
 
 
 class MetricPoint(NamedTuple):

@@ -13,11 +13,12 @@ from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome, all_choices
+from pipeline.sweeps.jobs import Job, OnResult, Outcome
+from pipeline.sweeps.listing import all_choices
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, check_failures
+from pipeline.sweeps.result import SweepResult, partly_failed
 from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
@@ -54,6 +55,7 @@ def record_sweep(
         SWEEP_TAG: recorded.sweep_id,
         SWEPT_TAG: ",".join(varied),
     }
+    failed: PartlyFailed | None = None
     try:
         with tracker.start_run(
             name=start.name,
@@ -72,8 +74,11 @@ def record_sweep(
 
             run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
             _finish(plan, report, children)
-    except PartlyFailed as failed:
-        failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
+            if failed := partly_failed(plan.outcomes):
+                raise failed  # so that the run becomes FAILED
+    except PartlyFailed as error:
+        if error is failed:  # and not one of `on_result`
+            error.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
         raise
     return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
@@ -87,9 +92,7 @@ def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
 def _finish(plan: Plan, report: Report, children: Children) -> None:
     """Write and print the report, and complete the best network.
 
-    Raises:
-        PartlyFailed: If jobs failed. The first traceback is printed, if there is one;
-            only an error in the program has a traceback.
+    The first traceback is printed; only an error in the program has one.
     """
     with busy("writing and recording the report"):
         report.finish()
@@ -103,4 +106,3 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
     tracebacks = (each.traceback for each in plan.outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
-    check_failures(plan.outcomes)
