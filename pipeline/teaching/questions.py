@@ -528,6 +528,8 @@ QUESTIONS: tuple[Question, ...] = (
     RaisedBias(),
     ScaledLayer(),
 )
+# Questions that students were given, but that are no longer graded.
+REMOVED: tuple[Question, ...] = ()
 
 
 def questions_for(variant: Variant) -> list[Question]:

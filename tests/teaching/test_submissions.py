@@ -333,16 +333,6 @@ def test_a_network_of_a_different_size_is_rejected_when_it_is_read(course, place
     assert not hasattr(read_submission(folder, ASSIGNMENT), "network")
 
 
-def test_a_network_whose_weights_are_all_equal_is_not_graded(copy):
-    folder = copy()
-    network = safetensors.load_file(folder / MODEL_FILE)
-    for value in (0, 0.5):
-        equal = {name: np.full_like(x, value) for name, x in network.items()}
-        equal["layer_2.bias"][3] = 1
-        (folder / MODEL_FILE).write_bytes(safetensors.save(equal))
-        assert problem(folder) == "its weights are all equal"
-
-
 def test_answers_that_cannot_be_used_are_one_line(copy):
     folder = copy()
     good = '{"id": "ana", "course": "embedded 2026", "answers": {}}'
