@@ -109,9 +109,8 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
         except ValueError as error:
             problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
-        is_removed = name in [question.name for question in REMOVED]
-        rule = "is no longer graded" if is_removed else "is not the name of a question"
-        problems[_short(name)] = rule
+        unknown = "is not the name of a question"
+        problems[_short(name)] = "is no longer graded" if name in REMOVED else unknown
     return numbers, problems
 
 

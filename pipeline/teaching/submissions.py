@@ -91,6 +91,12 @@ class Graded(Submission):
         """Whether its network is the assigned one."""
         return self.grade.training != Training.OTHER
 
+    @property
+    def malformed(self) -> int:
+        """The number of malformed answers to questions that are graded."""
+        problems = self.answers.problems
+        return sum(answer.question in problems for answer in self.grade.answers)
+
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv."""
         points = {answer.question: answer.points for answer in self.grade.answers}

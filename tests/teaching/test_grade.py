@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 
 from pipeline import ConfigError, UserError
 from pipeline.grade import grade
+from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.class_list import read_students
@@ -712,6 +713,7 @@ def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
     problem = "must be a number of at least 0, got -0.5"
     assert problem in shown
     overview = page(outputs, "class.html")
+    assert f"<b>ana</b> ({len(whole) + 1})" in overview
     assert f"loss_of_wrong_label: {problem}, correct: " in overview  # in the table
     assert f"<th>loss_of_wrong_label</th><td>{problem}</td>" in overview
 
@@ -736,6 +738,21 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_the_feedback_says_that_a_removed_question_is_no_longer_graded(
+    course, grade_all, outputs, place, monkeypatch
+):
+    monkeypatch.setattr(answers_file, "REMOVED", ("old_one",))
+    answers = course.solve("ana", course.train("ana"))
+    course.write(place / "ana", "ana", {**answers, "old_one": 3, "other": 4})
+    (entry,) = grade_all().graded
+    assert (entry.grade.points, entry.malformed) == (len(QUESTIONS), 0)
+    shown = page(outputs, "feedback/ana.html")
+    assert "<li>old_one is no longer graded</li>" in shown
+    assert "<li>other is not the name of a question</li>" in shown
+    # They would not be the numbers in the student's questions.md.
+    assert not re.search(r"<h3>\d", shown)
 
 
 def test_feedback_has_the_hints_and_the_solutions_only_on_request(
@@ -837,10 +854,17 @@ def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
     answers = {"logit": 1.25, "parameters": 7}
     for student in ("zoë+1@b", "ana"):
         course.write(place / f"{student} {'x' * 60}", student, answers)
+    course.write(place / f"ben {'x' * 60}", "ben", {}, course.train("ben", hidden=4))
     grade_all()
     for width in (1366, 390):
         browser_page.set_viewport_size({"width": width, "height": 768})
         browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        shown = browser_page.locator("#table .scroll").bounding_box()
+        reason = browser_page.locator("#table tbody div").bounding_box()
+        assert reason["x"] + reason["width"] <= shown["x"] + shown["width"]
+        if width == 1366:  # the whole table is visible
+            table = browser_page.locator("#table table").bounding_box()
+            assert table["width"] <= shown["width"]
         browser_page.evaluate("document.querySelector('.scroll').scrollLeft = 200")
         card = browser_page.locator("#table").bounding_box()
         shown = browser_page.locator("#table .scroll").bounding_box()
