@@ -12,10 +12,8 @@ from pipeline.base.text import printable
 
 # Titles of columns with ids, without spaces; the first is used.
 ID_COLUMNS = ("id", "idnumber", "username", "email", "emailaddress")
-ID_TITLES = "id, ID number, username or Email address"
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
-NAME_TITLES = "First name and Last name, or name"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,8 @@ def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
         # Without a title, the first line could be a student.
         raise UserError(
             f"{name} must begin with a row of column titles, and the column with the "
-            f"ids must have the title {ID_TITLES}, got {found}"
+            f"ids must have the title id, ID number, username or Email address, got "
+            f"{found}"
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students, without_id = dict[str, ListedStudent](), 0
@@ -73,7 +72,8 @@ def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
         raise UserError(f"{name} contains no ids")
     unused = list[str]()
     if not named and {*titles} - {*ID_COLUMNS}:
-        unused.append(f"no names are used: none of the titles {found} is {NAME_TITLES}")
+        known = "First name and Last name, or name"
+        unused.append(f"no names are used: none of the titles {found} is {known}")
     if without_id:
         unused.append(f"{counted(without_id, 'line')} without an id left out")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
