@@ -115,13 +115,15 @@ class ClassGrades(Roster):
         Submissions without an id are not among them: a learning platform could not
         import them.
         """
-        rows = dict[str, dict[str, Any]]()
+        places = defaultdict[str, list[str]](list)  # several, if none of them counts
         for entry in self.entries:
-            if entry.student:
-                row, earlier = entry.row(), rows.get(entry.student)
-                if earlier:  # none of the submissions with this id counts
-                    row["submission"] = f"{earlier['submission']}, {entry.place}"
-                rows[entry.student] = row
+            places[entry.student].append(entry.place)
+        rows = {
+            entry.student: entry.row()
+            | {"submission": ", ".join(places[entry.student])}
+            for entry in self.entries
+            if entry.student
+        }
         absent = self.absent.items()
         rows |= {student: {"problem": problem} for student, problem in absent}
         # A learning platform may compare the case.

@@ -47,8 +47,8 @@ class Entry:
         return f"{distinct_file_name(self.student, allowed='.@+')}.html"
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv."""
-        return {"id": self.student, "submission": self.place}
+        """Return the line of grades.csv, without the submission."""
+        return {"id": self.student}
 
     def rejected(self, problem: str, **changed: str) -> "Rejected":
         """Return this entry without points, with other values of some fields."""
@@ -129,33 +129,32 @@ def read_submissions(
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
     """Read a submission, or say why it cannot be graded."""
-    place, student, is_empty, other_course = printable(path.name), "", False, False
-    hashes = dict[str, str]()
+    about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     try:
         files = find_files(path)
-        is_empty = not files
-        if is_empty and path.is_dir():
+        about["is_empty"] = not files
+        if not files and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
-        student = given.student
+        about["student"] = given.student
         if len(given.numbers) >= MIN_EQUAL:
-            hashes["answers"] = json_sha256(dict(given.numbers))
+            about["hashes"]["answers"] = json_sha256(dict(given.numbers))
         if problem := given.course_problem(assignment.course):
-            other_course = True
+            about["other_course"] = True
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, recorded = _read_network(model.content, hidden)
-        hashes["networks"] = tensors_sha256(network)
+        about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        about = {"is_empty": is_empty, "hashes": hashes}
-        return Rejected(place, student, problem, other_course, **about)
-    return Submission(place, student, given, network, recorded, sha256, hashes=hashes)
+        return Rejected(**about, problem=problem)
+    read = {"answers": given, "network": network, "recorded": recorded}
+    return Submission(**about, **read, sha256=sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
