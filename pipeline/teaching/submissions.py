@@ -153,8 +153,8 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
         return Rejected(**about, problem=problem)
-    read = {"answers": given, "network": network, "recorded": recorded}
-    return Submission(**about, **read, sha256=sha256)
+    about |= {"answers": given, "network": network, "recorded": recorded}
+    return Submission(**about, sha256=sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
