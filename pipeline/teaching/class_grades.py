@@ -119,10 +119,9 @@ class ClassGrades(Roster):
         for entry in self.entries:
             places[entry.student].append(entry.place)
         rows = {
-            entry.student: entry.row()
-            | {"submission": ", ".join(places[entry.student])}
-            for entry in self.entries
-            if entry.student
+            x.student: {**x.row(), "submission": ", ".join(places[x.student])}
+            for x in self.entries
+            if x.student
         }
         absent = self.absent.items()
         rows |= {student: {"problem": problem} for student, problem in absent}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
 from pipeline.base.paths import MODEL_FILE
+from pipeline.base.tensors import write_tensors
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.submissions import (
@@ -325,6 +326,17 @@ def test_a_network_that_is_none_is_one_line(copy):
         assert problem(folder).startswith(MODEL_FILE)
         # The answers can be read.
         assert read_submission(folder, ASSIGNMENT).student == "ana"
+
+
+def test_metadata_of_a_different_size_are_named_with_both_sizes(copy):
+    folder = copy()
+    write_tensors(
+        folder / MODEL_FILE, safetensors.load_file(folder / MODEL_FILE), {"hidden": 20}
+    )
+    assert problem(folder) == (
+        "model.safetensors has invalid metadata: hidden is 20, but its weights are "
+        "those of 5 hidden neurons"
+    )
 
 
 def test_a_network_of_a_different_size_is_rejected_when_it_is_read(course, place):
