@@ -117,7 +117,10 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
 def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata:
     """Return the metadata; raise a UserError if a value is invalid."""
     if stored.get("hidden", hidden) != hidden:
-        raise UserError(f"{path}: hidden must be {hidden}, as in its shapes")
+        raise UserError(
+            f"{path} has invalid metadata: hidden is {stored['hidden']!r:.40}, but its "
+            f"weights are those of {hidden} hidden neurons"
+        )
     # Other values in the file are ignored.
     recorded = {k: stored[k] for k in Hyperparameters.model_fields if k in stored}
     known = {key: stored[key] for key in Metadata.model_fields if key in stored}

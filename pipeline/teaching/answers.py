@@ -12,7 +12,7 @@ from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
 from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import printable
-from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.questions import QUESTIONS, REMOVED, questions_for
 from pipeline.teaching.variant import Variant
 
 FILE = "answers.json"
@@ -109,7 +109,8 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
         except ValueError as error:
             problems[question.name] = str(error)
     for name in [name for name in given if name not in names][:MAX_PROBLEMS]:
-        problems[_short(name)] = "is not the name of a question that is graded"
+        unknown = "is not the name of a question"
+        problems[_short(name)] = "is no longer graded" if name in REMOVED else unknown
     return numbers, problems
 
 

@@ -11,6 +11,7 @@ from pipeline import WHITE, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import DatasetSpec
+from pipeline.model import agreement
 from pipeline.teaching.variant import Variant
 
 BATCH = 500  # images; as floating-point numbers, all 10,000 would take 63 MB
@@ -179,6 +180,11 @@ class Basis:
     def predictions(self) -> Int[np.ndarray, " n"]:
         """The classes with the highest logits; the first if several are equal."""
         return np.asarray(self.all_logits.argmax(axis=1))
+
+    @cached_property
+    def accuracy(self) -> float:
+        """The fraction of the test images that are classified correctly."""
+        return agreement(self.predictions, self.labels)
 
     def weight(self, row: int, column: int, neuron: int | None = None) -> float:
         """Return the weight of a pixel, by default of the neuron of the topic."""

@@ -1,25 +1,22 @@
 """The grades of a class, and what an instructor should look at."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.files import json_sha256
-from pipeline.base.tensors import tensors_sha256
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import QUESTIONS_SHA256, copied_from
-from pipeline.teaching.ownership import Roster
+from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Graded
+from pipeline.teaching.submissions import Graded, GradedOrRejected
 
-MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 MAX_WRONG = 3  # wrong answers of a question that are listed
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
@@ -32,6 +29,7 @@ class ClassGrades(Roster):
     assignment: Assignment
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
     forgotten: ForgottenSettings
+    early_notices: Sequence[str]  # about the list of students, and of `forgotten`
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -81,15 +79,17 @@ class ClassGrades(Roster):
             found.append(f"points changed for {number}{names}")
         return found
 
-    def equal(self) -> list[tuple[str, list[Graded]]]:
-        """Return the groups of students with equal networks or equal answers."""
-        groups = defaultdict[tuple[str, str], list[Graded]](list)
-        for entry in self.graded:  # at most one of each student
-            numbers = dict(entry.answers.numbers)
-            groups["networks", tensors_sha256(entry.network)].append(entry)
-            if len(numbers) >= MIN_EQUAL:
-                groups["answers", json_sha256(numbers)].append(entry)
-        return [(what, same) for (what, _), same in groups.items() if len(same) > 1]
+    def equal(self) -> list[tuple[str, list[GradedOrRejected]]]:
+        """Return the groups of equal networks or answers of several students."""
+        groups = defaultdict[tuple[str, str], list[GradedOrRejected]](list)
+        for entry in self.entries:
+            for what_and_hash in entry.hashes.items():
+                groups[what_and_hash].append(entry)
+        return [
+            (what, same)
+            for (what, _), same in groups.items()
+            if len({*map(submitter, same)}) > 1
+        ]
 
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
         """Return the graded answers to a question, with the ids of the students."""
@@ -115,7 +115,14 @@ class ClassGrades(Roster):
         Submissions without an id are not among them: a learning platform could not
         import them.
         """
-        rows = {entry.student: entry.row() for entry in self.entries if entry.student}
+        places = defaultdict[str, list[str]](list)  # several, if none of them counts
+        for entry in self.entries:
+            places[entry.student].append(entry.place)
+        rows = {
+            x.student: {**x.row(), "submission": ", ".join(places[x.student])}
+            for x in self.entries
+            if x.student
+        }
         absent = self.absent.items()
         rows |= {student: {"problem": problem} for student, problem in absent}
         # A learning platform may compare the case.

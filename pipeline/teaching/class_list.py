@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.tables import read_csv
+from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 
 # Titles of columns with ids, without spaces; the first is used.
@@ -31,27 +32,33 @@ def name_words(name: str) -> list[str]:
     return sorted(re.sub(r"[^\w\s]", "", normalize(name)).replace("_", " ").split())
 
 
-def read_students(path: Path) -> dict[str, ListedStudent]:
-    """Return the students in a CSV file by id; a title in `ID_COLUMNS` is required.
+def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
+    """Return the students in a CSV file by id, and what is not used, in words.
 
-    Without such a title, it would be unclear whether the first line is a student.
+    Lines without an id, such as those of teachers in Moodle's list, are left out.
 
     Raises:
-        UserError: If it cannot be read, has no such column, or contains an invalid or a
-            repeated id.
+        UserError: If it cannot be read, has no title in `ID_COLUMNS`, or contains an
+            invalid or a repeated id, or none.
     """
     name = printable(path)
     titles, rows = read_csv(path)
+    found = repr(printable(", ".join(titles))[:80])
     column = next((x for x in ID_COLUMNS if x in titles), None)
     if column is None:
+        # Without a title, the first line could be a student.
         raise UserError(
-            f"{name} must begin with a row of column titles: use the title id for the "
-            f"column with the ids, got {printable(', '.join(titles))[:80]!r}"
+            f"{name} must begin with a row of column titles, and the column with the "
+            f"ids must have the title id, ID number, username or Email address, got "
+            f"{found}"
         )
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
-    students = dict[str, ListedStudent]()
+    students, without_id = dict[str, ListedStudent](), 0
     for number, row in rows:
         spelled = row[column].strip()
+        if not spelled:
+            without_id += 1
+            continue
         try:
             student = student_id(spelled)
         except ValueError as error:
@@ -63,4 +70,10 @@ def read_students(path: Path) -> dict[str, ListedStudent]:
         students[student] = ListedStudent(spelled, words)
     if not students:
         raise UserError(f"{name} contains no ids")
-    return students
+    unused = list[str]()
+    if not named and {*titles} - {*ID_COLUMNS}:
+        known = "First name and Last name, or name"
+        unused.append(f"no names are used: none of the titles {found} is {known}")
+    if without_id:
+        unused.append(f"{counted(without_id, 'line')} without an id left out")
+    return students, [f"{printable(path.name)}: {line}" for line in unused]

@@ -48,9 +48,9 @@ NEURON_BYTES = 300_000
 def grade(cfg: GradeConfig) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages."""
     assert cfg.submissions and cfg.course  # `required` in its schema
-    listed = dict[str, ListedStudent]()
+    listed, notices = dict[str, ListedStudent](), list[str]()
     if cfg.students:
-        listed = read_students(user_path(cfg.students, key="students"))
+        listed, notices = read_students(user_path(cfg.students, key="students"))
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     folder = user_path(cfg.submissions, key="submissions")
     with busy("reading the submissions"):
@@ -63,8 +63,9 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     readable = [entry for entry in found if isinstance(entry, Submission)]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
     forgotten = forgotten_settings(assignment, readable)
-    if forgotten.notice:  # said before the assigned networks are trained
-        say(wrap(forgotten.notice, indent=0))
+    notices += [forgotten.notice] if forgotten.notice else []
+    for notice in notices:  # before the assigned networks are trained
+        say(wrap(notice, indent=0))
     entries = sorted(
         one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
@@ -79,6 +80,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         assignment=assignment,
         assigned=assigned,
         forgotten=forgotten,
+        early_notices=notices,
         folder=results_dir("grades"),
     )
     with busy("writing the pages"):
@@ -149,7 +151,7 @@ def _finish(
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
-        return Rejected(entry.place, entry.student, result.error, owner=entry.owner)
+        return entry.rejected(result.error)
     write_grade(path, result.value)
     return Graded(**vars(entry), grade=result.value, before=before)
 

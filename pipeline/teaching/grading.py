@@ -20,7 +20,6 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
-from pipeline.model import agreement
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
@@ -31,6 +30,11 @@ from pipeline.teaching.questions import QUESTIONS
 # after one epoch less, both are larger with each seed; without AVX2, they are larger
 # with some seeds. Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
+# The least accuracy of a network that is graded, as a fraction of the accuracy of the
+# assigned one. Weights that were never trained make many answers 0 or equal. A network
+# with other settings is graded if it has learned: one epoch gives more than nine
+# tenths of the accuracy of twenty.
+MIN_ACCURACY = 0.5
 # The hash of the code of the questions: a grade belongs to a version of it. After a
 # change, a grade that has an answer to each question stays, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py")
@@ -95,21 +99,31 @@ def grade_submission(
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite in the assigned
             training run.
+        UserError: If the submitted network is much less accurate than the assigned one.
     """
     try:
         assigned: Snapshot = read_tensors(reference)[0]
     except UserError:
         assigned = snapshot(assignment.train(student, dataset))
         write_tensors(reference, assigned, {})
-    basis = Basis.of(assignment.topic(student, dataset), network, dataset.test)
+    topic = assignment.topic(student, dataset)
+    basis = Basis.of(topic, network, dataset.test)
+    training, difference = compare(network, assigned)
+    if training is Training.OTHER:
+        least = MIN_ACCURACY * Basis.of(topic, assigned, dataset.test).accuracy
+        if basis.accuracy < least:
+            raise UserError(
+                f"its network classifies {basis.accuracy:.1%} of the test images "
+                f"correctly, but at least {least:.1%} are needed, half as many as with "
+                "the assigned network"
+            )
     graded = [
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
-    training, difference = compare(network, assigned)
     return SubmissionGrade(
         training=training,
         difference=difference,
-        accuracy=agreement(basis.predictions, basis.labels),
+        accuracy=basis.accuracy,
         answers=tuple(graded),
         questions=QUESTIONS_SHA256,
     )

@@ -28,6 +28,10 @@ from pipeline.teaching.variant import Variant
 from pipeline.training.training_run import compute_training_run
 
 QUESTIONS_FILE = "questions.md"
+MOVE_AWAY = (
+    "if the course code and the settings are correct, move the folder away and run "
+    "this command again"
+)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,7 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     if wanted:
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
-            f"{wanted}: if the course code and the settings are correct, move the "
-            "folder away and run this command again"
+            f"{wanted}: {MOVE_AWAY}"
         )
 
 
@@ -163,7 +166,7 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
             f"{displayed(path)}: id must be {variant.student}, got {answers.student}"
         )
     if problem := answers.course_problem(variant.course):
-        raise UserError(f"{displayed(folder)}/{problem}")
+        raise UserError(f"{displayed(folder)}/{problem}; {MOVE_AWAY}")
     return answers
 
 

@@ -28,6 +28,7 @@ AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
 # What continues an id; `_` does not, because platforms write it between parts of names.
 IN_ID = r"[^\W_]|[.@+-]"
 MISSING = "no submission"
+ONLY_ONE = "only one can be graded, so delete the others"
 
 
 def with_owners(
@@ -73,12 +74,12 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         for entry in same:
             # A student sees the problem, so it does not name the others.
             if not chosen:
-                problem = f"{len(same)} submissions have the id {student}"
-                found.append(Rejected(entry.place, student, problem, owner=entry.owner))
+                problem = f"{len(same)} submissions have the id {student}: {ONLY_ONE}"
+                found.append(entry.rejected(problem))
             elif entry is not chosen:
                 problem = f"another submission with the id {student} is used instead"
                 owner = "" if entry.owner in groups else entry.owner
-                others.append(Rejected(entry.place, "", problem, owner=owner))
+                others.append(entry.rejected(problem, student="", owner=owner))
     # Each of the others has only its owner now, so the second round is the last.
     return found + (one_for_each_id(others) if others else [])
 
@@ -98,6 +99,11 @@ def is_named(entry: Entry) -> bool:
         return entry.owner == entry.student
     name = normalize(entry.place).removesuffix(".zip")
     return bool(re.search(rf"(?<!{IN_ID}){re.escape(entry.student)}(?!{IN_ID})", name))
+
+
+def submitter(entry: Entry) -> str:
+    """Return the student whose name or id a submission has, or its name."""
+    return entry.owner or (entry.student if is_named(entry) else "") or entry.place
 
 
 @dataclass(frozen=True, eq=False)

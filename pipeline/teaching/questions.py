@@ -528,6 +528,8 @@ QUESTIONS: tuple[Question, ...] = (
     RaisedBias(),
     ScaledLayer(),
 )
+# The names of questions that students were given, but that are no longer graded.
+REMOVED: tuple[str, ...] = ()
 
 
 def questions_for(variant: Variant) -> list[Question]:

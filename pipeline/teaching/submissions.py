@@ -4,13 +4,14 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.files import list_folder
+from pipeline.base.files import json_sha256, list_folder
 from pipeline.base.paths import MODEL_FILE
+from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -22,6 +23,7 @@ from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
+MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -36,6 +38,8 @@ class Entry:
     owner: str = field(default="", kw_only=True)
     # Whether it contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
+    # The hashes of its network and answers, if they could be read: copies are equal.
+    hashes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def feedback(self) -> str:
@@ -43,8 +47,13 @@ class Entry:
         return f"{distinct_file_name(self.student, allowed='.@+')}.html"
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv."""
-        return {"id": self.student, "submission": self.place}
+        """Return the line of grades.csv, without the submission."""
+        return {"id": self.student}
+
+    def rejected(self, problem: str, **changed: str) -> "Rejected":
+        """Return this entry without points, with other values of some fields."""
+        kept = {each.name: getattr(self, each.name) for each in fields(Entry)}
+        return Rejected(**{**kept, "problem": problem, **changed})
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +91,12 @@ class Graded(Submission):
         """Whether its network is the assigned one."""
         return self.grade.training != Training.OTHER
 
+    @property
+    def malformed(self) -> int:
+        """The number of malformed answers to questions that are graded."""
+        problems = self.answers.problems
+        return sum(answer.question in problems for answer in self.grade.answers)
+
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv."""
         points = {answer.question: answer.points for answer in self.grade.answers}
@@ -114,28 +129,32 @@ def read_submissions(
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
     """Read a submission, or say why it cannot be graded."""
-    place, student, is_empty, other_course = printable(path.name), "", False, False
+    about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     try:
         files = find_files(path)
-        is_empty = not files
-        if is_empty and path.is_dir():
+        about["is_empty"] = not files
+        if not files and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
-        student = given.student
+        about["student"] = given.student
+        if len(given.numbers) >= MIN_EQUAL:
+            about["hashes"]["answers"] = json_sha256(dict(given.numbers))
         if problem := given.course_problem(assignment.course):
-            other_course = True
+            about["other_course"] = True
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, recorded = _read_network(model.content, hidden)
+        about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(place, student, problem, other_course, is_empty=is_empty)
-    return Submission(place, student, given, network, recorded, sha256)
+        return Rejected(**about, problem=problem)
+    about |= {"answers": given, "network": network, "recorded": recorded}
+    return Submission(**about, sha256=sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
@@ -173,7 +192,4 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, dict[str, Any]
     tensors = snapshot(network)
     if (found := tensors["layer_1.bias"].size) != hidden:
         raise UserError(f"its network has {found} hidden neurons instead of {hidden}")
-    weights = [x for name, x in tensors.items() if name.endswith("weight")]
-    if all((each == each.flat[0]).all() for each in weights):
-        raise UserError("its weights are all equal")  # there is nothing to grade
     return tensors, metadata.params

@@ -137,7 +137,9 @@ def test_the_files_of_another_course_are_not_replaced(workspace):
     before = workspace.hashes(FOLDER)
     for check in (False, True):
         message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(
+            UserError, match=rf"{message}.*; if .* move the folder away"
+        ):
             workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
     path = workspace.outputs / FOLDER / "answers.json"
     content = path.read_bytes()
@@ -178,9 +180,7 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
     assert "switched_off must be a number below 1e308, got nan" in words
     assert "parameters must be a whole number of at least 0, got 0.5" in words
-    assert re.search(
-        r"^unknown +is not the name of a question that is graded$", printed, re.M
-    )
+    assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 4
     assert f"1 of {COUNT} answers are well-formed" in printed
     assert workspace.hashes(FOLDER) == before

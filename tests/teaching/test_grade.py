@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 
 from pipeline import ConfigError, UserError
 from pipeline.grade import grade
+from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.class_list import read_students
@@ -195,6 +196,33 @@ def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
         assert not re.search(r"<(script|img)", path.read_text()), path
 
 
+def test_a_network_that_has_learned_much_less_than_the_assigned_one_is_not_graded(
+    course, outputs, place, same_worker
+):
+    longer = dataclasses.replace(course, settings={**course.settings, "epochs": 20})
+    ana, rng = longer.train("ana"), np.random.default_rng(1)
+    noise = {name: rng.normal(0, 1e-9, x.shape) for name, x in ana.items()}
+    equal = {name: np.full(x.shape, 0.5) for name, x in ana.items()}
+    for name, values in (("ana", noise), ("ben", equal), ("cem", None)):
+        network = longer.train(name, epochs=15)
+        if values:
+            network = {key: x.astype(np.float32) for key, x in values.items()}
+        longer.write(place / name, name, longer.solve(name, network), network)
+    grades = grade(submissions=place, **longer.keys)
+    assert [entry.student for entry in grades.problems] == ["ana", "ben"]
+    rows = table(outputs)
+    assert rows["cem"]["points"] == f"{len(QUESTIONS)}.0"
+    problem = (
+        r"its network classifies \d+\.\d% of the test images correctly, but at least"
+    )
+    for name in ("ana", "ben"):
+        assert rows[name]["points"] == ""
+        assert re.search(problem, rows[name]["problem"])
+        assert re.search(problem, page(outputs, f"feedback/{name}.html"))
+    shown = " ".join(page(outputs, "feedback/cem.html").split())
+    assert "your instructor sees that it is a different one" in shown
+
+
 def test_two_submissions_of_one_id_are_not_chosen_from(
     course, grade_all, outputs, place
 ):
@@ -202,8 +230,9 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
         course.write(place / name, name.split()[0])
     grade_all()
     rows = table(outputs)
-    problem = "2 submissions have the id ana"
-    assert rows["ana"]["problem"] == f"submitted, but not graded: {problem}"
+    assert rows["ana"]["submission"] == "ana first, ana second"
+    problem = "2 submissions have the id ana: only one can be graded, so delete the oth"
+    assert rows["ana"]["problem"].startswith(f"submitted, but not graded: {problem}")
     assert rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
     shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
@@ -214,10 +243,28 @@ def test_one_student_who_submits_twice_is_not_listed_as_copying(
     course, grade_all, place
 ):
     answers = {"logit": 1.5, "parameters": 7, "upper_half": 2}
-    for name in ("ana first", "ana second", "ben", "cem", "finn", "cem copy"):
+    for name in ("ana first", "ana second", "ben", "cem", "finn"):
         course.write(place / name, name.split()[0], answers if "ana" in name else {})
-    (place / "cem copy").rename(place / "other")
     assert grade_all().equal() == []
+
+
+def test_copies_are_listed_even_if_they_are_not_graded(
+    course, grade_all, outputs, place
+):
+    answers = {"logit": 1.5, "parameters": 7, "upper_half": 2}
+    course.write(place / "ana", "ana", answers)
+    shutil.copytree(place / "ana", place / "Kim")
+    change(course.write(place / "zoë", "zoë", answers), course="other")
+    course.write(place / "finn", "finn", answers, course.train("finn", hidden=4))
+    grades = grade_all()
+    assert {entry.place for entry in grades.problems} == {"Kim", "zoë", "finn"}
+    equal = {what: [entry.place for entry in same] for what, same in grades.equal()}
+    assert equal == {
+        "answers": ["ana", "finn", "zoë", "Kim"],
+        "networks": ["ana", "Kim"],
+    }
+    copy = '<b>?</b> <span class="muted">(Kim)</span>'
+    assert copy in page(outputs)
 
 
 @pytest.mark.parametrize(
@@ -262,8 +309,8 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert table(outputs)["zoë"]["problem"] == "no submission"
     assert [entry.student for entry in grades.unlisted] == ["finn"]
     assert [entry.student for entry in grades.misnamed] == ["finn"]
-    equal = [(what, [e.student for e in same]) for what, same in grades.equal()]
-    assert equal == [("networks", ["ana", "cem"]), ("answers", ["ana", "ben"])]
+    equal = {what: [e.student for e in same] for what, same in grades.equal()}
+    assert equal == {"networks": ["ana", "cem"], "answers": ["ana", "ben"]}
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
@@ -301,7 +348,7 @@ def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
 
 
 def test_a_network_is_compared_with_assigned_networks_that_nobody_submits_now(
-    course, grade_all, place, tmp_path
+    course, grade_all, outputs, place, tmp_path
 ):
     (tmp_path / "list.csv").write_text("id\nana.ruiz\neve\nben\n")
     course.write(place / "1", "ana.ruiz")
@@ -311,6 +358,7 @@ def test_a_network_is_compared_with_assigned_networks_that_nobody_submits_now(
     grades = grade_all(students=tmp_path / "list.csv")
     assert grades.missing == ["ana.ruiz", "ben"]
     assert [grades.copy_of(x) for x in grades.others] == [("ana.ruiz", 0)]
+    assert "all weights are identical to those of <b>ana.ruiz</b>" in page(outputs)
 
 
 def test_students_who_handed_in_something_unreadable_are_found_by_name(
@@ -410,7 +458,8 @@ def test_a_course_code_that_most_answers_do_not_have_is_an_error(
     assert len(grade_all().graded) == 2
     change(place / "ben", course="others")  # the wrong codes need not be equal
     problem = (
-        "3 of 4 submissions cannot be graded: answers.json is for the course other"
+        "3 of 4 submissions with an id cannot be graded: answers.json is for the "
+        "course other"
     )
     before = page(outputs), table(outputs)
     with pytest.raises(ConfigError, match=problem):
@@ -426,7 +475,7 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     grade_all()
     before = page(outputs), table(outputs)
     change(folder, course="embeded")
-    problem = "1 of 1 submission cannot be graded: answers.json is for the course emb"
+    problem = "1 of 1 submission with an id cannot be graded: answers.json is for the"
     with pytest.raises(ConfigError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
@@ -447,13 +496,13 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("id\nana\nben\nANA\n", "contains the id ana twice"),
         ("id,name\n\n", "contains no ids"),
         (b"ana\n\xff\n", "is not UTF-8"),
-        ("name,email\nAna,a@b.de\nBen\n", "line 3: id must .*, got ''"),
+        ("name,email\nAna,\nBen\n", "contains no ids"),
         ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
-        ("Vorname;Matrikel\nAna;17\n", "column with the ids, got 'vorname, matrikel'"),
-        ("Matrikelnummer\n17\n18\n", "use the title id for the column with the ids"),
-        ("ana\nben\n", "use the title id for the column with the ids"),
-        ("", "use the title id for the column with the ids"),
+        ("Vorname;Matrikel\nAna;17\n", "or Email address, got 'vorname, matrikel'"),
+        ("Matrikelnummer\n17\n18\n", "must have the title id, ID number, username"),
+        ("ana\nben\n", "must begin with a row of column titles"),
+        ("", "must begin with a row of column titles, .*, got ''"),
     ],
 )
 def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
@@ -480,7 +529,43 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
 def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, ids):
     path = tmp_path / "list.csv"
     path.write_text(text)
-    assert [*read_students(path)] == ids
+    assert [*read_students(path)[0]] == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "unused"),
+    [
+        ("id\nana\n", []),
+        ("id,Email\nana,a@b.de\n", []),
+        (
+            "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
+            ["1 line without an"],
+        ),
+        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["2 lines without an id left out"]),
+        (
+            "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
+            [
+                "no names are used: none of the titles 'nachname, vorname, idnumber' "
+                "is First name and Last name, or name",
+                "1 line without an id left out",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_used_of_a_list_is_said_in_a_line(
+    course, grade_all, outputs, place, tmp_path, text, unused
+):
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    _, lines = read_students(path)
+    assert len(lines) == len(unused)
+    for line, expected in zip(lines, unused, strict=True):
+        assert line.startswith(f"list.csv: {expected}")
+    if len(lines) == 2:
+        course.write(place / "a1", "a1")
+        grade_all(students=path)
+        assert "list.csv: no names are used" in page(outputs)
+        assert "list.csv: 1 line without an id left out" in page(outputs)
 
 
 def test_an_interrupted_grading_continues(
@@ -628,6 +713,7 @@ def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
     problem = "must be a number of at least 0, got -0.5"
     assert problem in shown
     overview = page(outputs, "class.html")
+    assert f"<b>ana</b> ({len(whole) + 1})" in overview
     assert f"loss_of_wrong_label: {problem}, correct: " in overview  # in the table
     assert f"<th>loss_of_wrong_label</th><td>{problem}</td>" in overview
 
@@ -652,6 +738,21 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
+
+
+def test_the_feedback_says_that_a_removed_question_is_no_longer_graded(
+    course, grade_all, outputs, place, monkeypatch
+):
+    monkeypatch.setattr(answers_file, "REMOVED", ("old_one",))
+    answers = course.solve("ana", course.train("ana"))
+    course.write(place / "ana", "ana", {**answers, "old_one": 3, "other": 4})
+    (entry,) = grade_all().graded
+    assert (entry.grade.points, entry.malformed) == (len(QUESTIONS), 0)
+    shown = page(outputs, "feedback/ana.html")
+    assert "<li>old_one is no longer graded</li>" in shown
+    assert "<li>other is not the name of a question</li>" in shown
+    # They would not be the numbers in the student's questions.md.
+    assert not re.search(r"<h3>\d", shown)
 
 
 def test_feedback_has_the_hints_and_the_solutions_only_on_request(
@@ -753,10 +854,17 @@ def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
     answers = {"logit": 1.25, "parameters": 7}
     for student in ("zoë+1@b", "ana"):
         course.write(place / f"{student} {'x' * 60}", student, answers)
+    course.write(place / f"ben {'x' * 60}", "ben", {}, course.train("ben", hidden=4))
     grade_all()
     for width in (1366, 390):
         browser_page.set_viewport_size({"width": width, "height": 768})
         browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        shown = browser_page.locator("#table .scroll").bounding_box()
+        reason = browser_page.locator("#table tbody div").bounding_box()
+        assert reason["x"] + reason["width"] <= shown["x"] + shown["width"]
+        if width == 1366:  # the whole table is visible
+            table = browser_page.locator("#table table").bounding_box()
+            assert table["width"] <= shown["width"]
         browser_page.evaluate("document.querySelector('.scroll').scrollLeft = 200")
         card = browser_page.locator("#table").bounding_box()
         shown = browser_page.locator("#table .scroll").bounding_box()
