@@ -354,6 +354,7 @@ def resized(open_page, html):
     """A page that was opened on a phone, where lines would cover the prediction."""
     page = open_page(html, width=390, height=844)
     assert not page.locator("#show-connections").is_checked()
+    assert not page.locator("#connections-legend").is_visible()
     return page
 
 

@@ -187,18 +187,20 @@ function linesOf(connections, maxWidth) {
 }
 
 function showConnections(result) {
-  $("show-connections").checked = state.hasLines;
+  const { layer, neuron, hasLines } = state, name = neuronName(layer, neuron);
+  $("show-connections").checked = hasLines;
+  $("connections-text").textContent =
+    `Lines ${layer === 1 ? "to and from" : "to"} ${name}`;
+  $("connections-legend").hidden = !hasLines;
+  if (!hasLines) { $("connections").replaceChildren(); return; }
   const [into, out] = connectionsOf(result);
   // A line from a pixel is at most as wide as the pixel.
-  const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
-  const lines = state.hasLines ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
-    ...linesOf(out, MAX_LINE_WIDTH)] : [];
-  $("connections").replaceChildren(...lines);
-  const name = neuronName(state.layer, state.neuron);
+  const maxWidth = layer === 1 ? Math.min(inputBox().width / SIDE, MAX_LINE_WIDTH)
+    : MAX_LINE_WIDTH;
+  $("connections").replaceChildren(...linesOf(into, maxWidth),
+    ...linesOf(out, MAX_LINE_WIDTH));
   const maxProduct = (connections) =>
     quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
-  $("connections-text").textContent =
-    `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   const more = out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "";
   $("connections-legend").textContent = "Blue lines increase the sum, red lines " +
     "decrease it." + (into.length ? ` The thickest line into ${name} represents a ` +
