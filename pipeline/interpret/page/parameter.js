@@ -56,8 +56,7 @@ export const images = {
 
   update() {
     const { layer, neuron } = state, { image } = state.shown;
-    for (const id of ["images", "images-legend", "pixel-text"])
-      $(id).hidden = layer === 2;
+    $("pixels").hidden = layer === 2;
     if (layer === 2) return;
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]), (pixel) =>
       weightColor(image[pixel] / WHITE * network().parameter(1, pixel, neuron))];
@@ -147,8 +146,7 @@ export const overEpochs = {
     const isConstant = isFrozen(layer, input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
     const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
-    const x = (index) =>
-      left + (width - left - right) * epochs[index] / epochs[last];
+    const x = (index) => left + (width - left - right) * epochs[index] / epochs[last];
     const y = (value) =>
       top + (height - top - bottom) * (high - value) / (high - low || 1);
     const now = values[state.networkIndex];
