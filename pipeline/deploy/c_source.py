@@ -3,6 +3,7 @@
 `compilers.py` compiles the files and compares their results with the reference.
 """
 
+import shutil
 import string
 import textwrap
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.deploy.checks import Outputs
 from pipeline.integers import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
+STRAIGHTEN = Path(__file__).parent / "c" / "straighten.c"  # for upright digits
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which the self-test's images are selected
@@ -26,7 +28,10 @@ MAX_SELFTEST_IMAGES = 8  # images in the self-test; each takes 784 bytes of flas
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
-    """Write the files in `SOURCES`, and test image 0 as input of example.c."""
+    """Write the files in `SOURCES`, and test image 0 as input of example.c.
+
+    A network of upright digits also needs straighten.c, which is not a template.
+    """
     network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shifts.max() < 32, "C does not define a shift by 32 or more bits"
@@ -52,6 +57,8 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     for name in SOURCES:
         text = templates.get_template(f"{name}.jinja").render(values)
         (folder / name).write_text(text, encoding="ascii")
+    if dataset.is_upright:
+        shutil.copyfile(STRAIGHTEN, folder / STRAIGHTEN.name)
     (folder / IMAGE_FILE).write_bytes(model.dataset.test.images[0].tobytes())
 
 

@@ -45,14 +45,17 @@ def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
 
 def smallest(results: ExportsByJob) -> ExportJob:
     """Return the smallest network that is at most `MARGIN` worse than the best one."""
+    highest = results[_best(results)].report.accuracy
 
     def order(job: ExportJob) -> tuple[int, float]:
         report = results[job].report
         return report.table_bytes, -report.accuracy
 
-    limit = results[_best(results)].report.accuracy - MARGIN
-    near = [job for job, x in results.items() if x.report.accuracy >= limit]
-    return min(near, key=order)
+    def loss(job: ExportJob) -> float:
+        # Rounded, because a difference of exactly MARGIN can be larger in binary.
+        return round(highest - results[job].report.accuracy, 9)
+
+    return min((job for job in results if loss(job) <= MARGIN), key=order)
 
 
 def _best(results: ExportsByJob) -> ExportJob:

@@ -19,7 +19,7 @@ from pipeline.images import constants
 
 # Pillow must not try other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-FORMAT_NAMES = "PNG, JPEG, GIF, BMP, TIFF, WebP, PPM"
+FORMAT_NAMES = ", ".join(FORMATS).replace("WEBP", "WebP")
 MAX_FILE_BYTES = 2**28  # more than 50 million pixels of 16 bits need
 MAX_PIXELS = 50_000_000  # a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s

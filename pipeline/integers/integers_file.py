@@ -1,8 +1,7 @@
 """The file of a quantized network: writes, reads and finds it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,16 @@ from pipeline.integers.quantized_model import QuantizedModel
 from pipeline.model import TrainedModel
 
 INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
+
+
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+class StoredIntegers:
+    """A quantized network in a file, and what it was made from."""
+
+    path: Path
+    network: IntegerNetwork
+    finetune: int  # epochs of fine-tuning
+    weights_sha256: str  # of the trained network
 
 
 def bit_folder(bits: int | str) -> str:
@@ -37,8 +46,8 @@ def save_integers(path: Path, model: QuantizedModel) -> None:
     write_tensors(path, arrays, metadata)
 
 
-def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
-    """Read the file of `save_integers`, and its metadata.
+def load_integers(path: Path) -> StoredIntegers:
+    """Read the file of `save_integers`.
 
     Raises:
         UserError: If the file is missing or damaged.
@@ -60,6 +69,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         or hidden == 0
         or metadata.get("bits") not in [*BIT_WIDTHS]
         or not isinstance(metadata.get("finetune"), int)
+        or not isinstance(metadata.get("weights_sha256"), str)
         or not BIT_WIDTHS[metadata["bits"]].fits(tensors["weights_1"])
         or (tensors["shifts"] >= 32).any()
         or not all(
@@ -69,13 +79,14 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     ):
         raise UserError(f"{path} is damaged")
     bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
-    return IntegerNetwork(bits, scale_2=scale_2, **tensors), metadata
+    network = IntegerNetwork(bits, scale_2=scale_2, **tensors)
+    return StoredIntegers(
+        path, network, metadata["finetune"], metadata["weights_sha256"]
+    )
 
 
-def find_integers(
-    trained: TrainedModel, last: Path
-) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file with the integers of a network, and its content.
+def find_integers(trained: TrainedModel, last: Path) -> StoredIntegers:
+    """Return the integers of a network.
 
     The last export takes precedence over those of the network's run; if there are
     several bit widths, the largest is used. A damaged file is an error only if no other
@@ -97,12 +108,12 @@ def find_integers(
             own = []
             for path in sorted(paths):
                 try:
-                    network, metadata = load_integers(path)
+                    stored = load_integers(path)
                 except UserError as error:
                     problem = str(error)
                     continue
-                if metadata.get("weights_sha256") == trained.sha256:
-                    own.append((path, network, metadata))
+                if stored.weights_sha256 == trained.sha256:
+                    own.append(stored)
             if own:
-                return max(own, key=lambda each: each[1].bits)
+                return max(own, key=lambda each: each.network.bits)
     raise UserError(problem)

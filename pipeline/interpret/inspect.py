@@ -177,18 +177,20 @@ def _find_integers(
     """Return the quantized network, and a paragraph that says where it comes from."""
     last = outputs_dir() / "export"
     try:
-        path, network, metadata = find_integers(trained, last)
+        stored = find_integers(trained, last)
     except UserError as error:
         command = command_line("export", run=cfg.run, model=cfg.model)
         raise UserError(f"{error}: run {command}") from None
-    text = f"Integers: {displayed(path)}, {network.bit_width} per weight of layer 1."
-    if finetune := metadata.get("finetune", 0):
+    bits = stored.network.bit_width
+    text = f"Integers: {displayed(stored.path)}, {bits} per weight of layer 1."
+    if stored.finetune:
+        epochs = counted(stored.finetune, "epoch")
         text += (
-            f" The network was fine-tuned for {counted(finetune, 'epoch')} before its "
-            "weights were rounded. The floating-point values are those before "
-            "fine-tuning, so the weights differ by more than the rounding error."
+            f" The network was fine-tuned for {epochs} before its weights were "
+            "rounded. The floating-point values are those before fine-tuning, so the "
+            "weights differ by more than the rounding error."
         )
-    return network, wrap(text, indent=0)
+    return stored.network, wrap(text, indent=0)
 
 
 def _show_weight(

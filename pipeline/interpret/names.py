@@ -158,7 +158,7 @@ def parse_parameter(text: str) -> ParameterLocation:
                 found["layer"], found.get("input", BIAS), found["neuron"]
             )
     raise ConfigError(
-        "weight must be a name such as layer_1[300,5] (pixel 300 to neuron N16), "
-        "layer_2[3,7] (neuron N14 to class 7) or layer_1.bias[5] (a bias), "
+        "weight must be a name such as layer_1[300,0] (pixel 300 to neuron N11), "
+        "layer_2[0,7] (neuron N11 to class 7) or layer_1.bias[0] (a bias), "
         f"got {text!r}"
     )

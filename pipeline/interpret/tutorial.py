@@ -111,13 +111,15 @@ def _responses(analysis: ModelAnalysis) -> str:
     displayed, names = analysis.displayed_neurons, analysis.spec.class_names
     rows = []
     for j in displayed:
-        row = [neuron_name(1, j), percent(analysis.activation_rates[j])]
+        rate = analysis.activation_rates[j]
+        row = [neuron_name(1, j), percent(rate)]
         mean, (cost, *costs) = analysis.mean_outputs[j], analysis.costs[j]
         if analysis.hidden_sums[:, j].max() > 0:
             (highest, *_), (lowest, *_) = analysis.extremes(j)
             row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]
         else:
-            row += ["dead", "", ""]
+            # Dead is a neuron that no training image activates.
+            row += ["dead" if rate == 0 else "none", "", ""]
         k = int(np.argmax(costs))
         affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"
         rows.append([*row, f"{cost:z.{analysis.cost_decimals}%}", affected])

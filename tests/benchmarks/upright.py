@@ -30,7 +30,6 @@ TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
 sys.path.append(str(TESTS / "deploy"))
 from emulators import CORTEX_M0_GCC, flash_of, straighten_on  # noqa: E402
-from test_straighten import CODE  # noqa: E402
 
 SIZES = (10, 15, 20, 30, 40)
 SEEDS = (1, 2, 3, 4, 5)
@@ -55,16 +54,17 @@ def measure(dataset, other, hyperparameters):
 
 
 def straightening_flash(images):
-    """Return the bytes of flash that the function `straighten` takes."""
+    """Return the bytes of flash that the function `digits_straighten` takes."""
     with tempfile.TemporaryDirectory() as folder:
-        dataset = datasets.load("mnist", folder=DATA)
+        dataset = datasets.load("mnist_upright", folder=DATA)
         hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})
         network, _ = train_network(dataset.split("exercise"), hyperparameters)
         path = Path(folder) / "model.safetensors"
-        save_model(path, network, hyperparameters.model_dump())
+        metadata = hyperparameters.model_dump() | {"dataset": dataset.name}
+        save_model(path, network, metadata)
         model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
         write_source(model, Path(folder))
-        return straighten_on(CORTEX_M0_GCC, Path(folder), CODE, images)[1]["flash"]
+        return straighten_on(CORTEX_M0_GCC, Path(folder), images)[1]["flash"]
 
 
 def main():

@@ -175,20 +175,22 @@ def flash_of(core, folder):
     return _compile(core, folder, "digits.c")[0]
 
 
-def straighten_on(core, folder, source, images, *, measured=None):
-    """Run the function `straighten` of a C file on an emulated core with gcc.
+def straighten_on(core, folder, images, *, measured=None):
+    """Run `digits_straighten` on an emulated core with gcc.
 
-    `folder` has a digits.h. Returns the images and the figures: flash (with the
-    functions of the compiler's library that it needs) and stack in bytes, and the mean
-    instructions or cycles for one of the first `measured` images, or of all.
+    `folder` has the files of `write_source` for a network of upright digits. Returns
+    the images and the figures: flash (with the functions of the compiler's library that
+    it needs) and stack in bytes, and the mean instructions or cycles for one of the
+    first `measured` images, or of all.
     """
     sizes = []
     libgcc = [core.compiler.program, *core.flags.split(), "-print-libgcc-file-name"]
     library = execute(libgcc, folder=folder, timeout=COMPILE_TIMEOUT).decode().strip()
-    for code in ("void straighten(unsigned char *image) { (void)image; }\n", source):
-        (folder / "straighten.c").write_text(code)
-        _compile(core, folder, "straighten.c")
-        _link(core, folder, "measure_straighten.c", ("straighten.o", library))
+    empty = "void digits_straighten(uint8_t image[784]) { (void)image; }\n"
+    (folder / "empty.c").write_text('#include "digits.h"\n' + empty)
+    for name in ("empty", "straighten"):
+        _compile(core, folder, f"{name}.c")
+        _link(core, folder, "measure_straighten.c", (f"{name}.o", library))
         sizes.append(memory(folder / "program.elf", constants_in_ram=core is AVR)[0])
     output = _run(core, folder, images, hidden=20, name=f"the emulated {core.name}")
     record = [("image", "u1", (SIDE, SIDE)), ("ticks", "<u4"), ("stack", "<u4")]

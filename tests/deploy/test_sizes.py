@@ -48,6 +48,16 @@ def test_the_most_accurate_network_can_be_the_smallest_that_is_nearly_as_good(ex
     assert text.endswith("; no smaller network is within 1 percentage point")
 
 
+def test_a_network_that_is_worse_by_exactly_one_point_is_nearly_as_good(exports):
+    reports = [
+        {"bits": 8, "accuracy": 0.5097, "table_bytes": 20},
+        {"bits": 4, "accuracy": 0.4997, "table_bytes": 10},
+        {"bits": 2, "accuracy": 0.4996, "table_bytes": 5},
+    ]
+    text = describe_sizes(exports(*reports))
+    assert "the smallest within 1 percentage point: seed=1 bits=4, 49.97%" in text
+
+
 def test_a_long_table_names_the_file_with_the_other_rows(exports):
     reports = [{"bits": 8}] * (MAX_TABLE_ROWS + 2)
     *rows, last = sizes_table(exports(*reports)).splitlines()

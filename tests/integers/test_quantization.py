@@ -4,6 +4,7 @@ import multiprocessing
 import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from pipeline import UserError
 from pipeline.base.tensors import read_tensors, write_tensors
+from pipeline.cli import ExportConfig
 from pipeline.core.network import snapshot
 from pipeline.deploy.probes import probe_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
@@ -20,6 +22,11 @@ from pipeline.integers.integers_file import load_integers, save_integers
 from pipeline.integers.quantization import fitting_shifts, quantize
 
 ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)
+
+
+def test_the_command_line_accepts_each_bit_width_and_no_other():
+    accepted = get_args(ExportConfig.model_fields["bits"].annotation)
+    assert accepted == (*BIT_WIDTHS, "all")
 
 
 def half_up(value):
@@ -201,9 +208,10 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     for name in ("first", "second"):
         save_integers(tmp_path / name, model)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
-    integers, metadata = load_integers(tmp_path / "first")
-    assert metadata["weights_sha256"] == model.trained.sha256
-    assert metadata["bits"] == integers.bits == bits
+    stored = load_integers(tmp_path / "first")
+    integers = stored.network
+    assert stored.weights_sha256 == model.trained.sha256
+    assert stored.finetune == model.finetuning_epochs and integers.bits == bits
     images = model.dataset.test.images
     assert integers.hidden == 1
     for name, array in vars(model.integers).items():
@@ -244,13 +252,14 @@ def test_a_damaged_file_of_integers_is_rejected(name, value, quantized, tmp_path
         load_integers(path)
 
 
-def test_a_file_of_integers_with_text_for_its_fine_tuning_is_rejected(
-    quantized, tmp_path
+@pytest.mark.parametrize("wrong", [{"finetune": "ten"}, {"weights_sha256": None}])
+def test_a_file_of_integers_with_damaged_metadata_is_rejected(
+    wrong, quantized, tmp_path
 ):
     path = tmp_path / "integers.safetensors"
     save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
-    write_tensors(path, tensors, metadata | {"finetune": "ten"})
+    write_tensors(path, tensors, metadata | wrong)
     with pytest.raises(UserError, match=r"is damaged$"):
         load_integers(path)
 

@@ -1,14 +1,18 @@
 """Numbers, colors and sentences on the page are those of the network, in Chromium."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
+from pipeline.core.network import snapshot
 from pipeline.images import unsure
 from pipeline.interpret import neuron_sums
+from pipeline.interpret.page import render_page
 from pipeline.interpret.rounding import rounded
+from pipeline.plots import diverging_colors
 
 MINUS = "\u2212"  # the sign of negative numbers on the page
 # The colors of the upper left corners of 28x28 pixels, or squares of 12x12.
@@ -43,26 +47,20 @@ def test_the_page_rounds_numbers_as_python_does(page):
 def test_weights_and_products_have_the_color_of_their_sign_and_size(page, analysis):
     page.evaluate("select(1, 5)")
     weights = analysis.trained.network.layer_1.get_weights()[0]
-    scale = np.quantile(np.abs(weights), 0.99)
-    colors = {name: np.array(rgb) for name, rgb in page.evaluate("colors").items()}
-
-    def diverging(values):
-        strength = np.clip(values / scale, -1, 1)[:, None]
-        full = np.where(strength < 0, colors["negative"], colors["positive"])
-        return colors["zero"] + np.abs(strength) * (full - colors["zero"])
-
+    scale = float(np.quantile(np.abs(weights), 0.99))
     image = analysis.dataset.test.images[0].ravel()
-    frozen = analysis.frozen[:, 5, None]
-    template = np.where(frozen, colors["frozen"], diverging(weights[:, 5]))
+    frozen = analysis.frozen[:, 5]
+    template = diverging_colors(weights[:, 5], scale=scale, masked=frozen)
     gray = np.tile(image[:, None], 3)
-    products = diverging(weights[:, 5] * image / 255)
+    products = diverging_colors(weights[:, 5] * image / 255, scale=scale)
     tile = page.locator("#neurons .tile canvas").nth(5)
     canvases = [tile, *page.locator("#images canvas").all()]
     for canvas, expected in zip(
         canvases, (template, template, gray, products), strict=True
     ):
-        displayed = canvas.evaluate(READ_COLORS)
-        np.testing.assert_allclose(displayed, expected, atol=1)
+        displayed = np.array(canvas.evaluate(READ_COLORS))
+        differences = np.abs(displayed - expected.reshape(784, 3).astype(int))
+        assert differences.max() <= 1
 
 
 def test_the_equation_has_the_three_largest_terms(page, sums):
@@ -173,6 +171,26 @@ def test_a_parameter_has_its_values_in_all_epochs(page, trained):
     slope, _ = np.polyfit(history, y, 1)
     assert slope < 0  # y grows downward
     assert np.corrcoef(history, y)[0, 1] == pytest.approx(-1, abs=1e-4)
+
+
+def test_a_parameter_that_changes_evenly_is_a_straight_line(analysis, open_page):
+    shares = np.linspace(0, 1, 31, dtype=np.float32)  # after each of 30 epochs
+    history = {
+        name: np.multiply.outer(shares, tensor)
+        for name, tensor in snapshot(analysis.trained.network).items()
+    }
+    page = open_page(
+        render_page(
+            replace(analysis, weight_history=history, epoch_count=30, curves={}),
+            name="hidden=20 seed=1",
+        )
+    )
+    page.evaluate("find('layer_2[12,9]')")
+    assert page.evaluate("model.epochs.slice(0, 5)") == [0, 2, 3, 4, 6]
+    points = page.locator("#history polyline").get_attribute("points").split()
+    x, y = np.array([point.split(",") for point in points], float).T
+    line = np.polynomial.Polynomial.fit(x, y, 1)
+    np.testing.assert_allclose(y, line(x), atol=0.1)
 
 
 def test_the_legend_of_the_lines_has_the_largest_products(page, trained, sums):

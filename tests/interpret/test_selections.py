@@ -181,7 +181,7 @@ def test_a_name_selects_a_neuron_a_parameter_or_a_class(page, name, selected):
     [
         ("N121", "Layer 1 has the neurons N11 to N120"),
         ("layer_1[784,5]", "indices 0 to 783"),
-        ("layer1(300,5)", "is not a name on this page. Examples of names: N16,"),
+        ("layer1(300,5)", "is not a name on this page. Examples of names: N11,"),
         ("<b>seven</b>", "“<b>seven</b>” is not a name"),
     ],
 )
@@ -195,6 +195,15 @@ def test_a_name_that_does_not_exist_gets_a_message(page, name, message):
     assert page.evaluate("scrollY") == 500  # the page does not move
     page.keyboard.press("Escape")
     assert error.is_hidden() and page.locator("#panel").is_visible()
+
+
+def test_the_examples_of_names_exist_with_one_hidden_neuron(open_page, untrained):
+    page = open_page(render_page(untrained(1), name=NAME))
+    message = page.evaluate("find('no name')")
+    names = message.split("names: ")[1].rstrip(".").split(", ")
+    names += page.locator("#name").get_attribute("placeholder").split(" or ")
+    assert len(names) == 9
+    assert [page.evaluate("find", name) for name in names] == [""] * len(names)
 
 
 def test_an_empty_name_gets_the_focus_and_no_message(page):
@@ -354,6 +363,7 @@ def resized(open_page, html):
     """A page that was opened on a phone, where lines would cover the prediction."""
     page = open_page(html, width=390, height=844)
     assert not page.locator("#show-connections").is_checked()
+    assert not page.locator("#connections-legend").is_visible()
     return page
 
 

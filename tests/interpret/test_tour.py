@@ -373,5 +373,7 @@ def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     assert 40 < page.locator("#connections path").count() <= 50
     page.locator("#show-connections").uncheck()
     assert page.locator("#connections path").count() == 0
+    assert not page.locator("#connections-legend").is_visible()
     page.evaluate("change({ hasLines: true })")
     assert page.locator("#show-connections").is_checked()
+    assert page.locator("#connections-legend").is_visible()

@@ -71,6 +71,21 @@ def test_the_frozen_weights_are_counted_and_explained(analysis, weights, count, 
     assert text.format(f"{analysis.images_with_ink[300]:,}") in words
 
 
+def test_dead_is_a_neuron_that_no_training_image_activates(analysis):
+    no_image = analysis.hidden_sums.copy()
+    no_image[:, 4:6] = -1
+    rates = analysis.activation_rates.copy()
+    rates[5:7] = 0
+    text = render_tutorial(
+        replace(analysis, hidden_sums=no_image, activation_rates=rates)
+    )
+    assert "every training image: N16, N17." in " ".join(text.split())
+    cells = {row[0]: row[1:4] for row in map(str.split, text.splitlines()) if row}
+    assert cells["N15"][1] == "none"  # of the test images
+    assert cells["N16"][:2] == ["0%", "dead"]
+    assert cells["N17"][0] == "0%" and cells["N17"][1].isdigit()
+
+
 def test_of_equal_logits_the_tutorial_names_the_first(analysis):
     tensors = snapshot(analysis.trained.network)
     for name in ("layer_2.weight", "layer_2.bias"):

@@ -53,13 +53,13 @@ def test_the_same_network_gives_the_same_files(exported):
 
 
 def test_the_report_agrees_with_the_integers(exported):
-    network, metadata = load_integers(exported.outputs / "export/integers.safetensors")
+    stored = load_integers(exported.outputs / "export/integers.safetensors")
     test = Dataset.read(exported.outputs / "data" / "digits.safetensors").test
     report = exported.read("export/report.json")
-    accuracy = (network.classify(test.images) == test.labels).mean()
+    accuracy = (stored.network.classify(test.images) == test.labels).mean()
     assert report["accuracy"] == accuracy
     assert (report["bits"], report["finetune"]) == (2, 1)
-    assert report["weights_sha256"] == metadata["weights_sha256"]
+    assert report["weights_sha256"] == stored.weights_sha256
     assert report["table_bytes"] == 784 * 20 / 4 + 20 * (4 + 1 + 10) + 40
     image = (exported.outputs / "export" / "image0.bin").read_bytes()
     assert image == test.images[0].tobytes()

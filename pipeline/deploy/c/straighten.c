@@ -1,35 +1,87 @@
-#include <stdint.h>
-/* Shears an image of 28x28 gray levels so that its slant is the mean slant of MNIST. */
-void straighten(uint8_t image[784])
+/* Straightens an image: shears it so that it has the mean slant of MNIST's digits.
+ *
+ * The slant is how far the digit's center moves to the right from one row to the next.
+ * It follows from the distances dx and dy of each pixel from the center of mass:
+ *
+ *     slant = sum of gray * dx * dy / sum of gray * dy * dy
+ *
+ * The results are those of pipeline/datasets/upright.py, which uses the same constants.
+ * For every image, all values fit into their types, and nothing negative is divided.
+ */
+#include "digits.h"
+
+#define SIDE 28              /* rows and columns */
+#define ONE 1024L            /* a slant of 1, which is 45 degrees */
+#define MEAN_SLANT (-113)    /* of MNIST's training images: they lean to the right */
+#define PARTS 16             /* of a row; the distance from the center is in parts */
+#define FRACTIONS 256        /* of a column; gray levels are interpolated at each */
+#define MARGIN 32            /* columns; more than a row can move */
+#define COLUMN (ONE * PARTS) /* a column, in the units in which rows move */
+
+/* Moves a row. Its first pixel gets the gray level at the position `start`, which is
+ * measured from MARGIN columns to the left of the row, so that it is never negative.
+ * Between two pixels, the gray level is interpolated; outside of the row, it is 0. */
+static void move_row(uint8_t row[SIDE], uint32_t start)
 {
-    uint32_t mass = 0, sum_x = 0, sum_y = 0, sum_xy = 0, sum_yy = 0;
-    for (uint16_t i = 0; i < 784; i++) {
-        const uint32_t y = i / 28u, x = i % 28u, level_y = image[i] * y;
-        mass += image[i];
-        sum_x += image[i] * x;
-        sum_y += level_y;
-        sum_xy += level_y * x;
-        sum_yy += level_y * y;
+    const int16_t first = (int16_t)(start / COLUMN) - MARGIN;
+    /* The share of the right pixel, of FRACTIONS. */
+    const uint32_t share = start % COLUMN / (COLUMN / FRACTIONS);
+    uint8_t old[SIDE + 1] = {0};
+    int16_t x;
+
+    for (x = 0; x < SIDE; x++) {
+        old[x] = row[x];
     }
-    int64_t xy = (int64_t)mass * sum_xy - (int64_t)sum_x * sum_y;
-    const int64_t yy = (int64_t)mass * sum_yy - (int64_t)sum_y * sum_y;
-    if (yy == 0) return; /* blank, or a single row */
-    xy = xy > yy ? yy : xy < -yy ? -yy : xy; /* at most 45 degrees */
-    /* 113 / 1024: MNIST's mean slant */
-    const int32_t shear = (int32_t)(1024 * (xy + yy) / yy) - 1024 + 113;
-    const int32_t center = (int32_t)(16 * sum_y / mass);
-    for (int16_t y = 0; y < 28; y++) {
-        /* Where the row begins, in 1/16384 of a column; 32 columns keep it positive. */
-        const int32_t start = 32 * 16384L + shear * (16 * y - center);
-        const int16_t shift = (int16_t)(start / 16384 - 32);
-        const uint32_t right = (uint32_t)(start % 16384 / 64); /* share of the right pixel, of 256 */
-        uint8_t row[28 + 1] = {0};
-        for (int16_t x = 0; x < 28; x++) row[x] = image[28 * y + x];
-        for (int16_t x = 0; x < 28; x++) {
-            const int16_t from = (int16_t)(x + shift);
-            const uint32_t a = from >= 0 && from < 28 ? row[from] : 0;
-            const uint32_t b = from >= -1 && from < 28 ? row[from + 1] : 0;
-            image[28 * y + x] = (uint8_t)((a * (256 - right) + b * right + 128) / 256);
-        }
+    for (x = 0; x < SIDE; x++) {
+        const int16_t from = (int16_t)(x + first);
+        const uint32_t left = from >= 0 && from < SIDE ? old[from] : 0;
+        const uint32_t right = from >= -1 && from < SIDE ? old[from + 1] : 0;
+        const uint32_t sum = left * (FRACTIONS - share) + right * share;
+
+        row[x] = (uint8_t)((sum + FRACTIONS / 2) / FRACTIONS);
+    }
+}
+
+void digits_straighten(uint8_t image[DIGITS_PIXELS])
+{
+    uint32_t mass = 0;
+    uint32_t sum_x = 0;
+    uint32_t sum_y = 0;
+    uint32_t sum_xy = 0;
+    uint32_t sum_yy = 0;
+    int64_t xy; /* the sums of the formula, multiplied by the mass */
+    int64_t yy;
+    int32_t shear;
+    int32_t center; /* of mass, in parts of a row */
+    uint16_t i;
+    int16_t y;
+
+    for (i = 0; i < DIGITS_PIXELS; i++) {
+        const uint32_t column = i % SIDE;
+        const uint32_t row = i / SIDE;
+        const uint32_t gray_row = image[i] * row;
+
+        mass += image[i];
+        sum_x += image[i] * column;
+        sum_y += gray_row;
+        sum_xy += gray_row * column;
+        sum_yy += gray_row * row;
+    }
+    xy = (int64_t)mass * sum_xy - (int64_t)sum_x * sum_y;
+    yy = (int64_t)mass * sum_yy - (int64_t)sum_y * sum_y;
+    if (yy == 0) {
+        return; /* the image is blank, or its ink is in a single row */
+    }
+    if (xy > yy) {
+        xy = yy; /* a slant of at most 45 degrees */
+    } else if (xy < -yy) {
+        xy = -yy;
+    }
+    shear = (int32_t)(ONE * (xy + yy) / yy - ONE - MEAN_SLANT);
+    center = (int32_t)(PARTS * sum_y / mass);
+    for (y = 0; y < SIDE; y++) {
+        const int32_t distance = PARTS * y - center;
+
+        move_row(&image[SIDE * y], (uint32_t)(MARGIN * COLUMN + shear * distance));
     }
 }

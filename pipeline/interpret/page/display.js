@@ -49,6 +49,7 @@ export function positionOn(target, { clientX, clientY }) {
 }
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
+// The largest of values, or 0 if it is larger.
 export const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
 // The indices of values, from the highest value to the lowest.
 export const ranked = (values) =>

@@ -85,13 +85,14 @@ export const inputImage = {
 function markMistakes() {
   thumbnails.forEach((thumbnail, place) => {
     const label = model.tensors.image_labels[place];
-    const [predicted, inFloat] = [network().final, model.trained].map((each) =>
+    const [predicted, expected] = [network().final, model.trained].map((each) =>
       each.classify(testImage(place)).first);
-    const notes = [`test image ${model.gallery[place]}: ${model.one_image[label]}`,
-      ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
-      ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
+    const notes = [`test image ${model.gallery[place]}: ${model.one_image[label]}`];
+    if (predicted !== label) notes.push(`classified as ${className(predicted)}`);
+    if (predicted !== expected)
+      notes.push(`in floating point as ${className(expected)}`);
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");
     thumbnail.classList.toggle("mistake", predicted !== label);
-    thumbnail.classList.toggle("differs", predicted !== inFloat);
+    thumbnail.classList.toggle("differs", predicted !== expected);
   });
 }

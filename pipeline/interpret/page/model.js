@@ -4,7 +4,9 @@
 import { BIAS, PIXELS, readColors, signed } from "display.js";
 
 /**
- * What was loaded: the fields of `PageData` in page_data.py, and
+ * What was loaded: the fields of `PageData` in page_data.py, and those below. A name
+ * with an underscore, such as class_names, is that of a field or tensor from Python.
+ *
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
  * @property {FloatNetwork} trained  the network after the last epoch
@@ -112,6 +114,7 @@ export function isFrozen(layer, input, neuron) {
   const marks = model.tensors[`frozen.layer_${layer}.${isBias ? "bias" : "weight"}`];
   return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
 }
+
 export const testImage = (place) =>
   model.tensors.images.subarray(place * PIXELS, (place + 1) * PIXELS);
 

@@ -9,18 +9,21 @@
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
 //   parameter(layer, input, neuron)             a weight or a bias
-//   pixel(level), sums(layer, values), activation(total, neuron), logit_unit,
+//   pixel(level), sums(layer, values), activation(total, neuron), logitUnit,
 //   classify(image, off)         from gray levels to probabilities, see `Result`
 //   format(value, decimals)      a number of the network as text
-//   steps(total, neuron), outcome(layer, neuron, total), columns(logits),
-//   stored(layer, input, neuron) how the numbers follow from each other, in words
+//   steps(total, neuron)         from a sum to the output: [[text, number], ...]
+//   outcome(layer, neuron, total)  the line below a sum: [[text, number as text]], or []
+//   columns(logits)              of the softmax table: [[name, [ten texts]], ...]
+//   stored(layer, input, neuron) two texts: an integer or "", and the real number
 //   explain(layer, neuron, result, inFloat)
 //                                the values in the text about a sum in page.html;
-//                                `inFloat` is the result of `model.trained`
+//                                `inFloat` is the result of `model.trained` with the
+//                                same neurons off
 //   final                        of an epoch, the network after the last one; of a bit
 //                                width, itself. What follows is about this network
 //   title                        its name in a sentence
-//   weight_scale, maxOutput      a weight in full color, the length of a full bar
+//   weightScale, maxOutput       a weight in full color, the length of a full bar
 //   legend()                     both in words, and the other end of the scale
 //   storedPredictions(off)       its classes for test images, from `activations`
 
@@ -60,12 +63,12 @@ class TwoLayers {
 
   // Classify an image of gray levels; the hidden neurons in `off` output 0.
   classify(image, off = new Set()) {
-    const pixels = Float32Array.from(image, (level) => this.pixel(level));
+    const pixels = Float64Array.from(image, (level) => this.pixel(level));
     const hiddenSums = this.sums(1, pixels);
     const hidden = hiddenSums.map((total, neuron) =>
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
     const logits = this.sums(2, hidden);
-    const realLogits = logits.map((logit) => this.logit_unit * logit);
+    const realLogits = logits.map((logit) => this.logitUnit * logit);
     // Probabilities can be equal where logits are not.
     const probabilities = softmax(realLogits), [first, second] = ranked(logits);
     return { pixels, hiddenSums, hidden, logits, realLogits, probabilities, first,
@@ -88,7 +91,7 @@ export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
   says = "The network predicts ";
   sumNames = ["y", "z"]; // the letter of a sum in each layer
-  logit_unit = 1;
+  logitUnit = 1;
 
   pixel(level) { return level / WHITE; }
 
@@ -110,7 +113,7 @@ export class FloatNetwork extends TwoLayers {
   explain() { return {}; }
 
   legend() {
-    const limit = number(this.weight_scale, 2);
+    const limit = number(this.weightScale, 2);
     return { least: `≤ ${MINUS}${limit}`, most: `≥ ${limit}`,
       output: `${number(this.maxOutput, 1)}, the maximum of ` +
         plural(this.activations.length / this.hidden, "test image") };
@@ -130,12 +133,13 @@ export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
   maxOutput = WHITE; // because of the clamp
 
-  constructor(tensors, { report: { bits }, ...rest }) {
+  constructor(tensors, { report: { bits }, weight_scale: weightScale,
+    largest_weight: largestWeight, logit_unit: logitUnit }) {
     const [start, own] = [`${bits}bit.`, {}];
     for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
       own[name.slice(start.length)] = tensors[name];
-    const { weights_1, weights_2, biases_1, biases_2, ...others } = own;
-    super([weights_1, weights_2], [biases_1, biases_2], { bits, ...rest, ...others });
+    super([own.weights_1, own.weights_2], [own.biases_1, own.biases_2],
+      { ...own, bits, weightScale, largestWeight, logitUnit });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network predicts `;
@@ -169,8 +173,8 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   outcome(layer, neuron, total) {
-    if (layer === 2) return [[`z = ${significant(this.logit_unit, 4)} · logit = `,
-      number(this.logit_unit * total)]];
+    if (layer === 2) return [[`z = ${significant(this.logitUnit, 4)} · logit = `,
+      number(this.logitUnit * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
     return [[`output = min(${WHITE}, (${integer(total)} + ${this.half(neuron)}) ` +
@@ -178,7 +182,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   explain(layer, neuron, { hiddenSums, logits, realLogits }, inFloat) {
-    if (layer === 2) return { scale: significant(this.logit_unit, 4),
+    if (layer === 2) return { scale: significant(this.logitUnit, 4),
       logit: integer(logits[neuron]), represented: number(realLogits[neuron]),
       inFloat: number(inFloat.logits[neuron]) };
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
@@ -189,15 +193,15 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   legend() {
-    const limit = this.format(this.weight_scale), [below, above] =
-      this.weight_scale < this.largest_weight ? ["≤ ", "≥ "] : ["", ""];
+    const limit = this.format(this.weightScale), [below, above] =
+      this.weightScale < this.largestWeight ? ["≤ ", "≥ "] : ["", ""];
     return { least: `${below}${MINUS}${limit}`, most: `${above}${limit}`,
       output: `${WHITE}, the highest value of a byte` };
   }
 
   columns(logits) {
     return [["logit", Array.from(logits, integer)],
-      ["z", Array.from(logits, (logit) => number(this.logit_unit * logit))]];
+      ["z", Array.from(logits, (logit) => number(this.logitUnit * logit))]];
   }
 
   stored(...location) {
@@ -210,7 +214,7 @@ export class IntegerNetwork extends TwoLayers {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
       return value * (input === BIAS ? this.sum_unit[neuron] : this.scale_1[neuron]);
-    return value * this.logit_unit / (input === BIAS ? 1 : this.output_unit[input]);
+    return value * this.logitUnit / (input === BIAS ? 1 : this.output_unit[input]);
   }
 }
 
@@ -221,9 +225,9 @@ export class Detector {
 
   // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
   // training images is judged for the class that the trained network in floating point
-  // predicts; `inFloat` is its result.
-  reason(image, inFloat, { probabilities, first, second } = inFloat) {
-    if (this.isUnlike(image, inFloat.first)) return "unlike";
+  // predicts; `allOn` is its result with all neurons on.
+  reason(image, allOn, { probabilities, first, second } = allOn) {
+    if (this.isUnlike(image, allOn.first)) return "unlike";
     const margin = probabilities[first] - probabilities[second];
     return margin < this.min_margin ? "close" : "";
   }

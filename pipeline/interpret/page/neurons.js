@@ -17,7 +17,7 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-export const weightColor = (value) => diverging(value / network().weight_scale);
+export const weightColor = (value) => diverging(value / network().weightScale);
 export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
@@ -117,11 +117,11 @@ function connectionsOf({ pixels, hidden }) {
   if (layer === 2) return [Array.from(hidden, (value, input) =>
     line(tileBox(input), outputBox(neuron), value, [2, input, neuron]))
     .filter(({ from }) => from), []];
-  const tile = tileBox(neuron), board = inputBox();
+  const tile = tileBox(neuron), grid = inputGrid();
   if (!tile) return [[], []];
   return [
     Array.from(pixels, (value, pixel) =>
-      line(pixelBox(board, pixel), tile, value, [1, pixel, neuron])),
+      line(pixelBox(grid, pixel), tile, value, [1, pixel, neuron])),
     outputs.map((_, label) =>
       line(tile, outputBox(label), hidden[neuron], [2, neuron, label]))];
 }
@@ -133,23 +133,20 @@ function tileBox(neuron) {
   return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
 }
 
-// The box of the 28x28 pixels over the board: a test image fills the board; that of a
-// drawing is moved and scaled so that its pixels cover the drawn strokes. `pixelBox`
-// undoes its shear.
-function inputBox() {
-  const { left, top, width, height } = $("board").getBoundingClientRect();
+// Where the 28x28 pixels are over the board, and the side of a pixel: a test image
+// fills the board; that of a drawing is moved and scaled so that its pixels cover the
+// drawn strokes. `pixelBox` undoes its shear.
+function inputGrid() {
+  const { left, top, width } = $("board").getBoundingClientRect(); // a square
   const transform = state.shown.transform ?? { scale: SIDE, left: 0, top: 0 };
-  // The size of a pixel.
-  const [wide, high] = [width / transform.scale, height / transform.scale];
-  return { left: left - wide * transform.left, width: wide * SIDE,
-    top: top - high * transform.top, height: high * SIDE };
+  const side = width / transform.scale;
+  return { left: left - side * transform.left, top: top - side * transform.top, side };
 }
 
-function pixelBox({ left, top, width, height }, pixel) {
+function pixelBox({ left, top, side }, pixel) {
   const [row, column] = coordinates(pixel);
   const sheared = column + (state.shown.transform?.shear?.(row) ?? 0);
-  const x = left + (sheared + 0.5) / SIDE * width;
-  const y = top + (row + 0.5) / SIDE * height;
+  const [x, y] = [left + (sheared + 0.5) * side, top + (row + 0.5) * side];
   return { left: x, right: x, top: y, bottom: y };
 }
 
@@ -171,8 +168,9 @@ function curveBetween(from, to) {
 const isBeside = (from, to) => to.left >= from.right &&
   $("layer-1").getBoundingClientRect().top < $("input").getBoundingClientRect().bottom;
 
+const size = ({ product }) => Math.abs(product);
+
 function linesOf(connections, maxWidth) {
-  const size = ({ product }) => Math.abs(product);
   const max = largest(connections.map(size));
   const origin = $("connections").getBoundingClientRect();
   return connections.filter((each) => size(each) > MIN_SHARE * max)
@@ -187,18 +185,19 @@ function linesOf(connections, maxWidth) {
 }
 
 function showConnections(result) {
-  $("show-connections").checked = state.hasLines;
+  const { layer, neuron, hasLines } = state, name = neuronName(layer, neuron);
+  $("show-connections").checked = hasLines;
+  $("connections-text").textContent =
+    `Lines ${layer === 1 ? "to and from" : "to"} ${name}`;
+  $("connections-legend").hidden = !hasLines;
+  if (!hasLines) { $("connections").replaceChildren(); return; }
   const [into, out] = connectionsOf(result);
   // A line from a pixel is at most as wide as the pixel.
-  const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
-  const lines = state.hasLines ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
-    ...linesOf(out, MAX_LINE_WIDTH)] : [];
-  $("connections").replaceChildren(...lines);
-  const name = neuronName(state.layer, state.neuron);
-  const maxProduct = (connections) =>
-    quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
-  $("connections-text").textContent =
-    `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
+  const maxWidth = layer === 1 ? Math.min(inputGrid().side, MAX_LINE_WIDTH)
+    : MAX_LINE_WIDTH;
+  $("connections").replaceChildren(...linesOf(into, maxWidth),
+    ...linesOf(out, MAX_LINE_WIDTH));
+  const maxProduct = (connections) => quantity(largest(connections.map(size)), 2);
   const more = out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "";
   $("connections-legend").textContent = "Blue lines increase the sum, red lines " +
     "decrease it." + (into.length ? ` The thickest line into ${name} represents a ` +

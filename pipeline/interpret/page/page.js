@@ -55,7 +55,7 @@ function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1, epochCount = metadata.epochs[last];
   const title = metadata.bit_widths.length ? "the network in floating point"
     : `the final network${epochCount ? ` (epoch ${epochCount})` : ""}`;
-  const common = { weight_scale: metadata.weight_scale, title,
+  const common = { weightScale: metadata.weight_scale, title,
     activations: tensors.activations, maxOutput: largest(tensors.activations) || 1 };
   const network = (part, fields) => new FloatNetwork(
     ["layer_1.weight", "layer_2.weight"].map(part),

@@ -224,7 +224,7 @@ export function find(text) {
   const name = text.trim();
   const found = locate(name);
   if (!found) return `“${name}” is not a name on this page. Examples of names: ` +
-    "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
+    "N11, layer_1[300,0], bias of N11, M301 of N11, W1 of N28, pixel 300, " +
     `${classTitle(7)}.`;
   const [layer, neuron, input] = found;
   const neurons = network().neurons(layer), inputs = network().inputs(layer);

@@ -56,8 +56,7 @@ export const images = {
 
   update() {
     const { layer, neuron } = state, { image } = state.shown;
-    for (const id of ["images", "images-legend", "pixel-text"])
-      $(id).hidden = layer === 2;
+    $("pixels").hidden = layer === 2;
     if (layer === 2) return;
     const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]), (pixel) =>
       weightColor(image[pixel] / WHITE * network().parameter(1, pixel, neuron))];
@@ -141,13 +140,13 @@ export const overEpochs = {
 
   // As a plot.
   diagram(layer, input, neuron) {
-    const { hasHistory, trainedIndex: last, networks } = model;
+    const { hasHistory, trainedIndex: last, networks, epochs } = model;
     if (!hasHistory) return "";
     const values = networks.map((each) => each.parameter(layer, input, neuron));
     const isConstant = isFrozen(layer, input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
     const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
-    const x = (index) => left + (width - left - right) * index / last;
+    const x = (index) => left + (width - left - right) * epochs[index] / epochs[last];
     const y = (value) =>
       top + (height - top - bottom) * (high - value) / (high - low || 1);
     const now = values[state.networkIndex];
@@ -156,8 +155,8 @@ export const overEpochs = {
     svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0) }),
     svgText(width - right, y(0) + (high > 0 ? -3 : 12), "0", "end"),
     svgText(left, 12, `value ${number(now, 3)}`, "start"),
-    svgText(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
-    svgText(width - right, height - 6, model.epochs[last], "end"),
+    svgText(left, height - 6, `epoch ${epochs[0]}`, "start"),
+    svgText(width - right, height - 6, epochs[last], "end"),
     svg("polyline", { class: isConstant ? "constant" : "",
       points: values.map((value, index) => `${x(index)},${y(value)}`).join(" ") }),
     svg("circle", { cx: x(state.networkIndex), cy: y(now), r: 4 }));

@@ -14,15 +14,15 @@ export function conclusion(result) {
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
     : `. ${capitalized(className(second))} is second (${share}).`;
-  const inFloat = model.trained.classify(image);
-  const reason = finding || (model.detector?.reason(image, inFloat, result) ?? null);
+  const allOn = model.trained.classify(image);
+  const reason = finding || (model.detector?.reason(image, allOn, result) ?? null);
   const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  const images = first === inFloat.first ? model.images_of[first] : model.plural;
+  const images = first === allOn.first ? model.images_of[first] : model.plural;
   if (reason) return { isUnsure: true,
     text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
-  if (first !== inFloat.first) return otherPrediction(next, inFloat);
+  if (first !== allOn.first) return otherPrediction(next, allOn);
   // The reason is "", or null if it is unknown.
   return { text: next + (reason ?? ` ${capitalized(model.missing_detector)}, so this ` +
     "page cannot tell whether the prediction is sure.") };

@@ -16,7 +16,7 @@ import { isDocked } from "panel.js";
 
 let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let leftAt = 0; // the step at which the tour continues
-let before = {}; // what was selected before the tour
+let before = {}; // the selected neuron or parameter before the tour
 let solved = new Set(); // the answered steps
 let feedback = null; // what the card says about the last guess
 const currentStep = () => steps[stepIndex];

@@ -4,14 +4,6 @@
  */
 #include "board.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-void straighten(uint8_t image[DIGITS_PIXELS]);
-#ifdef __cplusplus
-}
-#endif
-
 static uint8_t image[DIGITS_PIXELS];
 
 /* Returns the ticks; stores how many bytes of the stack were used. */
@@ -20,7 +12,7 @@ static uint32_t __attribute__((noinline)) measure(uint32_t *depth)
     const volatile uint8_t *painted = board_paint_stack();
     uint32_t ticks = board_ticks();
 
-    straighten(image);
+    digits_straighten(image);
     ticks = (board_ticks() - ticks) & BOARD_TICKS_MASK;
     *depth = board_used_stack(painted);
     return ticks;
