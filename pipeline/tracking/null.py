@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pipeline.tracking.interface import ParentRun, Run
-from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.tracker import LocalTracker, RunStart
 
 
@@ -37,8 +36,6 @@ class NullRun(ParentRun):
 
 class NullTracker(LocalTracker):
     """Opens runs that record nothing."""
-
-    code = CodeState({}, "")  # so that git is not called
 
     def open_run(self, start: RunStart) -> ParentRun:
         return NullRun()

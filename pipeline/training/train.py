@@ -85,7 +85,7 @@ def _reproduce(
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
-    tags = provenance.tags()  # now, because the code may change later
+    tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
