@@ -107,7 +107,10 @@ class TrainedModel:
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None for the reason `missing_detector`."""
+        """The out-of-distribution detector; None for the reason `missing_detector`.
+
+        Its components are read, or computed and written if their file is missing.
+        """
         margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
         if margin is None or sha256 is None:
             return None

@@ -3,8 +3,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -137,6 +140,25 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     assert not [*tmp_path.glob("*.bad")]
     upright = REGISTRY["mnist_upright"].code_sha256
     assert upright == code_sha256(datasets.upright.__file__)
+
+
+def test_data_sets_that_may_share_raw_files_are_read_one_after_the_other(
+    tmp_path, few, monkeypatch
+):
+    free = Lock()
+
+    def read(folder):
+        assert free.acquire(blocking=False)
+        time.sleep(0.5)
+        free.release()
+        return few.train, few.val
+
+    for name in ("first", "second"):
+        monkeypatch.setitem(REGISTRY, name, DatasetSpec(name, read=read))
+    with ThreadPoolExecutor() as pool:
+        prepare = partial(datasets.prepare, folder=tmp_path)
+        made = [*pool.map(prepare, ("first", "second"))]
+    assert [each.is_new for each in made] == [True, True]
 
 
 PREPARE_DIGITS = "datasets.prepare('digits', folder=Path(sys.argv[1])).is_new"
