@@ -18,7 +18,7 @@ from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import load_training_data, select_trained_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
-from pipeline.tracking import ParentRun, Run
+from pipeline.tracking import Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
@@ -97,7 +97,7 @@ def _select_networks(
 
 
 def _record_all(
-    results: ExportsByJob, folder: Path, run: ParentRun, *, in_children: bool
+    results: ExportsByJob, folder: Path, run: Run, *, in_children: bool
 ) -> None:
     """Write and record all exports, those with the largest bit width first.
 

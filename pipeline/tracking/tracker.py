@@ -49,7 +49,7 @@ from typing import Generic, TypeVar
 from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, ParentRun, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags
 from pipeline.tracking.provenance import CodeState
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -162,13 +162,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[ParentRun]):
+class LocalTracker(Tracker[Run]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[ParentRun]:
+    ) -> Iterator[Run]:
         """Open the run that trained a network, to add results.
 
         The status and the end time of the run do not change. The run is found by the
@@ -185,7 +185,5 @@ class LocalTracker(Tracker[ParentRun]):
                 yield run
 
     @abstractmethod
-    def _find_or_create(
-        self, run_id: str | None, weights_sha256: str | None
-    ) -> ParentRun:
+    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""
