@@ -37,7 +37,7 @@ from pipeline.datasets.statistics import (
 
 @dataclass(frozen=True)
 class DataFile:
-    """The file of a data set, which `prepare` has verified."""
+    """The file of a data set, which `prepare` or `load` has verified."""
 
     path: Path
     sha256: str
@@ -147,7 +147,7 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         if sha256 := _intact(path):
             _write_others(path, _missing(path, sha256))
             return DataFile(path, sha256)
-        _set_damaged_aside(path)
+        _report_damage(path)
         sha256 = _write_images(path, *_read_source(dataset, path))
         _write_others(path, _missing(path, sha256) | {"plots"})
         _write_summary(path, origin)
@@ -189,7 +189,7 @@ def _check_writable(path: Path) -> None:
         )
 
 
-def _set_damaged_aside(path: Path) -> None:
+def _report_damage(path: Path) -> None:
     """Print which file is damaged; rename the file of the images to `.bad`."""
     summary_path = path.with_suffix(".json")
     try:

@@ -17,6 +17,7 @@ from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
+from pipeline.base.terminal import command_line
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
@@ -128,7 +129,7 @@ def log_result(
     # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics(final_metrics, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    command = f"python -m pipeline.inspect run={str(run.run_id)[:8]}"
+    command = command_line("inspect", run=str(run.run_id)[:8])
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),
