@@ -168,8 +168,8 @@ def list_jobs(
     combinations = command.combinations
     groups = [
         group
-        for group in all_choices(each.choices for each in combinations)
-        if len({each.choices.get(group) for each in combinations}) > 1
+        for group in all_choices(each.options for each in combinations)
+        if len({each.options.get(group) for each in combinations}) > 1
     ]
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
@@ -182,7 +182,7 @@ def list_jobs(
         values = {**each.values, "run_name": None}
         if file := data.get(values["dataset"]):
             values["dataset"] = file.name
-        choices = {**dict.fromkeys(groups, "null"), **each.choices}
+        choices = {**dict.fromkeys(groups, "null"), **each.options}
         if each.error:
             error = "; ".join(each.error.problems)
             jobs.append(Job(values, choices, varied, error))
