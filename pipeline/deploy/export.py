@@ -93,7 +93,7 @@ def _select_networks(
         run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
     )
     trained.require_two_layers()
-    return [SweptNetwork({}, trained)], trained.run_id, trained.sha256
+    return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256
 
 
 def _record_all(
@@ -149,7 +149,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     """
     trained = next(iter(results)).trained
     name = network_name(
-        trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
+        trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):

@@ -124,7 +124,7 @@ def log_result(
         description: The text of the description, without links.
         final_metrics: See `TrainingRun.final_metrics`.
         time: The end of the last epoch, in milliseconds since 1970.
-        sha256: See `TrainingRun.sha256`.
+        sha256: See `TrainingRun.weights_sha256`.
     """
     # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics(final_metrics, step=0, time=time)

@@ -159,7 +159,7 @@ def _record_training(
         training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
-    say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
+    say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training had finished")
     if run.artifacts:  # another training run replaces `folder`
@@ -259,6 +259,6 @@ def _write(
         if run.run_id:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
-            is_equal = training.sha256 == original.training.sha256
+            is_equal = training.weights_sha256 == original.training.weights_sha256
             run.submit(log_comparison, is_equal)
         run.wait()

@@ -202,7 +202,7 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
         save_integers(tmp_path / name, model)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     integers, metadata = load_integers(tmp_path / "first")
-    assert metadata["weights_sha256"] == model.trained.sha256
+    assert metadata["weights_sha256"] == model.trained.weights_sha256
     assert metadata["bits"] == integers.bits == bits
     images = model.dataset.test.images
     assert integers.hidden == 1

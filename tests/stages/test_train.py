@@ -150,7 +150,7 @@ def test_the_summary_names_the_results_and_where_they_are(
         f"{metrics['with_final_weights/train_accuracy']:.2%}",
         f"{metrics['val/accuracy']:.2%}",
         recorded.info.run_id,
-        trained.sha256,
+        trained.weights_sha256,
         str(finished.outputs / "train"),
     ):
         assert text in printed
@@ -245,7 +245,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     for call in calls:
         training = call.result()
         stored = load_trained_model(training.folder / "model.safetensors")
-        assert stored.sha256 == training.sha256
+        assert stored.weights_sha256 == training.weights_sha256
         assert stored.metadata.hyperparameters == training.hyperparameters
     assert len({call.result().folder for call in calls}) == 4
 

@@ -35,7 +35,12 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     _, report = printed.split("\nreproduced byte for byte:\n")
     report, _, step = report.partition("\nnext   ")
     assert step.startswith(f"python -m pipeline.inspect run={workspace.run_id()[:8]} ")
-    assert report.split() == ["recorded", trained.sha256, "now", trained.sha256]
+    assert report.split() == [
+        "recorded",
+        trained.weights_sha256,
+        "now",
+        trained.weights_sha256,
+    ]
     assert "despite these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
@@ -66,7 +71,10 @@ def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
     text = f"{report.value}\n"
-    assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
+    assert (
+        load_trained_model(workspace.trained("model.safetensors")).weights_sha256
+        in text
+    )
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
