@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
 from pipeline.cli import (
+    Command,
     DataConfig,
     DataKeywords,
     defaults,
@@ -47,11 +48,11 @@ def data(
         return run_data(from_python(DataConfig, settings))
 
 
-def run_data(cfg: DataConfig) -> "PreparedData":
+def run_data(command: Command[DataConfig]) -> "PreparedData":
     """Create the file of the data set unless it exists, and print its summary."""
     from pipeline.datasets.data import data
 
-    return data(cfg.dataset, default=defaults()["dataset"])
+    return data(command.config.dataset, default=defaults()["dataset"])
 
 
 if __name__ == "__main__":

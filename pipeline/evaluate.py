@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Unpack
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
+    Command,
     EvaluateConfig,
     EvaluateKeywords,
     documented,
@@ -64,11 +65,11 @@ def evaluate(
         return run_evaluate(from_python(EvaluateConfig, settings))
 
 
-def run_evaluate(cfg: EvaluateConfig) -> "Evaluation":
+def run_evaluate(command: Command[EvaluateConfig]) -> "Evaluation":
     """Load the network and the test sets, evaluate, write and record the results."""
     with busy("loading PyTorch"):
         from pipeline.evaluation.evaluate import evaluate
-    return evaluate(cfg)
+    return evaluate(command.config)
 
 
 if __name__ == "__main__":

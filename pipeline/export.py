@@ -36,7 +36,6 @@ The output has these columns:
 """
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
@@ -82,22 +81,15 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(
-    cfg: ExportConfig, bits: Sequence[int | str] | None = None
-) -> "ExportResult":
+def run_export(command: Command[ExportConfig]) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    `bits` are several bit widths instead of the configuration's bit width.
+    A sweep, such as -m bits=8,4, has several bit widths.
     """
     with busy("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(cfg, bits or [cfg.bits])
-
-
-def export_bit_widths(command: Command[ExportConfig]) -> None:
-    """Export the networks with each bit width of -m bits=8,4,2,1."""
-    run_export(command.config, [x.values["bits"] for x in command.combinations])
+    return export(command.config, [x.values["bits"] for x in command.combinations])
 
 
 if __name__ == "__main__":
-    stage(run_export, ExportConfig, sweep=export_bit_widths)
+    stage(run_export, ExportConfig)

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
-from pipeline.cli import GradeConfig, GradeKeywords, documented, from_python, stage
+from pipeline.cli import (
+    Command,
+    GradeConfig,
+    GradeKeywords,
+    documented,
+    from_python,
+    stage,
+)
 
 if TYPE_CHECKING:
     from pipeline.teaching.class_grades import ClassGrades
@@ -49,11 +56,11 @@ def grade(
         return run_grade(from_python(GradeConfig, settings))
 
 
-def run_grade(cfg: GradeConfig) -> "ClassGrades":
+def run_grade(command: Command[GradeConfig]) -> "ClassGrades":
     """Read the submissions, train the assigned networks, grade and write the pages."""
     with busy("loading PyTorch"):
         from pipeline.teaching.grade import grade
-    return grade(cfg)
+    return grade(command.config)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
+    Command,
     HomeworkConfig,
     HomeworkKeywords,
     documented,
@@ -51,11 +52,11 @@ def homework(
         return run_homework(from_python(HomeworkConfig, settings))
 
 
-def run_homework(cfg: HomeworkConfig) -> "Homework":
+def run_homework(command: Command[HomeworkConfig]) -> "Homework":
     """Train the network of the student, and write the questions."""
     with busy("loading PyTorch"):
         from pipeline.teaching.homework import homework
-    return homework(cfg)
+    return homework(command.config)
 
 
 if __name__ == "__main__":

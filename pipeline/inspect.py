@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.call import call
 from pipeline.base.terminal import busy
-from pipeline.cli import InspectConfig, InspectKeywords, documented, from_python, stage
+from pipeline.cli import (
+    Command,
+    InspectConfig,
+    InspectKeywords,
+    documented,
+    from_python,
+    stage,
+)
 
 if TYPE_CHECKING:
     from pipeline.interpret.inspect import Inspection
@@ -60,11 +67,11 @@ def inspect(
         return run_inspect(from_python(InspectConfig, settings))
 
 
-def run_inspect(cfg: InspectConfig) -> "Inspection":
+def run_inspect(command: Command[InspectConfig]) -> "Inspection":
     """Load a network and its data, then analyze it or explain one part of it."""
     with busy("loading PyTorch"):
         from pipeline.interpret.inspect import inspect
-    return inspect(cfg)
+    return inspect(command.config)
 
 
 if __name__ == "__main__":

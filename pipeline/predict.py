@@ -19,6 +19,7 @@ from pipeline.base.call import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     Array,
+    Command,
     PredictConfig,
     PredictKeywords,
     documented,
@@ -92,14 +93,16 @@ def _indices(images: Any) -> str:  # noqa: ANN401
         ) from None
 
 
-def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResult":
+def run_predict(
+    command: Command[PredictConfig], array: Array | None = None
+) -> "PredictResult":
     """Load the network, classify each image, and write the predictions.
 
-    With `array`, its images are classified, and `cfg.images` is ignored.
+    With `array`, its images are classified, and the setting `images` is ignored.
     """
     with busy("loading PyTorch"):
         from pipeline.evaluation.predict import predict
-    return predict(cfg, array)
+    return predict(command.config, array)
 
 
 if __name__ == "__main__":

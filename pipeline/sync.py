@@ -13,7 +13,14 @@ from typing import Unpack
 
 from pipeline import ConfigError
 from pipeline.base.call import call
-from pipeline.cli import SyncConfig, SyncKeywords, documented, from_python, stage
+from pipeline.cli import (
+    Command,
+    SyncConfig,
+    SyncKeywords,
+    documented,
+    from_python,
+    stage,
+)
 
 
 @documented(SyncKeywords)
@@ -35,8 +42,9 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         return run_sync(from_python(SyncConfig, settings))
 
 
-def run_sync(cfg: SyncConfig) -> dict[str, str]:
+def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
     """Copy the missing runs, and print what was done with each."""
+    cfg = command.config
     if cfg.server is None:
         raise ConfigError(
             "no server is set: set server=http://... or MLFLOW_TRACKING_URI=http://..."

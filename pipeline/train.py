@@ -109,10 +109,18 @@ def sweep(
         return run_sweep(command, on_result)
 
 
+def run_train_or_sweep(command: Command[TrainConfig]) -> None:
+    """Run what a command line says."""
+    run = run_sweep if command.is_sweep else run_train
+    run(command)
+
+
 def run_train(
-    cfg: TrainConfig, on_epoch: "Callable[[Epoch], object] | None" = None
+    command: Command[TrainConfig],
+    on_epoch: "Callable[[Epoch], object] | None" = None,
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
+    cfg = command.config
     with start_tracker(
         store_dir(),
         server=cfg.server,
@@ -121,7 +129,7 @@ def run_train(
     ) as tracker:
         with busy("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train_or_reproduce
-        return train_or_reproduce(cfg, tracker, on_epoch)
+        return train_or_reproduce(cfg, command.options, tracker, on_epoch)
 
 
 def run_sweep(
@@ -135,4 +143,4 @@ def run_sweep(
 
 
 if __name__ == "__main__":
-    stage(run_train, TrainConfig, sweep=run_sweep)
+    stage(run_train_or_sweep, TrainConfig)

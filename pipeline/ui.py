@@ -10,7 +10,7 @@ in about 3 s, is accessible only from this machine and runs until you press Ctrl
 
 from typing import Unpack
 
-from pipeline.cli import UiConfig, UiKeywords, documented, from_python, stage
+from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python, stage
 
 
 @documented(UiKeywords)
@@ -19,11 +19,11 @@ def ui(**settings: Unpack[UiKeywords]) -> None:
     run_ui(from_python(UiConfig, settings))
 
 
-def run_ui(cfg: UiConfig) -> None:
+def run_ui(command: Command[UiConfig]) -> None:
     """Start the server, open the browser, and wait for Ctrl-C."""
     from pipeline.tracking.ui import ui
 
-    ui(run=cfg.run, browser=cfg.browser)
+    ui(run=command.config.run, browser=command.config.browser)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ class Workspace:
         from pipeline.base.errors import is_user_error
         from pipeline.cli.arguments import parse
 
-        functions = {"train": train.run_sweep, "export": export.export_bit_widths}
+        functions = {"train": train.run_sweep, "export": export.run_export}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
         error = ""
         with self.captured() as text:

@@ -138,8 +138,9 @@ class Repository:
 
     def training(self):
         """Return the sha256 of the weights in outputs/train, and their newest run."""
-        model = load_trained_model(self.workspace.trained("model.safetensors")).sha256
-        return model, self.workspace.runs(f"tags.`weights.sha256` = '{model}'")[0]
+        model = load_trained_model(self.workspace.trained("model.safetensors"))
+        sha256 = model.weights_sha256
+        return sha256, self.workspace.runs(f"tags.`weights.sha256` = '{sha256}'")[0]
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ class Level(IntEnum):
     FOLDER = 4  # .<stage>.lock, while the results of a stage are replaced or read
     SERVER = 5  # .server.lock, while a run is copied to a server
     DATABASE = 6  # .mlflow.db.lock, during writes that MLflow itself does not protect
-    DATASET = 7  # data/.<data set>.lock, while a data set is prepared
+    DATASET = 7  # data/.lock, while a data set is prepared, perhaps of shared raw files
 
 
 class _Held(threading.local):

@@ -48,7 +48,6 @@ class Status(StrEnum):
     """The status of a run, which is not a tag."""
 
     SCHEDULED = "SCHEDULED"  # only other programs set it
-
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"  # after an exception

@@ -18,6 +18,11 @@ def is_server(uri: str) -> bool:
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
+def tracking_uri() -> str:
+    """Return the value of MLFLOW_TRACKING_URI; "" if it is not set."""
+    return os.environ.get("MLFLOW_TRACKING_URI", "")
+
+
 def server_url(value: str | None) -> str | None:
     """Return the URL of a server, by default the one in MLFLOW_TRACKING_URI.
 
@@ -28,7 +33,7 @@ def server_url(value: str | None) -> str | None:
     """
     if value is not None:
         return _checked(value)
-    value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    value = tracking_uri()
     if is_server(value):
         return _checked(value, variable="MLFLOW_TRACKING_URI")
     return None
@@ -57,7 +62,7 @@ def _checked(value: str, *, variable: str = "") -> str:
 
 def names_another_store(store: Path) -> bool:
     """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
-    value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    value = tracking_uri()
     if not value or is_server(value):
         return False
     path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))

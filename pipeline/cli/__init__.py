@@ -3,8 +3,9 @@
 This is the only package that uses Hydra; only `hydra_internals` uses what
 Hydra does not document. A command passes through these modules:
 
-1. `command` reads the flags, `given` the other words, or the keywords of a call from
-   Python. `values` parses each: it has one value, several for a sweep, or an interval.
+1. `command` reads the flags, which select `folders`, and `given` the other words, or
+   the keywords of a call from Python. `values` parses each: it has one value, several
+   for a sweep, or an interval.
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces their values with those that are given. `hydra_files` asks
    Hydra for the files, and `source` reads them and rejects what could run code. The

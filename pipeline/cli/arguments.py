@@ -17,6 +17,7 @@ from pipeline.cli.config import (
     validate,
 )
 from pipeline.cli.default_values import defaults
+from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.given import Given, read_words
 from pipeline.cli.problems import collected, located, reject
 from pipeline.cli.rules import broken_rules
@@ -32,7 +33,7 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
         ConfigError: If it is invalid; the message has one line per problem.
     """
     flags, words = read_flags(arguments)
-    return make_command(read_words(words, schema, flags), schema, flags)
+    return make_command(read_words(words, schema, flags.folders), schema, flags)
 
 
 def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[ConfigT]:
@@ -45,7 +46,7 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
         ConfigError: If something is invalid. If it cannot be read, rules about several
             settings are not checked, because some of them may be missing.
     """
-    _check_groups(flags)
+    _check_groups(flags.folders)
     problems = [*given.problems]
     parts = [_without_files(given)]  # if files cannot be read, given values are checked
     with collected(problems):
@@ -62,7 +63,8 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
     reject(problems)
     valid = next(each for each in combinations if not each.error)
     return Command(
-        config=validate(schema, valid.values).with_choices(valid.choices),
+        config=validate(schema, valid.values),
+        options=valid.options,
         combinations=combinations,
         varied=_varied(parts, combinations, schema),
         intervals=parts[0].intervals,
@@ -71,19 +73,19 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
     )
 
 
-def _check_groups(flags: Flags) -> None:
+def _check_groups(folders: ConfigFolders) -> None:
     """Check the names of groups, which are keys of settings and tags of runs."""
-    for name in sorted({*flags.groups} & (KEYS | TAGS)):
+    for name in sorted({*folders.groups} & (KEYS | TAGS)):
         what = "setting" if name in KEYS else "tag of this project"
         rule = f"a group must not have the name of a {what}: rename the folder"
-        folder = next(each for each in flags.folders if (each / name).is_dir())
+        folder = next(x for x in folders.all if (x / name).is_dir())
         raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
 def _without_files(given: Given) -> Settings:
     """Return the given settings, and the defaults of all others."""
     others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
-    return Settings({**others, **given.settings}, choices={}, is_sweep=False)
+    return Settings({**others, **given.settings}, options={}, is_sweep=False)
 
 
 def _combinations(parts: Sequence[Settings], schema: Schema) -> Iterator[Combination]:
@@ -98,11 +100,11 @@ def _combination(
 ) -> Combination:
     """Validate the values of a combination."""
     try:
-        return Combination(dict(validate(schema, values, part.files)), part.choices)
+        return Combination(dict(validate(schema, values, part.files)), part.options)
     except ConfigError as error:
         given = {key: values[key] for key in schema.model_fields if key in values}
         known = {**given, **valid_values(schema, values)}
-        return Combination(known, part.choices, error=error)
+        return Combination(known, part.options, error=error)
 
 
 def _rejected(
@@ -110,8 +112,8 @@ def _rejected(
 ) -> Iterator[str]:
     """Yield the problems of the combinations that are rejected.
 
-    If only some combinations of a recorded sweep break a bound, they are kept, and
-    their jobs fail.
+    If only some combinations of a recorded sweep break a bound, or name what does not
+    exist, they are kept, and their jobs fail.
     """
     errors = [each.error for each in combinations if each.error]
     has_valid = len(errors) < len(combinations)
@@ -184,7 +186,7 @@ def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:
     """Return a problem: a setting that no sweep can vary has several values."""
     values = dict[str, str]()  # with the options of groups of the first combination
     for each in combinations:
-        options = " ".join(f"{group}={name}" for group, name in each.choices.items())
+        options = " ".join(f"{group}={name}" for group, name in each.options.items())
         values.setdefault(as_text(each.values[key]), options)
     found = [f"{x} with {options}" if options else x for x, options in values.items()]
     rule = f"{key} must have one value in a sweep, got {' and '.join(found[:2])}"

@@ -4,7 +4,6 @@ Hydra is not imported, because --help reads the flags, too.
 """
 
 import os
-import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import Any, Generic
 
 from pipeline import ConfigError
-from pipeline.base.files import list_folder
 from pipeline.base.paths import conf_dir, user_path
-from pipeline.cli.schema import ConfigT, Schema
+from pipeline.cli.folders import ConfigFolders
+from pipeline.cli.schema import ConfigT
 
 
 @dataclass(frozen=True)
@@ -42,46 +41,9 @@ class Flags:
     is_call: bool = False  # from Python
 
     @property
-    def folders(self) -> list[Path]:
+    def folders(self) -> ConfigFolders:
         """The folders with settings."""
-        return [conf_dir(), *([self.folder] if self.folder else [])]
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files and folders in these folders.
-
-        Raises:
-            UserError: If a folder cannot be read.
-        """
-        return [path for folder in self.folders for path in list_folder(folder)]
-
-    @property
-    def groups(self) -> list[str]:
-        """The names of all groups, which are folders in these folders."""
-        return sorted({path.name for path in self.paths if os.path.isdir(path)})
-
-    def files_of_group(self, group: str) -> list[str] | None:
-        """Return the names of the files of a group, such as sub/deep.
-
-        It is None if there is no folder of this name.
-        """
-        if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # no path out of the folders
-            return None
-        # Unlike the method of a path, `isdir` raises no error if the name is too long.
-        paths = [each / group for each in self.folders if os.path.isdir(each / group)]
-        names = {
-            file.relative_to(path).with_suffix("").as_posix()
-            for path in paths
-            for file in path.rglob("*.yaml")
-        }
-        return sorted(names) if paths else None
-
-    def remedy(self, setting: str, schema: Schema) -> str:
-        """Return what to do instead of several values outside a sweep."""
-        if not self.is_call:
-            return "add -m to run all of them"
-        has_function = schema.has_recorded_sweeps
-        return f"call sweep({setting})" if has_function else "give only one"
+        return ConfigFolders([conf_dir(), *([self.folder] if self.folder else [])])
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -113,7 +75,9 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    names = sorted({path.stem for path in flags.paths if path.suffix == ".yaml"})
+    names = sorted(
+        {path.stem for path in flags.folders.paths if path.suffix == ".yaml"}
+    )
     if flags.name.removesuffix(".yaml") not in names:
         rule = f"--config-name must be {' or '.join(names)}"
         raise ConfigError(f"{rule}, got {flags.name!r}")
@@ -125,7 +89,7 @@ class Combination:
     """A value for each setting; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key; invalid values are as they were given
-    choices: Mapping[str, str]  # by group
+    options: Mapping[str, str]  # by group
     error: ConfigError | None = None  # why a value is invalid
 
 
@@ -134,6 +98,7 @@ class Command(Generic[ConfigT]):
     """A valid command: what to run a stage or a sweep with."""
 
     config: ConfigT  # of the first valid combination
+    options: Mapping[str, str]  # of the same, by group
     combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the keys whose values differ between combinations
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key

@@ -15,13 +15,14 @@ from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text, explain_unknown_key
+from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.given import Given
-from pipeline.cli.hydra_files import File, find_file, ordered_files
+from pipeline.cli.hydra_files import File, ordered_files
+from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
 from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.settings import Setting, Settings
-from pipeline.cli.source import one_line
-from pipeline.cli.values import Choices, parse_choices, parse_value
+from pipeline.cli.values import GroupOverrides, parse_group, parse_value
 
 # The overrides of a saved sweep, such as +seed=1,2, by key, and the file of each.
 SavedSweep = Mapping[str, tuple[str, Path]]
@@ -36,12 +37,12 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for choices in itertools.product(*given.groups.values()):
-        composed, saved = compose([*filter(None, choices)], schema, flags)
-        varied = _saved_groups(saved, given, flags)
+    for row in itertools.product(*given.groups.values()):
+        composed, saved = compose([*filter(None, row)], schema, flags)
+        varied = _saved_groups(saved, given, flags.folders)
         if varied and composed.is_sweep:  # compose again, for each of these options
-            chosen = zip(given.groups, choices, strict=True)
-            fixed = {group: Choices([choice]) for group, choice in chosen}
+            each = zip(given.groups, row, strict=True)
+            fixed = {group: GroupOverrides([override]) for group, override in each}
             groups = {**fixed, **varied}
             yield from compose_all(replace(given, groups=groups), schema, flags)
         else:
@@ -59,12 +60,12 @@ def compose(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    files, choices, values = _merge_files(overrides, flags)
+    files, options, values = _merge_files(overrides, flags)
     hydra = values.pop("hydra", None) or {}
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     by_key = _with_paths(values, files, overrides)
-    settings = Settings(by_key, choices, flags.multirun or starts_sweep)
+    settings = Settings(by_key, options, flags.multirun or starts_sweep)
     paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
     return settings, {key: (word, paths[key]) for key, word in _saved(hydra).items()}
 
@@ -74,14 +75,14 @@ def _merge_files(
 ) -> tuple[list[File], dict[str, str], dict[str, Any]]:
     """Return the files that Hydra selects, the options of groups, and merged values."""
     try:
-        files, choices = ordered_files(overrides, flags)
+        files, options = ordered_files(overrides, flags)
         merged = OmegaConf.merge(*(file.values for file in files))
     except ConfigError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_explain(error, overrides, flags)) from None
     values: Any = OmegaConf.to_container(merged)
-    return files, choices, values
+    return files, options, values
 
 
 def _with_paths(
@@ -106,13 +107,15 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
-def _saved_groups(saved: SavedSweep, given: Given, flags: Flags) -> dict[str, Choices]:
+def _saved_groups(
+    saved: SavedSweep, given: Given, folders: ConfigFolders
+) -> dict[str, GroupOverrides]:
     """Return the groups that a saved sweep varies, unless their options are given."""
     return {
-        group: parse_choices(word, names)
+        group: parse_group(word, names)
         for group, (word, _) in saved.items()
         if group not in given.groups
-        if (names := flags.files_of_group(group)) is not None
+        if (names := folders.files_of_group(group)) is not None
     }
 
 
@@ -125,7 +128,7 @@ def _replace_values(
     """
     swept, problems = dict[str, Setting](), list[str]()
     for key, (word, path) in saved.items():
-        if flags.files_of_group(key) is not None:
+        if flags.folders.files_of_group(key) is not None:
             continue
         if key not in KEYS:
             problems.append(explain_unknown_key(key, schema, path))
@@ -147,13 +150,12 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     text = one_line(error)
     for override in overrides:
         group = re.split("[@=]", override.lstrip("+"))[0]
-        if override.startswith("+") and f"Multiple values for {group}." in text:
+        if override.startswith("+") and is_listed_twice(group, text):
             rule = f"{group} is already in the defaults list"
             return f"{override} cannot be added, because {rule}: write {override[1:]}"
-    names = [*re.findall(r"\b[Ii]n '?([^':\s]+)", text), flags.name]
-    found = (find_file(name, flags.folders) for name in names)
-    path = next(filter(None, found), flags.folders[-1])
-    problem = re.sub("^In '?[^':]+'?: ", "", text)
+    names, problem = split_message(text)
+    found = map(flags.folders.find, [*names, flags.name])
+    path = next(filter(None, found), flags.folders.all[-1])
     return f"cannot compose {displayed(path)}: {problem}"
 
 

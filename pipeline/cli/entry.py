@@ -1,4 +1,4 @@
-"""Turns a stage, which is a function of its configuration, into a command with help.
+"""Turns a stage, which is a function of a `Command`, into a command with help.
 
 The whole command line is validated before the function runs; --help imports no heavy
 package. For calls from Python, settings are keywords, and `help` shows them.
@@ -18,22 +18,16 @@ from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
 from pipeline.cli.command import Command, Flags, read_flags
 from pipeline.cli.config import as_yaml
+from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def stage(
-    function: Callable[[ConfigT], object],
-    schema: type[ConfigT],
-    *,
-    sweep: Callable[[Command[ConfigT]], object] | None = None,
+    function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]
 ) -> None:
-    """Run a function of a configuration as a command, named like its schema.
-
-    `sweep` runs a sweep of a stage whose schema lists keys that it can vary.
-    """
-    assert bool(sweep) == bool(schema.can_vary)
+    """Run a function of a parsed command, which is named like its schema."""
     name = f"python -m pipeline.{schema.command_name()}"
     doc = sys.modules[function.__module__].__doc__ or ""
 
@@ -41,7 +35,7 @@ def stage(
         arguments = sys.argv[1:]
         if {"-h", "--help"} & {*arguments}:
             flags, _ = read_flags(arguments)
-            print(help_text(name, doc, schema, flags), end="")
+            print(help_text(name, doc, schema, flags.folders), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
 
@@ -49,36 +43,34 @@ def stage(
         if command.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid of {number:,} combinations")
-            for group, choice in command.config.choices.items():
-                print(f"# {group}={choice}")
+            for group, option in command.options.items():
+                print(f"# {group}={option}")
             for key, interval in command.intervals.items():
                 print(f"# {key}={interval}: its lower bound is shown")
             print(as_yaml(command.config), end="")
-        elif command.is_sweep and sweep:
-            sweep(command)
         else:
-            function(command.config)
+            function(command)
 
     run_command(run, name=name)
 
 
-def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
+def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> str:
     """Return the docstring of a stage, the comments of its settings, and the groups.
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
-    folder = Path(__file__).parent
-    template = (folder / "help.txt").read_text("utf-8")
-    sweeps = (folder / "help_sweeps.txt").read_text("utf-8").format(name=name)
+    texts = Path(__file__).parent
+    template = (texts / "help.txt").read_text("utf-8")
+    sweeps = (texts / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
         text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
-    choices = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
+    options = {x: ", ".join(folders.files_of_group(x) or ()) for x in folders.groups}
     if not schema.has_recorded_sweeps:
-        choices.pop("experiment", None)
-    groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in choices.items() if x]
+        options.pop("experiment", None)
+    groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in options.items() if x]
     title = "Config groups; group=option selects a file of a group:"
     return template.format(
         name=name,
@@ -109,10 +101,11 @@ def settings_help(keys: Iterable[str]) -> str:
     )
 
 
-def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
-    """Check settings that were passed as keywords; all others have their defaults.
+def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> Command[ConfigT]:
+    """Return the command for settings that were passed as keywords.
 
-    They can be paths, and numbers of NumPy or PyTorch.
+    All other settings have their defaults. The values can be paths, and numbers of
+    NumPy or PyTorch.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
@@ -122,7 +115,7 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
         raise ConfigError(f"{starts} starts a sweep: call sweep()")
-    return command.config
+    return command
 
 
 def sweep_from_python(
@@ -147,7 +140,7 @@ def _command(
     from pipeline.cli.given import read_keywords
 
     flags = Flags(multirun=is_sweep, is_call=True)
-    return make_command(read_keywords(settings, schema, flags), schema, flags)
+    return make_command(read_keywords(settings, schema, flags.folders), schema, flags)
 
 
 def documented(settings: type) -> Callable[[Function], Function]:

@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 
 from pipeline import ConfigError
 from pipeline.base.text import shortened
-from pipeline.cli.command import Flags, Interval
+from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.problems import collected
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.settings import Setting
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import (
     MAX_VALUES,
-    Choices,
+    GroupOverrides,
     SweepValues,
-    parse_choices,
+    parse_group,
     parse_value,
 )
 
@@ -40,33 +41,35 @@ class Given:
     """What a user gives: values of keys, and options of config groups."""
 
     settings: Mapping[str, Setting]  # by key
-    groups: Mapping[str, Choices]  # by group
+    groups: Mapping[str, GroupOverrides]  # by group
     problems: Sequence[str]  # a line for each item that cannot be read
 
 
-def read_words(words: Iterable[str], schema: Schema, flags: Flags) -> Given:
+def read_words(words: Iterable[str], schema: Schema, folders: ConfigFolders) -> Given:
     """Read the words of a command line, without its flags."""
-    return _read_each(_join_spaced(words), _read_word, schema, flags)
+    return _read_each(_join_spaced(words), _read_word, schema, folders)
 
 
-def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
+def read_keywords(
+    keywords: Mapping[str, Any], schema: Schema, folders: ConfigFolders
+) -> Given:
     """Read the keywords of a call from Python."""
-    return _read_each(keywords.items(), _read_keyword, schema, flags)
+    return _read_each(keywords.items(), _read_keyword, schema, folders)
 
 
 def _read_each(
     items: Iterable[Item],
-    read: Callable[[Item, Schema, Flags], tuple[str, object]],
+    read: Callable[[Item, Schema, ConfigFolders], tuple[str, object]],
     schema: Schema,
-    flags: Flags,
+    folders: ConfigFolders,
 ) -> Given:
     """Read each item. As in Hydra, the last one counts if a key is given again."""
-    settings, groups = dict[str, Setting](), dict[str, Choices]()
+    settings, groups = dict[str, Setting](), dict[str, GroupOverrides]()
     problems: list[str] = []
     for item in items:
         with collected(problems):
-            name, value = read(item, schema, flags)
-            if isinstance(value, Choices):
+            name, value = read(item, schema, folders)
+            if isinstance(value, GroupOverrides):
                 groups[name] = value
             else:
                 settings[name] = Setting(value)
@@ -93,25 +96,25 @@ def _join_spaced(words: Iterable[str]) -> list[list[str]]:
 
 
 def _read_word(
-    words: Sequence[str], schema: Schema, flags: Flags
+    words: Sequence[str], schema: Schema, folders: ConfigFolders
 ) -> tuple[str, object]:
-    """Return a key and its parsed value, or a group and its `Choices`.
+    """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
         ConfigError: If it is neither. Several words are always rejected.
     """
     word = " ".join(words)
-    _check_form(word, schema, flags, is_spaced=len(words) > 1)
+    _check_form(word, schema, folders, is_spaced=len(words) > 1)
     name, equals, text = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
         raise ConfigError(describe_hydra(key))
-    names = flags.files_of_group(group)
+    names = folders.files_of_group(group)
     if names is not None:
         if not equals and not name.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
-        return key, parse_choices(word, names)
+        return key, parse_group(word, names)
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave out ~{key} ({describe_default(key)})")
@@ -124,13 +127,15 @@ def _read_word(
         raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
         unknown = key.strip()  # of several words
-        raise ConfigError(explain_unknown_key(unknown, schema, groups=flags.groups))
+        raise ConfigError(explain_unknown_key(unknown, schema, groups=folders.groups))
     return key, parse_value(key, text, schema)
 
 
-def _check_form(word: str, schema: Schema, flags: Flags, *, is_spaced: bool) -> None:
+def _check_form(
+    word: str, schema: Schema, folders: ConfigFolders, *, is_spaced: bool
+) -> None:
     """Check that this is neither a key and a value in another form, nor a flag."""
-    keys = {*schema.model_fields, *flags.groups}
+    keys = {*schema.model_fields, *folders.groups}
     form = OTHER_FORM.fullmatch(word)
     is_other = is_spaced or OTHER_START.match(word)
     if is_other and form and form["key"] in keys:
@@ -142,20 +147,20 @@ def _check_form(word: str, schema: Schema, flags: Flags, *, is_spaced: bool) -> 
 
 
 def _read_keyword(
-    keyword: tuple[str, Any], schema: Schema, flags: Flags
+    keyword: tuple[str, Any], schema: Schema, folders: ConfigFolders
 ) -> tuple[str, object]:
-    """Return a key and its parsed value, or a group and its `Choices`.
+    """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
         ConfigError: If it is neither.
     """
     key, value = keyword
-    names = flags.files_of_group(key)
+    names = folders.files_of_group(key)
     if names is not None:
         word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        return key, parse_choices(word, names)
+        return key, parse_group(word, names)
     if key not in schema.model_fields:
-        raise ConfigError(explain_unknown_key(key, schema, groups=flags.groups))
+        raise ConfigError(explain_unknown_key(key, schema, groups=folders.groups))
     value = _builtin(value)  # an array without axes cannot be iterated
     has_list = contains(schema.model_fields[key].annotation, list)
     has_several = has_list or key in schema.can_vary

@@ -5,8 +5,7 @@ uses it. `composition` merges them: `hydra.compose` would not say which file a v
 from, and takes ten times as long.
 """
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
@@ -17,7 +16,7 @@ from omegaconf import OmegaConf
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.command import Flags
-from pipeline.cli.hydra_internals import list_files
+from pipeline.cli.hydra_internals import DefaultsCycle, list_files
 from pipeline.cli.problems import located, reject
 from pipeline.cli.source import read
 
@@ -50,7 +49,7 @@ class CheckedFiles(ConfigSource):
         if config_path == ROOT:
             listed = [self.flags.name, "_self_"]
             return self._result(config_path, listed, package=None)
-        path = find_file(config_path, self.flags.folders)
+        path = self.flags.folders.find(config_path)
         assert path
         values, package = read(path)
         listed, group = values.pop("defaults", []), config_path.rpartition("/")[0]
@@ -64,29 +63,19 @@ class CheckedFiles(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a file of this name."""
-        return config_path == ROOT or bool(find_file(config_path, self.flags.folders))
+        return config_path == ROOT or bool(self.flags.folders.find(config_path))
 
     def is_group(self, config_path: str) -> bool:
         """Return whether there is a group of this name."""
-        return self.flags.files_of_group(config_path) is not None
+        return self.flags.folders.files_of_group(config_path) is not None
 
     def list(self, config_path: str, results_filter: object) -> list[str]:
         """Return the names of the files of a group, for messages."""
-        return self.flags.files_of_group(config_path) or []
+        return self.flags.folders.files_of_group(config_path) or []
 
     def available(self) -> bool:
         """Return whether the folders exist."""
         return True
-
-
-def find_file(name: str, folders: Iterable[Path]) -> Path | None:
-    """Return the file of this name, such as team/small, in the first folder with it."""
-    for each in folders:
-        folder = os.path.normpath(each)
-        path = os.path.normpath(f"{folder}/{name.removesuffix('.yaml')}.yaml")
-        if os.path.isfile(path) and Path(path).is_relative_to(folder):
-            return Path(path)
-    return None
 
 
 def ordered_files(
@@ -108,8 +97,8 @@ def ordered_files(
         CheckedFiles.loaded = loaded
         try:
             source = CheckedFiles(provider="", path=f"{CheckedFiles.scheme()}://")
-            listed, choices = list_files(ROOT, overrides, source)
-        except RecursionError:
+            listed, options = list_files(ROOT, overrides, source)
+        except DefaultsCycle:
             raise ConfigError(_describe_cycle([*loaded.values()])) from None
     found = [(loaded[name], package) for name, package in listed if name in loaded]
     line = "# @package _global_"  # without it, the package is the name of the group
@@ -118,7 +107,7 @@ def ordered_files(
         for file, package in found
         if package and file.values
     )
-    return [file for file, _ in found], choices
+    return [file for file, _ in found], options
 
 
 def _describe_cycle(loaded: Sequence[File]) -> str:

@@ -1,9 +1,10 @@
-"""The undocumented parts of Hydra that this project uses.
+"""The undocumented parts of Hydra that this project uses, with texts of its messages.
 
 If a new version of Hydra changes them, only this module needs to change.
 """
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,15 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
 from hydra.version import VersionBase
 from packaging.version import Version
+from yaml import MarkedYAMLError
 
 VERSION = Version("1.3")  # of Hydra's rules
 # The parser raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
 PARSE_ERRORS = (HydraException, NotImplementedError, ValueError)
+
+
+class DefaultsCycle(Exception):
+    """The defaults lists of some files form a cycle."""
 
 
 def list_files(
@@ -32,7 +38,7 @@ def list_files(
 
     Raises:
         HydraException: If a file is missing or the options are invalid.
-        RecursionError: If defaults lists form a cycle.
+        DefaultsCycle: If defaults lists form a cycle.
     """
     version = VersionBase.instance()
     before, version.version_base = version.version_base, VERSION
@@ -42,6 +48,8 @@ def list_files(
         found = create_defaults_list(
             repository, root, parsed, prepend_hydra=False, skip_missing=False
         )
+    except RecursionError:
+        raise DefaultsCycle from None
     finally:
         version.version_base = before
     files = [(each.config_path or "", each.package or "") for each in found.defaults]
@@ -90,3 +98,24 @@ def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:
     values = override.sweep_iterator() if several else iter([value])
     parsed = [*itertools.islice(values, limit)]
     return [getattr(each, "text", each) for each in parsed], is_sweep
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error of Hydra, OmegaConf or YAML in one line."""
+    if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark):
+        what = ", ".join(filter(None, [error.context, error.problem]))
+        return f"line {mark.line + 1}, column {mark.column + 1}: {what}"
+    text = str(error) or str(error.__cause__ or type(error).__name__)
+    message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
+    return " ".join(message.split())
+
+
+def is_listed_twice(group: str, message: str) -> bool:
+    """Return whether this message says that defaults lists have a group twice."""
+    return f"Multiple values for {group}." in message
+
+
+def split_message(message: str) -> tuple[list[str], str]:
+    """Return the names that can be those of files, and the text after the first."""
+    names = re.findall(r"\b[Ii]n '?([^':\s]+)", message)
+    return names, re.sub("^In '?[^':]+'?: ", "", message)

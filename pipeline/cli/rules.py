@@ -78,7 +78,12 @@ def _has_several(
     if isinstance(several, SweepValues) and len(several) == 1:
         rule = f"{shortened(f'{key}=[{several}]')} is a list"
     given = several if isinstance(several, SweepValues) else str(several)
-    return f"{rule}: {flags.remedy(shortened(f'{key}={given!r}'), schema)}"
+    remedy = "add -m to run all of them"
+    if flags.is_call:
+        argument = shortened(f"{key}={given!r}")
+        has_function = schema.has_recorded_sweeps
+        remedy = f"call sweep({argument})" if has_function else "give only one"
+    return f"{rule}: {remedy}"
 
 
 def _rules_of_sweep(
@@ -86,8 +91,8 @@ def _rules_of_sweep(
 ) -> Iterator[str]:
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
     if not all(part.is_sweep for part in parts):
-        for group in dict.fromkeys(name for part in parts for name in part.choices):
-            names = [part.choices.get(group, "null") for part in parts]
+        for group in dict.fromkeys(name for part in parts for name in part.options):
+            names = [part.options.get(group, "null") for part in parts]
             options = SweepValues(dict.fromkeys(names))
             if len(options) > 1:
                 yield _has_several(group, options, schema, flags)

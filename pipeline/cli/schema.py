@@ -7,14 +7,7 @@ about several settings are in `rules.py`.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.student_ids import course_code, student_id
@@ -58,7 +51,6 @@ class StageConfig(BaseModel):
     # can start it, and if a job fails, the others run.
     has_recorded_sweeps: ClassVar[bool] = False
     required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
-    _choices: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def command_name(cls) -> str:
@@ -69,21 +61,6 @@ class StageConfig(BaseModel):
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
         """Return whether `only_sweeps` have an effect without -m, too."""
         return False
-
-    @property
-    def choices(self) -> Mapping[str, str]:
-        """The options of groups that were chosen, such as small for team.
-
-        They are not settings: `dict` does not contain them, and only `with_choices`
-        sets them. A run has them as params and tags.
-        """
-        return self._choices
-
-    def with_choices(self: "ConfigT", choices: Mapping[str, str]) -> "ConfigT":
-        """Return the same settings, with the options with which they were composed."""
-        config = self.model_copy()
-        config._choices = dict(choices)
-        return config
 
 
 class DataConfig(StageConfig):

@@ -12,9 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.cli.command import Interval
+from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import located
 from pipeline.cli.schema import TEXT_KEYS
-from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
+from pipeline.cli.source import NO_RESOLVER, calls_resolver
 from pipeline.cli.values import SweepValues
 
 
@@ -41,7 +42,7 @@ class Settings:
     """
 
     by_key: Mapping[str, Setting]
-    choices: Mapping[str, str]  # by group
+    options: Mapping[str, str]  # by group
     is_sweep: bool
 
     def value(self, key: str) -> Any:  # noqa: ANN401

@@ -13,10 +13,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import MarkedYAMLError, YAMLError
+from yaml import YAMLError
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
+from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import located, reject
 
 HEADER = re.compile(r"\s*#\s*@package[ \t]+(.*)")  # in the first line
@@ -79,16 +80,6 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"cannot read {displayed(path)}: it must contain key: value")
     return {str(key): value for key, value in content.items()}
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of an error of Hydra or YAML without line breaks."""
-    if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark):
-        what = ", ".join(filter(None, [error.context, error.problem]))
-        return f"line {mark.line + 1}, column {mark.column + 1}: {what}"
-    text = str(error) or str(error.__cause__ or type(error).__name__)
-    message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
-    return " ".join(message.split())
 
 
 def calls_resolver(text: str) -> bool:

@@ -36,8 +36,8 @@ class SweepValues(list[Any]):
         return ",".join(map(as_text, self))
 
 
-class Choices(tuple[str, ...]):
-    """The options of a group, each an override of Hydra: team=small, ~team, or ""."""
+class GroupOverrides(tuple[str, ...]):
+    """Overrides of one group, one for each option: team=small, ~team, or ""."""
 
 
 def parse_value(key: str, text: str, schema: Schema) -> object:
@@ -67,7 +67,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_choices(word: str, names: Sequence[str]) -> Choices:
+def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
     """Return the options of a group: team=a,b gives two, team=glob(*) all, null none.
 
     Args:
@@ -84,7 +84,7 @@ def parse_choices(word: str, names: Sequence[str]) -> Choices:
         rule = f"{shortened(word)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if word.startswith("~"):
-        return Choices([word])
+        return GroupOverrides([word])
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(word)} {NO_LIST}")
@@ -92,7 +92,9 @@ def parse_choices(word: str, names: Sequence[str]) -> Choices:
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
-    return Choices(nothing if name == "null" else f"{key}={name}" for name in found)
+    return GroupOverrides(
+        nothing if name == "null" else f"{key}={name}" for name in found
+    )
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:

@@ -1,8 +1,8 @@
 """The training loop, epoch by epoch.
 
-It does not depend on the layers or on the optimizer: the network computes its
-gradients, and the optimizer applies them. It prints and records nothing: it yields the
-results of each epoch.
+It does not depend on the layers or on the kind of optimizer: the network computes its
+gradients, and the optimizer, which has a learning rate `lr`, applies them. It prints
+and records nothing: it yields the results of each epoch.
 """
 
 import math

@@ -25,10 +25,8 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 # their own class, and by its ratio to the smallest error of the other classes.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
-# The hashes of this module, with its constants, and of the one that selects images.
-CODE = files.json_sha256(
-    [files.file_sha256(Path(path)) for path in (__file__, dataset.__file__)]
-)
+# Of this module, with its constants, and of the one that selects images.
+CODE = files.code_sha256(__file__, dataset.__file__)
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole

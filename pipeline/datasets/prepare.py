@@ -37,7 +37,7 @@ from pipeline.datasets.statistics import (
 
 @dataclass(frozen=True)
 class DataFile:
-    """The file of a data set, which `prepare` has verified."""
+    """The file of a data set, which `prepare` or `load` has verified."""
 
     path: Path
     sha256: str
@@ -115,8 +115,8 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
 def prepare(dataset: str, *, folder: Path) -> DataFile:
     """Create the file of a data set, unless the folder contains a valid one.
 
-    Each command calls this function once, when it starts. No other function imports a
-    folder of the user.
+    No other function imports a folder of the user. Each function that loads a data set
+    or its components calls this one, in case a file is missing or damaged.
 
     Next to `<name>.safetensors`, `prepare` writes the principal components of the
     classes, two plots of the images and a summary, `<name>.json`, which is written last
@@ -141,13 +141,13 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     if (sha256 := _intact(path)) and not _missing(path, sha256):
         return DataFile(path, sha256)
     _check_writable(path)
-    waiting = f"waiting for another process that prepares {dataset}"
-    lock = folder / f".{path.stem}.lock"
-    with locking.lock(lock, locking.Level.DATASET, waiting=waiting):
+    waiting = "waiting for another process that prepares a data set"
+    # One lock for all data sets, because several can share raw files.
+    with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
         if sha256 := _intact(path):
             _write_others(path, _missing(path, sha256))
             return DataFile(path, sha256)
-        _set_damaged_aside(path)
+        _report_damage(path)
         sha256 = _write_images(path, *_read_source(dataset, path))
         _write_others(path, _missing(path, sha256) | {"plots"})
         _write_summary(path, origin)
@@ -189,7 +189,7 @@ def _check_writable(path: Path) -> None:
         )
 
 
-def _set_damaged_aside(path: Path) -> None:
+def _report_damage(path: Path) -> None:
     """Print which file is damaged; rename the file of the images to `.bad`."""
     summary_path = path.with_suffix(".json")
     try:

@@ -4,17 +4,15 @@
 """
 
 import difflib
-import hashlib
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import UserError
+from pipeline.base.files import code_sha256
 from pipeline.base.paths import data_dir, user_path
 from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES
@@ -39,10 +37,10 @@ class DatasetSpec:
     # Returns the training and the test images; downloads are kept in the given folder.
     # It is None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The names of the modules that compute the images: if one is changed, they are
-    # computed again. None are needed if the images are those of files with a known
+    # The `files.code_sha256` of the modules that compute the images: if one is changed,
+    # they are computed again. None if the images are those of files with a known
     # sha256.
-    modules: tuple[str, ...] = ()
+    code_sha256: str | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
@@ -57,13 +55,6 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         """Check the number of classes."""
         assert len(self.class_names) == CLASSES, self.class_names
-
-    @cached_property
-    def code_sha256(self) -> str | None:
-        """The hash of `modules`; None without modules."""
-        paths = [Path(str(sys.modules[name].__file__)) for name in self.modules]
-        files = [path.read_bytes() for path in paths]
-        return hashlib.sha256(b"".join(files)).hexdigest() if files else None
 
     def title(self, label: int) -> str:
         """Return a class in words: `digit 7`, or `sneaker`."""
@@ -101,7 +92,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            modules=(upright.__name__,),
+            code_sha256=code_sha256(upright.__file__),
             is_upright=True,
         ),
         DatasetSpec(
@@ -126,7 +117,7 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
-            modules=(scikit_learn.__name__,),
+            code_sha256=code_sha256(scikit_learn.__file__),
             originals=scikit_learn.load_originals,
         ),
     )

@@ -18,7 +18,7 @@ from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import load_training_data, select_trained_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
-from pipeline.tracking import ParentRun, Run
+from pipeline.tracking import Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
@@ -93,11 +93,11 @@ def _select_networks(
         run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
     )
     trained.require_two_layers()
-    return [SweptNetwork({}, trained)], trained.run_id, trained.sha256
+    return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256
 
 
 def _record_all(
-    results: ExportsByJob, folder: Path, run: ParentRun, *, in_children: bool
+    results: ExportsByJob, folder: Path, run: Run, *, in_children: bool
 ) -> None:
     """Write and record all exports, those with the largest bit width first.
 
@@ -149,7 +149,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     """
     trained = next(iter(results)).trained
     name = network_name(
-        trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
+        trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):

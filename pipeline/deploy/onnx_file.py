@@ -45,7 +45,7 @@ def write_onnx(trained: TrainedModel, folder: Path) -> None:
     for name, array in snapshot(trained.network).items():
         tensor = numpy_helper.from_array(array, name.replace(".", "_"))
         model.graph.initializer.append(tensor)
-    onnx.helper.set_model_props(model, {"weights_sha256": trained.sha256})
+    onnx.helper.set_model_props(model, {"weights_sha256": trained.weights_sha256})
     onnx.checker.check_model(model, full_check=True)
     (folder / FILE).write_bytes(model.SerializeToString(deterministic=True))
 

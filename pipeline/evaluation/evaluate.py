@@ -60,7 +60,9 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
+        tracker.reopen_run(
+            run_id=trained.run_id, weights_sha256=trained.weights_sha256
+        ) as run,
         busy("writing and recording the results"),
         new_results(folder) as partial,
     ):

@@ -35,7 +35,7 @@ class Interrupt:
 
 
 def _announce() -> None:
-    message = "stopping at the end of this epoch (press Ctrl-C again to stop now)"
+    message = "stopping at the next suitable point (press Ctrl-C again to stop now)"
     say(message, file=sys.stderr)
 
 

@@ -39,7 +39,7 @@ def save_integers(path: Path, model: QuantizedModel) -> None:
     metadata = {
         "bits": tensors.pop("bits"),
         "finetune": model.finetuning_epochs,
-        "weights_sha256": model.trained.sha256,
+        "weights_sha256": model.trained.weights_sha256,
     }
     # safetensors writes the memory of an array, so a transposed one must be copied.
     arrays = {name: np.asarray(each, order="C") for name, each in tensors.items()}
@@ -112,7 +112,7 @@ def find_integers(trained: TrainedModel, last: Path) -> StoredIntegers:
                 except UserError as error:
                     problem = str(error)
                     continue
-                if stored.weights_sha256 == trained.sha256:
+                if stored.weights_sha256 == trained.weights_sha256:
                     own.append(stored)
             if own:
                 return max(own, key=lambda each: each.network.bits)

@@ -112,7 +112,7 @@ class QuantizedModel:
             float_accuracy=agreement(self.float_predictions, labels),
             same_predictions=agreement(self.predictions, self.float_predictions),
             table_bytes=self.integers.table_bytes,
-            weights_sha256=self.trained.sha256,
+            weights_sha256=self.trained.weights_sha256,
         )
 
     @cached_property

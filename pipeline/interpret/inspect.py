@@ -112,11 +112,13 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     with busy("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
-            trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
+            trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
         )
     folder = results_dir("inspect")
     with (
-        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
+        tracker.reopen_run(
+            run_id=trained.run_id, weights_sha256=trained.weights_sha256
+        ) as run,
         busy("drawing the plots and the page"),
         new_results(folder) as partial,
     ):

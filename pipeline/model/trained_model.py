@@ -40,7 +40,7 @@ class TrainedModel:
     network: Network
     metadata: Metadata
     path: Path  # the network's file
-    sha256: str  # `tensors_sha256` of the network
+    weights_sha256: str  # `tensors_sha256` of the network
     run_file: RunFile | None  # None if there is no file
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class TrainedModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the fields only, because a worker reads the other files if needed."""
-        known = self.metadata, self.path, self.sha256, self.run_file
+        known = self.metadata, self.path, self.weights_sha256, self.run_file
         return TrainedModel, (self.network, *known)
 
     @property
@@ -107,7 +107,10 @@ class TrainedModel:
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None for the reason `missing_detector`."""
+        """The out-of-distribution detector; None for the reason `missing_detector`.
+
+        Its components are read, or computed and written if their file is missing.
+        """
         margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
         if margin is None or sha256 is None:
             return None

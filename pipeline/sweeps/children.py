@@ -21,7 +21,7 @@ from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import ParentRun, RecordedRun, find_run, provenance
+from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.training.log import epochs_shown, log_epochs, log_inputs, log_weights
 from pipeline.training.recording import record_model, record_result
 from pipeline.training.training_run import TrainingRun, training_tags
@@ -31,7 +31,7 @@ from pipeline.training.training_run import TrainingRun, training_tags
 class Children:
     """The children of a sweep's run."""
 
-    run: ParentRun
+    run: Run
     folder: Path  # the sweep's; without tracking, also for the networks
     recorded: RecordedSweep  # by earlier processes
     code: provenance.CodeState  # when the command started

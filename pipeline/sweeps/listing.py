@@ -38,8 +38,8 @@ def list_jobs(
     combinations = command.combinations
     groups = [
         group
-        for group in all_choices(each.choices for each in combinations)
-        if len({each.choices.get(group) for each in combinations}) > 1
+        for group in all_choices(each.options for each in combinations)
+        if len({each.options.get(group) for each in combinations}) > 1
     ]
     named = [group for group in groups if group != "experiment"]
     varied = [*named, *(command.varied or ["seed"])]
@@ -53,7 +53,7 @@ def list_jobs(
         file = data.get(values["dataset"])
         if file:
             values["dataset"] = file.name
-        choices = {**dict.fromkeys(groups, "null"), **each.choices}
+        choices = {**dict.fromkeys(groups, "null"), **each.options}
         error = "; ".join(each.error.problems) if each.error else ""
         jobs.append(Job(values, choices, varied, error, file))
     return _merge_equal(jobs)

@@ -28,7 +28,7 @@ from pipeline.sweeps.configurations import (
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, written_files
-from pipeline.tracking import ParentRun
+from pipeline.tracking import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -37,7 +37,7 @@ MAX_SHARE = 0.05  # the largest fraction of the time for updates
 class Report:
     """The report of a sweep, in its folder and its run."""
 
-    def __init__(self, run: ParentRun, folder: Path, plan: Plan, *, title: str) -> None:
+    def __init__(self, run: Run, folder: Path, plan: Plan, *, title: str) -> None:
         """Report the outcomes of a plan; the caller adds more of them."""
         self.folder = folder
         self._run, self._plan, self._title = run, plan, title

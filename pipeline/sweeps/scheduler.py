@@ -80,7 +80,7 @@ def _read(run: RecordedRun) -> TrainingRun | None:
     """Read a run; None if its files are damaged."""
     with suppress(UserError):
         training = TrainingRun.read(run)
-        if training.sha256 == run.tags.get(WEIGHTS_TAG):
+        if training.weights_sha256 == run.tags.get(WEIGHTS_TAG):
             return training
     return None
 

@@ -38,9 +38,7 @@ MIN_ACCURACY = 0.5
 # The hash of the code of the questions: a grade belongs to a version of it. After a
 # change, a grade that has an answer to each question stays, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py")
-QUESTIONS_SHA256 = files.json_sha256(
-    [files.file_sha256(Path(__file__).with_name(name)) for name in CODE]
-)
+QUESTIONS_SHA256 = files.code_sha256(*map(Path(__file__).with_name, CODE))
 
 
 class Training(StrEnum):

@@ -9,7 +9,6 @@ from pipeline.tracking.copies.mirror import mirror_run
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
-    ParentRun,
     Run,
     viewing_hint,
 )

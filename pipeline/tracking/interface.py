@@ -5,13 +5,12 @@ so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`)
 `RecordedRun`, which is not one of these classes, describes a run that is read from the
 store.
 
-    class                defined in         a run that is             opened by
-    OpenRun              here               open in some process
-    ├─ HelperRun         recording_process  open in another one       HelperTracker
-    └─ Run               here               open in this one
-       └─ ParentRun      here               the same; it can have children
-          ├─ MlflowRun   mlflow_run         recorded with MLflow      MlflowTracker
-          └─ NullRun     null               not recorded              NullTracker
+    class            defined in         a run that is             opened by
+    OpenRun          here               open in some process
+    ├─ HelperRun     recording_process  open in another one       HelperTracker
+    └─ Run           here               open in this one
+       ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
+       └─ NullRun    null               not recorded              NullTracker
 """
 
 from abc import ABC, abstractmethod
@@ -103,6 +102,8 @@ def viewing_hint(label: str) -> str:
 
 class Run(OpenRun):
     """An open run of this process; each method returns when the data is stored.
+
+    It can be a sweep, whose training runs are its children.
 
     Its methods can be called directly. `submit` is for functions that also record a run
     of another process, such as those of `training/log.py`.
@@ -196,10 +197,6 @@ class Run(OpenRun):
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
-
-
-class ParentRun(Run):
-    """A run that can be a sweep, whose training runs are its children."""
 
     @abstractmethod
     def child(

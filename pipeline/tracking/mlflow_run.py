@@ -25,7 +25,6 @@ from pipeline.tracking.interface import (
     Arguments,
     EpochPoint,
     Params,
-    ParentRun,
     Run,
     Tags,
 )
@@ -40,7 +39,7 @@ from pipeline.tracking.store.sqlite import path_from_uri
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 
 
-class MlflowRun(ParentRun):
+class MlflowRun(Run):
     """A run in the store."""
 
     def __init__(

@@ -36,9 +36,8 @@ class MlflowTracker(LocalTracker):
         code: provenance.CodeState | None = None,
     ) -> None:
         """Open the store if it exists; see `new_tracker` for the arguments."""
+        super().__init__(code)
         self.store, self.server, self._experiment = store, server, experiment
-        if code:
-            self.code = code
         if database_path(store).exists():
             _ = self.client
 

@@ -3,8 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import ParentRun, Run
-from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.interface import Run
 from pipeline.tracking.tracker import LocalTracker, RunStart
 
 
@@ -12,7 +11,7 @@ def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
     pass
 
 
-class NullRun(ParentRun):
+class NullRun(Run):
     """A run that records nothing; its children are itself."""
 
     run_id = None
@@ -38,12 +37,10 @@ class NullRun(ParentRun):
 class NullTracker(LocalTracker):
     """Opens runs that record nothing."""
 
-    code = CodeState({}, "")  # so that git is not called
-
-    def open_run(self, start: RunStart) -> ParentRun:
+    def open_run(self, start: RunStart) -> Run:
         return NullRun()
 
-    def _find_or_create(self, *arguments: object) -> ParentRun:
+    def _find_or_create(self, *arguments: object) -> Run:
         return NullRun()
 
     def close_run(self, *arguments: object) -> None:

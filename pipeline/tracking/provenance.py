@@ -49,12 +49,11 @@ class CodeState(NamedTuple):
     diff: str  # see `code_diff`
 
 
-def tags(code: CodeState | None = None) -> dict[str, str]:
+def tags(code: CodeState) -> dict[str, str]:
     """Return command, user and machine of this process, and its code, as MLflow tags.
 
-    `code` is the `code_state` when the command started; by default, the current one.
+    `code` is the `code_state` when the command started.
     """
-    code = code or code_state()
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **({DVC_TAG: experiment} if experiment else {}),

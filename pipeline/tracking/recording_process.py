@@ -77,6 +77,8 @@ class HelperTracker(Tracker[HelperRun]):
         disable_telemetry()
         self._helper = HelperProcess(RECORDER, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
+        # This takes 0.1 s, in which the process imports MLflow.
+        super().__init__(provenance.code_state())
 
     def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.
@@ -114,16 +116,18 @@ def start_tracker(
     If this process has imported MLflow itself, the other one would save no time, and is
     not started. Arguments: see `new_tracker`.
     """
-    if not is_recorded:
-        yield NullTracker()
+    if is_recorded and "mlflow" not in sys.modules:
+        name = experiment_of(experiment)
+        with closing(HelperTracker(store, server, name)) as tracker:
+            yield tracker
         return
-    if "mlflow" in sys.modules:
-        code = provenance.code_state()  # now, because it may change later
-        yield new_tracker(store, server=server, experiment=experiment, code=code)
-        return
-    with closing(HelperTracker(store, server, experiment_of(experiment))) as tracker:
-        tracker.code = provenance.code_state()  # as above; the process imports MLflow
-        yield tracker
+    yield new_tracker(
+        store,
+        server=server,
+        experiment=experiment,
+        code=provenance.code_state(),  # now, because it may change later
+        is_recorded=is_recorded,
+    )
 
 
 # The functions below run in the helper process, which records one run.

@@ -4,7 +4,6 @@ If there is no such run, a server is asked, so that the message can say where it
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,7 +21,7 @@ from pipeline.base.tags import (
     Kind,
     Status,
 )
-from pipeline.base.urls import database_path, is_server
+from pipeline.base.urls import database_path, is_server, tracking_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
@@ -59,7 +58,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
         raise UserError(f"{rule}, which was deleted: {remedy}")
-    server = server or os.environ.get("MLFLOW_TRACKING_URI", "")
+    server = server or tracking_uri()
     tags = _tags_on(server, text)
     if tags is not None:
         original = tags.get(COPY_TAG, "")

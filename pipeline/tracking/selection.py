@@ -41,7 +41,7 @@ def new_tracker(
         UserError, OSError: If the store cannot be used.
     """
     if not is_recorded:
-        return NullTracker()
+        return NullTracker(code)
     disable_telemetry()
     with busy("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker

@@ -41,7 +41,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import Generic, TypeVar
@@ -49,7 +49,8 @@ from typing import Generic, TypeVar
 from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, ParentRun, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.provenance import CodeState
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
@@ -81,6 +82,16 @@ class Tracker(ABC, Generic[RunType]):
 
     store: Path
     server: str | None = None
+
+    def __init__(self, code: CodeState | None = None) -> None:
+        """Keep the state of the code; None reads it when a run needs it."""
+        self._code = code
+
+    @property
+    def code(self) -> CodeState:
+        """The state of the code that runs record; see step 1."""
+        self._code = self._code or provenance.code_state()
+        return self._code
 
     @contextmanager
     def start_run(
@@ -137,11 +148,6 @@ class Tracker(ABC, Generic[RunType]):
             if mirror and closed_id:  # step 8
                 run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
-    @cached_property
-    def code(self) -> provenance.CodeState:
-        """The state of the code that runs record; see step 1."""
-        return provenance.code_state()
-
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:
         """Create a run, or open one again; `close_run` closes it."""
@@ -156,13 +162,13 @@ class Tracker(ABC, Generic[RunType]):
         """
 
 
-class LocalTracker(Tracker[ParentRun]):
+class LocalTracker(Tracker[Run]):
     """Opens runs of this process."""
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[ParentRun]:
+    ) -> Iterator[Run]:
         """Open the run that trained a network, to add results.
 
         The status and the end time of the run do not change. The run is found by the
@@ -179,7 +185,5 @@ class LocalTracker(Tracker[ParentRun]):
                 yield run
 
     @abstractmethod
-    def _find_or_create(
-        self, run_id: str | None, weights_sha256: str | None
-    ) -> ParentRun:
+    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""

@@ -17,6 +17,7 @@ from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
+from pipeline.base.terminal import command_line
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
@@ -123,12 +124,12 @@ def log_result(
         description: The text of the description, without links.
         final_metrics: See `TrainingRun.final_metrics`.
         time: The end of the last epoch, in milliseconds since 1970.
-        sha256: See `TrainingRun.sha256`.
+        sha256: See `TrainingRun.weights_sha256`.
     """
     # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics(final_metrics, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    command = f"python -m pipeline.inspect run={str(run.run_id)[:8]}"
+    command = command_line("inspect", run=str(run.run_id)[:8])
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),

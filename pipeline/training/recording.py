@@ -27,7 +27,7 @@ def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
         _describe(training),
         training.final_metrics,
         time=training.last.time,
-        sha256=training.sha256,
+        sha256=training.weights_sha256,
     )
 
 

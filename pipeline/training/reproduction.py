@@ -72,10 +72,10 @@ def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> 
         *_environment_differences(original.run.tags, tags),
         *_code_differences(original.run),
     ]
-    recorded = original.training.sha256
-    hashes = f"\n  recorded {recorded}\n  now      {again.sha256}"
+    recorded = original.training.weights_sha256
+    hashes = f"\n  recorded {recorded}\n  now      {again.weights_sha256}"
     lines = "".join(f"\n  {line}" for line in differences)
-    if again.sha256 != recorded:
+    if again.weights_sha256 != recorded:
         raise UserError(f"not reproduced:{hashes}{lines}")
     note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"

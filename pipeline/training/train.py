@@ -63,29 +63,39 @@ OnEpoch = Callable[[Epoch], object]
 
 
 def train_or_reproduce(
-    cfg: TrainConfig, tracker: Tracker[OpenRun], on_epoch: OnEpoch | None = None
+    cfg: TrainConfig,
+    options: Mapping[str, str],
+    tracker: Tracker[OpenRun],
+    on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
-    """Train a network, or reproduce a run; call `on_epoch` after each epoch."""
+    """Train a network, or reproduce a run; call `on_epoch` after each epoch.
+
+    The run has the `options` of config groups, such as small for team, as params and
+    tags.
+    """
     with one_thread():
         if cfg.reproduce:
-            return _reproduce(cfg, tracker, on_epoch)
+            return _reproduce(cfg, options, tracker, on_epoch)
         file = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _record_training(cfg, dataset, tracker, on_epoch)
+        training = _record_training(cfg, options, dataset, tracker, on_epoch)
     say(next_steps(NEXT))
     return training
 
 
 def _reproduce(
-    cfg: TrainConfig, tracker: Tracker[OpenRun], on_epoch: OnEpoch | None
+    cfg: TrainConfig,
+    options: Mapping[str, str],
+    tracker: Tracker[OpenRun],
+    on_epoch: OnEpoch | None,
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
-    tags = provenance.tags()  # now, because the code may change later
+    tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
@@ -98,11 +108,11 @@ def _reproduce(
         "run_name": cfg.run_name or f"{run.name} again",
     }
     try:
-        cfg = validate(TrainConfig, settings).with_choices(cfg.choices)
+        cfg = validate(TrainConfig, settings)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _record_training(cfg, dataset, tracker, on_epoch, original)
+    training = _record_training(cfg, options, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training, tags)}")
     command = command_line("inspect", run=run.run_id[:8])
     say(next_steps({command: "explains the network"}))
@@ -111,6 +121,7 @@ def _reproduce(
 
 def _record_training(
     cfg: TrainConfig,
+    options: Mapping[str, str],
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
@@ -136,9 +147,9 @@ def _record_training(
         tags[REPRODUCES_TAG] = original.run.run_id
     with (
         open_checkpoint(
-            store_dir(), identity, _place(cfg), state, resume=cfg.resume
+            store_dir(), identity, _place(cfg, options), state, resume=cfg.resume
         ) as checkpoint,
-        _start_run(cfg, checkpoint, tracker, name, tags) as run,
+        _start_run(cfg, options, checkpoint, tracker, name, tags) as run,
         delayed_interrupt() as interrupt,
     ):
         _log_start(run, cfg, dataset, checkpoint)
@@ -148,7 +159,7 @@ def _record_training(
         training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
-    say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
+    say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training had finished")
     if run.artifacts:  # another training run replaces `folder`
@@ -164,20 +175,26 @@ def _check_machine(hyperparameters: Hyperparameters) -> None:
     check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
 
 
-def _place(cfg: TrainConfig) -> dict[str, Any]:
+def _place(cfg: TrainConfig, options: Mapping[str, str]) -> dict[str, Any]:
     """Return where a training run is computed and recorded; resumed runs must match."""
     return {
         "processor": processor(),
         "dataset": cfg.dataset,
-        "experiment": experiment_of(cfg.experiment_name) if cfg.is_recorded else None,
+        "experiment": _experiment(cfg),
         "reproduces": cfg.reproduce,
-        "choices": dict(sorted(cfg.choices.items())),  # they are params of the run
+        "choices": dict(sorted(options.items())),  # they are params of the run
     }
+
+
+def _experiment(cfg: TrainConfig) -> str | None:
+    """Return the experiment that gets the run; None if it is not recorded."""
+    return experiment_of(cfg.experiment_name) if cfg.is_recorded else None
 
 
 @contextmanager
 def _start_run(
     cfg: TrainConfig,
+    options: Mapping[str, str],
     checkpoint: Checkpoint,
     tracker: Tracker[OpenRun],
     name: str,
@@ -187,13 +204,13 @@ def _start_run(
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
-        name=cfg.run_name or (killed.name if killed else name),
-        params={**cfg.choices, **params_of(dict(cfg))},
-        tags={**cfg.choices, **tags, CHECKPOINT_TAG: checkpoint.id},
+        name=killed.name if killed and not cfg.run_name else name,
+        params={**options, **params_of(dict(cfg))},
+        tags={**options, **tags, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, experiment = (killed or run).label, _place(cfg)["experiment"]
+            label, experiment = (killed or run).label, _experiment(cfg)
             where = f" in experiment {experiment}" if experiment else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         yield run
@@ -242,6 +259,6 @@ def _write(
         if run.run_id:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
-            is_equal = training.sha256 == original.training.sha256
+            is_equal = training.weights_sha256 == original.training.weights_sha256
             run.submit(log_comparison, is_equal)
         run.wait()

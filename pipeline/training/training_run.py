@@ -138,7 +138,7 @@ class TrainingRun:
         return network_from(self.last.tensors)
 
     @cached_property
-    def sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.last.tensors)
 

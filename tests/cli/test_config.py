@@ -52,7 +52,7 @@ def test_a_default_that_cannot_be_read_is_named(text, tmp_path):
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage], Flags())
+    text = help_text(name, module.__doc__, STAGES[stage], Flags().folders)
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
@@ -68,7 +68,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "conf").mkdir()
     with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
-        help_text("python -m pipeline.train", "", TrainConfig, Flags())
+        help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
 
 
 def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
@@ -76,7 +76,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypat
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
-    for find in (lambda flags: flags.groups, lambda flags: flags.paths):
+    for find in (lambda x: x.folders.groups, lambda x: x.folders.paths):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
             find(Flags(folder=Path("mine")))
 
@@ -98,11 +98,9 @@ def types_of(annotations, keys):
 
 
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
-    stages = ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train")
-    for stage in (*stages, "Homework", "Grade", "Ui"):
-        keywords = getattr(cli, f"{stage}Keywords")
-        schema = getattr(cli, f"{stage}Config")
-        only_commands = schema.only_sweeps if stage == "Train" else ()
+    for stage, schema in STAGES.items():
+        keywords = getattr(cli, f"{stage.title()}Keywords")
+        only_commands = schema.only_sweeps if stage == "train" else ()
         keys = {*schema.model_fields} - {*only_commands}
         assert {*keywords.__annotations__} == keys
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
@@ -135,8 +133,8 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
 
 @pytest.mark.parametrize("array", [np.array, torch.tensor])
 def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
-    assert from_python(TrainConfig, {"hidden": array(5)}).hidden == 5
-    assert from_python(TrainConfig, {"lr": array(0.5)}).lr == 0.5
+    assert from_python(TrainConfig, {"hidden": array(5)}).config.hidden == 5
+    assert from_python(TrainConfig, {"lr": array(0.5)}).config.lr == 0.5
     command = sweep_from_python(TrainConfig, {"hidden": array(5), "seed": array([1])})
     assert (command.config.hidden, command.config.seed) == (5, 1)
     with pytest.raises(ConfigError, match=r"hidden=.* is a list: call sweep"):
@@ -149,7 +147,7 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
 def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
     pytorch = torch.tensor(0.001, dtype=getattr(torch, kind))
     for number in (getattr(np, kind)(0.001), pytorch):
-        assert from_python(TrainConfig, {"lr": number}).lr == 0.001
+        assert from_python(TrainConfig, {"lr": number}).config.lr == 0.001
 
 
 def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):

@@ -134,7 +134,7 @@ def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path
     assert {key: setting.value for key, setting in ours.by_key.items()} == values
     word, path = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
     assert saved == {"lr": (word, path.absolute())}
-    assert ours.choices.items() <= composed["runtime"]["choices"].items()
+    assert ours.options.items() <= composed["runtime"]["choices"].items()
     assert ours.files["hidden"].name == "x.yaml"
     assert ours.files["seed"].parent.name == "other"
 
@@ -162,7 +162,7 @@ def names(*arguments):
 
 def test_help_lists_the_choices_of_all_groups(conf):
     flags, _ = read_flags(["--help", "--config-dir", "mine"])
-    lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
+    lines = help_text("a command", "", cli.PredictConfig, flags.folders).splitlines()
     start = lines.index("Config groups; group=option selects a file of a group:")
     assert lines[start + 1] == "  other: late, seed"
     team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"
@@ -219,7 +219,7 @@ def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
 
 
 def test_a_group_has_the_same_choices_in_python(conf):
-    assert from_python(cli.TrainConfig, {"team": "small"}).hidden == 10
+    assert from_python(cli.TrainConfig, {"team": "small"}).config.hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
     swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
     assert [job.values["hidden"] for job in swept] == [10, 100, 20]
@@ -242,7 +242,7 @@ def test_a_group_has_the_same_choices_in_python(conf):
 def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
     extended = f"{GLOBAL}defaults: [hidden_sizes, override /team: small]"
     conf({"conf/experiment/x.yaml": extended})
-    for arguments, choices in {
+    for arguments, options in {
         "seed=1": [{}],
         "team=small": [{"team": "small"}],
         "team=small ~team": [{}],
@@ -254,11 +254,8 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
         ],
     }.items():
         command = read(*shlex.split(arguments))
-        assert [each.choices for each in command.combinations] == choices
-        assert command.config.choices == choices[0]
-    config = read("team=small").config
-    assert config.model_copy(update={"hidden": 5}).choices == {"team": "small"}
-    assert "choices" not in dict(config)
+        assert [each.options for each in command.combinations] == options
+        assert command.options == options[0]
 
 
 def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(

@@ -1,16 +1,20 @@
 import json
+import os
 import shutil
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from threading import Lock
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import UserError, datasets
-from pipeline.base.files import file_sha256
+from pipeline.base.files import code_sha256, file_sha256
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.download import RawFiles
@@ -120,15 +124,12 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     tmp_path, few, monkeypatch
 ):
     code = tmp_path / "toys.py"
-    toys = ModuleType("toys")
-    toys.__file__ = str(code)
-    monkeypatch.setitem(sys.modules, "toys", toys)
 
     def sizes(number):
         code.write_text(f"the first {number} test images")
         read = partial(first_images, few, number)
-        modules = (datasets.upright.__name__, "toys")
-        changed = DatasetSpec("toys", read=read, modules=modules)
+        sha256 = code_sha256(datasets.upright.__file__, code)
+        changed = DatasetSpec("toys", read=read, code_sha256=sha256)
         monkeypatch.setitem(REGISTRY, "toys", changed)
         data = datasets.prepare("toys", folder=tmp_path)
         return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
@@ -138,10 +139,59 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     assert sizes(200) == (True, 200)
     assert not [*tmp_path.glob("*.bad")]
     upright = REGISTRY["mnist_upright"].code_sha256
-    assert upright == file_sha256(Path(datasets.upright.__file__))
+    assert upright == code_sha256(datasets.upright.__file__)
 
 
-def test_data_sets_have_modules_unless_their_files_have_known_hashes():
+def test_data_sets_that_may_share_raw_files_are_read_one_after_the_other(
+    tmp_path, few, monkeypatch
+):
+    free = Lock()
+
+    def read(folder):
+        assert free.acquire(blocking=False)
+        time.sleep(0.5)
+        free.release()
+        return few.train, few.val
+
+    for name in ("first", "second"):
+        monkeypatch.setitem(REGISTRY, name, DatasetSpec(name, read=read))
+    with ThreadPoolExecutor() as pool:
+        prepare = partial(datasets.prepare, folder=tmp_path)
+        made = [*pool.map(prepare, ("first", "second"))]
+    assert [each.is_new for each in made] == [True, True]
+
+
+PREPARE_DIGITS = "datasets.prepare('digits', folder=Path(sys.argv[1])).is_new"
+EDIT_A_MODULE = """
+import sys
+from pathlib import Path
+from pipeline import datasets
+path = Path(datasets.scikit_learn.__file__)
+path.write_text(path.read_text().replace("1500", "1400"))
+"""
+
+
+def test_images_of_code_that_was_edited_after_its_import_are_computed_again(
+    clone_project, tmp_path
+):
+    root = clone_project(tmp_path / "clone").outputs.parent
+
+    def python(code):
+        return subprocess.check_output(
+            [sys.executable, "-c", code, tmp_path / "data"],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            text=True,
+        )
+
+    assert python(f"{EDIT_A_MODULE}print({PREPARE_DIGITS})") == "True\n"
+    imports = "import sys; from pathlib import Path; from pipeline import datasets"
+    assert python(f"{imports}; print({PREPARE_DIGITS})") == "True\n"
+    data = Dataset.read(tmp_path / "data" / "digits.safetensors")
+    assert len(data.train) == 1400
+
+
+def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
     for spec in REGISTRY.values():
         has_known_files = isinstance(getattr(spec.read, "__self__", None), RawFiles)
         assert has_known_files == (spec.code_sha256 is None)

@@ -25,7 +25,7 @@ def test_the_file_agrees_with_pytorch_also_for_large_weights(
             parameter *= scale
     write_onnx(replace(trained, network=network), tmp_path)
     (stored,) = onnx.load(tmp_path / FILE).metadata_props
-    assert (stored.key, stored.value) == ("weights_sha256", trained.sha256)
+    assert (stored.key, stored.value) == ("weights_sha256", trained.weights_sha256)
     check = check_onnx(replace(trained, network=network), tmp_path, images)
     assert (check.difference, check.images) == ("", len(images))
 

@@ -210,7 +210,7 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     stored = load_integers(tmp_path / "first")
     integers = stored.network
-    assert stored.weights_sha256 == model.trained.sha256
+    assert stored.weights_sha256 == model.trained.weights_sha256
     assert stored.finetune == model.finetuning_epochs and integers.bits == bits
     images = model.dataset.test.images
     assert integers.hidden == 1

@@ -68,9 +68,9 @@ def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
 def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
     path, network
 ):
-    sha256 = load_trained_model(path).sha256
+    sha256 = load_trained_model(path).weights_sha256
     storage.save_model(path, network, {"a new key": "its value"})
-    assert load_trained_model(path).sha256 == sha256
+    assert load_trained_model(path).weights_sha256 == sha256
     tensors = snapshot(network)
     assert tensors_sha256(dict(reversed(tensors.items()))) == sha256
     bias = tensors["layer_2.bias"]

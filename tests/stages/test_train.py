@@ -90,7 +90,7 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
     assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
     assert tags["data.sha256"] == mnist.sha256
-    assert tags["weights.sha256"] == trained.sha256
+    assert tags["weights.sha256"] == trained.weights_sha256
     inputs = recorded.inputs.dataset_inputs
     (data,) = [i.dataset for i in inputs if i.tags[0].value == "training"]
     assert data.name == "mnist" and mnist.sha256.startswith(data.digest)
@@ -150,7 +150,7 @@ def test_the_summary_names_the_results_and_where_they_are(
         f"{metrics['with_final_weights/train_accuracy']:.2%}",
         f"{metrics['val/accuracy']:.2%}",
         recorded.info.run_id,
-        trained.sha256,
+        trained.weights_sha256,
         str(finished.outputs / "train"),
     ):
         assert text in printed
@@ -245,7 +245,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     for call in calls:
         training = call.result()
         stored = load_trained_model(training.folder / "model.safetensors")
-        assert stored.sha256 == training.sha256
+        assert stored.weights_sha256 == training.weights_sha256
         assert stored.metadata.hyperparameters == training.hyperparameters
     assert len({call.result().folder for call in calls}) == 4
 

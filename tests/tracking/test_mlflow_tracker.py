@@ -106,7 +106,7 @@ def test_a_finished_run_has_its_provenance(store, start_run, only_run):
     stored = only_run()
     assert (stored.info.run_id, stored.info.run_name) == (run.run_id, "a name")
     assert stored.data.params == {"hidden": "20"}
-    expected = {**provenance.tags(), "data.sha256": "da7a"}
+    expected = {**provenance.tags(provenance.code_state()), "data.sha256": "da7a"}
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["host"] == platform.node()
     assert run.run_id in run.viewing_hint()

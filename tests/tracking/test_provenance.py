@@ -178,7 +178,7 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
 
 
 def test_the_provenance_of_a_run_does_not_include_choices_of_groups():
-    own = provenance.tags()
+    own = provenance.tags(provenance.code_state())
     assert own and provenance.tags_of(own) == own
     choices = {"git": "a", "version": "b", "mlflow": "c", "hostess": "d"}
     assert provenance.tags_of({**own, **choices}) == own
@@ -195,5 +195,5 @@ def test_a_package_inside_the_repository_of_another_project_has_no_commit(
     for command in (["init", "-q"], ["add", "other.py"], ["commit", "-qm", "other"]):
         subprocess.run(["git", *identity, *command], cwd=repository, check=True)
     use_repository(repository)
-    tags = provenance.tags()
+    tags = provenance.tags(provenance.code_state())
     assert tags["git.commit"] == "none" and "git.diff" not in tags

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from pipeline.base.files import file_sha256
+from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_model
-from pipeline.tracking import find_training_run, provenance
+from pipeline.tracking import find_training_run, provenance, start_tracker
 from pipeline.training.reproduction import Original, compare
+from pipeline.training.train import train_or_reproduce
 from pipeline.training.training_run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -33,7 +35,12 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     _, report = printed.split("\nreproduced byte for byte:\n")
     report, _, step = report.partition("\nnext   ")
     assert step.startswith(f"python -m pipeline.inspect run={workspace.run_id()[:8]} ")
-    assert report.split() == ["recorded", trained.sha256, "now", trained.sha256]
+    assert report.split() == [
+        "recorded",
+        trained.weights_sha256,
+        "now",
+        trained.weights_sha256,
+    ]
     assert "despite these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
@@ -64,7 +71,10 @@ def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
     text = f"{report.value}\n"
-    assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
+    assert (
+        load_trained_model(workspace.trained("model.safetensors")).weights_sha256
+        in text
+    )
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
@@ -134,10 +144,30 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
             with project.captured():
                 recorded = find_training_run(run_id, store=project.outputs)
                 training = TrainingRun.read(recorded)
-                report = compare(
-                    Original(recorded, training), training, provenance.tags()
-                )
+                now = provenance.tags(provenance.code_state())
+                report = compare(Original(recorded, training), training, now)
             assert ("uncommitted code" in report) == (comment != own)
+
+
+@pytest.mark.parametrize("tracking", ["mlflow", "none"])
+def test_the_report_compares_the_code_with_which_the_command_started(
+    empty_project, clone_project, use_repository, tmp_path, tracking
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    use_repository(tmp_path / "clone")
+    project = empty_project("edited")
+    project.call("train", **DIGITS)
+    values = {"reproduce": project.run_id(), "tracking": tracking}
+    cfg = from_python(TrainConfig, values).config
+    start = {"server": None, "experiment": None, "is_recorded": cfg.is_recorded}
+    with (
+        project.captured() as printed,
+        start_tracker(project.outputs, **start) as tracker,
+    ):
+        settings.write_text(f"{settings.read_text()}# an edit\n")
+        train_or_reproduce(cfg, {}, tracker)
+    assert "reproduced byte for byte" in printed.getvalue()
+    assert "uncommitted code" not in printed.getvalue()
 
 
 def test_the_report_names_another_processor_and_another_patch(workspace):
@@ -145,8 +175,9 @@ def test_the_report_names_another_processor_and_another_patch(workspace):
         workspace.client.set_tag(workspace.run_id(), tag, value)
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     training = TrainingRun.read(recorded)
-    report = compare(Original(recorded, training), training, provenance.tags())
+    now = provenance.tags(provenance.code_state())
+    report = compare(Original(recorded, training), training, now)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\ndespite these differences:\n  " in report
-    assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
+    assert f"\n  processor: Z80, now {now['processor']}" in report
     assert "\n  uncommitted code (sha256 of code.diff): another patch, now " in report

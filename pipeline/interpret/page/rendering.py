@@ -208,7 +208,7 @@ def _page_data(
         rarest=rarest,
         rarest_images=int(analysis.images_with_ink[rarest]),
         example=analysis.example,
-        sha256=trained.sha256,
+        sha256=trained.weights_sha256,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
         weight_scale=weight_scale(analysis.kernel),
