@@ -26,7 +26,7 @@ class Job:
     """A combination of a sweep; it is trained unless it has an `error`."""
 
     values: Mapping[str, Any]  # by key; if there is an error, some are invalid
-    choices: Mapping[str, str]  # by group; those of equal combinations as "a,b"
+    options: Mapping[str, str]  # by group; those of equal combinations as "a,b"
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str = ""  # one line; empty if the values are valid
     data_file: DataFile | None = None  # with its images; None if they are unknown
@@ -64,20 +64,20 @@ class Job:
     @property
     def params(self) -> dict[str, Any]:
         """The params of its run: its options, and its values, which can be invalid."""
-        return {**self.choices, **params_of(self.values)}
+        return {**self.options, **params_of(self.values)}
 
     @property
     def varied_values(self) -> dict[str, Any]:
         """The options and values that the sweep varies, by group and by key."""
-        both = {**self.values, **self.choices}
+        both = {**self.values, **self.options}
         return {name: both[name] for name in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        groups = [name for name in self.varied if name in self.choices]
-        choices = [f"{group}={self.choices[group]}" for group in groups]
-        return " ".join([*choices, run_name(self.values, named=self.varied)])
+        groups = [name for name in self.varied if name in self.options]
+        options = [f"{group}={self.options[group]}" for group in groups]
+        return " ".join([*options, run_name(self.values, named=self.varied)])
 
     @property
     def short_name(self) -> str:
@@ -93,7 +93,7 @@ class Job:
     def tags(self) -> dict[str, str]:
         """All options of groups, and the settings that the sweep varies."""
         values = {key: str(value) for key, value in self.varied_values.items()}
-        return {**self.choices, **values}
+        return {**self.options, **values}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def list_jobs(
     combinations = command.combinations
     groups = [
         group
-        for group in all_choices(each.options for each in combinations)
+        for group in all_options(each.options for each in combinations)
         if len({each.options.get(group) for each in combinations}) > 1
     ]
     named = [group for group in groups if group != "experiment"]
@@ -53,9 +53,9 @@ def list_jobs(
         file = data.get(values["dataset"])
         if file:
             values["dataset"] = file.name
-        choices = {**dict.fromkeys(groups, "null"), **each.options}
+        options = {**dict.fromkeys(groups, "null"), **each.options}
         error = "; ".join(each.error.problems) if each.error else ""
-        jobs.append(Job(values, choices, varied, error, file))
+        jobs.append(Job(values, options, varied, error, file))
     return _merge_equal(jobs)
 
 
@@ -77,7 +77,7 @@ def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         equal.setdefault(job.identity, []).append(job)
     return [
-        replace(same[0], choices=all_choices(job.choices for job in same))
+        replace(same[0], options=all_options(job.options for job in same))
         if len(same) > 1
         else same[0]
         for same in equal.values()
@@ -99,7 +99,7 @@ def sweep_id(
     """
     content = [
         sorted(job.identity for job in jobs),
-        sorted(all_choices(job.choices for job in jobs).items()),
+        sorted(all_options(job.options for job in jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,
         again,
@@ -136,10 +136,10 @@ def sweep_name(
     return short_name({**varied, **others}) + number
 
 
-def all_choices(choices: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return all options of each group, such as "small,wide" for team."""
     found: dict[str, set[str]] = {}
-    for each in choices:
+    for each in options:
         for group, names in each.items():
             found.setdefault(group, set()).update(names.split(","))
     return {group: ",".join(sorted(names)) for group, names in found.items()}

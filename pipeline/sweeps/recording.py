@@ -14,7 +14,7 @@ from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
-from pipeline.sweeps.listing import all_choices
+from pipeline.sweeps.listing import all_options
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
@@ -60,7 +60,7 @@ def record_sweep(
         with tracker.start_run(
             name=start.name,
             params=_common_params(jobs),
-            tags=all_choices(job.choices for job in jobs) | sweep_tags,
+            tags=all_options(job.options for job in jobs) | sweep_tags,
             resume=recorded.run.run_id if recorded.run else None,
         ) as run:
             run.delete_unfinished_children()

@@ -182,7 +182,7 @@ def _place(cfg: TrainConfig, options: Mapping[str, str]) -> dict[str, Any]:
         "dataset": cfg.dataset,
         "experiment": _experiment(cfg),
         "reproduces": cfg.reproduce,
-        "choices": dict(sorted(options.items())),  # they are params of the run
+        "options": dict(sorted(options.items())),  # they are params of the run
     }
 
 

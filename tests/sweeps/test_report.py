@@ -29,9 +29,9 @@ from pipeline.tracking.null import NullRun
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
-def outcome(accuracy, error="", choices=None, **keys):
-    choices = choices or {}
-    job = Job(defaults() | keys, choices, [*choices, *keys], data_file=DATA)
+def outcome(accuracy, error="", options=None, **keys):
+    options = options or {}
+    job = Job(defaults() | keys, options, [*options, *keys], data_file=DATA)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
@@ -162,8 +162,8 @@ def test_only_several_seeds_have_a_mean():
 
 
 def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
-    teams = [outcome(0.9, choices={"team": name}, seed=1) for name in ("a", "b,c")]
-    teams.append(outcome(0.8, choices={"team": "d"}, seed=2))
+    teams = [outcome(0.9, options={"team": name}, seed=1) for name in ("a", "b,c")]
+    teams.append(outcome(0.8, options={"team": "d"}, seed=2))
     assert sweep_name([each.job for each in teams]) == (
         "team=a,b,c,d seed=1,2 (3 combinations)"
     )

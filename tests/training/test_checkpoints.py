@@ -108,7 +108,7 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
         ({"fingerprint": "another"}, False),
         ({"place": PLACE | {"processor": "another"}}, False),
         ({"place": PLACE | {"experiment": "another"}}, False),
-        ({"place": PLACE | {"choices": {"team": "small"}}}, False),
+        ({"place": PLACE | {"options": {"team": "small"}}}, False),
         ({"place": dict(reversed(PLACE.items()))}, True),
     ],
 )
