@@ -9,6 +9,7 @@ outputs/export/ and records them in the MLflow run that trained the network:
   digits.c, digits.h       the network in C99
   selftest.c, selftest.h   a self-test for a board
   example.c, image0.bin    a program that classifies an image, and test image 0
+  straighten.c             for dataset=mnist_upright: straightens an image
   integers.safetensors     all integers of the network
   network.onnx             the network in floating point
   report.json              the accuracy and the sizes
