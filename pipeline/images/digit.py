@@ -8,13 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import constants, unsure
-from pipeline.images.ink import (
-    Ink,
-    Levels,
-    borders,
-    has_uniform_border,
-    noise_limit,
-)
+from pipeline.images.ink import Ink, Levels, borders, noise_limit
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
@@ -84,7 +78,7 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     all around it.
 
     Args:
-        levels: The gray levels of a photograph.
+        levels: The gray levels of a photograph, dark on light.
         ink: Its ink.
         mask: The strokes.
     """
@@ -100,8 +94,6 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     ring = np.abs(distances - constants.EDGE_WIDTH) < 0.5
     nearest = tuple(places[:, ring])
     less_ink = ink[nearest] - ink[ring]
-    if light[ring].sum() < light[nearest].sum():  # white ink
-        light = 255 - light
     # The lightest pixel nearby is paper, even if the ring crosses a line of the paper.
     paper = ndimage.maximum_filter(light, constants.EDGE_NEIGHBORS)[ring]
     stroke = light[nearest]
@@ -189,16 +181,17 @@ def undo_stretching(
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
+def judge_photo(
+    levels: Levels, strokes: Strokes, *, is_drawing: bool
+) -> unsure.Finding:
     """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
-        levels: Its gray levels. If its border is uniform, it is a drawing, which may
-            reach the border.
+        levels: Its gray levels, dark on light.
         strokes: What was found in it.
+        is_drawing: Whether it is a drawing, which may reach the border.
     """
     mask = strokes.digit
-    is_drawing = has_uniform_border(levels)
     if not is_drawing and _is_shadow(levels, strokes):
         return "shadow"
     touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
@@ -216,15 +209,12 @@ def _is_shadow(levels: Levels, strokes: Strokes) -> bool:
     return bool(flat.sum() > constants.MAX_SHADOW * strokes.digit.sum())
 
 
-def judge(
-    mask: Mask, box: Bool[np.ndarray, "rows columns"], *, pieces: int
-) -> unsure.Finding:
+def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
     """Return why strokes are not a single digit, or "" if they are.
 
     Args:
         mask: The strokes.
         box: The strokes in the box, at FINE pixels per pixel.
-        pieces: The number of separate strokes in the image; see `unsure.is_drawn`.
     """
     widest = int(unsure.MAX_BREAK * longer_side(mask))  # gap between two rows
     for axis, gap in ((0, 0), (1, widest)):  # side by side, and one above the other
@@ -241,7 +231,6 @@ def judge(
     height, width = box.shape
     is_drawn = unsure.is_drawn(
         side=longer_side(mask),
-        pieces=pieces,
         outline=int(outline),
         thickness=float(depth.max()) / constants.FINE,
         aspect=width / height,
