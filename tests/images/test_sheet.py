@@ -1,17 +1,13 @@
 """Photographs of a tilted sheet on a table."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
+from drawn_digits import inked
 from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
 
-FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
-BENCHMARK = runpy.run_path(str(FILE))
 SIDE = 400  # pixels
 Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
 
@@ -49,7 +45,7 @@ def photographed(paper, rng, *, tilt, table, is_hard=False):
 def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
     rng = np.random.default_rng(tilt)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 130, 6)
+        ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.3 * ink
@@ -75,7 +71,7 @@ def test_nothing_is_found_on_an_empty_sheet(tilt, table):
 def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 130, 6)
+        ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.7 * ink
@@ -98,7 +94,7 @@ def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt, table):
 def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 160, 6)
+        ink = inked(digit, 160, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[50 : 50 + rows, 90 : 90 + columns] -= 0.7 * ink
