@@ -21,7 +21,7 @@ from pipeline.images.digit import (
     judge,
     judge_photo,
     longer_side,
-    near,
+    next_to,
     remove_specks,
     remove_surroundings,
     undo_stretching,
@@ -223,7 +223,7 @@ def _find_strokes(
 def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
     shapes = find_strokes(ink, least=least)
     digit = remove_specks(remove_surroundings(shapes, outside))
-    if outside is not None and (digit & near(outside)).any():
+    if outside is not None and (digit & next_to(outside)).any():
         digit = np.zeros_like(digit)
     return Strokes(ink, shapes, digit)
 

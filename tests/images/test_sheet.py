@@ -7,6 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
+from pipeline.images.sheet import edge_length
 
 SIDE = 400  # pixels
 Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -101,3 +102,33 @@ def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
         photo = photographed(paper, rng, tilt=6, table=0.3)
         border = 70 + 90 + columns // 2  # through the middle of the digit
         assert preprocess(photo[:, :border]).finding == "cut off"
+
+
+SHEET = np.zeros((40, 40), bool)
+SHEET[12:28, 12:28] = True
+LIT = np.where(SHEET, 200.0, 120.0)  # on a table
+DARK_BELOW = np.where(np.arange(40)[:, None] < 20, 1, 0.4)
+
+
+@pytest.mark.parametrize("shadow", [1, DARK_BELOW], ids=["lit", "half in shadow"])
+def test_a_convex_region_with_an_edge_all_around_it_can_be_a_sheet(shadow):
+    length = edge_length(SHEET, np.log(LIT * shadow).astype(np.float32))
+    assert length > 4 * 16  # measured a few pixels away, so that it is longer
+
+
+CROSS = SHEET.copy()
+CROSS[12:18, 12:18] = CROSS[22:28, 22:28] = False
+
+
+@pytest.mark.parametrize(
+    ("region", "levels"),
+    [
+        (CROSS, np.where(CROSS, 200, 120)),
+        (SHEET, np.where(SHEET, 200, 190)),
+        (SHEET, np.where(SHEET, 120, 200)),
+        (SHEET, np.where(np.arange(40) < 28, LIT, 200)),
+    ],
+    ids=["not convex", "as light as the table", "darker", "no edge on the right"],
+)
+def test_other_regions_cannot_be_a_sheet(region, levels):
+    assert edge_length(region, np.log(levels).astype(np.float32)) == 0
