@@ -1,8 +1,9 @@
 """What is known about a photograph before the search for a digit begins.
 
 Each question has one answer, for the whole search: whether the photograph is a drawing,
-what the sheet of paper is, and whether its ink is dark. A reduced image or a part of it
-could give another answer, because it has less noise and another border.
+what the sheet of paper is, and whether its ink is dark. Asked again of a reduced image
+or of a part, a question could get another answer: these have less noise and another
+border.
 """
 
 from collections.abc import Mapping
@@ -71,7 +72,7 @@ class Scene:
             reduced=reduced,
             outside=None,
             steps={"gray levels": reduced},
-            dark_ink=has_dark_ink(self.original),
+            dark_ink=has_dark_ink(reduced),
             is_drawing=self.is_drawing,
         )
 
@@ -81,9 +82,8 @@ class Scene:
         outside = self._outside
         if outside is None:
             return None
-        photo = paint_outside(self.original, outside)
-        dark_ink = is_light(self.original, outside) or has_dark_ink(photo)
-        return self._place(photo, outside, dark_ink=dark_ink)
+        known = True if is_light(self.original, outside) else None
+        return self._place(outside, dark_ink=known)
 
     @cached_property
     def completed_sheet(self) -> Place | None:
@@ -96,15 +96,18 @@ class Scene:
         outside = complete_sheet(self.original, self._outside)
         if outside is None:
             return None
-        photo = paint_outside(self.original, outside)
-        return self._place(photo, outside, dark_ink=self.sheet.dark_ink)
+        return self._place(outside, dark_ink=self.sheet.dark_ink)
 
     @cached_property
     def _outside(self) -> Outside | None:
         return find_outside(self.original)
 
-    def _place(self, photo: Levels, outside: Outside, *, dark_ink: bool) -> Place:
+    def _place(self, outside: Outside, *, dark_ink: bool | None) -> Place:
+        """Paint what is outside a sheet; `dark_ink` is None if it is not known."""
+        photo = paint_outside(self.original, outside)
         reduced = reduce_to(photo, constants.SEARCH_SIDE)
+        if dark_ink is None:
+            dark_ink = has_dark_ink(reduced)
         return Place(
             photo=photo,
             reduced=reduced,
