@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from benchmarks.images import chalk, paper_edges, shadow, squared_paper, thin_pen
-from benchmarks.images import faint_pencil as pencil
+from images.drawn_digits import chalk, paper_edges, shadow, squared_paper, thin_pen
+from images.drawn_digits import faint_pencil as pencil
 from PIL import Image
 from playwright.sync_api import sync_playwright
 

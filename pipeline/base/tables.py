@@ -86,6 +86,12 @@ def write_csv(
             table.writerow({key: _escape(value) for key, value in cells.items()})
 
 
+def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table that is given by its columns."""
+    values = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]
+
+
 def _escape(value: object) -> object:
     formula = isinstance(value, str) and value[:1] in FORMULA_STARTS
     return f"'{value}" if formula else value

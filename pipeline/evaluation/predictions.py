@@ -1,6 +1,6 @@
 """Predictions of a network for a set of images, and the reasons why some are unsure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pipeline.base.tables import to_rows
 from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
@@ -136,9 +137,3 @@ def classify(
     reasons = [finding or reason for finding, reason in pairs]
     missing = trained.missing_detector
     return Predictions(prepared, trained.spec, logits, reasons, missing)
-
-
-def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a table that is given by its columns."""
-    values = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in values]

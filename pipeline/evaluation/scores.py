@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from pipeline.base.tables import to_rows
 from pipeline.core import CLASSES, metrics
-from pipeline.evaluation.predictions import Predictions, to_rows
+from pipeline.evaluation.predictions import Predictions
 
 NORMAL_QUANTILE = 1.959963984540054  # 97.5% of a normal distribution is below it
 CALIBRATION_BINS = 15  # the number in Guo et al. (2017)
@@ -53,7 +54,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "calibration_error": calibration_error(bins_of(predictions)),
     }
     if predictions.is_judged:
-        values["unsure"] = predictions.sure.count(False) / n
+        values["unsure"] = float(predictions.is_unsure.mean())
     return values
 
 

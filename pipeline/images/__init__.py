@@ -1,10 +1,10 @@
 """A user's images of any size and kind -> 28x28 pixels, preprocessed as in MNIST.
 
 `listing` finds the images, and `preparing` prepares them one by one. The steps of the
-preprocessing are in `reading`, `sheet`, `ink`, `digit` and `form`, in this order, and
-`preprocessing` calls those after the first. The table "An image" in .github/DESIGN.md
-describes them. `constants` has their numbers, and `unsure` the rules that make a
-prediction unsure.
+preprocessing are in `reading`, `sheet`, `ink`, `digit` and `form`, in this order.
+`scene` has what is known about a photograph before the search, and `preprocessing`
+searches. The table "An image" in .github/DESIGN.md describes the steps. `constants` has
+their numbers, and `unsure` the rules that make a prediction unsure.
 """
 
 from pipeline.images.listing import ImageSet, Kind, list_images

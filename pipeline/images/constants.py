@@ -45,43 +45,45 @@ SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes
 SHEET_WINDOW = 3  # the same pixels; half the width of an edge, with its surroundings
 # For a screen or a board. Gray levels. Lower: white strokes on a dark screen are lost;
 # higher: in shadow, light parts of a sheet count as ink.
-MIN_PAPER_LEVEL = 80
+SHEET_MIN_LEVEL = 80
+# Fraction of the pixels next to the sheet that are darker than it. Lower: shadows and
+# strokes count as its edges; higher: more edges are not found.
+SHEET_MIN_DARK = 0.9
 # Sheet as a region: for a sheet of any tilt, on a dark or a light table
 # (test_the_table_around_a_tilted_sheet_is_ignored)
 # Heights per pixel; paper is less steep. Lower: squared paper and shadows divide the
 # sheet; higher: the sheet and a light table become one region.
-PAPER_SLOPES = (0.04, 0.07, 0.11)
-MIN_REGION = 0.12  # fraction of the area of the image
+REGION_SLOPES = (0.04, 0.07, 0.11)
+REGION_MIN_AREA = 0.12  # fraction of the area of the image
 # Fraction of the region that is not strokes. Lower: a bold white 0 counts as a sheet;
 # higher: sheets that are full of strokes are not found.
-MIN_PAPER = 0.5
-# Area between the region and its convex hull, as a fraction of the region (MAX_DENTS),
-# and of what is outside the region (MAX_INNER). Lower: a sheet that is held by fingers
-# is not found; higher: a digit at the border of the image counts as what is outside.
-MAX_DENTS = 0.1
-MAX_INNER = 0.3
+REGION_MIN_PAPER = 0.5
+# Area between the region and its convex hull, as a fraction of the region (DENTS), and
+# of what is outside the region (INNER). Lower: a sheet that is held by fingers is not
+# found; higher: a digit at the border of the image counts as what is outside.
+REGION_MAX_DENTS = 0.1
+REGION_MAX_INNER = 0.3
 # Lower: shadows count as edges of the sheet; higher: a light table counts as paper.
-MIN_RING_STEP = 0.15
+REGION_MIN_STEP = 0.15  # height of its edge
 # For a sheet that the sharp edge of a shadow divides
 # (test_a_digit_across_the_hard_edge_of_a_shadow_is_found). Fraction of the area of the
 # image. Lower: other things count as parts of the sheet, and the search takes longer;
 # higher: small parts are lost.
-MIN_SHADED = 0.02
+REGION_MIN_PART = 0.02
 # Fraction of the longest edge of a possible sheet; the largest of those with a longer
 # edge is the sheet. Lower: everything lit counts as the sheet; higher: only a part of
 # the sheet does.
-MIN_LONGEST = 0.9
+REGION_MIN_EDGE = 0.9
 # Sheet with straight edges: for a sheet that a soft shadow divides, or of which the
 # image shows only some edges, nearly parallel to its borders ("paper edges")
-SHEET_MARGIN = 2  # the same pixels; the edge itself is not paper
-SHEET_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
+EDGE_MARGIN = 2  # the same pixels; the edge itself is not paper
+EDGE_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;
-# higher: more edges are not found. For MAX_SURROUND, the opposite holds.
-MAX_SURROUND = 0.5  # maximum distance of an edge from the border, as a fraction
-MIN_STEP = 0.3  # the table is at least this much darker than the paper
-MIN_SHEET_EDGE = 0.4  # minimum length of an edge, as a fraction of the side
-MIN_DARK = 0.9  # fraction of the pixels outside an edge that are darker than the paper
-MIN_SHEET = 0.25  # fraction of the area of the image
+# higher: more edges are not found. For EDGE_MAX_DISTANCE, the opposite holds.
+EDGE_MAX_DISTANCE = 0.5  # maximum distance of an edge from the border, as a fraction
+EDGE_MIN_STEP = 0.3  # the table is at least this much darker than the paper
+EDGE_MIN_LENGTH = 0.4  # minimum length of an edge, as a fraction of the side
+EDGE_MIN_AREA = 0.25  # fraction of the area of the image
 
 # Ink
 # For light ink on dark paper ("white on black", "chalk")
@@ -125,10 +127,10 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 # Shadows: for the ink at their curved edges, which has no edge where it ends
 # Pixels from a stroke to the paper around it. Lower: blurry strokes have no edge;
 # higher: narrow gaps between strokes are not compared.
-EDGE_WIDTH = 4
+RING_DISTANCE = 4
 # Pixels; side of the square whose lightest pixel is the paper. Lower: a line of squared
 # paper counts as the paper; higher: blurred edges of shadows count as edges.
-EDGE_NEIGHBORS = 3
+RING_NEIGHBORS = 3
 # Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
 # counts as a shadow; higher: a digit that is joined to a shadow does not.
 MAX_FLAT = 0.05

@@ -3,22 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import constants, unsure
-from pipeline.images.ink import (
-    Ink,
-    Levels,
-    borders,
-    has_uniform_border,
-    noise_limit,
-)
+from pipeline.images.ink import Ink, Levels, borders, noise_limit
 
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 Mask = Bool[np.ndarray, "h w"]
+Pixels = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]  # rows, columns
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -66,7 +61,7 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     border = {*np.concatenate(borders(labels))}
     sheet: tuple[int, ...] = mask.shape
     if outside is not None:
-        border |= {*labels[near(outside)]}
+        border |= {*labels[next_to(outside)]}
         sheet = mask[bounding_box(~outside)].shape
     inside = np.array([label not in border for label in range(number + 1)])
     least = min(sheet) / constants.SIDE_TO_INNER_DIGIT
@@ -84,39 +79,61 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     all around it.
 
     Args:
-        levels: The gray levels of a photograph.
+        levels: The gray levels of a photograph, dark on light.
         ink: Its ink.
         mask: The strokes.
     """
-    margin = 2 * constants.EDGE_WIDTH
+    margin = 2 * constants.RING_DISTANCE
     box = tuple(
         slice(max(0, part.start - margin), part.stop + margin)
         for part in bounding_box(mask)
     )
     levels, ink, blobs = levels[box], ink[box], mask[box]  # what is far takes time
     labels, number = ndimage.label(blobs, EIGHT_NEIGHBORS)
-    light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
-    distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)
-    ring = np.abs(distances - constants.EDGE_WIDTH) < 0.5
-    nearest = tuple(places[:, ring])
-    less_ink = ink[nearest] - ink[ring]
-    if light[ring].sum() < light[nearest].sum():  # white ink
-        light = 255 - light
-    # The lightest pixel nearby is paper, even if the ring crosses a line of the paper.
-    paper = ndimage.maximum_filter(light, constants.EDGE_NEIGHBORS)[ring]
-    stroke = light[nearest]
-    is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
-    step = 1 - stroke / np.maximum(paper, 1) + noise_limit(ink)
-    is_flat = is_end & (step < less_ink / 2)
-    around, flat = (
-        np.bincount(labels[nearest], each, number + 1) for each in (is_end, is_flat)
+    ring, nearest = ring_around(blobs)
+    is_end, has_edge = compare_ring(levels, ink, ring, nearest)
+    blob = labels[nearest]
+    ends, flat = (
+        np.bincount(blob, each, number + 1) for each in (is_end, is_end & ~has_edge)
     )
     found = np.zeros_like(mask)
-    found[box] = (flat > constants.MAX_FLAT * around)[labels]
+    found[box] = (flat > constants.MAX_FLAT * ends)[labels]
     return found
 
 
-def near(outside: Mask) -> Mask:
+def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:
+    """Return the ring around blobs, and the pixel of a blob that is nearest to each."""
+    distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)
+    ring = np.abs(distances - constants.RING_DISTANCE) < 0.5
+    rows, columns = places[:, ring]
+    return ring, (rows, columns)
+
+
+def compare_ring(
+    levels: Levels, ink: Ink, ring: Mask, nearest: Pixels
+) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Compare each pixel of a ring around strokes with the nearest stroke.
+
+    Args:
+        levels: The gray levels, dark on light.
+        ink: The ink.
+        ring: The ring.
+        nearest: The pixel of a stroke that is nearest to each pixel of the ring.
+
+    Returns:
+        Whether the ink ends between the two, and whether the image becomes lighter
+        there, as at an edge: by at least half as much as the ink says.
+    """
+    less_ink = ink[nearest] - ink[ring]
+    is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
+    light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
+    # The lightest pixel nearby is paper, even if the ring crosses a line of the paper.
+    paper = ndimage.maximum_filter(light, constants.RING_NEIGHBORS)[ring]
+    step = 1 - light[nearest] / np.maximum(paper, 1) + noise_limit(ink)
+    return is_end, step >= less_ink / 2
+
+
+def next_to(outside: Mask) -> Mask:
     """Return what is outside the sheet or next to it."""
     return np.asarray(ndimage.binary_dilation(outside, EIGHT_NEIGHBORS))
 
@@ -189,16 +206,17 @@ def undo_stretching(
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge_photo(levels: Levels, strokes: Strokes) -> unsure.Finding:
+def judge_photo(
+    levels: Levels, strokes: Strokes, *, is_drawing: bool
+) -> unsure.Finding:
     """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
-        levels: Its gray levels. If its border is uniform, it is a drawing, which may
-            reach the border.
+        levels: Its gray levels, dark on light.
         strokes: What was found in it.
+        is_drawing: Whether it is a drawing, which may reach the border.
     """
     mask = strokes.digit
-    is_drawing = has_uniform_border(levels)
     if not is_drawing and _is_shadow(levels, strokes):
         return "shadow"
     touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
@@ -216,15 +234,12 @@ def _is_shadow(levels: Levels, strokes: Strokes) -> bool:
     return bool(flat.sum() > constants.MAX_SHADOW * strokes.digit.sum())
 
 
-def judge(
-    mask: Mask, box: Bool[np.ndarray, "rows columns"], *, pieces: int
-) -> unsure.Finding:
+def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
     """Return why strokes are not a single digit, or "" if they are.
 
     Args:
         mask: The strokes.
         box: The strokes in the box, at FINE pixels per pixel.
-        pieces: The number of separate strokes in the image; see `unsure.is_drawn`.
     """
     widest = int(unsure.MAX_BREAK * longer_side(mask))  # gap between two rows
     for axis, gap in ((0, 0), (1, widest)):  # side by side, and one above the other
@@ -241,7 +256,6 @@ def judge(
     height, width = box.shape
     is_drawn = unsure.is_drawn(
         side=longer_side(mask),
-        pieces=pieces,
         outline=int(outline),
         thickness=float(depth.max()) / constants.FINE,
         aspect=width / height,

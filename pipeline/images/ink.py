@@ -25,9 +25,7 @@ def ink_of_small_image(levels: Levels) -> Ink:
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 
-def ink_of_photo(
-    levels: Levels, *, dark_ink: bool = False, parts: int = constants.WINDOW_PARTS[0]
-) -> Ink:
+def ink_of_photo(levels: Levels, *, is_drawing: bool, parts: int) -> Ink:
     """Return the ink of a photograph, without the lines of squared or ruled paper.
 
     It is the minimum of two estimates: with uneven light, the raw image has errors at
@@ -35,15 +33,13 @@ def ink_of_photo(
     of shadows.
 
     Args:
-        levels: The gray levels.
-        dark_ink: Whether the ink is known to be darker than the paper.
-        parts: The longer side, divided by that of the window in which a pixel is
-            compared with the paper.
+        levels: The gray levels, dark on light.
+        is_drawing: Whether it is a drawing, which is evenly lit.
+        parts: The longer side of a photograph, divided by that of the window in which a
+            pixel is compared with the paper.
     """
-    if not (dark_ink or has_dark_ink(levels)):
-        levels = 255 - levels
     light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
-    if has_uniform_border(levels):
+    if is_drawing:
         return remove_lines(_absorption(light, window=max(light.shape) // 2 + 1))
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // parts
@@ -86,15 +82,6 @@ def _local_median(levels: Levels) -> Levels:
     # Pillow's filter is faster than SciPy's.
     median = ImageFilter.MedianFilter(constants.POLARITY_WINDOW)
     return np.asarray(Image.fromarray(levels).filter(median))
-
-
-def has_uniform_border(levels: Levels) -> bool:
-    """Return whether most border pixels have the same level, unlike in a photograph.
-
-    Filled shapes in such an image are ink; in a photograph they can be shaded paper.
-    """
-    border = np.concatenate(borders(levels))
-    return bool(np.bincount(border).max() > len(border) / 2)
 
 
 def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:

@@ -1,6 +1,6 @@
-"""The preprocessing of an image: calls its steps, and decides where to look."""
+"""The preprocessing of an image: calls its steps, and decides where to search."""
 
-from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.core import SIDE
-from pipeline.images import constants
+from pipeline.images import constants, unsure
 from pipeline.images.digit import (
     EIGHT_NEIGHBORS,
     Mask,
@@ -21,7 +21,7 @@ from pipeline.images.digit import (
     judge,
     judge_photo,
     longer_side,
-    near,
+    next_to,
     remove_specks,
     remove_surroundings,
     undo_stretching,
@@ -30,24 +30,15 @@ from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_t
 from pipeline.images.ink import (
     Ink,
     Levels,
-    has_dark_ink,
-    has_uniform_border,
     ink_of_photo,
     ink_of_small_image,
     noise_limit,
     reduce_to,
 )
-from pipeline.images.sheet import (
-    Outside,
-    complete_sheet,
-    find_outside,
-    is_light,
-    paint_outside,
-    resized,
-)
+from pipeline.images.scene import Place, Scene, Steps
+from pipeline.images.sheet import Outside
 from pipeline.images.unsure import Finding, is_blank
 
-Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 SEARCH = ("gray levels", "sheet", "surroundings", "ink")  # the steps without a digit
 
 
@@ -65,31 +56,13 @@ class Found(NamedTuple):
     strokes: Strokes
     steps: Steps
     finding: Finding = ""  # why a photograph does not show a single digit, or ""
-    pieces: int = 1  # separate strokes; 1 for a photograph, which can show other things
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     """Convert a digit of any size and kind to the form of MNIST's images.
 
     In an image with a side of more than 64 pixels, light and noise can vary: it is
-    processed as a photograph. This takes 0.1 s, and 2 ms for a small image. The first
-    case that applies decides where the digit is searched for:
-
-    ========================================  ==================================
-    image                                     where
-    ========================================  ==================================
-    sides of at most 64 pixels                in the image, which is evenly lit
-    no sheet of paper is found                in the whole photograph
-    strokes are found on the sheet            on the sheet
-    a digit is found on the completed sheet   on the completed sheet
-    nothing but the table is dark             on the sheet: nothing is found
-    the border is uniform: a drawing          in the whole drawing
-    a digit is found in the whole photograph  in the whole photograph
-    any other                                 on the sheet: nothing is found
-    ========================================  ==================================
-
-    If what is found in a photograph is not one digit, the search is repeated with
-    narrower windows; see `ink_of_photo`.
+    processed as a photograph. This takes 0.1 s, and 2 ms for a small image.
 
     Args:
         original: The gray levels of the image, dark on light or light on dark.
@@ -98,48 +71,81 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
         The input of the network, which is blank without a digit, and how it was made.
     """
     if max(original.shape) <= constants.MAX_EVEN_SIDE:
-        return _put_in_form(original, _search_small_image(original))
-    outside, (widest, *narrower) = find_outside(original), constants.WINDOW_PARTS
-    found = _preprocess_photo(original, outside, parts=widest)
-    if found.finding in ("", "no ink") or has_uniform_border(original):
-        return found
-    findings = {found.finding}
+        return _preprocess_small_image(original)
+    return _preprocess_photo(Scene(original))
+
+
+def _preprocess_small_image(levels: Levels) -> Preprocessed:
+    """Search an evenly lit image without noise."""
+    ink = ink_of_small_image(levels)
+    shapes = find_strokes(ink, least=constants.MIN_INK)
+    strokes = Strokes(ink, shapes, remove_specks(shapes))
+    prepared = _put_in_form(levels, Found(strokes, {"gray levels": levels}))
+    pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
+    if unsure.is_noise(pieces=pieces, side=longer_side(strokes.digit)):
+        return prepared._replace(finding=prepared.finding or "not drawn")
+    return prepared
+
+
+def _preprocess_photo(scene: Scene) -> Preprocessed:
+    """Search a photograph, with narrower windows if this does not find one digit.
+
+    See `ink_of_photo`. A drawing has no shadows, so the first search is enough.
+    """
+    widest, *narrower = constants.WINDOW_PARTS
+    first = _search_places(scene, parts=widest)
+    if first.finding in ("", "no ink") or scene.is_drawing:
+        return first
+    findings = {first.finding}
     for parts in narrower:  # a wide window takes the curved edge of a shadow for ink
-        again = _preprocess_photo(original, outside, parts=parts)
+        again = _search_places(scene, parts=parts)
         if again.finding in ("", "no ink"):
             return again
         findings.add(again.finding)
     if findings == {"shadow"}:  # no window finds a stroke with an edge all around it
-        return _nothing(found.steps, "no ink")
-    return found
+        return _nothing(first.steps, "no ink")
+    return first
 
 
-def _preprocess_photo(
-    original: Levels, outside: Outside | None, *, parts: int
-) -> Preprocessed:
-    """Search a photograph, or a drawing of its size, where `preprocess` lists."""
-    if outside is None:
-        return _put_in_form(original, _search_photo(original, parts=parts))
-    dark_ink = is_light(original, outside)
-    found = _search_photo(original, outside, dark_ink=dark_ink, parts=parts)
-    on_sheet = _put_in_form(original, found)
+def _search_places(scene: Scene, *, parts: int) -> Preprocessed:
+    """Search a photograph with windows of one size, on its sheet or everywhere.
+
+    The first case that applies decides:
+
+    ========================================  ==================================
+    photograph                                result of the search
+    ========================================  ==================================
+    no sheet of paper is found                in the whole photograph
+    strokes are found on the sheet            on the sheet
+    a digit is found on the completed sheet   on the completed sheet
+    nothing but the table is dark             on the sheet: nothing is found
+    it is a drawing                           in the whole drawing
+    a digit is found in the whole photograph  in the whole photograph
+    any other                                 on the sheet: nothing is found
+    ========================================  ==================================
+    """
+    if scene.sheet is None:
+        return _search(scene, scene.whole, parts=parts)
+    on_sheet = _search(scene, scene.sheet, parts=parts)
     if on_sheet.finding != "no ink":
         return on_sheet
-    # The sheet is empty, or only a part of it was found: the border of the image cuts
-    # off the digit, or the edge of a shadow divides it.
-    if (completed := complete_sheet(original, outside)) is not None:
-        found = _search_photo(original, completed, dark_ink=dark_ink, parts=parts)
-        on_completed = _put_in_form(original, found)
+    if scene.completed_sheet is not None:
+        on_completed = _search(scene, scene.completed_sheet, parts=parts)
         if on_completed.finding not in ("no ink", "not drawn"):
             return on_completed
     # The sheet can also be the light side of a shadow's edge in a photograph without a
     # table, or a wide white stroke in a drawing.
-    is_drawing = has_uniform_border(original)
-    if dark_ink and not (is_drawing or has_dark_ink(original)):
+    dark_ink = scene.whole.dark_ink
+    if scene.sheet.dark_ink and not (scene.is_drawing or dark_ink):
         return on_sheet  # the paper would be ink on a dark table
-    in_whole = _put_in_form(original, _search_photo(original, parts=parts))
+    in_whole = _search(scene, scene.whole, parts=parts)
     is_digit = in_whole.finding in ("", "cut off", "shadow")
-    return in_whole if is_drawing or is_digit else on_sheet
+    return in_whole if scene.is_drawing or is_digit else on_sheet
+
+
+def _search(scene: Scene, place: Place, *, parts: int) -> Preprocessed:
+    """Search one place, and put what is found in MNIST's form."""
+    return _put_in_form(scene.original, _find(place, parts=parts))
 
 
 def _put_in_form(original: Levels, found: Found) -> Preprocessed:
@@ -159,7 +165,7 @@ def _put_in_form(original: Levels, found: Found) -> Preprocessed:
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    finding = found.finding or judge(mask, box, pieces=found.pieces)
+    finding = found.finding or judge(mask, box)
     return Preprocessed(centered, finding, steps)
 
 
@@ -170,63 +176,35 @@ def _nothing(steps: Steps, finding: Finding) -> Preprocessed:
     return Preprocessed(blank, finding, searched)
 
 
-def _search_small_image(levels: Levels) -> Found:
-    """Find the strokes in an evenly lit image without noise."""
-    ink = ink_of_small_image(levels)
-    shapes = find_strokes(ink, least=constants.MIN_INK)
-    pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
-    strokes = Strokes(ink, shapes, remove_specks(shapes))
-    return Found(strokes, {"gray levels": levels}, pieces=pieces)
-
-
-def _search_photo(
-    photo: UInt8[np.ndarray, "height width"],
-    outside: Outside | None = None,
-    *,
-    dark_ink: bool = False,
-    parts: int,
-) -> Found:
-    """Find the strokes in a photograph, or in a drawing of its size.
-
-    The surroundings of a small digit are searched in more detail.
-
-    Args:
-        photo: The gray levels.
-        outside: What is not on the sheet of paper, if there is one. What touches it is
-            not a digit.
-        dark_ink: Whether the ink is known to be darker than the paper.
-        parts: See `ink_of_photo`.
-    """
-    levels = reduce_to(photo, constants.SEARCH_SIDE)  # (h, w), at most 400
-    steps = {"gray levels": levels}
-    if outside is not None:
-        photo = paint_outside(photo, outside)
-        steps["sheet"] = levels = reduce_to(photo, constants.SEARCH_SIDE)
-        outside = resized(outside, levels.shape)
-    strokes = _search_levels(levels, outside, dark_ink=dark_ink, parts=parts)
+def _find(place: Place, *, parts: int) -> Found:
+    """Find the strokes in a place; the surroundings of a small digit in more detail."""
+    levels = place.dark_on_light(place.reduced)
+    find = partial(_find_strokes, is_drawing=place.is_drawing, parts=parts)
+    strokes = find(levels, place.outside)
     if not strokes.digit.any():
-        return Found(strokes, steps)
+        return Found(strokes, place.steps)
     # In the whole photograph: what reaches the border of its detail is not cut off.
-    finding = judge_photo(levels, strokes)
+    finding = judge_photo(levels, strokes, is_drawing=place.is_drawing)
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
-    if levels.shape != photo.shape and is_small:
-        around = crop_around(photo, strokes.digit)
+    if is_small and place.reduced.shape != place.photo.shape:
+        around = crop_around(place.photo, strokes.digit)
         around = reduce_to(around, constants.SEARCH_SIDE)
         # Reducing it less removes less noise, in which faint strokes can be lost.
-        detailed = _search_levels(around, None, dark_ink=dark_ink, parts=parts)
+        detailed = find(place.dark_on_light(around), None)
         if detailed.digit.any():
-            strokes, steps["surroundings"] = detailed, around
-    return Found(strokes, steps, finding)
+            steps = {**place.steps, "surroundings": around}
+            return Found(detailed, steps, finding)
+    return Found(strokes, place.steps, finding)
 
 
-def _search_levels(
-    levels: Levels, outside: Outside | None, *, dark_ink: bool, parts: int
+def _find_strokes(
+    levels: Levels, outside: Outside | None, *, is_drawing: bool, parts: int
 ) -> Strokes:
     """Find the strokes in a photograph that was reduced, or in a part of it.
 
     If an image with little noise seems to be blank, faint strokes are searched for.
     """
-    ink = ink_of_photo(levels, dark_ink=dark_ink, parts=parts)
+    ink = ink_of_photo(levels, is_drawing=is_drawing, parts=parts)
     noise = noise_limit(ink)
     if outside is not None:
         ink[outside] = 0
@@ -245,7 +223,7 @@ def _search_levels(
 def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
     shapes = find_strokes(ink, least=least)
     digit = remove_specks(remove_surroundings(shapes, outside))
-    if outside is not None and (digit & near(outside)).any():
+    if outside is not None and (digit & next_to(outside)).any():
         digit = np.zeros_like(digit)
     return Strokes(ink, shapes, digit)
 

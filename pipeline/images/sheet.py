@@ -58,7 +58,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
         if (part & sheet).any() or np.concatenate(borders(part)).any():
             continue  # known, or the table
         both = ndimage.binary_fill_holes(_joined(sheet, part))
-        if _edge(both, light):
+        if edge_length(both, light):
             sheet = both
     return ~sheet if (sheet & outside).any() else None
 
@@ -82,11 +82,12 @@ def _around_region(light: Light) -> Outside | None:
         region = ndimage.binary_fill_holes(smooth)
         region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
         area = int(region.sum())
-        is_large = area > constants.MIN_REGION * light.size
-        is_paper = smooth.sum() > constants.MIN_PAPER * area
-        if is_large and is_paper and (length := _edge(region, light)):
+        is_large = area > constants.REGION_MIN_AREA * light.size
+        is_paper = smooth.sum() > constants.REGION_MIN_PAPER * area
+        if is_large and is_paper and (length := edge_length(region, light)):
             sheets.append((length, area, region))
-    least = constants.MIN_LONGEST * max((length for length, *_ in sheets), default=0)
+    longest = max((length for length, *_ in sheets), default=0)
+    least = constants.REGION_MIN_EDGE * longest
     long = [(area, region) for length, area, region in sheets if length >= least]
     if not long:
         return None
@@ -115,16 +116,16 @@ def _joined(
 def _smooth_regions(light: Light) -> Iterator[list[Bool[np.ndarray, "h w"]]]:
     """Yield the regions that are no steeper than paper, for each slope."""
     slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
-    for slope in constants.PAPER_SLOPES:
+    for slope in constants.REGION_SLOPES:
         # Opened, because a gap in a weak edge connects paper and table.
         labels, _ = ndimage.label(ndimage.binary_opening(slopes < slope))
         areas = np.bincount(labels.ravel())
         areas[0] = 0  # steeper
-        large = np.flatnonzero(areas > constants.MIN_SHADED * light.size)
+        large = np.flatnonzero(areas > constants.REGION_MIN_PART * light.size)
         yield [labels == label for label in large]
 
 
-def _edge(region: Bool[np.ndarray, "h w"], light: Light) -> int:
+def edge_length(region: Bool[np.ndarray, "h w"], light: Light) -> int:
     """Return the length of the edge of a sheet; 0 if the region cannot be one.
 
     A sheet is convex and lighter than what is around it, in light and in shadow.
@@ -133,20 +134,21 @@ def _edge(region: Bool[np.ndarray, "h w"], light: Light) -> int:
     hull = ConvexHull(np.argwhere(region & ~ndimage.binary_erosion(region)))
     # Its outline is at the centers of pixels, half a pixel inside.
     dents = hull.volume + hull.area / 2 - region.sum()
-    most = constants.MAX_DENTS * region.sum(), constants.MAX_INNER * outside.sum()
-    if dents > min(most):
+    most_of_region = constants.REGION_MAX_DENTS * region.sum()
+    most_of_outside = constants.REGION_MAX_INNER * outside.sum()
+    if dents > min(most_of_region, most_of_outside):
         return 0
     distances, nearest = ndimage.distance_transform_edt(outside, return_indices=True)
     ring = np.abs(distances - GAP) < 1
-    is_edge = (light[tuple(nearest)] - light)[ring] > constants.MIN_RING_STEP
-    if is_edge.sum() <= constants.MIN_DARK * ring.sum():
+    is_edge = (light[tuple(nearest)] - light)[ring] > constants.REGION_MIN_STEP
+    if is_edge.sum() <= constants.SHEET_MIN_DARK * ring.sum():
         return 0
     # White strokes on black have edges, too, but are not mostly light inside.
     table = ndimage.distance_transform_edt(
         distances < GAP, return_distances=False, return_indices=True
     )
     height = np.median((light - light[tuple(table)])[region])
-    return int(is_edge.sum()) if height > constants.MIN_RING_STEP else 0
+    return int(is_edge.sum()) if height > constants.REGION_MIN_STEP else 0
 
 
 def _beyond_edges(light: Light) -> Outside | None:
@@ -158,11 +160,11 @@ def _beyond_edges(light: Light) -> Outside | None:
         if edge is not None:
             rows = np.arange(len(turned))[:, None]
             outside |= np.rot90(rows < edge, -turns)
-    if not outside.any() or outside.mean() > 1 - constants.MIN_SHEET:
+    if not outside.any() or outside.mean() > 1 - constants.EDGE_MIN_AREA:
         return None
     # White strokes on black have edges, too, but are not mostly light between them.
     height = np.median(light[~outside]) - np.median(light[outside])
-    return outside if height > constants.MIN_STEP else None
+    return outside if height > constants.EDGE_MIN_STEP else None
 
 
 def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
@@ -174,8 +176,8 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     columns, size = np.arange(width), constants.SHEET_WINDOW
     if height < 4 * size:
         return None  # a narrow strip
-    rows = np.arange(-size, int(height * constants.MAX_SURROUND))[:, None]
-    slopes = np.tan(np.radians(constants.SHEET_TILTS))[:, None]
+    rows = np.arange(-size, int(height * constants.EDGE_MAX_DISTANCE))[:, None]
+    slopes = np.tan(np.radians(constants.EDGE_TILTS))[:, None]
     shifts = slopes * (columns - width / 2)  # (slopes, w)
     places = rows + shifts.round().astype(int)[:, None]  # (slopes, rows, w)
     levels = light[places.clip(0, height - 1), columns]  # lines of a slope are rows
@@ -186,13 +188,13 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     tilt, row = np.unravel_index(scores.argmax(), scores.shape)
     edge, step, paper = row + shifts[tilt], steps[tilt, row], means[tilt, row + size]
     above = levels[tilt, : row + size - 1]
-    is_edge = step > constants.MIN_STEP
-    if is_edge.mean() < constants.MIN_SHEET_EDGE:
+    is_edge = step > constants.EDGE_MIN_STEP
+    if is_edge.mean() < constants.EDGE_MIN_LENGTH:
         return None
-    is_dark = above[:, is_edge] < paper[is_edge] - constants.MIN_STEP / 2
-    if is_dark.mean() < constants.MIN_DARK:
+    is_dark = above[:, is_edge] < paper[is_edge] - constants.EDGE_MIN_STEP / 2
+    if is_dark.mean() < constants.SHEET_MIN_DARK:
         return None
-    return np.asarray(edge + constants.SHEET_MARGIN)
+    return np.asarray(edge + constants.EDGE_MARGIN)
 
 
 def is_light(levels: Levels, outside: Outside) -> bool:
@@ -201,7 +203,7 @@ def is_light(levels: Levels, outside: Outside) -> bool:
     A dark one is a screen or a board.
     """
     small = reduce_to(levels, constants.SHEET_SIDE)
-    return bool(np.median(small[~outside]) > constants.MIN_PAPER_LEVEL)
+    return bool(np.median(small[~outside]) > constants.SHEET_MIN_LEVEL)
 
 
 def paint_outside(levels: Levels, outside: Outside) -> Levels:

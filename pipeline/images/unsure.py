@@ -108,15 +108,23 @@ def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -
     return int((is_high & (areas >= MIN_DIGIT_AREA * areas.max())).sum())
 
 
-def is_drawn(
-    *, side: int, pieces: int, outline: int, thickness: float, aspect: float
-) -> bool:
+def is_noise(*, pieces: int, side: int) -> bool:
+    """Return whether a small image has too many separate strokes for a digit.
+
+    A photograph can show other things.
+
+    Args:
+        pieces: The number of separate strokes in the image.
+        side: The longer side of the digit, in pixels of the image.
+    """
+    return pieces > side / MIN_SIDE_PER_PIECE
+
+
+def is_drawn(*, side: int, outline: int, thickness: float, aspect: float) -> bool:
     """Return whether a pen could have drawn a digit.
 
     Args:
         side: The longer side of the digit, in pixels of the image.
-        pieces: The number of separate strokes in the image; 1 for a photograph, which
-            can show other things.
         outline: The length of the digit's outline, in pixels of the image.
         thickness: The largest distance of a stroke's inside from its edge, when the
             digit is scaled to the box of 20 pixels.
@@ -124,8 +132,7 @@ def is_drawn(
     """
     growth = min(1, side / OUTLINE_SIDE)
     return (
-        pieces <= side / MIN_SIDE_PER_PIECE
-        and outline <= (MIN_OUTLINE + growth * (MAX_OUTLINE - MIN_OUTLINE)) * side
+        outline <= (MIN_OUTLINE + growth * (MAX_OUTLINE - MIN_OUTLINE)) * side
         and thickness <= MAX_THICKNESS * max(1, constants.BOX / side)
         and aspect <= MAX_ASPECT
     )

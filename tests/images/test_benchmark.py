@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_digits import KINDS, shifted, stretched
+
+from pipeline.images.reading import gray_levels
 
 FILE = Path(__file__).resolve().parent.parent / "benchmarks" / "images.py"
 
@@ -18,12 +21,11 @@ def test_most_digits_of_each_kind_are_recognized(benchmark, trained, mnist):
     models = [(trained.network, trained.detector)]
     rng, drawn = np.random.default_rng(1), {}
     digits = mnist.test.pick(np.arange(2))
-    for kind in benchmark["KINDS"]:
+    for kind in KINDS:
         images = [kind(digit, rng) for digit in digits.images]
-        drawn[kind.__name__] = [benchmark["gray_levels"](image) for image in images]
-    for name in ("shifted", "stretched"):
-        arguments = [rng] if name == "shifted" else []
-        drawn[name] = [benchmark[name](image, *arguments) for image in digits.images]
+        drawn[kind.__name__] = [gray_levels(image) for image in images]
+    drawn["shifted"] = [shifted(digit, rng) for digit in digits.images]
+    drawn["stretched"] = [stretched(digit) for digit in digits.images]
     for name, images in drawn.items():
         findings, (predictions,) = benchmark["judge"](models, images)
         accuracy, *_ = benchmark["shares"](predictions, digits.labels)

@@ -1,18 +1,12 @@
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
+from drawn_digits import KINDS, inked, on_table, written
 from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
-from pipeline.images.digit import crop_around
+from pipeline.images.digit import bounding_box, crop_around
 from pipeline.images.reading import gray_levels
-
-FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
-BENCHMARK = runpy.run_path(str(FILE))
-KINDS = BENCHMARK["KINDS"]  # digits as users draw them
 
 
 def similarity(image, expected):
@@ -54,11 +48,11 @@ def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
 def test_the_table_around_a_sheet_is_ignored(mnist, sides):
     rng, values = np.random.default_rng(sides), []
     for digit in mnist.test.images[:6]:
-        ink = np.pad(BENCHMARK["written"](digit, rng, (5, 11), (100, 200)), 60)
+        ink = np.pad(written(digit, rng, (5, 11), (100, 200)), 60)
         paper = 230 * (1 - 0.7 * ink) + rng.normal(0, 3, ink.shape)
-        on_table = BENCHMARK["on_table"](paper, rng, sides, 10)
+        photo = on_table(paper, rng, sides, 10).clip(0, 255).astype(np.uint8)
         expected = preprocess(paper.clip(0, 255).astype(np.uint8)).image
-        prepared, _, steps = preprocess(on_table.clip(0, 255).astype(np.uint8))
+        prepared, _, steps = preprocess(photo)
         assert "sheet" in steps
         values.append(similarity(prepared, expected))
     assert np.median(values) > 0.98 and min(values) > 0.9
@@ -67,7 +61,7 @@ def test_the_table_around_a_sheet_is_ignored(mnist, sides):
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
 def test_the_straight_edge_of_a_shadow_is_not_that_of_a_sheet(mnist, place):
     digit = mnist.test.images[0]
-    ink = BENCHMARK["written"](digit, np.random.default_rng(1), (8, 9), (250, 251))
+    ink = written(digit, np.random.default_rng(1), (8, 9), (250, 251))
     lit = np.where(np.arange(ink.shape[1]) < place * ink.shape[1], 110, 220)
     levels = (lit * (1 - 0.7 * ink)).astype(np.uint8)
     expected = preprocess(255 - (200 * ink).astype(np.uint8)).image
@@ -93,7 +87,7 @@ def alike(image, expected):
 @pytest.mark.parametrize("top", [160, 240])
 def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
     for digit in mnist.test.images[:6]:
-        ink, drawn = np.zeros((400, 300)), BENCHMARK["inked"](digit, 130, 6)
+        ink, drawn = np.zeros((400, 300)), inked(digit, 130, 6)
         rows, columns = drawn.shape
         ink[top : top + rows, 110 : 110 + columns] = drawn
         expected = preprocess(255 - np.uint8(255 * ink)).image
@@ -103,7 +97,7 @@ def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
 
 def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
     for digit in mnist.test.images[:6]:
-        ink, drawn = np.zeros((400, 300)), BENCHMARK["inked"](digit, 130, 6)
+        ink, drawn = np.zeros((400, 300)), inked(digit, 130, 6)
         rows, columns = drawn.shape
         ink[70 : 70 + rows, 110 : 110 + columns] = drawn
         expected = preprocess(255 - np.uint8(255 * ink)).image
@@ -216,7 +210,7 @@ def test_a_small_digit_in_a_noisy_photograph_is_found(mnist):
 
 def test_a_digit_that_is_lost_in_the_noise_of_its_surroundings_is_kept(mnist):
     digit = mnist.test.images[42]
-    small = Image.fromarray(digit[BENCHMARK["bounding_box"](digit > 0)])
+    small = Image.fromarray(digit[bounding_box(digit > 0)])
     ink = np.zeros((1200, 1600))
     small = np.asarray(small.resize((round(65 * small.width / small.height), 65))) / 255
     ink[500:565, 700 : 700 + small.shape[1]] = small

@@ -1,17 +1,14 @@
 """Photographs of a tilted sheet on a table."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
+from drawn_digits import inked
 from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
+from pipeline.images.sheet import edge_length
 
-FILE = Path(__file__).parent.parent / "benchmarks" / "images.py"
-BENCHMARK = runpy.run_path(str(FILE))
 SIDE = 400  # pixels
 Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
 
@@ -49,7 +46,7 @@ def photographed(paper, rng, *, tilt, table, is_hard=False):
 def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
     rng = np.random.default_rng(tilt)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 130, 6)
+        ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.3 * ink
@@ -75,7 +72,7 @@ def test_nothing_is_found_on_an_empty_sheet(tilt, table):
 def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 130, 6)
+        ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.7 * ink
@@ -98,10 +95,40 @@ def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt, table):
 def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
-        ink = BENCHMARK["inked"](digit, 160, 6)
+        ink = inked(digit, 160, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
         paper[50 : 50 + rows, 90 : 90 + columns] -= 0.7 * ink
         photo = photographed(paper, rng, tilt=6, table=0.3)
         border = 70 + 90 + columns // 2  # through the middle of the digit
         assert preprocess(photo[:, :border]).finding == "cut off"
+
+
+SHEET = np.zeros((40, 40), bool)
+SHEET[12:28, 12:28] = True
+LIT = np.where(SHEET, 200.0, 120.0)  # on a table
+DARK_BELOW = np.where(np.arange(40)[:, None] < 20, 1, 0.4)
+
+
+@pytest.mark.parametrize("shadow", [1, DARK_BELOW], ids=["lit", "half in shadow"])
+def test_a_convex_region_with_an_edge_all_around_it_can_be_a_sheet(shadow):
+    length = edge_length(SHEET, np.log(LIT * shadow).astype(np.float32))
+    assert length > 4 * 16  # measured a few pixels away, so that it is longer
+
+
+CROSS = SHEET.copy()
+CROSS[12:18, 12:18] = CROSS[22:28, 22:28] = False
+
+
+@pytest.mark.parametrize(
+    ("region", "levels"),
+    [
+        (CROSS, np.where(CROSS, 200, 120)),
+        (SHEET, np.where(SHEET, 200, 190)),
+        (SHEET, np.where(SHEET, 120, 200)),
+        (SHEET, np.where(np.arange(40) < 28, LIT, 200)),
+    ],
+    ids=["not convex", "as light as the table", "darker", "no edge on the right"],
+)
+def test_other_regions_cannot_be_a_sheet(region, levels):
+    assert edge_length(region, np.log(levels).astype(np.float32)) == 0

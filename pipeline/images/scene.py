@@ -1,0 +1,118 @@
+"""What is known about a photograph before the search for a digit begins.
+
+Each question has one answer, for the whole search: whether the photograph is a drawing,
+what the sheet of paper is, and whether its ink is dark. Asked again of a reduced image
+or of a part, a question could get another answer: these have less noise and another
+border.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from pipeline.images import constants
+from pipeline.images.ink import Levels, borders, has_dark_ink, reduce_to
+from pipeline.images.sheet import (
+    Outside,
+    complete_sheet,
+    find_outside,
+    is_light,
+    paint_outside,
+    resized,
+)
+
+Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
+
+
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+class Place:
+    """Where to search for a digit: in a whole photograph, or on a sheet of paper."""
+
+    # What is outside the sheet has the gray level of the nearest paper.
+    photo: UInt8[np.ndarray, "height width"]
+    reduced: Levels  # the same, with at most 400 pixels a side
+    outside: Bool[np.ndarray, "h w"] | None  # what is not on the sheet
+    steps: Steps  # reduced images: the whole photograph, then the sheet
+    dark_ink: bool  # whether the ink is darker than the paper
+    is_drawing: bool  # see `Scene`
+
+    def dark_on_light(self, part: Levels) -> Levels:
+        """Invert a part of the photograph if the ink is light."""
+        return part if self.dark_ink else 255 - part
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A photograph, or a drawing of its size, and the places where a digit can be.
+
+    What needs time is computed when it is first used.
+    """
+
+    original: Levels
+
+    @cached_property
+    def is_drawing(self) -> bool:
+        """Whether most border pixels have the same level, unlike in a photograph.
+
+        In a drawing, strokes may reach the border, and filled shapes are ink; in a
+        photograph they can be shaded paper.
+        """
+        border = np.concatenate(borders(self.original))
+        return bool(np.bincount(border).max() > len(border) / 2)
+
+    @cached_property
+    def whole(self) -> Place:
+        """The whole image."""
+        reduced = reduce_to(self.original, constants.SEARCH_SIDE)
+        return Place(
+            photo=self.original,
+            reduced=reduced,
+            outside=None,
+            steps={"gray levels": reduced},
+            dark_ink=has_dark_ink(reduced),
+            is_drawing=self.is_drawing,
+        )
+
+    @cached_property
+    def sheet(self) -> Place | None:
+        """The sheet of paper, if an edge of it is visible."""
+        outside = self._outside
+        if outside is None:
+            return None
+        known = True if is_light(self.original, outside) else None
+        return self._place(outside, dark_ink=known)
+
+    @cached_property
+    def completed_sheet(self) -> Place | None:
+        """The whole sheet, if `sheet` is only a part of it.
+
+        The border of the image cuts off the digit, or the edge of a shadow divides it.
+        """
+        if self._outside is None or self.sheet is None:
+            return None
+        outside = complete_sheet(self.original, self._outside)
+        if outside is None:
+            return None
+        return self._place(outside, dark_ink=self.sheet.dark_ink)
+
+    @cached_property
+    def _outside(self) -> Outside | None:
+        return find_outside(self.original)
+
+    def _place(self, outside: Outside, *, dark_ink: bool | None) -> Place:
+        """Paint what is outside a sheet; `dark_ink` is None if it is not known."""
+        photo = paint_outside(self.original, outside)
+        reduced = reduce_to(photo, constants.SEARCH_SIDE)
+        if dark_ink is None:
+            dark_ink = has_dark_ink(reduced)
+        return Place(
+            photo=photo,
+            reduced=reduced,
+            outside=resized(outside, reduced.shape),
+            steps={**self.whole.steps, "sheet": reduced},
+            dark_ink=dark_ink,
+            is_drawing=self.is_drawing,
+        )
