@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline import ConfigError
-from pipeline.base.paths import displayed
+from pipeline.base.paths import conf_dir, displayed
 from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import located, reject
 
@@ -60,7 +60,9 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     header = HEADER.match(text)
     package = header[1].strip() if header else None
     values = parse(text, path)
-    problems = _problems(values, package, is_read_by_dvc=path.name == "config.yaml")
+    problems = _problems(
+        values, package, is_read_by_dvc=path == conf_dir() / "config.yaml"
+    )
     reject(located(problem, path) for problem in problems)
     return values, package
 

@@ -171,7 +171,8 @@ def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
     Floats are listed from the high end: from a low end of 0, the first ones would be
     too small to be useful.
     """
-    low, high = interval.low, interval.high
+    # An end with more digits is never suggested if it rounds into the interval.
+    low, high = (_round(end, interval) for end in (interval.low, interval.high))
     if isinstance(low, int) and isinstance(high, int):
         return range(low, high + 1)
     numbers = [high]

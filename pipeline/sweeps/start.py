@@ -18,4 +18,4 @@ class SweepStart:
     reusable: ReusableRuns
     name: str  # of the run
     folder: Path  # of the table and the plot; of networks, too, if nothing is recorded
-    code: CodeState | None  # when the command started; None if nothing is recorded
+    code: CodeState  # when the command started

@@ -60,9 +60,7 @@ def train_sweep(
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
-    code = None  # of the sweep and of all its training runs
-    if cfg.is_recorded:
-        code = provenance.code_state()  # now, because it may change later
+    code = provenance.code_state()  # of all training runs; it may change later
     jobs, identifier = _identify(command)
     parent = store_dir() / "sweeps"
     folder, lock = own_folder() or parent / identifier, parent / f".{identifier}.lock"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from pipeline.base.paths import store_dir
+from pipeline import UserError
+from pipeline.base.paths import displayed, store_dir
 from pipeline.base.terminal import busy
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
@@ -63,10 +63,21 @@ def newest_list(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
     It is MLFLOW_EXPERIMENT_NAME or, by default, the experiment of the newest run.
+
+    Raises:
+        UserError: If there is no such experiment, or no run.
     """
-    is_named = bool(os.environ.get("MLFLOW_EXPERIMENT_NAME"))
-    newest = None if is_named else client.newest_experiment()
-    experiment = newest or client.find_or_create_experiment(experiment_of(None))
+    database = displayed(database_path(client.store))
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        names = {each.name: each for each in client.search_experiments()}
+        if name not in names:
+            rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"
+            raise UserError(f"{rule}, got {name!r}: choose from {', '.join(names)}")
+        experiment = names[name]
+    elif newest := client.newest_experiment():
+        experiment = newest
+    else:
+        raise UserError(f"{database} has no runs: train a network first")
     return pages.list_page(experiment.experiment_id, experiment.tags)
 
 

@@ -41,11 +41,19 @@ def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
 
 
 @pytest.mark.parametrize("text", ["hidden: [", "hidden: ${epochs}"])
-def test_a_default_that_cannot_be_read_is_named(text, tmp_path):
-    path = tmp_path / "config.yaml"
+def test_a_default_that_cannot_be_read_is_named(text, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    path = tmp_path / "conf" / "config.yaml"
+    path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"config\.yaml: (hidden: .* refers)?"):
         read(path)
+
+
+def test_a_file_of_a_group_can_have_the_name_of_the_defaults(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("hidden: ${epochs}")
+    assert read(path) == ({"hidden": "${epochs}"}, None)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -127,19 +127,21 @@ def test_a_child_whose_tag_was_edited_is_no_trial(edited):
 
 
 @pytest.mark.parametrize(
-    ("key", "values"),
+    ("key", "low", "high", "values"),
     [
-        ("hidden", [58, 59, 60, 61]),
+        ("hidden", 58, 61, [58, 59, 60, 61]),
         # Learning rates are rounded to four digits, on both sides of 0.001.
-        ("lr", [0.0009998, 0.0009999, 0.001, 0.001001]),
+        ("lr", 0.0009998, 0.001001, [0.0009998, 0.0009999, 0.001, 0.001001]),
         # A random number is the first one with a probability of 1e-7.
-        ("lr", [0.1000499999, 0.1001, 0.1002, 0.1003]),
+        ("lr", 0.1000499999, 0.1003, [0.1000499999, 0.1001, 0.1002, 0.1003]),
+        ("lr", 0.10006, 0.10034, [0.1001, 0.1002, 0.1003]),
     ],
 )
-def test_a_search_ends_when_all_values_were_suggested_without_repetitions(key, values):
-    intervals = {key: Interval(values[0], values[-1], log=False)}
-    search = Search(jobs_with(1), intervals, 9)
-    assert len(search.expected()) == 4
+def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
+    key, low, high, values
+):
+    search = Search(jobs_with(1), {key: Interval(low, high, log=False)}, 9)
+    assert len(search.expected()) == len(values)
     for job in search.suggest():
         search.add(outcome(job))
         assert len(search.jobs) <= len(values)
@@ -158,7 +160,7 @@ def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
 @pytest.mark.parametrize(
     ("low", "high", "numbers"),
     [
-        (0.0009998, 0.0010012345, [0.0010012345, 0.001001, 0.001, 0.0009999]),
+        (0.0009998, 0.0010012345, [0.001001, 0.001, 0.0009999, 0.0009998]),
         (0.0, 1.0, [1.0, 0.9999, 0.9998, 0.9997]),
         (-1.001, -0.9999, [-0.9999, -1.0, -1.001]),
         (-1.0, 0.0, [0.0, -1e-303, -2e-303, -3e-303]),

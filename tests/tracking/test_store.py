@@ -160,7 +160,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     with start_run(store):
         pass
     shutil.copytree(store, tmp_path / "moved")
-    for name in ("", "a third"):
+    for name in ("", "digits"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         moved = open_store(tmp_path / "moved")
         page = newest_list(moved)
@@ -169,6 +169,9 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         folders = [run.artifacts for run in runs_to_copy(moved.store, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a third")
+        with pytest.raises(UserError, match=r"got 'a third': choose from .*digits"):
+            newest_list(moved)
         # The name of another experiment changes no run that is resumed.
         with start_run(tmp_path / "moved", resume=default.run_id) as resumed:
             assert resumed.run_id == default.run_id
