@@ -179,7 +179,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
         The `score` on all of them, and the `smallest_margin` of a sample.
     """
     sample = train.images[sample_rows(len(train))]
-    return score(network, train), smallest_margin(network.predict(sample).numpy())
+    return score(network, train), smallest_margin(network.predict(sample))
 
 
 def score(network: Network, data: LabeledImages) -> dict[str, float]:

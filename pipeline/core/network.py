@@ -208,9 +208,9 @@ class Network(nn.Module):
         pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(array))
         return torch.cat([self.layer_1(batch) for batch in pixels])
 
-    def predict(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
-        """Return the probability of each class for gray-level images."""
-        return self.logits(images).softmax(dim=1)
+    def predict(self, images: GrayLevels) -> Float[np.ndarray, "n 10"]:
+        """Return the probability of each class for gray-level images, as in Keras."""
+        return np.asarray(self.logits(images).softmax(dim=1))
 
     def classify(self, images: GrayLevels) -> Int[np.ndarray, " n"]:
         """Return the most probable class of gray-level images."""

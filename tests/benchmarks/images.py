@@ -91,7 +91,7 @@ def train(split, seed):
     """Train the network of the exercise and fit its detector."""
     hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
     network, _ = loop.train_network(split, hyperparameters)
-    threshold = smallest_margin(network.predict(split.train.images).numpy())
+    threshold = smallest_margin(network.predict(split.train.images))
     return network, OodDetector(fit_components(split.train), threshold)
 
 
@@ -107,7 +107,7 @@ def main():
         test = test.pick(np.arange(QUICK_TEST_IMAGES))
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images[: len(test)]
     models = [train(mnist.split("exercise"), seed) for seed in seeds]
-    outputs = [network.predict(test.images).numpy() for network, _ in models]
+    outputs = [network.predict(test.images) for network, _ in models]
     errors = [output.argmax(axis=1) != test.labels for output in outputs]
     values = "Percentages of one seed" if quick else "Percentages, means of three seeds"
     print(f"{values}; ood, unsure: of the correct predictions")
@@ -124,9 +124,7 @@ def main():
     unprocessed = {"MNIST test": test.images, "Fashion-MNIST test": clothes}
     known = models[0][1].components  # of the data, so all networks have the same
     for name, images in (unprocessed | {"noise": noise(28, number)}).items():
-        classes = [
-            network.predict(images).numpy().argmax(axis=1) for network, _ in models
-        ]
+        classes = [network.predict(images).argmax(axis=1) for network, _ in models]
         unlike = [known.is_unlike(images, each) for each in classes]
         row(f"unlike: {name}", percent(unlike))
     pairs = zip(models, outputs, strict=True)

@@ -29,9 +29,7 @@ def clothes(mnist, tmp_path_factory):
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}
-    metadata["min_margin"] = smallest_margin(
-        network.predict(dataset.train.images).numpy()
-    )
+    metadata["min_margin"] = smallest_margin(network.predict(dataset.train.images))
     save_model(path, network, metadata)
     trained = load_trained_model(path)
     with pytest.MonkeyPatch.context() as environment:

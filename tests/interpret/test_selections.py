@@ -302,7 +302,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
     without = snapshot(trained.network)
     without["layer_2.weight"][:, 9] = 0
     before, after = (
-        int((network.predict(images).argmax(dim=1).numpy() == labels).sum())
+        int((network.predict(images).argmax(axis=1) == labels).sum())
         for network in (trained.network, network_from(without))
     )
     page.locator("#epoch").fill("0")  # the effect is that on the final network

@@ -122,7 +122,7 @@ def test_the_sum_in_the_title_of_an_image_adds_up(images_sums):
 
 
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):
-    probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
+    probabilities = trained.network.predict(mnist.test.images[:20])
     for sums, expected in zip(images_sums, probabilities, strict=True):
         neurons = [sums[f"N2{k}"] for k in range(1, 11)]
         logits = np.array([neuron.total for neuron in neurons])

@@ -19,14 +19,14 @@ def split(mnist):
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    margin = smallest_margin(trained.network.predict(split.train.images).numpy())
+    margin = smallest_margin(trained.network.predict(split.train.images))
     return OodDetector(fit_components(split.train), margin)
 
 
 def test_unsure_predictions_contain_more_than_their_share_of_the_errors(
     detector, trained, split
 ):
-    probabilities = trained.network.predict(split.val.images).numpy()
+    probabilities = trained.network.predict(split.val.images)
     classes = probabilities.argmax(axis=1)
     wrong = classes != split.val.labels
     outside = detector.components.is_unlike(split.val.images, classes)

@@ -25,11 +25,11 @@ from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.process import copy_run, copy_with_children
 
 UNREADABLE = (
-    "{url} did not accept the copy: ParseError: Failed to parse experiments field: "
+    "{url} rejected the copy: ParseError: Failed to parse experiments field: "
     "repeated field experiments must be in [] which is 3 at Response."
 )
 OTHER_PROGRAM = (
-    "{url} did not accept the copy: its response is a web page with the status 501, "
+    "{url} rejected the copy: its response is a web page with the status 501, "
     "not MLflow's"
 )
 
@@ -78,7 +78,7 @@ def kill_copying_process():
 @pytest.mark.parametrize(
     ("fault", "timeout", "reason"),
     [
-        ("answers 400", 600, "{url} did not accept the copy: X: \ufffd[2J\ufffd"),
+        ("answers 400", 600, "{url} rejected the copy: X: \ufffd[2J\ufffd"),
         ("answers a number", 600, UNREADABLE),
         ("answers as another program", 600, OTHER_PROGRAM),
         ("hangs", 2, "{url} took more than 2 s"),
@@ -160,9 +160,7 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
     with pytest.raises(ValueError, match="no run is recorded yet"):
         project.call("sync", server=url)
     project = type(project)(recorded)
-    with pytest.raises(
-        ValueError, match=f"^{url} did not accept the copy: Connection ref"
-    ):
+    with pytest.raises(ValueError, match=f"^{url} cannot be reached: Connection ref"):
         project.call("sync", server=url)
 
 
@@ -200,7 +198,7 @@ def test_sync_says_that_it_waits_for_another_process_that_copies(
             while "waiting for another process that co" not in capfd.readouterr().err:
                 assert not call.done()
                 time.sleep(0.1)
-        with pytest.raises(UserError, match="did not accept the copy"):
+        with pytest.raises(UserError, match="cannot be reached"):
             call.result()
 
 

@@ -64,7 +64,7 @@ class Copies:
     ) -> CopyStatus | None:
         """Bring the copy of a run up to date; see `update`.
 
-        The result is "failed" if the server responds, but did not accept this run.
+        The result is "failed" if the server responds, but rejects this run.
 
         Raises:
             UserError: If the server does not respond.
@@ -76,8 +76,9 @@ class Copies:
         try:
             self._server.search_experiments(max_results=1)
         except Exception as error:
-            message = f"{self.url} did not accept the copy: {_describe(error)}"
-            raise UserError(message) from error
+            reason = _describe(error)
+            rule = "cannot be reached" if _system_error(error) else "rejected the copy"
+            raise UserError(f"{self.url} {rule}: {reason}") from error
         return CopyStatus("failed", reason=reason)
 
     def update(
@@ -197,10 +198,14 @@ def _describe(error: Exception) -> str:
     text = " ".join(str(error).split())
     if not isinstance(error, ERRORS):
         text = f"{type(error).__name__}: {text}"
-    system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
-    if system_error:
+    if system_error := _system_error(error):
         return system_error[1]
     page = re.search(r"(?i)code (\d+).*Response body: \W*<(!doctype|html)", text)
     if page:
         return f"its response is a web page with the status {page[1]}, not MLflow's"
     return printable(re.split("Caused by |Response body: ", text)[-1][:300])
+
+
+def _system_error(error: Exception) -> re.Match[str] | None:
+    """Find the error of the operating system in that of a library."""
+    return re.search(r"\[Errno -?\d+\] ([\w ]+)", " ".join(str(error).split()))
