@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.errors import RESUME
 from pipeline.base.printing import say
-from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.terminal import counted
 from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor, Task, TaskResult
@@ -79,9 +78,7 @@ def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
 def _read(run: RecordedRun) -> TrainingRun | None:
     """Read a run; None if its files are damaged."""
     with suppress(UserError):
-        training = TrainingRun.read(run)
-        if training.weights_sha256 == run.tags.get(WEIGHTS_TAG):
-            return training
+        return TrainingRun.read(run)
     return None
 
 

@@ -224,6 +224,10 @@ class Run(OpenRun):
         """Return a child to which more can be recorded; it stays finished."""
 
     @abstractmethod
+    def fail_child(self, run_id: str, error: str) -> None:
+        """Mark a finished child whose files are damaged as FAILED."""
+
+    @abstractmethod
     def delete_unfinished_children(self) -> None:
         """Delete the incomplete children; failed ones remain."""
 

@@ -241,6 +241,11 @@ class MlflowRun(Run):
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))
 
+    def fail_child(self, run_id: str, error: str) -> None:
+        self._client.set_tag(run_id, ERROR_TAG, error)
+        end = self._client.get_run(run_id).info.end_time
+        self._client.set_terminated(run_id, Status.FAILED, end)
+
     def delete_unfinished_children(self) -> None:
         for recorded in children_of(self._client.store, self.run_id):
             if not recorded.is_final:
