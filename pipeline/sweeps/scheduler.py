@@ -38,10 +38,10 @@ def run_missing_jobs(
         UserError: If the disk has too little space.
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
-    jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
+    jobs, ended = [*plan.missing, *plan.examples()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
     networks_folder = children.run.artifacts or children.folder
-    to_train = len(reusable.missing(plan.trainable, processors) + plan.expected())
+    to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
     _announce(plan, networks_folder, to_train=to_train, workers=workers)
     with (
         show_progress(
@@ -64,7 +64,7 @@ def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
     `to_train` is the number of jobs that reuse no run. The results of reused runs are
     recorded, too.
     """
-    jobs = [*plan.trainable, *plan.expected()]
+    jobs = [*plan.trainable, *plan.examples()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
     if to_train:
         runs = counted(to_train, "training run")

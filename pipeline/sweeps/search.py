@@ -75,11 +75,15 @@ class Search(Plan):
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
-    def expected(self) -> list[Job]:
-        """Return jobs like those that will be suggested, for estimates.
+    @property
+    def remaining(self) -> int:
+        """The number of jobs of the trials that have not been suggested."""
+        return (self._trials - len(self._suggestions)) * len(self._grid)
 
-        They use the ends of the intervals, which gives a rough mean and the exact
-        maximum.
+    def examples(self) -> list[Job]:
+        """Return `remaining` jobs with the ends of the intervals, for estimates.
+
+        This gives a rough mean and the exact maximum.
         """
         ends = [
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})

@@ -131,7 +131,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
 ):
     def code():
         fingerprints.code_hashes.cache_clear()  # as in a new process
-        return fingerprints.code_sha256()
+        return fingerprints.core_sha256()
 
     first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
     assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
