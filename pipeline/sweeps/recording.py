@@ -12,7 +12,7 @@ from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome
+from pipeline.sweeps.jobs import Job, OnResult, Outcome, as_texts
 from pipeline.sweeps.listing import all_options
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
@@ -78,7 +78,7 @@ def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
     return {
-        **all_options(job.options for job in jobs),
+        **as_texts(all_options(job.options for job in jobs)),
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_id,
         SWEPT_TAG: ",".join(varied),
