@@ -164,9 +164,10 @@ def _new_study() -> optuna.Study:
     """Return a study without the line that Optuna prints about each new one."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
-    optuna.logging.set_verbosity(verbosity)  # the program that calls this may use it
-    return study
+    try:
+        return optuna.create_study(direction="maximize")
+    finally:  # the program that calls this may use Optuna
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:

@@ -156,7 +156,14 @@ class MlflowRun(Run):
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
         metrics = [
             Metric(
-                key, x, time, step, model.model_id, name, digest(sha256), self.run_id
+                key,
+                x,
+                time,
+                step,
+                model_id=model.model_id,
+                dataset_name=name,
+                dataset_digest=digest(sha256),
+                run_id=self.run_id,
             )
             for step, time, values in points
             for key, x in values.items()
