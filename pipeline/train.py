@@ -129,7 +129,7 @@ def run_train(
     ) as tracker:
         with busy("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train_or_reproduce
-        return train_or_reproduce(cfg, command.options, tracker, on_epoch)
+        return train_or_reproduce(command, tracker, on_epoch)
 
 
 def run_sweep(

@@ -31,6 +31,7 @@ DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
+NO_OPTION = "null"  # the value of the tag of a config group without an option
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
 # A config group, whose option is a tag, must not have one of these names.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))

@@ -166,10 +166,11 @@ def _varied(
     combinations: Sequence[Combination],
     schema: Schema,
 ) -> list[str]:
-    """Return the keys that a sweep varies.
+    """Return the groups and the keys that a sweep varies; if there are none, its seed.
 
-    They have several values, refer to a key that has several, or have other values in
-    another part of the sweep.
+    The keys have several values, refer to a key that has several, or have other values
+    in another part of the sweep. A saved sweep, an option of the group `experiment`,
+    only lists combinations, so it is not included.
 
     Raises:
         ConfigError: If one of them must have the same value in the whole sweep.
@@ -179,7 +180,16 @@ def _varied(
     varied |= {key for key in first for other in others if other[key] != first[key]}
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
-    return [key for key in schema.can_vary if key in varied]
+    names = dict.fromkeys(group for part in parts for group in part.options)
+    groups = [
+        group
+        for group in names
+        if group != "experiment" and len({x.options.get(group) for x in parts}) > 1
+    ]
+    keys = [key for key in schema.can_vary if key in varied]
+    if not keys and any(part.is_sweep for part in parts):
+        keys = ["seed"]
+    return [*groups, *keys]
 
 
 def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:

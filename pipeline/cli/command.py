@@ -100,7 +100,7 @@ class Command(Generic[ConfigT]):
     config: ConfigT  # of the first valid combination
     options: Mapping[str, str]  # of the same, by group
     combinations: Sequence[Combination]  # some can be invalid
-    varied: Sequence[str] = ()  # the keys whose values differ between combinations
+    varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
     is_sweep: bool = False
     prints: bool = False  # see `Flags`

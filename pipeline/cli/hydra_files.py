@@ -36,6 +36,7 @@ class File(NamedTuple):
 class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
+    # These belong to the class, because Hydra copies the object and uses the copies.
     flags: ClassVar[Flags] = Flags()
     loaded: ClassVar[dict[str, File]] = {}  # by name, such as team/small
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
+from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
 from pipeline.cli.config import as_text
@@ -92,7 +93,7 @@ def _rules_of_sweep(
     """Yield a problem unless each part of a sweep is a grid, or it is one search."""
     if not all(part.is_sweep for part in parts):
         for group in dict.fromkeys(name for part in parts for name in part.options):
-            names = [part.options.get(group, "null") for part in parts]
+            names = [part.options.get(group, NO_OPTION) for part in parts]
             options = SweepValues(dict.fromkeys(names))
             if len(options) > 1:
                 yield _has_several(group, options, schema, flags)

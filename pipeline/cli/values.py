@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
@@ -88,12 +89,12 @@ def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(word)} {NO_LIST}")
-        if name not in (*names, "null"):
+        if name not in (*names, NO_OPTION):
             rule = f"{key} must be {' or '.join(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
     return GroupOverrides(
-        nothing if name == "null" else f"{key}={name}" for name in found
+        nothing if name == NO_OPTION else f"{key}={name}" for name in found
     )
 
 

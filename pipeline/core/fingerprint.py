@@ -39,7 +39,7 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     It does not depend on the version of NumPy, which this package uses only for exact
     or correctly rounded results, such as sorting, subtraction and square roots.
     """
-    versions = [code_sha256(), torch_version()]
+    versions = [core_sha256(), torch_version()]
     content = [hyperparameters.model_dump(), data_sha256, *versions]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -67,7 +67,7 @@ def _hash_modules() -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def code_sha256() -> str:
+def core_sha256() -> str:
     """Return the sha256 of the source code of this package."""
     return hashlib.sha256(json.dumps(code_hashes()).encode()).hexdigest()
 

@@ -6,7 +6,7 @@ and records nothing: it yields the results of each epoch.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn
@@ -134,16 +134,7 @@ def fit(
         train, val = _score(logits.T, labels), score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
         metrics |= {f"val/{name}": value for name, value in val.items()}
-        names = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if not torch.isfinite(network.vector).all():
-            names.append("weights")
-        if names:
-            step = _first_non_finite_step(outputs, labels.split(batch_size))
-            raise FloatingPointError(
-                f"{', '.join(names)} became non-finite in epoch {number}, step {step} "
-                f"of {len(outputs)} (the last good epoch is {number - 1}): use an "
-                f"lr smaller than {optimizer.lr}"
-            )
+        _check_finite(metrics, network, outputs, labels, number=number, lr=optimizer.lr)
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)
 
@@ -198,8 +189,33 @@ def _score(
     }
 
 
-def _first_non_finite_step(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
+def _check_finite(
+    metrics: Mapping[str, float],
+    network: Network,
+    outputs: Sequence[Tensor],
+    labels: Int[Tensor, " n"],
+    *,
+    number: int,
+    lr: float,
+) -> None:
+    """Raise a FloatingPointError if a metric or a weight is NaN or infinite.
+
+    The epoch `number` has the logits `outputs`, (10, batch) for each of its steps.
+    """
+    names = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if not torch.isfinite(network.vector).all():
+        names.append("weights")
+    if names:
+        step = _first_non_finite_step(outputs, labels.split(outputs[0].shape[1]))
+        raise FloatingPointError(
+            f"{', '.join(names)} became non-finite in epoch {number}, step {step} "
+            f"of {len(outputs)} (the last good epoch is {number - 1}): use an "
+            f"lr smaller than {lr}"
+        )
+
+
+def _first_non_finite_step(outputs: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
     """Return the first step with a non-finite loss; if there is none, the last."""
-    losses = map(cross_entropy, (batch.T for batch in logits), labels)
+    losses = map(cross_entropy, (batch.T for batch in outputs), labels)
     steps = (n for n, loss in enumerate(losses, start=1) if not torch.isfinite(loss))
-    return next(steps, len(logits))
+    return next(steps, len(outputs))

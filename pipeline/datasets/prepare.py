@@ -68,9 +68,8 @@ def load(
             imported data set is not available.
 
     Raises:
-        UserError: If the data set is not available; the message names the files to
-            provide.
-        UserError: If the file has another sha256.
+        UserError: If the data set is not available (the message names the files to
+            provide), or its file has another sha256.
     """
     folder = Path(folder)
     stored = _file_with(sha256, folder, name=name) if sha256 else None
@@ -130,10 +129,9 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available; the message names the files to
-            provide.
-        UserError: If an IDX file violates the format.
-        UserError: If a file must be written, and this user cannot write to the folder.
+        UserError: If the data set is not available (the message names the files to
+            provide), an IDX file violates the format, or a file must be written and
+            this user cannot write to the folder.
     """
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"
@@ -160,11 +158,11 @@ def _intact(path: Path) -> str | None:
     The file must have its recorded hash, and the code that read the images must not
     have changed.
     """
-    with suppress(OSError, ValueError):  # another process may replace the files
-        recorded = summary(path)
-        is_current = recorded.code == spec(path.stem).code_sha256
-        if is_current and files.file_sha256(path) == recorded.sha256:
-            return recorded.sha256
+    recorded = _stored_summary(path)
+    if recorded and recorded.code == spec(path.stem).code_sha256:
+        with suppress(OSError):  # it is missing, or another process replaces it
+            if files.file_sha256(path) == recorded.sha256:
+                return recorded.sha256
     return None
 
 
@@ -192,14 +190,11 @@ def _check_writable(path: Path) -> None:
 def _report_damage(path: Path) -> None:
     """Print which file is damaged; rename the file of the images to `.bad`."""
     summary_path = path.with_suffix(".json")
-    try:
-        sha256 = summary(path).sha256
-    except (OSError, ValueError):
-        if summary_path.exists():  # the data set is not new
-            cause = "is damaged, or from another version"
-            print_error(f"{summary_path} {cause}: preparing it again")
-        return
-    set_damaged_aside(path, sha256)
+    if recorded := _stored_summary(path):
+        set_damaged_aside(path, recorded.sha256)
+    elif summary_path.exists():  # the data set is not new
+        cause = "is damaged, or from another version"
+        print_error(f"{summary_path} {cause}: preparing it again")
 
 
 def summary(path: Path) -> Summary:
@@ -210,6 +205,13 @@ def summary(path: Path) -> Summary:
     """
     content = path.with_suffix(".json").read_bytes()
     return Summary.model_validate_json(content)
+
+
+def _stored_summary(path: Path) -> Summary | None:
+    """Return the `summary` of a data set; None if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return summary(path)
+    return None
 
 
 def has_images_of(dataset: str, data: Dataset) -> bool:
@@ -250,11 +252,9 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
         return idx.read_folder(Path(dataset))
     if read := spec(dataset).read:
         return read(path.parent)
-    try:
-        origin = summary(path).origin
-    except (OSError, ValueError):
-        raise UserError(_unknown(dataset)) from None
-    raise UserError(_how_to_import(path, origin))
+    if recorded := _stored_summary(path):
+        raise UserError(_how_to_import(path, recorded.origin))
+    raise UserError(_unknown(dataset))
 
 
 def _unknown(dataset: str) -> str:
@@ -341,6 +341,5 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 
 def _records(path: Path, sha256: str) -> bool:
     """Return whether the summary of a data set's file has this sha256."""
-    with suppress(OSError, ValueError):  # the summary is missing or damaged
-        return summary(path).sha256 == sha256
-    return False
+    recorded = _stored_summary(path)
+    return recorded is not None and recorded.sha256 == sha256

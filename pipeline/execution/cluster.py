@@ -29,7 +29,7 @@ from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import check_code, code_sha256, processor, torch_version
+from pipeline.core.fingerprint import check_code, core_sha256, processor, torch_version
 from pipeline.execution.executor import Executor, Task, TaskResult, failure
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
@@ -45,7 +45,7 @@ class _Requirements:
     """What every node must have."""
 
     torch: str  # the version of PyTorch
-    code: str  # `code_sha256` of this process
+    code: str  # `core_sha256` of this process
 
 
 class RayExecutor(Executor):
@@ -68,7 +68,7 @@ class RayExecutor(Executor):
         self._stored = functools.cache(_put_dataset)  # its argument is a path
         with busy("checking the nodes of the Ray cluster"):
             _connect(address)
-            self._needs = _Requirements(torch=torch_version(), code=code_sha256())
+            self._needs = _Requirements(torch=torch_version(), code=core_sha256())
             try:
                 self.processors = _check_nodes(self._needs)
                 _count_cpus()  # raises an error if no node can compute
@@ -228,7 +228,7 @@ def _check(needs: _Requirements) -> str:
             f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
             "install the same version, or stop this node"
         )
-    if code_sha256() != needs.code:
+    if core_sha256() != needs.code:
         raise NodeError(
             f"node {name} imports a different version of this project, from {PACKAGE}: "
             "uninstall it there"

@@ -61,8 +61,8 @@ class HelperProcess:
             UserError: If the process cannot be started.
         """
         self._name = name
-        self._folder = tempfile.mkdtemp(prefix="pipeline-")
         self._connection, other_end = Pipe()
+        self._folder = tempfile.mkdtemp(prefix="pipeline-")
         descriptor, output = other_end.fileno(), subprocess.DEVNULL if quiet else None
         module = [sys.executable, "-P", "-m", "pipeline.execution.helper_process"]
         # This process must not keep the other end open: if the helper process is killed

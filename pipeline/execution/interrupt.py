@@ -34,27 +34,26 @@ class Interrupt:
             raise KeyboardInterrupt(message)
 
 
-def _announce() -> None:
-    message = "stopping at the next suitable point (press Ctrl-C again to stop now)"
-    say(message, file=sys.stderr)
-
-
 @contextmanager
-def delayed_interrupt(first: Callable[[], None] = _announce) -> Iterator[Interrupt]:
+def delayed_interrupt(
+    stop: Callable[[], object] = lambda: None,
+) -> Iterator[Interrupt]:
     """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
 
     A process handles Ctrl-C otherwise if it ignores Ctrl-C, as with nohup, or has a
     handler that is not written in Python, which Python could not restore.
 
-    The first Ctrl-C sets `Interrupt.requested` and calls `first`; the second one raises
-    a KeyboardInterrupt.
+    The first Ctrl-C sets `Interrupt.requested`, calls `stop` and prints what happens;
+    the second one raises a KeyboardInterrupt.
     """
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
         interrupt.check(f"stopped: {RESUME}")
         interrupt.requested = True
-        first()
+        stop()
+        message = "stopping at the next suitable point (press Ctrl-C again to stop now)"
+        say(message, file=sys.stderr)
 
     previous = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()

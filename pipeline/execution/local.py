@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged, code_sha256, processor
+from pipeline.core.fingerprint import CodeChanged, core_sha256, processor
 from pipeline.execution.executor import Executor, Task, TaskResult, failure
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
@@ -34,7 +34,7 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._code = code_sha256()  # before later edits
+        self._code = core_sha256()  # before later edits
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
@@ -97,7 +97,7 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    code_sha256()  # before later edits
+    core_sha256()  # before later edits
     for module in modules:
         import_module(module)
 
@@ -108,7 +108,7 @@ def _run_task(
     path: Path,
     arguments: Mapping[str, Any],
 ) -> object:
-    if code_sha256() != driver_code:
+    if core_sha256() != driver_code:
         raise CodeChanged  # this worker was started later
     return function(_load(path), **arguments)
 

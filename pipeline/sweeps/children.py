@@ -91,7 +91,8 @@ class Children:
         Otherwise, only a single training run has these. The run is in `store`.
 
         Raises:
-            UserError: If its files are damaged, with the remedy.
+            UserError: If its files are damaged; the child is then a failed one, so the
+                same command trains it again.
         """
         if best.run_id is None:  # nothing is recorded
             return
@@ -100,9 +101,10 @@ class Children:
         try:
             training = TrainingRun.read(run)
         except UserError as error:
-            remedy = "delete this run, and the same command trains it again"
-            message = f"run {best.run_id} cannot be read ({error}): {remedy}"
-            raise UserError(message) from None
+            message = f"run {best.run_id} cannot be read ({error})"
+            self.run.fail_child(best.run_id, message)
+            remedy = "the same command trains it again"
+            raise UserError(f"{message}: {remedy}") from None
         for epoch in epochs_shown(training.epochs, training.last.number):
             child.submit(log_weights, epoch)
         record_model(child, training, run.network_path)

@@ -20,13 +20,15 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 from pipeline.datasets import DataFile
 
+Options = Mapping[str, frozenset[str]]  # by group
+
 
 @dataclass(frozen=True, repr=False)
 class Job:
     """A combination of a sweep; it is trained unless it has an `error`."""
 
     values: Mapping[str, Any]  # by key; if there is an error, some are invalid
-    options: Mapping[str, str]  # by group; those of equal combinations as "a,b"
+    options: Options  # of all combinations with its values
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str = ""  # one line; empty if the values are valid
     data_file: DataFile | None = None  # with its images; None if they are unknown
@@ -64,19 +66,23 @@ class Job:
     @property
     def params(self) -> dict[str, Any]:
         """The params of its run: its options, and its values, which can be invalid."""
-        return {**self.options, **params_of(self.values)}
+        return {**as_texts(self.options), **params_of(self.values)}
 
     @property
     def varied_values(self) -> dict[str, Any]:
         """The options and values that the sweep varies, by group and by key."""
-        both = {**self.values, **self.options}
+        both = {**self.values, **as_texts(self.options)}
         return {name: both[name] for name in self.varied}
+
+    def texts_of(self, name: str) -> list[str]:
+        """Return the options of a group, or the value of a key, as text."""
+        return sorted(self.options.get(name) or [str(self.values[name])])
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        groups = [name for name in self.varied if name in self.options]
-        options = [f"{group}={self.options[group]}" for group in groups]
+        texts = as_texts(self.options)
+        options = [f"{name}={texts[name]}" for name in self.varied if name in texts]
         return " ".join([*options, run_name(self.values, named=self.varied)])
 
     @property
@@ -93,7 +99,7 @@ class Job:
     def tags(self) -> dict[str, str]:
         """All options of groups, and the settings that the sweep varies."""
         values = {key: str(value) for key, value in self.varied_values.items()}
-        return {**self.options, **values}
+        return {**as_texts(self.options), **values}
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,11 @@ def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
     those of the jobs that have ended.
     """
     return sum(not outcome.error for outcome in outcomes) == len(jobs)
+
+
+def as_texts(options: Options) -> dict[str, str]:
+    """Return the options of each group as text, such as "small,wide" for team."""
+    return {group: ",".join(sorted(names)) for group, names in options.items()}
 
 
 def short_name(values: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pipeline.base import files
 from pipeline.base.params import TRAINING_KEYS
+from pipeline.base.tags import NO_OPTION
 from pipeline.cli import Command, Interval, TrainConfig, committed_defaults
 from pipeline.datasets import DataFile
-from pipeline.sweeps.jobs import Job, short_name
+from pipeline.sweeps.jobs import Job, Options, as_texts, short_name
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -36,13 +37,7 @@ def list_jobs(
             on its hash.
     """
     combinations = command.combinations
-    groups = [
-        group
-        for group in all_options(each.options for each in combinations)
-        if len({each.options.get(group) for each in combinations}) > 1
-    ]
-    named = [group for group in groups if group != "experiment"]
-    varied = [*named, *(command.varied or ["seed"])]
+    groups = {group for each in combinations for group in each.options}
     data = _prepare_each(
         {each.values["dataset"] for each in combinations if not each.error}, prepare
     )
@@ -53,9 +48,11 @@ def list_jobs(
         file = data.get(values["dataset"])
         if file:
             values["dataset"] = file.name
-        options = {**dict.fromkeys(groups, "null"), **each.options}
+        options = {
+            group: frozenset({each.options.get(group, NO_OPTION)}) for group in groups
+        }
         error = "; ".join(each.error.problems) if each.error else ""
-        jobs.append(Job(values, options, varied, error, file))
+        jobs.append(Job(values, options, command.varied, error, file))
     return _merge_equal(jobs)
 
 
@@ -99,7 +96,7 @@ def sweep_id(
     """
     content = [
         sorted(job.identity for job in jobs),
-        sorted(all_options(job.options for job in jobs).items()),
+        sorted(as_texts(all_options(job.options for job in jobs)).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,
         again,
@@ -118,9 +115,8 @@ def sweep_name(
     """
     varied, product = dict[str, str](), 1
     for name in jobs[0].varied:
-        values = dict.fromkeys(str(job.varied_values[name]) for job in jobs)
-        product *= len(values)
-        texts = [*dict.fromkeys(",".join(values).split(","))]  # of equal jobs: a,b
+        product *= len({str(job.varied_values[name]) for job in jobs})
+        texts = [*dict.fromkeys(x for job in jobs for x in job.texts_of(name))]
         shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
         varied[name] = ",".join(shown)
     for key, interval in (intervals or {}).items():
@@ -136,10 +132,10 @@ def sweep_name(
     return short_name({**varied, **others}) + number
 
 
-def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return all options of each group, such as "small,wide" for team."""
-    found: dict[str, set[str]] = {}
+def all_options(options: Iterable[Options]) -> Options:
+    """Return all options of each group."""
+    found: dict[str, frozenset[str]] = {}
     for each in options:
         for group, names in each.items():
-            found.setdefault(group, set()).update(names.split(","))
-    return {group: ",".join(sorted(names)) for group, names in found.items()}
+            found[group] = found.get(group, frozenset()) | names
+    return found

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.tags import SWEPT_TAG
+from pipeline.base.tags import NO_OPTION, SWEPT_TAG
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep
@@ -50,7 +50,7 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
                 f"{trained.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
-        values = {group: child.tags.get(group, "null") for group in groups}
+        values = {group: child.tags.get(group, NO_OPTION) for group in groups}
         values |= {key: params[key] for key in keys}
         networks.append(SweptNetwork(values, trained))
     # Another question than `comparable`: test images do not depend on the split.

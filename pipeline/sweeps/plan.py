@@ -39,11 +39,16 @@ class Plan:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all jobs have an outcome, and no more are expected."""
-        return not (self.missing or self.expected())
+        """Whether all jobs have an outcome, and `suggest` yields no more."""
+        return not (self.missing or self.remaining)
 
-    def expected(self) -> list[Job]:
-        """Return jobs that resemble those that `suggest` will yield, for estimates."""
+    @property
+    def remaining(self) -> int:
+        """The number of jobs that `suggest` will yield."""
+        return 0
+
+    def examples(self) -> list[Job]:
+        """Return `remaining` jobs that resemble those of `suggest`, for estimates."""
         return []
 
     def suggest(self) -> Iterator[Job]:

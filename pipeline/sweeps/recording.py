@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import PartlyFailed
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -13,9 +12,10 @@ from pipeline.cli import CommonSweepConfig
 from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome
+from pipeline.sweeps.jobs import Job, OnResult, Outcome, as_texts
 from pipeline.sweeps.listing import all_options
 from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, partly_failed
@@ -39,7 +39,7 @@ def record_sweep(
         PartlyFailed: If jobs are invalid or failed; the others are trained first.
     """
     plan, recorded, folder = start.plan, start.recorded, start.folder
-    jobs = [*plan.jobs, *plan.expected()]
+    jobs = [*plan.jobs, *plan.examples()]
     tracker = new_tracker(
         store_dir(),
         server=cfg.server,
@@ -47,40 +47,42 @@ def record_sweep(
         code=start.code,
         is_recorded=cfg.is_recorded,
     )
+    with tracker.start_run(
+        name=start.name,
+        params=_common_params(jobs),
+        tags=_tags(jobs, recorded),
+        resume=recorded.run.run_id if recorded.run else None,
+    ) as run:
+        run.delete_unfinished_children()
+        report = Report(run, folder, plan, title=start.name)
+        children = Children(run, folder, recorded, tracker.code)
+
+        def on_outcome(outcome: Outcome) -> None:
+            report.update()
+            if on_result:
+                on_result(outcome)
+
+        run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
+        _finish(plan, report, children)
+        run.failure = failed = partly_failed(plan.outcomes)
+    result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
+    if failed:
+        failed.result = result
+        raise failed
+    return result
+
+
+def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
+    """Return the tags of the run: the options of groups, and what identifies it."""
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
-    sweep_tags = {
+    return {
+        **as_texts(all_options(job.options for job in jobs)),
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_id,
         SWEPT_TAG: ",".join(varied),
     }
-    failed: PartlyFailed | None = None
-    try:
-        with tracker.start_run(
-            name=start.name,
-            params=_common_params(jobs),
-            tags=all_options(job.options for job in jobs) | sweep_tags,
-            resume=recorded.run.run_id if recorded.run else None,
-        ) as run:
-            run.delete_unfinished_children()
-            report = Report(run, folder, plan, title=start.name)
-            children = Children(run, folder, recorded, tracker.code)
-
-            def on_outcome(outcome: Outcome) -> None:
-                report.update()
-                if on_result:
-                    on_result(outcome)
-
-            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
-            _finish(plan, report, children)
-            if failed := partly_failed(plan.outcomes):
-                raise failed  # so that the run becomes FAILED
-    except PartlyFailed as error:
-        if error is failed:  # and not one of `on_result`
-            error.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
-        raise
-    return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
 
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class ReusableRuns:
             return
         fingerprints = [job.identity for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
-            if run.is_trained:
+            if run.has_all_files:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
     @property

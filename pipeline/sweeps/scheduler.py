@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.errors import RESUME
 from pipeline.base.printing import say
-from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.terminal import counted
 from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor, Task, TaskResult
@@ -39,10 +38,10 @@ def run_missing_jobs(
         UserError: If the disk has too little space.
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
-    jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
+    jobs, ended = [*plan.missing, *plan.examples()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
     networks_folder = children.run.artifacts or children.folder
-    to_train = len(reusable.missing(plan.trainable, processors) + plan.expected())
+    to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
     _announce(plan, networks_folder, to_train=to_train, workers=workers)
     with (
         show_progress(
@@ -65,7 +64,7 @@ def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
     `to_train` is the number of jobs that reuse no run. The results of reused runs are
     recorded, too.
     """
-    jobs = [*plan.trainable, *plan.expected()]
+    jobs = [*plan.trainable, *plan.examples()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
     if to_train:
         runs = counted(to_train, "training run")
@@ -79,9 +78,7 @@ def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
 def _read(run: RecordedRun) -> TrainingRun | None:
     """Read a run; None if its files are damaged."""
     with suppress(UserError):
-        training = TrainingRun.read(run)
-        if training.weights_sha256 == run.tags.get(WEIGHTS_TAG):
-            return training
+        return TrainingRun.read(run)
     return None
 
 

@@ -75,11 +75,15 @@ class Search(Plan):
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
-    def expected(self) -> list[Job]:
-        """Return jobs like those that will be suggested, for estimates.
+    @property
+    def remaining(self) -> int:
+        """The number of jobs of the trials that have not been suggested."""
+        return (self._trials - len(self._suggestions)) * len(self._grid)
 
-        They use the ends of the intervals, which gives a rough mean and the exact
-        maximum.
+    def examples(self) -> list[Job]:
+        """Return `remaining` jobs with the ends of the intervals, for estimates.
+
+        This gives a rough mean and the exact maximum.
         """
         ends = [
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
@@ -160,9 +164,10 @@ def _new_study() -> optuna.Study:
     """Return a study without the line that Optuna prints about each new one."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
-    optuna.logging.set_verbosity(verbosity)  # the program that calls this may use it
-    return study
+    try:
+        return optuna.create_study(direction="maximize")
+    finally:  # the program that calls this may use Optuna
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:

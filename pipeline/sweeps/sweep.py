@@ -80,7 +80,7 @@ def train_sweep(
         reusable.find(plan.trainable)
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
-        with _new_executor(cfg, [*to_train, *plan.expected()]) as executor:
+        with _new_executor(cfg, [*to_train, *plan.examples()]) as executor:
             with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.recording import record_sweep
             return record_sweep(start, executor, cfg, on_result)

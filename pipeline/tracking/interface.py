@@ -47,6 +47,8 @@ class OpenRun(ABC):
 
     # When it is closed: whether the copy on the server is complete; None without one.
     copied: bool | None = None
+    # An error that the caller raises after it is closed; it is then FAILED.
+    failure: Exception | None = None
 
     @property
     @abstractmethod
@@ -222,6 +224,10 @@ class Run(OpenRun):
     @abstractmethod
     def reopen_child(self, run_id: str) -> "Run":
         """Return a child to which more can be recorded; it stays finished."""
+
+    @abstractmethod
+    def fail_child(self, run_id: str, error: str) -> None:
+        """Mark a finished child whose files are damaged as FAILED."""
 
     @abstractmethod
     def delete_unfinished_children(self) -> None:

@@ -156,7 +156,14 @@ class MlflowRun(Run):
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
         metrics = [
             Metric(
-                key, x, time, step, model.model_id, name, digest(sha256), self.run_id
+                key,
+                x,
+                time,
+                step,
+                model_id=model.model_id,
+                dataset_name=name,
+                dataset_digest=digest(sha256),
+                run_id=self.run_id,
             )
             for step, time, values in points
             for key, x in values.items()
@@ -240,6 +247,11 @@ class MlflowRun(Run):
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))
+
+    def fail_child(self, run_id: str, error: str) -> None:
+        self._client.set_tag(run_id, ERROR_TAG, error)
+        end = self._client.get_run(run_id).info.end_time
+        self._client.set_terminated(run_id, Status.FAILED, end)
 
     def delete_unfinished_children(self) -> None:
         for recorded in children_of(self._client.store, self.run_id):

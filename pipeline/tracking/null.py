@@ -19,7 +19,7 @@ class NullRun(Run):
     artifacts = None
     submit = log_points = log_image = log_text = log_files = log_model = _discard
     log_dataset = set_tags = describe = add_links = add_results = _discard
-    delete_unfinished_children = _discard
+    fail_child = delete_unfinished_children = _discard
 
     def link(self, text: str, page: str) -> str:
         return text

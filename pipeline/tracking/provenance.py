@@ -83,13 +83,13 @@ def code_state() -> CodeState:
     hashes its modules. The call takes 0.1 s.
     """
     diff = code_diff()
-    tags = {
+    code_tags = {
         **_commit_tags(diff),
         PYTHON_TAG: platform.python_version(),
         TORCH_TAG: torch_version(),
         PROJECT_TAG: version(PROJECT),
     }
-    return CodeState(tags, diff)
+    return CodeState(code_tags, diff)
 
 
 @functools.cache

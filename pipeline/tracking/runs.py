@@ -144,10 +144,10 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
 
 
 def newest_trained(children: Iterable[RecordedRun]) -> dict[str | None, RecordedRun]:
-    """Return the result of each job of a sweep: its newest child that is trained.
+    """Return the result of each job of a sweep: its newest child that has all files.
 
     Children are oldest first, and the keys are their fingerprints. A job of which a
     file was lost is trained again, so it can have several children.
     """
-    trained = [child for child in children if child.is_trained]
+    trained = [child for child in children if child.has_all_files]
     return {child.tags.get(FINGERPRINT_TAG): child for child in trained}

@@ -39,13 +39,20 @@ import gc
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import Generic, TypeVar
 
+from pipeline import UserError
 from pipeline.base.tags import Status
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
@@ -136,6 +143,8 @@ class Tracker(ABC, Generic[RunType]):
         try:
             yield
             run.wait()  # step 5
+            if run.failure:
+                status, error = final_status(run.failure)
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED and isinstance(run, Run):  # of this process
@@ -179,7 +188,8 @@ class LocalTracker(Tracker[Run]):
         """
         with self._mirror() as mirror:
             if mirror:
-                mirror.start()  # meanwhile, its process imports MLflow
+                with suppress(UserError):  # `finish` tries again, and reports it
+                    mirror.start()  # meanwhile, its process imports MLflow
             run = self._find_or_create(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.run_id):
                 yield run

@@ -1,10 +1,10 @@
 """Saves a training run after each epoch, and resumes it with the same result.
 
-A training run has a folder with three files. `place.json` says where the run is trained
-and recorded. `epochs` is append-only: a record per epoch with the network's tensors and
-metrics. `state` is replaced after each epoch: the tensors of the optimizer, the
-generator, and the size and hash of `epochs`. A record is on disk before the state that
-includes it, so the process can be killed at any point.
+A training run has a folder with three files. `context.json` says where the run is
+trained and recorded. `epochs` is append-only: a record per epoch with the network's
+tensors and metrics. `state` is replaced after each epoch: the tensors of the optimizer,
+the generator, and the size and hash of `epochs`. A record is on disk before the state
+that includes it, so the process can be killed at any point.
 """
 
 import hashlib
@@ -30,7 +30,8 @@ from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
 REMOVED = ".removed-"  # the start of the name of a folder that is being removed
-PLACE_FILE = "place.json"
+CONTEXT_FILE = "context.json"
+GENERATOR = ".generator"  # no tensor of an optimizer has a name with a period
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
@@ -75,7 +76,7 @@ class Checkpoint:
         self._hash.update(record)
         optimizer, generator = self._state.optimizer, self._state.generator
         tensors = {name: tensor.numpy() for name, tensor in optimizer.state.items()}
-        tensors["generator"] = generator.get_state().numpy()
+        tensors[GENERATOR] = generator.get_state().numpy()
         epochs = {"size": self._size, "sha256": self._hash.hexdigest()}
         content = _pack(tensors, {"steps": optimizer.steps, "epochs": epochs})
         stored = hashlib.sha256(content).digest() + content
@@ -96,7 +97,7 @@ class Checkpoint:
         self.epochs = self._read_epochs(**values["epochs"])
         for name, tensor in state.network.state_dict().items():
             tensor.copy_(torch.from_numpy(self.epochs[-1].tensors[name]))
-        state.generator.set_state(torch.from_numpy(tensors.pop("generator")))
+        state.generator.set_state(torch.from_numpy(tensors.pop(GENERATOR)))
         for name, tensor in state.optimizer.state.items():
             tensor.copy_(torch.from_numpy(tensors[name]))
         state.optimizer.steps = values["steps"]
@@ -133,7 +134,7 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 def open_checkpoint(
     store: Path,
     fingerprint: str,
-    place: Mapping[str, Any],
+    context: Mapping[str, Any],
     state: TrainingState,
     *,
     resume: bool,
@@ -143,18 +144,18 @@ def open_checkpoint(
     Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
     the folder of the store. The folder is removed when training has finished.
 
-    `place` says where a training run is trained and recorded. Of the killed training
-    runs with this fingerprint and `place`, the one with the most epochs is resumed,
+    `context` says where a training run is trained and recorded. Of the killed training
+    runs with this fingerprint and `context`, the one with the most epochs is resumed,
     which changes `state`. Without `resume`, all of them are removed.
     """
-    content = files.as_json(dict(sorted(place.items()))).encode()
+    content = files.as_json(dict(sorted(context.items()))).encode()
     with store_lock(store):
         folder = _clean_and_choose(
             store / "checkpoints" / fingerprint, content, resume=resume
         )
         lock = locking.acquire(folder / "lock")
     try:
-        files.write_atomic(folder / PLACE_FILE, content)
+        files.write_atomic(folder / CONTEXT_FILE, content)
         yield Checkpoint.resume_or_start(folder, state)
         with store_lock(store):
             _remove(folder)
@@ -162,11 +163,11 @@ def open_checkpoint(
         lock.release()
 
 
-def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
+def _clean_and_choose(parent: Path, context: bytes, *, resume: bool) -> Path:
     """Remove what no process will resume, and return the folder of a checkpoint.
 
-    `parent` is the folder of all checkpoints with the same fingerprint, and `place` the
-    content of the file with the place.
+    `parent` is the folder of all checkpoints with the same fingerprint, and
+    `context` the content of the file with the context.
     """
     for folder in parent.parent.glob(f"{REMOVED}*"):
         shutil.rmtree(folder)  # a process was killed while it removed this folder
@@ -174,10 +175,10 @@ def _clean_and_choose(parent: Path, place: bytes, *, resume: bool) -> Path:
     for folder in parent.glob("*/"):
         if locking.is_locked(folder / "lock"):
             continue
-        file = folder / PLACE_FILE
+        file = folder / CONTEXT_FILE
         if not file.exists():  # a process was killed while it created the checkpoint
             _remove(folder)
-        elif file.read_bytes() == place:
+        elif file.read_bytes() == context:
             killed.append(folder)
     if not resume:
         while killed:

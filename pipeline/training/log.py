@@ -105,7 +105,7 @@ def log_weights(run: Run, epoch: Epoch) -> None:
 
 
 def log_files(run: Run, paths: Sequence[Path]) -> None:
-    """Log the files that `TrainingRun.write` wrote, and plots."""
+    """Log the files that `TrainingRun.write` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
 
 

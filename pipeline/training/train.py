@@ -20,7 +20,7 @@ from pipeline.base.paths import (
 from pipeline.base.printing import say
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import busy, command_line, next_steps, wrap
-from pipeline.cli import TrainConfig, as_yaml, run_name, validate
+from pipeline.cli import Command, TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes, fingerprint, processor
@@ -63,30 +63,30 @@ OnEpoch = Callable[[Epoch], object]
 
 
 def train_or_reproduce(
-    cfg: TrainConfig,
-    options: Mapping[str, str],
+    command: Command[TrainConfig],
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch.
 
-    The run has the `options` of config groups, such as small for team, as params and
+    The run has the options of config groups, such as small for team, as params and
     tags.
     """
+    cfg = command.config
     with one_thread():
         if cfg.reproduce:
-            return _reproduce(cfg, options, tracker, on_epoch)
+            return _reproduce(command, tracker, on_epoch)
         file = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(file.path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _record_training(cfg, options, dataset, tracker, on_epoch)
+        command = replace(command, config=cfg)
+        training = _record_training(command, dataset, tracker, on_epoch)
     say(next_steps(NEXT))
     return training
 
 
 def _reproduce(
-    cfg: TrainConfig,
-    options: Mapping[str, str],
+    command: Command[TrainConfig],
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
@@ -95,7 +95,7 @@ def _reproduce(
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
-    tags = provenance.tags(tracker.code)
+    cfg, tags = command.config, provenance.tags(tracker.code)
     with busy("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
@@ -108,20 +108,19 @@ def _reproduce(
         "run_name": cfg.run_name or f"{run.name} again",
     }
     try:
-        cfg = validate(TrainConfig, settings)
+        command = replace(command, config=validate(TrainConfig, settings))
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _record_training(cfg, options, dataset, tracker, on_epoch, original)
+    training = _record_training(command, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training, tags)}")
-    command = command_line("inspect", run=run.run_id[:8])
-    say(next_steps({command: "explains the network"}))
+    explaining = command_line("inspect", run=run.run_id[:8])
+    say(next_steps({explaining: "explains the network"}))
     return training
 
 
 def _record_training(
-    cfg: TrainConfig,
-    options: Mapping[str, str],
+    command: Command[TrainConfig],
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
@@ -131,6 +130,7 @@ def _record_training(
 
     A reproduction has an `original`.
     """
+    cfg = command.config
     hyperparameters = cfg.hyperparameters()
     _check_machine(hyperparameters)
     split = dataset.training_split(hyperparameters)
@@ -147,9 +147,9 @@ def _record_training(
         tags[REPRODUCES_TAG] = original.run.run_id
     with (
         open_checkpoint(
-            store_dir(), identity, _place(cfg, options), state, resume=cfg.resume
+            store_dir(), identity, _context(command), state, resume=cfg.resume
         ) as checkpoint,
-        _start_run(cfg, options, checkpoint, tracker, name, tags) as run,
+        _start_run(command, checkpoint, tracker, name, tags) as run,
         delayed_interrupt() as interrupt,
     ):
         _log_start(run, cfg, dataset, checkpoint)
@@ -175,14 +175,16 @@ def _check_machine(hyperparameters: Hyperparameters) -> None:
     check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
 
 
-def _place(cfg: TrainConfig, options: Mapping[str, str]) -> dict[str, Any]:
-    """Return where a training run is computed and recorded; resumed runs must match."""
+def _context(command: Command[TrainConfig]) -> dict[str, Any]:
+    """Return what must match besides the fingerprint to resume a training run."""
+    cfg = command.config
     return {
-        "processor": processor(),
+        "processor": processor(),  # another one computes other weights
+        "experiment": _experiment(cfg),  # contains the run
+        # The run records these: the name, because equal images can have several.
         "dataset": cfg.dataset,
-        "experiment": _experiment(cfg),
         "reproduces": cfg.reproduce,
-        "options": dict(sorted(options.items())),  # they are params of the run
+        "options": dict(sorted(command.options.items())),
     }
 
 
@@ -193,14 +195,14 @@ def _experiment(cfg: TrainConfig) -> str | None:
 
 @contextmanager
 def _start_run(
-    cfg: TrainConfig,
-    options: Mapping[str, str],
+    command: Command[TrainConfig],
     checkpoint: Checkpoint,
     tracker: Tracker[OpenRun],
     name: str,
     tags: Mapping[str, str],
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new one."""
+    cfg, options = command.config, command.options
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(

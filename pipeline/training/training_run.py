@@ -27,6 +27,7 @@ from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,
+    WEIGHTS_TAG,
     Kind,
 )
 from pipeline.base.tensors import tensors_sha256
@@ -100,6 +101,7 @@ class TrainingRun:
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None
+            or trained.weights_sha256 != run.tags.get(WEIGHTS_TAG)
         ):
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a complete training run")

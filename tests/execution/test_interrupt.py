@@ -5,8 +5,10 @@ import pytest
 from pipeline.execution.interrupt import delayed_interrupt
 
 
-def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys):
-    with delayed_interrupt() as interrupt:
+@pytest.mark.parametrize("stopped", [None, []])
+def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys, stopped):
+    stop = () if stopped is None else [lambda: stopped.append(True)]
+    with delayed_interrupt(*stop) as interrupt:
         epochs = interrupt.between(range(1, 4))
         assert next(epochs) == 1
         signal.raise_signal(signal.SIGINT)
@@ -15,6 +17,7 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys):
             next(epochs)
         with pytest.raises(KeyboardInterrupt, match=r"^stopped: run the same command"):
             signal.raise_signal(signal.SIGINT)
+    assert stopped in (None, [True])
 
 
 def test_an_ignored_ctrl_c_stays_ignored():

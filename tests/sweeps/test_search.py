@@ -86,9 +86,10 @@ def test_a_search_continues_with_the_trials_that_are_open(capsys):
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
-    assert len(search.expected()) == 4  # two trials with two seeds
+    # Two trials with two seeds.
+    assert search.remaining == len(search.examples()) == 4
     _announce(search, Path(), to_train=5, workers=1)
-    jobs = [search.jobs[5], *search.expected()]
+    jobs = [search.jobs[5], *search.examples()]
     size = sweep_bytes(job.hyperparameters for job in jobs)
     assert f"5 training runs: {format_bytes(size)} of disk" in capsys.readouterr().out
     search.add(outcome(search.jobs[5], error="its worker was killed"))
@@ -102,7 +103,7 @@ def test_a_search_continues_with_the_trials_that_are_open(capsys):
 
     recorded = search.jobs
     again = open_search(4, recorded)
-    assert not [*again.suggest()] and not open_search(5, recorded).expected()
+    assert not [*again.suggest()] and not open_search(5, recorded).remaining
     search = open_search(6, recorded)
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
@@ -141,18 +142,18 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
     key, low, high, values
 ):
     search = Search(jobs_with(1), {key: Interval(low, high, log=False)}, 9)
-    assert len(search.expected()) == len(values)
+    assert search.remaining == len(values)
     for job in search.suggest():
         search.add(outcome(job))
         assert len(search.jobs) <= len(values)
     assert sorted(job.values[key] for job in search.jobs) == values
-    assert not search.expected()
+    assert search.is_complete
 
 
 @pytest.mark.parametrize("low", [0.0, 0.01])
 def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
     search = Search(jobs_with(1), {"lr": Interval(low, 0.9, log=False)}, 40)
-    assert len(search.expected()) == 40
+    assert search.remaining == 40
     values = {job.values["lr"] for job in search.suggest()}
     assert len(values) == 40 and low <= min(values) and max(values) <= 0.9
 

@@ -276,17 +276,21 @@ def test_a_network_of_which_a_file_is_lost_is_trained_again_in_any_sweep(sweep, 
     assert "reused  (1 of 1)" in printed and not error
 
 
-def test_a_best_network_that_is_damaged_is_trained_again_after_its_deletion(sweep):
+def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     sweep.run("seed=1")
     (parent,), (child,) = sweep.runs()
     sweep.workspace.artifact(child, "train/history.csv").write_text("epoch\n")
     sweep.workspace.client.set_terminated(parent.info.run_id, "KILLED")
     _, error = sweep.run("seed=1")
     assert f"run {child.info.run_id} cannot be read" in error
-    assert error.endswith("delete this run, and the same command trains it again")
-    sweep.workspace.client.delete_run(child.info.run_id)
+    assert error.endswith("the same command trains it again")
+    assert sweep.statuses() == (["FAILED"], ["FAILED"])
     printed, error = sweep.run("seed=1")
-    assert "(1 of 1)" in printed and not error
+    assert "(1 of 1)" in printed and "reused" not in printed and not error
+    assert sweep.statuses() == (["FINISHED"], ["FAILED", "FINISHED"])
+    damaged = sweep.workspace.client.get_run(child.info.run_id)
+    assert "cannot be read" in damaged.data.tags["error"]
+    assert damaged.info.end_time == child.info.end_time
 
 
 def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):

@@ -1,5 +1,6 @@
 import platform
 import sqlite3
+import sys
 from contextlib import suppress
 
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
-from pipeline.tracking import provenance
+from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.store.locks import run_lock_file
 
 
@@ -141,6 +142,17 @@ def test_a_running_run_whose_lock_is_free_was_killed(
         "child of alive": "RUNNING",
         "of another program": "RUNNING",
     }
+
+
+def test_results_are_recorded_even_if_the_copying_process_cannot_start(
+    store, monkeypatch, capsys
+):
+    tracker = new_tracker(store, server="http://127.0.0.1:1")
+    monkeypatch.setattr(sys, "executable", "/missing/python")
+    with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
+        run.log_metrics({"with_test_set/mnist/accuracy": 0.9}, step=20)
+    assert run.copied is False
+    assert f"the copy of run {run.run_id} is incomplete" in capsys.readouterr().err
 
 
 def test_results_are_added_to_the_given_or_the_newest_run_with_equal_weights(

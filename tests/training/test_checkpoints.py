@@ -13,7 +13,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.training.checkpoints import open_checkpoint
 
-PLACE = {"processor": "Z80", "experiment": None}
+CONTEXT = {"processor": "Z80", "experiment": None}
 
 
 def hyperparameters(**changed):
@@ -28,9 +28,9 @@ def train(split, state, epochs):
     return fit(state, split, hyperparameters(), epochs=epochs)
 
 
-def open_new(store, *, seed=1, fingerprint="one", place=PLACE, resume=True):
+def open_new(store, *, seed=1, fingerprint="one", context=CONTEXT, resume=True):
     state = new_state(seed)
-    return open_checkpoint(store, fingerprint, place, state, resume=resume)
+    return open_checkpoint(store, fingerprint, context, state, resume=resume)
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def killed(store, state):
     """Open a checkpoint, and leave it as a process does that is killed."""
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(store, "one", PLACE, state, resume=True) as checkpoint,
+        open_checkpoint(store, "one", CONTEXT, state, resume=True) as checkpoint,
     ):
         yield checkpoint
         raise KeyboardInterrupt
@@ -106,10 +106,10 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
     ("changed", "is_same"),
     [
         ({"fingerprint": "another"}, False),
-        ({"place": PLACE | {"processor": "another"}}, False),
-        ({"place": PLACE | {"experiment": "another"}}, False),
-        ({"place": PLACE | {"options": {"team": "small"}}}, False),
-        ({"place": dict(reversed(PLACE.items()))}, True),
+        ({"context": CONTEXT | {"processor": "another"}}, False),
+        ({"context": CONTEXT | {"experiment": "another"}}, False),
+        ({"context": CONTEXT | {"options": {"team": "small"}}}, False),
+        ({"context": dict(reversed(CONTEXT.items()))}, True),
     ],
 )
 def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
@@ -131,7 +131,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
 ):
     def code():
         fingerprints.code_hashes.cache_clear()  # as in a new process
-        return fingerprints.code_sha256()
+        return fingerprints.core_sha256()
 
     first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
     assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
@@ -195,10 +195,10 @@ def test_a_damaged_file_is_rejected_with_the_remedy(tmp_path, few, name):
 
 @pytest.mark.parametrize("size", [0, 40])
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_checkpoint_whose_place_is_unknown_is_not_used(tmp_path, few, size, resume):
+def test_a_checkpoint_whose_context_is_unknown_is_not_used(tmp_path, few, size, resume):
     unknown = interrupt(tmp_path, few, after=2)
-    place = unknown / "place.json"
-    place.write_bytes(place.read_bytes()[:size])
+    context = unknown / "context.json"
+    context.write_bytes(context.read_bytes()[:size])
     with open_new(tmp_path, resume=resume) as checkpoint:
         assert len(checkpoint.epochs) == 1
     assert unfinished(tmp_path) == [unknown]

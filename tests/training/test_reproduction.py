@@ -158,14 +158,15 @@ def test_the_report_compares_the_code_with_which_the_command_started(
     project = empty_project("edited")
     project.call("train", **DIGITS)
     values = {"reproduce": project.run_id(), "tracking": tracking}
-    cfg = from_python(TrainConfig, values).config
-    start = {"server": None, "experiment": None, "is_recorded": cfg.is_recorded}
+    command = from_python(TrainConfig, values)
+    is_recorded = command.config.is_recorded
+    start = {"server": None, "experiment": None, "is_recorded": is_recorded}
     with (
         project.captured() as printed,
         start_tracker(project.outputs, **start) as tracker,
     ):
         settings.write_text(f"{settings.read_text()}# an edit\n")
-        train_or_reproduce(cfg, {}, tracker)
+        train_or_reproduce(command, tracker)
     assert "reproduced byte for byte" in printed.getvalue()
     assert "uncommitted code" not in printed.getvalue()
 

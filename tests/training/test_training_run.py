@@ -1,3 +1,8 @@
+from dataclasses import replace
+
+import pytest
+
+from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
@@ -23,16 +28,20 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     trained = load_trained_model(folder / MODEL_FILE)
     assert trained.epoch_count == training.last.number == 2
     assert len(trained.curves["val/accuracy"]) == 2
-    run = RecordedRun("1f", "short", "Default", "FINISHED", {}, tmp_path, start=0)
-    assert run.is_trained
+    tags = {"weights.sha256": training.weights_sha256}
+    run = RecordedRun("1f", "short", "Default", "FINISHED", tags, tmp_path, start=0)
+    assert run.has_all_files
     again = TrainingRun.read(run)
     assert again.last.number == 2 and again.hyperparameters.epochs == 5
     assert (
         again.history == training.history
         and again.weights_sha256 == training.weights_sha256
     )
+    other = replace(run, tags={"weights.sha256": "of another network"})
+    with pytest.raises(UserError, match="does not contain a complete training run"):
+        TrainingRun.read(other)
     assert len({training, again}) == 2  # compared by identity, so they can be in a set
 
     (folder / "history.safetensors").unlink()
-    assert not run.is_trained
+    assert not run.has_all_files
     assert load_trained_model(folder / MODEL_FILE).epoch_count == 5  # all that is known

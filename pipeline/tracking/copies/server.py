@@ -184,8 +184,11 @@ class Copies:
         for tag in ID_TAGS & tags.keys():
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
-            for run_id, sender in self._senders.items():
-                tags[tag] = tags[tag].replace(run_id, sender.copy_id)
+            # In a link, hexadecimal digits can precede an id: %22<id>.
+            found = {*re.findall("(?=([0-9a-f]{32}))", tags[tag])}
+            for run_id in found & self._senders.keys():
+                copy_id = self._senders[run_id].copy_id
+                tags[tag] = tags[tag].replace(run_id, copy_id)
         return {**tags, COPY_TAG: run.info.run_id}
 
 

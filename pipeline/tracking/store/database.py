@@ -89,10 +89,11 @@ class RecordedRun:
         return self.artifacts / NETWORK_PATH
 
     @property
-    def is_trained(self) -> bool:
+    def has_all_files(self) -> bool:
         """Whether it finished and has all files that `TrainingRun.read` reads.
 
-        If a file was lost, sweeps train the network again.
+        If a file was lost, sweeps train the network again. Whether a file is damaged
+        is known only when it is read.
         """
         folder = self.network_path.parent
         is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
