@@ -70,9 +70,9 @@ def read_answers(content: bytes) -> Answers:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         problem = f"{error.msg} in {place}"
-        before = error.doc[: error.pos].rstrip()
-        if "," in error.msg and "\n" in error.doc[len(before) : error.pos]:
-            line = before.count("\n") + 1
+        before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
+        line = before.count("\n") + 1
+        if "," in error.msg and after and line < error.lineno:
             problem = f"a comma is missing at the end of line {line}"
         if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
             problem = f"write numbers as 54096 or 3.5, without a comma, in {place}"

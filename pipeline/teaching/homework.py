@@ -1,5 +1,6 @@
 """The command `homework`: trains a student's network and writes the questions."""
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def _portable(path: Path) -> str:
     So it stays right for another user who has the same folders, and it contains no name
     of a user, because students submit it. Only other paths are absolute.
     """
-    for folder, prefix in ((project_dir(), ""), (Path.home().resolve(), "~/")):
+    home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
+    for folder, prefix in ((project_dir(), ""), (home, "~/")):
         if path.is_relative_to(folder):
             return f"{prefix}{path.relative_to(folder).as_posix()}"
     return f"{path}"

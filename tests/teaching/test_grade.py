@@ -633,8 +633,8 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
         (
             "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
-                "no names are used: none of the titles 'nachname, vorname, idnumber' "
-                "is First name and Last name, or name",
+                "no names are used: their titles must be First name and Last name, or "
+                "name, got 'nachname, vorname, idnumber'",
                 "1 line without an id left out",
             ],
         ),
