@@ -70,6 +70,10 @@ def read_answers(content: bytes) -> Answers:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         problem = f"{error.msg} in {place}"
+        before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
+        line = before.count("\n") + 1
+        if "," in error.msg and after and line < error.lineno:
+            problem = f"a comma is missing at the end of line {line}"
         if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
             problem = f"write numbers as 54096 or 3.5, without a comma, in {place}"
         raise UserError(f"{FILE} is not JSON: {problem}") from None

@@ -7,9 +7,9 @@ from typing import Any
 from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
 from pipeline.core.dataset import Dataset
+from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.variant import Variant
@@ -43,10 +43,11 @@ class Assignment:
         """Return the hyperparameters with the seed of a student."""
         return Hyperparameters(**self.params(student))
 
-    def train(self, student: str, dataset: Dataset) -> Network:
+    def train(self, student: str, dataset: Dataset) -> list[Epoch]:
         """Train the network of a student as the command `train` does.
 
-        On one thread, so that the weights are byte-identical. Nothing is recorded.
+        On one thread, so that the weights are byte-identical. Nothing is recorded. The
+        first epoch returned is epoch 0, before the training.
 
         Raises:
             FloatingPointError: If a loss or a weight becomes non-finite.
@@ -54,8 +55,8 @@ class Assignment:
         hyperparameters = self.hyperparameters(student)
         split = dataset.training_split(hyperparameters)
         with one_thread():
-            network, _ = train_network(split, hyperparameters)
-        return network
+            _, epochs = train_network(split, hyperparameters)
+        return epochs
 
     def topic(self, student: str, dataset: Dataset) -> Topic:
         """Return what the questions of a student are about."""

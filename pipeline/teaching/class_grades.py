@@ -11,7 +11,7 @@ from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.forgotten import ForgottenSettings
-from pipeline.teaching.grading import QUESTIONS_SHA256, copied_from
+from pipeline.teaching.grading import QUESTIONS_SHA256, Training, copied_from
 from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
@@ -39,11 +39,18 @@ class ClassGrades(Roster):
 
     @property
     def others(self) -> list[Graded]:
-        """The submissions with another network that `forgotten` does not explain."""
+        """The submissions with another network that `forgotten` does not explain.
+
+        Those with edited weights are first.
+        """
         settings = self.assignment.other_settings
         explained = self.forgotten.settings or None
         others = [entry for entry in self.graded if not entry.is_assigned]
-        return [e for e in others if settings(e.student, e.recorded) != explained]
+        edited = [x for x in others if x.grade.training is Training.EDITED]
+        others = [x for x in others if x not in edited]
+        return edited + [
+            x for x in others if settings(x.student, x.recorded) != explained
+        ]
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return the student whose network has most of the same weights.
@@ -85,11 +92,11 @@ class ClassGrades(Roster):
         for entry in self.entries:
             for what_and_hash in entry.hashes.items():
                 groups[what_and_hash].append(entry)
-        return [
-            (what, same)
-            for (what, _), same in groups.items()
-            if len({*map(submitter, same)}) > 1
-        ]
+        kinds = defaultdict[tuple[GradedOrRejected, ...], list[str]](list)
+        for (what, _), same in groups.items():
+            if len({*map(submitter, same)}) > 1:
+                kinds[tuple(same)].append(what)
+        return [(" and ".join(what), [*same]) for same, what in kinds.items()]
 
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
         """Return the graded answers to a question, with the ids of the students."""

@@ -72,8 +72,8 @@ def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
         raise UserError(f"{name} contains no ids")
     unused = list[str]()
     if not named and {*titles} - {*ID_COLUMNS}:
-        known = "First name and Last name, or name"
-        unused.append(f"no names are used: none of the titles {found} is {known}")
+        rule = "their titles must be First name and Last name, or name"
+        unused.append(f"no names are used: {rule}, got {found}")
     if without_id:
         unused.append(f"{counted(without_id, 'line')} without an id left out")
     return students, [f"{printable(path.name)}: {line}" for line in unused]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
+from pipeline.teaching.grading import Training
 from pipeline.teaching.question import Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.submissions import Graded, GradedOrRejected
@@ -27,6 +28,7 @@ def render_class(grades: ClassGrades) -> str:
         questions=QUESTIONS,
         results=[_results(question, grades) for question in QUESTIONS],
         possible=possible,
+        processor=Training.PROCESSOR.value,
         mean=sum(points) / len(points) if points else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
     )

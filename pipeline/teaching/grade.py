@@ -13,7 +13,6 @@ from pipeline.base.call import results_dir
 from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.printing import say
-from pipeline.base.tensors import read_tensors
 from pipeline.base.terminal import busy, counted, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
@@ -29,6 +28,7 @@ from pipeline.teaching.forgotten import check_course, forgotten_settings
 from pipeline.teaching.grading import (
     Training,
     grade_submission,
+    read_assigned,
     read_grade,
     write_grade,
 )
@@ -66,6 +66,8 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     notices += [forgotten.notice] if forgotten.notice else []
     for notice in notices:  # before the assigned networks are trained
         say(wrap(notice, indent=0))
+    if forgotten.notice:
+        say("Ctrl-C stops the command")
     entries = sorted(
         one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
@@ -73,7 +75,8 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     assigned = dict[str, Snapshot]()
     for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # it was not trained, if there is no submission
-            assigned[student] = read_tensors(_reference(student, assignment, data))[0]
+            file = _reference(student, assignment, data)
+            assigned[student] = read_assigned(file).network
     grades = ClassGrades(
         entries=entries,
         listed=listed,
@@ -136,12 +139,12 @@ def _grade(
 
 
 def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
-    """Return the file of an assigned network, whose name is a hash.
+    """Return the file of an assigned network, whose name begins with a hash.
 
     It is not in the folder of a call, which must be empty.
     """
     name = fingerprint(assignment.hyperparameters(student), data.sha256)
-    return outputs_dir() / "grades" / ".cache" / f"{name}.safetensors"
+    return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
 def _finish(
@@ -184,7 +187,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
         say(wrap(f"{entry.place}: {entry.problem}", start="  ", indent=4))
-    for notice in grades.notices:
+    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
         say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]

@@ -19,7 +19,6 @@ from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
-from pipeline.core.network import snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
@@ -30,6 +29,15 @@ from pipeline.teaching.questions import QUESTIONS
 # after one epoch less, both are larger with each seed; without AVX2, they are larger
 # with some seeds. Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
+# A weight that differs by at most this from the assigned one is kept. The median
+# difference of two processors is below a tenth of it or, if the largest one exceeds
+# `MAX_DIFFERENCE`, more than ten times as large.
+MAX_ROUNDING = 0.00001
+# With so many kept weights, a network is an edited copy. Only the weights that changed
+# in the last epoch count: those of a neuron whose output has become 0 for all images
+# are the same after each later epoch, so they would accuse a student who forgot to set
+# the number of epochs.
+MIN_KEPT = 0.5
 # The least accuracy of a network that is graded, as a fraction of the accuracy of the
 # assigned one. Weights that were never trained make many answers 0 or equal. A network
 # with other settings is graded if it has learned: one epoch gives more than nine
@@ -46,15 +54,37 @@ class Training(StrEnum):
 
     SAME = "byte-identical"
     PROCESSOR = "the same training run on a different processor"
+    EDITED = "the assigned network with edited weights"
     OTHER = "a different training run"
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether the network is that of the assigned training run."""
+        return self in (Training.SAME, Training.PROCESSOR)
+
+
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+class Assigned:
+    """The assigned network."""
+
+    network: Snapshot
+    before: Snapshot  # the last epoch of its training
 
 
 @dataclass(frozen=True)
-class SubmissionGrade:
-    """The points of a submission, and whether its network is the assigned one."""
+class Comparison:
+    """A submitted network, compared with the assigned one."""
 
     training: Training
-    difference: float  # the largest one of a weight to the assigned network
+    largest: float  # difference of a weight or bias
+    median: float  # of the differences that are not 0; 0 if there are none
+    kept: float  # the fraction of the weights that count for `MIN_KEPT`
+
+
+@dataclass(frozen=True)
+class SubmissionGrade(Comparison):
+    """The points of a submission, and whether its network is the assigned one."""
+
     accuracy: float  # of the submitted network on the test images
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
@@ -100,15 +130,17 @@ def grade_submission(
         UserError: If the submitted network is much less accurate than the assigned one.
     """
     try:
-        assigned: Snapshot = read_tensors(reference)[0]
+        assigned = read_assigned(reference)
     except UserError:
-        assigned = snapshot(assignment.train(student, dataset))
-        write_tensors(reference, assigned, {})
+        before, last = assignment.train(student, dataset)[-2:]
+        assigned = Assigned(last.tensors, before.tensors)
+        both = {x: np.stack([last.tensors[x], before.tensors[x]]) for x in last.tensors}
+        write_tensors(reference, both, {})
     topic = assignment.topic(student, dataset)
     basis = Basis.of(topic, network, dataset.test)
-    training, difference = compare(network, assigned)
-    if training is Training.OTHER:
-        least = MIN_ACCURACY * Basis.of(topic, assigned, dataset.test).accuracy
+    compared = compare(network, assigned)
+    if not compared.training.is_assigned:
+        least = MIN_ACCURACY * Basis.of(topic, assigned.network, dataset.test).accuracy
         if basis.accuracy < least:
             raise UserError(
                 f"its network classifies {basis.accuracy:.1%} of the test images "
@@ -119,12 +151,21 @@ def grade_submission(
         question.grade(answers.get(question.name), basis) for question in QUESTIONS
     ]
     return SubmissionGrade(
-        training=training,
-        difference=difference,
+        **vars(compared),
         accuracy=basis.accuracy,
         answers=tuple(graded),
         questions=QUESTIONS_SHA256,
     )
+
+
+def read_assigned(path: Path) -> Assigned:
+    """Return the network in a file that `grade_submission` has written.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    both = read_tensors(path)[0]
+    return Assigned(*({name: both[name][row] for name in both} for row in (0, 1)))
 
 
 def read_grade(path: Path) -> SubmissionGrade | None:
@@ -149,15 +190,22 @@ def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
     return not found.size or bool(np.median(found) <= MAX_MEDIAN)
 
 
-def compare(network: Snapshot, reference: Snapshot) -> tuple[Training, float]:
-    """Return how two networks of the same shape were trained, and their difference."""
-    found = _differences(network, reference)
+def compare(network: Snapshot, assigned: Assigned) -> Comparison:
+    """Compare a network with the assigned one, which has the same shapes."""
+    found = _differences(network, assigned.network)
     largest = float(found.max())
-    if tensors_sha256(network) == tensors_sha256(reference):
-        return Training.SAME, largest
     changed = found[found > 0]  # none if only the sign of a 0 differs
-    is_same = largest <= MAX_DIFFERENCE and is_mostly_equal(changed)
-    return Training.PROCESSOR if is_same else Training.OTHER, largest
+    last_change = _differences(assigned.before, assigned.network)
+    trained = found[last_change > MAX_ROUNDING]
+    kept = float(np.mean(trained <= MAX_ROUNDING)) if trained.size else 0.0
+    if tensors_sha256(network) == tensors_sha256(assigned.network):
+        training = Training.SAME
+    elif largest <= MAX_DIFFERENCE and is_mostly_equal(changed):
+        training = Training.PROCESSOR
+    else:
+        training = Training.EDITED if kept >= MIN_KEPT else Training.OTHER
+    median = float(np.median(changed)) if changed.size else 0.0
+    return Comparison(training, largest=largest, median=median, kept=kept)
 
 
 def copied_from(

@@ -1,5 +1,6 @@
 """The command `homework`: trains a student's network and writes the questions."""
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _question_sheet(
     """Return the content of questions.md."""
     topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
     params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
-    path, image = _without_user(model, "homework"), f"{topic.image}"
+    path, image = _portable(model), f"{topic.image}"
     numbered = enumerate(questions_for(variant), start=1)
     return fill_template(
         "questions.txt",
@@ -119,7 +120,7 @@ def _question_sheet(
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
-        data=_without_user(dataset.path, "data"),
+        data=_portable(dataset.path),
         check=_check_command(variant),
         train=command_line("train", **params),
         inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
@@ -131,14 +132,17 @@ def _question_sheet(
     )
 
 
-def _without_user(path: Path, folder: str) -> str:
-    """Return a path that contains no name of a user, because students submit it.
+def _portable(path: Path) -> str:
+    """Return a path relative to the project or, with `~`, to the home folder.
 
-    `folder` is a word for the folder, to be replaced.
+    So it stays right for another user who has the same folders, and it contains no name
+    of a user, because students submit it. Only other paths are absolute.
     """
-    if path.is_relative_to(project := project_dir()):
-        return f"{path.relative_to(project)}"
-    return f"<{folder}>/{path.name}"
+    home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
+    for folder, prefix in ((project_dir(), ""), (home, "~/")):
+        if path.is_relative_to(folder):
+            return f"{prefix}{path.relative_to(folder).as_posix()}"
+    return f"{path}"
 
 
 def _check_command(variant: Variant) -> str:

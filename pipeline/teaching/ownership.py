@@ -72,14 +72,17 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         chosen = _chosen(same)
         found += [chosen] if chosen else []
         for entry in same:
-            # A student sees the problem, so it does not name the others.
-            if not chosen:
+            if not chosen:  # the feedback says the same, so it does not name the others
                 problem = f"{len(same)} submissions have the id {student}: {ONLY_ONE}"
                 found.append(entry.rejected(problem))
             elif entry is not chosen:
                 problem = f"another submission with the id {student} is used instead"
-                owner = "" if entry.owner in groups else entry.owner
-                others.append(entry.rejected(problem, student="", owner=owner))
+                about = {
+                    "student": "",
+                    "owner": "" if entry.owner in groups else entry.owner,
+                    "to_student": "the id in your answers.json is another student's",
+                }
+                others.append(entry.rejected(problem, **about))
     # Each of the others has only its owner now, so the second round is the last.
     return found + (one_for_each_id(others) if others else [])
 

@@ -19,7 +19,7 @@ from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.grading import SubmissionGrade, Training
+from pipeline.teaching.grading import SubmissionGrade
 from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
 
 MAX_PROBLEM = 300  # characters
@@ -62,6 +62,7 @@ class Rejected(Entry):
 
     problem: str  # one line: why it cannot be graded
     other_course: bool = False  # whether its answers are for another course
+    to_student: str = ""  # the problem without the ids of others, if it names any
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv, whose points are empty."""
@@ -89,7 +90,7 @@ class Graded(Submission):
     @property
     def is_assigned(self) -> bool:
         """Whether its network is the assigned one."""
-        return self.grade.training != Training.OTHER
+        return self.grade.training.is_assigned
 
     @property
     def malformed(self) -> int:
@@ -171,7 +172,8 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     if len(found) > 1:
         places = ", ".join(sorted(str(file.path) for file in found)[:2])
         such = ", such as" if len(found) > 2 else ":"
-        raise UserError(f"it has {len(found)} files named {name}{such} {places}")
+        number = f"{len(found)} files named {name}"
+        raise UserError(f"it has {number}, but only one can count{such} {places}")
     return found[0]
 
 

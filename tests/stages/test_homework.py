@@ -99,16 +99,27 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
 def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
     workspace, _ = written
     (program,) = re.findall(r"```python\n(.*?)```", questions(workspace), re.DOTALL)
-    # The tests' folder of results is not in the working directory, as that of a
-    # student who sets PIPELINE_OUTPUTS; its path can contain the name of a user.
-    assert f"{workspace.outputs.parent}" not in questions(workspace)
-    assert "Replace `<homework>` with the path of the folder" in questions(workspace)
-    for word, folder in (("<homework>", FOLDER), ("<data>", "data")):
-        program = program.replace(word, f"{workspace.outputs / folder}")
     names = {}
     exec(program, names)
     assert names["kernel_1"].shape == (784, 5) and names["bias_2"].shape == (10,)
     assert names["images"].dtype == np.uint8 and len(names["labels"]) == 297
+
+
+def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
+    workspace, tmp_path, monkeypatch
+):
+    # As that of a student who sets PIPELINE_OUTPUTS.
+    monkeypatch.setenv("HOME", f"{tmp_path}")
+    workspace.call("homework", **SETTINGS)
+    text = questions(workspace)
+    assert f"{tmp_path}" not in text
+    assert text.count(f"~/outputs/{FOLDER}/model.safetensors") == 3
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {}
+    exec(program, names)
+    assert len(names["labels"]) == 297
+    (line,) = re.findall(r"^python -m pipeline\.(predict .*)$", text, re.MULTILINE)
+    workspace.run_all({tuple(shlex.split(line)): 0}, cwd=tmp_path)
 
 
 def test_a_second_call_keeps_the_answers_and_the_network(workspace):

@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
-from pipeline.core.network import network_from, snapshot
+from pipeline.core.network import network_from
 from pipeline.model import save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
+from pipeline.teaching.grading import Assigned
 from pipeline.teaching.questions import QUESTIONS
 
 COURSE = "embedded 2026"
@@ -46,7 +47,11 @@ class Course:
         """Return the network of a student, perhaps trained with other settings."""
         settings = {**self.settings, **others}
         assignment = Assignment(COURSE, self.data.name, settings)
-        return snapshot(assignment.train(student, self.data))
+        return assignment.train(student, self.data)[-1].tensors
+
+    def assigned(self, student):
+        before, last = self.assignment.train(student, self.data)[-2:]
+        return Assigned(last.tensors, before.tensors)
 
     def basis(self, student, network):
         return Basis.of(

@@ -100,6 +100,12 @@ def test_unknown_names_are_problems_but_not_too_many():
             "write numbers as 54096 or 3.5, without a comma, in line 2, column 26",
         ),
         (b'{"answers": {"logit": 3, "x": 4,}}', "Expecting property name"),
+        (
+            b'{"id": "a",\n "answers": {"logit": 3\n\n  "x": 4}}',
+            "a comma is missing at the end of line 2$",
+        ),
+        (b'{"id": "a",\n "answers": {}\n', "Expecting ',' delimiter in line 3"),
+        (b'{"id": "a" "answers": {}}', "Expecting ',' delimiter in line 1, column 12"),
         (b"\xff\xfe{}", "must be text: save it as UTF-8"),
         (b"[1]", "must contain"),
         (b'{"id": "a"}', "must contain"),

@@ -21,7 +21,14 @@ from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.class_list import read_students
-from pipeline.teaching.grading import MAX_DIFFERENCE, MAX_MEDIAN, Training, compare
+from pipeline.teaching.grading import (
+    MAX_DIFFERENCE,
+    MAX_MEDIAN,
+    Assigned,
+    Comparison,
+    Training,
+    compare,
+)
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
@@ -145,8 +152,8 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
 
 
 def test_a_training_run_is_distinguished_from_others(course):
-    network = course.train("ana")
-    assert compare(network, course.train("ana")) == (Training.SAME, 0)
+    network, assigned = course.train("ana"), course.assigned("ana")
+    assert compare(network, assigned) == Comparison(Training.SAME, 0.0, 0.0, 1.0)
     for median, largest, kind in (
         (0.9, 0.9, Training.PROCESSOR),
         (1.1, 0.9, Training.OTHER),
@@ -154,12 +161,53 @@ def test_a_training_run_is_distinguished_from_others(course):
     ):
         other = {name: x + median * MAX_MEDIAN for name, x in network.items()}
         other["layer_2.bias"][4] = network["layer_2.bias"][4] + largest * MAX_DIFFERENCE
-        found, difference = compare(other, network)
-        assert found == kind
-        assert difference == pytest.approx(largest * MAX_DIFFERENCE, rel=1e-4)
-    for others in ({"epochs": 2}, {"lr": 0.01}):
-        assert compare(course.train("ana", **others), network)[0] == Training.OTHER
-    assert compare(course.train("ben"), network)[0] == Training.OTHER
+        found = compare(other, assigned)
+        assert found.training == kind
+        assert found.largest == pytest.approx(largest * MAX_DIFFERENCE, rel=1e-4)
+        assert found.median == pytest.approx(median * MAX_MEDIAN, rel=1e-3)
+
+
+def without_a_neuron(network, noise=0.0):
+    """Return a copy with other values, in which the first neuron has no weights."""
+    rng = np.random.default_rng(1)
+    changed = {
+        name: x + rng.uniform(-noise, noise, x.shape).astype("f4")
+        for name, x in network.items()
+    }
+    changed["layer_1.weight"][0] = changed["layer_1.bias"][0] = 0
+    return changed
+
+
+def test_an_edited_copy_of_the_assigned_network_is_distinguished_from_other_runs(
+    course,
+):
+    assigned = course.assigned("ana")
+    for noise in (0, 1e-6):  # the copy can be from another processor
+        found = compare(without_a_neuron(assigned.network, noise), assigned)
+        assert found.training == Training.EDITED
+        assert found.kept == pytest.approx(0.8, abs=0.1)  # one of five neurons
+    for others in ({"epochs": 2}, {"lr": 0.01}, {"batch_size": 64}):
+        found = compare(course.train("ana", **others), assigned)
+        assert found.training == Training.OTHER and found.kept < 0.1
+    found = compare(course.train("ben"), assigned)
+    assert found.training == Training.OTHER and found.kept < 0.01
+
+
+@pytest.mark.parametrize("epochs", [19, 21])
+def test_weights_that_no_longer_change_do_not_make_another_run_an_edited_copy(
+    course, epochs
+):
+    # With this learning rate, most neurons soon output 0 for all images.
+    steep = {**course.settings, "hidden": 20, "epochs": 20, "lr": 0.1}
+    steep = dataclasses.replace(course, settings=steep)
+    trained = steep.assignment.train("ana", course.data)
+    first, before, last = (trained[index].tensors for index in (0, -2, -1))
+    other = steep.train("ana", epochs=epochs)
+    name = "layer_1.weight"
+    same = (other[name] == last[name])[first[name] != last[name]]
+    assert same.mean() > 0.7
+    found = compare(other, Assigned(last, before))
+    assert found.training == Training.OTHER and found.kept < 0.1
 
 
 def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
@@ -263,6 +311,10 @@ def test_copies_are_listed_even_if_they_are_not_graded(
         "answers": ["ana", "finn", "zoë", "Kim"],
         "networks": ["ana", "Kim"],
     }
+    for name in ("zoë", "finn"):
+        shutil.rmtree(place / name)
+    ((what, same),) = grade_all().equal()  # one line for the same students
+    assert what == "answers and networks" and len(same) == 2
     copy = '<b>?</b> <span class="muted">(Kim)</span>'
     assert copy in page(outputs)
 
@@ -314,6 +366,34 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
+
+
+def test_edited_weights_and_the_differences_of_processors_are_shown(
+    course, grade_all, outputs, place
+):
+    ana, ben, cem = (course.train(student) for student in ("ana", "ben", "cem"))
+    edited = without_a_neuron(ana)
+    course.write(place / "ana", "ana", course.solve("ana", edited), edited)
+    ben["layer_1.bias"] += 2e-7
+    ben["layer_1.weight"][2, 400] += 0.0295
+    for name, network in (("ben", ben), ("cem", cem)):
+        course.write(place / name, name, {}, network)
+    course.write(place / "zoë", "zoë", {}, course.train("zoë", epochs=2))
+    course.write(place / "Al", "al", {}, course.train("al", epochs=2))
+    grades = grade_all()
+    assert [entry.student for entry in grades.others] == ["ana", "al", "zoë"]
+    kind = "the assigned network with edited weights"
+    row = table(outputs)["ana"]
+    assert (row["training"], float(row["points"])) == (kind, len(QUESTIONS))
+    shown = page(outputs)
+    assert re.search(
+        rf"<b>ana</b>: {kind}: [78]\d\.\d\d% of the trained weights", shown
+    )
+    assert f"{kind}: <b>1</b>" in shown
+    assert re.search(r"<b>ben</b>: the largest is 0\.0295\d*, the median", shown)
+    assert "<b>cem</b>: " not in shown
+    feedback = " ".join(page(outputs, "feedback/ana.html").split())
+    assert "your instructor sees that weights were changed" in feedback
 
 
 def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
@@ -402,6 +482,9 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert f"{text}answers.json is missing" in shown
     assert "Without an id (“?” in the table): 1 submission" in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
+    told = page(outputs, "feedback/m4.html")
+    assert "the id in your answers.json is another student" in told
+    assert "a1" not in told
     with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
         names += [f"{moodle('Carla Li', 5).name}/c55.html"]
@@ -417,8 +500,11 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
 
 
 def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
-    course, grade_all, outputs, place
+    course, outputs, place, same_worker, capsys
 ):
+    def grade_all():
+        return grade(submissions=place, **course.keys)
+
     longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
     for name in ("ana", "ben"):
         longer.write(place / name, name)
@@ -429,6 +515,7 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert shown.count("epochs=2") == 2 and text in shown
+    assert capsys.readouterr().out.count("epochs=2") == 4  # at the start and at the end
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
@@ -445,7 +532,8 @@ def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
     monkeypatch.setattr(command, "_grade", lambda *_: sys.exit("training"))
     with pytest.raises(SystemExit, match="training"):
         grade(submissions=place, **course.keys)
-    assert "if you assigned this, add epochs=2" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "if you assigned this, add epochs=2 Ctrl-C stops the command" in printed
 
 
 def test_a_course_code_that_most_answers_do_not_have_is_an_error(
@@ -545,8 +633,8 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
         (
             "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
-                "no names are used: none of the titles 'nachname, vorname, idnumber' "
-                "is First name and Last name, or name",
+                "no names are used: their titles must be First name and Last name, or "
+                "name, got 'nachname, vorname, idnumber'",
                 "1 line without an id left out",
             ],
         ),

@@ -172,11 +172,13 @@ def test_two_files_of_one_name_are_not_chosen_from(copy):
     folder = copy()
     shutil.copytree(folder, folder / "old")
     assert problem(folder) == (
-        "it has 2 files named answers.json: answers.json, old/answers.json"
+        "it has 2 files named answers.json, but only one can count: answers.json, "
+        "old/answers.json"
     )
     shutil.copytree(folder / "old", folder / "older")
     assert problem(folder) == (
-        "it has 3 files named answers.json, such as answers.json, old/answers.json"
+        "it has 3 files named answers.json, but only one can count, such as "
+        "answers.json, old/answers.json"
     )
     shutil.rmtree(folder / "older")
     (folder / "old" / FILE).unlink()
