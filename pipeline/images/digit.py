@@ -183,24 +183,32 @@ def crop_around(
     return original[crop[0], crop[1]]
 
 
-def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "rows columns"]:
-    """Cut out the digit, without the ink of other strokes."""
-    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
-    return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
+def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "_ _"]:
+    """Cut out the digit, without the ink of other strokes; undo its stretching."""
+    near = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
+    own = np.where(near, ink, 0).astype(np.float32)
+    digit = own[bounding_box(near)]
+    return narrow(digit) if is_stretched(own) else digit
 
 
-def undo_stretching(
-    digit: Float[np.ndarray, "rows columns"], ink: Ink
-) -> Float[np.ndarray, "_ _"]:
-    """Make a digit narrower if it touches all four borders of a square image.
+def is_stretched(ink: Ink) -> bool:
+    """Return whether a digit touches all four borders of a square image.
 
-    Such images were stretched, as in USPS: their proportions are lost, and most digits
-    are taller than they are wide.
+    Such images were stretched, as in USPS.
+
+    Args:
+        ink: The ink of the digit in the image, without that of other strokes.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     touches_all = all(border.any() for border in borders(inked))
-    if ink.shape[0] != ink.shape[1] or not touches_all:
-        return digit
+    return touches_all and ink.shape[0] == ink.shape[1]
+
+
+def narrow(digit: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "_ _"]:
+    """Make a stretched digit narrower.
+
+    Its proportions are lost, and most digits are taller than they are wide.
+    """
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))

@@ -24,7 +24,6 @@ from pipeline.images.digit import (
     next_to,
     remove_specks,
     remove_surroundings,
-    undo_stretching,
 )
 from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_to_box
 from pipeline.images.ink import (
@@ -154,7 +153,7 @@ def _put_in_form(original: Levels, found: Found) -> Preprocessed:
     steps = {**found.steps, "ink": _to_bytes(strokes.ink)}
     if not mask.any():
         return _nothing(steps, "blank" if is_blank(original) else "no ink")
-    digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
+    digit = cut_out(strokes.ink, mask)
     edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(box)  # with margins of 2 * FINE pixels

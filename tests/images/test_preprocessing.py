@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from drawn_digits import KINDS, inked, on_table, written
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from pipeline.images import preprocess
@@ -126,6 +126,34 @@ def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
         square = np.asarray(Image.fromarray(box).resize((16, 16)))
         rows, columns = np.nonzero(preprocess(square).image)
         assert np.ptp(columns) < 0.9 * np.ptp(rows)
+
+
+def photo_of(draw, size=(900, 800)):
+    """A photograph of dark strokes on evenly lit paper; `draw` gets the pen."""
+    image = Image.new("L", size, 200)
+    draw(ImageDraw.Draw(image))
+    noise = np.random.default_rng(0).normal(0, 3, image.size[::-1])
+    return (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+
+
+def zero_with_specks(pen):
+    pen.ellipse((280, 220, 520, 580), outline=30, width=30)
+    for x, y in ((400, 0), (400, 799), (0, 400), (799, 400)):
+        pen.ellipse((x - 12, y - 12, x + 12, y + 12), fill=30)
+
+
+def seven_in_a_notebook(pen):
+    """With the line of the margin, and one line of the paper."""
+    pen.line([(250, 200), (550, 200), (350, 620)], fill=30, width=30)
+    pen.line([(40, 0), (40, 800)], fill=60, width=6)
+    pen.line([(0, 760), (900, 760)], fill=60, width=6)
+
+
+@pytest.mark.parametrize("draw", [zero_with_specks, seven_in_a_notebook])
+def test_other_ink_at_the_borders_of_a_square_photograph_stretches_no_digit(draw):
+    photos = photo_of(draw, (800, 800)), photo_of(draw, (900, 800))
+    square, wider = (preprocess(photo).steps["box"] for photo in photos)
+    assert np.abs(np.subtract(square.shape, wider.shape)).max() <= 1
 
 
 BLANK = {
