@@ -47,7 +47,7 @@ def find_strokes(ink: Ink, *, least: float) -> Mask:
     return np.asarray(ink > level)
 
 
-def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
+def remove_border_blobs(mask: Mask, outside: Mask | None = None) -> Mask:
     """Remove the blobs at the border of a photograph, such as a table or a shadow.
 
     They are kept if no other blob has the size of a digit.
@@ -69,6 +69,19 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
     return np.asarray(inside[labels] & mask)
+
+
+def digit_among(shapes: Mask, outside: Mask | None) -> Mask:
+    """Return the strokes of the digit; none if they reach the edge of the sheet.
+
+    Args:
+        shapes: All strokes.
+        outside: What is not on the sheet of paper, if there is one.
+    """
+    digit = remove_specks(remove_border_blobs(shapes, outside))
+    if outside is not None and (digit & next_to(outside)).any():
+        return np.zeros_like(digit)
+    return digit
 
 
 def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
@@ -215,31 +228,25 @@ def narrow(digit: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "_ _"]
 
 
 def judge_photo(
-    levels: Levels, strokes: Strokes, *, is_drawing: bool
+    strokes: Strokes, *, flat: Mask, has_uniform_border: bool
 ) -> unsure.Finding:
     """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
-        levels: Its gray levels, dark on light.
         strokes: What was found in it.
-        is_drawing: Whether it is a drawing, which may reach the border.
+        flat: The strokes that can be shadows; see `find_flat`.
+        has_uniform_border: Whether strokes may reach the border; see `Scene`.
     """
     mask = strokes.digit
-    if not is_drawing and _is_shadow(levels, strokes):
+    if (flat & mask).sum() > constants.MAX_SHADOW * mask.sum():
         return "shadow"
     touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
-    if touching and not is_drawing:
+    if touching and not has_uniform_border:
         return unsure.border_finding(touching=touching, side=min(mask.shape))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = int(np.bincount(labels[mask], minlength=1).max())
     return "several" if unsure.shows_many(areas, largest=largest) else ""
-
-
-def _is_shadow(levels: Levels, strokes: Strokes) -> bool:
-    """Return whether a part of a digit's ink can be that of a shadow."""
-    flat = find_flat(levels, strokes.ink, strokes.digit)
-    return bool(flat.sum() > constants.MAX_SHADOW * strokes.digit.sum())
 
 
 def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from drawn_digits import KINDS, inked, on_table, written
@@ -7,6 +9,7 @@ from scipy import ndimage
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box, crop_around
 from pipeline.images.reading import gray_levels
+from pipeline.images.unsure import TEXTS, Finding
 
 
 def similarity(image, expected):
@@ -154,6 +157,49 @@ def test_other_ink_at_the_borders_of_a_square_photograph_stretches_no_digit(draw
     photos = photo_of(draw, (800, 800)), photo_of(draw, (900, 800))
     square, wider = (preprocess(photo).steps["box"] for photo in photos)
     assert np.abs(np.subtract(square.shape, wider.shape)).max() <= 1
+
+
+def bold_one_next_to_a_zero(pen, width):
+    pen.line([(200, 150), (200, 650)], fill=30, width=width)
+    pen.ellipse((450, 150, 750, 650), outline=30, width=16)
+
+
+def bold_ones(pen, width):
+    pen.line([(200, 150), (200, 650)], fill=30, width=width)
+    pen.line([(650, 150), (550, 650)], fill=30, width=width)
+
+
+def bold_seven_at_the_border(pen, width):
+    pen.line([(200, 150), (950, 150)], fill=30, width=width)
+    pen.line([(880, 150), (500, 700)], fill=30, width=width)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (bold_one_next_to_a_zero, "several"),
+        (bold_ones, "several"),
+        (bold_seven_at_the_border, "cut off"),
+    ],
+)
+def test_a_pen_of_any_width_has_the_same_reason_if_there_is_no_shadow(
+    draw, expected, width
+):
+    photo = photo_of(lambda pen: draw(pen, width))
+    assert preprocess(photo).finding == expected
+
+
+def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason():
+    image = Image.new("L", (300, 400), 0)
+    ImageDraw.Draw(image).line([(-5, 100), (120, 100), (80, 250)], fill=255, width=8)
+    seven = np.asarray(image) / 255
+    assert preprocess(in_curved_shadow(seven)).finding == "shadow"
+    lit = in_curved_shadow(seven, width=1, height=1)  # the same 7 without the shadow
+    assert preprocess(lit).finding == "cut off"
+    order = get_args(Finding)
+    assert order.index("shadow") < order.index("cut off")
+    assert [*TEXTS][: len(order)] == [*order]  # the order of the docstring
 
 
 BLANK = {
