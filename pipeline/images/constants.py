@@ -135,6 +135,9 @@ RING_NEIGHBORS = 3
 # Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
 # counts as a shadow; higher: a digit that is joined to a shadow does not.
 MAX_FLAT = 0.05
+# Fraction of the outline of all strokes with an edge. Lower: soft shadows count as ink;
+# higher: the search is repeated for more images, and can lose bold strokes.
+MIN_SHARP = 0.9
 # Fraction of the digit's ink. Lower: a speck makes a digit unsure; higher: the edge of
 # a shadow can be a part of the digit.
 MAX_SHADOW = 0.1

@@ -114,6 +114,20 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     return found
 
 
+def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
+    """Return whether much of the outline of what was found has no edge nearby.
+
+    This is so at the blurred edge of a shadow, where the ink changes slowly.
+
+    Args:
+        levels: The gray levels of a photograph, dark on light.
+        ink: Its ink.
+        mask: What was found.
+    """
+    is_end, has_edge = compare_ring(levels, ink, *ring_around(mask))
+    return bool((is_end & has_edge).mean() < constants.MIN_SHARP)
+
+
 def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:
     """Return the ring around blobs, and the pixel of a blob that is nearest to each."""
     distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)

@@ -19,6 +19,7 @@ from pipeline.images.digit import (
     digit_among,
     find_flat,
     find_strokes,
+    has_soft_outline,
     judge,
     judge_photo,
     longer_side,
@@ -53,7 +54,8 @@ class Found(NamedTuple):
     searched: Steps  # the images in which the ink was searched for
     ink: Ink
     formed: Steps  # the steps that put a digit in MNIST's form; none without a digit
-    has_shadow: bool = False  # whether the ink of a photograph can be that of a shadow
+    # Whether it is not one digit, and its ink can be that of a shadow.
+    has_shadow: bool = False
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
@@ -101,7 +103,7 @@ def _try_windows(scene: Scene) -> Found:
     """
     widest, *narrower = constants.WINDOWS_PER_SIDE
     first = _try_places(scene, windows_per_side=widest)
-    if not first.finding or not first.has_shadow:
+    if not first.has_shadow:
         return first
     results = [first]
     for windows_per_side in narrower:
@@ -128,11 +130,11 @@ def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
     digits are found on the completed sheet   on the completed sheet
     nothing but the table is dark             on the sheet: nothing is found
     its border is uniform                     in the whole image
-    one digit is found in the photograph      in the whole photograph
+    digits are found in the whole photograph  in the whole photograph
     any other                                 on the sheet: nothing is found
     ========================================  ==================================
 
-    *Digits* and *one digit* are `DIGITS` and `ONE_DIGIT` in `unsure.py`.
+    *Digits* are `DIGITS` in `unsure.py`.
     """
     search = partial(_search, scene, windows_per_side=windows_per_side)
     if scene.sheet is None:
@@ -150,7 +152,7 @@ def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
     if scene.sheet.dark_ink and not (is_uniform or dark_ink):
         return on_sheet  # the paper would be ink on a dark table
     in_whole = search(scene.whole)
-    is_digit = in_whole.finding in unsure.ONE_DIGIT
+    is_digit = in_whole.finding in unsure.DIGITS
     return in_whole if is_uniform or is_digit else on_sheet
 
 
@@ -161,14 +163,15 @@ def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
         _find_strokes, is_evenly_lit=is_uniform, windows_per_side=windows_per_side
     )
     levels = place.dark_on_light(place.reduced)
-    strokes, searched = find(levels, place.outside), place.steps
+    strokes = find(levels, place.outside)
     if not strokes.digit.any():
-        return Found("no ink", searched, strokes.ink, {})
+        return Found("no ink", place.steps, strokes.ink, {})
     # In the whole photograph: what reaches the border of its detail is not cut off.
     flat = np.zeros_like(strokes.digit)  # a drawing has no shadows
     if not is_uniform:
         flat = find_flat(levels, strokes.ink, strokes.shapes)
     finding = judge_photo(strokes, flat=flat, has_uniform_border=is_uniform)
+    best, searched = strokes, place.steps
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
     if is_small and place.reduced.shape != place.photo.shape:
         around = crop_around(place.photo, strokes.digit)
@@ -176,10 +179,13 @@ def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
         # Reducing it less removes less noise, in which faint strokes can be lost.
         detailed = find(place.dark_on_light(around), None)
         if detailed.digit.any():
-            strokes, searched = detailed, {**searched, "surroundings": around}
-    judged, formed = _put_in_form(strokes)
-    has_shadow = bool(flat.any())
-    return Found(finding or judged, searched, strokes.ink, formed, has_shadow)
+            best, searched = detailed, {**searched, "surroundings": around}
+    judged, formed = _put_in_form(best)
+    found = Found(finding or judged, searched, best.ink, formed)
+    if not found.finding or is_uniform:
+        return found
+    is_soft = has_soft_outline(levels, strokes.ink, strokes.shapes)
+    return found._replace(has_shadow=is_soft or bool(flat.any()))
 
 
 def _find_strokes(

@@ -44,8 +44,8 @@ Reason = Literal[Finding, "unlike", "close"]
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
-ONE_DIGIT: frozenset[Reason] = frozenset({"", "shadow", "cut off"})  # a part of it
-DIGITS: frozenset[Reason] = ONE_DIGIT | {"edge", "several"}  # a pen drew the strokes
+# A pen drew what was found, even if there is more than one digit, or less.
+DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # What predict, inspect and the interactive page say about each reason.
 TEXTS: dict[Reason, str] = {

@@ -108,6 +108,17 @@ def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
         assert finding or alike(prepared, expected) > 0.85
 
 
+@pytest.mark.parametrize("blur", [8, 20])
+def test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink(blur):
+    image = Image.new("L", (300, 400), 0)
+    points = [(110, 160), (190, 160), (140, 280)]
+    ImageDraw.Draw(image).line(points, fill=255, width=7, joint="curve")
+    expected = preprocess(255 - np.asarray(image)).image
+    photo = in_curved_shadow(np.asarray(image) / 255, width=80, blur=blur)
+    prepared, finding, _ = preprocess(photo)
+    assert finding == "" and alike(prepared, expected) > 0.9
+
+
 @pytest.mark.parametrize("blur", [1, 4, 8])
 def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
     blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
