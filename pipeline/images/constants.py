@@ -135,6 +135,7 @@ RING_NEIGHBORS = 3
 # Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
 # counts as a shadow; higher: a digit that is joined to a shadow does not.
 MAX_FLAT = 0.05
+# For soft shadows (test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink).
 # Fraction of the outline of all strokes with an edge. Lower: soft shadows count as ink;
 # higher: the search is repeated for more images, and can lose bold strokes.
 MIN_SHARP = 0.9
