@@ -8,9 +8,9 @@ from pipeline.base.text import printable
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix, per_class
+from pipeline.images.unsure import WITHOUT_INK
 
 MAX_DESCRIBED = 3  # classes, confusions, and images without ink
-WITHOUT_INK = ("blank", "no ink")  # reasons why a prediction is unsure
 
 
 def describe_prediction(predictions: Predictions, row: int) -> str:

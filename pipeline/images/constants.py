@@ -92,11 +92,12 @@ POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
 # higher: thin strokes are faint, and narrow gaps close.
 BLUR = 1
-# Parts of a photograph's longer side; each is wider than a stroke. If what is found in
-# the widest is not one digit, the narrower ones follow
+# Windows in which a pixel is compared with the paper, along a photograph's longer side;
+# the widest is wider than a stroke. If what is found in it is not one digit and can be
+# a shadow, the narrower ones follow
 # (test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink). Lower: the curved edges
 # of shadows count as ink; higher: bold strokes count as paper.
-WINDOW_PARTS = (3, 9, 18)
+WINDOWS_PER_SIDE = (3, 9, 18)
 # For light that becomes weaker across the image, and toward its corners ("squared
 # paper", "chalk")
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
@@ -134,6 +135,10 @@ RING_NEIGHBORS = 3
 # Fraction of the outline of a stroke without an edge. Lower: pencil on uneven paper
 # counts as a shadow; higher: a digit that is joined to a shadow does not.
 MAX_FLAT = 0.05
+# For soft shadows (test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink).
+# Fraction of the outline of all strokes with an edge. Lower: soft shadows count as ink;
+# higher: the search is repeated for more images, and can lose bold strokes.
+MIN_SHARP = 0.9
 # Fraction of the digit's ink. Lower: a speck makes a digit unsure; higher: the edge of
 # a shadow can be a part of the digit.
 MAX_SHADOW = 0.1

@@ -47,7 +47,7 @@ def find_strokes(ink: Ink, *, least: float) -> Mask:
     return np.asarray(ink > level)
 
 
-def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
+def remove_border_blobs(mask: Mask, outside: Mask | None = None) -> Mask:
     """Remove the blobs at the border of a photograph, such as a table or a shadow.
 
     They are kept if no other blob has the size of a digit.
@@ -69,6 +69,19 @@ def remove_surroundings(mask: Mask, outside: Mask | None = None) -> Mask:
     if not any(box and max(labels[box].shape) >= least for box in boxes):
         return mask
     return np.asarray(inside[labels] & mask)
+
+
+def digit_among(shapes: Mask, outside: Mask | None) -> Mask:
+    """Return the strokes of the digit; none if they reach the edge of the sheet.
+
+    Args:
+        shapes: All strokes.
+        outside: What is not on the sheet of paper, if there is one.
+    """
+    digit = remove_specks(remove_border_blobs(shapes, outside))
+    if outside is not None and (digit & next_to(outside)).any():
+        return np.zeros_like(digit)
+    return digit
 
 
 def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
@@ -99,6 +112,20 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     found = np.zeros_like(mask)
     found[box] = (flat > constants.MAX_FLAT * ends)[labels]
     return found
+
+
+def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
+    """Return whether much of the outline of what was found has no edge nearby.
+
+    This is so at the blurred edge of a shadow, where the ink changes slowly.
+
+    Args:
+        levels: The gray levels of a photograph, dark on light.
+        ink: Its ink.
+        mask: What was found.
+    """
+    is_end, has_edge = compare_ring(levels, ink, *ring_around(mask))
+    return bool((is_end & has_edge).mean() < constants.MIN_SHARP)
 
 
 def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:
@@ -183,55 +210,57 @@ def crop_around(
     return original[crop[0], crop[1]]
 
 
-def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "rows columns"]:
-    """Cut out the digit, without the ink of other strokes."""
-    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
-    return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
+def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "_ _"]:
+    """Cut out the digit, without the ink of other strokes; undo its stretching."""
+    near = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
+    own = np.where(near, ink, 0).astype(np.float32)
+    digit = own[bounding_box(near)]
+    return narrow(digit) if is_stretched(own) else digit
 
 
-def undo_stretching(
-    digit: Float[np.ndarray, "rows columns"], ink: Ink
-) -> Float[np.ndarray, "_ _"]:
-    """Make a digit narrower if it touches all four borders of a square image.
+def is_stretched(ink: Ink) -> bool:
+    """Return whether a digit touches all four borders of a square image.
 
-    Such images were stretched, as in USPS: their proportions are lost, and most digits
-    are taller than they are wide.
+    Such images were stretched, as in USPS.
+
+    Args:
+        ink: The ink of the digit in the image, without that of other strokes.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     touches_all = all(border.any() for border in borders(inked))
-    if ink.shape[0] != ink.shape[1] or not touches_all:
-        return digit
+    return touches_all and ink.shape[0] == ink.shape[1]
+
+
+def narrow(digit: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "_ _"]:
+    """Make a stretched digit narrower.
+
+    Its proportions are lost, and most digits are taller than they are wide.
+    """
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
 def judge_photo(
-    levels: Levels, strokes: Strokes, *, is_drawing: bool
+    strokes: Strokes, *, flat: Mask, has_uniform_border: bool
 ) -> unsure.Finding:
     """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
-        levels: Its gray levels, dark on light.
         strokes: What was found in it.
-        is_drawing: Whether it is a drawing, which may reach the border.
+        flat: The strokes that can be shadows; see `find_flat`.
+        has_uniform_border: Whether strokes may reach the border; see `Scene`.
     """
     mask = strokes.digit
-    if not is_drawing and _is_shadow(levels, strokes):
+    if (flat & mask).sum() > constants.MAX_SHADOW * mask.sum():
         return "shadow"
     touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
-    if touching and not is_drawing:
+    if touching and not has_uniform_border:
         return unsure.border_finding(touching=touching, side=min(mask.shape))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = int(np.bincount(labels[mask], minlength=1).max())
     return "several" if unsure.shows_many(areas, largest=largest) else ""
-
-
-def _is_shadow(levels: Levels, strokes: Strokes) -> bool:
-    """Return whether a part of a digit's ink can be that of a shadow."""
-    flat = find_flat(levels, strokes.ink, strokes.digit)
-    return bool(flat.sum() > constants.MAX_SHADOW * strokes.digit.sum())
 
 
 def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:

@@ -25,7 +25,7 @@ def ink_of_small_image(levels: Levels) -> Ink:
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 
-def ink_of_photo(levels: Levels, *, is_drawing: bool, parts: int) -> Ink:
+def ink_of_photo(levels: Levels, *, is_evenly_lit: bool, windows_per_side: int) -> Ink:
     """Return the ink of a photograph, without the lines of squared or ruled paper.
 
     It is the minimum of two estimates: with uneven light, the raw image has errors at
@@ -34,15 +34,16 @@ def ink_of_photo(levels: Levels, *, is_drawing: bool, parts: int) -> Ink:
 
     Args:
         levels: The gray levels, dark on light.
-        is_drawing: Whether it is a drawing, which is evenly lit.
-        parts: The longer side of a photograph, divided by that of the window in which a
-            pixel is compared with the paper.
+        is_evenly_lit: Whether the light does not vary, as in a drawing.
+        windows_per_side: The longer side of the photograph, divided by that of the
+            window in which a pixel is compared with the paper. It does not matter for
+            an evenly lit image.
     """
     light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
-    if is_drawing:
+    if is_evenly_lit:
         return remove_lines(_absorption(light, window=max(light.shape) // 2 + 1))
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
-    window = max(light.shape) // parts
+    window = max(light.shape) // windows_per_side
     estimates = [_absorption(image, window=window) for image in (light, flattened)]
     # The closing returns the lightest paper; noise makes the median paper darker.
     estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]

@@ -16,15 +16,14 @@ from pipeline.images.digit import (
     Strokes,
     crop_around,
     cut_out,
+    digit_among,
     find_flat,
     find_strokes,
+    has_soft_outline,
     judge,
     judge_photo,
     longer_side,
-    next_to,
     remove_specks,
-    remove_surroundings,
-    undo_stretching,
 )
 from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_to_box
 from pipeline.images.ink import (
@@ -39,8 +38,6 @@ from pipeline.images.scene import Place, Scene, Steps
 from pipeline.images.sheet import Outside
 from pipeline.images.unsure import Finding, is_blank
 
-SEARCH = ("gray levels", "sheet", "surroundings", "ink")  # the steps without a digit
-
 
 class Preprocessed(NamedTuple):
     """An image in the form of the network's input."""
@@ -51,11 +48,14 @@ class Preprocessed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in an image, before it is put in MNIST's form."""
+    """What a search found."""
 
-    strokes: Strokes
-    steps: Steps
-    finding: Finding = ""  # why a photograph does not show a single digit, or ""
+    finding: Finding  # why this is not one digit, or ""
+    searched: Steps  # the images in which the ink was searched for
+    ink: Ink
+    formed: Steps  # the steps that put a digit in MNIST's form; none without a digit
+    # Whether it is not one digit, and its ink can be that of a shadow.
+    has_shadow: bool = False
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
@@ -71,43 +71,53 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
         The input of the network, which is blank without a digit, and how it was made.
     """
     if max(original.shape) <= constants.MAX_EVEN_SIDE:
-        return _preprocess_small_image(original)
-    return _preprocess_photo(Scene(original))
+        found = _search_small_image(original)
+    else:
+        found = _try_windows(Scene(original))
+    finding = "blank" if is_blank(original) else found.finding
+    image = found.formed.get("centered", np.zeros((SIDE, SIDE), np.uint8))
+    steps = {**found.searched, "ink": _to_bytes(found.ink), **found.formed}
+    return Preprocessed(image, finding, steps)
 
 
-def _preprocess_small_image(levels: Levels) -> Preprocessed:
+def _search_small_image(levels: Levels) -> Found:
     """Search an evenly lit image without noise."""
     ink = ink_of_small_image(levels)
     shapes = find_strokes(ink, least=constants.MIN_INK)
     strokes = Strokes(ink, shapes, remove_specks(shapes))
-    prepared = _put_in_form(levels, Found(strokes, {"gray levels": levels}))
+    searched = {"gray levels": levels}
+    if not strokes.digit.any():
+        return Found("no ink", searched, ink, {})
+    finding, formed = _put_in_form(strokes)
     pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
     if unsure.is_noise(pieces=pieces, side=longer_side(strokes.digit)):
-        return prepared._replace(finding=prepared.finding or "not drawn")
-    return prepared
+        finding = finding or "not drawn"
+    return Found(finding, searched, ink, formed)
 
 
-def _preprocess_photo(scene: Scene) -> Preprocessed:
-    """Search a photograph, with narrower windows if this does not find one digit.
+def _try_windows(scene: Scene) -> Found:
+    """Search a photograph, with narrower windows if a shadow can be a part of the ink.
 
-    See `ink_of_photo`. A drawing has no shadows, so the first search is enough.
+    A wide window takes the curved edge of a shadow for ink, a narrow one takes bold
+    strokes for paper; see `ink_of_photo`.
     """
-    widest, *narrower = constants.WINDOW_PARTS
-    first = _search_places(scene, parts=widest)
-    if first.finding in ("", "no ink") or scene.is_drawing:
+    widest, *narrower = constants.WINDOWS_PER_SIDE
+    first = _try_places(scene, windows_per_side=widest)
+    if not first.has_shadow:
         return first
-    findings = {first.finding}
-    for parts in narrower:  # a wide window takes the curved edge of a shadow for ink
-        again = _search_places(scene, parts=parts)
-        if again.finding in ("", "no ink"):
+    results = [first]
+    for windows_per_side in narrower:
+        again = _try_places(scene, windows_per_side=windows_per_side)
+        if again.finding in unsure.ONE_OR_NONE:
             return again
-        findings.add(again.finding)
-    if findings == {"shadow"}:  # no window finds a stroke with an edge all around it
-        return _nothing(first.steps, "no ink")
+        results.append(again)
+    # No window finds a stroke with an edge all around it.
+    if all(found.finding == "shadow" for found in results):
+        return Found("no ink", first.searched, first.ink, {})
     return first
 
 
-def _search_places(scene: Scene, *, parts: int) -> Preprocessed:
+def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
     """Search a photograph with windows of one size, on its sheet or everywhere.
 
     The first case that applies decides:
@@ -117,74 +127,51 @@ def _search_places(scene: Scene, *, parts: int) -> Preprocessed:
     ========================================  ==================================
     no sheet of paper is found                in the whole photograph
     strokes are found on the sheet            on the sheet
-    a digit is found on the completed sheet   on the completed sheet
+    digits are found on the completed sheet   on the completed sheet
     nothing but the table is dark             on the sheet: nothing is found
-    it is a drawing                           in the whole drawing
-    a digit is found in the whole photograph  in the whole photograph
+    its border is uniform                     in the whole image
+    digits are found in the whole photograph  in the whole photograph
     any other                                 on the sheet: nothing is found
     ========================================  ==================================
+
+    *Digits* are `DIGITS` in `unsure.py`.
     """
+    search = partial(_search, scene, windows_per_side=windows_per_side)
     if scene.sheet is None:
-        return _search(scene, scene.whole, parts=parts)
-    on_sheet = _search(scene, scene.sheet, parts=parts)
-    if on_sheet.finding != "no ink":
+        return search(scene.whole)
+    on_sheet = search(scene.sheet)
+    if on_sheet.finding not in unsure.WITHOUT_INK:
         return on_sheet
     if scene.completed_sheet is not None:
-        on_completed = _search(scene, scene.completed_sheet, parts=parts)
-        if on_completed.finding not in ("no ink", "not drawn"):
+        on_completed = search(scene.completed_sheet)
+        if on_completed.finding in unsure.DIGITS:
             return on_completed
     # The sheet can also be the light side of a shadow's edge in a photograph without a
     # table, or a wide white stroke in a drawing.
-    dark_ink = scene.whole.dark_ink
-    if scene.sheet.dark_ink and not (scene.is_drawing or dark_ink):
+    is_uniform, dark_ink = scene.has_uniform_border, scene.whole.dark_ink
+    if scene.sheet.dark_ink and not (is_uniform or dark_ink):
         return on_sheet  # the paper would be ink on a dark table
-    in_whole = _search(scene, scene.whole, parts=parts)
-    is_digit = in_whole.finding in ("", "cut off", "shadow")
-    return in_whole if scene.is_drawing or is_digit else on_sheet
+    in_whole = search(scene.whole)
+    is_digit = in_whole.finding in unsure.DIGITS
+    return in_whole if is_uniform or is_digit else on_sheet
 
 
-def _search(scene: Scene, place: Place, *, parts: int) -> Preprocessed:
-    """Search one place, and put what is found in MNIST's form."""
-    return _put_in_form(scene.original, _find(place, parts=parts))
-
-
-def _put_in_form(original: Levels, found: Found) -> Preprocessed:
-    """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
-    strokes, mask = found.strokes, found.strokes.digit
-    steps = {**found.steps, "ink": _to_bytes(strokes.ink)}
-    if not mask.any():
-        return _nothing(steps, "blank" if is_blank(original) else "no ink")
-    digit = undo_stretching(cut_out(strokes.ink, mask), strokes.ink)
-    edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
-    box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
-    adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
-    centered = center_by_mass(downsample(adjusted))  # (28, 28)
-    steps |= {
-        "digit": _to_bytes(digit),
-        "box": _to_bytes(box),
-        "stroke": _to_bytes(adjusted),
-        "centered": centered,
-    }
-    finding = found.finding or judge(mask, box)
-    return Preprocessed(centered, finding, steps)
-
-
-def _nothing(steps: Steps, finding: Finding) -> Preprocessed:
-    """Return a blank image, and the steps of the search that found no digit."""
-    blank = np.zeros((SIDE, SIDE), np.uint8)
-    searched = {name: image for name, image in steps.items() if name in SEARCH}
-    return Preprocessed(blank, finding, searched)
-
-
-def _find(place: Place, *, parts: int) -> Found:
-    """Find the strokes in a place; the surroundings of a small digit in more detail."""
+def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
+    """Search one place; the surroundings of a small digit in more detail."""
+    is_uniform = scene.has_uniform_border
+    find = partial(
+        _find_strokes, is_evenly_lit=is_uniform, windows_per_side=windows_per_side
+    )
     levels = place.dark_on_light(place.reduced)
-    find = partial(_find_strokes, is_drawing=place.is_drawing, parts=parts)
     strokes = find(levels, place.outside)
     if not strokes.digit.any():
-        return Found(strokes, place.steps)
+        return Found("no ink", place.steps, strokes.ink, {})
     # In the whole photograph: what reaches the border of its detail is not cut off.
-    finding = judge_photo(levels, strokes, is_drawing=place.is_drawing)
+    flat = np.zeros_like(strokes.digit)  # a drawing has no shadows
+    if not is_uniform:
+        flat = find_flat(levels, strokes.ink, strokes.shapes)
+    finding = judge_photo(strokes, flat=flat, has_uniform_border=is_uniform)
+    best, searched = strokes, place.steps
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
     if is_small and place.reduced.shape != place.photo.shape:
         around = crop_around(place.photo, strokes.digit)
@@ -192,40 +179,61 @@ def _find(place: Place, *, parts: int) -> Found:
         # Reducing it less removes less noise, in which faint strokes can be lost.
         detailed = find(place.dark_on_light(around), None)
         if detailed.digit.any():
-            steps = {**place.steps, "surroundings": around}
-            return Found(detailed, steps, finding)
-    return Found(strokes, place.steps, finding)
+            best, searched = detailed, {**searched, "surroundings": around}
+    judged, formed = _put_in_form(best)
+    found = Found(finding or judged, searched, best.ink, formed)
+    if not found.finding or is_uniform:
+        return found
+    is_soft = has_soft_outline(levels, strokes.ink, strokes.shapes)
+    return found._replace(has_shadow=is_soft or bool(flat.any()))
 
 
 def _find_strokes(
-    levels: Levels, outside: Outside | None, *, is_drawing: bool, parts: int
+    levels: Levels,
+    outside: Outside | None,
+    *,
+    is_evenly_lit: bool,
+    windows_per_side: int,
 ) -> Strokes:
     """Find the strokes in a photograph that was reduced, or in a part of it.
 
     If an image with little noise seems to be blank, faint strokes are searched for.
     """
-    ink = ink_of_photo(levels, is_drawing=is_drawing, parts=parts)
+    ink = ink_of_photo(
+        levels, is_evenly_lit=is_evenly_lit, windows_per_side=windows_per_side
+    )
     noise = noise_limit(ink)
     if outside is not None:
         ink[outside] = 0
-    if parts > constants.WINDOW_PARTS[0]:
-        # In a narrow window, what is left of a shadow is separate from the strokes.
-        shapes = find_strokes(ink, least=constants.MIN_INK + noise)
-        if shapes.any():
-            ink[find_flat(levels, ink, shapes)] = 0
-    strokes = _select(ink, outside, least=constants.MIN_INK + noise)
-    if strokes.digit.any() or noise > constants.FAINT_NOISE:
-        return strokes
-    ink = ndimage.gaussian_filter(ink, constants.FAINT_BLUR)
-    return _select(ink, outside, least=constants.FAINT_INK + noise_limit(ink))
-
-
-def _select(ink: Ink, outside: Outside | None, *, least: float) -> Strokes:
+    least = constants.MIN_INK + noise
     shapes = find_strokes(ink, least=least)
-    digit = remove_specks(remove_surroundings(shapes, outside))
-    if outside is not None and (digit & next_to(outside)).any():
-        digit = np.zeros_like(digit)
-    return Strokes(ink, shapes, digit)
+    if windows_per_side > constants.WINDOWS_PER_SIDE[0] and shapes.any():
+        # In a narrow window, what is left of a shadow is separate from the strokes.
+        ink[find_flat(levels, ink, shapes)] = 0
+        shapes = find_strokes(ink, least=least)
+    digit = digit_among(shapes, outside)
+    if digit.any() or noise > constants.FAINT_NOISE:
+        return Strokes(ink, shapes, digit)
+    ink = ndimage.gaussian_filter(ink, constants.FAINT_BLUR)
+    shapes = find_strokes(ink, least=constants.FAINT_INK + noise_limit(ink))
+    return Strokes(ink, shapes, digit_among(shapes, outside))
+
+
+def _put_in_form(strokes: Strokes) -> tuple[Finding, Steps]:
+    """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
+    mask = strokes.digit
+    digit = cut_out(strokes.ink, mask)
+    edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
+    box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
+    adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
+    centered = center_by_mass(downsample(adjusted))  # (28, 28)
+    steps = {
+        "digit": _to_bytes(digit),
+        "box": _to_bytes(box),
+        "stroke": _to_bytes(adjusted),
+        "centered": centered,
+    }
+    return judge(mask, box), steps
 
 
 def resize(levels: Levels) -> Preprocessed:

@@ -1,7 +1,7 @@
 """What is known about a photograph before the search for a digit begins.
 
-Each question has one answer, for the whole search: whether the photograph is a drawing,
-what the sheet of paper is, and whether its ink is dark. Asked again of a reduced image
+Each question has one answer, for the whole search: whether the border is uniform, what
+the sheet of paper is, and whether its ink is dark. Asked again of a reduced image
 or of a part, a question could get another answer: these have less noise and another
 border.
 """
@@ -37,7 +37,6 @@ class Place:
     outside: Bool[np.ndarray, "h w"] | None  # what is not on the sheet
     steps: Steps  # reduced images: the whole photograph, then the sheet
     dark_ink: bool  # whether the ink is darker than the paper
-    is_drawing: bool  # see `Scene`
 
     def dark_on_light(self, part: Levels) -> Levels:
         """Invert a part of the photograph if the ink is light."""
@@ -54,11 +53,12 @@ class Scene:
     original: Levels
 
     @cached_property
-    def is_drawing(self) -> bool:
-        """Whether most border pixels have the same level, unlike in a photograph.
+    def has_uniform_border(self) -> bool:
+        """Whether most border pixels have the same level.
 
-        In a drawing, strokes may reach the border, and filled shapes are ink; in a
-        photograph they can be shaded paper.
+        They have in a drawing, and in a scan with pure white paper. There, light does
+        not vary, strokes may reach the border, and filled shapes are ink. In a
+        photograph, they can be shaded paper.
         """
         border = np.concatenate(borders(self.original))
         return bool(np.bincount(border).max() > len(border) / 2)
@@ -73,7 +73,6 @@ class Scene:
             outside=None,
             steps={"gray levels": reduced},
             dark_ink=has_dark_ink(reduced),
-            is_drawing=self.is_drawing,
         )
 
     @cached_property
@@ -114,5 +113,4 @@ class Scene:
             outside=resized(outside, reduced.shape),
             steps={**self.whole.steps, "sheet": reduced},
             dark_ink=dark_ink,
-            is_drawing=self.is_drawing,
         )

@@ -6,9 +6,9 @@ one that does is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it is darker than noise.
+- shadow: a part of the outline of the strokes in a photograph has no edge.
 - edge: dark areas extend far along the border of a photograph, such as a table.
 - cut off: the strokes reach the border of a photograph.
-- shadow: a part of the outline of the strokes in a photograph has no edge.
 - several: the image shows several digits, side by side or one above the other, or a
   photograph shows many.
 - not drawn: a pen could not have drawn the shapes in the image.
@@ -16,8 +16,11 @@ one that does is the reason:
   looks far more like those of another class.
 - close: another class is almost as probable as the predicted one.
 
-`preprocess` finds the first seven: *blank* and *no ink* itself, *edge*, *cut off*,
-*shadow* and many shapes with `judge_photo`, and several digits and *not drawn* with
+The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform border,
+such as a drawing; see `Scene`.
+
+`preprocess` finds the first seven: *blank* and *no ink* itself, *shadow*, *edge*, *cut
+off* and many shapes with `judge_photo`, and several digits and *not drawn* with
 `judge`. If it finds none, `classify` takes the reason of `OodDetector.reasons`, the
 last two. The thresholds of *unlike* (in `datasets.components`) and of *close* (in
 `core.margin`) are quantiles of training images. The thresholds below were chosen by
@@ -34,18 +37,24 @@ from pipeline.images import constants
 
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal[
-    "", "blank", "no ink", "edge", "cut off", "shadow", "several", "not drawn"
+    "", "blank", "no ink", "shadow", "edge", "cut off", "several", "not drawn"
 ]
 Reason = Literal[Finding, "unlike", "close"]
+
+# Groups of findings. A new finding belongs to each group whose description it fits.
+WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
+ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
+# A pen drew what was found, even if there is more than one digit, or less.
+DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # What predict, inspect and the interactive page say about each reason.
 TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",
     "no ink": "no ink was found: use a darker pen or more light, or crop the image",
+    "shadow": "the edge of a shadow may have been mistaken for ink: use even light",
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
-    "shadow": "the edge of a shadow may have been mistaken for ink: use even light",
     "several": "there is more than one {noun}",
     "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",

@@ -23,6 +23,7 @@ from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.images import preprocess
 from pipeline.images.reading import gray_levels
+from pipeline.images.unsure import WITHOUT_INK
 from pipeline.model import OodDetector
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -117,7 +118,7 @@ def main():
     for name, images, labels in sets(test.images, test.labels, number):
         findings, judged = judge(models, images)
         measured = zip(*(shares(each, labels) for each in judged), strict=True)
-        blank = findings.count("blank") + findings.count("no ink")
+        blank = sum(finding in WITHOUT_INK for finding in findings)
         several = findings.count("several")
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")

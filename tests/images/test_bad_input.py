@@ -117,16 +117,22 @@ def test_strokes_far_along_the_border_are_an_edge_and_others_are_cut_off():
 
 
 @pytest.mark.parametrize(("width", "finding"), [(90, "edge"), (30, "cut off")])
-def test_strokes_at_the_border_are_the_reason_before_several_shapes(width, finding):
-    levels = np.random.default_rng(1).integers(0, 256, SHAPE, dtype=np.uint8)
-    shapes = np.zeros(SHAPE, bool)
+def test_a_shadow_is_the_reason_before_the_border_and_this_before_several_shapes(
+    width, finding
+):
+    shapes, at_border = np.zeros((2, *SHAPE), bool)
     for left in range(10, 370, 45):  # eight squares
         shapes[100:130, left : left + 30] = True
-    at_border = np.zeros(SHAPE, bool)
     at_border[:30, 10 : 10 + width] = True
-    for digit, expected in ((shapes, "several"), (shapes | at_border, finding)):
+    everything = shapes | at_border
+    for digit, flat, expected in (
+        (shapes, ~everything, "several"),
+        (everything, ~everything, finding),
+        (everything, shapes, "shadow"),
+    ):
         strokes = Strokes(np.zeros(SHAPE, np.float32), digit, digit)
-        assert judge_photo(levels, strokes, is_drawing=False) == expected
+        found = judge_photo(strokes, flat=flat, has_uniform_border=False)
+        assert found == expected
 
 
 def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():

@@ -61,9 +61,12 @@ def sha256(levels):
 )
 def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
     levels = draw().clip(0, 255).round().astype(np.uint8)
-    whole, widest = Scene(levels).whole, constants.WINDOW_PARTS[0]
-    dark = whole.dark_on_light(levels)
-    found = ink_of_photo(dark, is_drawing=whole.is_drawing, parts=widest)
+    scene, widest = Scene(levels), constants.WINDOWS_PER_SIDE[0]
+    found = ink_of_photo(
+        scene.whole.dark_on_light(levels),
+        is_evenly_lit=scene.has_uniform_border,
+        windows_per_side=widest,
+    )
     found = (31 * found).round().astype(np.uint8)
     image, finding, _ = preprocess(levels)
     assert finding == ""

@@ -1,12 +1,15 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from drawn_digits import KINDS, inked, on_table, written
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box, crop_around
 from pipeline.images.reading import gray_levels
+from pipeline.images.unsure import TEXTS, Finding
 
 
 def similarity(image, expected):
@@ -105,6 +108,17 @@ def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
         assert finding or alike(prepared, expected) > 0.85
 
 
+@pytest.mark.parametrize("blur", [8, 20])
+def test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink(blur):
+    image = Image.new("L", (300, 400), 0)
+    points = [(110, 160), (190, 160), (140, 280)]
+    ImageDraw.Draw(image).line(points, fill=255, width=7, joint="curve")
+    expected = preprocess(255 - np.asarray(image)).image
+    photo = in_curved_shadow(np.asarray(image) / 255, width=80, blur=blur)
+    prepared, finding, _ = preprocess(photo)
+    assert finding == "" and alike(prepared, expected) > 0.9
+
+
 @pytest.mark.parametrize("blur", [1, 4, 8])
 def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
     blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
@@ -126,6 +140,77 @@ def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
         square = np.asarray(Image.fromarray(box).resize((16, 16)))
         rows, columns = np.nonzero(preprocess(square).image)
         assert np.ptp(columns) < 0.9 * np.ptp(rows)
+
+
+def photo_of(draw, size=(900, 800)):
+    """A photograph of dark strokes on evenly lit paper; `draw` gets the pen."""
+    image = Image.new("L", size, 200)
+    draw(ImageDraw.Draw(image))
+    noise = np.random.default_rng(0).normal(0, 3, image.size[::-1])
+    return (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+
+
+def zero_with_specks(pen):
+    pen.ellipse((280, 220, 520, 580), outline=30, width=30)
+    for x, y in ((400, 0), (400, 799), (0, 400), (799, 400)):
+        pen.ellipse((x - 12, y - 12, x + 12, y + 12), fill=30)
+
+
+def seven_in_a_notebook(pen):
+    """With the line of the margin, and one line of the paper."""
+    pen.line([(250, 200), (550, 200), (350, 620)], fill=30, width=30)
+    pen.line([(40, 0), (40, 800)], fill=60, width=6)
+    pen.line([(0, 760), (900, 760)], fill=60, width=6)
+
+
+@pytest.mark.parametrize("draw", [zero_with_specks, seven_in_a_notebook])
+def test_other_ink_at_the_borders_of_a_square_photograph_stretches_no_digit(draw):
+    photos = photo_of(draw, (800, 800)), photo_of(draw, (900, 800))
+    square, wider = (preprocess(photo).steps["box"] for photo in photos)
+    assert np.abs(np.subtract(square.shape, wider.shape)).max() <= 1
+
+
+def bold_one_next_to_a_zero(pen, width):
+    pen.line([(200, 150), (200, 650)], fill=30, width=width)
+    pen.ellipse((450, 150, 750, 650), outline=30, width=16)
+
+
+def bold_ones(pen, width):
+    pen.line([(200, 150), (200, 650)], fill=30, width=width)
+    pen.line([(650, 150), (550, 650)], fill=30, width=width)
+
+
+def bold_seven_at_the_border(pen, width):
+    pen.line([(200, 150), (950, 150)], fill=30, width=width)
+    pen.line([(880, 150), (500, 700)], fill=30, width=width)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (bold_one_next_to_a_zero, "several"),
+        (bold_ones, "several"),
+        (bold_seven_at_the_border, "cut off"),
+    ],
+)
+def test_a_pen_of_any_width_has_the_same_reason_if_there_is_no_shadow(
+    draw, expected, width
+):
+    photo = photo_of(lambda pen: draw(pen, width))
+    assert preprocess(photo).finding == expected
+
+
+def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason():
+    image = Image.new("L", (300, 400), 0)
+    ImageDraw.Draw(image).line([(-5, 100), (120, 100), (80, 250)], fill=255, width=8)
+    seven = np.asarray(image) / 255
+    assert preprocess(in_curved_shadow(seven)).finding == "shadow"
+    lit = in_curved_shadow(seven, width=1, height=1)  # the same 7 without the shadow
+    assert preprocess(lit).finding == "cut off"
+    order = get_args(Finding)
+    assert order.index("shadow") < order.index("cut off")
+    assert [*TEXTS][: len(order)] == [*order]  # the order of the docstring
 
 
 BLANK = {
