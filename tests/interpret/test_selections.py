@@ -335,12 +335,12 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
 
 # The largest product of a neuron that is in view with its weight in N28.
 LARGEST_IN_VIEW = """() => {
-  const frame = $("neurons").getBoundingClientRect(), { hidden } = currentResult();
+  const frame = $("neurons").getBoundingClientRect(), { outputs } = currentResult();
   const isInView = ({ top, bottom }) =>
     bottom > frame.top + 8 && top < frame.bottom - 8;
   return Math.max(...tiles.map(({ button }, neuron) =>
     isInView(button.getBoundingClientRect())
-      ? Math.abs(hidden[neuron] * network().parameter(2, neuron, 7)) : 0));
+      ? Math.abs(outputs[neuron] * network().parameter(2, neuron, 7)) : 0));
 }"""
 
 
