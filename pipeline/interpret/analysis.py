@@ -6,13 +6,14 @@ text, and `page` the page.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pipeline import WHITE
 from pipeline.core import PIXELS
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
@@ -35,66 +36,57 @@ class Example:
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ModelAnalysis:
-    """A trained network, its data set, and all measurements of it.
+    """A trained network, the data set that it was trained on, and all measurements.
 
-    Pixels and neurons are counted from 0; a fraction or an accuracy is in [0, 1].
+    Each measurement is made when it is first used. Pixels and neurons are counted from
+    0; a fraction or an accuracy is in [0, 1].
     """
 
     trained: TrainedModel
     dataset: Dataset
-    train: LabeledImages
-    validation: LabeledImages
-    epoch_count: int  # 0 if it is not recorded
-    weight_history: Snapshot | None  # the tensors of all epochs; None without a history
-    curves: Mapping[str, Sequence[float]]  # the metrics after each epoch; may be {}
-    images_with_ink: Int[np.ndarray, "784"]  # number of training images, by pixel
-    frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
-    activation_rates: Float[np.ndarray, " hidden"]  # on the training images
-    hidden_sums: Float[np.ndarray, "n hidden"]  # pre-activations for the test images
-    mean_outputs: Float[np.ndarray, "hidden 10"]  # for each class of the test images
-    accuracy: float  # on the test images
-    costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each class
-
-    @classmethod
-    def of(
-        cls, trained: TrainedModel, dataset: Dataset, *, with_history: bool = True
-    ) -> "ModelAnalysis":
-        """Analyze a network with the data set that it was trained on.
-
-        Without its history, the analysis reads no other file of the training run.
-        """
-        network, test = trained.network, dataset.test
-        split = dataset.split(trained.split)
-        train = split.train
-        history = trained.weight_history if with_history else None
-        sums = network.hidden_sums(test.images).numpy()
-        outputs = np.maximum(sums, 0)  # ReLU
-        return cls(
-            trained=trained,
-            dataset=dataset,
-            train=train,
-            validation=split.val,
-            epoch_count=trained.epoch_count if with_history else trained.planned_epochs,
-            weight_history=history,
-            curves=(trained.curves or {}) if with_history else {},
-            images_with_ink=trained.images_with_ink(train),
-            frozen=None if history is None else measurements.frozen_weights(history),
-            activation_rates=measurements.activation_rates(network, train.images),
-            hidden_sums=sums,
-            mean_outputs=measurements.means_by_label(outputs, test.labels),
-            accuracy=agreement(network.classify(test.images), test.labels),
-            costs=measurements.ablation_costs(network, outputs, test.labels),
-        )
+    with_history: bool = True  # if not, it reads no history of the training run
 
     @property
     def spec(self) -> DatasetSpec:
         """The registry entry of the data set, with the names of its classes."""
         return self.trained.spec
 
+    @cached_property
+    def split(self) -> Split:
+        """The images that the network was trained on, and those for validation."""
+        return self.dataset.split(self.trained.split)
+
+    @cached_property
+    def weight_history(self) -> Snapshot | None:
+        """The tensors of all epochs; None without a history."""
+        return self.trained.weight_history if self.with_history else None
+
+    @cached_property
+    def epoch_count(self) -> int:
+        """The number of epochs; 0 if it is not recorded."""
+        trained = self.trained
+        return trained.epoch_count if self.with_history else trained.planned_epochs
+
+    @cached_property
+    def curves(self) -> Mapping[str, Sequence[float]]:
+        """The metrics after each epoch, by name; empty if they are not recorded."""
+        return (self.trained.curves if self.with_history else None) or {}
+
+    @cached_property
+    def images_with_ink(self) -> Int[np.ndarray, "784"]:
+        """The number of training images in which each pixel is above 0."""
+        return self.trained.images_with_ink(self.split.train)
+
     @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:
         """The pixels that are 0 in all training images."""
         return np.asarray(self.images_with_ink == 0)
+
+    @cached_property
+    def frozen(self) -> Bool[np.ndarray, "784 hidden"] | None:
+        """The frozen weights of layer 1; None without a history."""
+        history = self.weight_history
+        return None if history is None else measurements.frozen_weights(history)
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
@@ -103,10 +95,44 @@ class ModelAnalysis:
             return np.zeros((PIXELS, self.hidden), bool)
         return np.asarray(self.frozen & ~self.always_zero[:, None])
 
+    @cached_property
+    def activation_rates(self) -> Float[np.ndarray, " hidden"]:
+        """The fraction of training images for which each neuron is above 0."""
+        images = self.split.train.images
+        return measurements.activation_rates(self.trained.network, images)
+
+    @cached_property
+    def hidden_sums(self) -> Float[np.ndarray, "n hidden"]:
+        """The pre-activations of layer 1 for the test images."""
+        return self.trained.network.hidden_sums(self.dataset.test.images).numpy()
+
+    @property
+    def outputs(self) -> Float[np.ndarray, "n hidden"]:
+        """The outputs of layer 1 for the test images."""
+        return np.asarray(np.maximum(self.hidden_sums, 0))  # ReLU
+
+    @cached_property
+    def mean_outputs(self) -> Float[np.ndarray, "hidden 10"]:
+        """The mean outputs of layer 1 for each class of the test images."""
+        return measurements.means_by_label(self.outputs, self.dataset.test.labels)
+
+    @cached_property
+    def accuracy(self) -> float:
+        """The accuracy on the test images."""
+        test = self.dataset.test
+        return agreement(self.trained.network.classify(test.images), test.labels)
+
+    @cached_property
+    def costs(self) -> Float[np.ndarray, "hidden 11"]:
+        """The ablation costs of neurons for all test images, and for each class."""
+        return measurements.ablation_costs(
+            self.trained.network, self.outputs, self.dataset.test.labels
+        )
+
     @property
     def hidden(self) -> int:
         """The number of neurons in layer 1."""
-        return len(self.activation_rates)
+        return self.trained.network.hidden
 
     @property
     def displayed_neurons(self) -> list[int]:
@@ -156,8 +182,8 @@ class ModelAnalysis:
             if self.weight_history is not None:
                 tensors = {name: t[epoch] for name, t in self.weight_history.items()}
                 network = network_from(tensors)
-            predictions = network.classify(self.validation.images)
-            accuracies.append(agreement(predictions, self.validation.labels))
+            predictions = network.classify(self.split.val.images)
+            accuracies.append(agreement(predictions, self.split.val.labels))
         return accuracies
 
     @property

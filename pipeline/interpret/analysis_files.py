@@ -29,7 +29,7 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         **analysis.counts,
         "dataset": analysis.dataset.name,
         "split": analysis.trained.split,
-        "training_images": len(analysis.train),
+        "training_images": len(analysis.split.train),
         "accuracy": analysis.accuracy,
         "arrays": array_rows(analysis),
     }
@@ -75,7 +75,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         cost_decimals=analysis.cost_decimals,
     ).save(folder / "neurons.png")
     _write_extremes(analysis, folder / "exciting.png")
-    usage = pixel_usage(analysis.images_with_ink / len(analysis.train))
+    usage = pixel_usage(analysis.images_with_ink / len(analysis.split.train))
     usage.save(folder / "pixels.png")
 
 

@@ -110,7 +110,9 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
     )
     with busy("analyzing the network"):
-        analysis = interpret.ModelAnalysis.of(trained, dataset)
+        analysis = interpret.ModelAnalysis(trained, dataset)
+        # Before the run is opened, because both reject damaged files.
+        tutorial, _ = interpret.render_tutorial(analysis), analysis.curves
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
         )
@@ -130,7 +132,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"
-    say(f"{interpret.render_tutorial(analysis)}\n")
+    say(f"{tutorial}\n")
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     example = analysis.example
     neuron, image = neuron_name(1, example.neuron), f"image={example.image}"

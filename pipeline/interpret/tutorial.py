@@ -27,7 +27,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     image = analysis.example.image
     logits = network.logits(test.images[image : image + 1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits, kind="stable")[:2])
-    outputs = np.maximum(analysis.hidden_sums[image], 0)[:MAX_SHOWN_NEURONS]
+    outputs = analysis.outputs[image, :MAX_SHOWN_NEURONS]
     rates = analysis.activation_rates
     dead, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(rates == rate)]

@@ -114,7 +114,7 @@ MUTANTS = {
     "of equal logits, the last wins": (8, "] > logits", "] >= logits"),
     "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
     "zero is not in the middle": (4, " - 8)", " - 7)"),
-    "rows begin at a byte": (1, "packed >> (position & 7)", "packed"),
+    "rows begin at a byte": (1, "packed >> (position % PER_BYTE * BITS)", "packed"),
     "-1 is not subtracted": (2, "d->sum[j] -= gray;", ""),
     "the signs are exchanged": (1, "packed & 1", "~packed & 1"),
 }

@@ -145,7 +145,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     blank[:30] = 0  # the biases alone predict a class, which some labels are
     test = LabeledImages(blank, few.val.labels[:60])
     dataset = replace(mnist, train=few.train, test=test)
-    _, page = select_data(ModelAnalysis.of(trained, dataset))
+    _, page = select_data(ModelAnalysis(trained, dataset))
     source = find_test_set(None, dataset=dataset, split="exercise")
     result = classify(prepare_for(datasets.spec("mnist"), source), trained)
     labels = torch.from_numpy(test.labels).long()

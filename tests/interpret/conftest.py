@@ -35,12 +35,24 @@ def clothes(mnist, tmp_path_factory):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIPELINE_OUTPUTS", str(whole.path.parent.parent))
         assert trained.detector
-    return ModelAnalysis.of(trained, dataset)
+    return ModelAnalysis(trained, dataset)
+
+
+@pytest.fixture(scope="session")
+def changed():
+    """Return a function that copies an analysis and gives measurements other values."""
+
+    def change(analysis, **values):
+        result = replace(analysis)  # without the measurements that were made
+        vars(result).update(values)
+        return result
+
+    return change
 
 
 @pytest.fixture(scope="package")
 def analysis(trained, mnist):
-    return ModelAnalysis.of(trained, mnist)
+    return ModelAnalysis(trained, mnist)
 
 
 @pytest.fixture(scope="package")
@@ -76,6 +88,6 @@ def untrained(new_network, mnist, tmp_path_factory):
         if count:
             few = [part.pick(np.arange(count)) for part in (mnist.train, mnist.test)]
             dataset = replace(mnist, train=few[0], test=few[1])
-        return ModelAnalysis.of(load_trained_model(path), dataset)
+        return ModelAnalysis(load_trained_model(path), dataset)
 
     return analyze

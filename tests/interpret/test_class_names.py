@@ -38,7 +38,7 @@ def test_the_words_are_those_of_the_data_set_that_the_network_was_trained_on(
     trained = trained_on_few()
     metadata = trained.metadata.model_copy(update={"dataset": "fashion_mnist"})
     renamed = replace(trained, metadata=metadata)  # here, the data has another name
-    assert ModelAnalysis.of(renamed, small_dataset).spec.class_names == NAMES
+    assert ModelAnalysis(renamed, small_dataset).spec.class_names == NAMES
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Numbers, colors and sentences on the page are those of the network, in Chromium."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,7 +172,9 @@ def test_a_parameter_has_its_values_in_all_epochs(page, trained):
     assert np.corrcoef(history, y)[0, 1] == pytest.approx(-1, abs=1e-4)
 
 
-def test_a_parameter_that_changes_evenly_is_a_straight_line(analysis, open_page):
+def test_a_parameter_that_changes_evenly_is_a_straight_line(
+    analysis, open_page, changed
+):
     shares = np.linspace(0, 1, 31, dtype=np.float32)  # after each of 30 epochs
     history = {
         name: np.multiply.outer(shares, tensor)
@@ -181,7 +182,7 @@ def test_a_parameter_that_changes_evenly_is_a_straight_line(analysis, open_page)
     }
     page = open_page(
         render_page(
-            replace(analysis, weight_history=history, epoch_count=30, curves={}),
+            changed(analysis, weight_history=history, epoch_count=30, curves={}),
             name="hidden=20 seed=1",
         )
     )

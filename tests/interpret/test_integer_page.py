@@ -21,7 +21,7 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
   const result = model.networks.find((each) => each.bits === bits).classify(levels);
-  return [...result.hiddenSums, ...result.hidden, ...result.logits, result.first];
+  return [...result.hiddenSums, ...result.outputs, ...result.logits, result.first];
 })"""
 
 
@@ -39,7 +39,7 @@ def set_bit_width(page, bits):
 
 def render(models):
     model = models[8]
-    analysis = ModelAnalysis.of(model.trained, model.dataset, with_history=False)
+    analysis = ModelAnalysis(model.trained, model.dataset, with_history=False)
     integers = [(model.integers, model.report) for model in models.values()]
     return render_page(analysis, name=NAME, quantized=integers)
 
@@ -75,7 +75,7 @@ def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
 
 def test_the_page_without_integers_has_no_switch(models):
     model = models[8]
-    analysis = ModelAnalysis.of(model.trained, model.dataset)
+    analysis = ModelAnalysis(model.trained, model.dataset)
     html = render_page(analysis, name=NAME)
     assert 'id="bit-widths"' not in html and 'id="epoch"' in html
 

@@ -136,12 +136,12 @@ def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
 
 
 def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
-    analysis, trained
+    analysis, trained, changed
 ):
     history = {name: values.copy() for name, values in trained.weight_history.items()}
     # As if N14 was 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
-    tensors, _ = select_data(replace(analysis, weight_history=history))
+    tensors, _ = select_data(changed(analysis, weight_history=history))
     for name, values in history.items():
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)

@@ -97,7 +97,7 @@ def test_the_tables_of_a_neuron_omit_weights_of_0(trained, open_page, mnist, tmp
     tensors["layer_1.weight"][5, ::2] = tensors["layer_2.weight"][7, ::2] = 0
     save_model(path := tmp_path / "model.safetensors", network_from(tensors), {})
     trained = load_trained_model(path)
-    page = open_page(render_page(ModelAnalysis.of(trained, mnist), name=NAME))
+    page = open_page(render_page(ModelAnalysis(trained, mnist), name=NAME))
     row = page.evaluate("model.gallery")[0]
     sums = neuron_sums(trained.network, mnist.test.images[row])
     page.evaluate("find", "N16")
@@ -335,12 +335,12 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
 
 # The largest product of a neuron that is in view with its weight in N28.
 LARGEST_IN_VIEW = """() => {
-  const frame = $("neurons").getBoundingClientRect(), { hidden } = currentResult();
+  const frame = $("neurons").getBoundingClientRect(), { outputs } = currentResult();
   const isInView = ({ top, bottom }) =>
     bottom > frame.top + 8 && top < frame.bottom - 8;
   return Math.max(...tiles.map(({ button }, neuron) =>
     isInView(button.getBoundingClientRect())
-      ? Math.abs(hidden[neuron] * network().parameter(2, neuron, 7)) : 0));
+      ? Math.abs(outputs[neuron] * network().parameter(2, neuron, 7)) : 0));
 }"""
 
 

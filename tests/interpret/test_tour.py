@@ -34,7 +34,14 @@ WALK = [
     ("20 neurons look", [("\u2212", "No neuron of layer 1 has"), ("0", RIGHT)]),
     ("Ten neurons", [("784", "does not see the pixels"), ("20", RIGHT)]),
     ("Softmax", [("It grows", "multiplied by e"), ("It stays the same", RIGHT)]),
-    ("How the numbers were learned", [("50", "a coin"), ("10", RIGHT)]),
+    (
+        "How the numbers were learned",
+        [
+            ("50", "a coin"),
+            ("97", "That is the result after training."),
+            ("10", RIGHT),
+        ],
+    ),
     ("Frozen weights", [("67", "These are the pixels"), ("1340", RIGHT)]),
 ]
 
@@ -66,11 +73,50 @@ def guess(page, value):
     return page.inner_text("#tour-feedback")
 
 
-def test_the_tour_switches_all_neurons_on(page):
-    page.evaluate("change({ off: new Set([3]) })")
+def board(page):
+    """The pixels of the board, and what the page says about image and network."""
+    ids = "#source, #prepared, #prediction, #epoch-text, #effect, #t-sum"
+    texts = page.locator(ids)
+    return page.evaluate('$("board").toDataURL()'), texts.all_inner_texts()
+
+
+def test_after_the_tour_the_drawing_the_epoch_and_the_switches_are_as_before(
+    page, draw_on_page
+):
+    draw_on_page(page, [[(0.3, 0.2), (0.7, 0.2), (0.4, 0.8)], [(0.9, 0.9)]])
+    page.evaluate("change({ networkIndex: 3, off: new Set([3]) }); select(1, 5)")
+    before = board(page)
+    assert "1 stray stroke is left out" in page.inner_text("#prepared")
     page.locator("#start-tour").click()
     assert page.evaluate("state.off.size") == 0
+    assert page.inner_text("#epoch-text").startswith("After epoch 20")
+    assert page.inner_text("#source").startswith("test image")
     page.locator("#tour-leave").click()
+    assert board(page) == before
+    # What the user chooses during the tour stays.
+    page.locator("#start-tour").click()
+    draw_on_page(page, [[(0.5, 0.2), (0.5, 0.8)]])
+    page.locator("#neurons [role=switch]").nth(7).click()
+    during = page.evaluate('$("board").toDataURL()')
+    page.locator("#tour-leave").click()
+    assert page.evaluate('$("board").toDataURL()') == during
+    assert page.inner_text("#effect").startswith("N18 off")
+    page.evaluate("""change({ networkIndex: model.trainedIndex, off: new Set() });
+      useTestImage(0)""")
+
+
+def test_the_board_shows_the_image_of_the_state(page, draw_on_page):
+    draw_on_page(page, [[(0.3, 0.2), (0.7, 0.2), (0.4, 0.8)]])
+    drawn = board(page)
+    page.evaluate("window.earlier = state.shown; useTestImage(1)")
+    assert board(page) != drawn and page.locator("#prepared").is_hidden()
+    page.evaluate("change({ shown: earlier })")
+    assert board(page) == drawn and page.locator("#prepared").is_visible()
+    # A new stroke is added to it.
+    page.locator("#board").click(position={"x": 20, "y": 20})
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("state.shown.strokes.length") == 2
+    page.evaluate("useTestImage(0)")
 
 
 def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
@@ -202,7 +248,7 @@ def test_only_the_step_about_training_lets_the_user_select_an_epoch(page):
             assert page.inner_text("#epoch-text").startswith("After epoch 20")
         page.locator("#tour-next").click()
     assert page.locator("#play").get_attribute("aria-pressed") == "false"
-    assert page.inner_text("#epoch-text").startswith("After epoch 20")
+    assert re.match("After epoch [1-9] of 20", page.inner_text("#epoch-text"))
     assert page.locator("#play").is_enabled() and page.locator("#epoch").is_enabled()
 
 

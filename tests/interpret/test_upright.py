@@ -22,7 +22,7 @@ def page(open_page, new_network, mnist, tmp_path_factory):
     train, test = (replace(part, images=straighten(part.images)) for part in parts)
     name = mnist.path.with_name("mnist_upright.safetensors")
     dataset = replace(mnist, path=name, train=train, test=test)
-    analysis = ModelAnalysis.of(load_trained_model(path), dataset)
+    analysis = ModelAnalysis(load_trained_model(path), dataset)
     return open_page(render_page(analysis, name="upright"))
 
 

@@ -40,7 +40,7 @@ def analyzed(mnist, tmp_path):
     def analyze(network, **metadata):
         save_model(tmp_path / "model.safetensors", network, metadata)
         trained = load_trained_model(tmp_path / "model.safetensors")
-        analysis = ModelAnalysis.of(trained, mnist)
+        analysis = ModelAnalysis(trained, mnist)
         return analysis, " ".join(render_tutorial(analysis).split())
 
     return analyze

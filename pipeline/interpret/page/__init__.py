@@ -8,7 +8,7 @@ templates; `curve` computes the plots of the learning curve, and `integer_data` 
 belongs to a quantized network. `recording` writes and records the page. There are two
 kinds of page: epoch_page.html and bit_width_page.html extend page.html, `PageKind` in
 `rendering` has their other differences in Python, and `start` in page.js selects the
-parts. A good order to read the scripts:
+parts by `PageData.kind`. A good order to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which they are updated.
@@ -22,9 +22,11 @@ The parts, one subject in each file:
 
 - input_image.js: the image, which is a drawing or a test image.
 - selectors.js: the network, which is that of an epoch or of a bit width.
-- neurons.js: the tiles of layer 1, the bars of layer 2, and the lines between them.
+- neurons.js: the tiles of layer 1, and the bars of layer 2.
+- connections.js: the lines to and from the selected neuron.
 - prediction.js: the prediction, why it is unsure, and the accuracy.
-- panel.js: the sum of the selected neuron, the softmax, and the search for a neuron.
+- search.js: the search for a neuron, a parameter or a pixel by its name.
+- panel.js: the sum of the selected neuron, and the softmax.
 - parameter.js: the weights of the neuron as an image, and the selected parameter.
 - tour.js: the tour, which points at all other parts.
 """

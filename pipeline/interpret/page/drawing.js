@@ -12,7 +12,7 @@ import { model } from "model.js";
 export const BOARD_PEN = 1 / 16; // of the pen, as a fraction of the side of the board
 const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
 
-// The box of points and pen; it is half the pen's width too far to the lower right.
+// The box of points and pen, moved by half of the pen's width to the lower right.
 function extent(points) {
   const [x, y] = [0, 1].map((axis) => points.map((point) => point[axis]));
   const [left, right] = [Math.min(...x), Math.max(...x) + BOARD_PEN];

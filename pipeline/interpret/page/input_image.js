@@ -8,34 +8,24 @@ import {
 import { BOARD_PEN, findingOfImage, paintBoard, prepareDrawing } from "drawing.js";
 import { change, className, model, network, state, testImage } from "model.js";
 
-let strokes = []; // on the board; a part of `state.shown` after the next frame
-let awaitedFrame = null; // the next frame, in which the drawing is classified
-
-// Prepare and classify the drawing in the next frame.
-function useDrawing() {
-  paintBoard(strokes);
-  awaitedFrame ??= requestAnimationFrame(() => {
-    awaitedFrame = null;
-    const { stray, ...prepared } = prepareDrawing(strokes);
-    $("prepared").hidden = !strokes.length;
-    $("stray-text").textContent = !stray ? ""
-      : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
-    paintPixels($("prepared-image"), (pixel) => gray(prepared.image[pixel]));
-    change({ shown: { ...prepared, strokes: structuredClone(strokes), place: null } });
-  });
+export function useTestImage(place) {
+  const image = testImage(place);
+  change({ shown: { image, place, strokes: [], stray: 0,
+    finding: findingOfImage(image), transform: null } });
 }
 
-export function useTestImage(place) {
-  cancelAnimationFrame(awaitedFrame);
-  awaitedFrame = null;
-  strokes = [];
-  const image = testImage(place);
-  $("prepared").hidden = true;
-  const board = $("board"), context = board.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  change({ shown: { image, place, strokes: [], finding: findingOfImage(image),
-    transform: null } });
+// The strokes that the next frame shows; null: the drawing has not changed since the
+// last frame, or another image was selected.
+let pending = null;
+
+const useDrawing = (strokes) =>
+  change({ shown: { ...prepareDrawing(strokes), strokes, place: null } });
+
+// Return the strokes on the board, which the caller changes before the next frame.
+function strokesToChange() {
+  if (!pending) requestAnimationFrame(() => { if (pending) useDrawing(pending); });
+  pending ??= structuredClone(state.shown.strokes);
+  return pending;
 }
 
 // The ink stays inside the board: the center of the pen keeps away from the border.
@@ -47,34 +37,32 @@ function listenToPen() {
   board.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary || event.button) return;
     board.setPointerCapture(event.pointerId); // until it is lifted
-    strokes.push([penPosition(event)]);
-    useDrawing();
+    strokesToChange().push([penPosition(event)]);
   });
   board.addEventListener("pointermove", (event) => {
-    if (!strokes.length || !board.hasPointerCapture(event.pointerId)) return;
+    const { length } = pending ?? state.shown.strokes;
+    if (!length || !board.hasPointerCapture(event.pointerId)) return;
     const moves = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
-    useDrawing();
+    const points = (moves.length ? moves : [event]).map(penPosition);
+    strokesToChange().at(-1).push(...points);
   });
-  $("clear").addEventListener("click", () => {
-    strokes = [];
-    useDrawing();
-  });
+  $("clear").addEventListener("click", () => { strokesToChange().length = 0; });
 }
 
-let thumbnails = [];
+const thumbnails = () => [...$("gallery").children];
 export const inputImage = {
   build() {
     if (model.drawable) listenToPen();
-    thumbnails = model.gallery.map((_, place) => element("button", { type: "button",
-      onclick: () => useTestImage(place) }, imageCanvas(testImage(place))));
-    $("gallery").append(...thumbnails);
+    $("gallery").append(...model.gallery.map((_, place) => element("button", {
+      type: "button", onclick: () => useTestImage(place) },
+    imageCanvas(testImage(place)))));
   },
 
   update({ first }, changed) {
-    if (changed.final) markMistakes();
+    if (changed.evaluated) markMistakes();
+    if (changed.image) showImage(state.shown);
     const { place } = state.shown, label = model.tensors.image_labels[place];
-    thumbnails.forEach((button, each) =>
+    thumbnails().forEach((button, each) =>
       button.setAttribute("aria-current", each === place));
     $("source").textContent = place === null ? "your drawing"
       : `test image ${model.gallery[place]}: ${model.one_image[label]}` +
@@ -82,10 +70,23 @@ export const inputImage = {
   },
 };
 
+// Show an image on the board, and how a drawing was prepared.
+function showImage({ image, place, strokes, stray }) {
+  pending = null;
+  const board = $("board"), context = board.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  if (place === null) paintBoard(strokes);
+  else context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
+  $("prepared").hidden = !strokes.length;
+  $("stray-text").textContent = !stray ? ""
+    : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
+  paintPixels($("prepared-image"), (pixel) => gray(image[pixel]));
+}
+
 function markMistakes() {
-  thumbnails.forEach((thumbnail, place) => {
+  thumbnails().forEach((thumbnail, place) => {
     const label = model.tensors.image_labels[place];
-    const [predicted, expected] = [network().final, model.trained].map((each) =>
+    const [predicted, expected] = [network().evaluated, model.trained].map((each) =>
       each.classify(testImage(place)).first);
     const notes = [`test image ${model.gallery[place]}: ${model.one_image[label]}`];
     if (predicted !== label) notes.push(`classified as ${className(predicted)}`);

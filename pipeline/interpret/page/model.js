@@ -32,13 +32,14 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property image  (784), gray levels
  * @property {string} finding  what makes it unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
+ * @property {number} stray  how many strokes are left out of the image
  * @property transform  how the board became the image; null for a test image
  * @property place  of a test image in the gallery; null for a drawing
  *
  * @typedef {object} Result  what `classify` of a network returns
  * @property pixels  (784), in [0, 1] or gray levels
  * @property hiddenSums  (hidden), biases included
- * @property hidden  (hidden), the outputs
+ * @property outputs  (hidden), those of layer 1
  * @property logits  (10), the sums of layer 2
  * @property realLogits  (10), the real numbers that they represent
  * @property probabilities  (10), in [0, 1]
@@ -71,7 +72,7 @@ let parts = [], displayed = {}, isUpdating = false;
  * @typedef {object} Changed  what is new on the page; with it, a part does only what is
  *   needed
  * @property {boolean} network  the selected network
- * @property {boolean} final  its `final`, see networks.js
+ * @property {boolean} evaluated  its `evaluated`, see networks.js
  * @property {boolean} image
  * @property {boolean} off
  * @property {boolean} selection  the neuron or parameter: new, or selected again
@@ -79,7 +80,7 @@ let parts = [], displayed = {}, isUpdating = false;
 export function change(fields) {
   if (isUpdating) throw Error("a part called change in update");
   Object.assign(state, fields);
-  const current = { network: network(), final: network().final,
+  const current = { network: network(), evaluated: network().evaluated,
     image: state.shown.image, off: state.off };
   const changed = Object.fromEntries(Object.entries(current).map(
     ([name, value]) => [name, displayed[name] !== value]));

@@ -9,7 +9,7 @@
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
 //   hidden, neurons(layer), inputs(layer)       sizes
 //   parameter(layer, input, neuron)             a weight or a bias
-//   pixel(level), sums(layer, values), activation(total, neuron), logitUnit,
+//   pixel(level), sums(layer, values), activation(total, neuron), logit_unit,
 //   classify(image, off)         from gray levels to probabilities, see `Result`
 //   format(value, decimals)      a number of the network as text
 //   steps(total, neuron)         from a sum to the output: [[text, number], ...]
@@ -20,10 +20,10 @@
 //                                the values in the text about a sum in page.html;
 //                                `inFloat` is the result of `model.trained` with the
 //                                same neurons off
-//   final                        of an epoch, the network after the last one; of a bit
-//                                width, itself. What follows is about this network
-//   title                        its name in a sentence
-//   weightScale, maxOutput       a weight in full color, the length of a full bar
+//   evaluated                    the network whose accuracy the page shows: of an
+//                                epoch, the one after the last; of a bit width, itself
+//   title                        the name of `evaluated` in a sentence
+//   weight_scale, maxOutput       a weight in full color, the length of a full bar
 //   legend()                     both in words, and the other end of the scale
 //   storedPredictions(off)       its classes for test images, from `activations`
 
@@ -35,8 +35,8 @@ import {
 // What both have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
-    Object.assign(this, { weights, biases, hidden: biases[0].length, final: this,
-      ...fields });
+    Object.assign(this, { weights, biases, hidden: biases[0].length,
+      evaluated: this, ...fields });
   }
 
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
@@ -65,23 +65,23 @@ class TwoLayers {
   classify(image, off = new Set()) {
     const pixels = Float64Array.from(image, (level) => this.pixel(level));
     const hiddenSums = this.sums(1, pixels);
-    const hidden = hiddenSums.map((total, neuron) =>
+    const outputs = hiddenSums.map((total, neuron) =>
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
-    const logits = this.sums(2, hidden);
-    const realLogits = logits.map((logit) => this.logitUnit * logit);
+    const logits = this.sums(2, outputs);
+    const realLogits = logits.map((logit) => this.logit_unit * logit);
     // Probabilities can be equal where logits are not.
     const probabilities = softmax(realLogits), [first, second] = ranked(logits);
-    return { pixels, hiddenSums, hidden, logits, realLogits, probabilities, first,
+    return { pixels, hiddenSums, outputs, logits, realLogits, probabilities, first,
       second };
   }
 
   // The classes predicted for the test images whose hidden outputs are stored.
   storedPredictions(off = new Set()) {
-    const { activations, hidden, final } = this;
+    const { activations, hidden } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
       for (const neuron of off) outputs[neuron] = 0;
-      return ranked(final.sums(2, outputs))[0];
+      return ranked(this.sums(2, outputs))[0];
     });
   }
 }
@@ -91,7 +91,7 @@ export class FloatNetwork extends TwoLayers {
   bitWidth = "float";
   says = "The network predicts ";
   sumNames = ["y", "z"]; // the letter of a sum in each layer
-  logitUnit = 1;
+  logit_unit = 1;
 
   pixel(level) { return level / WHITE; }
 
@@ -113,7 +113,7 @@ export class FloatNetwork extends TwoLayers {
   explain() { return {}; }
 
   legend() {
-    const limit = number(this.weightScale, 2);
+    const limit = number(this.weight_scale, 2);
     return { least: `≤ ${MINUS}${limit}`, most: `≥ ${limit}`,
       output: `${number(this.maxOutput, 1)}, the maximum of ` +
         plural(this.activations.length / this.hidden, "test image") };
@@ -133,13 +133,12 @@ export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
   maxOutput = WHITE; // because of the clamp
 
-  constructor(tensors, { report: { bits }, weight_scale: weightScale,
-    largest_weight: largestWeight, logit_unit: logitUnit }) {
+  constructor(tensors, { report: { bits }, ...numbers }) { // a `BitWidthData`
     const [start, own] = [`${bits}bit.`, {}];
     for (const name of Object.keys(tensors).filter((each) => each.startsWith(start)))
       own[name.slice(start.length)] = tensors[name];
     super([own.weights_1, own.weights_2], [own.biases_1, own.biases_2],
-      { ...own, bits, weightScale, largestWeight, logitUnit });
+      { ...own, ...numbers, bits });
     this.bitWidth = plural(bits, "bit");
     this.title = `the network with ${this.bitWidth}`;
     this.says = `With ${this.bitWidth}, the network predicts `;
@@ -173,8 +172,8 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   outcome(layer, neuron, total) {
-    if (layer === 2) return [[`z = ${significant(this.logitUnit, 4)} · logit = `,
-      number(this.logitUnit * total)]];
+    if (layer === 2) return [[`z = ${significant(this.logit_unit, 4)} · logit = `,
+      number(this.logit_unit * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
     return [[`output = min(${WHITE}, (${integer(total)} + ${this.half(neuron)}) ` +
@@ -182,7 +181,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   explain(layer, neuron, { hiddenSums, logits, realLogits }, inFloat) {
-    if (layer === 2) return { scale: significant(this.logitUnit, 4),
+    if (layer === 2) return { scale: significant(this.logit_unit, 4),
       logit: integer(logits[neuron]), represented: number(realLogits[neuron]),
       inFloat: number(inFloat.logits[neuron]) };
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
@@ -193,15 +192,15 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   legend() {
-    const limit = this.format(this.weightScale), [below, above] =
-      this.weightScale < this.largestWeight ? ["≤ ", "≥ "] : ["", ""];
+    const limit = this.format(this.weight_scale), [below, above] =
+      this.weight_scale < this.largest_weight ? ["≤ ", "≥ "] : ["", ""];
     return { least: `${below}${MINUS}${limit}`, most: `${above}${limit}`,
       output: `${WHITE}, the highest value of a byte` };
   }
 
   columns(logits) {
     return [["logit", Array.from(logits, integer)],
-      ["z", Array.from(logits, (logit) => number(this.logitUnit * logit))]];
+      ["z", Array.from(logits, (logit) => number(this.logit_unit * logit))]];
   }
 
   stored(...location) {
@@ -214,7 +213,7 @@ export class IntegerNetwork extends TwoLayers {
     const value = this.parameter(layer, input, neuron);
     if (layer === 1)
       return value * (input === BIAS ? this.sum_unit[neuron] : this.scale_1[neuron]);
-    return value * this.logitUnit / (input === BIAS ? 1 : this.output_unit[input]);
+    return value * this.logit_unit / (input === BIAS ? 1 : this.output_unit[input]);
   }
 }
 

@@ -1,14 +1,16 @@
 // Starts the page: reads its data, makes the networks and builds the parts. A part can
 // have a method `build`, which runs once, and a method `update`, which shows the state.
 
+import { connections } from "connections.js";
 import { $, largest, readColors } from "display.js";
 import { inputImage, useTestImage } from "input_image.js";
 import { build, model, repaint } from "model.js";
 import { Detector, FloatNetwork, IntegerNetwork } from "networks.js";
-import { connections, neurons } from "neurons.js";
-import { isDocked, panel, search } from "panel.js";
+import { neurons } from "neurons.js";
+import { isDocked, panel } from "panel.js";
 import { images, overBitWidths, overEpochs, parameter } from "parameter.js";
 import { effect, prediction } from "prediction.js";
+import { search } from "search.js";
 import { bitWidths, curve, epochs } from "selectors.js";
 import { tour } from "tour.js";
 
@@ -52,17 +54,15 @@ function fromHalves(bytes) {
 // The page has the networks of the epochs, the last of which is `trained`, or this one
 // followed by those in integers.
 function load({ tensors, metadata }) {
-  const last = metadata.epochs.length - 1, epochCount = metadata.epochs[last];
-  const title = metadata.bit_widths.length ? "the network in floating point"
-    : `the final network${epochCount ? ` (epoch ${epochCount})` : ""}`;
-  const common = { weightScale: metadata.weight_scale, title,
+  const last = metadata.epochs.length - 1;
+  const common = { weight_scale: metadata.weight_scale, title: metadata.trained_title,
     activations: tensors.activations, maxOutput: largest(tensors.activations) || 1 };
   const network = (part, fields) => new FloatNetwork(
     ["layer_1.weight", "layer_2.weight"].map(part),
     ["layer_1.bias", "layer_2.bias"].map(part), { ...common, ...fields });
   const trained = network((name) => tensors[name]);
   const earlier = Array.from({ length: last }, (_, epoch) =>
-    network((name) => earlierValues(tensors, name, epoch), { final: trained }));
+    network((name) => earlierValues(tensors, name, epoch), { evaluated: trained }));
   const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });
@@ -87,14 +87,19 @@ export async function start() {
   }));
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColors();
-  const [selector, values] = model.bit_widths.length
+  const [selector, values] = model.kind === "bit widths"
     ? [bitWidths, overBitWidths] : [epochs, overEpochs];
-  // The order in which the parts are updated: the last of their announcements is heard.
-  build([selector, search, inputImage, neurons, panel, images, parameter(values), curve,
-    effect, prediction, connections, tour],
+  // A part is built and updated after those whose elements it uses. Of their
+  // announcements, the last one is heard.
+  build([selector, search, inputImage, neurons, panel, images, parameter(values),
+    ...($("curve") ? [curve] : []), effect, prediction, connections, tour],
   { networkIndex: model.trainedIndex, isOpen: isDocked.matches,
     // In one or two columns, the lines would cover the prediction.
     hasLines: $("network").clientWidth > 760 });
+  // Escape closes one thing: the tour, a message of the search, or the panel.
+  document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") [tour, search, panel].find((part) => part.isOpen())?.close();
+  });
   useTestImage(0);
   $("loading").hidden = true;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.datasets import upright
 from pipeline.images import constants, unsure
@@ -62,6 +63,7 @@ class PageData:
     The templates use them by name, the scripts as fields of `model`.
     """
 
+    kind: Literal["epochs", "bit widths"]  # what the user selects
     dataset: str  # the name of the data set
     noun: str  # what an image shows: digit
     plural: str  # digits
@@ -81,6 +83,7 @@ class PageData:
     example: Example  # with which the tour begins
 
     sha256: str  # of the network's tensors: weights.sha256
+    trained_title: str  # how a sentence names it
     hidden: int  # neurons in layer 1
     size: int  # parameters
     weight_scale: float  # the absolute weight of layer 1 drawn in full color

@@ -1,20 +1,20 @@
 // The panel of the selected neuron, next to the page or as a sheet on a phone: how its
-// sum is computed, and the softmax. The search opens it by a name.
+// sum is computed, and the softmax.
 
 import {
   $, BIAS, announce, coordinates, element, fillTemplate, inputName, MINUS,
-  neuronName, number, onEnter, parameterName, percent, plural, ranked, rounded, signed,
-  sum, tableRow,
+  neuronName, number, parameterName, percent, plural, ranked, rounded, signed, sum,
+  tableRow,
 } from "display.js";
 import {
   change, className, classTitle, isShort, model, network, quantity, select,
   signedQuantity, state,
 } from "model.js";
-import { outputs, tiles } from "neurons.js";
+import { bars, tiles } from "neurons.js";
 
 export const isDocked = matchMedia("(min-width: 760px)"); // next to the page
 
-const selectedButton = () => (state.layer === 1 ? tiles : outputs)[state.neuron].button;
+const selectedButton = () => (state.layer === 1 ? tiles : bars)[state.neuron].button;
 
 function closePanel() {
   change({ isOpen: false });
@@ -45,18 +45,19 @@ export const panel = {
     $("close-parameter").addEventListener("click", closeParameter);
     $("previous").addEventListener("click", () => selectNext(-1));
     $("next").addEventListener("click", () => selectNext(1));
-    // Escape closes one thing at a time, the last one first.
-    document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented || !state.isOpen) return;
-      if (state.input !== null) closeParameter();
-      else closePanel();
-    });
     isDocked.addEventListener("change", () => change({ isOpen: isDocked.matches }));
+  },
+
+  isOpen: () => state.isOpen,
+
+  close() { // one thing at a time
+    if (state.input === null) closePanel();
+    else closeParameter();
   },
 
   update(result, changed) {
     const { layer, neuron } = state, name = neuronName(layer, neuron);
-    const values = layer === 1 ? result.pixels : result.hidden;
+    const values = layer === 1 ? result.pixels : result.outputs;
     const terms = termsOf(layer, neuron, values, layer === 1 ? 10 : 20);
     const title = `${name}: neuron ${neuron + 1} of layer ${layer}` +
       (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
@@ -196,61 +197,3 @@ function hundredths(shares) {
     .forEach((i) => { result[i] += 1; });
   return result.map((share) => share / 10000);
 }
-
-// What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The
-// forms of names are those of `NameForm` in names.py; classes and pixels have names on
-// the page only.
-function locate(name) {
-  const label = model.class_names.findIndex((_, each) =>
-    classTitle(each).toLowerCase() === name.toLowerCase());
-  if (label >= 0) return [2, label, null];
-  const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
-  if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
-  const lists = [[model.neuron_names, null], [model.parameter_names, BIAS]];
-  for (const [forms, withoutInput] of lists) {
-    for (const { pattern, groups, first } of forms) {
-      const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
-      if (!match) continue;
-      const read = (group, start) => match[1 + groups.indexOf(group)] - start;
-      return [read("layer", 0), read("neuron", first),
-        groups.includes("input") ? read("input", first) : withoutInput];
-    }
-  }
-  return null;
-}
-
-// Select what a name refers to; return what is wrong with the name, or "".
-export function find(text) {
-  const name = text.trim();
-  const found = locate(name);
-  if (!found) return `“${name}” is not a name on this page. Examples of names: ` +
-    "N11, layer_1[300,0], bias of N11, M301 of N11, W1 of N28, pixel 300, " +
-    `${classTitle(7)}.`;
-  const [layer, neuron, input] = found;
-  const neurons = network().neurons(layer), inputs = network().inputs(layer);
-  if (neuron < 0 || neuron >= neurons)
-    return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
-      `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
-  if (input < 0 || input >= inputs)
-    return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
-  select(layer, neuron, input);
-  return "";
-}
-
-// The message appears below the box and does not move the page.
-export const search = {
-  build() {
-    onEnter($("name"), $("find"), () => {
-      if (!$("name").value.trim()) { $("name").focus(); return; }
-      const problem = find($("name").value);
-      $("search-error").textContent = problem;
-      if (!problem) $("t-sum").focus({ preventScroll: true });
-    });
-    $("name").addEventListener("input", () => { $("search-error").textContent = ""; });
-    document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !$("search-error").textContent) return;
-      event.preventDefault(); // the panel stays open
-      $("search-error").textContent = "";
-    });
-  },
-};

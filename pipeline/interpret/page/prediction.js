@@ -63,9 +63,9 @@ export const prediction = {
 
 // For each class, how many stored test images a network classifies correctly.
 function correctCounts(off) {
-  const { labels } = model.tensors, predictions = network().storedPredictions(off);
+  const predictions = network().evaluated.storedPredictions(off);
   return model.class_names.map((_, label) => predictions.filter((predicted, row) =>
-    predicted === label && labels[row] === label).length);
+    predicted === label && model.tensors.labels[row] === label).length);
 }
 
 export const effect = {
@@ -74,7 +74,7 @@ export const effect = {
   },
 
   update(_, changed) {
-    if (!(changed.off || changed.final)) return;
+    if (!(changed.off || changed.evaluated)) return;
     const { title } = network(), { off } = state;
     const before = correctCounts(), after = off.size ? correctCounts(off) : before;
     const correct = (counts) => integer(sum(counts));

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -48,6 +49,7 @@ MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 class PageKind:
     """What differs between the page of `inspect` and the page of `export`."""
 
+    selects: Literal["epochs", "bit widths"]
     template: str  # extends page.html
     max_bytes: int
     command: str  # which writes the page
@@ -56,6 +58,7 @@ class PageKind:
 
 
 EPOCH_PAGE = PageKind(
+    selects="epochs",
     template="epoch_page.html",
     max_bytes=5_000_000,
     command="inspect",
@@ -63,6 +66,7 @@ EPOCH_PAGE = PageKind(
     title="interactive page",
 )
 BIT_WIDTH_PAGE = PageKind(
+    selects="bit widths",
     template="bit_width_page.html",
     max_bytes=2_000_000,
     command="export",
@@ -145,7 +149,7 @@ def select_data(
         **earlier,
         "images": test.images[gallery],
         "image_labels": test.labels[gallery],
-        "activations": np.maximum(analysis.hidden_sums[:ACTIVATION_IMAGES], 0),
+        "activations": analysis.outputs[:ACTIVATION_IMAGES],
         "labels": test.labels[:ACTIVATION_IMAGES],
         "images_with_ink": analysis.images_with_ink.astype(np.int32),
     }
@@ -190,7 +194,12 @@ def _page_data(
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
     rarest = int(analysis.images_with_ink.argmin())
+    kind, epoch = kind_of(quantized).selects, epochs[-1]
+    trained_title = "the network in floating point"
+    if kind == "epochs":
+        trained_title = "the final network" + (f" (epoch {epoch})" if epoch else "")
     return PageData(
+        kind=kind,
         dataset=analysis.dataset.name,
         noun=spec.noun,
         plural=spec.plural,
@@ -200,8 +209,8 @@ def _page_data(
         one_image=[*map(unsure.one_image, spec.class_names)],
         drawable=spec.prepared_as_mnist,
         straightening=Straightening() if spec.is_upright else None,
-        training_images=len(analysis.train),
-        validation_images=len(analysis.validation),
+        training_images=len(analysis.split.train),
+        validation_images=len(analysis.split.val),
         test_images=len(analysis.dataset.test),
         always_zero_count=int(analysis.always_zero.sum()),
         frozen_others_count=int(analysis.frozen_others.sum()),
@@ -209,6 +218,7 @@ def _page_data(
         rarest_images=int(analysis.images_with_ink[rarest]),
         example=analysis.example,
         sha256=trained.weights_sha256,
+        trained_title=trained_title,
         hidden=analysis.hidden,
         size=trained.network.parameter_count,
         weight_scale=weight_scale(analysis.kernel),

@@ -72,7 +72,7 @@ export const bitWidths = {
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
-    if (changed.final) showTable();
+    if (changed.evaluated) showTable();
   },
 };
 
@@ -81,7 +81,7 @@ function showTable() {
   [...$("bit-widths-table").rows].forEach((row, index) =>
     row.setAttribute("aria-current", index - 1 === state.networkIndex));
   const [now, expected] = [network(), model.trained].map((each) =>
-    each.storedPredictions());
+    each.evaluated.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
   $("bit-widths-text").textContent = network() === model.trained ? ""
     : fillTemplate("changed-predictions", { total: integer(now.length),
@@ -89,11 +89,11 @@ function showTable() {
       bitWidth: network().bitWidth });
 }
 
-// The learning curves, if they were recorded: a cursor at the selected epoch, and its
+// The learning curves: a cursor at the selected epoch, and its
 // values. A click selects an epoch, as the slider does.
 export const curve = {
   build() {
-    for (const plot of $("curves")?.children ?? []) plot.addEventListener("click",
+    for (const plot of $("curves").children) plot.addEventListener("click",
       (event) => {
         if (!canSelectEpoch()) return;
         const { x, width } = plot.viewBox.baseVal;
@@ -107,7 +107,7 @@ export const curve = {
   },
 
   update(_, changed) {
-    if (!changed.network || !$("curve")) return;
+    if (!changed.network) return;
     const { curves, validation_images: images } = model;
     const epoch = model.epochs[state.networkIndex];
     for (const plot of $("curves").children) moveCursor(plot, epoch);

@@ -11,23 +11,23 @@ import { useTestImage } from "input_image.js";
 import {
   change, className, classTitle, currentResult, model, network, select, state,
 } from "model.js";
-import { outputs, tiles } from "neurons.js";
+import { bars, tiles } from "neurons.js";
 import { isDocked } from "panel.js";
 
 let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
 let leftAt = 0; // the step at which the tour continues
-let before = {}; // the selected neuron or parameter before the tour
+let before = {}, own = {}; // `state` before the tour, and when it had started
 let solved = new Set(); // the answered steps
 let feedback = null; // what the card says about the last guess
 const currentStep = () => steps[stepIndex];
 
 function startTour() {
   if (stepIndex !== null) { goToStep(0); return; }
-  const { layer, neuron, input, isOpen } = state;
-  before = { layer, neuron, input, isOpen };
+  before = { ...state };
   // The steps are about the final network in floating point, with all neurons on.
   change({ networkIndex: model.trainedIndex, off: new Set(), isEpochFixed: true });
   useTestImage(model.gallery.indexOf(model.example.image));
+  own = { ...state };
   if (!leftAt) [steps, solved] = [tourSteps(), new Set()];
   document.body.classList.add("touring");
   $("search-error").textContent = "";
@@ -49,9 +49,12 @@ function leaveTour(focused) {
   focused.focus({ preventScroll: true });
 }
 
-// On a phone, the panel of a step would cover the board.
+// Restore everything, except an image and switches that the user chose during the tour.
+// On a phone, the panel would cover the board.
 function endTour() {
   leaveTour($("start-tour"));
+  for (const field of ["shown", "off", "hasLines"])
+    if (state[field] !== own[field]) delete before[field];
   change({ ...before, isOpen: before.isOpen && isDocked.matches });
   $("board").scrollIntoView({ block: "center" }); // where the user continues
 }
@@ -159,22 +162,14 @@ function readNumber(text, isWhole) {
   return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : null;
 }
 
-function listenToKeys() {
-  // Escape leaves the tour and nothing else: it is handled before the panel sees it.
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || stepIndex === null) return;
-    event.preventDefault();
-    endTour();
-  }, { capture: true });
-  // The arrow keys change the step, unless they change something else: the focus among
-  // the neurons, the selected pixel, or the value of an input.
-  document.addEventListener("keydown", (event) => {
-    const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (!step || stepIndex === null) return;
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const isInUse = target.value && target.type !== "checkbox"; // it is always "on"
-    if (!event.defaultPrevented && !isInUse) goToStep(stepIndex + step);
-  });
+// The arrow keys change the step, unless they change something else: the focus among
+// the neurons, the selected pixel, or the value of an input.
+function goByKey(event) {
+  const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (!step || stepIndex === null) return;
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  const isInUse = target.value && target.type !== "checkbox"; // it is always "on"
+  if (!event.defaultPrevented && !isInUse) goToStep(stepIndex + step);
 }
 
 export const tour = {
@@ -194,8 +189,11 @@ export const tour = {
     $("bit-widths")?.addEventListener("change", () => {
       if (stepIndex !== null) leaveTour(document.activeElement);
     }, { capture: true });
-    listenToKeys();
+    document.addEventListener("keydown", goByKey);
   },
+
+  isOpen: () => stepIndex !== null,
+  close: endTour,
 
   update() {
     if (stepIndex === null) return;
@@ -209,7 +207,7 @@ export const tour = {
 export function tourSteps() {
   const { neuron, pixel } = model.example, name = neuronName(1, neuron);
   // The class of the steps about layer 2, also after another image is chosen.
-  const { first: label } = currentResult();
+  const { first: predicted } = currentResult();
   return [
     lineStep(neuron, pixel, name),
     { id: "neuron", targets: () => [$("equations")], enter: () => select(1, neuron),
@@ -217,7 +215,7 @@ export function tourSteps() {
         nonzero: String(state.shown.image.filter(Boolean).length) }) },
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
-    layerStep(), classesStep(label), softmaxStep(label),
+    layerStep(), classesStep(predicted), softmaxStep(predicted),
     ...(model.hasHistory ? [trainingStep()] : []),
     { id: "frozen", targets: () => [$("images").querySelector("canvas")],
       enter: () => select(1, neuron, model.rarest) },
@@ -251,8 +249,8 @@ function layerStep() {
   const lowest = () => ranked(currentResult().hiddenSums).at(-1);
   return { id: "layer", targets: () => [$("neurons"), tiles[lowest()].button],
     values: () => {
-      const { hiddenSums, hidden } = currentResult(), z = hiddenSums[lowest()];
-      const active = hidden.filter((value) => value > 0).length;
+      const { hiddenSums, outputs } = currentResult(), z = hiddenSums[lowest()];
+      const active = outputs.filter((value) => value > 0).length;
       return { lowest: neuronName(1, lowest()), z, size: -z,
         hasQuestion: rounded(z, 2) < 0, // as it is displayed
         active: `${active} of ${plural(model.hidden, "neuron")} ` +
@@ -260,22 +258,22 @@ function layerStep() {
     } };
 }
 
-function classesStep(label) {
-  return { id: "classes", targets: () => [$("outputs"), outputs[label].button],
-    enter: () => select(2, label),
-    values: () => ({ name: neuronName(2, label), index: String(label + 1),
-      title: classTitle(label), logit: currentResult().logits[label],
+function classesStep(predicted) {
+  return { id: "classes", targets: () => [$("outputs"), bars[predicted].button],
+    enter: () => select(2, predicted),
+    values: () => ({ name: neuronName(2, predicted), index: String(predicted + 1),
+      title: classTitle(predicted), logit: currentResult().logits[predicted],
       lines: state.hasLines ? " Each line represents a weight times an output."
         : "" }) };
 }
 
-function softmaxStep(label) {
-  return { id: "softmax", enter: () => select(2, label),
+function softmaxStep(predicted) {
+  return { id: "softmax", enter: () => select(2, predicted),
     targets: () => [$("softmax").parentElement, $("softmax").querySelector(".total")],
     values: () => {
       const { logits, probabilities, first, second } = currentResult();
       const ahead = logits[first] - logits[second];
-      return { title: classTitle(label), share: percent(probabilities[label]),
+      return { title: classTitle(predicted), share: percent(probabilities[predicted]),
         first: className(first), second: className(second), ahead,
         ratio: significant(Math.exp(ahead), 2) };
     } };
@@ -339,7 +337,8 @@ function valueOf(text, values) {
 function problemOf(guess, answer, guesses, hint, tolerance) {
   const isNear = (a, b) => Math.abs(a - b) <= tolerance + 1e-9;
   if (isNear(guess, answer)) return "";
-  const [, mistake] = guesses.find(([value]) =>
-    isNear(guess, value) && !isNear(answer, value)) ?? [];
-  return mistake ?? `That is too ${guess < answer ? "small" : "large"}. ${hint}`;
+  const mistakes = guesses.filter(([value]) =>
+    isNear(guess, value) && !isNear(answer, value));
+  const [nearest] = ranked(mistakes.map(([value]) => -Math.abs(value - guess)));
+  return mistakes[nearest]?.[1] ?? `That is too ${guess < answer ? "small" : "large"}. ${hint}`;
 }
