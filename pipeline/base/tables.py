@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,8 +86,8 @@ def write_csv(
             table.writerow({key: _escape(value) for key, value in cells.items()})
 
 
-def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a table that is given by its columns."""
+def to_rows(columns: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table whose columns are given."""
     values = zip(*columns.values(), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in values]
 

@@ -125,7 +125,8 @@ def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
         mask: What was found.
     """
     is_end, has_edge = compare_ring(levels, ink, *ring_around(mask))
-    return bool((is_end & has_edge).mean() < constants.MIN_SHARP)
+    # Without a ring, as in a very small image, nothing is soft.
+    return bool((is_end & has_edge).sum() < constants.MIN_SHARP * is_end.size)
 
 
 def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:

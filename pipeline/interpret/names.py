@@ -23,7 +23,7 @@ INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # numbers from 0 and from 1
 
 @dataclass(frozen=True)
 class NameForm:
-    """A form of names, which this module and the page (`locate` in panel.js) read."""
+    """A form of names, which this module and the page (`locate` in search.js) read."""
 
     pattern: str  # a regular expression for Python and JavaScript; case is ignored
     groups: tuple[str, ...]  # what each group is: layer, input or neuron

@@ -70,6 +70,7 @@ class Search(Plan):
         self.study = _new_study()
         for tags in recorded:
             self._repeat(tags)
+        self._trials = max(self._trials, len(self._suggestions))  # fewer than before
         # With a fixed seed, each process would repeat the suggestions of the last one.
         seed = (self._grid[0].values["seed"] + len(self._suggestions)) % SEEDS
         # The random sampler rarely repeats values.

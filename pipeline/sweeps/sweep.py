@@ -30,6 +30,7 @@ from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
     RecordedRun,
+    announce_kept_name,
     experiment_of,
     mirror_run,
     provenance,
@@ -106,9 +107,7 @@ def _announce_name(
     if recorded.run:
         name = recorded.run.name
     say(wrap(f"sweep {name}"), flush=True)
-    # A run can have the name "<run_name> #2".
-    if cfg.run_name and not f"{name} #".startswith(f"{cfg.run_name} #"):
-        say("run_name has no effect: this sweep was started with another name")
+    announce_kept_name(name, cfg.run_name)
     if not cfg.is_recorded:
         say(wrap(UNTRACKED, indent=0), flush=True)
     return name

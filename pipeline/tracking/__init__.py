@@ -19,7 +19,11 @@ from pipeline.tracking.runs import (
     find_training_run,
     newest_trained,
 )
-from pipeline.tracking.selection import experiment_of, new_tracker
+from pipeline.tracking.selection import (
+    announce_kept_name,
+    experiment_of,
+    new_tracker,
+)
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,

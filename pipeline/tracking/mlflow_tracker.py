@@ -60,7 +60,7 @@ class MlflowTracker(LocalTracker):
         opened = MlflowRun(client, run, lock)
         try:
             if start.resume:
-                client.update_run(opened.run_id, Status.RUNNING, start.name)
+                client.update_run(opened.run_id, Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                     client.delete_tag(opened.run_id, ERROR_TAG)
             # A resumed run keeps its params: MLflow refuses another data set name.

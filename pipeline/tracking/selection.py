@@ -22,6 +22,13 @@ def experiment_of(name: str | None) -> str:
     return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
 
 
+def announce_kept_name(name: str, run_name: str | None) -> None:
+    """Say so if a run that a command continues has another name than `run_name`."""
+    # A run can have the name "<run_name> #2".
+    if run_name and not f"{name} #".startswith(f"{run_name} #"):
+        say("run_name has no effect: this run was started with another name")
+
+
 def new_tracker(
     store: Path,
     *,

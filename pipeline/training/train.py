@@ -34,6 +34,7 @@ from pipeline.model.program import prepare_export
 from pipeline.tracking import (
     OpenRun,
     Tracker,
+    announce_kept_name,
     experiment_of,
     find_training_run,
     provenance,
@@ -206,7 +207,7 @@ def _start_run(
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
-        name=killed.name if killed and not cfg.run_name else name,
+        name=killed.name if killed else name,
         params={**options, **params_of(dict(cfg))},
         tags={**options, **tags, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,
@@ -215,6 +216,8 @@ def _start_run(
             label, experiment = (killed or run).label, _experiment(cfg)
             where = f" in experiment {experiment}" if experiment else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
+        if killed:
+            announce_kept_name(killed.name, cfg.run_name)
         yield run
 
 

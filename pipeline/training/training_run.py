@@ -91,7 +91,7 @@ class TrainingRun:
         metadata = trained.metadata
         run_file = trained.run_file
         curves, scores = trained.curves, trained.metrics
-        states = _rows(trained.weight_history or {})
+        states = tables.to_rows(trained.weight_history or {})
         if (
             run_file is None
             or scores is None
@@ -109,7 +109,7 @@ class TrainingRun:
             "tensors": states,
             "number": range(len(states)),
             # Epoch 0 has neither metrics nor seconds.
-            "metrics": [{}, *_rows(curves)],
+            "metrics": [{}, *tables.to_rows(curves)],
             "seconds": [0.0, *run_file.seconds],
             "time": run_file.times,
         }
@@ -117,7 +117,7 @@ class TrainingRun:
             dataset=trained.dataset,
             data_sha256=metadata.data_sha256,
             hyperparameters=metadata.hyperparameters,
-            epochs=[Epoch(**values) for values in _rows(columns)],
+            epochs=[Epoch(**values) for values in tables.to_rows(columns)],
             final_metrics={
                 name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
             },
@@ -248,9 +248,3 @@ def compute_training_run(
     with one_thread():
         _, epochs = train_network(split, hyperparameters, track=track)
         return TrainingRun.of(dataset, split, hyperparameters, epochs)
-
-
-def _rows(table: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a table, which has a sequence of values for each column."""
-    rows = zip(*table.values(), strict=True)
-    return [dict(zip(table, row, strict=True)) for row in rows]

@@ -186,6 +186,7 @@ def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
     )
     printed, _ = sweep.run(*options, "trials=3")
     assert "(6 of 6)" in printed and "(4 of 6)" not in printed
+    assert "this sweep is finished" in sweep.run(*options, "trials=2")[0]
     (parent,), children = sweep.runs()
     assert parent.info.status == "FINISHED" and "hidden" not in parent.data.params
     sizes = [child.data.params["hidden"] for child in children]

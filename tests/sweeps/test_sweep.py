@@ -67,7 +67,7 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
 def test_a_continued_sweep_says_that_it_keeps_its_name(sweep):
     for name in ("mine", "mine", "yours"):
         printed, _ = sweep.run("seed=1,2", f"run_name={name}")
-        ignored = "\nrun_name has no effect: this sweep was started" in printed
+        ignored = "\nrun_name has no effect: this run was started" in printed
         assert printed.startswith("sweep mine\n") and ignored == (name == "yours")
 
 

@@ -172,7 +172,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   outcome(layer, neuron, total) {
-    if (layer === 2) return [[`z = ${significant(this.logit_unit, 4)} · logit = `,
+    if (layer === 2) return [[`z = ${significant(this.logit_unit, 8)} · logit = `,
       number(this.logit_unit * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
@@ -181,11 +181,11 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   explain(layer, neuron, { hiddenSums, logits, realLogits }, inFloat) {
-    if (layer === 2) return { scale: significant(this.logit_unit, 4),
+    if (layer === 2) return { scale: significant(this.logit_unit, 8),
       logit: integer(logits[neuron]), represented: number(realLogits[neuron]),
       inFloat: number(inFloat.logits[neuron]) };
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
-    return { scale: significant(this.scale_1[neuron], 4),
+    return { scale: significant(this.scale_1[neuron], 8),
       sum: number(total * this.sum_unit[neuron]), output: integer(output),
       represented: number(output * this.output_unit[neuron]),
       inFloat: number(inFloat.hiddenSums[neuron]) };
