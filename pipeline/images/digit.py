@@ -212,20 +212,16 @@ def crop_around(
 
 
 def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "_ _"]:
-    """Cut out the digit, without the ink of other strokes; undo its stretching."""
+    """Cut out the digit, without the ink of other strokes."""
     near = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
-    own = np.where(near, ink, 0).astype(np.float32)
-    digit = own[bounding_box(near)]
-    return narrow(digit) if is_stretched(own) else digit
+    box = bounding_box(near)
+    return np.where(near[box], ink[box], 0).astype(np.float32)
 
 
 def is_stretched(ink: Ink) -> bool:
-    """Return whether a digit touches all four borders of a square image.
+    """Return whether the ink of a small square image touches all four borders.
 
-    Such images were stretched, as in USPS.
-
-    Args:
-        ink: The ink of the digit in the image, without that of other strokes.
+    Such images were stretched, as in USPS. In a photograph, this can be other ink.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     touches_all = all(border.any() for border in borders(inked))

@@ -20,9 +20,11 @@ from pipeline.images.digit import (
     find_flat,
     find_strokes,
     has_soft_outline,
+    is_stretched,
     judge,
     judge_photo,
     longer_side,
+    narrow,
     remove_specks,
 )
 from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_to_box
@@ -88,7 +90,7 @@ def _search_small_image(levels: Levels) -> Found:
     searched = {"gray levels": levels}
     if not strokes.digit.any():
         return Found("no ink", searched, ink, {})
-    finding, formed = _put_in_form(strokes)
+    finding, formed = _put_in_form(strokes, stretched=is_stretched(ink))
     pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
     if unsure.is_noise(pieces=pieces, side=longer_side(strokes.digit)):
         finding = finding or "not drawn"
@@ -219,10 +221,12 @@ def _find_strokes(
     return Strokes(ink, shapes, digit_among(shapes, outside))
 
 
-def _put_in_form(strokes: Strokes) -> tuple[Finding, Steps]:
+def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding, Steps]:
     """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
     mask = strokes.digit
     digit = cut_out(strokes.ink, mask)
+    if stretched:
+        digit = narrow(digit)
     edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
