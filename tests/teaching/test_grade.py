@@ -482,9 +482,9 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert f"{text}answers.json is missing" in shown
     assert "Without an id (“?” in the table): 1 submission" in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
-    told = page(outputs, "feedback/m4.html")
-    assert "the id in your answers.json is another student" in told
-    assert "a1" not in told
+    feedback = page(outputs, "feedback/m4.html")
+    assert "the id in your answers.json is another student" in feedback
+    assert "a1" not in feedback
     with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
         names += [f"{moodle('Carla Li', 5).name}/c55.html"]
