@@ -167,7 +167,8 @@ import sys
 from pathlib import Path
 from pipeline import datasets
 path = Path(datasets.scikit_learn.__file__)
-path.write_text(path.read_text().replace("1500", "1400"))
+# Another size: Python finds bytecode of edited code by its size and its second only.
+path.write_text(path.read_text().replace("1500", "1_400"))
 """
 
 
