@@ -5,6 +5,7 @@ result.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,8 +139,15 @@ def remove_lines(ink: Ink) -> Ink:
     # Clipped, so that the lines count for more than the strokes.
     clipped = np.minimum(ink, np.quantile(ink, constants.STROKE_QUANTILE))
     sampled = clipped[::step, ::step].astype(np.float64)
+    # Both sets of parallel lines; of each, the sums over all columns left of each one.
+    sums = [
+        np.pad(image, ((1, 0), (0, 0))).cumsum(axis=0) for image in (sampled.T, sampled)
+    ]
     slopes = np.tan(np.radians(constants.TILTS))
-    slope = max(slopes, key=lambda slope: _sharpness(sampled, slope))
+    slope = max(
+        slopes,
+        key=lambda slope: _sharpness(sums[0], slope) + _sharpness(sums[1], -slope),
+    )
     angle = float(np.degrees(np.arctan(slope)))
     rotated = Image.fromarray(ink).rotate(-angle, Image.Resampling.BILINEAR)
     cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # empty after the rotation
@@ -155,22 +163,23 @@ def remove_lines(ink: Ink) -> Ink:
     return np.array(Image.fromarray(padded).rotate(angle, Image.Resampling.BILINEAR))
 
 
-def _sharpness(ink: Ink, slope: float) -> float:
-    """Return how much the mean ink varies between adjacent lines of this slope."""
-    total = 0.0
-    for image, rise in ((ink, slope), (ink.T, -slope)):  # both sets of parallel lines
-        rows, columns = image.shape
-        shift = np.arange(columns) * rise
-        shift = np.round(shift - shift.min()).astype(int)  # in rows, of each column
-        sums, counts = np.zeros((2, rows + shift.max()))  # of the pixels of each line
-        for first in range(shift.max() + 1):
-            part = image[:, shift == first]  # in row i, line first + i
-            sums[first : first + rows] += part.sum(axis=1)
-            counts[first : first + rows] += part.shape[1]
-        means = sums / np.maximum(counts, 1)
-        complete = counts > constants.MIN_LINE_LENGTH * counts.max()
-        total += float(np.square(np.diff(means[complete])).sum())
-    return total
+def _sharpness(sums: Float[np.ndarray, "w+1 h"], slope: float) -> float:
+    """Return how much the mean ink varies between adjacent lines of this slope.
+
+    `sums[j]` is the sum of the ink in the first j columns, for each row.
+    """
+    columns, rows = len(sums) - 1, sums.shape[1]
+    shift = np.arange(columns) * slope
+    shift = np.round(shift - shift.min()).astype(int)  # in rows, of each column
+    line_sums, counts = np.zeros((2, rows + shift.max()))  # of the pixels of each line
+    ends = [0, *np.flatnonzero(np.diff(shift)) + 1, columns]
+    for start, end in pairwise(ends):  # columns with the same shift
+        lines = slice(shift[start], shift[start] + rows)
+        line_sums[lines] += sums[end] - sums[start]
+        counts[lines] += end - start
+    means = line_sums / np.maximum(counts, 1)
+    complete = counts > constants.MIN_LINE_LENGTH * counts.max()
+    return float(np.square(np.diff(means[complete])).sum())
 
 
 def _row_lines(ink: Ink) -> Float[np.ndarray, " h"]:

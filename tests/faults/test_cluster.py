@@ -240,7 +240,7 @@ def cluster():
 
 def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project, mnist):
     cluster.restart()
-    seeds = "1,2,3,4,5,6,7,8,9,10"
+    seeds = "1,2,3,4,5"
     sweep = Sweep(cluster, project, f"hidden=2,3 seed={seeds} epochs=1")
     sweep.start()
     sweep.wait_for("val/accuracy", count=2)
@@ -251,7 +251,7 @@ def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project,
     (cluster.cut if cluster.namespaces else cluster.kill)(NODE)
     reasons.append("its node was lost")
     sweep.wait_for(f"{reasons[1]}; trying again")
-    assert sweep.finish(mnist.split("exercise"), count=20) == reasons
+    assert sweep.finish(mnist.split("exercise"), count=10) == reasons
     for line in sweep.log.read_text().splitlines():
         assert "raylet" not in line
 
@@ -260,7 +260,7 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     cluster, project, mnist
 ):
     cluster.restart()
-    sweep = Sweep(cluster, project, "hidden=2 seed=1,2,3,4,5,6,7,8,9,10,11,12 epochs=1")
+    sweep = Sweep(cluster, project, "hidden=2 seed=1,2,3,4,5,6,7,8 epochs=1")
     sweep.start()
     sweep.wait_for("val/accuracy", count=2)
     cluster.suspend(NODE)
@@ -275,10 +275,10 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     assert sweep.process.wait(120) == 1
     cluster.restart()
     sweep.start()
-    failed = sweep.finish(mnist.split("exercise"), count=12)
+    failed = sweep.finish(mnist.split("exercise"), count=8)
     # Before Ray ended the sweep, it may have noticed that the head was lost.
     assert failed[:1] == ["its node was lost"] and len(failed) <= 2
-    assert "(12 of 12)" in sweep.log.read_text()
+    assert "(8 of 8)" in sweep.log.read_text()
 
 
 def test_another_pytorch_or_token_or_program_is_rejected_in_one_line(cluster, project):

@@ -25,8 +25,9 @@ QUICK = ["tests/test_architecture.py", "tests/cli/test_config.py", "tests/test_d
 QUICK += [
     "tests/test_security.py::test_no_module_can_unpickle_data_or_run_code_from_text"
 ]
-# This test trains the default network and runs `inspect`.
-QUICK += ["-k", "not metrics_and_plots"]
+# These tests train the default network, or start processes that import all again.
+SLOW = ("metrics_and_plots", "share_of_the_errors", "edited_after_its_import")
+QUICK += ["-k", f"not ({' or '.join(SLOW)})"]
 TWO_LAYERS = (
     "model.safetensors has 3 layers (784 -> 20 -> 20 -> 10): "
     "inspect and export work with two layers only"

@@ -263,7 +263,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     # All files in outputs/train are from one run, the last that finished.
     (last,) = [run for run in runs if run.info.run_id == project.run_id()]
     network = load_trained_model(project.trained("model.safetensors"))
-    assert last.data.tags["weights.sha256"] == network.sha256
+    assert last.data.tags["weights.sha256"] == network.weights_sha256
     assert_complete(project)
 
 
