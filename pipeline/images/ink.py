@@ -163,7 +163,7 @@ def remove_lines(ink: Ink) -> Ink:
     return np.array(Image.fromarray(padded).rotate(angle, Image.Resampling.BILINEAR))
 
 
-def _sharpness(sums: Float[np.ndarray, "w+1 h"], slope: float) -> float:
+def _sharpness(sums: Float[np.ndarray, "_ h"], slope: float) -> float:
     """Return how much the mean ink varies between adjacent lines of this slope.
 
     `sums[j]` is the sum of the ink in the first j columns, for each row.
