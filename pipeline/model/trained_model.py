@@ -34,7 +34,8 @@ class TrainedModel:
     """A trained network, and what its file records of its training run.
 
     A property that is read from another file is None if this file is missing. It raises
-    a `UserError` if the file is damaged or belongs to another network.
+    a `UserError` if the file is damaged, or if it has the weights or the number of
+    epochs of another training run.
     """
 
     network: Network

@@ -5,13 +5,15 @@ the run in MLflow are the record of what is trained. The files are in
 outputs/sweeps/<id>/.
 """
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline import UserError, datasets
+from pipeline import PartlyFailed, UserError, datasets
 from pipeline.base import locking
-from pipeline.base.call import own_folder
+from pipeline.base.call import new_results, own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
@@ -64,7 +66,9 @@ def train_sweep(
     code = provenance.code_state()  # of all training runs; it may change later
     jobs, identifier = _identify(command)
     parent = store_dir() / "sweeps"
-    folder, lock = own_folder() or parent / identifier, parent / f".{identifier}.lock"
+    folder, lock = parent / identifier, parent / f".{identifier}.lock"
+    if not cfg.is_recorded:  # the networks are there, too; nothing is continued
+        folder = own_folder() or folder
     waiting = "waiting for another process, which is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, identifier)
@@ -77,14 +81,34 @@ def train_sweep(
             for outcome in plan.outcomes:
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
-            return _show_finished(plan, recorded.run, folder, cfg)
+            finished = _show_finished(plan, recorded.run, folder, cfg)
+            return _in_own_folder(finished)
         reusable.find(plan.trainable)
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.examples()]) as executor:
             with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.recording import record_sweep
-            return record_sweep(start, executor, cfg, on_result)
+            try:
+                return _in_own_folder(record_sweep(start, executor, cfg, on_result))
+            except PartlyFailed as failed:
+                if isinstance(failed.result, SweepResult):  # not that of `on_result`
+                    failed.result = _in_own_folder(failed.result)
+                raise
+
+
+def _in_own_folder(result: SweepResult) -> SweepResult:
+    """Copy the table and the plot to the folder of this call, if it has one.
+
+    The folder of the sweep keeps them, so that the same call can continue it.
+    """
+    own = own_folder()
+    if own is None or result.folder == own:
+        return result
+    with new_results(own) as new:
+        for path in written_files(result.folder):
+            shutil.copy2(path, new)
+    return replace(result, folder=own)
 
 
 def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
@@ -118,12 +142,11 @@ def _show_finished(
 ) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
-    The table and the plot are written again to the folder of a call, and if they are
-    missing.
+    The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
     copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
-    if own_folder() or len(written_files(folder)) < 2:
+    if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(plan.outcomes), title=run.name)

@@ -367,13 +367,19 @@ def test_an_error_of_on_result_keeps_the_result_that_it_has(project):
     assert error.value.result == "an evaluation"
 
 
-def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
-    project, tmp_path
-):
+def test_a_sweep_with_a_folder_is_continued_by_the_same_call(project, tmp_path):
     folder = tmp_path / "new" / "folder"
-    first = sweep(**SETTINGS | {"seed": [1, 3]}, quiet=True)
-    again = sweep(**SETTINGS | {"seed": [1, 3]}, folder=folder, quiet=True)
-    assert again.run_id == first.run_id and again.folder == folder
+    settings = SETTINGS | {"seed": [1, 3], "folder": folder, "quiet": True}
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(**settings, on_result=stop)
+    again = sweep(**settings)
+    assert again.folder == folder and len(again.rows()) == 2
+    first = sweep(**settings | {"folder": None})
+    assert again.run_id == first.run_id
     for name in ("sweep.csv", "sweep.png"):
         assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
     with pytest.raises(UserError, match=r"^on_result must not call sweep\(\): "):
