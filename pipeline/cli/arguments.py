@@ -51,7 +51,7 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
     parts = [_without_files(given)]  # if files cannot be read, given values are checked
     with collected(problems):
         parts = [*compose_all(given, schema, flags)]
-    problems += _unknown_keys(parts, schema)
+    problems += _unknown_keys(parts, schema, flags.folders)
     combinations = list[Combination]()
     with collected(problems):  # an error means that the combinations cannot be listed
         if not problems:
@@ -123,12 +123,15 @@ def _rejected(
         yield from error.problems
 
 
-def _unknown_keys(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
+def _unknown_keys(
+    parts: Sequence[Settings], schema: Schema, folders: ConfigFolders
+) -> Iterator[str]:
     """Yield a problem for each key in a file that no stage has."""
     for part in parts:
         for key, setting in part.by_key.items():
             if key not in KEYS:
-                yield explain_unknown_key(key, schema, setting.path)
+                groups = folders.groups
+                yield explain_unknown_key(key, schema, setting.path, groups=groups)
 
 
 def _check_number(parts: Sequence[Settings]) -> None:

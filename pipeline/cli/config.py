@@ -116,6 +116,9 @@ def explain_unknown_key(
         path: The file with the key, if it is in one.
         groups: What else could be meant.
     """
+    if key in groups:
+        remedy = f"select one of its files in a defaults list: - {key}: <file>"
+        return located(f"`{key}` is a group, not a setting: {remedy}", path)
     similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
     names = [*schema.model_fields, *groups]
     matches = difflib.get_close_matches(key, names, 1, similarity)

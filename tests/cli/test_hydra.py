@@ -539,6 +539,12 @@ BAD_FILES = {
         "team=x",
         "conf/team/x.yaml: `hiden` is not a setting: did you mean hidden?",
     ),
+    "a group as a value": (
+        {"conf/team/x.yaml": GLOBAL + "team: small"},
+        "team=x",
+        "conf/team/x.yaml: `team` is a group, not a setting: select one of its files "
+        "in a defaults list: - team: <file>",
+    ),
     "no package": (
         {},
         "team=nopackage",

@@ -23,7 +23,7 @@ from pipeline.tracking.copies.process import (
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
-COPY_SECONDS = 1  # interval between two copies of an open run
+COPY_SECONDS = 3  # interval between two copies of an open run
 WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
 START_SECONDS = 2  # start delay: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
@@ -56,7 +56,7 @@ class Mirror:
             return self._helper
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
-        """Copy an open run every second; `run_id` waits until it is open.
+        """Copy an open run every three seconds; `run_id` waits until it is open.
 
         Errors are ignored here, because `finish` repeats everything that is missing.
         """

@@ -58,7 +58,7 @@ class Sender:
     def is_complete(self, recorded: RecordedRun) -> bool:
         """Return whether this process has sent everything in a closed run.
 
-        The process that copies an open sweep asks every second.
+        The process that copies an open sweep asks again and again.
         """
         return self._sent_state == _local_state(recorded)
 
