@@ -4,7 +4,7 @@ The helper process imports libraries that take seconds to import, while this pro
 works. It is started as a command, because `multiprocessing` would need a `__main__`
 guard in the script of the user.
 
-`HelperProcess` is used in the process that starts it; `_serve` and `_respond` run in
+`HelperProcess` and `Lane` are used in the process that starts it; the functions run in
 the new one.
 """
 
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -39,57 +39,21 @@ class HelperKilled(UserError):
     """A helper process ended before it had answered."""
 
 
-class HelperProcess:
-    """A process that runs functions, one after the other in the order of the calls.
+class Lane:
+    """Calls of a helper process, one after the other in the order of `submit`."""
 
-    The helper ends when this process ends for any reason, even in the middle of a
-    function. The processes that the function started end too, and their temporary
-    files are removed. Ctrl-C interrupts this process only. Libraries use one thread, as
-    in a command.
-    """
-
-    def __init__(self, name: str, *, niceness: int = 0, quiet: bool = False) -> None:
-        """Start the process.
+    def __init__(
+        self, name: str, connection: Connection, end: Callable[[], None]
+    ) -> None:
+        """Start a thread that exchanges the messages.
 
         Args:
-            name: What messages call the process, such as "the process that records the
-                run".
-            niceness: A positive value lowers the priority; at most 19.
-            quiet: Whether to discard what the process prints.
-
-        Raises:
-            UserError: If the process cannot be started.
+            name: The name of the process.
+            connection: The connection to a thread of the process.
+            end: Ends the process; called if it does not respond any more.
         """
-        self._name = name
-        self._connection, other_end = Pipe()
-        self._folder = tempfile.mkdtemp(prefix="pipeline-")
-        descriptor, output = other_end.fileno(), subprocess.DEVNULL if quiet else None
-        module = [sys.executable, "-P", "-m", "pipeline.execution.helper_process"]
-        # This process must not keep the other end open: if the helper process is killed
-        # while it sends a result, the rest of it would be awaited forever.
-        with other_end:
-            try:
-                self._process = subprocess.Popen(
-                    [*module, str(descriptor), self._folder, str(niceness)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[descriptor],
-                    env=os.environ
-                    | ONE_THREAD
-                    | {"PYTHONPATH": search_path(), "TMPDIR": self._folder}
-                    | {"TTY_COMPATIBLE": "0"},  # no second progress bar
-                    start_new_session=True,
-                )
-            except BaseException as error:  # such as Ctrl-C
-                self._connection.close()
-                shutil.rmtree(self._folder, ignore_errors=True)
-                if isinstance(error, OSError):
-                    message = f"{name} cannot be started: {error}"
-                    raise UserError(message) from None
-                raise
-        self._ending, self._ended = threading.RLock(), False
-        self._is_closed = False
+        self._name, self._connection, self._end = name, connection, end
+        self._closing, self._is_closed = threading.RLock(), False
         self._calls = SimpleQueue[tuple[Future[Any], bytes] | None]()
         # A daemon, because a call that nobody waits for must not delay the exit.
         self._thread = threading.Thread(target=self._exchange, daemon=True)
@@ -115,30 +79,24 @@ class HelperProcess:
         """
         request = pickle.dumps((function, arguments, options))
         future: Future[Value] = Future()
-        with self._ending:  # a call after the None of `close` would get no answer
+        with self._closing:  # a call after the None of `close` would get no answer
             if self._is_closed:
                 raise HelperKilled(f"{self._name} has ended")
             self._calls.put((future, request))
         return future
 
-    def check_running(self) -> bool:
-        """Return whether the process can still answer; if it has ended, close it."""
-        with self._ending:
-            is_running = not self._ended and self._process.poll() is None
-        if not is_running:
-            self.close()
-        return is_running
-
     def close(self) -> None:
-        """End the process at once; calls without an answer raise `HelperKilled`."""
-        self._end()
-        with self._ending:
+        """Accept no more calls; those without an answer raise `HelperKilled`.
+
+        The process must have ended.
+        """
+        with self._closing:
             self._is_closed = True
             self._calls.put(None)
         self._thread.join()
 
     def _exchange(self) -> None:
-        """Send each request and receive its answer, until the process is closed."""
+        """Send each request and receive its answer, until the lane is closed."""
         with self._connection:
             while item := self._calls.get():
                 future, request = item
@@ -166,6 +124,93 @@ class HelperProcess:
             error.add_note(text)
         return result, error
 
+
+class HelperProcess:
+    """A process that runs functions for this one.
+
+    The helper ends when this process ends for any reason, even in the middle of a
+    function. The processes that the function started end too, and their temporary
+    files are removed. Ctrl-C interrupts this process only. Libraries use one thread, as
+    in a command.
+
+    Attributes:
+        lanes: Each has a thread in the process, so that a call in one lane does not
+            wait for those in another.
+    """
+
+    def __init__(
+        self, name: str, *, lanes: int = 1, niceness: int = 0, quiet: bool = False
+    ) -> None:
+        """Start the process.
+
+        Args:
+            name: What messages call the process, such as "the process that records the
+                run".
+            lanes: The number of lanes.
+            niceness: A positive value lowers the priority; at most 19.
+            quiet: Whether to discard what the process prints.
+
+        Raises:
+            UserError: If the process cannot be started.
+        """
+        pipes = [Pipe() for _ in range(lanes)]
+        self._folder = tempfile.mkdtemp(prefix="pipeline-")
+        descriptors = [other_end.fileno() for _, other_end in pipes]
+        output = subprocess.DEVNULL if quiet else None
+        module = [sys.executable, "-P", "-m", "pipeline.execution.helper_process"]
+        arguments = [self._folder, str(niceness), *map(str, descriptors)]
+        try:
+            self._process = subprocess.Popen(
+                [*module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=descriptors,
+                env=os.environ
+                | ONE_THREAD
+                | {"PYTHONPATH": search_path(), "TMPDIR": self._folder}
+                | {"TTY_COMPATIBLE": "0"},  # no second progress bar
+                start_new_session=True,
+            )
+        except BaseException as error:  # such as Ctrl-C
+            for connection, _ in pipes:
+                connection.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                message = f"{name} cannot be started: {error}"
+                raise UserError(message) from None
+            raise
+        finally:
+            # This process must not keep the other ends open: if the helper process is
+            # killed while it sends a result, the rest would be awaited forever.
+            for _, other_end in pipes:
+                other_end.close()
+        self._ending, self._ended = threading.RLock(), False
+        self.lanes = [Lane(name, connection, self._end) for connection, _ in pipes]
+
+    def submit(
+        self,
+        function: Callable[Arguments, Value],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> "Future[Value]":
+        """Let the process call a function in its first lane; see `Lane.submit`."""
+        return self.lanes[0].submit(function, *arguments, **options)
+
+    def check_running(self) -> bool:
+        """Return whether the process can still answer; if it has ended, close it."""
+        with self._ending:
+            is_running = not self._ended and self._process.poll() is None
+        if not is_running:
+            self.close()
+        return is_running
+
+    def close(self) -> None:
+        """End the process at once; calls without an answer raise `HelperKilled`."""
+        self._end()
+        for lane in self.lanes:
+            lane.close()
+
     def _end(self) -> None:
         """Kill the process and those that it has started, and remove their files."""
         with self._ending:
@@ -185,25 +230,35 @@ def _traceback(error: BaseException) -> str:
 # The functions below run in the helper process.
 
 
-def _serve(connection: Connection, folder: Path) -> None:
+def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> None:
     """Answer requests until the process that sends them ends."""
-    os.set_inheritable(connection.fileno(), False)  # other programs do not get it
+    for connection in (first, *others):  # other programs do not get it
+        os.set_inheritable(connection.fileno(), False)
     limit_garbage_collection()
     requests = SimpleQueue[bytes]()
 
     def receive() -> None:
         try:
             while True:
-                requests.put(connection.recv_bytes())
+                requests.put(first.recv_bytes())
         except (EOFError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=receive, daemon=True).start()
+    for connection in others:
+        threading.Thread(target=_serve_lane, args=(connection,), daemon=True).start()
     while True:
         answer = _respond(requests.get())
         with suppress(ConnectionError):  # `receive` notices it, too
-            connection.send_bytes(answer)
+            first.send_bytes(answer)
+
+
+def _serve_lane(connection: Connection) -> None:
+    """Answer the requests of another lane; `receive` notices when they end."""
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send_bytes(_respond(connection.recv_bytes()))
 
 
 def _respond(request: bytes) -> bytes:
@@ -222,5 +277,6 @@ def _respond(request: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    os.nice(int(sys.argv[3]))
-    _serve(Connection(int(sys.argv[1])), Path(sys.argv[2]))
+    os.nice(int(sys.argv[2]))
+    first, *others = (Connection(int(descriptor)) for descriptor in sys.argv[3:])
+    _serve(first, others, Path(sys.argv[1]))

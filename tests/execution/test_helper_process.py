@@ -54,6 +54,21 @@ def test_calls_run_in_their_order_and_keep_what_the_module_stores(helper, functi
     assert helper.submit(functions.pid).result() != os.getpid()
 
 
+def test_a_call_in_a_lane_does_not_wait_for_those_in_another(functions):
+    helper = HelperProcess("the other process", lanes=2)
+    first, second = helper.lanes
+    forever = first.submit(time.sleep, 3600)
+    pids = [lane.submit(functions.pid) for lane in (second, second, first)]
+    assert pids[0].result() == pids[1].result() == helper._process.pid
+    assert not forever.done() and not pids[2].done()
+    helper.close()
+    for future in (forever, pids[2]):
+        with pytest.raises(HelperKilled, match=r"^the other process was killed"):
+            future.result()
+    with pytest.raises(HelperKilled, match=r"^the other process has ended"):
+        second.submit(functions.pid)
+
+
 def test_a_helper_process_has_one_thread_for_each_library(monkeypatch):
     variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     for variable in variables:

@@ -213,7 +213,7 @@ def test_a_sweep_is_copied_once_with_all_its_children(
 def test_an_open_run_and_its_closed_children_are_on_the_server(
     store, start_run, server, tmp_path, monkeypatch, no_timeout
 ):
-    monkeypatch.setattr(mirror, "START_SECONDS", 0)
+    monkeypatch.setattr(mirror, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
         with sweep.child(name="a", params={"hidden": 5}, tags={}) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
@@ -237,7 +237,7 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
 def test_an_interrupted_run_is_killed_on_the_server_too(
     store, start_run, server, monkeypatch, no_timeout, capfd
 ):
-    monkeypatch.setattr(mirror, "START_SECONDS", 0)
+    monkeypatch.setattr(mirror, "COPY_SECONDS", 0.1)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         while run.run_id not in copies_on(server):
             time.sleep(0.1)
@@ -246,7 +246,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied and "copy   " in capfd.readouterr().out
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
-    monkeypatch.setattr(mirror, "START_SECONDS", 60)
+    monkeypatch.setattr(mirror, "COPY_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
     assert run.copied is False and run.run_id not in copies_on(server)

@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline import UserError
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.execution.helper_process import HelperKilled, Lane
 from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
@@ -127,16 +127,16 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
 def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
     recorded, same_helper, monkeypatch, capfd
 ):
-    submit, url = HelperProcess.submit, broken_server("refuses")
+    submit, url = Lane.submit, broken_server("refuses")
 
-    def on_slow_disk(helper, function, *arguments, **options):
+    def on_slow_disk(lane, function, *arguments, **options):
         if function not in (copy_run, copy_with_children):
-            return submit(helper, function, *arguments, **options)
+            return submit(lane, function, *arguments, **options)
         call = Future()
         call.set_exception(TimeoutError(errno.ETIMEDOUT, "timed out", "a file"))
         return call
 
-    monkeypatch.setattr(HelperProcess, "submit", on_slow_disk)
+    monkeypatch.setattr(Lane, "submit", on_slow_disk)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     assert not mirror.mirror_run(recorded, url, sweep.run_id)

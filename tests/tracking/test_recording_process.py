@@ -170,6 +170,7 @@ def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
         raise SystemExit
+    tracker.close()
     assert tracker._helper._process.returncode == -signal.SIGKILL
     assert not runs()
 

@@ -1,4 +1,4 @@
-"""Copies a run to a server while it is open, in a helper process.
+"""Copies a run to a server while it is open, in a lane of a helper process.
 
 The main process holds the `Mirror`; `process` contains what runs in the helper process.
 """
@@ -14,7 +14,7 @@ from pipeline import UserError
 from pipeline.base.printing import say, warn
 from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.execution.helper_process import HelperKilled, HelperProcess, Lane
 from pipeline.tracking.copies.process import (
     COPIER,
     copy_with_children,
@@ -25,7 +25,6 @@ FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
 COPY_SECONDS = 3  # interval between two copies of an open run
 WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
-START_SECONDS = 2  # start delay: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 
@@ -33,14 +32,21 @@ NICENESS = 5
 class Mirror:
     """Copies one run, and the children of a sweep, to a server."""
 
-    def __init__(self, store: Path, server: str) -> None:
-        """Keep the folder of the store and the URL of the server."""
-        self._store, self._server = store, server
+    def __init__(self, store: Path, server: str, lane: Lane | None = None) -> None:
+        """Keep the folder of the store and the URL of the server.
+
+        Args:
+            store: The folder of the store.
+            server: The URL of the server.
+            lane: A lane of a process that imports MLflow, too, and is not closed here.
+                If it is None, a process is started when it is needed.
+        """
+        self._store, self._server, self._lane = store, server, lane
         self._ended, self._starting = threading.Event(), threading.Lock()
         self._helper: HelperProcess | None = None
         self._is_closed = False
 
-    def start(self) -> HelperProcess:
+    def start(self) -> Lane:
         """Start the process, which imports MLflow, unless it is running.
 
         Raises:
@@ -50,10 +56,11 @@ class Mirror:
         with self._starting:
             if self._is_closed:
                 raise HelperKilled(f"{COPIER} has ended")
-            if self._helper is None:
+            if self._lane is None:
                 self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
-                self._helper.submit(import_mlflow)
-            return self._helper
+                (self._lane,) = self._helper.lanes
+                self._lane.submit(import_mlflow)
+            return self._lane
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every three seconds; `run_id` waits until it is open.
@@ -64,8 +71,6 @@ class Mirror:
         def repeat() -> None:
             with suppress(Exception):  # a run that is never open is never copied
                 opened = str(run_id())
-                if not self._ended.wait(START_SECONDS):
-                    self.start()
                 while not self._ended.wait(COPY_SECONDS):
                     end = time.time() + WAIT_SECONDS
                     self._copy(opened, end, is_open=True).exception()
@@ -82,7 +87,7 @@ class Mirror:
         read, so a server that responds in small pieces would never exceed it.
         """
         self._ended.set()
-        if is_killed and self._helper is None:
+        if is_killed and self._lane is None:
             return False
         try:
             with busy(f"copying the run to {self._server}"):
@@ -111,7 +116,7 @@ class Mirror:
         return False
 
     def close(self) -> None:
-        """End the process."""
+        """End the process that was started here."""
         self._ended.set()
         with self._starting:
             self._is_closed = True

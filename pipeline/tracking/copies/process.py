@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.printing import output
 from pipeline.tracking.copies.order import CopyStatus, copy_in_order
 from pipeline.tracking.store.database import RecordedRun
 from pipeline.tracking.store.locks import server_lock
@@ -38,7 +39,8 @@ def copy_with_children(
         is_now_open = is_open and recorded.run_id == run_id
         return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
 
-    copied = copy_in_order(store, server, run_id, copy).get(run_id)
+    with output(quiet=True):  # the process of a training run has another lane
+        copied = copy_in_order(store, server, run_id, copy).get(run_id)
     if copied is None:
         raise UserError("it was deleted")
     if not copied.url:
