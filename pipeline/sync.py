@@ -36,7 +36,9 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
 
     Raises:
         ConfigError: If settings are invalid, or no server is given.
-        UserError: If the server does not accept the copies.
+        PartlyFailed: If the server rejected some of the runs; the others are copied
+            first, and `error.result` has their URLs.
+        UserError: If the server does not respond.
     """
     with call(quiet=quiet):
         return run_sync(from_python(SyncConfig, settings))

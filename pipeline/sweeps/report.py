@@ -89,14 +89,21 @@ def write_files(
         tables.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
-            plot(configurations, title=title).save(path, "PNG")
+            plot(configurations, front, title=title).save(path, "PNG")
 
 
-def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
-    """Plot accuracy against parameters; against a varied number if these are equal."""
+def plot(
+    configurations: Sequence[Configuration],
+    front: Sequence[Configuration],
+    *,
+    title: str,
+) -> Image:
+    """Plot accuracy against parameters; against a varied number if these are equal.
+
+    `front` has the configurations on the Pareto front.
+    """
     trained = [each for each in configurations if each.trained]
     trained.sort(key=lambda configuration: sort_key(configuration.keys))
-    front = {each.name for each in best_trade_offs(trained)}
     values = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
     numbers = {k: v for k, v in values.items() if all(map(_is_number, v))}
     by_size = len({each.parameter_count for each in trained}) > 1
@@ -111,7 +118,7 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
             x=float(configuration.parameter_count if by_size else x),
             accuracies=[outcome.accuracy for outcome in configuration.trained],
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
-            best=configuration.name in front,
+            best=configuration in front,
             shade=float(keys[shade]) if shade else None,
         )
         lines.setdefault(short_name(keys) if axis else "", []).append(point)

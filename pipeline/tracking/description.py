@@ -36,13 +36,14 @@ def extended(
     If a user has changed these, they are kept, and the new entries are appended.
     """
     entries, note = _entries(tags), tags.get(NOTE_TAG, "")
-    before = _markdown(kind, entries[kind])
-    if before and before in note:
+    before, parts = _markdown(kind, entries[kind]), note.split("\n\n")
+    if before and before in parts:
         if kind == "results":  # the newest are last; links keep their places
             for title in new:
                 entries[kind].pop(title, None)
         entries[kind].update(new)
-        note = note.replace(before, _markdown(kind, entries[kind]))
+        parts[parts.index(before)] = _markdown(kind, entries[kind])
+        note = "\n\n".join(parts)
     else:
         entries[kind] = {**new}
         note = f"{note}\n\n{_markdown(kind, new)}".strip()

@@ -7,12 +7,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from pipeline import UserError
+from pipeline import PartlyFailed, UserError
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.order import CopyStatus, copy_in_order
+from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_failed
 from pipeline.tracking.copies.process import (
     COPIER,
     copy_run,
@@ -25,10 +25,6 @@ from pipeline.tracking.store.locks import server_lock, store_lock
 from pipeline.tracking.store.sqlite import require_store
 
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
-SKIPPED = {
-    "running": "it is still running",
-    "deleted": "its copy was deleted on the server, where you can restore it",
-}
 
 
 def sync(server: str, *, run: str | None) -> dict[str, str]:
@@ -38,8 +34,10 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
         The URL of each copy by the id of the original.
 
     Raises:
+        PartlyFailed: If the server rejected some of the runs; the others are copied
+            first, and `error.result` has their URLs.
         UserError: If nothing has been recorded yet, there is no such run, it was not
-            copied, or the server does not accept the copies.
+            copied, or the server does not respond.
     """
     store = store_dir()
     require_store(store)
@@ -55,14 +53,16 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     for experiment in sorted({each.experiment for each in runs}):
         own = [each for each in runs if each.experiment == experiment]
         say("\n".join(_report(experiment, own, done)))
+    urls = {key: copied.url for key, copied in done.items() if copied.url}
+    if failed := describe_failed(done, server):
+        raise PartlyFailed(failed, urls)
     if run_id:
-        copied = done.get(run_id)
-        if copied is None:
+        if run_id not in done:
             raise UserError(f"run {run_id} was deleted")
-        if not copied.url:
-            raise UserError(f"run {run_id} was skipped: {SKIPPED[copied.state]}")
-        say(f"copy   {copied.url}")
-    return {run_id: copied.url for run_id, copied in done.items() if copied.url}
+        if run_id not in urls:
+            raise UserError(f"run {run_id} was skipped: {done[run_id].reason}")
+        say(f"copy   {urls[run_id]}")
+    return urls
 
 
 def _copy_run(
@@ -85,15 +85,19 @@ def _copy_run(
 def _report(
     experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, CopyStatus]
 ) -> Iterator[str]:
-    """Yield the number of runs of each kind, and why runs were skipped."""
+    """Yield the number of runs of each kind, and why some have no complete copy."""
     states = Counter(done[each.run_id].state for each in runs)
-    skipped = [each for each in runs if done[each.run_id].state in SKIPPED]
-    counts = {"copied": states["copied"], "already complete": states["complete"]}
-    counts["skipped"] = len(skipped)
+    without = [each for each in runs if not done[each.run_id].url]
+    counts = {
+        "copied": states["copied"],
+        "already complete": states["complete"],
+        "skipped": states["running"] + states["deleted"],
+        "failed": states["failed"],
+    }
     numbers = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     yield f"{experiment}: {numbers}"
-    for recorded in skipped[:MAX_LISTED]:
-        reason = SKIPPED[done[recorded.run_id].state]
-        yield wrap(f"{recorded.label}: {reason}", indent=4, start="  ")
-    if len(skipped) > MAX_LISTED:
-        yield f"  and {len(skipped) - MAX_LISTED:,} more"
+    for recorded in without[:MAX_LISTED]:
+        text = f"{recorded.label}: {done[recorded.run_id].reason}"
+        yield wrap(text, indent=4, start="  ")
+    if len(without) > MAX_LISTED:
+        yield f"  and {len(without) - MAX_LISTED:,} more"

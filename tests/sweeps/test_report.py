@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline import UserError, datasets
 from pipeline.base import tables
@@ -143,6 +144,24 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     rows, text = reported()
     assert rows == [("10", "3"), ("5", "1"), ("20", "0")]
     assert text == "best: hidden=10, validation accuracy 90.00% ± 0.00"
+
+
+def test_the_plot_of_a_sweep_that_runs_has_the_pareto_front_of_its_table(tmp_path):
+    keys = [{"hidden": h, "split": s} for s in ("exercise", "holdout") for h in (5, 10)]
+    plan = Plan([outcome(0.0, **each).job for each in keys])
+    for hidden in (5, 10):
+        plan.add(outcome(0.9 + hidden / 1000, hidden=hidden, split="exercise"))
+    running = group_by_configuration(plan.outcomes, plan.missing)
+    report.write_files(tmp_path, running, title="title")
+    _, rows = tables.read_csv(tmp_path / "sweep.csv")
+    assert [row["pareto front"] for _, row in rows] == ["False"] * 4
+    plots = [
+        report.plot(running, front, title="title")
+        for front in ([], [each for each in running if each.trained])
+    ]
+    with Image.open(tmp_path / "sweep.png") as written:
+        same = [written.tobytes() == each.tobytes() for each in plots]
+    assert same == [True, False]
 
 
 def test_a_result_has_the_order_of_the_values_not_of_the_ends():

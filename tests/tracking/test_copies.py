@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import time
 from contextlib import suppress
 from operator import attrgetter
@@ -16,12 +17,12 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import UserError
+from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
 from pipeline.sync import sync
 from pipeline.tracking import find_run, tagged_runs
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.order import copy_in_order
+from pipeline.tracking.copies.order import copy_in_order, describe_failed
 from pipeline.tracking.copies.server import Copies
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
@@ -53,6 +54,8 @@ def copy(server):
     def copy(folder, run_id=None):
         copies = Copies(open_store(folder), server.url)
         done = copy_in_order(folder, server.url, run_id, copies.try_update)
+        if failed := describe_failed(done, server.url):
+            raise UserError(failed)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
     return copy
@@ -417,6 +420,38 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
             synced.call("sync", server=server.url, run=running)
         with pytest.raises(UserError, match="was skipped: its copy was deleted"):
             synced.call("sync", server=server.url, run=unwanted.data.tags["copy.of"])
+
+
+def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
+    synced, server, capfd
+):
+    runs = [*tagged_runs(synced.outputs, "kind", ["training", "sweep"])]
+    rejected = next(run for run in runs if run.tags["kind"] == "training").run_id
+    with sqlite3.connect(synced.outputs / "mlflow.db") as database:  # MLflow forbids it
+        database.execute("INSERT INTO tags VALUES ('a*b', '1', ?)", [rejected])
+    reason = f"4 runs were not copied to {server.url}; the first: run {rejected}: "
+    with synced.captured() as text, pytest.raises(PartlyFailed) as failed:
+        sync(server=server.url)
+    assert str(failed.value).startswith(f"1 of {reason}")
+    lines = text.getvalue().splitlines()
+    assert lines[1] == "digits: 3 copied, 1 failed" and rejected in lines[2]
+    copied = {run.run_id for run in runs} - {rejected}
+    assert copied < failed.value.result.keys() and len(failed.value.result) == 3
+    assert not mirror.mirror_run(synced.outputs, server.url, rejected)
+    text = " ".join(capfd.readouterr().err.split())
+    assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
+
+
+def test_the_copy_of_a_run_that_is_open_is_not_called_deleted(synced, server, capfd):
+    running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
+    with locking.acquire(synced.outputs / ".locks" / running):
+        assert not mirror.mirror_run(synced.outputs, server.url, running)
+        with pytest.raises(UserError, match="was skipped: it is still running"):
+            synced.call("sync", server=server.url, run=running)
+    text = " ".join(capfd.readouterr().err.split())
+    assert f"the copy of run {running} is incomplete: it is still running. To" in text
+    client = MlflowClient(server.url)
+    assert client.get_experiment_by_name("digits") is None  # nothing was copied
 
 
 def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(

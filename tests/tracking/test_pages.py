@@ -33,6 +33,7 @@ def test_new_results_do_not_change_a_remark_in_a_description(store, start_run, c
     for note, expected in {
         f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{both}\n\nMine!",
         "- **Evaluation**: mine": f"- **Evaluation**: mine\n\n{new}",
+        f"{old} (mine)": f"{old} (mine)\n\n{new}",
         "": new,
     }.items():
         with start_run(store) as run:

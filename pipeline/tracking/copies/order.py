@@ -1,10 +1,9 @@
 """Copies runs to a server one by one, and reports what was done with each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pipeline import UserError
 from pipeline.base.console import progress
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
@@ -15,7 +14,13 @@ class CopyStatus(NamedTuple):
 
     state: Literal["copied", "complete", "running", "deleted", "failed"]
     url: str = ""  # the URL of its copy, if there is a complete one
-    reason: str = ""  # why it failed
+    reason: str = ""  # why there is none
+
+
+RUNNING = CopyStatus("running", reason="it is still running")
+DELETED = CopyStatus(
+    "deleted", reason="its copy was deleted on the server, where you can restore it"
+)
 
 
 def copy_in_order(
@@ -30,9 +35,6 @@ def copy_in_order(
 
     Returns:
         What was done with each run that was not deleted, by its id; `run_id` is last.
-
-    Raises:
-        UserError: If not all runs were copied; the message says why.
     """
     runs = runs_to_copy(store, run_id)
     # Parents are last, because a description links to the copies of children. A run
@@ -40,14 +42,17 @@ def copy_in_order(
     # have the same start if the original was reused.
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
     runs.sort(key=lambda x: (x.run_id in parents, x.start, REUSED_TAG in x.tags))
-    done = {
+    return {
         recorded.run_id: copied
         for recorded in progress(f"copying runs to {server}")(runs)
         if (copied := copy(recorded))
     }
+
+
+def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
+    """Return how many runs the server rejected, and why the first; "" if none."""
     failed = [key for key, each in done.items() if each.state == "failed"]
-    if failed:
-        count = f"{len(failed)} of {len(runs)} runs were not copied"
-        first = f"run {failed[0]}: {done[failed[0]].reason}"
-        raise UserError(f"{count} to {server}; the first: {first}")
-    return done
+    if not failed:
+        return ""
+    count = f"{len(failed)} of {len(done)} runs were not copied"
+    return f"{count} to {server}; the first: run {failed[0]}: {done[failed[0]].reason}"

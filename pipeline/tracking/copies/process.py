@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.printing import output
-from pipeline.tracking.copies.order import CopyStatus, copy_in_order
+from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_failed
 from pipeline.tracking.store.database import RecordedRun
 from pipeline.tracking.store.locks import server_lock
 
@@ -40,12 +40,14 @@ def copy_with_children(
         return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
 
     with output(quiet=True):  # the process of a training run has another lane
-        copied = copy_in_order(store, server, run_id, copy).get(run_id)
-    if copied is None:
+        done = copy_in_order(store, server, run_id, copy)
+    if failed := describe_failed(done, server):
+        raise UserError(failed)
+    if run_id not in done:
         raise UserError("it was deleted")
-    if not copied.url:
-        raise UserError("it was deleted on the server")
-    return copied.url
+    if not done[run_id].url:
+        raise UserError(done[run_id].reason)
+    return done[run_id].url
 
 
 def copy_run(

@@ -29,7 +29,7 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.base.text import printable
-from pipeline.tracking.copies.order import CopyStatus
+from pipeline.tracking.copies.order import DELETED, RUNNING, CopyStatus
 from pipeline.tracking.copies.sender import Sender, is_running
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
@@ -100,9 +100,9 @@ class Copies:
                 self._server.delete_run(copy.info.run_id)
             return None
         if copy and _is_deleted(copy):
-            return CopyStatus("deleted")
+            return DELETED
         if is_running(run) and not is_open:
-            return CopyStatus("running")
+            return RUNNING
         self._find_related(run)
         copy = copy or self._create(run)
         sender = self._sender(run, copy)
@@ -122,32 +122,43 @@ class Copies:
         return known
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy, which has the name of the original's.
+        """Return the experiment of a copy; create it if there is none."""
+        if known := self._find_experiment(run):
+            return known
+        name = self._source.get_experiment(run.info.experiment_id).name
+        created = self._server.create_experiment(name)
+        return self._remember(run, self._server.get_experiment(created))
+
+    def _find_experiment(self, run: entities.Run) -> str | None:
+        """Return the experiment on the server that has the name of the original's."""
+        original_id = run.info.experiment_id
+        if original_id not in self._experiments:
+            name = self._source.get_experiment(original_id).name
+            if experiment := self._server.get_experiment_by_name(name):
+                self._remember(run, experiment)
+        return self._experiments.get(original_id)
+
+    def _remember(self, run: entities.Run, experiment: entities.Experiment) -> str:
+        """Complete an experiment and return its id, which the next run gets at once.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        original_id = run.info.experiment_id
-        if original_id in self._experiments:
-            return self._experiments[original_id]
-        name = self._source.get_experiment(original_id).name
-        server = self._server
-        experiment = server.get_experiment_by_name(name)
-        if experiment is None:
-            experiment = server.get_experiment(server.create_experiment(name))
-        complete_experiment(server, experiment)
+        complete_experiment(self._server, experiment)
         if urlparse(experiment.artifact_location).scheme in ("", "file"):
             raise UserError(
                 f"it stores artifacts in {experiment.artifact_location}, which other "
                 "machines cannot reach: start it with --artifacts-destination"
             )
-        self._experiments[original_id] = str(experiment.experiment_id)
-        return self._experiments[original_id]
+        self._experiments[run.info.experiment_id] = str(experiment.experiment_id)
+        return self._experiments[run.info.experiment_id]
 
     def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{COPY_TAG}` = '{run.info.run_id}'"
-        experiment_id = self._experiment_of(run)
+        experiment_id = self._find_experiment(run)
+        if experiment_id is None:
+            return None
         runs = self._server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
