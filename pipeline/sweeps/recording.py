@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline import PartlyFailed
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -47,29 +48,32 @@ def record_sweep(
         code=start.code,
         is_recorded=cfg.is_recorded,
     )
-    with tracker.start_run(
-        name=start.name,
-        params=_common_params(jobs),
-        tags=_tags(jobs, recorded),
-        resume=recorded.run.run_id if recorded.run else None,
-    ) as run:
-        run.delete_unfinished_children()
-        report = Report(run, folder, plan, title=start.name)
-        children = Children(run, folder, recorded, tracker.code)
+    failed: PartlyFailed | None = None
+    try:
+        with tracker.start_run(
+            name=start.name,
+            params=_common_params(jobs),
+            tags=_tags(jobs, recorded),
+            resume=recorded.run.run_id if recorded.run else None,
+        ) as run:
+            run.delete_unfinished_children()
+            report = Report(run, folder, plan, title=start.name)
+            children = Children(run, folder, recorded, tracker.code)
 
-        def on_outcome(outcome: Outcome) -> None:
-            report.update()
-            if on_result:
-                on_result(outcome)
+            def on_outcome(outcome: Outcome) -> None:
+                report.update()
+                if on_result:
+                    on_result(outcome)
 
-        run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
-        _finish(plan, report, children)
-        run.failure = failed = partly_failed(plan.outcomes)
-    result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
-    if failed:
-        failed.result = result
-        raise failed
-    return result
+            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
+            _finish(plan, report, children)
+            if failed := partly_failed(plan.outcomes):
+                raise failed  # the run is FAILED, with this error
+    except PartlyFailed:
+        if failed:  # otherwise, `on_result` has raised it
+            failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
+        raise
+    return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
 
 def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:

@@ -47,8 +47,6 @@ class OpenRun(ABC):
 
     # When it is closed: whether the copy on the server is complete; None without one.
     copied: bool | None = None
-    # An error that the caller raises after it is closed; it is then FAILED.
-    failure: Exception | None = None
 
     @property
     @abstractmethod

@@ -143,8 +143,6 @@ class Tracker(ABC, Generic[RunType]):
         try:
             yield
             run.wait()  # step 5
-            if run.failure:
-                status, error = final_status(run.failure)
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED and isinstance(run, Run):  # of this process
