@@ -85,12 +85,16 @@ def _select_networks(
         network; and the hash of the weights, None for a sweep.
     """
     if cfg.sweep:
-        sweep, networks = read_networks(cfg.sweep, store=store_dir())
+        sweep, networks = read_networks(cfg.sweep, store=store_dir(), server=cfg.server)
         for network in networks:
             network.trained.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, store=store_dir(), expected=expected_params()
+        run=cfg.run,
+        model=cfg.model,
+        store=store_dir(),
+        server=cfg.server,
+        expected=expected_params(),
     )
     trained.require_two_layers()
     return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256

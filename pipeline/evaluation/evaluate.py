@@ -51,7 +51,11 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     folder, store = results_dir("evaluate"), store_dir()
     with busy("loading the network"):
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, store=store, expected=expected_params()
+            run=cfg.run,
+            model=cfg.model,
+            store=store,
+            server=cfg.server,
+            expected=expected_params(),
         )
     dataset = load_training_data(trained, folder=data_dir())
     tracker = tracking.new_tracker(

@@ -56,6 +56,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
+            server=cfg.server,
             history=True,
             expected=expected_params(),
         )
@@ -73,7 +74,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
     elif location:
         folder = _show_weight(location, trained, dataset)
     elif cfg.against:
-        other = _other_network(cfg.against).require_two_layers()
+        other = _other_network(cfg.against, cfg.server).require_two_layers()
         folder = _compare(trained, other, dataset)
     else:
         run = _analyze(cfg, trained, dataset)
@@ -91,14 +92,14 @@ def _print_arrays(trained: TrainedModel) -> None:
     say(f"all values  {displayed(trained.path)}")
 
 
-def _other_network(against: str) -> TrainedModel:
+def _other_network(against: str, server: str | None) -> TrainedModel:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
     with busy("loading the other network"):
         if os.path.exists(path) or path.suffix == ".safetensors":
             return load_trained_model(path)
         try:
-            return load_recorded_model(against, store=store_dir())
+            return load_recorded_model(against, store=store_dir(), server=server)
         except UserError as error:
             message = f"against: there is no file {against!r}, and {error}"
             raise UserError(message) from None

@@ -22,6 +22,7 @@ def select_trained_model(
     run: str | None,
     model: str | None,
     store: Path,
+    server: str | None = None,
     history: bool = False,
     expected: Mapping[str, Any] | None = None,
 ) -> TrainedModel:
@@ -31,6 +32,7 @@ def select_trained_model(
         run: The id of an MLflow run.
         model: The path of a network's file.
         store: The folder of the store.
+        server: The server that a message names if only it has the run.
         history: Whether the weight history and the learning curves of the last trained
             network are needed.
         expected: The params that this network must have, if they are recorded.
@@ -42,7 +44,7 @@ def select_trained_model(
     if model:
         return load_trained_model(user_path(model, key="model"))
     if run is not None:
-        return load_recorded_model(run, store=store)
+        return load_recorded_model(run, store=store, server=server)
     last = outputs_dir() / NETWORK_PATH
     # Another training run must not replace one of the files while they are read.
     with files.folder_lock(last.parent):
@@ -55,9 +57,10 @@ def select_trained_model(
         return trained
 
 
-def load_recorded_model(run: str, *, store: Path) -> TrainedModel:
+def load_recorded_model(run: str, *, store: Path, server: str | None) -> TrainedModel:
     """Read the network of a run; see `find_training_run`."""
-    return load_trained_model(find_training_run(run, store=store).network_path)
+    found = find_training_run(run, store=store, server=server)
+    return load_trained_model(found.network_path)
 
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:

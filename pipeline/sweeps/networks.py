@@ -19,12 +19,15 @@ class SweptNetwork(NamedTuple):
     trained: TrainedModel
 
 
-def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNetwork]]:
+def read_networks(
+    text: str, *, store: Path, server: str | None = None
+) -> tuple[RecordedRun, list[SweptNetwork]]:
     """Read the finished networks of a sweep, in the order of their varied values.
 
     Args:
         text: The id of its run, the first characters of its id, or its name.
         store: The folder of the store.
+        server: The server that a message names if only it has the run.
 
     Returns:
         The run and the networks.
@@ -33,7 +36,7 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
         UserError: If there is no such sweep, a file is damaged, or the networks were
             trained on different data sets, so that they have no test images in common.
     """
-    sweep, children = find_sweep(text, store=store)
+    sweep, children = find_sweep(text, store=store, server=server)
     varied = sweep.tags.get(SWEPT_TAG, "").split(",")
     keys = [key for key in TRAINING_KEYS if key in varied]
     groups = [

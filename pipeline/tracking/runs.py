@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.paths import MODEL_FILE, NETWORK_PATH
 from pipeline.base.tags import (
     COPY_TAG,
     FINGERPRINT_TAG,
@@ -43,6 +44,9 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
     Raises:
         UserError: If there is not exactly one such run, or it was deleted.
     """
+    has_store = database_path(store).exists()
+    if not has_store and (message := _on_server(text, server, store)):
+        raise UserError(message)
     matching = named_runs(store, text)
     runs = [run for run in matching if text in (run.name, run.run_id)] or matching
     if len(runs) == 1:
@@ -58,19 +62,30 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
         raise UserError(f"{rule}, which was deleted: {remedy}")
-    server = server or tracking_uri()
-    tags = _tags_on(server, text)
-    if tags is not None:
-        original = tags.get(COPY_TAG, "")
-        if original and named_runs(store, original):
-            rule = f"run {text} on {server} is the copy of run {original}"
-            raise UserError(f"{rule}, which is in the store: enter that id")
-        rule = f"run {text} is on {server} only, not in the store"
-        raise UserError(f"{rule}: run this command where the network was trained")
+    if message := _on_server(text, server, store):
+        raise UserError(message)
     raise UserError(
         f"{database_path(store)} has no run {text!r}: enter the id that "
         "python -m pipeline.train printed, its first characters, or the run's name"
     )
+
+
+def _on_server(text: str, server: str | None, store: Path) -> str:
+    """Return the message for a run that is on a server; "" if it is not there."""
+    server = server or tracking_uri()
+    tags = _tags_on(server, text)
+    if tags is None:
+        return ""
+    original = tags.get(COPY_TAG, "")
+    if original and database_path(store).exists() and named_runs(store, original):
+        rule = f"run {text} on {server} is the copy of run {original}"
+        return f"{rule}, which is in the store: enter that id"
+    remedy = "run this command where the network was trained"
+    if tags.get(KIND_TAG) == Kind.TRAINING:
+        command = f"artifacts download --run-id {text} -a {NETWORK_PATH} -d ."
+        remedy += f", or download its network and use model={MODEL_FILE}:"
+        remedy += f"\n  MLFLOW_TRACKING_URI={server} mlflow {command}"
+    return f"run {text} is on {server} only, not in the store: {remedy}"
 
 
 def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
@@ -101,13 +116,15 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
     return {tag["key"]: tag["value"] for tag in tags}
 
 
-def find_training_run(text: str, *, store: Path) -> RecordedRun:
+def find_training_run(
+    text: str, *, store: Path, server: str | None = None
+) -> RecordedRun:
     """Find a recorded training run; see `find_run`.
 
     Raises:
         UserError: If there is not exactly one such run, or it has no network.
     """
-    run = find_run(text, store=store)
+    run = find_run(text, store=store, server=server)
     if not run.network_path.exists():
         reason = f"is {run.status} and has no network"
         if run.tags.get(KIND_TAG) == Kind.SWEEP:
@@ -116,14 +133,16 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     return run
 
 
-def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and the newest trained run of each job.
+def find_sweep(
+    text: str, *, store: Path, server: str | None = None
+) -> tuple[RecordedRun, list[RecordedRun]]:
+    """Find a recorded sweep, and the newest trained run of each job; see `find_run`.
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or
             has no finished training run, or files of one are lost.
     """
-    sweep = find_run(text, store=store)
+    sweep = find_run(text, store=store, server=server)
     if parent := sweep.tags.get(PARENT_TAG):
         raise UserError(
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"

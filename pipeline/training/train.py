@@ -98,7 +98,8 @@ def _reproduce(
     """
     cfg, tags = command.config, provenance.tags(tracker.code)
     with busy("reading the recorded run"):
-        run = find_training_run(str(cfg.reproduce), store=store_dir())
+        text, store = str(cfg.reproduce), store_dir()
+        run = find_training_run(text, store=store, server=cfg.server)
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
     settings = {

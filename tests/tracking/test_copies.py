@@ -7,6 +7,8 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from operator import attrgetter
@@ -19,8 +21,10 @@ from mlflow import MlflowClient
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
+from pipeline.model import load_recorded_model, load_trained_model
+from pipeline.sweeps.networks import read_networks
 from pipeline.sync import sync
-from pipeline.tracking import find_run, tagged_runs
+from pipeline.tracking import find_run, find_sweep, find_training_run, tagged_runs
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.order import copy_in_order, describe_failed
 from pipeline.tracking.copies.server import Copies
@@ -196,6 +200,17 @@ def test_a_training_run_and_its_evaluation_are_copied(
     assert again.info.run_id == copy.info.run_id
     assert "with_test_set/digits/accuracy" in again.data.metrics
     assert_equal(project.outputs, server, tmp_path / "evaluated", count=1)
+
+    # Somebody else gets the network with the command in the message.
+    elsewhere = empty_project("elsewhere", store=False)
+    with pytest.raises(UserError) as error:
+        elsewhere.call("evaluate", run=copy.info.run_id, server=server.url)
+    _, command = str(error.value).splitlines()
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": scripts}
+    subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
+    network = load_trained_model(tmp_path / "model.safetensors")
+    assert network.weights_sha256 == copy.data.tags["weights.sha256"]
 
 
 def test_a_sweep_is_copied_once_with_all_its_children(
@@ -482,6 +497,10 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     remote = MlflowClient(server.url).create_run("0").info.run_id
     with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)
+    given = find_run, find_training_run, find_sweep, read_networks
+    for find in (*given, load_recorded_model):
+        with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
+            find(remote, store=store, server=server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
         find_run(remote, store=store)
