@@ -262,6 +262,14 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
         assert command.options == options[0]
 
 
+def test_the_groups_of_a_job_have_the_same_order_in_each_process(conf):
+    groups = ["beds", "cats", "ants", "dogs", "apes", "cows", "bees"]
+    conf({f"conf/{group}/x.yaml": GLOBAL for group in groups})
+    command = read("-m", *(f"+{group}=x" for group in groups))
+    (job,) = jobs_of(command)
+    assert [*job.options] == [*command.options]  # the order of the columns of a result
+
+
 def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     conf, empty_project, worker
 ):
