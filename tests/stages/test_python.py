@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,6 +115,16 @@ def test_a_folder_that_cannot_be_replaced_is_rejected_before_anything_is_run(
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
     assert {path.name for path in tmp_path.rglob("*")} == {"work", "mine", "notes"}
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_the_user_cannot_access_is_rejected(function, other_user):
+    for name, mode in {"closed": 0o000, "hidden": 0o300}.items():
+        Path(name).mkdir(mode)
+    for folder in ("closed", "hidden", "closed/new", "closed/new/folder", "x" * 300):
+        rule = "folder must be accessible, got .*: (Permission denied|File name too)"
+        with pytest.raises(ConfigError, match=rule):
+            function(**CALLS[function], folder=folder)
 
 
 def test_an_empty_folder_is_replaced_and_a_link_to_it_remains(project, tmp_path):
