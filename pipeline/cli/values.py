@@ -18,6 +18,7 @@ from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.hydra_internals import (
     PARSE_ERRORS,
     IntervalSweep,
+    has_range,
     parse_names,
     parse_values,
 )
@@ -141,8 +142,9 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
         raise _unreadable(key, text)
     if isinstance(values[0], IntervalSweep) and len(values) == 1:
         return _interval(key, text, values[0], integer=integer)
-    if any(isinstance(each, IntervalSweep) for each in values):
-        raise ConfigError(f"{key} cannot have an interval and other values: use one")
+    if has_range(values):
+        rule = "cannot have an interval or a range and other values"
+        raise ConfigError(f"{key} {rule}: use one")
     return SweepValues(values) if is_sweep else values[0]
 
 
