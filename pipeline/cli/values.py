@@ -7,10 +7,12 @@ text is taken as it is typed.
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from types import NoneType
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.paths import user_path
 from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval
@@ -119,8 +121,10 @@ def _parse_texts(key: str, text: str) -> str | SweepValues:
 
 def _split_text(text: str) -> list[str]:
     """Split text at commas outside quotes, unless it is the path of a folder."""
-    if os.path.isdir(os.path.expanduser(_unquote(text))):
-        return [_unquote(text)]
+    path = _unquote(text)
+    with suppress(ConfigError):  # it can be text that is not a path
+        if os.path.isdir(user_path(path, key="path")):
+            return [path]
     items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]*)\s*,""", f"{text},")
     return [_unquote(item.strip()) for item in items]
 
