@@ -41,11 +41,26 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the path of the folder of a call; a link is followed.
 
     Raises:
-        ConfigError: If it is not new or empty, or cannot be replaced or written.
+        ConfigError: If it is not new or empty, or cannot be replaced, read or written.
     """
     if not os.fspath(folder):  # an empty path means the working directory
         raise ConfigError("folder must be a path, got '': give one, or leave it out")
     path = Path(os.path.realpath(user_path(folder, key="folder")))
+    try:
+        _check_place(path)
+    except OSError as error:
+        rule = f"folder must be accessible, got {path}"
+        raise ConfigError(f"{rule}: {error.strerror}") from None
+    return path
+
+
+def _check_place(path: Path) -> None:
+    """Check that new results can be written to a path.
+
+    Raises:
+        ConfigError: If not.
+        OSError: If the path, or a folder above it, cannot be accessed.
+    """
     parent = existing_folder(path.parent)
     if not parent.is_dir() or (path.exists() and not path.is_dir()):
         raise ConfigError(f"folder must not be a file or be inside a file, got {path}")
@@ -69,7 +84,6 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
         except OSError as error:
             rule = f"folder must be writable, got {path}"
             raise ConfigError(f"{rule}: {place}: {error.strerror}") from None
-    return path
 
 
 def check_callback(name: str, function: object) -> None:

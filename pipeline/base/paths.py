@@ -83,8 +83,11 @@ def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
     """Return a path that a user gave; `~` and `~name` are the home folders of users.
 
     Raises:
-        ConfigError: If there is no such user; the message begins with `key`.
+        ConfigError: If there is no such user, or the path has a null character; the
+            message begins with `key`.
     """
+    if "\0" in (text := str(path)):  # Python's own error is for programmers
+        raise ConfigError(f"{key} must not contain a null character, got {text!r}")
     try:
         return Path(path).expanduser()
     except RuntimeError:

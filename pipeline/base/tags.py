@@ -1,4 +1,4 @@
-"""The names of the tags of runs, and the values of kind and status."""
+"""The names of the tags of runs, the values of kind and status, and reserved names."""
 
 from enum import StrEnum
 
@@ -33,8 +33,17 @@ TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
 NO_OPTION = "null"  # the value of the tag of a config group without an option
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
-# A config group, whose option is a tag, must not have one of these names.
+# A config group, whose option is a tag and a column, must not have one of these names.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))
+COLUMNS = frozenset(
+    {
+        *("parameters", "seconds", "status", "run_id", "error"),  # SweepResult.rows()
+        *("trained", "bytes", "failed"),  # sweep.csv
+        # sizes.csv
+        *("accuracy", "float_accuracy", "same_predictions", "table_bytes", "folder"),
+        "val_accuracy",  # in the representation of an outcome
+    }
+)
 
 
 class Kind(StrEnum):

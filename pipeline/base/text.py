@@ -71,7 +71,7 @@ def format_bytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
 
 
-def short_repr(item: object, **values: object) -> str:
+def short_repr(item: object, /, **values: object) -> str:
     """Return the representation of a result with these values, for a notebook."""
     texts = (f"{key}={readable(value)!r}" for key, value in values.items())
     return f"{type(item).__name__}({', '.join(texts)})"

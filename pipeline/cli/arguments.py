@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.base.tags import TAGS
+from pipeline.base.tags import COLUMNS, TAGS
 from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import compose_all
 from pipeline.cli.config import (
@@ -74,12 +74,17 @@ def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[C
 
 
 def _check_groups(folders: ConfigFolders) -> None:
-    """Check the names of groups, which are keys of settings and tags of runs."""
-    for name in sorted({*folders.groups} & (KEYS | TAGS)):
-        what = "setting" if name in KEYS else "tag of this project"
-        rule = f"a group must not have the name of a {what}: rename the folder"
-        folder = next(x for x in folders.all if (x / name).is_dir())
-        raise ConfigError(f"{rule} {name} in {displayed(folder)}")
+    """Check the names of groups, which are also keys, tags of runs, and columns."""
+    reserved = {
+        "setting": KEYS,
+        "tag of this project": TAGS,
+        "column of the results of a sweep": COLUMNS,
+    }
+    for what, names in reserved.items():
+        for name in sorted({*folders.groups} & names):
+            rule = f"a group must not have the name of a {what}: rename the folder"
+            folder = next(x for x in folders.all if (x / name).is_dir())
+            raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
 def _without_files(given: Given) -> Settings:

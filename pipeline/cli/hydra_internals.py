@@ -11,7 +11,7 @@ from typing import Any
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep, Sweep
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
 from hydra.version import VersionBase
@@ -85,7 +85,8 @@ def parse_names(word: str, names: Sequence[str]) -> list[str]:
 def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:
     """Return the first values in an override, and whether they are a sweep.
 
-    An interval is an `IntervalSweep`, with `start`, `end` and `tags`.
+    An interval is an `IntervalSweep`, with `start`, `end` and `tags`. Hydra does not
+    list a range beside other values; see `has_range`.
 
     Raises:
         HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
@@ -98,6 +99,13 @@ def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:
     values = override.sweep_iterator() if several else iter([value])
     parsed = [*itertools.islice(values, limit)]
     return [getattr(each, "text", each) for each in parsed], is_sweep
+
+
+def has_range(value: object) -> bool:
+    """Return whether a parsed value is or contains an interval, a range or the like."""
+    if isinstance(value, list):
+        return any(map(has_range, value))
+    return isinstance(value, Sweep | Glob)
 
 
 def one_line(error: Exception) -> str:

@@ -57,23 +57,28 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
     except OSError as error:
         raise ConfigError(f"cannot read {displayed(path)}: {error}") from None
+    is_read_by_dvc = path == conf_dir() / "config.yaml"
+    values, package = _checked(text, path, is_read_by_dvc=is_read_by_dvc)
+    return {**values}, package
+
+
+@cache  # takes 5 ms for conf/config.yaml, which each message about a default reads
+def _checked(
+    text: str, path: Path, *, is_read_by_dvc: bool
+) -> tuple[dict[str, Any], str | None]:
+    """Parse and check the text of a file; see `read`."""
     header = HEADER.match(text)
     package = header[1].strip() if header else None
     values = parse(text, path)
-    problems = _problems(
-        values, package, is_read_by_dvc=path == conf_dir() / "config.yaml"
-    )
+    problems = _problems(values, package, is_read_by_dvc=is_read_by_dvc)
     reject(located(problem, path) for problem in problems)
     return values, package
-
-
-_parse_yaml = cache(OmegaConf.create)  # takes 4 ms for conf/config.yaml
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
     """Return the content of a YAML file; a ConfigError names it if it is invalid."""
     try:
-        content: object = OmegaConf.to_container(_parse_yaml(text))
+        content: object = OmegaConf.to_container(OmegaConf.create(text))
     except AssertionError:  # OmegaConf's, for a file that is a number
         content = None
     except (OmegaConfBaseException, YAMLError) as error:

@@ -7,10 +7,12 @@ text is taken as it is typed.
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from types import NoneType
 from typing import Any
 
 from pipeline import ConfigError
+from pipeline.base.paths import user_path
 from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval
@@ -18,6 +20,7 @@ from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.hydra_internals import (
     PARSE_ERRORS,
     IntervalSweep,
+    has_range,
     parse_names,
     parse_values,
 )
@@ -118,8 +121,10 @@ def _parse_texts(key: str, text: str) -> str | SweepValues:
 
 def _split_text(text: str) -> list[str]:
     """Split text at commas outside quotes, unless it is the path of a folder."""
-    if os.path.isdir(os.path.expanduser(_unquote(text))):
-        return [_unquote(text)]
+    path = _unquote(text)
+    with suppress(ConfigError):  # it can be text that is not a path
+        if os.path.isdir(user_path(path, key="path")):
+            return [path]
     items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]*)\s*,""", f"{text},")
     return [_unquote(item.strip()) for item in items]
 
@@ -141,8 +146,9 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
         raise _unreadable(key, text)
     if isinstance(values[0], IntervalSweep) and len(values) == 1:
         return _interval(key, text, values[0], integer=integer)
-    if any(isinstance(each, IntervalSweep) for each in values):
-        raise ConfigError(f"{key} cannot have an interval and other values: use one")
+    if has_range(values):
+        rule = "cannot have an interval or a range and other values"
+        raise ConfigError(f"{key} {rule}: use one")
     return SweepValues(values) if is_sweep else values[0]
 
 

@@ -37,7 +37,7 @@ def list_jobs(
             on its hash.
     """
     combinations = command.combinations
-    groups = {group for each in combinations for group in each.options}
+    groups = dict.fromkeys(group for each in combinations for group in each.options)
     data = _prepare_each(
         {each.values["dataset"] for each in combinations if not each.error}, prepare
     )

@@ -1,6 +1,7 @@
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ import torch
 
 from pipeline import ConfigError, UserError, __main__, cli
 from pipeline.base import paths
+from pipeline.cli import source
+from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags
 from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
@@ -54,6 +57,25 @@ def test_a_file_of_a_group_can_have_the_name_of_the_defaults(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("hidden: ${epochs}")
     assert read(path) == ({"hidden": "${epochs}"}, None)
+
+
+def test_a_file_is_parsed_again_only_if_it_has_changed(tmp_path, monkeypatch):
+    shutil.copytree(paths.conf_dir(), tmp_path / "conf")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    path, parse_file, parsed = paths.conf_dir() / "config.yaml", source.parse, []
+
+    def count(text, path):
+        parsed.append(path)
+        return parse_file(text, path)
+
+    monkeypatch.setattr(source, "parse", count)
+    for lr in (0.5, 0.25):
+        path.write_text(re.sub("(?m)^lr: .*", f"lr: {lr}", path.read_text()))
+        command = parse(["-m", "seed=1,2,3", "hidden=0,5"], TrainConfig)
+        messages = [str(each.error) for each in command.combinations if each.error]
+        assert len(messages) == 3 and "the default is hidden=20" in messages[0]
+        assert command.config.lr == lr
+    assert parsed.count(path) == 2
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -16,11 +16,15 @@ from omegaconf import OmegaConf
 
 from pipeline import ConfigError, cli
 from pipeline.base import paths
+from pipeline.base.tags import COLUMNS, TAGS
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
 from pipeline.cli.entry import from_python, help_text, sweep_from_python
+from pipeline.cli.schema import KEYS
 from pipeline.datasets import DataFile
+from pipeline.deploy import sizes
+from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
@@ -258,6 +262,14 @@ def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
         assert command.options == options[0]
 
 
+def test_the_groups_of_a_job_have_the_same_order_in_each_process(conf):
+    groups = ["beds", "cats", "ants", "dogs", "apes", "cows", "bees"]
+    conf({f"conf/{group}/x.yaml": GLOBAL for group in groups})
+    command = read("-m", *(f"+{group}=x" for group in groups))
+    (job,) = jobs_of(command)
+    assert [*job.options] == [*command.options]  # the order of the columns of a result
+
+
 def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     conf, empty_project, worker
 ):
@@ -298,6 +310,16 @@ def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     ]
     (row,) = project.read(equal.folder / "sweep.csv")
     assert (row["team"], row["trained"]) == ("empty,small", "1")
+    shown = re.findall(r"(\w+)=", repr(swept.outcomes[0]))
+    columns = {*swept.rows()[0], *row, *shown, *sizes.COLUMNS} - {"team"}
+    names = {name for name in columns if name.isidentifier()}  # of possible groups
+    assert names <= KEYS | TAGS | COLUMNS
+
+
+def test_an_outcome_of_a_group_with_any_name_has_a_representation(conf):
+    conf({"conf/item/a.yaml": f"{GLOBAL}hidden: 5"})
+    job, _ = jobs_of(read("-m", "+item=a,null"))
+    assert repr(Outcome(job)).startswith("Outcome(item='a', hidden=5, val_accuracy=")
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
@@ -748,9 +770,10 @@ def test_a_rule_about_two_settings_names_the_file_of_the_setting(
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("dataset", "setting"), ("reused_from", "tag")]
+    ("name", "what"),
+    [("dataset", "setting"), ("reused_from", "tag"), ("seconds", "column")],
 )
-def test_a_group_with_the_name_of_a_setting_or_a_tag_is_rejected(
+def test_a_group_with_the_name_of_a_setting_a_tag_or_a_column_is_rejected(
     conf, tmp_path, name, what
 ):
     conf({f"conf/{name}/tiny.yaml": f"{GLOBAL}hidden: 5\n"})

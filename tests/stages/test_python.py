@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +87,7 @@ def test_a_folder_that_cannot_be_one_is_rejected_before_anything_is_run(
         tmp_path / "file" / "a" / "b": "must not be a file or be inside a file",
         "~nosuchuser/x": "must have a user name or /",
         "": "must be a path, got ''",
+        "a\0b": "must not contain a null character, got ",
     }.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
@@ -114,6 +116,16 @@ def test_a_folder_that_cannot_be_replaced_is_rejected_before_anything_is_run(
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
             function(**CALLS[function], folder=folder)
     assert {path.name for path in tmp_path.rglob("*")} == {"work", "mine", "notes"}
+
+
+@pytest.mark.parametrize("function", WRITING, ids=lambda function: function.__name__)
+def test_a_folder_that_the_user_cannot_access_is_rejected(function, other_user):
+    for name, mode in {"closed": 0o000, "hidden": 0o300}.items():
+        Path(name).mkdir(mode)
+    for folder in ("closed", "hidden", "closed/new", "closed/new/folder", "x" * 300):
+        rule = "folder must be accessible, got .*: (Permission denied|File name too)"
+        with pytest.raises(ConfigError, match=rule):
+            function(**CALLS[function], folder=folder)
 
 
 def test_an_empty_folder_is_replaced_and_a_link_to_it_remains(project, tmp_path):
@@ -202,6 +214,12 @@ def test_all_problems_of_a_call_are_reported_at_once():
         unknown, empty, last = str(error.value).split("\n")
         assert unknown == "`hiden` is not a setting: did you mean hidden?"
         assert empty.startswith("hidden has no value") and rule in last
+
+
+def test_a_path_with_a_null_character_is_rejected():
+    for function, key in ((evaluate, "sets"), (sweep, "dataset"), (predict, "model")):
+        with pytest.raises(ConfigError, match=rf"^{key} must .*, got '~a\\x00b'"):
+            function(**{key: "~a\0b"}, quiet=True)
 
 
 def test_no_value_reads_the_environment(monkeypatch):
