@@ -86,6 +86,13 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         early_notices=notices,
         folder=results_dir("grades"),
     )
+    if not grades.graded:  # the files of an earlier grading stay
+        first = grades.problems[0]
+        raise UserError(
+            f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
+            "written: submissions must name the folder with a folder or a zip file for "
+            f"each student; the first problem is {first.place}: {first.problem}"
+        )
     with busy("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
@@ -191,8 +198,7 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
-    if found:
-        say(wrap(", ".join(found), start="training  ", indent=10))
+    say(wrap(", ".join(found), start="training  ", indent=10))
     if missing := grades.missing:
         names = f"{len(missing)}: {', '.join(missing)}"
         say(wrap(names, start="missing   ", indent=10))

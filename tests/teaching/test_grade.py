@@ -569,6 +569,37 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     assert (page(outputs), table(outputs)) == before
 
 
+def test_if_nothing_can_be_graded_the_files_of_an_earlier_grading_stay(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "Ana_assignsubmission_file_", "ana")
+    grade_all()
+    written = [x for x in (outputs / "grades").glob("**/*.*") if x.is_file()]
+    before = {path: path.read_bytes() for path in written}
+    assert {"grades.csv", "class.html", "ana.html", "feedback.zip"} < {
+        path.name for path in before
+    }
+    course.write(place / "Ana_assignsubmission_file_" / "copy", "ana")
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "config.yaml").touch()
+    for folder, problem in (
+        (place, "Ana_assignsubmission_file_: it has 2 files named answers.json"),
+        (tmp_path, "all: it has 2 files named answers.json"),
+        (wrong, "config.yaml: it is neither a folder nor a zip file"),
+    ):
+        with pytest.raises(
+            UserError, match=f"^0 of . submissions? can be .* {problem}"
+        ) as error:
+            grade(submissions=folder, **course.keys)
+        assert "\n" not in str(error.value)
+    for name in ("1", "2"):  # can be read, but not graded
+        course.write(tmp_path / "two" / name, "ana")
+    with pytest.raises(UserError, match="1: 2 submissions have the id ana"):
+        grade(submissions=tmp_path / "two", **course.keys)
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_platforms_that_name_submissions_otherwise_cause_no_lines(
     course, grade_all, place
 ):
