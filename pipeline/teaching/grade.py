@@ -77,6 +77,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         with suppress(UserError):  # it was not trained, if there is no submission
             file = _reference(student, assignment, data)
             assigned[student] = read_assigned(file).network
+    other_questions = sum(
+        entry.has_other_questions(assignment.topic(entry.student, data))
+        for entry in entries
+        if isinstance(entry, Graded)
+    )
     grades = ClassGrades(
         entries=entries,
         listed=listed,
@@ -84,6 +89,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         assigned=assigned,
         forgotten=forgotten,
         early_notices=notices,
+        other_questions=other_questions,
         folder=results_dir("grades"),
     )
     if not grades.graded:  # the files of an earlier grading stay

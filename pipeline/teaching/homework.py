@@ -25,11 +25,11 @@ from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submissions import Rejected, read_submission
+from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 from pipeline.training.training_run import compute_training_run
 
-QUESTIONS_FILE = "questions.md"
 MOVE_AWAY = (
     "if the course code and the settings are correct, move the folder away and run "
     "this command again"

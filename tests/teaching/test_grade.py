@@ -783,6 +783,28 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert grade_all().notices == []
 
 
+def test_students_with_other_questions_than_those_of_this_version_are_counted(
+    course, grade_all, outputs, place, capsys
+):
+    for student in ("ana", "ben", "cem"):
+        folder = course.write(place / student, student)
+        topic = course.basis(student, course.train(student)).topic
+        texts = [question.text(topic) for question in QUESTIONS]
+        sheet = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
+        if student != "cem":  # who has not submitted it
+            (folder / "questions.md").write_bytes(sheet.encode())
+    assert grade_all().notices == []
+    side = f"{topic.side}x{topic.side}"
+    other = sheet.replace(side, "9x9")  # as if a range in `Topic` were another one
+    assert other != sheet
+    (place / "cem" / "questions.md").write_bytes(other.encode())
+    text = "1 student submitted a questions.md with other questions than those that"
+    (notice,) = grade_all().notices
+    assert notice.startswith(text) and text in page(outputs)
+    grade(submissions=place, **course.keys)
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
 def test_an_added_question_is_graded_and_changed_points_are_listed(
     course, grade_all, outputs, place
 ):
