@@ -394,6 +394,11 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     assert "<b>cem</b>: " not in shown
     feedback = " ".join(page(outputs, "feedback/ana.html").split())
     assert "your instructor sees that weights were changed" in feedback
+    # Rounding or a small edit: only the sizes of the differences are known.
+    measured = "the assigned weights within the differences between processors"
+    assert table(outputs)["ben"]["training"] == measured
+    feedback = " ".join(page(outputs, "feedback/ben.html").split())
+    assert "on two processors can cause differences of this size." in feedback
 
 
 def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
