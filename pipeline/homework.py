@@ -5,7 +5,8 @@ network, the test image, the neurons and the weights in the questions. Trains th
 network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and
 submit the folder. If you run the command again, your answers are kept. check=true says
-which answers are missing or malformed, but not whether they are right.
+which answers are missing or malformed, and whether model.safetensors can be graded and
+records the assigned settings. It does not say whether the answers are right.
 """
 
 import os

@@ -30,6 +30,7 @@ class ClassGrades(Roster):
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
     forgotten: ForgottenSettings
     early_notices: Sequence[str]  # about the list of students, and of `forgotten`
+    other_questions: int  # graded submissions whose questions.md has other questions
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -65,8 +66,14 @@ class ClassGrades(Roster):
 
     @property
     def notices(self) -> list[str]:
-        """Lines about questions that changed after the grading."""
+        """Lines about questions that changed."""
         found = list[str]()
+        if self.other_questions:
+            found.append(
+                f"{counted(self.other_questions, 'student')} submitted a questions.md "
+                "with other questions than those that were graded: use the version of "
+                "the project that the students used"
+            )
         old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
         if old:
             verb = "was" if old == 1 else "were"

@@ -18,7 +18,7 @@ KINDS = ("full", "part", "none", "blank")  # in the order of their bars
 
 
 def render_class(grades: ClassGrades) -> str:
-    """Return the page of a class: one HTML file without other files."""
+    """Return the page of a class with a graded submission, as one HTML file."""
     points = [entry.grade.points for entry in grades.graded]
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
@@ -29,7 +29,7 @@ def render_class(grades: ClassGrades) -> str:
         results=[_results(question, grades) for question in QUESTIONS],
         possible=possible,
         processor=Training.PROCESSOR.value,
-        mean=sum(points) / len(points) if points else None,
+        mean=sum(points) / len(points),
         histogram=[histogram[value] for value in range(int(possible) + 1)],
     )
 
@@ -41,7 +41,7 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     total = sum(answer.points for answer in answers)
     return {
         "question": question,
-        "share": total / (question.points * max(1, len(answers))),
+        "share": total / (question.points * len(answers)),
         "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
         "wrong": grades.wrong(question.name),
     }

@@ -77,6 +77,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         with suppress(UserError):  # it was not trained, if there is no submission
             file = _reference(student, assignment, data)
             assigned[student] = read_assigned(file).network
+    other_questions = sum(
+        entry.has_other_questions(assignment.topic(entry.student, data))
+        for entry in entries
+        if isinstance(entry, Graded)
+    )
     grades = ClassGrades(
         entries=entries,
         listed=listed,
@@ -84,8 +89,16 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         assigned=assigned,
         forgotten=forgotten,
         early_notices=notices,
+        other_questions=other_questions,
         folder=results_dir("grades"),
     )
+    if not grades.graded:  # the files of an earlier grading stay
+        first = grades.problems[0]
+        raise UserError(
+            f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
+            "written: submissions must name the folder with a folder or a zip file for "
+            f"each student; the first problem is {first.place}: {first.problem}"
+        )
     with busy("writing the pages"):
         _write(grades, data, solutions=cfg.solutions)
     _print(grades)
@@ -191,8 +204,7 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
-    if found:
-        say(wrap(", ".join(found), start="training  ", indent=10))
+    say(wrap(", ".join(found), start="training  ", indent=10))
     if missing := grades.missing:
         names = f"{len(missing)}: {', '.join(missing)}"
         say(wrap(names, start="missing   ", indent=10))

@@ -24,10 +24,10 @@ from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
-# The largest and the median difference of the weights of two networks that count as the
-# same training run on two processors. tests/benchmarks/processors.py measures them:
-# after one epoch less, both are larger with each seed; without AVX2, they are larger
-# with some seeds. Frozen weights, which are equal, do not count.
+# The largest and the median difference of the weights that two processors can cause in
+# the same training run. tests/benchmarks/processors.py measures them: after one epoch
+# less, both are larger with each seed; without AVX2, they are larger with some seeds.
+# Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # A weight that differs by at most this from the assigned one is kept. The median
 # difference of two processors is below a tenth of it or, if the largest one exceeds
@@ -53,13 +53,13 @@ class Training(StrEnum):
     """How the submitted network was trained, compared with the assigned run."""
 
     SAME = "byte-identical"
-    PROCESSOR = "the same training run on a different processor"
+    PROCESSOR = "the assigned weights within the differences between processors"
     EDITED = "the assigned network with edited weights"
     OTHER = "a different training run"
 
     @property
     def is_assigned(self) -> bool:
-        """Whether the network is that of the assigned training run."""
+        """Whether the weights are those of the assigned training run, as measured."""
         return self in (Training.SAME, Training.PROCESSOR)
 
 

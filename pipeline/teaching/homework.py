@@ -17,18 +17,19 @@ from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps
 from pipeline.base.text import table
-from pipeline.cli import HomeworkConfig
+from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
 from pipeline.model import load_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import questions_for
+from pipeline.teaching.submissions import Rejected, read_submission
+from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 from pipeline.training.training_run import compute_training_run
 
-QUESTIONS_FILE = "questions.md"
 MOVE_AWAY = (
     "if the course code and the settings are correct, move the folder away and run "
     "this command again"
@@ -46,7 +47,7 @@ class Homework:
 
 
 def homework(cfg: HomeworkConfig) -> Homework:
-    """Write the homework of a student, or check the format of the answers."""
+    """Write the homework of a student, or check what is in its files."""
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
@@ -56,6 +57,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
         answers = _read_answers(folder, variant)
     if cfg.check:
         _print_state(answers, variant, folder)
+        _check_submission(folder, assignment, variant)
     else:
         _write(variant, assignment, folder)
     return Homework(variant.student, variant.seed, folder, answers)
@@ -89,7 +91,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
-    say(next_steps({_check_command(variant): "checks the format of the answers"}))
+    checks = "checks the format of the answers, and the network's file"
+    say(next_steps({_check_command(assignment, variant): checks}))
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
@@ -98,7 +101,26 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
         _, metadata = load_network(path)
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
-    actual, wanted = differing_params(metadata.params, params)
+    _check_params(path, metadata.params, params)
+
+
+def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
+    """Raise a UserError if `grade` would give no points, or finds other settings."""
+    found = read_submission(folder.resolve(), assignment)
+    if isinstance(found, Rejected):
+        raise UserError(
+            f"{displayed(folder)} cannot be graded: {found.problem}; run the command "
+            "without check=true"
+        )
+    params = assignment.params(variant.student)
+    _check_params(folder / MODEL_FILE, found.recorded, params)
+
+
+def _check_params(
+    path: Path, recorded: Mapping[str, Any], params: Mapping[str, Any]
+) -> None:
+    """Raise a UserError if a network's file records other params."""
+    actual, wanted = differing_params(recorded, params)
     if wanted:
         raise UserError(
             f"{displayed(path)} was trained with {actual}, but this homework needs "
@@ -121,7 +143,7 @@ def _question_sheet(
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
         data=_portable(dataset.path),
-        check=_check_command(variant),
+        check=_check_command(assignment, variant),
         train=command_line("train", **params),
         inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
         predict=command_line("predict", images=image, model=path),
@@ -145,9 +167,16 @@ def _portable(path: Path) -> str:
     return f"{path}"
 
 
-def _check_command(variant: Variant) -> str:
+def _check_command(assignment: Assignment, variant: Variant) -> str:
+    """Return a command, with the assigned settings that are not the default ones."""
+    default, assigned = defaults(), assignment.params(variant.student)
+    others = {
+        key: f"{assigned[key]}"
+        for key in ("dataset", *assignment.settings)
+        if assigned[key] != default[key]
+    }
     about = {"student": variant.student, "course": variant.course}
-    return command_line("homework", **about, check="true")
+    return command_line("homework", **about, **others, check="true")
 
 
 def _read_answers(folder: Path, variant: Variant) -> Answers:

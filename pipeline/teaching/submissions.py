@@ -19,8 +19,15 @@ from pipeline.model.storage import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.basis import Topic
 from pipeline.teaching.grading import SubmissionGrade
-from pipeline.teaching.submitted_files import TEXT, SubmittedFile, find_files
+from pipeline.teaching.questions import questions_for
+from pipeline.teaching.submitted_files import (
+    QUESTIONS_FILE,
+    TEXT,
+    SubmittedFile,
+    find_files,
+)
 
 MAX_PROBLEM = 300  # characters
 MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
@@ -77,7 +84,13 @@ class Submission(Entry):
     answers: Answers
     network: Snapshot
     recorded: Mapping[str, Any]  # the params in the network's file; can be changed
-    sha256: str  # of both files
+    sheet: str  # questions.md in one line; empty if it is missing
+    sha256: str  # of the answers and the network
+
+    def has_other_questions(self, topic: Topic) -> bool:
+        """Whether questions.md lacks the text of a question of this version."""
+        texts = [question.text(topic) for question in questions_for(topic.variant)]
+        return bool(self.sheet) and not all(text in self.sheet for text in texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +146,8 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     try:
         files = find_files(path)
-        about["is_empty"] = not files
-        if not files and path.is_dir():
+        about["is_empty"] = all(file.path.name == QUESTIONS_FILE for file in files)
+        if about["is_empty"] and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
@@ -147,6 +160,8 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
+        sheets = [file.content for file in beside if file.path.name == QUESTIONS_FILE]
+        sheet = " ".join(b"".join(sheets).decode(errors="replace").split())
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, recorded = _read_network(model.content, hidden)
@@ -155,7 +170,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
         return Rejected(**about, problem=problem)
     about |= {"answers": given, "network": network, "recorded": recorded}
-    return Submission(**about, sha256=sha256)
+    return Submission(**about, sheet=sheet, sha256=sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:

@@ -22,11 +22,14 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.model.storage import MAX_NETWORK_BYTES
 from pipeline.teaching import answers
 
+QUESTIONS_FILE = "questions.md"
+REQUIRED = {answers.FILE, MODEL_FILE}
 TEXT = ".txt"  # Windows hides it, so a student may add it by accident
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,
     answers.FILE + TEXT: answers.MAX_BYTES,
     MODEL_FILE: MAX_NETWORK_BYTES,
+    QUESTIONS_FILE: 1_000_000,
 }
 MAX_ENTRIES = 2_000  # files and folders in a submission, with those in its zip files
 MAX_BYTES = 200_000_000  # all that is read of a submission
@@ -71,7 +74,7 @@ class _Entry:
 def find_files(path: Path) -> list[SubmittedFile]:
     """Return all files of a submission that have the name of a submitted file.
 
-    Zip files are opened only if there is no such file next to them.
+    Zip files are opened only if there is no file in `REQUIRED` next to them.
 
     Raises:
         UserError: If a file is a link or a device, or a zip file is damaged or contains
@@ -128,7 +131,7 @@ def _read(
             files.append(SubmittedFile(place / entry.path, content))
         else:
             zips.append(entry)
-    if not zips or any(file.path.suffix != TEXT for file in files):
+    if not zips or any(file.path.name in REQUIRED for file in files):
         return files
     if level == MAX_LEVEL:
         raise UserError(f"it has more than {MAX_LEVEL} zip files inside each other")

@@ -40,6 +40,7 @@ def done(workspace, tmp_path_factory):
         ("grade", submissions, course, "seed=2"): 2,
         ("grade", f"submissions={folder}/none", course): 1,
         ("grade", f"submissions={folder}/all.zip", course): 1,
+        ("grade", submissions, *SETTINGS): 1,
         ("grade", submissions, course, f"students={folder}/list.csv"): 1,
         ("grade", submissions, course, "batch_size=2000", "dataset=digits"): 1,
     }
@@ -79,6 +80,8 @@ def test_missing_settings_are_named_together_and_folders_are_checked(done):
     assert "/none cannot be read: No such file or directory" in done.stderr
     words = " ".join(done.stderr.split())
     assert "/all.zip is a file: unpack a zip file into" in words
+    assert "0 of 2 submissions can be graded, so nothing was written" in words
+    assert "the first problem is all.zip: " in words
     assert "list.csv contains no ids" in done.stderr
     assert "batch_size must be at most 1500" in done.stderr.replace(",", "")
     assert "Traceback" not in done.stderr

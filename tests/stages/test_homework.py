@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from pipeline import ConfigError, UserError
 from pipeline.homework import homework
+from pipeline.model import load_network, save_model
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
@@ -185,7 +186,7 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     malformed = {"upper_half": "3,5", "switched_off": float("nan"), "parameters": 0.5}
     fill_in(workspace, logit=1.5, **malformed, unknown=1)
     before = workspace.hashes(FOLDER)
-    printed = workspace.call("homework", **STUDENT, check=True)
+    printed = workspace.call("homework", **SETTINGS, check=True)
     assert re.search(r"^logit +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
     assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
@@ -199,9 +200,9 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
 
 def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
     fill_in(workspace, weights_for_small_images=1, scaled_layer=0)
-    wrong = workspace.call("homework", **STUDENT, check=True)
+    wrong = workspace.call("homework", **SETTINGS, check=True)
     fill_in(workspace, weights_for_small_images=1, scaled_layer=7)
-    assert workspace.call("homework", **STUDENT, check=True) == wrong.replace(
+    assert workspace.call("homework", **SETTINGS, check=True) == wrong.replace(
         "scaled_layer               0", "scaled_layer               7"
     )
 
@@ -219,8 +220,50 @@ def test_a_file_that_cannot_be_used_is_one_line(workspace, content, problem):
     path = workspace.outputs / FOLDER / "answers.json"
     path.write_text(content) if content else path.unlink()
     with pytest.raises(UserError, match=problem) as error:
-        workspace.call("homework", **STUDENT, check=True)
+        workspace.call("homework", **SETTINGS, check=True)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "problem"),
+    [
+        (None, {}, "ana.ruiz cannot be graded: model.safetensors is missing; run the"),
+        (b"garbage", {}, "ana.ruiz cannot be graded: .*model.safetensors"),
+        ("same", {"hidden": 4}, "its network has 5 hidden neurons instead of 4; run"),
+        ("same", {"epochs": 2}, "trained with epochs=1, but this homework needs epo"),
+        ("same", {"lr": 0.1}, "trained with lr=0.001, but this homework needs lr=0.1"),
+        ("another", {}, "was trained with seed=1, but this homework needs seed=2174"),
+    ],
+)
+def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
+    workspace, content, settings, problem
+):
+    fill_in(workspace, logit=1.5)
+    path = workspace.outputs / FOLDER / "model.safetensors"
+    if content == "another":
+        network, metadata = load_network(path)
+        save_model(path, network, {**metadata.params, "seed": 1})
+    elif content != "same":
+        path.write_bytes(content) if content else path.unlink()
+    before = workspace.hashes(FOLDER)
+    with (
+        workspace.captured() as printed,
+        pytest.raises(UserError, match=problem) as error,
+    ):
+        homework(**{**SETTINGS, **settings}, check=True)
+    assert "\n" not in str(error.value)
+    assert f"1 of {COUNT} answers are well-formed" in printed.getvalue()
+    assert workspace.hashes(FOLDER) == before
+
+
+def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(written):
+    workspace, printed = written
+    (line,) = re.findall(r"python -m pipeline\.(homework .*check=true)", printed)
+    assert line in questions(workspace)
+    assert {"dataset=digits", "hidden=5", "epochs=1"} < {*line.split()}
+    assert "lr=" not in line
+    done = workspace.run_all({tuple(shlex.split(line)): 0})
+    assert f"0 of {COUNT} answers are well-formed" in done.stdout
 
 
 def test_after_a_kill_there_is_no_half_written_homework_and_the_command_works(

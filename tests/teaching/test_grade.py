@@ -394,6 +394,11 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     assert "<b>cem</b>: " not in shown
     feedback = " ".join(page(outputs, "feedback/ana.html").split())
     assert "your instructor sees that weights were changed" in feedback
+    # Rounding or a small edit: only the sizes of the differences are known.
+    measured = "the assigned weights within the differences between processors"
+    assert table(outputs)["ben"]["training"] == measured
+    feedback = " ".join(page(outputs, "feedback/ben.html").split())
+    assert "on two processors can cause differences of this size." in feedback
 
 
 def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
@@ -567,6 +572,37 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     with pytest.raises(ConfigError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
+
+
+def test_if_nothing_can_be_graded_the_files_of_an_earlier_grading_stay(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "Ana_assignsubmission_file_", "ana")
+    grade_all()
+    written = [x for x in (outputs / "grades").glob("**/*.*") if x.is_file()]
+    before = {path: path.read_bytes() for path in written}
+    assert {"grades.csv", "class.html", "ana.html", "feedback.zip"} < {
+        path.name for path in before
+    }
+    course.write(place / "Ana_assignsubmission_file_" / "copy", "ana")
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "config.yaml").touch()
+    for folder, problem in (
+        (place, "Ana_assignsubmission_file_: it has 2 files named answers.json"),
+        (tmp_path, "all: it has 2 files named answers.json"),
+        (wrong, "config.yaml: it is neither a folder nor a zip file"),
+    ):
+        with pytest.raises(
+            UserError, match=f"^0 of . submissions? can be .* {problem}"
+        ) as error:
+            grade(submissions=folder, **course.keys)
+        assert "\n" not in str(error.value)
+    for name in ("1", "2"):  # can be read, but not graded
+        course.write(tmp_path / "two" / name, "ana")
+    with pytest.raises(UserError, match="1: 2 submissions have the id ana"):
+        grade(submissions=tmp_path / "two", **course.keys)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_platforms_that_name_submissions_otherwise_cause_no_lines(
@@ -750,6 +786,28 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert re.fullmatch(r"points changed for 1 student: \w+ 1 -> 0", notice)
     assert notice.replace(">", "&gt;") in page(outputs)
     assert grade_all().notices == []
+
+
+def test_students_with_other_questions_than_those_of_this_version_are_counted(
+    course, grade_all, outputs, place, capsys
+):
+    for student in ("ana", "ben", "cem"):
+        folder = course.write(place / student, student)
+        topic = course.basis(student, course.train(student)).topic
+        texts = [question.text(topic) for question in QUESTIONS]
+        sheet = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
+        if student != "cem":  # who has not submitted it
+            (folder / "questions.md").write_bytes(sheet.encode())
+    assert grade_all().notices == []
+    side = f"{topic.side}x{topic.side}"
+    other = sheet.replace(side, "9x9")  # as if a range in `Topic` were another one
+    assert other != sheet
+    (place / "cem" / "questions.md").write_bytes(other.encode())
+    text = "1 student submitted a questions.md with other questions than those that"
+    (notice,) = grade_all().notices
+    assert notice.startswith(text) and text in page(outputs)
+    grade(submissions=place, **course.keys)
+    assert text in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_added_question_is_graded_and_changed_points_are_listed(

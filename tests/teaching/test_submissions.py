@@ -113,6 +113,18 @@ def test_a_folder_without_the_files_says_what_it_contains(place):
     assert problem(place / "ana").startswith(expected[:-12])
 
 
+def test_a_sheet_of_questions_alone_is_no_submission_and_hides_no_zip_file(
+    copy, pack, place
+):
+    (place / "ben").mkdir()
+    (place / "ben" / "questions.md").write_text("1")
+    expected = "answers.json is missing: the folder contains questions.md"
+    assert problem(place / "ben") == expected
+    assert read_submission(place / "ben", ASSIGNMENT).is_empty
+    pack(copy(), place / "ben" / "homework.zip")
+    assert problem(place / "ben") == ""
+
+
 def test_long_ids_that_differ_at_the_end_have_different_pages():
     pages = {Entry("", "\u5b66" * 63 + end).feedback for end in "ab"}
     assert len(pages) == 2 and all(len(page.encode()) < 255 for page in pages)
