@@ -31,9 +31,10 @@ NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, 
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
     "sweep.": "PIPELINE_OUTPUTS sets the folder of the results",
-    "mode": "-m runs a sweep",
+    "mode": "-m runs a sweep, and a file can set RUN or MULTIRUN",
     "launcher": "workers and executor select where a sweep runs",
-    "sweeper": "intervals such as hidden=interval(4,128) and trials define a search",
+    "sweeper": "a file can set hydra.sweeper.params; intervals such as "
+    "hidden=interval(4,128) and trials define a search",
     "searchpath": "--config-dir adds a folder of configuration files",
     "job_logging": "there are no log files",
     "job": "run_name names a run, and the shell sets environment variables",

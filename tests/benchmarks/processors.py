@@ -4,8 +4,8 @@
     python tests/benchmarks/processors.py --emulated  needs qemu-user; 10 minutes
 
 `grade` trains the assigned network again, perhaps on a different processor than the
-student's. This benchmark measures where the limit between "the same training run on a
-different processor" and "a different training run" must be.
+student's. This benchmark measures where the limit between "the assigned weights within
+the differences between processors" and "a different training run" must be.
 
 PyTorch and Intel's MKL choose their instructions by the processor. Two environment
 variables make them use those of an older one. For each of ten seeds, the default
