@@ -43,8 +43,10 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: If it is not new or empty, or cannot be replaced, read or written.
     """
-    if not os.fspath(folder):  # an empty path means the working directory
-        raise ConfigError("folder must be a path, got '': give one, or leave it out")
+    # An empty path means the working directory.
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        rule = f"folder must be a path, got {folder!r:.40}"
+        raise ConfigError(f"{rule}: give one, or leave it out")
     path = Path(os.path.realpath(user_path(folder, key="folder")))
     try:
         _check_place(path)

@@ -87,6 +87,7 @@ def test_a_folder_that_cannot_be_one_is_rejected_before_anything_is_run(
         tmp_path / "file" / "a" / "b": "must not be a file or be inside a file",
         "~nosuchuser/x": "must have a user name or /",
         "": "must be a path, got ''",
+        3: "must be a path, got 3",
         "a\0b": "must not contain a null character, got ",
     }.items():
         with pytest.raises(ConfigError, match=f"^folder {rule}"):
