@@ -23,7 +23,7 @@ pytestmark = pytest.mark.fault
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
 EPOCHS = 100  # of a training run that is killed
-OPERATIONS = 48  # with files, from the last epoch until the run is closed
+OPERATIONS = 43  # with files, from the last epoch until the run is closed
 TRAINING = {"dataset": "digits", "epochs": EPOCHS}
 TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
