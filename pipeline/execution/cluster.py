@@ -14,7 +14,6 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,14 @@ from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import check_code, core_sha256, processor, torch_version
-from pipeline.execution.executor import Executor, Task, TaskResult, failure
+from pipeline.core.fingerprint import check_code, processor
+from pipeline.execution.executor import (
+    Executor,
+    Requirements,
+    Task,
+    TaskResult,
+    failure,
+)
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
@@ -38,14 +43,6 @@ Stored = tuple[ObjectRef[Dataset]]
 
 class NodeError(UserError):
     """A node cannot produce the same results as this machine."""
-
-
-@dataclass(frozen=True)
-class _Requirements:
-    """What every node must have."""
-
-    torch: str  # the version of PyTorch
-    code: str  # `core_sha256` of this process
 
 
 class RayExecutor(Executor):
@@ -68,7 +65,7 @@ class RayExecutor(Executor):
         self._stored = functools.cache(_put_dataset)  # its argument is a path
         with busy("checking the nodes of the Ray cluster"):
             _connect(address)
-            self._needs = _Requirements(torch=torch_version(), code=core_sha256())
+            self._needs = Requirements.here()
             try:
                 self.processors = _check_nodes(self._needs)
                 _count_cpus()  # raises an error if no node can compute
@@ -163,7 +160,7 @@ def _count_cpus() -> int:
     return cpus
 
 
-def _check_nodes(needs: _Requirements) -> frozenset[str]:
+def _check_nodes(needs: Requirements) -> frozenset[str]:
     """Check each node that can compute, and return the names of the processors."""
     nodes = [
         node for node in ray.nodes() if node["Alive"] and "CPU" in node["Resources"]
@@ -201,7 +198,7 @@ def _run_on_node(
     function: Callable[..., Any],
     stored: Stored,
     arguments: Mapping[str, Any],
-    needs: _Requirements,
+    needs: Requirements,
 ) -> Any:  # noqa: ANN401
     """Call a function on a node that may have joined after the others were checked."""
     _check(needs)
@@ -215,20 +212,20 @@ def _load(ref: ObjectRef[Dataset]) -> Dataset:
     return ray.get(ref)
 
 
-def _check(needs: _Requirements) -> str:
+def _check(needs: Requirements) -> str:
     """Return the name of this node's processor.
 
     Raises:
         NodeError: If the node has another PyTorch version or imports other code.
     """
     name = ray.util.get_node_ip_address()
-    version = torch_version()
-    if version != needs.torch:
+    here = Requirements.here()
+    if here.torch != needs.torch:
         raise NodeError(
-            f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
-            "install the same version, or stop this node"
+            f"node {name} has PyTorch {here.torch}, but this machine has "
+            f"{needs.torch}: install the same version, or stop this node"
         )
-    if core_sha256() != needs.code:
+    if here.code != needs.code:
         raise NodeError(
             f"node {name} imports a different version of this project, from {PACKAGE}: "
             "uninstall it there"

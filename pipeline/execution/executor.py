@@ -15,9 +15,26 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.errors import is_user_error
+from pipeline.core.fingerprint import core_sha256, torch_version
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a worker must have in common with the process that started it.
+
+    Both are part of the fingerprints of training runs.
+    """
+
+    code: str  # `core_sha256`
+    torch: str  # the version of PyTorch
+
+    @classmethod
+    def here(cls) -> "Requirements":
+        """Return those of this process."""
+        return cls(core_sha256(), torch_version())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 The helper process imports libraries that take seconds to import, while this process
 works. It is started as a command, because `multiprocessing` would need a `__main__`
-guard in the script of the user.
+guard in the script of the user. Unlike a worker of loky, it ends if its parent is
+killed, with the processes that it has started, and can answer several calls at a time.
 
 `HelperProcess` and `Lane` are used in the process that starts it; the functions run in
 the new one.

@@ -12,8 +12,14 @@ from typing import Any
 
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged, core_sha256, processor
-from pipeline.execution.executor import Executor, Task, TaskResult, failure
+from pipeline.core.fingerprint import CodeChanged, processor
+from pipeline.execution.executor import (
+    Executor,
+    Requirements,
+    Task,
+    TaskResult,
+    failure,
+)
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
 KILLED = "its worker was killed, perhaps because memory ran out"
@@ -34,7 +40,7 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._code = core_sha256()  # before later edits
+        self._needs = Requirements.here()  # before later edits
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
@@ -73,7 +79,7 @@ class LocalExecutor(Executor):
         # After a `run` that was not finished, all of them may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         process = self._running_process(index := next(free, 0))
-        arguments = self._code, function, task.data, task.arguments
+        arguments = self._needs, function, task.data, task.arguments
         self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
@@ -97,19 +103,25 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    core_sha256()  # before later edits
+    Requirements.here()  # before later edits
     for module in modules:
         import_module(module)
 
 
 def _run_task(
-    driver_code: str,
+    needs: Requirements,
     function: Callable[..., Any],
     path: Path,
     arguments: Mapping[str, Any],
 ) -> object:
-    if core_sha256() != driver_code:
-        raise CodeChanged  # this worker was started later
+    here = Requirements.here()  # this worker can have been started later
+    if here.code != needs.code:
+        raise CodeChanged
+    if here.torch != needs.torch:
+        raise CodeChanged(
+            f"PyTorch {here.torch} was installed while this program, which uses "
+            f"{needs.torch}, was running: start it again"
+        )
     return function(_load(path), **arguments)
 
 

@@ -4,16 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
-from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.model import TrainedModel
 
 MAX_REASONS = 3  # the number of different errors in an error message
 
@@ -79,7 +81,7 @@ class SweepResult:
         frame = DataFrame(self.rows())
         return frame.astype({"parameters": "Int64"})
 
-    def load_best(self) -> TrainedModel:
+    def load_best(self) -> "TrainedModel":
         """Return the network of the `best` training run.
 
         `load_best().network.predict(images)` maps images (n, 28, 28) of uint8 to
@@ -88,6 +90,8 @@ class SweepResult:
         Raises:
             UserError: If there is no `best`, or if its files are lost or damaged.
         """
+        from pipeline.model import load_trained_model  # after the workers have started
+
         best = self.best
         if not best:
             reason = "the validation images differ"

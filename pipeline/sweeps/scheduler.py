@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.errors import RESUME
@@ -42,7 +41,12 @@ def run_missing_jobs(
     workers, processors = executor.workers, executor.processors
     networks_folder = children.run.artifacts or children.folder
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
-    _announce(plan, networks_folder, to_train=to_train, workers=workers)
+    size = sweep_bytes(
+        (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
+        patch_bytes=len(children.code.diff.encode()),
+    )
+    _announce(plan, size, to_train=to_train, workers=workers)
+    check_space(size, networks_folder, what="the sweep")
     with (
         show_progress(
             jobs, ended=ended, to_train=to_train, workers=workers
@@ -58,21 +62,18 @@ def run_missing_jobs(
     interrupt.check(f"stopped after {done}: {RESUME}")
 
 
-def _announce(plan: Plan, folder: Path, *, to_train: int, workers: int) -> None:
-    """Print how much is to be trained; check that the disk has space for all results.
+def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:
+    """Print how much is to be trained, and the disk space for all results in bytes.
 
     `to_train` is the number of jobs that reuse no run. The results of reused runs are
     recorded, too.
     """
-    jobs = [*plan.trainable, *plan.examples()]
-    size = sweep_bytes(job.hyperparameters for job in jobs)
     if to_train:
         runs = counted(to_train, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
-        reused = len(jobs) - to_train
+        reused = len(plan.trainable) + plan.remaining - to_train
         others = f" (with {counted(reused, 'reused run')})" if reused else ""
         say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space{others}")
-    check_space(size, folder, what="the sweep")
 
 
 def _read(run: RecordedRun) -> TrainingRun | None:

@@ -66,6 +66,7 @@ class Search(Plan):
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
         self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
+        self._trials_by_job: dict[str, int] = {}  # by `Job.identity`
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
         for tags in recorded:
@@ -113,11 +114,12 @@ class Search(Plan):
         not wait.
         """
         super().add(outcome)
-        for number, jobs in [*self._open.items()]:
-            ended = [*filter(None, (self._outcomes.get(job.identity) for job in jobs))]
-            if all_trained(jobs, ended):
-                self.study.tell(number, fmean(each.accuracy for each in ended))
-                del self._open[number]
+        number = self._trials_by_job[outcome.job.identity]
+        jobs = self._open.get(number, [])
+        ended = [*filter(None, (self._outcomes.get(job.identity) for job in jobs))]
+        if jobs and all_trained(jobs, ended):
+            self.study.tell(number, fmean(each.accuracy for each in ended))
+            del self._open[number]
 
     def _unused(self) -> dict[str, Any]:
         """Return the first values that were not suggested."""
@@ -155,6 +157,7 @@ class Search(Plan):
         jobs = self._combine(values)
         self._jobs.update({job.identity: job for job in jobs})
         self._open[trial.number] = jobs
+        self._trials_by_job |= {job.identity: trial.number for job in jobs}
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:

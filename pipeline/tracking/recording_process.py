@@ -7,7 +7,7 @@ run. A thread would save no time, because it would hold the interpreter lock.
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate
@@ -18,7 +18,6 @@ from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
-from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.selection import experiment_of, new_tracker
@@ -76,11 +75,10 @@ class HelperTracker(Tracker[HelperRun]):
         """Start the process; see `new_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
-        # In the second lane, the open run is copied to the server.
+        super().__init__()
         self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        # This takes 0.1 s, in which the process imports MLflow.
-        super().__init__(provenance.code_state())
+        _, self.copying_lane = self._helper.lanes
 
     def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.
@@ -102,11 +100,6 @@ class HelperTracker(Tracker[HelperRun]):
             print_error(f"the run could not be marked {status}: {reason}")
             return None
 
-    def _mirror(self) -> AbstractContextManager[Mirror | None]:
-        if self.server is None:
-            return nullcontext()
-        return closing(Mirror(self.store, self.server, self._helper.lanes[1]))
-
     def close(self) -> None:
         """End the process."""
         self._helper.close()
@@ -124,6 +117,7 @@ def start_tracker(
     if is_recorded and "mlflow" not in sys.modules:
         name = experiment_of(experiment)
         with closing(HelperTracker(store, server, name)) as tracker:
+            _ = tracker.code  # takes 0.1 s, in which the process imports MLflow
             yield tracker
         return
     yield new_tracker(

@@ -54,6 +54,7 @@ from typing import Generic, TypeVar
 
 from pipeline import UserError
 from pipeline.base.tags import Status
+from pipeline.execution.helper_process import Lane
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, Tags
@@ -89,6 +90,8 @@ class Tracker(ABC, Generic[RunType]):
 
     store: Path
     server: str | None = None
+    # For copies to the server; None if they need a process of their own.
+    copying_lane: Lane | None = None
 
     def __init__(self, code: CodeState | None = None) -> None:
         """Keep the state of the code; None reads it when a run needs it."""
@@ -126,7 +129,7 @@ class Tracker(ABC, Generic[RunType]):
         """Return a context with a run's `Mirror`, or with None without a server."""
         if self.server is None:
             return nullcontext()
-        return closing(Mirror(self.store, self.server))
+        return closing(Mirror(self.store, self.server, self.copying_lane))
 
     @contextmanager
     def _recorded(
