@@ -24,6 +24,7 @@ from pipeline.cli import (
     stage,
     sweep_from_python,
 )
+from pipeline.tracking import start_tracker
 
 if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
@@ -119,8 +120,6 @@ def run_train(
     on_epoch: "Callable[[Epoch], object] | None" = None,
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
-    from pipeline.tracking import start_tracker
-
     cfg = command.config
     with start_tracker(
         store_dir(),

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.errors import is_user_error
-from pipeline.core.fingerprint import core_sha256, torch_version
+from pipeline.core.fingerprint import CodeChanged, core_sha256, torch_version
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
@@ -35,6 +35,21 @@ class Requirements:
     def here(cls) -> "Requirements":
         """Return those of this process."""
         return cls(core_sha256(), torch_version())
+
+    def check(self) -> None:
+        """Check that this process meets them: it can have been started later.
+
+        Raises:
+            CodeChanged: If not.
+        """
+        here = Requirements.here()
+        if here.code != self.code:
+            raise CodeChanged
+        if here.torch != self.torch:
+            raise CodeChanged(
+                f"PyTorch {here.torch} was installed while this program, which uses "
+                f"{self.torch}, was running: start it again"
+            )
 
 
 @dataclass(frozen=True)

@@ -114,14 +114,7 @@ def _run_task(
     path: Path,
     arguments: Mapping[str, Any],
 ) -> object:
-    here = Requirements.here()  # this worker can have been started later
-    if here.code != needs.code:
-        raise CodeChanged
-    if here.torch != needs.torch:
-        raise CodeChanged(
-            f"PyTorch {here.torch} was installed while this program, which uses "
-            f"{needs.torch}, was running: start it again"
-        )
+    needs.check()
     return function(_load(path), **arguments)
 
 

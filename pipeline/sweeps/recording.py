@@ -34,10 +34,8 @@ def record_sweep(
     """Train the missing jobs with running workers, record and print the report.
 
     `cfg` has the settings that all jobs have in common; `on_result` is called with each
-    outcome.
-
-    Raises:
-        PartlyFailed: If jobs are invalid or failed; the others are trained first.
+    outcome. If jobs are invalid or failed, the others are trained, and the run of the
+    sweep is FAILED.
     """
     plan, recorded, folder = start.plan, start.recorded, start.folder
     jobs = [*plan.jobs, *plan.examples()]
@@ -69,10 +67,9 @@ def record_sweep(
             _finish(plan, report, children)
             if failed := partly_failed(plan.outcomes):
                 raise failed  # the run is FAILED, with this error
-    except PartlyFailed:
-        if failed:  # otherwise, `on_result` has raised it
-            failed.result = SweepResult(plan.outcomes, folder, run.run_id, run.copied)
-        raise
+    except PartlyFailed as error:
+        if error is not failed:  # but that of `on_result`
+            raise
     return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
 

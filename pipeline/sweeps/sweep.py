@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline import PartlyFailed, UserError, datasets
+from pipeline import UserError, datasets
 from pipeline.base import locking
 from pipeline.base.call import new_results, own_folder
 from pipeline.base.locking import Level
@@ -27,7 +27,7 @@ from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
-from pipeline.sweeps.result import SweepResult
+from pipeline.sweeps.result import SweepResult, partly_failed
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
@@ -89,12 +89,12 @@ def train_sweep(
         with _new_executor(cfg, [*to_train, *plan.examples()]) as executor:
             with busy("loading PyTorch and MLflow"):
                 from pipeline.sweeps.recording import record_sweep
-            try:
-                return _in_own_folder(record_sweep(start, executor, cfg, on_result))
-            except PartlyFailed as failed:
-                if isinstance(failed.result, SweepResult):  # not that of `on_result`
-                    failed.result = _in_own_folder(failed.result)
-                raise
+            result = record_sweep(start, executor, cfg, on_result)
+        result = _in_own_folder(result)
+        if failed := partly_failed(result.outcomes):
+            failed.result = result
+            raise failed
+        return result
 
 
 def _in_own_folder(result: SweepResult) -> SweepResult:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
-from pipeline.execution.executor import MAX_TRIES, Task
+from pipeline.execution.executor import MAX_TRIES, Requirements, Task
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import compute_training_run
@@ -177,9 +178,13 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
 
 def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
     with LocalExecutor(1) as executor:
-        executor._code = "of an earlier version"
-        with pytest.raises(UserError, match="changed while this program was running"):
-            [*executor.run(functions.pid, tasks(data, {"a": {}}))]
+        for earlier, message in {
+            "code": "changed while this program was running",
+            "torch": "^PyTorch .* was installed while this program, which uses earl",
+        }.items():
+            executor._needs = replace(Requirements.here(), **{earlier: "earlier"})
+            with pytest.raises(UserError, match=message):
+                [*executor.run(functions.pid, tasks(data, {"a": {}}))]
 
 
 def test_workers_end_if_another_one_cannot_be_started(monkeypatch):

@@ -58,7 +58,7 @@ class Mirror:
                 raise HelperKilled(f"{COPIER} has ended")
             if self._lane is None:
                 self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
-                (self._lane,) = self._helper.lanes
+                self._lane = self._helper.lanes[0]
                 self._lane.submit(import_mlflow)
             return self._lane
 
