@@ -23,7 +23,7 @@ from pipeline.tracking.copies.process import (
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
-COPY_SECONDS = 3  # interval between two copies of an open run
+COPY_SECONDS = 3  # interval between the starts of two copies of an open run
 WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
@@ -65,15 +65,21 @@ class Mirror:
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every three seconds; `run_id` waits until it is open.
 
+        The first copy is made at once, unless a process must be started for it: the
+        workers of a sweep start first.
         Errors are ignored here, because `finish` repeats everything that is missing.
         """
 
         def repeat() -> None:
             with suppress(Exception):  # a run that is never open is never copied
                 opened = str(run_id())
-                while not self._ended.wait(COPY_SECONDS):
-                    end = time.time() + WAIT_SECONDS
-                    self._copy(opened, end, is_open=True).exception()
+                if self._lane is None:
+                    self._ended.wait(COPY_SECONDS)
+                while not self._ended.is_set():
+                    now = time.time()
+                    copied = self._copy(opened, now + WAIT_SECONDS, is_open=True)
+                    copied.exception()
+                    self._ended.wait(now + COPY_SECONDS - time.time())
 
         threading.Thread(target=repeat, daemon=True).start()
 

@@ -161,4 +161,4 @@ def _create(database: Path) -> None:
     with write_lock(database.parent):
         if not database.exists():
             with files.atomic_file(database) as new:
-                mlflow_internals.create_database(sqlite_uri(new), root)
+                mlflow_internals.create_database(new, root)

@@ -6,15 +6,19 @@ if it does.
 
 import base64
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.logging_utils import suppress_logs_in_thread
+from sqlalchemy import Engine, event
 
 from pipeline.base.process import disable_telemetry
+from pipeline.base.urls import sqlite_uri
 
 VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
 VIEW_TAG = "mlflow.sharedViewState."  # an experiment's tag: this and the key of a view
@@ -28,9 +32,23 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def create_database(uri: str, artifacts: str) -> None:
-    """Create MLflow's tables in an empty database."""
-    SqlAlchemyStore(uri, artifacts).engine.dispose()
+def create_database(path: Path, artifacts: str) -> None:
+    """Create MLflow's tables in an empty database.
+
+    MLflow commits 68 times, and SQLite would wait for the disk each time. The caller
+    flushes the file when it is complete.
+    """
+
+    def do_not_flush(connection: sqlite3.Connection, _: object) -> None:
+        # Other threads can open other databases meanwhile.
+        if connection.execute("PRAGMA database_list").fetchone()[2] == str(path):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", do_not_flush)
+    try:
+        SqlAlchemyStore(sqlite_uri(path), artifacts).engine.dispose()
+    finally:
+        event.remove(Engine, "connect", do_not_flush)
 
 
 def image_files(key: str, step: int) -> tuple[str, str]:
