@@ -9,12 +9,16 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
+from torch import Tensor
 from torch.export import ExportedProgram
 
-from pipeline.core import SIDE
-from pipeline.core.network import Network
+from pipeline import UserError
+from pipeline.core import PIXELS, SIDE
+from pipeline.core.network import Network, network_from
 from pipeline.execution.helper_process import HelperProcess
 
 _lock = threading.Lock()
@@ -31,11 +35,22 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
 
     The program maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
 
+    The process imports the code of the network later than this one. So the results of
+    the program are compared with those of the network in this process.
+
     Raises:
         HelperKilled: If the process is killed.
+        UserError: If the results differ, because the code was edited meanwhile.
     """
-    exporter = _running_exporter()
-    exporter.submit(_export, network.resolve(), exported.resolve(), hidden).result()
+    paths = network.resolve(), exported.resolve()
+    results = _running_exporter().submit(_export, *paths, hidden).result()
+    expected = network_from(load_arrays(network))(_example()).softmax(dim=1)
+    if not np.allclose(results, expected.detach(), atol=1e-5):
+        exported.unlink()
+        raise UserError(
+            "the exported program computes other probabilities than the network, "
+            "because the code was edited while the command was running: repeat it"
+        )
 
 
 def _running_exporter() -> HelperProcess:
@@ -50,6 +65,11 @@ def _running_exporter() -> HelperProcess:
         return _exporter
 
 
+def _example() -> Tensor:
+    """Return pixels (2, 28, 28); a program traced with one image accepts only one."""
+    return torch.linspace(0, 1, 2 * PIXELS).view(2, SIDE, SIDE)
+
+
 # The functions below run in the other process.
 
 
@@ -58,20 +78,21 @@ def _trace(hidden: int) -> ExportedProgram:
     """Return the program of a network, which does not depend on its weights."""
     network = Network(hidden=hidden, generator=torch.Generator())
     module = torch.nn.Sequential(network, torch.nn.Softmax(dim=1)).eval()
-    # A program that is traced with one image would accept only one.
-    example = torch.zeros(2, SIDE, SIDE)
     any_number = {0: torch.export.Dim.AUTO}
-    return torch.export.export(module, (example,), dynamic_shapes=(any_number,))
+    return torch.export.export(module, (_example(),), dynamic_shapes=(any_number,))
 
 
 def _prepare(hidden: int) -> None:
     _trace(hidden)
 
 
-def _export(network: Path, exported: Path, hidden: int) -> None:
+def _export(network: Path, exported: Path, hidden: int) -> np.ndarray:
+    """Export a network; return the results of the program for the example."""
     program = _trace(hidden)
     for name, tensor in load_file(network).items():
         program.state_dict[f"0.{name}"].data.copy_(tensor)
     content = io.BytesIO()  # PyTorch ends the process if the disk is full
     torch.export.save(program, content)
     exported.write_bytes(content.getvalue())
+    results: Tensor = program.module()(_example())
+    return results.detach().numpy()

@@ -4,6 +4,8 @@ import threading
 import pytest
 import torch
 
+from pipeline import UserError
+from pipeline.core.network import Network
 from pipeline.model import program, save_model
 from pipeline.model.program import export_network, prepare_export
 
@@ -42,6 +44,18 @@ def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
     exported.unlink()
     export_network(paths[0], exported, hidden=2)  # not the answer to the other one
     assert exported.exists()
+
+
+def test_a_program_that_computes_something_else_is_rejected(
+    tmp_path, new_network, monkeypatch
+):
+    path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
+    save_model(path, new_network(2), {})
+    # The other process has the class as it is on the disk.
+    monkeypatch.setattr(Network, "forward", lambda network, pixels: pixels[:, 0, :10])
+    with pytest.raises(UserError, match=r"other probabilities.*the code was edited"):
+        export_network(path, exported, hidden=2)
+    assert not exported.exists()
 
 
 def test_an_exporting_process_that_was_killed_is_closed_and_replaced(

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.sync import sync
 from pipeline.tracking import find_run, find_sweep, find_training_run, tagged_runs
 from pipeline.tracking.copies import mirror
+from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.copies.order import copy_in_order, describe_failed
 from pipeline.tracking.copies.server import Copies
 from pipeline.tracking.store.client import open_store
@@ -250,6 +251,18 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
         assert copies[child.run_id].data.metrics == {"val/accuracy": 0.5}
         assert copied.info.status == "RUNNING" and "copy.sha256" not in copied.data.tags
     assert_equal(store, server, tmp_path, count=2)
+
+
+def test_a_run_is_copied_at_once_if_a_process_that_copies_is_running(
+    store, start_run, server, lasting_helper, monkeypatch
+):
+    monkeypatch.setattr(mirror, "COPY_SECONDS", 1000)
+    with start_run(store) as run:
+        run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
+        with closing(Mirror(store, server.url, lasting_helper.lanes[1])) as copying:
+            copying.follow(lambda: run.run_id)
+            while not any(copy.data.metrics for copy in copies_on(server).values()):
+                time.sleep(0.1)
 
 
 def test_an_interrupted_run_is_killed_on_the_server_too(
