@@ -24,7 +24,6 @@ from pipeline.cli import (
     stage,
     sweep_from_python,
 )
-from pipeline.tracking import start_tracker
 
 if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
@@ -120,6 +119,8 @@ def run_train(
     on_epoch: "Callable[[Epoch], object] | None" = None,
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
+    from pipeline.tracking import start_tracker  # not for --help: takes 0.1 s
+
     cfg = command.config
     with start_tracker(
         store_dir(),

@@ -18,7 +18,7 @@ from pipeline.cli.config import (
 )
 from pipeline.cli.default_values import defaults
 from pipeline.cli.folders import ConfigFolders
-from pipeline.cli.given import Given, read_words
+from pipeline.cli.given import Given, read_keywords, read_words
 from pipeline.cli.problems import collected, located, reject
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
@@ -33,10 +33,20 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
         ConfigError: If it is invalid; the message has one line per problem.
     """
     flags, words = read_flags(arguments)
-    return make_command(read_words(words, schema, flags.folders), schema, flags)
+    return _make_command(read_words(words, schema, flags.folders), schema, flags)
 
 
-def make_command(given: Given, schema: type[ConfigT], flags: Flags) -> Command[ConfigT]:
+def parse_keywords(
+    settings: Mapping[str, Any], schema: type[ConfigT], *, is_sweep: bool
+) -> Command[ConfigT]:
+    """Validate the settings of a call from Python, like `parse`."""
+    flags = Flags(multirun=is_sweep, is_call=True)
+    return _make_command(read_keywords(settings, schema, flags.folders), schema, flags)
+
+
+def _make_command(
+    given: Given, schema: type[ConfigT], flags: Flags
+) -> Command[ConfigT]:
     """Return the command for what a user gives.
 
     Its `Settings` are the parts of the command: one for each combination of options,

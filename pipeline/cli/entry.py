@@ -16,7 +16,7 @@ from pipeline import ConfigError, UserError
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
-from pipeline.cli.command import Command, Flags, read_flags
+from pipeline.cli.command import Command, read_flags
 from pipeline.cli.config import as_yaml
 from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.schema import KEYS, ConfigT, Schema
@@ -136,11 +136,9 @@ def sweep_from_python(
 def _command(
     schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
 ) -> Command[ConfigT]:
-    from pipeline.cli.arguments import make_command  # Hydra, as above
-    from pipeline.cli.given import read_keywords
+    from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    flags = Flags(multirun=is_sweep, is_call=True)
-    return make_command(read_keywords(settings, schema, flags.folders), schema, flags)
+    return parse_keywords(settings, schema, is_sweep=is_sweep)
 
 
 def documented(settings: type) -> Callable[[Function], Function]:
