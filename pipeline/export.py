@@ -33,7 +33,7 @@ The output has these columns:
   float              the accuracy in floating point
   same predictions   the fraction of test images that get the same prediction in
                      floating point and in integers
-  bytes              the size of all weights and biases
+  bytes              the size of the tables: all weights, biases and shifts
 """
 
 import os

@@ -29,6 +29,7 @@ import numpy as np
 
 from pipeline import UserError
 from pipeline.base import files
+from pipeline.base.console import show_reading
 from pipeline.base.printing import is_quiet
 from pipeline.base.terminal import print_error
 from pipeline.core import PIXELS, SIDE
@@ -244,8 +245,6 @@ def _download(url: str) -> bytes:
 
 
 def _receive(url: str) -> bytes:
-    from pipeline.base.console import show_reading  # see `terminal.busy`
-
     content = bytearray()
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
         size = int(response.headers.get("Content-Length") or 0)

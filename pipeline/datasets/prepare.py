@@ -48,6 +48,17 @@ class DataFile:
         """The name of the data set."""
         return self.path.stem
 
+    def read(self) -> Dataset:
+        """Read the data set.
+
+        Raises:
+            UserError: If the file was replaced after it was verified.
+        """
+        dataset = Dataset.read(self.path)
+        if dataset.sha256 != self.sha256:
+            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+        return dataset
+
 
 def load(
     name: str,
@@ -78,7 +89,7 @@ def load(
         raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
     if not is_name(name):
         raise UserError(_unknown(name))
-    data = Dataset.read(prepare(name, folder=folder).path)
+    data = prepare(name, folder=folder).read()
     if sha256 and data.sha256 != sha256:
         raise UserError(
             f"{data.path} must be the network's training data, with sha256 {sha256}, "

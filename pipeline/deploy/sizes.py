@@ -129,7 +129,7 @@ def plot(results: ExportsByJob) -> Image:
         title += f", hidden={min(sizes)}"
     return accuracy_plot(
         lines,
-        xlabel="bytes of the tables: weights and biases of both layers",
+        xlabel="bytes of the tables: all weights, biases and shifts",
         ylabel="accuracy on the test images",
         title=title + finetuning_note(results),
     )

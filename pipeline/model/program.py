@@ -48,8 +48,9 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
     if not np.allclose(results, expected.detach(), atol=1e-5):
         exported.unlink()
         raise UserError(
-            "the exported program computes other probabilities than the network, "
-            "because the code was edited while the command was running: repeat it"
+            "the exported program and the network compute different probabilities, "
+            "because the code was edited while the command was running: run the "
+            "same command again"
         )
 
 

@@ -28,6 +28,8 @@ OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks
 class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
+    experiment: str
+
     def __init__(
         self,
         store: Path,
@@ -37,7 +39,7 @@ class MlflowTracker(LocalTracker):
     ) -> None:
         """Open the store if it exists; see `new_tracker` for the arguments."""
         super().__init__(code)
-        self.store, self.server, self._experiment = store, server, experiment
+        self.store, self.server, self.experiment = store, server, experiment
         if database_path(store).exists():
             _ = self.client
 
@@ -141,7 +143,7 @@ class MlflowTracker(LocalTracker):
     def _create(
         self, name: str, tags: Tags, *, time: int | None = None
     ) -> entities.Run:
-        experiment = self.client.find_or_create_experiment(self._experiment)
+        experiment = self.client.find_or_create_experiment(self.experiment)
         experiment_id = experiment.experiment_id
         return self.client.create_run(
             experiment_id,

@@ -71,9 +71,11 @@ class HelperRun(OpenRun):
 class HelperTracker(Tracker[HelperRun]):
     """Records one run in a helper process, which ends with this one."""
 
+    experiment: str
+
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
         """Start the process; see `new_tracker` for the arguments."""
-        self.store, self.server, self._experiment = store, server, experiment
+        self.store, self.server, self.experiment = store, server, experiment
         disable_telemetry()
         super().__init__()
         self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
@@ -85,7 +87,7 @@ class HelperTracker(Tracker[HelperRun]):
 
         If the store cannot be opened, the first call that waits raises the error.
         """
-        opened = self._helper.submit(_open, self.store, self._experiment, start)
+        opened = self._helper.submit(_open, self.store, self.experiment, start)
         return HelperRun(self._helper, opened)
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:

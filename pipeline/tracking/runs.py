@@ -4,12 +4,14 @@ If there is no such run, a server is asked, so that the message can say where it
 """
 
 import json
+import os
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
@@ -108,12 +110,21 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
     try:
-        with urlopen(url, timeout=SERVER_SECONDS) as response:
+        request = Request(url, headers=_credentials())
+        with urlopen(request, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
     # It may be another kind of server, or not a valid URL.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}
+
+
+def _credentials() -> dict[str, str]:
+    """Return the header with the user's name and password, which MLflow sends, too."""
+    keys = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+    name, password = (os.environ.get(key, "") for key in keys)
+    encoded = b64encode(f"{name}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {encoded}"} if name else {}
 
 
 def find_training_run(

@@ -90,6 +90,7 @@ class Tracker(ABC, Generic[RunType]):
 
     store: Path
     server: str | None = None
+    experiment: str | None = None  # that gets the runs; None if they are not recorded
     # For copies to the server; None if they need a process of their own.
     copying_lane: Lane | None = None
 

@@ -158,6 +158,7 @@ def open_checkpoint(
         files.write_atomic(folder / CONTEXT_FILE, content)
         yield Checkpoint.resume_or_start(folder, state)
         with store_lock(store):
+            lock.release()  # NFS would not remove a folder with an open file
             _remove(folder)
     finally:
         lock.release()

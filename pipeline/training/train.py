@@ -35,7 +35,6 @@ from pipeline.tracking import (
     OpenRun,
     Tracker,
     announce_kept_name,
-    experiment_of,
     find_training_run,
     provenance,
     tagged_runs,
@@ -77,8 +76,7 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(command, tracker, on_epoch)
-        file = datasets.prepare(cfg.dataset, folder=data_dir())
-        dataset = Dataset.read(file.path)
+        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).read()
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         command = replace(command, config=cfg)
         training = _record_training(command, dataset, tracker, on_epoch)
@@ -149,7 +147,7 @@ def _record_training(
         tags[REPRODUCES_TAG] = original.run.run_id
     with (
         open_checkpoint(
-            store_dir(), identity, _context(command), state, resume=cfg.resume
+            store_dir(), identity, _context(command, tracker), state, resume=cfg.resume
         ) as checkpoint,
         _start_run(command, checkpoint, tracker, name, tags) as run,
         delayed_interrupt() as interrupt,
@@ -177,22 +175,19 @@ def _check_machine(hyperparameters: Hyperparameters) -> None:
     check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
 
 
-def _context(command: Command[TrainConfig]) -> dict[str, Any]:
+def _context(
+    command: Command[TrainConfig], tracker: Tracker[OpenRun]
+) -> dict[str, Any]:
     """Return what must match besides the fingerprint to resume a training run."""
     cfg = command.config
     return {
         "processor": processor(),  # another one computes other weights
-        "experiment": _experiment(cfg),  # contains the run
+        "experiment": tracker.experiment,  # contains the run
         # The run records these: the name, because equal images can have several.
         "dataset": cfg.dataset,
         "reproduces": cfg.reproduce,
         "options": dict(sorted(command.options.items())),
     }
-
-
-def _experiment(cfg: TrainConfig) -> str | None:
-    """Return the experiment that gets the run; None if it is not recorded."""
-    return experiment_of(cfg.experiment_name) if cfg.is_recorded else None
 
 
 @contextmanager
@@ -214,7 +209,7 @@ def _start_run(
         resume=killed.run_id if killed else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, experiment = (killed or run).label, _experiment(cfg)
+            label, experiment = (killed or run).label, tracker.experiment
             where = f" in experiment {experiment}" if experiment else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if killed:

@@ -9,8 +9,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from base64 import b64encode
 from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from operator import attrgetter
 from pathlib import Path
 
@@ -517,6 +520,30 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
         find_run(remote, store=store)
+
+
+def test_the_user_name_and_the_password_are_sent_when_a_server_is_asked_for_a_run(
+    store, monkeypatch
+):
+    headers = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            headers.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{web.server_port}"
+        with pytest.raises(UserError, match="has no run"):
+            find_run("0" * 32, store=store, server=url)
+        web.shutdown()
+    assert headers == [f"Basic {b64encode(b'ann:secret').decode()}"]
 
 
 ALL_FOUR = r"digits: (4 copied|\d copied, \d already complete|4 already complete)"

@@ -1,10 +1,10 @@
 """The copies on an MLflow server: finds or creates them, and brings them up to date.
 
 A copy is a run with an id of its own, and with the tag `copy.of`, the id of its
-original. Only this tag identifies the copy, so two processes could create two copies:
-`copy_run` therefore holds `server_lock`. Ids in tags and links are replaced by the ids
-of copies, so originals are copied first (see `order`). The id of a run without a copy
-is replaced as soon as there is one.
+original, in the experiment that has the same name. Nothing else identifies the copy, so
+two processes could create two copies: `copy_run` therefore holds `server_lock`. Ids in
+tags and links are replaced by the ids of copies, so originals are copied first (see
+`order`). The id of a run without a copy is replaced as soon as there is one.
 
 The helper process of `process` can be killed at any point: the next one continues, and
 nothing is lost or stored twice. `sender` sends the data of each run.
