@@ -153,22 +153,20 @@ class Basis:
         """
         topic, kernels = self.topic, (self.kernel_1, self.kernel_2)
         one, two = (kernel.T.reshape(kernel.shape) for kernel in kernels)
-        changed = {
-            NEXT_NEURON: {"neuron": (topic.neuron + 1) % topic.hidden},
-            FROM_ONE: {"row": topic.row - 1, "column": topic.column - 1},
+        next_neuron = (topic.neuron + 1) % topic.hidden
+        other_topics = {
+            NEXT_NEURON: replace(topic, neuron=next_neuron),
+            FROM_ONE: replace(topic, row=topic.row - 1, column=topic.column - 1),
         }
-        by_columns = np.swapaxes(self.images, 1, 2)
         swapped = replace(topic, row=topic.column, column=topic.row)
+        by_columns = np.swapaxes(self.images, 1, 2)
         return {
             TRANSPOSED: replace(self, topic=swapped, images=by_columns),
             NOT_SCALED: replace(self, white=1),
             NO_BIAS: replace(self, bias_1=0 * self.bias_1, bias_2=0 * self.bias_2),
             NO_RELU: replace(self, has_relu=False),
             RESHAPED: replace(self, kernel_1=one, kernel_2=two),
-            **{
-                hint: replace(self, topic=replace(topic, **numbers))
-                for hint, numbers in changed.items()
-            },
+            **{hint: replace(self, topic=x) for hint, x in other_topics.items()},
         }
 
     @cached_property

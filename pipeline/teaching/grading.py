@@ -209,8 +209,9 @@ def grade_answers(
             mistake, repeated = wrong.pop(name)[hint], name != same[0]
             points = REPEATED * graded[name].possible if repeated else mistake.points
             points = max(points, graded[name].points)
-            changes = {"hint": hint, "points": points, "repeated": repeated}
-            graded[name] = replace(graded[name], **changes)
+            graded[name] = replace(
+                graded[name], hint=hint, points=points, repeated=repeated
+            )
     return tuple(graded.values())
 
 
