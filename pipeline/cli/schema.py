@@ -186,6 +186,7 @@ class GradeConfig(CourseConfig):
     submissions: Text | None
     students: Text | None
     solutions: bool
+    require: Literal["any", "assigned"]
     again: bool
     workers: int | None = Field(ge=1)
 

@@ -1,7 +1,7 @@
 """What a student's questions are about, and what their answers are computed from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,24 @@ from pipeline.teaching.variant import Variant
 BATCH = 500  # images; as floating-point numbers, all 10,000 would take 63 MB
 # Rows and columns in the middle of an image, where the weights are not frozen.
 MIDDLE = range(8, 20)
+
+# Mistakes that change the answers to several questions, as hints. The questions and
+# `Basis.mistaken` use the same texts, so that a repeated mistake can be recognized.
+NO_BIAS = "The bias is missing: it is added once to the sum of the products."
+NO_RELU = (
+    "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 multiplies it."
+)
+NOT_SCALED = "The gray levels must be divided by 255 before they are multiplied."
+NEXT_NEURON = (
+    "This belongs to the next neuron. The names of neurons count from 1, and the "
+    "indices of the arrays from 0."
+)
+FROM_ONE = "Row and column are counted from 0, like the indices of an array."
+TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
+RESHAPED = (
+    "The arrays in model.safetensors must be transposed with .T: a reshape gives the "
+    "same shape, but mixes the weights of all neurons."
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +122,8 @@ class Basis:
     bias_2: Float[np.ndarray, "10"]
     images: UInt8[np.ndarray, "n 28 28"]
     labels: UInt8[np.ndarray, " n"]
+    white: int = WHITE  # the gray level that becomes 1.0
+    has_relu: bool = True
 
     @classmethod
     def of(
@@ -125,9 +145,34 @@ class Basis:
         )
 
     @cached_property
+    def mistaken(self) -> dict[str, "Basis"]:
+        """What the answers of a student are computed from who makes one mistake.
+
+        The keys are hints. The correct answer for such a basis is the wrong one that
+        this mistake leads to.
+        """
+        topic, kernels = self.topic, (self.kernel_1, self.kernel_2)
+        one, two = (kernel.T.reshape(kernel.shape) for kernel in kernels)
+        next_neuron = (topic.neuron + 1) % topic.hidden
+        other_topics = {
+            NEXT_NEURON: replace(topic, neuron=next_neuron),
+            FROM_ONE: replace(topic, row=topic.row - 1, column=topic.column - 1),
+        }
+        swapped = replace(topic, row=topic.column, column=topic.row)
+        by_columns = np.swapaxes(self.images, 1, 2)
+        return {
+            TRANSPOSED: replace(self, topic=swapped, images=by_columns),
+            NOT_SCALED: replace(self, white=1),
+            NO_BIAS: replace(self, bias_1=0 * self.bias_1, bias_2=0 * self.bias_2),
+            NO_RELU: replace(self, has_relu=False),
+            RESHAPED: replace(self, kernel_1=one, kernel_2=two),
+            **{hint: replace(self, topic=x) for hint, x in other_topics.items()},
+        }
+
+    @cached_property
     def pixels(self) -> Float[np.ndarray, "784"]:
         """The pixels of the test image, 0 to 1."""
-        return np.asarray(self.images[self.topic.image].reshape(PIXELS) / WHITE)
+        return np.asarray(self.images[self.topic.image].reshape(PIXELS) / self.white)
 
     @cached_property
     def weights(self) -> Float[np.ndarray, "784"]:
@@ -147,7 +192,7 @@ class Basis:
     @cached_property
     def outputs(self) -> Float[np.ndarray, " hidden"]:
         """The outputs of layer 1 for the test image: the sums after ReLU."""
-        return np.asarray(np.maximum(self.sums, 0))
+        return self._after_relu(self.sums)
 
     @cached_property
     def logits(self) -> Float[np.ndarray, "10"]:
@@ -164,11 +209,11 @@ class Basis:
     def all_outputs(self) -> Float[np.ndarray, "n hidden"]:
         """The outputs of layer 1 for all test images."""
         parts = [
-            self.images[first : first + BATCH].reshape(-1, PIXELS) / WHITE
+            self.images[first : first + BATCH].reshape(-1, PIXELS) / self.white
             for first in range(0, len(self.images), BATCH)
         ]
         return np.concatenate(
-            [np.maximum(part @ self.kernel_1 + self.bias_1, 0) for part in parts]
+            [self._after_relu(part @ self.kernel_1 + self.bias_1) for part in parts]
         )
 
     @cached_property
@@ -186,11 +231,12 @@ class Basis:
         """The fraction of the test images that are classified correctly."""
         return agreement(self.predictions, self.labels)
 
-    def weight(self, row: int, column: int, neuron: int | None = None) -> float:
-        """Return the weight of a pixel, by default of the neuron of the topic."""
-        neuron = self.topic.neuron if neuron is None else neuron
-        return float(self.kernel_1[SIDE * row + column, neuron])
+    @property
+    def pixel(self) -> int:
+        """The index of the pixel in the row and the column of the topic."""
+        return SIDE * self.topic.row + self.topic.column
 
-    def next_neuron(self) -> int:
-        """Return the neuron that a student who counts from 0 instead of 1 would use."""
-        return (self.topic.neuron + 1) % self.topic.hidden
+    def _after_relu(
+        self, sums: Float[np.ndarray, "*n hidden"]
+    ) -> Float[np.ndarray, "*n hidden"]:
+        return np.asarray(np.maximum(sums, 0) if self.has_relu else sums)

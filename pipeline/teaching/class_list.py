@@ -1,6 +1,7 @@
 """The list of all students of a class: a CSV file."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,15 @@ from pipeline.base.tables import read_csv
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 
-# Titles of columns with ids, without spaces; the first is used.
-ID_COLUMNS = ("id", "idnumber", "username", "email", "emailaddress")
+# Titles of columns with ids, without spaces, and as they are shown. The first one with
+# an id in it is that of `spelled`; a student can use the id in any of them.
+ID_COLUMNS = {
+    "id": "id",
+    "idnumber": "ID number",
+    "username": "username",
+    "email": "email",
+    "emailaddress": "Email address",
+}
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
 
@@ -21,7 +29,12 @@ class ListedStudent:
     """A student in the list."""
 
     spelled: str  # the id as it is in the list
-    words: list[str]  # of the name; none if the list has no names
+    name: str  # empty if the list has no names
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the name."""
+        return name_words(self.name)
 
 
 def name_words(name: str) -> list[str]:
@@ -32,10 +45,13 @@ def name_words(name: str) -> list[str]:
     return sorted(re.sub(r"[^\w\s]", "", normalize(name)).replace("_", " ").split())
 
 
-def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
+def read_students(
+    path: Path, submitted: Collection[str] = ()
+) -> tuple[dict[str, ListedStudent], list[str]]:
     """Return the students in a CSV file by id, and what is not used, in words.
 
-    Lines without an id, such as those of teachers in Moodle's list, are left out.
+    Lines without an id, such as those of teachers in Moodle's list, are left out. If a
+    line has several ids, the one in `submitted` is used: the ids of all submissions.
 
     Raises:
         UserError: If it cannot be read, has no title in `ID_COLUMNS`, or contains an
@@ -44,18 +60,21 @@ def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
     name = printable(path)
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
-    column = next((x for x in ID_COLUMNS if x in titles), None)
-    if column is None:
+    columns = [title for title in ID_COLUMNS if title in titles]
+    if not columns:
         # Without a title, the first line could be a student.
         raise UserError(
             f"{name} must begin with a row of column titles, and the column with the "
             f"ids must have the title id, ID number, username or Email address, got "
             f"{found}"
         )
+    filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
+    if not filled:
+        raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students, without_id = dict[str, ListedStudent](), 0
     for number, row in rows:
-        spelled = row[column].strip()
+        spelled = row[filled[0]].strip()
         if not spelled:
             without_id += 1
             continue
@@ -64,16 +83,31 @@ def read_students(path: Path) -> tuple[dict[str, ListedStudent], list[str]]:
         except ValueError as error:
             problem = f"line {number}: id {error}, got {printable(spelled)[:60]!r}"
             raise UserError(f"{name}, {problem}") from None
+        others = (normalize(row[title]) for title in filled)
+        student = next((x for x in others if x in submitted), student)
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        words = name_words(" ".join(row[title] for title in named))
-        students[student] = ListedStudent(spelled, words)
-    if not students:
-        raise UserError(f"{name} contains no ids")
+        words = " ".join(row[title] for title in named).split()
+        students[student] = ListedStudent(spelled, printable(" ".join(words)))
     unused = list[str]()
+    if are_mostly_unknown(submitted, students):
+        unknown = sorted({*submitted} - {*students})
+        ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
+        rule = "the names of the folders decide" if named else "add a column with these"
+        unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not named and {*titles} - {*ID_COLUMNS}:
         rule = "their titles must be First name and Last name, or name"
         unused.append(f"no names are used: {rule}, got {found}")
     if without_id:
         unused.append(f"{counted(without_id, 'line')} without an id left out")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
+
+
+def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> bool:
+    """Whether the list probably has ids of another kind than the submissions."""
+    return 2 * len({*submitted} - {*listed}) > len(submitted)
+
+
+def _shown(columns: list[str]) -> str:
+    titles = " or ".join(ID_COLUMNS[title] for title in columns)
+    return f"the column {titles}"

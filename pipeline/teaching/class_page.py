@@ -1,10 +1,16 @@
 """The page of a class for its instructor, and the page of feedback for a student.
 
-All untrusted text is escaped, and the pages run no scripts.
+All untrusted text is escaped. The only script is the one that sorts the table of a
+class: the page allows no other one, because it names the hash of this one.
 """
 
+import base64
+import hashlib
 from collections import Counter
+from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
@@ -14,23 +20,33 @@ from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.submissions import Graded, GradedOrRejected
 from pipeline.teaching.templates import fill_template
 
+SCRIPT = Path(__file__).with_name("class.js").read_text("utf-8")
 KINDS = ("full", "part", "none", "blank")  # in the order of their bars
 
 
-def render_class(grades: ClassGrades) -> str:
+def render_class(grades: ClassGrades, *, require: str) -> str:
     """Return the page of a class with a graded submission, as one HTML file."""
     points = [entry.grade.points for entry in grades.graded]
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
+    names = {student: listed.name for student, listed in grades.listed.items()}
     return fill_template(
         "class.html",
         grades=grades,
+        require=require,
+        dependent=sum(question.needs_network for question in QUESTIONS),
+        has_names=any(names.values()),
+        name_of=lambda student: names.get(student, ""),
         questions=QUESTIONS,
         results=[_results(question, grades) for question in QUESTIONS],
         possible=possible,
         processor=Training.PROCESSOR.value,
         mean=sum(points) / len(points),
         histogram=[histogram[value] for value in range(int(possible) + 1)],
+        script=Markup(SCRIPT),
+        script_sha256=base64.b64encode(
+            hashlib.sha256(SCRIPT.encode()).digest()
+        ).decode(),
     )
 
 

@@ -32,7 +32,12 @@ from pipeline.teaching.grading import (
     read_grade,
     write_grade,
 )
-from pipeline.teaching.ownership import MOODLE, one_for_each_id, with_owners
+from pipeline.teaching.ownership import (
+    MOODLE,
+    one_for_each_id,
+    with_owners,
+    with_submitted_ids,
+)
 from pipeline.teaching.submissions import (
     Graded,
     GradedOrRejected,
@@ -41,20 +46,24 @@ from pipeline.teaching.submissions import (
     read_submissions,
 )
 
-# Memory for each hidden neuron: its outputs for all test images, in three arrays.
-NEURON_BYTES = 300_000
+# Memory for each hidden neuron: its outputs for all test images, in three arrays, and
+# in one array for each typical mistake.
+NEURON_BYTES = 900_000
 
 
 def grade(cfg: GradeConfig) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages."""
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()
-    if cfg.students:
-        listed, notices = read_students(user_path(cfg.students, key="students"))
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     folder = user_path(cfg.submissions, key="submissions")
     with busy("reading the submissions"):
-        found = with_owners(read_submissions(folder, assignment), listed)
+        read = read_submissions(folder, assignment)
+    if cfg.students:
+        path, ids = user_path(cfg.students, key="students"), {x.student for x in read}
+        listed, notices = read_students(path, ids - {""})
+        listed = with_submitted_ids(listed, with_owners(read, listed))
+    found = with_owners(read, listed)
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
     check_course(found)
@@ -100,7 +109,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
             f"each student; the first problem is {first.place}: {first.problem}"
         )
     with busy("writing the pages"):
-        _write(grades, data, solutions=cfg.solutions)
+        _write(grades, data, cfg)
     _print(grades)
     return grades
 
@@ -120,7 +129,7 @@ def _grade(
     waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
-        content = [assignment.course, reference.stem, entry.sha256]
+        content = [assignment.course, reference.stem, entry.sha256, cfg.require]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
         if earlier and earlier.is_complete and not cfg.again:
@@ -132,6 +141,7 @@ def _grade(
             "answers": entry.answers.numbers,
             "network": entry.network,
             "reference": reference,
+            "require": cfg.require,
         }
         tasks.append(Task(str(len(tasks)), data.path, arguments))
         waiting.append((entry, path, earlier.points if earlier else None))
@@ -172,14 +182,14 @@ def _finish(
     return Graded(**vars(entry), grade=result.value, before=before)
 
 
-def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
+def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     """Write the feedback for each student, the page of the class, and the points."""
     folder = grades.folder
     with files.atomic_folder(folder / "feedback") as temporary:
         for entry in grades.entries:
             if entry.student:
                 topic = grades.assignment.topic(entry.student, data)
-                page = render_feedback(entry, topic, solutions=solutions)
+                page = render_feedback(entry, topic, solutions=cfg.solutions)
                 (temporary / entry.feedback).write_text(page, "utf-8")
     moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
     zipped = folder / "feedback.zip"
@@ -189,7 +199,8 @@ def _write(grades: ClassGrades, data: Dataset, *, solutions: bool) -> None:
             for entry in moodle:
                 page = f"{entry.place}/{entry.feedback}"
                 archive.write(folder / "feedback" / entry.feedback, page)
-    files.write_atomic(folder / "class.html", render_class(grades).encode())
+    page = render_class(grades, require=cfg.require)
+    files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
         tables.write_csv(path, grades.rows(), COLUMNS)
 

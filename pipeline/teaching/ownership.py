@@ -1,7 +1,8 @@
 """Decides which student a submission belongs to; the rules are in their order of use.
 
 1. `with_owners`, before the grading: a folder with the name of exactly one listed
-   student belongs to this student.
+   student belongs to this student. If the list has ids of another kind than the
+   submissions, `with_submitted_ids` finds each student's id in the student's folder.
 2. `one_for_each_id`, after the grading: what could not be graded belongs to the owner
    of its folder, and all else to the id in its answers.
 3. `Roster` compares the ids with the folders' names and with the list of students.
@@ -13,7 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.base.student_ids import normalize
-from pipeline.teaching.class_list import ListedStudent, name_words
+from pipeline.teaching.class_list import (
+    ListedStudent,
+    are_mostly_unknown,
+    name_words,
+)
 from pipeline.teaching.submissions import (
     Entry,
     Graded,
@@ -53,6 +58,27 @@ def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
     words = name_words(AFTER_NAME.sub("", place))
     students = [student for student, name in listed.items() if name.words == words]
     return students[0] if words and len(students) == 1 else ""
+
+
+def with_submitted_ids(
+    listed: Mapping[str, ListedStudent], entries: Iterable[Entry]
+) -> dict[str, ListedStudent]:
+    """Return the listed students by the ids that they have submitted.
+
+    Only if most of these ids are not in the list. A student keeps the id of the list
+    without a folder of this name, or if its id is also that of another such folder.
+    """
+    given = [entry for entry in entries if entry.student]
+    if not are_mostly_unknown({entry.student for entry in given}, listed):
+        return dict(listed)
+    owners, ids = (defaultdict[str, set[str]](set) for _ in range(2))
+    for entry in given:
+        if entry.owner:
+            owners[entry.student].add(entry.owner)
+            ids[entry.owner].add(entry.student)
+    found = {owner: min(same) for owner, same in ids.items() if len(same) == 1}
+    found = {owner: x for owner, x in found.items() if len(owners[x]) == 1}
+    return {found.get(student, student): about for student, about in listed.items()}
 
 
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
@@ -129,10 +155,8 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        others = {
-            entry.owner: f"submitted with the id {entry.student}"
-            for entry in self.graded
-        }
+        entries = [*self.problems, *self.graded]  # the last one counts
+        others = {entry.owner: entry.to_owner for entry in entries}
         absent = {*self.listed} - {entry.student for entry in self.entries}
         return {student: others.get(student, MISSING) for student in sorted(absent)}
 

@@ -8,11 +8,16 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from pipeline import UserError
 from pipeline.core import PIXELS
 from pipeline.teaching.basis import Basis, Topic
 
-# The results of float32, in which a student may compute, have this relative error.
+# The results of float32, in which a student may compute, have this relative error. The
+# terms of a sum near 0 can be about 1, so it is also the absolute error of such a sum.
 ROUNDING = 1e-5
+# An answer must also be this close to the correct one, relative to it. Otherwise, 0
+# would be a right answer to each question whose correct answer is near 0.
+RELATIVE = 0.01
 GROUPS: Final = (
     "The size of a network",
     "The equation of one neuron",
@@ -56,6 +61,7 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # what the mistake is; None if it is not a typical one
     correct: float
+    repeated: bool = False  # whether an earlier answer shows the same mistake
 
     @property
     def kind(self) -> str:
@@ -98,7 +104,8 @@ class Question(ABC):
         group: One of `GROUPS`.
         points: The points for a correct answer.
         form: Which numbers can be an answer, whatever the network is.
-        tolerance: How far a correct answer may be from the exact one.
+        tolerance: How far a correct answer may be from the exact one; unless it is a
+            whole number, also at most `RELATIVE`.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
     """
 
@@ -116,16 +123,47 @@ class Question(ABC):
     @property
     def exactness(self) -> str:
         """How exact an answer must be, in words."""
-        return f"within {self.tolerance:g}" if self.tolerance else "exact"
+        if not self.tolerance:
+            return "exact"
+        relative = "" if self.form.whole else f" and {RELATIVE:.0%}"
+        return f"within {self.tolerance:g}{relative}"
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the correct answer depends on the weights."""
+        return self.group != GROUPS[0]
 
     @abstractmethod
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        """Return all correct answers, and mistakes, which can be correct by chance."""
+        """Return all correct answers, and mistakes, which can be correct by chance.
+
+        What the mistakes in `Basis.mistaken` lead to is added to them.
+        """
+
+    def correct(self, basis: Basis) -> list[float]:
+        """Return the correct answer, or all that are equally correct.
+
+        Raises:
+            UserError: If one of them is not a finite number.
+        """
+        known = self._answers(basis)
+        found = [float(each.value) for each in known if isinstance(each, Correct)]
+        if not all(map(math.isfinite, found)):
+            raise UserError(
+                f"the correct answer to the question {self.name} is {found[0]} instead "
+                "of a finite number: correct the question"
+            )
+        return found
 
     def solution(self, basis: Basis) -> Solution:
         """Return the correct answers, and the mistakes that are wrong."""
-        known = self._answers(basis)
-        correct = [float(each.value) for each in known if isinstance(each, Correct)]
+        correct, known = self.correct(basis), self._answers(basis)
+        for hint, changed in basis.mistaken.items():
+            value = self.correct(changed)[0]
+            # Guesses and many mistakes lead to the least or the largest answer.
+            low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
+            points = self.points / 2 if low < value < high else 0.0
+            known.append(Mistake(value, hint, points))
         if self.tolerance:
             hint = f"This is rounded too much: it must be {self.exactness}."
             known += [Mistake(round(correct[0], n), hint) for n in range(4)]
@@ -136,22 +174,29 @@ class Question(ABC):
         ]
         return Solution(correct, mistakes)
 
+    def mistakes(self, answer: float, basis: Basis) -> list[Mistake]:
+        """Return the typical mistakes that lead to a wrong answer."""
+        found = self.solution(basis).mistakes
+        return [each for each in found if self._is_one_of(answer, [each.value])]
+
     def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
         """Grade an answer, any finite number; None if it is missing or malformed."""
-        solution, points, hint = self.solution(basis), 0.0, None
-        if answer is not None and self._is_one_of(answer, solution.correct):
+        correct, points, hint = self.correct(basis), 0.0, None
+        if answer is not None and self._is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
-            for mistake in solution.mistakes:
-                if self._is_one_of(answer, [mistake.value]):
-                    points, hint = mistake.points, mistake.hint
-                    break
-        correct = solution.correct[0]
-        return GradedAnswer(self.name, answer, points, self.points, hint, correct)
+            for mistake in self.mistakes(answer, basis)[:1]:
+                points, hint = mistake.points, mistake.hint
+        return GradedAnswer(self.name, answer, points, self.points, hint, correct[0])
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
-        rounding = ROUNDING if self.tolerance else 0.0
         return any(
-            abs(answer - exact) <= self.tolerance + rounding * abs(exact)
+            abs(answer - exact) <= self._tolerance(exact)
             for exact in map(float, values)
         )
+
+    def _tolerance(self, exact: float) -> float:
+        if self.form.whole or not self.tolerance:
+            return self.tolerance
+        size = abs(exact)
+        return min(self.tolerance, RELATIVE * size) + ROUNDING * max(1.0, size)

@@ -8,9 +8,8 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import WHITE
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.basis import Basis
+from pipeline.teaching.basis import NEXT_NEURON, TRANSPOSED, Basis
 from pipeline.teaching.question import (
     GROUPS,
     PIXEL,
@@ -29,14 +28,6 @@ SMALL = 0.0001  # the tolerance of a weight and of a product
 COUNT = 1.0  # the tolerance of a count: rounding can change a close prediction
 MAX_LOG = 700.0  # e to this power is still a finite number
 HALF = PIXELS // 2  # the pixels of the rows 0 to 13
-
-NO_BIAS = "The bias is missing: it is added once to the sum of the products."
-NOT_SCALED = "The gray levels must be divided by 255 before they are multiplied."
-NEXT_NEURON = (
-    "This belongs to the next neuron. The names of neurons count from 1, and the "
-    "indices of the arrays from 0."
-)
-TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."
 
 
 class Parameters(Question):
@@ -149,18 +140,10 @@ class WeightOfPixel(Question):
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        row, column = basis.topic.row, basis.topic.column
         return [
-            Correct(basis.weight(row, column)),
-            Mistake(basis.weight(column, row), TRANSPOSED, 0.5),
-            Mistake(basis.weight(row, column, basis.next_neuron()), NEXT_NEURON, 0.5),
+            Correct(basis.weights[basis.pixel]),
             Mistake(
-                basis.weight(row - 1, column - 1),
-                "Row and column are counted from 0, like the indices of an array.",
-                0.5,
-            ),
-            Mistake(
-                basis.weight(row, column) * basis.pixels[SIDE * row + column],
+                basis.products[basis.pixel],
                 "This is the product of the weight and the pixel of your test image.",
             ),
         ]
@@ -178,14 +161,10 @@ class SumOfNeuron(Question):
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        neuron = basis.topic.neuron
-        total, bias = basis.sums[neuron], basis.bias_1[neuron]
+        total = basis.sums[basis.topic.neuron]
         return [
             Correct(total),
-            Mistake(total - bias, NO_BIAS, 0.5),
-            Mistake((total - bias) * WHITE + bias, NOT_SCALED, 0.5),
             Mistake(max(0.0, total), "This is the output of the neuron, after ReLU."),
-            Mistake(basis.sums[basis.next_neuron()], NEXT_NEURON, 0.5),
         ]
 
 
@@ -254,9 +233,8 @@ class UpperHalf(Question):
         return [
             Correct(upper),
             Mistake(upper + bias, "The bias does not belong to a row.", 0.5),
-            Mistake(upper * WHITE, NOT_SCALED, 0.5),
             Mistake(products[HALF:].sum(), "This is the lower half, rows 14 to 27."),
-            Mistake(left, "This is the left half. Use rows, not columns."),
+            Mistake(left, TRANSPOSED, 0.5),
             Mistake(products[: HALF + SIDE].sum(), one_more, 0.5),
             Mistake(products[: HALF - SIDE].sum(), one_more, 0.5),
         ]
@@ -275,15 +253,8 @@ class Logit(Question):
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         digit = basis.topic.digit
-        logit, bias = basis.logits[digit], basis.bias_2[digit]
         return [
-            Correct(logit),
-            Mistake(logit - bias, NO_BIAS, 0.5),
-            Mistake(
-                basis.sums @ basis.kernel_2[:, digit] + bias,
-                "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 "
-                "multiplies it.",
-            ),
+            Correct(basis.logits[digit]),
             Mistake(basis.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
             Mistake(
                 np.exp(basis.log_probabilities[digit]),
@@ -389,25 +360,15 @@ class BrighterPixel(Question):
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        row, column = basis.topic.row, basis.topic.column
-        change = self._change(basis, row, column)
-        other = self._change(basis, row, column, basis.next_neuron())
+        weight = basis.weights[basis.pixel]
+        change = weight * basis.topic.gray_levels / basis.white
         return [
             Correct(change),
-            Mistake(change * WHITE, NOT_SCALED, 0.5),
             Mistake(
-                basis.weight(row, column),
-                "This is the weight. The pixel value increases by less than 1.",
+                weight, "This is the weight. The pixel value increases by less than 1."
             ),
-            Mistake(self._change(basis, column, row), TRANSPOSED, 0.5),
-            Mistake(other, NEXT_NEURON, 0.5),
             Mistake(-change, "The sign is wrong.", 0.5),
         ]
-
-    def _change(
-        self, basis: Basis, row: int, column: int, neuron: int | None = None
-    ) -> float:
-        return basis.weight(row, column, neuron) * basis.topic.gray_levels / WHITE
 
 
 class SwitchedOff(Question):
@@ -424,18 +385,16 @@ class SwitchedOff(Question):
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         before = (basis.predictions == basis.labels).sum()
-        after = self._count(basis, basis.topic.neuron)
+        neuron = basis.topic.neuron
+        part = np.outer(basis.all_outputs[:, neuron], basis.kernel_2[neuron])
+        logits = basis.all_logits - part
+        after = (logits.argmax(axis=1) == basis.labels).sum()
         return [
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
             Mistake(len(basis.labels) - after, "These are classified wrongly.", 0.5),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
-            Mistake(self._count(basis, basis.next_neuron()), NEXT_NEURON, 0.5),
         ]
-
-    def _count(self, basis: Basis, neuron: int) -> int:
-        part = np.outer(basis.all_outputs[:, neuron], basis.kernel_2[neuron])
-        return int(((basis.all_logits - part).argmax(axis=1) == basis.labels).sum())
 
 
 class RaisedBias(Question):

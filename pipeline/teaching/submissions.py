@@ -24,13 +24,15 @@ from pipeline.teaching.grading import SubmissionGrade
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
     QUESTIONS_FILE,
-    TEXT,
     SubmittedFile,
     find_files,
 )
 
 MAX_PROBLEM = 300  # characters
 MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
+DENIED = (
+    "not the assigned network: no points for the answers that depend on the weights"
+)
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -53,6 +55,11 @@ class Entry:
         """The name of the page for the student."""
         return f"{distinct_file_name(self.student, allowed='.@+')}.html"
 
+    @property
+    def to_owner(self) -> str:
+        """What became of it, in the line of the student whose name it has."""
+        return f"submitted with the id {self.student}"
+
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv, without the submission."""
         return {"id": self.student}
@@ -71,10 +78,14 @@ class Rejected(Entry):
     other_course: bool = False  # whether its answers are for another course
     to_student: str = ""  # the problem without the ids of others, if it names any
 
+    @property
+    def to_owner(self) -> str:
+        """What became of it, in a line of grades.csv."""
+        return f"submitted, but not graded: {self.problem}"
+
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv, whose points are empty."""
-        problem = f"submitted, but not graded: {self.problem}"
-        return super().row() | {"problem": problem}
+        return super().row() | {"problem": self.to_owner}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +126,9 @@ class Graded(Submission):
         """Return the line of grades.csv."""
         points = {answer.question: answer.points for answer in self.grade.answers}
         total, training = self.grade.points, self.grade.training.value
-        return super().row() | points | {"points": total, "training": training}
+        problem = DENIED if self.grade.denied else ""
+        others = {"points": total, "training": training, "problem": problem}
+        return super().row() | points | others
 
 
 GradedOrRejected = Graded | Rejected
@@ -181,8 +194,10 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     """
     found = [file for file in files if file.path.name == name]
     if not found:
-        similar = any(file.path.name == name + TEXT for file in files)
-        more = f"; it has {name}{TEXT}" if similar else ""
+        begin = name.partition(".")[0]
+        names = [file.path.name for file in files]
+        similar = [x for x in names if x.lower().startswith(begin) and x != name]
+        more = f"; it has {', '.join(similar[:2])}" if similar else ""
         raise UserError(f"{name} is missing{more}")
     if len(found) > 1:
         places = ", ".join(sorted(str(file.path) for file in found)[:2])

@@ -7,10 +7,12 @@ has a limit, so no submission can use up the memory or the time.
 
 import io
 import os
+import re
 import stat
 import struct
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +26,10 @@ from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
-TEXT = ".txt"  # Windows hides it, so a student may add it by accident
+# Other names, such as answers.json.txt, whose end Windows hides, or Answers (1).json.
+SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,
-    answers.FILE + TEXT: answers.MAX_BYTES,
     MODEL_FILE: MAX_NETWORK_BYTES,
     QUESTIONS_FILE: 1_000_000,
 }
@@ -57,10 +59,10 @@ DAMAGED: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True)
 class SubmittedFile:
-    """A file with one of the names in `LIMITS`."""
+    """A file with one of the names in `LIMITS`, or with a similar one."""
 
     path: PurePath  # in the submission; of a file in a zip file, after the zip file's
-    content: bytes
+    content: bytes  # empty if the name is only similar
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class _Entry:
 def find_files(path: Path) -> list[SubmittedFile]:
     """Return all files of a submission that have the name of a submitted file.
 
+    Also files with a similar name. A folder or zip file with the same files as another
+    one counts once.
+
     Zip files are opened only if there is no file in `REQUIRED` next to them.
 
     Raises:
@@ -84,14 +89,24 @@ def find_files(path: Path) -> list[SubmittedFile]:
     try:
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):
-            return _read(_entries_of_folder(path, limits), PurePath(), limits, level=0)
+            found = _entries_of_folder(path, limits)
+            return _distinct(_read(found, PurePath(), limits, level=0))
         _check_kind("it", mode)
         if not _is_zip(path):
             raise UserError("it is neither a folder nor a zip file")
         entry = _Entry(PurePath(path.name), partial(_open, path))
-        return _read([entry], PurePath(), limits, level=0)
+        return _distinct(_read([entry], PurePath(), limits, level=0))
     except OSError as error:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None
+
+
+def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
+    """Return the files without those of a folder that is a copy of another one."""
+    folders = defaultdict[PurePath, dict[str, bytes]](dict)
+    for file in files:
+        folders[file.path.parent][file.path.name] = file.content
+    first = {tuple(sorted(x.items())): path for path, x in reversed(folders.items())}
+    return [file for file in files if file.path.parent in first.values()]
 
 
 class _Limits:
@@ -129,8 +144,10 @@ def _read(
         if limit := LIMITS.get(entry.path.name):
             content = limits.read(entry, limit)
             files.append(SubmittedFile(place / entry.path, content))
-        else:
+        elif _is_zip(entry.path):
             zips.append(entry)
+        else:
+            files.append(SubmittedFile(place / entry.path, b""))
     if not zips or any(file.path.name in REQUIRED for file in files):
         return files
     if level == MAX_LEVEL:
@@ -189,7 +206,9 @@ def _is_zip(path: PurePath) -> bool:
 
 def _is_read(path: PurePath) -> bool:
     """Return whether a file is read; macOS adds hidden files such as ._a.zip."""
-    return path.name in LIMITS or (_is_zip(path) and not path.name.startswith("."))
+    if _is_zip(path):
+        return not path.name.startswith(".")
+    return path.name in LIMITS or bool(SIMILAR.fullmatch(path.name))
 
 
 def _check_kind(name: str, mode: int) -> None:

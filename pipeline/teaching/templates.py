@@ -21,5 +21,5 @@ def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
 def number(value: float) -> str:
     """Return a number of unknown size as text, such as 15,910 or 0.123457."""
     if value == round(value) and abs(value) < MAX_EXACT:
-        return f"{value:,.0f}"
+        return f"{value + 0:,.0f}"  # + 0, so that -0.0 is shown as 0
     return f"{value:.6g}"

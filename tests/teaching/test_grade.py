@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 import zipfile
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -105,16 +106,24 @@ def distinct(question, mistakes):
 
 
 def plant(course, student, network, numbers):
-    """Return answers with mistakes, and the expected points as they are in the CSV."""
+    """Return answers with mistakes, and the expected points as they are in the CSV.
+
+    Also the questions with each mistake that changes the answers to several questions.
+    """
     basis, answers, points = course.basis(student, network), {}, {}
+    hints = defaultdict(list)
     for question in QUESTIONS:
         mistakes = distinct(question, question.solution(basis).mistakes)
         correct = question.solution(basis).correct[0]
         kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
         kinds += [(mistake.value, mistake.points) for mistake in mistakes]
         kinds += [("12", 0.0), (True, 0.0)]
-        answers[question.name], points[question.name] = numbers.choice(kinds)
-    return answers, points
+        chosen = numbers.choice(kinds)
+        answers[question.name], points[question.name] = chosen
+        for mistake in mistakes:
+            if chosen == (mistake.value, mistake.points):
+                hints[mistake.hint].append(question.name)
+    return answers, points, {x: hints[x] for x in hints if x in basis.mistaken}
 
 
 @pytest.mark.fault
@@ -125,10 +134,12 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
     for index in range(60):
         student = f"s{index:02}"
         kind = [Training.SAME, Training.PROCESSOR, Training.OTHER][index % 3]
-        network = course.train(student, lr=0.002 if kind is Training.OTHER else 0.001)
+        network = course.train(student, lr=0.01 if kind is Training.OTHER else 0.001)
         if kind is Training.PROCESSOR:
             network["layer_1.weight"][3, 400] += 2e-4
-        answers, points = plant(course, student, network, numbers)
+        answers, points, hints = plant(course, student, network, numbers)
+        for same in hints.values():  # the same mistake in several answers
+            points |= dict.fromkeys(same[1:], 0.75)
         name = f"{student}_12345_assignsubmission_file"
         folder = course.write(place / name / "a", student.upper(), answers, network)
         if index % 2:
@@ -156,7 +167,7 @@ def test_a_training_run_is_distinguished_from_others(course):
     assert compare(network, assigned) == Comparison(Training.SAME, 0.0, 0.0, 1.0)
     for median, largest, kind in (
         (0.9, 0.9, Training.PROCESSOR),
-        (1.1, 0.9, Training.OTHER),
+        (1.1, 0.9, Training.NEAR),
         (0.9, 1.1, Training.OTHER),
     ):
         other = {name: x + median * MAX_MEDIAN for name, x in network.items()}
@@ -178,6 +189,17 @@ def without_a_neuron(network, noise=0.0):
     return changed
 
 
+def chaotic(network):
+    """Return a copy with differences as without AVX2: about those of an epoch."""
+    rng = np.random.default_rng(2)
+    changed = {
+        name: x + (0.007 * rng.laplace(size=x.shape)).astype("f4")
+        for name, x in network.items()
+    }
+    changed["layer_2.bias"][3] = network["layer_2.bias"][3] + 0.25
+    return changed
+
+
 def test_an_edited_copy_of_the_assigned_network_is_distinguished_from_other_runs(
     course,
 ):
@@ -188,7 +210,8 @@ def test_an_edited_copy_of_the_assigned_network_is_distinguished_from_other_runs
         assert found.kept == pytest.approx(0.8, abs=0.1)  # one of five neurons
     for others in ({"epochs": 2}, {"lr": 0.01}, {"batch_size": 64}):
         found = compare(course.train("ana", **others), assigned)
-        assert found.training == Training.OTHER and found.kept < 0.1
+        assert found.training in (Training.NEAR, Training.OTHER) and found.kept < 0.1
+    assert compare(course.train("ana", lr=0.01), assigned).training == Training.OTHER
     found = compare(course.train("ben"), assigned)
     assert found.training == Training.OTHER and found.kept < 0.01
 
@@ -207,7 +230,7 @@ def test_weights_that_no_longer_change_do_not_make_another_run_an_edited_copy(
     same = (other[name] == last[name])[first[name] != last[name]]
     assert same.mean() > 0.7
     found = compare(other, Assigned(last, before))
-    assert found.training == Training.OTHER and found.kept < 0.1
+    assert found.training in (Training.NEAR, Training.OTHER) and found.kept < 0.1
 
 
 def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
@@ -241,7 +264,8 @@ def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
     written = [*(outputs / "grades").glob("**/*.html")]
     assert len(written) == 1 + 3
     for path in written:
-        assert not re.search(r"<(script|img)", path.read_text()), path
+        scripts = re.findall(r"<(?:script|img)", path.read_text())
+        assert scripts == ["<script"] * (path.name == "class.html"), path
 
 
 def test_a_network_that_has_learned_much_less_than_the_assigned_one_is_not_graded(
@@ -584,7 +608,7 @@ def test_if_nothing_can_be_graded_the_files_of_an_earlier_grading_stay(
     assert {"grades.csv", "class.html", "ana.html", "feedback.zip"} < {
         path.name for path in before
     }
-    course.write(place / "Ana_assignsubmission_file_" / "copy", "ana")
+    course.write(place / "Ana_assignsubmission_file_" / "copy", "ana", {"logit": 1})
     wrong = tmp_path / "wrong"
     wrong.mkdir()
     (wrong / "config.yaml").touch()
@@ -618,9 +642,11 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
     [
         ("id\nana\nb n\n", "line 3: id must be 1 to 64 letters"),
         ("id\nana\nben\nANA\n", "contains the id ana twice"),
-        ("id,name\n\n", "contains no ids"),
+        ("id,name\n\n", "contains no ids in the column id$"),
         (b"ana\n\xff\n", "is not UTF-8"),
-        ("name,email\nAna,\nBen\n", "contains no ids"),
+        ("name,email\nAna,\nBen\n", "contains no ids in the column email$"),
+        ("id number,email\n,\n,b\n,b\n", "contains the id b twice"),
+        ("id number,email\n,\n", "no ids in the column ID number or email$"),
         ("a" * 200_000, "cannot be read: field larger"),
         # The first line could be a title or a student.
         ("Vorname;Matrikel\nAna;17\n", "or Email address, got 'vorname, matrikel'"),
@@ -648,6 +674,8 @@ def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, mess
         ("First name,Last name,Email address,Groups\nAna,Ruiz,a@b.de,\n", ["a@b.de"]),
         ("Identifier,Full name,Email address\nParticipant 1,A,a@b.de\n", ["a@b.de"]),
         ("Username\nana\n", ["ana"]),
+        # Moodle exports an empty column if nobody has an ID number.
+        ("First name,Last name,ID number,Email address\nA,R,,a@b.de\n", ["a@b.de"]),
     ],
 )
 def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, ids):
@@ -690,6 +718,115 @@ def test_what_is_not_used_of_a_list_is_said_in_a_line(
         grade_all(students=path)
         assert "list.csv: no names are used" in page(outputs)
         assert "list.csv: 1 line without an id left out" in page(outputs)
+
+
+def test_a_student_can_use_the_id_in_any_column_of_the_list(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "ID number,Username,Email address\n17,ana,a@b.de\n18,ben,b@b.de\n19,cem,\n"
+    )
+    for student in ("ana", "b@b.de", "19"):
+        course.write(place / f"{student}_1", student)
+    grades = grade_all(students=path)
+    assert grades.missing == [] and grades.unlisted == [] and grades.early_notices == []
+    assert {x: row["points"] for x, row in table(outputs).items()} == {
+        "17": "0.0",
+        "18": "0.0",
+        "19": "0.0",
+    }
+
+
+def test_names_identify_the_students_of_a_list_with_another_kind_of_id(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "First name,Last name,Email address\nAna,Ruiz,ana@x.edu\nBen,Ott,Ben@x.edu\n"
+        "Cem,Kaya,cem@x.edu\nKim,Lee,kim@x.edu\n"
+    )
+    for name, student in (("Ana Ruiz", "ana"), ("Ben Ott", "ben"), ("Kim Lee", "ana")):
+        folder = place / f"{name}_1_assignsubmission_file_"
+        course.write(folder, student, {"logit": len(name)})
+    grades = grade_all(students=path)
+    rows = table(outputs)
+    text = "list.csv: the column Email address lacks 2 of 2 submitted ids, such as ana"
+    assert [line.startswith(text) for line in grades.early_notices] == [True]
+    assert text in page(outputs)
+    assert (rows["Ben@x.edu"]["points"], rows["Ben@x.edu"]["problem"]) == ("0.0", "")
+    assert rows["cem@x.edu"]["problem"] == "no submission"
+    # Both folders claim the id ana, and the names cannot say whose it is.
+    problem = "submitted, but not graded: 2 submissions have the id ana"
+    for name in ("ana", "ana@x.edu", "kim@x.edu"):
+        assert rows[name]["problem"].startswith(problem), name
+    assert len(rows) == 5 and grades.missing == ["cem@x.edu"]
+    shutil.rmtree(place / "Kim Lee_1_assignsubmission_file_")
+    grade_all(students=path)
+    assert {x: row["points"] for x, row in table(outputs).items()} == {
+        "Ben@x.edu": "0.0",
+        "ana@x.edu": "0.0",
+        "cem@x.edu": "",
+        "kim@x.edu": "",
+    }
+
+
+def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
+    course, grade_all, outputs, place
+):
+    networks = {name: course.train(name) for name in ("ana", "ben", "cem", "finn")}
+    networks["ben"]["layer_1.weight"] += 2e-7  # as on another processor
+    networks["cem"] = without_a_neuron(networks["cem"])
+    networks["dora"] = course.train("ana")  # of another student
+    networks["eva"] = course.train("eva", lr=0.01)
+    networks["gus"] = chaotic(course.train("gus"))
+    for name, network in networks.items():
+        answers = course.solve(name, network)
+        if name == "finn":
+            answers |= {"parameters": 1}
+        course.write(place / name, name, answers, network)
+    denied, sizes = {"cem", "dora", "eva"}, 4
+    count = len(QUESTIONS)
+    for again in (False, True):
+        grades = grade_all(require="assigned", again=again)
+        points = {x.student: x.grade.points for x in grades.graded}
+        assert points == dict.fromkeys(networks, count) | {
+            "finn": count - 1,
+            **dict.fromkeys(denied, sizes),
+        }
+    assert "points changed for 0 students" in grades.notices[0]
+    for name, row in table(outputs).items():
+        kept = (row["parameters"], row["logit"])
+        assert kept == ("0.0" if name == "finn" else "1.0", f"{name not in denied:.1f}")
+        assert row["problem"].startswith("not the assigned network: no points") == (
+            name in denied
+        )
+        text = "the answers that depend on the weights get no points"
+        feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
+        assert (text in feedback) == (name in denied)
+    shown = page(outputs)
+    for name in denied:
+        assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
+    assert "get no points for the answers that depend on the weights" in shown
+    grades = grade_all()
+    assert {x.grade.points for x in grades.graded} == {count, count - 1}
+    assert "If you add <code>require=assigned</code>" in page(outputs)
+    with pytest.raises(ConfigError, match="require must be"):
+        grade_all(require="own")
+
+
+def test_what_a_processor_without_avx2_can_cause_is_told_from_edits(course):
+    network, assigned = course.train("ana"), course.assigned("ana")
+    other = chaotic(network)
+    found = compare(other, assigned)
+    assert found.training is Training.NEAR and found.training.is_accepted
+    assert not found.training.is_assigned
+    assert 30 < found.largest / found.median < 60  # 38 was measured
+    edited = without_a_neuron(network, noise=2e-4)  # against the test of kept weights
+    assert compare(edited, assigned).training is Training.OTHER
+    for change in (3 * (other["layer_1.weight"] - network["layer_1.weight"]), 1.2):
+        further = {**other, "layer_1.weight": network["layer_1.weight"] + change}
+        assert compare(further, assigned).training is Training.OTHER
 
 
 def test_an_interrupted_grading_continues(
@@ -969,7 +1106,10 @@ def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
     submissions, students = workspace.outputs / "homework", tmp_path / "list.csv"
     students.write_text(f"name,id\n{name},{student}\n")
     workspace.call("grade", submissions=submissions, students=students, **keys)
-    assert found_in(workspace.outputs / "grades", secrets) == {student, course}
+    shown = {student, name, course}  # on the page for the instructor
+    assert found_in(workspace.outputs / "grades", secrets) == shown
+    feedback = workspace.outputs / "grades" / "feedback"
+    assert found_in(feedback, secrets) == {student, course}
     workspace.call("sync", server=server.url)
     for folder in (workspace.outputs / "mlflow-artifacts", server.folder):
         assert not found_in(folder, secrets - {run_name})
@@ -1025,6 +1165,44 @@ def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
     assert browser_page.title() == "Feedback for zoë+1@b"
 
 
+def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
+    course, grade_all, outputs, place, browser_page, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text("id,name\na1,Zoë  Abt\nb2,Ben Oz\nc3,<b>Cem\nd4,Dora\n")
+    for student, hidden in (("a1", 5), ("b2", 5), ("c3", 4)):
+        network = course.train(student, hidden=hidden)
+        answers = course.solve(student, network) if student == "a1" else {}
+        course.write(place / student, student, answers, network)
+    grade_all(students=path)
+    errors = []
+    browser_page.on("console", lambda message: errors.append(message.text))
+    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+
+    def ids():
+        return browser_page.locator("#table tbody th").all_inner_texts()
+
+    def sort(title):
+        button = browser_page.get_by_role("button", name=title, exact=True)
+        button.focus()
+        browser_page.keyboard.press("Enter")
+        return ids()
+
+    assert "<b>Cem" in browser_page.inner_text("#table tbody")
+    assert ids() == ["a1", "b2", "c3", "d4"]
+    # Students without points are last.
+    assert sort("points") == ["b2", "a1", "c3", "d4"]
+    assert sort("points") == ["a1", "b2", "c3", "d4"]
+    assert sort("name") == ["c3", "b2", "d4", "a1"]
+    assert sort("name") == ["a1", "d4", "b2", "c3"]
+    heads = browser_page.locator("th[aria-sort]")
+    assert heads.count() == 1 and heads.get_attribute("aria-sort") == "descending"
+    assert sort("logit")[:2] == ["b2", "a1"]
+    assert "Zoë Abt" not in page(outputs, "feedback/a1.html")
+    assert "d4 (Dora)" in " ".join(browser_page.inner_text("#look").split())
+    assert errors == []
+
+
 def test_in_a_browser_hostile_texts_are_text(
     course, grade_all, outputs, place, browser_page
 ):
@@ -1038,7 +1216,9 @@ def test_in_a_browser_hostile_texts_are_text(
     for file in ("class.html", "feedback/ana.html"):
         browser_page.goto((outputs / "grades" / file).as_uri())
         assert "run" not in browser_page.title()
-        assert browser_page.locator("script, img, iframe, link").count() == 0
+        scripts = 1 if file == "class.html" else 0
+        assert browser_page.locator("script").count() == scripts
+        assert browser_page.locator("img, iframe, link").count() == 0
         for scheme in ("light", "dark"):
             for width in (1366, 390):
                 browser_page.emulate_media(color_scheme=scheme)

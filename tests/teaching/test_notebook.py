@@ -1,11 +1,14 @@
 """The answers in the notebook: a hint first, then the correct answer; homework."""
 
+import json
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pipeline
 from pipeline import ConfigError
 from pipeline.teaching.notebook import Checker, read_questions
 
@@ -110,6 +113,14 @@ def test_answers_of_a_student_are_recorded_and_not_judged(ask):
     assert "the recorded answer is kept" in ask(check, "weights", "?", 20)
     assert ask(check, "weights", None, 20) == "no answer yet"
     assert check.recorded == {"weights": 784, "higher": "TEST"}
+
+
+def test_students_read_in_the_notebook_that_recorded_answers_give_no_points():
+    path = Path(pipeline.__file__).with_name("exercise.ipynb")
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    texts = ["".join(x["source"]) for x in cells if x["cell_type"] == "markdown"]
+    about = [text for text in (texts[0], texts[-1]) if "homework" in text]
+    assert [text.count("give no points") for text in about] == [1, 1]
 
 
 def test_homework_needs_a_valid_id_and_a_course():

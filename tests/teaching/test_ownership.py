@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.teaching.answers import Answers
-from pipeline.teaching.class_list import ListedStudent, name_words, read_students
+from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.ownership import Roster, one_for_each_id, with_owners
 from pipeline.teaching.submissions import Graded, Rejected
 
 FILE, TEXT = "_assignsubmission_file_", "_assignsubmission_onlinetext_"
 NAMES = {"a1": "Ana Ruiz", "b2": "Ben Oz", "j7": "Jo Doe", "j8": "Jo Doe"}
-LISTED = {x: ListedStudent(x, name_words(name)) for x, name in NAMES.items()}
+LISTED = {x: ListedStudent(x, name) for x, name in NAMES.items()}
 USED = "another submission with the id a1 is used instead"
 TWICE = "2 submissions have the id a1: only one can be graded, so delete the others"
 

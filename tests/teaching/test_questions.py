@@ -13,12 +13,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from pipeline import datasets
+from pipeline import UserError, datasets
 from pipeline.base.paths import data_dir
 from pipeline.core.network import network_from, snapshot
 from pipeline.model import save_model
+from pipeline.teaching import basis as basis_module
 from pipeline.teaching.basis import Basis, Topic
-from pipeline.teaching.question import GROUPS
+from pipeline.teaching.grading import grade_answers
+from pipeline.teaching.question import GROUPS, Correct
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.variant import Variant
 
@@ -44,20 +46,26 @@ def read_safetensors(path):
 class Student:
     """Answers questions with a network and a data set."""
 
+    white, has_relu = 255, True
+
     def __init__(self, network, data):
         self.arrays, files = read_safetensors(network), read_safetensors(data)
         self.images, self.labels = files["test_images"], files["test_labels"]
         self.hidden = len(self.arrays["layer_1.bias"])
 
     def inputs(self, image):
-        return self.images[image].ravel().astype("f4") / np.float32(255)
+        return self.images[image].ravel().astype("f4") / np.float32(self.white)
 
     def layer(self, number, inputs):
         weights = self.arrays[f"layer_{number}.weight"]
         return inputs @ weights.T + self.arrays[f"layer_{number}.bias"]
 
+    def outputs(self, inputs):
+        sums = self.layer(1, inputs)
+        return np.maximum(sums, 0) if self.has_relu else sums
+
     def logits(self, inputs, off=()):
-        outputs = np.maximum(self.layer(1, inputs), 0)
+        outputs = self.outputs(inputs)
         outputs[..., [*off]] = 0
         return self.layer(2, outputs)
 
@@ -68,7 +76,7 @@ class Student:
 
     @property
     def all_inputs(self):
-        return self.images.reshape(-1, 784).astype("f4") / np.float32(255)
+        return self.images.reshape(-1, 784).astype("f4") / np.float32(self.white)
 
     def parameters(self, text):
         neurons, classes = find(r"has (\d+) neurons .* (\d+) classes", text)
@@ -123,7 +131,7 @@ class Student:
         brighter = np.zeros((28, 28))
         (levels,) = find(r"(\d+) gray levels brighter", text)
         brighter[tuple(find(PLACE, text))] = levels
-        before, after = np.zeros(784), brighter.ravel() / 255
+        before, after = np.zeros(784), brighter.ravel() / self.white
         neuron = neuron_of(text)
         return self.layer(1, after)[neuron] - self.layer(1, before)[neuron]
 
@@ -142,9 +150,47 @@ class Student:
     def scaled_layer(self, text):
         factor = np.float32(re.search(r"multiplied by ([\d.]*\d)", text)[1])
         weights, bias = self.arrays["layer_2.weight"], self.arrays["layer_2.bias"]
-        outputs = np.maximum(self.layer(1, self.inputs(*find(IMAGE, text))), 0)
+        outputs = self.outputs(self.inputs(*find(IMAGE, text)))
         powers = np.exp((outputs @ (factor * weights).T + factor * bias).astype(float))
         return 100 * powers.max() / powers.sum()
+
+
+class WithoutScaling(Student):
+    white = 1
+
+
+class WithoutRelu(Student):
+    has_relu = False
+
+
+class WithoutBiases(Student):
+    def __init__(self, *files):
+        super().__init__(*files)
+        for layer in (1, 2):
+            self.arrays[f"layer_{layer}.bias"] = 0 * self.arrays[f"layer_{layer}.bias"]
+
+
+class WithReshapedKernels(Student):
+    def __init__(self, *files):
+        super().__init__(*files)
+        for name, array in self.arrays.items():
+            self.arrays[name] = array.reshape(array.T.shape).T
+
+
+class WithImagesByColumns(Student):
+    def __init__(self, *files):
+        super().__init__(*files)
+        self.images = self.images.transpose(0, 2, 1)
+
+    def weight_of_pixel(self, text):
+        row, column = find(PLACE, text)
+        swapped = f"row {column} and column {row}"
+        return super().weight_of_pixel(re.sub(PLACE, swapped, text))
+
+    def brighter_pixel(self, text):
+        row, column = find(PLACE, text)
+        swapped = f"row {column} and column {row}"
+        return super().brighter_pixel(re.sub(PLACE, swapped, text))
 
 
 PLACE, IMAGE = r"row (\d+) and column (\d+)", r"test image (\d+)"
@@ -193,6 +239,8 @@ def test_a_student_with_numpy_and_the_files_gets_all_points(
         answer = getattr(solver, question.name)(question.text(basis.topic))
         decimals = {0.001: 3, 0.0001: 4}.get(question.tolerance)
         typed = float(answer) if decimals is None else round(float(answer), decimals)
+        if decimals and abs(answer) < 100 * question.tolerance:
+            typed = float(f"{answer:.3g}")  # so few decimals can be too inexact
         assert question.grade(typed, basis).points == question.points, question.name
 
 
@@ -210,7 +258,7 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_b
             if grade.points:
                 question.form.check(mistake.value)
     # Hints are the same for all students, so that a class can be compared.
-    assert 2 <= len(hints) <= 7
+    assert 2 <= len(hints) <= 7 + len(basis.mistaken)
 
 
 def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_basis):
@@ -305,6 +353,101 @@ def test_mistakes_of_a_student_are_recognized(new_basis, mnist, networks, tmp_pa
         if question.name in answers:
             answer, hint = answers[question.name]
             assert hint in (question.grade(float(answer), basis).hint or "")
+
+
+@pytest.mark.parametrize(
+    ("solver", "hint", "least"),
+    [
+        (WithoutScaling, basis_module.NOT_SCALED, 5),
+        (WithoutRelu, basis_module.NO_RELU, 7),
+        (WithoutBiases, basis_module.NO_BIAS, 7),
+        (WithReshapedKernels, basis_module.RESHAPED, 8),
+        (WithImagesByColumns, basis_module.TRANSPOSED, 9),
+    ],
+)
+def test_one_mistake_in_the_whole_computation_is_named_each_time_and_costs_less(
+    solver, hint, least, new_basis, networks, mnist, tmp_path
+):
+    basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
+    save_model(path, networks["trained"], {})
+    student = solver(path, data_dir() / mnist.path.name)
+    with np.errstate(divide="ignore"):  # a probability of 0
+        found = {
+            question.name: float(
+                getattr(student, question.name)(question.text(basis.topic))
+            )
+            for question in QUESTIONS
+        }
+    answers = {name: x for name, x in found.items() if np.isfinite(x)}
+    graded = [x for x in grade_answers(answers, basis) if x.answer is not None]
+    first, *others = (answer for answer in graded if answer.kind != "full")
+    assert len(others) >= least - 1
+    assert {answer.hint for answer in (first, *others)} == {hint}
+    assert first.points <= 0.5 and not first.repeated
+    assert all(answer.points == 0.75 and answer.repeated for answer in others)
+    # Alone, each of these answers gets at most half a point.
+    for question in QUESTIONS:
+        if question.name in [answer.question for answer in others]:
+            alone = grade_answers({question.name: answers[question.name]}, basis)
+            assert sum(answer.points for answer in alone) <= 0.5
+
+
+def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_basis):
+    basis = new_basis("ana.ruiz")
+    by_name = {question.name: question for question in QUESTIONS}
+    answers = {
+        "sum_of_neuron": basis.mistaken[basis_module.NO_BIAS].sums[basis.topic.neuron],
+        "logit": basis.mistaken[basis_module.NO_RELU].logits[basis.topic.digit],
+        "parameters": 1.0,
+    }
+    for graded in grade_answers(answers, basis):
+        alone = by_name[graded.question].grade(graded.answer, basis)
+        assert graded == alone and graded.points <= 0.5
+
+
+@pytest.mark.parametrize("name", ["sum_of_neuron", "weight_of_pixel", "upper_half"])
+def test_a_correct_answer_near_0_must_be_exact_relative_to_it(name, new_basis):
+    (question,) = (each for each in QUESTIONS if each.name == name)
+    assert question.exactness.endswith(" and 1%")
+    basis = new_basis("ana.ruiz")
+    scale = 0.002 / question.solution(basis).correct[0]
+    small = dataclasses.replace(
+        basis, kernel_1=scale * basis.kernel_1, bias_1=scale * basis.bias_1
+    )
+    for answer, points in (
+        (0.002, 1), (0.0020199, 1), (0.00205, 0), (0.0025, 0), (-0.0, 0), (0.0, 0)
+    ):  # fmt: skip
+        assert question.grade(answer, small).points == points, answer
+    zero = dataclasses.replace(
+        basis, kernel_1=0 * basis.kernel_1, bias_1=0 * basis.bias_1
+    )
+    for answer in (0.0, -0.0, 5e-6):  # such as a sum that float32 does not make 0
+        assert question.grade(answer, zero).points == 1
+
+
+def test_a_loss_near_0_gives_no_points_for_0(new_basis):
+    basis = new_basis("ana.ruiz")
+    wrong = np.arange(10) == basis.topic.wrong_label
+    logits = basis.logits - basis.bias_2
+    sure = dataclasses.replace(basis, bias_2=6.2 * wrong - logits)
+    (question,) = (each for each in QUESTIONS if each.name == "loss_of_wrong_label")
+    (correct,) = question.solution(sure).correct
+    assert 0.01 < correct < 0.02
+    assert [question.grade(x, sure).points for x in (correct, 0.0)] == [1, 0]
+    assert question.grade(-np.log10(np.exp(-correct)), sure).points == 0.5
+
+
+def test_a_question_whose_answer_is_not_finite_is_named_in_one_line(new_basis):
+    class Broken(type(QUESTIONS[4])):
+        name = "broken"
+
+        def _answers(self, basis):
+            return [Correct(np.nan * basis.logits[0])]
+
+    message = "the correct answer to the question broken is nan instead of a finite num"
+    with pytest.raises(UserError, match=message) as error:
+        Broken().grade(1.0, new_basis("ana.ruiz"))
+    assert "\n" not in str(error.value)
 
 
 def test_every_pixel_is_correct_if_all_products_are_equal(new_basis):

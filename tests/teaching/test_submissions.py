@@ -103,6 +103,41 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
     assert problem(folder) == ""
 
 
+@pytest.mark.parametrize("name", ["Answers (1).json", "answers.JSON", "answers_1.txt"])
+def test_answers_with_another_name_are_named(copy, pack, place, name):
+    folder = copy()
+    (folder / FILE).rename(folder / name)
+    expected = f"answers.json is missing; it has {name}"
+    assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
+    (folder / name).rename(folder / FILE)
+    (folder / MODEL_FILE).rename(folder / "Model(2).safetensors")
+    expected = "model.safetensors is missing; it has Model(2).safetensors"
+    assert problem(folder) == expected
+    os.truncate(folder / "Model(2).safetensors", 2**40)  # it is not read
+    assert problem(folder) == expected
+
+
+def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path):
+    folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
+    pack(folder, tmp_path / "lee.zip")
+    for path in [*folder.iterdir()]:
+        path.unlink()
+    for name in ("lee.zip", "lee (1).zip"):
+        shutil.copy(tmp_path / "lee.zip", folder / name)
+    found = read_submission(folder, ASSIGNMENT)
+    assert found.sha256 == expected.sha256
+    shutil.copytree(place / "other", folder / "unpacked" / "a")
+    shutil.copytree(place / "other", folder / "unpacked" / "b")
+    assert problem(folder / "unpacked") == problem(folder) == ""
+    (folder / "unpacked" / "b" / "questions.md").write_text("another version")
+    assert "2 files named answers.json" in problem(folder / "unpacked")
+    pack(place / "other", folder / "lee (1).zip", prefix="x/")
+    assert problem(folder) == ""
+    (place / "other" / MODEL_FILE).unlink()
+    pack(place / "other", folder / "lee (1).zip")
+    assert "2 files named answers.json" in problem(folder)
+
+
 def test_a_folder_without_the_files_says_what_it_contains(place):
     (place / "ana").mkdir()
     (place / "ana" / "homework.rar").touch()
@@ -180,14 +215,18 @@ def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, plac
     assert problem(place / "eve") == expected
 
 
-def test_two_files_of_one_name_are_not_chosen_from(copy):
+def test_two_files_of_one_name_are_not_chosen_from(copy, place):
     folder = copy()
     shutil.copytree(folder, folder / "old")
+    shutil.copytree(folder, folder / "older", ignore=shutil.ignore_patterns("old*"))
+    for name in ("old", "older"):
+        (folder / name / "questions.md").write_text(name)
+    (folder / "older").rename(place / "older")
     assert problem(folder) == (
         "it has 2 files named answers.json, but only one can count: answers.json, "
         "old/answers.json"
     )
-    shutil.copytree(folder / "old", folder / "older")
+    (place / "older").rename(folder / "older")
     assert problem(folder) == (
         "it has 3 files named answers.json, but only one can count, such as "
         "answers.json, old/answers.json"
@@ -312,6 +351,7 @@ def test_names_that_control_the_terminal_are_made_printable(valid, place):
     for path in [*place.iterdir()]:
         assert problem(path) == ""
     shutil.copytree(valid, place / ESCAPE / "old")
+    (place / ESCAPE / "old" / "questions.md").touch()
     assert "2 files named answers.json" in problem(place / ESCAPE)
 
 
