@@ -4,7 +4,8 @@ Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images
 images=: indices of test images, a file, or a folder. Image files can have any size and
 any colors of pen and paper; they are preprocessed in the same way as MNIST. For a
 network trained on Fashion-MNIST, they are only resized to 28x28 pixels. If the first
-number in a file name has one digit, it is the label: draw0.png is labeled 0. Writes
+number in a file name has one digit, it is the label: draw0.png is labeled 0. Letters
+can be accepted as digits, because the network knows no other classes. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
 step, to outputs/predict/. Takes about 3 s; test image 0 is a 7 with a probability of
 99.8%.

@@ -26,6 +26,7 @@ from pipeline.evaluation.sentences import (
     count_unsure,
     describe_prediction,
 )
+from pipeline.images.unsure import Reason
 from pipeline.model import (
     OodDetector,
     TrainedModel,
@@ -36,9 +37,15 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_ROWS = 20  # below each other in preparation.png
 MAX_NAME_CHARACTERS = 36  # of their names
-TIP = """If a prediction is unsure, crop the image to one digit with paper around it,
-rotate it upright, use a thicker pen and even light, and write a digit in its usual
-form."""
+# What helps for each reason, unless its text says it.
+CROP = "If there is more than one digit, crop the image to one."
+SHOW_ALL = "If a digit is cut off, use an image with paper all around it."
+WRITE_USUALLY = """If an image does not look like a digit, or two digits are close,
+compare the steps in preparation.png with it. If they show other things than the digit,
+crop the image; otherwise, write the digit upright and in its usual form."""
+ADVICE: dict[Reason, str] = {"several": CROP, "cut off": SHOW_ALL} | dict.fromkeys(
+    ("not drawn", "unlike", "close"), WRITE_USUALLY
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +85,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
         _write(predictions, partial)
         _plot(predictions, trained, partial)
     say(_conclusion(predictions))
-    _say_tip(predictions)
+    _say_advice(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {displayed(folder / 'preparation.png')}")
@@ -109,11 +116,14 @@ def _conclusion(predictions: Predictions) -> str:
     return "\n".join([*lines, ""]) if lines[1:] else ""
 
 
-def _say_tip(predictions: Predictions) -> None:
-    """Say what helps, if a prediction for a preprocessed file is unsure."""
+def _say_advice(predictions: Predictions) -> None:
+    """Say what helps, if predictions for preprocessed files are unsure."""
     spec, source = predictions.spec, predictions.source
-    if source.has_files and spec.prepared_as_mnist and predictions.is_unsure.any():
-        say(wrap(TIP, indent=0) + "\n")
+    if not (source.has_files and spec.prepared_as_mnist):
+        return
+    found = [text for reason, text in ADVICE.items() if reason in predictions.reasons]
+    if found:
+        say("\n".join(wrap(text, indent=0) for text in dict.fromkeys(found)) + "\n")
 
 
 def _next_step(cfg: PredictConfig, *, is_file: bool) -> str:

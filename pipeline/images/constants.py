@@ -54,7 +54,10 @@ SHEET_MIN_DARK = 0.9
 # Heights per pixel; paper is less steep. Lower: squared paper and shadows divide the
 # sheet; higher: the sheet and a light table become one region.
 REGION_SLOPES = (0.04, 0.07, 0.11)
-REGION_MIN_AREA = 0.12  # fraction of the area of the image
+# Limits of its area, as fractions of that of the image. The upper one is for a board
+# (test_a_board_in_uneven_light_is_not_a_sheet). Higher: its dark corner counts as a
+# table; lower: a narrow strip of a table counts as paper.
+REGION_AREAS = (0.12, 0.98)
 # Fraction of the region that is not strokes. Lower: a bold white 0 counts as a sheet;
 # higher: sheets that are full of strokes are not found.
 REGION_MIN_PAPER = 0.5
@@ -84,6 +87,10 @@ EDGE_MAX_DISTANCE = 0.5  # maximum distance of an edge from the border, as a fra
 EDGE_MIN_STEP = 0.3  # the table is at least this much darker than the paper
 EDGE_MIN_LENGTH = 0.4  # minimum length of an edge, as a fraction of the side
 EDGE_MIN_AREA = 0.25  # fraction of the area of the image
+# The same pixels; paper and table are compared up to this distance from an edge
+# (test_a_board_in_uneven_light_is_not_a_sheet). Lower: a wide white stroke counts as
+# paper; higher: the dark side of a board counts as a table.
+EDGE_SURROUNDINGS = 24
 
 # Ink
 # For light ink on dark paper ("white on black", "chalk")

@@ -84,6 +84,24 @@ def digit_among(shapes: Mask, outside: Mask | None) -> Mask:
     return digit
 
 
+def stands_out(levels: Levels, ink: Ink, digit: Mask) -> bool:
+    """Return whether faint strokes have far more ink than the noise around them.
+
+    In dark parts of a photograph, the same noise is a larger fraction of the light.
+
+    Args:
+        levels: The gray levels, dark on light.
+        ink: The ink.
+        digit: The faint strokes; without any, nothing stands out.
+    """
+    if not digit.any():
+        return False
+    box = bounding_box(digit)
+    light = ndimage.gaussian_filter(levels[box].astype(np.float32), constants.BLUR)
+    noise = noise_limit(light / max(float(light.mean()), 1))
+    return bool(ink[digit].mean() > constants.MIN_CONTRAST * noise)
+
+
 def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
     """Return the blobs that have no edge along a part of their outline.
 
@@ -251,9 +269,11 @@ def judge_photo(
     mask = strokes.digit
     if (flat & mask).sum() > constants.MAX_SHADOW * mask.sum():
         return "shadow"
-    touching = int(np.concatenate(borders(mask)).sum())  # pixels at corners are twice
-    if touching and not has_uniform_border:
-        return unsure.border_finding(touching=touching, side=min(mask.shape))
+    lines = borders(mask)
+    if np.concatenate(lines).any() and not has_uniform_border:
+        ends = [end for line in lines for end in (line, line[::-1])]
+        along = max(np.logical_and.accumulate(end).mean() for end in ends)
+        return unsure.border_finding(along=float(along))
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = int(np.bincount(labels[mask], minlength=1).max())

@@ -26,6 +26,7 @@ from pipeline.images.digit import (
     longer_side,
     narrow,
     remove_specks,
+    stands_out,
 )
 from pipeline.images.form import adjust_width, center_by_mass, downsample, fit_to_box
 from pipeline.images.ink import (
@@ -218,7 +219,10 @@ def _find_strokes(
         return Strokes(ink, shapes, digit)
     ink = ndimage.gaussian_filter(ink, constants.FAINT_BLUR)
     shapes = find_strokes(ink, least=constants.FAINT_INK + noise_limit(ink))
-    return Strokes(ink, shapes, digit_among(shapes, outside))
+    digit = digit_among(shapes, outside)
+    if not stands_out(levels, ink, digit):
+        shapes = digit = np.zeros_like(digit)
+    return Strokes(ink, shapes, digit)
 
 
 def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding, Steps]:

@@ -78,7 +78,10 @@ def _check_file(path: Path, name: str) -> None:
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
-            raise UserError(f"{name} is {kind if os.path.lexists(path) else 'missing'}")
+            if not os.path.lexists(path):
+                folder = "" if path.is_absolute() else f" in {printable(Path.cwd())}"
+                kind = f"missing{folder}"
+            raise UserError(f"{name} is {kind}")
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             rule = f"{name} must have at most {MAX_FILE_BYTES:,} bytes"
             raise UserError(f"{rule}, got {size:,}")

@@ -81,10 +81,10 @@ def _around_region(light: Light) -> Outside | None:
     for smooth in _smooth_pairs(light):
         region = ndimage.binary_fill_holes(smooth)
         region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
-        area = int(region.sum())
-        is_large = area > constants.REGION_MIN_AREA * light.size
+        area, (least, most) = int(region.sum()), constants.REGION_AREAS
+        is_sheet = least < area / light.size < most
         is_paper = smooth.sum() > constants.REGION_MIN_PAPER * area
-        if is_large and is_paper and (length := edge_length(region, light)):
+        if is_sheet and is_paper and (length := edge_length(region, light)):
             sheets.append((length, area, region))
     longest = max((length for length, *_ in sheets), default=0)
     least = constants.REGION_MIN_EDGE * longest
@@ -163,8 +163,14 @@ def _beyond_edges(light: Light) -> Outside | None:
     if not outside.any() or outside.mean() > 1 - constants.EDGE_MIN_AREA:
         return None
     # White strokes on black have edges, too, but are not mostly light between them.
-    height = np.median(light[~outside]) - np.median(light[outside])
-    return outside if height > constants.EDGE_MIN_STEP else None
+    # Only what is near the edges is compared: the light can vary.
+    distance = ndimage.distance_transform_edt(outside)
+    distance -= ndimage.distance_transform_edt(~outside)  # negative on the sheet
+    paper, table = (
+        np.median(light[(side > 0) & (side < constants.EDGE_SURROUNDINGS)])
+        for side in (-distance, distance)
+    )
+    return outside if paper - table > constants.EDGE_MIN_STEP else None
 
 
 def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:

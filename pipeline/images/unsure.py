@@ -7,8 +7,9 @@ one that does is the reason:
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it is darker than noise.
 - shadow: a part of the outline of the strokes in a photograph has no edge.
-- edge: dark areas extend far along the border of a photograph, such as a table.
-- cut off: the strokes reach the border of a photograph.
+- edge: dark areas, such as a table, extend from a corner of a photograph far along its
+  border.
+- cut off: the strokes reach the border of a photograph in another way.
 - several: the image shows several digits, side by side or one above the other, or a
   photograph shows many.
 - not drawn: a pen could not have drawn the shapes in the image.
@@ -61,9 +62,10 @@ TEXTS: dict[Reason, str] = {
     "close": "{name} is close ({percent})",
 }
 
-# edge: strokes touch the border along more than this fraction of the shorter side.
-# cut off: strokes touch the border along less.
-MIN_TOUCHING = 0.25
+# edge: from a corner, the strokes touch a border along more than this fraction of it.
+# cut off: they touch a border in any other way. The strokes of a digit seldom reach a
+# corner; a table does.
+MIN_ALONG = 0.25
 # several: a photograph shows more than this number of shapes that are similarly large.
 MAX_SIMILAR = 6
 # A part of the strokes between empty columns, or between empty rows, is a digit if it
@@ -89,16 +91,14 @@ def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
     return bool(np.ptp(image) == 0)
 
 
-def border_finding(*, touching: int, side: int) -> Finding:
+def border_finding(*, along: float) -> Finding:
     """Return what strokes show that touch the border of a photograph.
 
     Args:
-        touching: The number of pixels at the border that are strokes.
-        side: The shorter side of the photograph, in pixels.
+        along: The fraction of a border that they cover without a gap, from one of its
+            ends: the largest for the four borders.
     """
-    if touching > MIN_TOUCHING * side:
-        return "edge"
-    return "cut off" if touching else ""
+    return "edge" if along > MIN_ALONG else "cut off"
 
 
 def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:

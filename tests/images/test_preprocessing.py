@@ -2,7 +2,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from drawn_digits import KINDS, inked, on_table, written
+from drawn_digits import KINDS, inked, light, on_table, photographed, written
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -132,6 +132,16 @@ def test_nothing_is_found_on_a_blank_noisy_sheet():
     for _ in range(10):
         paper = rng.uniform(150, 245) + rng.normal(0, 5, (320, 320))
         assert preprocess(paper.clip(0, 255).astype(np.uint8)).finding == "no ink"
+
+
+@pytest.mark.parametrize("noise", [1, 3, 6])
+def test_nothing_is_found_on_an_empty_sheet_in_uneven_light(noise):
+    rng = np.random.default_rng(noise)
+    for strength in (0.3, 0.5, 0.7, 0.85):
+        sheet = rng.uniform(180, 250) * light((400, 300), rng, strength)
+        assert preprocess(gray_levels(photographed(sheet, rng, noise))).finding == (
+            "no ink"
+        )
 
 
 def test_a_digit_stretched_to_a_square_is_narrowed(mnist):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from drawn_digits import inked
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from pipeline.images import preprocess
@@ -102,6 +102,24 @@ def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
         photo = photographed(paper, rng, tilt=6, table=0.3)
         border = 70 + 90 + columns // 2  # through the middle of the digit
         assert preprocess(photo[:, :border]).finding == "cut off"
+
+
+@pytest.mark.parametrize(
+    ("across", "down"), [(0.67, 0.43), (0.9, 0.95)], ids=["uneven", "dark corner"]
+)
+def test_a_board_in_uneven_light_is_not_a_sheet(across, down):
+    # The long stroke of the 9 is not an edge, and the corner is not a table.
+    image = Image.new("L", (400, 300))
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((155, 60, 225, 135), outline=255, width=13)
+    pen.line([(225, 65), (235, 250)], fill=255, width=13)
+    chalk = np.asarray(image) / 255
+    y, x = np.mgrid[:300, :400] / 400
+    levels = (75 + 105 * chalk) * (0.9 + across + down / 4 - across * x - down * y)
+    levels += np.random.default_rng(1).normal(0, 3, levels.shape)
+    prepared, finding, steps = preprocess(levels.clip(0, 255).astype(np.uint8))
+    assert finding == "" and "sheet" not in steps
+    assert similarity(prepared, preprocess(np.uint8(255 * chalk)).image) > 0.9
 
 
 SHEET = np.zeros((40, 40), bool)

@@ -255,8 +255,8 @@ def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
 
 def test_a_tap_is_not_classified(page, draw_on_page):
     draw_on_page(page, [[(0.5, 0.5)]])
-    text = page.inner_text("#prediction")
-    assert text == "This is only a dot. Draw a digit."
+    told = "This is only a dot, so the probabilities mean nothing. Draw a digit."
+    assert page.inner_text("#prediction") == told
     draw_on_page(page, DIGITS[3])
     assert page.inner_text("#prediction").startswith("The network predicts")
 
@@ -285,6 +285,25 @@ def test_the_pen_stays_on_the_board(page, draw_on_page):
     page.locator("#clear").click()
     page.evaluate("new Promise(requestAnimationFrame)")
     assert page.inner_text("#prediction").startswith("The image is blank")
+    assert page.inner_text("#source") == "nothing is drawn"
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
+def test_the_prepared_drawing_follows_its_prediction_and_nothing_below_it_moves(
+    page, draw_on_page, size
+):
+    before, places = page.viewport_size, []
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for strokes in (DIGITS[1], ZIGZAG):  # a short text, and a longer one
+        draw_on_page(page, strokes)
+        prediction, prepared, below = (
+            page.locator(part).bounding_box()
+            for part in ("#prediction", "#prepared", "#choose")
+        )
+        assert 0 < prepared["y"] - prediction["y"] - prediction["height"] < 20
+        places.append(below["y"])
+    page.set_viewport_size(before)
+    assert places[0] == places[1]
 
 
 def test_the_board_can_be_cleared_from_the_keyboard_while_the_pen_is_down(page):

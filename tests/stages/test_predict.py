@@ -95,7 +95,9 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     for name, image in images.items():
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     records, printed = predict(workspace, tmp_path)
-    assert "If a prediction is unsure, crop the image to one digit" in printed
+    assert "If there is more than one digit, crop the image to one." in printed
+    assert "write the digit upright and in its usual form" in printed
+    assert "If a digit is cut off" not in printed  # none is
     assert not any(record["sure"] for record in records)
     reasons = [record["reason"] for record in records]
     assert reasons == ["blank", "not drawn", "no ink", "several", "no ink"]
@@ -113,7 +115,39 @@ def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, dr
     told = "1 file: labels from the first number in each file name, if it has one digit"
     printed = [predict(workspace, path)[1] for path in sorted(tmp_path.iterdir())]
     assert [told in text for text in printed] == [True, False]
-    assert not any("If a prediction is unsure" in text for text in printed)
+    assert not any("write the digit" in text for text in printed)
+
+
+@pytest.mark.parametrize("level", [180, 255], ids=["no ink", "blank"])
+def test_no_other_advice_follows_a_reason_that_says_what_helps(
+    workspace, tmp_path, level
+):
+    pale = np.full((300, 300), 180, np.uint8)
+    pale[60:240, 140:160] = level
+    Image.fromarray(pale).save(tmp_path / "pale.png")
+    (record,), printed = predict(workspace, tmp_path / "pale.png")
+    assert record["reason"] and "If " not in printed
+
+
+def test_a_digit_that_the_border_cuts_gets_its_own_advice(workspace, tmp_path):
+    levels = np.random.default_rng(1).normal(220, 3, (300, 300))
+    levels[60:80, 200:] = levels[60:200, 240:260] = levels[180:200, 150:260] = 50
+    Image.fromarray(levels.astype(np.uint8)).save(tmp_path / "cut.png")
+    (record,), printed = predict(workspace, tmp_path / "cut.png")
+    assert record["reason"] == "cut off"
+    assert "If a digit is cut off, use an image with paper all around it." in printed
+    assert "write the digit" not in printed
+
+
+def test_a_missing_image_is_named_with_the_folder_where_it_was_searched(
+    workspace, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    text = f"foto.jpg is missing in {tmp_path}"
+    with pytest.raises(ValueError, match=f"{re.escape(text)}$"):
+        predict(workspace, "foto.jpg")
+    with pytest.raises(ValueError, match=r"foto\.jpg is missing$"):
+        predict(workspace, tmp_path / "foto.jpg")
 
 
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(

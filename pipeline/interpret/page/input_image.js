@@ -61,10 +61,11 @@ export const inputImage = {
   update({ first }, changed) {
     if (changed.evaluated) markMistakes();
     if (changed.image) showImage(state.shown);
-    const { place } = state.shown, label = model.tensors.image_labels[place];
+    const { place, strokes } = state.shown, label = model.tensors.image_labels[place];
     thumbnails().forEach((button, each) =>
       button.setAttribute("aria-current", each === place));
-    $("source").textContent = place === null ? "your drawing"
+    const drawing = strokes.length ? "your drawing" : "nothing is drawn";
+    $("source").textContent = place === null ? drawing
       : `test image ${model.gallery[place]}: ${model.one_image[label]}` +
         (label === first ? "" : ", misclassified");
   },
