@@ -575,6 +575,12 @@ def prepared_digits(make_once):
 
 
 @pytest.fixture
+def bare_project(tmp_path):
+    """A workspace without data and without a store."""
+    return new_workspace(tmp_path / "outputs", data=False)
+
+
+@pytest.fixture
 def new_project(tmp_path, mnist, prepared_digits):
     """A workspace with MNIST and digits, and without a store."""
     made = new_workspace(tmp_path / "outputs")
@@ -713,7 +719,7 @@ def draw_on_page():
             page.mouse.move(*first)
             page.mouse.down()
             for position in others:
-                page.mouse.move(*position, steps=2)
+                page.mouse.move(*position)
             page.mouse.up()
         page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
 
