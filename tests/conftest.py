@@ -259,27 +259,38 @@ def new_workspace(folder, *, data=True):
 
 
 class Server:
-    """A real MLflow server on the loopback, as a process that can be killed."""
+    """A real MLflow server on the loopback, as a process that can be killed.
 
-    def __init__(self, folder, command="server", store=None):
+    `mlflow server` would import MLflow only to start the same process.
+    """
+
+    def __init__(self, folder, store=None):
+        from mlflow.server import constants
+
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
+        store = store or f"sqlite:///{folder / 'server.db'}"
         self.command = [
-            *(sys.executable, "-m", "mlflow", command, "--workers", "1"),
+            *(sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"),
             *("--host", "127.0.0.1", "--port", str(self.port)),
-            *("--backend-store-uri", store or f"sqlite:///{folder / 'server.db'}"),
-            *("--artifacts-destination", str(folder / "artifacts")),
         ]
+        self.settings = {
+            constants.BACKEND_STORE_URI_ENV_VAR: store,
+            constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+            constants.ARTIFACTS_DESTINATION_ENV_VAR: str(folder / "artifacts"),
+            constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         self.start()
 
     def start(self):
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 self.command,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env=os.environ | self.settings,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
@@ -300,8 +311,7 @@ class Server:
             return requests.get(self.url + path, timeout=30).status_code
 
     def kill(self):
-        """Kill the server and its worker, which form a process group."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
 
@@ -565,6 +575,12 @@ def prepared_digits(make_once):
 
 
 @pytest.fixture
+def bare_project(tmp_path):
+    """A workspace without data and without a store."""
+    return new_workspace(tmp_path / "outputs", data=False)
+
+
+@pytest.fixture
 def new_project(tmp_path, mnist, prepared_digits):
     """A workspace with MNIST and digits, and without a store."""
     made = new_workspace(tmp_path / "outputs")
@@ -703,7 +719,7 @@ def draw_on_page():
             page.mouse.move(*first)
             page.mouse.down()
             for position in others:
-                page.mouse.move(*position, steps=2)
+                page.mouse.move(*position)
             page.mouse.up()
         page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
 

@@ -146,7 +146,9 @@ def _complete(
     axes.margins(0.06, 0.12)
     axes.set_xlabel(f"{xlabel}{suffix}")
     axes.set_ylabel(f"{ylabel}{_scale_y(axes, points)}")
-    set_title(axes, "\n".join(textwrap.fill(t, 90) for t in title.split("\n")))
+    # Of the name of a sweep, which can have thousands of letters, the start is enough.
+    wrapped = (textwrap.fill(t, 90, max_lines=5) for t in title.split("\n"))
+    set_title(axes, "\n".join(wrapped))
     simplify_axes(axes)
     if axes.get_legend_handles_labels()[1]:
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)

@@ -1,5 +1,6 @@
 import itertools
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -170,13 +171,11 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
 
 
 def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(
-    new_project, tmp_path
+    bare_project,
 ):
-    project = type(new_project)(tmp_path / "missing")
-    command = ["train", "-m", "seed=1,2", "workers=2", "executor=ray"]
-    done = project.run(*command, status=2)
-    assert "workers has no effect with executor=ray" in done.stderr and not done.stdout
-    assert not project.outputs.exists()
+    with pytest.raises(ConfigError, match="workers has no effect with executor=ray"):
+        bare_project.sweep("train", "seed=1,2", "workers=2", "executor=ray")
+    assert not bare_project.files()
 
 
 def test_a_folder_whose_name_is_not_utf_8_is_rejected(tmp_path):
@@ -265,22 +264,24 @@ def test_flags_that_run_code_are_rejected_even_as_the_value_of_another(before, f
     assert problem.startswith(("unknown flag -", "--cfg must be job, got "))
 
 
-def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
+def test_cfg_job_prints_the_settings_of_the_stage_as_typed(bare_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
-    printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
-    assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}
-    swept = ["-m", "hidden=-1,5", "lr=0.1", "--cfg=job"]
-    first, *others = new_project.run("train", *swept).stdout.splitlines()
-    assert first == "# the first valid of 2 combinations"
-    values = yaml.safe_load("\n".join(others))
+    commands = {
+        ("predict", "--cfg", "job", f"images={images}"): 0,
+        ("train", "-m", "hidden=interval(4,8)", "trials=3", "--cfg=job"): 0,
+        ("train", "-m", "hidden=-1,5", "lr=0.1", "--cfg=job"): 0,
+        ("train", "experiment=learning_rates", "--cfg=job"): 0,
+    }
+    printed = bare_project.run_all(commands).stdout
+    parts = re.split("^# (?=hidden|the first)", printed, flags=re.MULTILINE)
+    single, search, swept, saved = parts
+    assert yaml.safe_load(single) == {"run": None, "model": None, "images": images}
+    assert search.startswith("hidden=interval(4,8): its lower bound is shown\n")
+    assert yaml.safe_load(f"# {search}")["hidden"] == 4
+    assert swept.startswith("the first valid of 2 combinations\n")
+    values = yaml.safe_load(f"# {swept}")
     assert (values["hidden"], values["lr"]) == (5, 0.1)
-    search = ["-m", "hidden=interval(4,8)", "trials=3", "--cfg=job"]
-    first, *others = new_project.run("train", *search).stdout.splitlines()
-    assert first == "# hidden=interval(4,8): its lower bound is shown"
-    assert yaml.safe_load("\n".join(others))["hidden"] == 4
-    saved = ["experiment=learning_rates", "--cfg=job"]
-    _, choice, *_ = new_project.run("train", *saved).stdout.splitlines()
-    assert choice == "# experiment=learning_rates"
+    assert saved.splitlines()[1] == "# experiment=learning_rates"
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

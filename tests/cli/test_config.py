@@ -196,7 +196,6 @@ def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):
             0,
             "python -m pipeline.inspect [key=value ...]\n\nExplain ",
         ),
-        ("train --cfg job hidden=5", 0, "hidden: 5\n"),
         ("train hiden=5", 2, "did you mean hidden?\n  see python -m pipeline.train --"),
     ],
 )

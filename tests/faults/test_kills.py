@@ -253,7 +253,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
 
     finish([training(seed) for seed in range(MANY)])
     store = f"sqlite:///{project.outputs / 'mlflow.db'}"
-    page = new_server("page", command="ui", store=store)
+    page = new_server("page", store=store)
     evaluations = [project.start("evaluate") for _ in range(2)]
     finish([training(seed=MANY), *evaluations], page)
     runs = project.runs()

@@ -68,8 +68,11 @@ def shared(open_page, html):
 @pytest.fixture
 def page(shared):
     """The page as it opens: the final network, N11 and test image 0."""
-    shared.evaluate("change({ networkIndex: model.trainedIndex, off: new Set() })")
-    shared.evaluate("useTestImage(0); select(1, 0)")
+    shared.evaluate(
+        """Object.assign(state, { networkIndex: model.trainedIndex, off: new Set() });
+           useTestImage(0);
+           select(1, 0);"""
+    )
     return shared
 
 

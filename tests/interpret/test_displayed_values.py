@@ -102,8 +102,8 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(page, trained, mnist)
     reasons = trained.detector.reasons(images, logits)
     texts = page.evaluate(
         """model.gallery.map((_, place) => {
-          useTestImage(place);
-          return $("prediction").textContent;
+          Object.assign(state.shown, { image: testImage(place), finding: "" });
+          return conclusion(currentResult()).text;
         })"""
     )
     for reason, text, scores in zip(reasons, texts, logits.numpy(), strict=True):

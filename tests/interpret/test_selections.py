@@ -39,7 +39,7 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert round(sum(terms), 4) == total
     expected = neuron_sums(trained.network, mnist.test.images[0])["N16"].total
     assert total == pytest.approx(expected, abs=1e-4)
-    for place in range(0, 100, 20):
+    for place in (0, 50):
         page.evaluate("useTestImage", place)
         for digit in range(10):
             page.evaluate("find", f"N2{digit + 1}")
@@ -59,8 +59,8 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
 
 def test_the_equation_and_the_table_of_the_softmax_have_the_same_probability(page):
     pairs = page.evaluate(
-        """Array.from({ length: 200 }, (_, i) => {
-          if (i % 10 === 0) useTestImage(i / 10);
+        """Array.from({ length: 50 }, (_, i) => {
+          if (i % 10 === 0) useTestImage(i);
           select(2, i % 10);
           const [result, row] = [$("result"), $("softmax").querySelector(".total")];
           return [result.querySelector("b"), row.lastChild].map((e) => e.textContent);
@@ -70,7 +70,7 @@ def test_the_equation_and_the_table_of_the_softmax_have_the_same_probability(pag
 
 
 def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
-    for place in range(0, 100, 20):
+    for place in (0, 50):
         page.evaluate("useTestImage", place)
         row = page.evaluate("model.gallery")[place]
         sums = neuron_sums(trained.network, mnist.test.images[row])

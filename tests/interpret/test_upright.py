@@ -18,7 +18,7 @@ def page(open_page, new_network, mnist, tmp_path_factory):
     """The page of an untrained network."""
     path = tmp_path_factory.mktemp("upright") / "model.safetensors"
     save_model(path, new_network(5), {"dataset": "mnist_upright"})
-    parts = (mnist.train.pick(slice(2000)), mnist.test.pick(slice(500)))
+    parts = (mnist.train.pick(slice(500)), mnist.test.pick(slice(200)))
     train, test = (replace(part, images=straighten(part.images)) for part in parts)
     name = mnist.path.with_name("mnist_upright.safetensors")
     dataset = replace(mnist, path=name, train=train, test=test)
@@ -31,7 +31,7 @@ def test_the_page_straightens_images_as_python_does(page, mnist):
     noise = generator.integers(0, 256, (20, 28, 28), np.uint8)
     shapes = np.stack([np.zeros((28, 28)), np.eye(28), np.tri(28), np.ones((28, 28))])
     extremes = (255 * shapes).astype(np.uint8)
-    images = np.concatenate([mnist.test.images[:200], noise, extremes])
+    images = np.concatenate([mnist.test.images[:50], noise, extremes])
     made = page.evaluate(
         "(images) => images.map((image) => [...straighten(new Uint8Array(image))])",
         images.reshape(len(images), -1).tolist(),

@@ -261,7 +261,7 @@ def test_links_and_devices_in_a_zip_file_are_not_read(new_zip, mode, kind):
 
 
 def test_a_file_that_expands_to_many_bytes_is_not_read_to_its_end(new_zip):
-    bomb = new_zip((FILE, bytes(300_000_000)), files=False)
+    bomb = new_zip((FILE, bytes(100_000_000)), files=False)
     assert bomb.stat().st_size < 400_000
     tracemalloc.start()
     assert problem(bomb) == "answers.json has more than 100,000 bytes"
@@ -283,7 +283,7 @@ def test_zip_files_in_zip_files_have_limits(new_zip, valid, place, pack):
     large = new_zip(("a.zip", bytes(MAX_ZIP_BYTES + 1)), files=False)
     assert problem(large) == "a.zip has more than 100,000,000 bytes"
     half = bytes(MAX_ZIP_BYTES // 2) + b"no zip"
-    entries = [(f"{number}.zip", half) for number in range(5)]
+    entries = [(f"{number}.zip", half) for number in range(3)]
     assert "damaged zip file" in problem(new_zip(*entries, files=False))
     content = pack(valid, place / "0.zip").read_bytes()
     for depth in range(2, 5):

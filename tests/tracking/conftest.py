@@ -1,3 +1,4 @@
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def client(store):
 def tracker(store):
     """A tracker that records in that store."""
     return tracking.new_tracker(store, server=None)
+
+
+@pytest.fixture
+def run_command(monkeypatch):
+    """Return a function that runs the shell command of a message in this process."""
+    import mlflow
+    from mlflow.cli import cli
+
+    def run(command):
+        setting, program, *arguments = shlex.split(command)
+        assert program == "mlflow"
+        mlflow.set_tracking_uri(None)  # it would count instead of the variable
+        monkeypatch.setenv(*setting.split("=", 1))
+        cli.main(arguments, standalone_mode=False)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
@@ -189,7 +187,7 @@ def no_timeout(monkeypatch):
 
 
 def test_a_training_run_and_its_evaluation_are_copied(
-    empty_project, server, tmp_path, no_timeout
+    empty_project, server, tmp_path, no_timeout, run_command, monkeypatch
 ):
     project = empty_project("mirrored")
     text = project.call("train", dataset="digits", epochs=1, server=server.url)
@@ -210,9 +208,8 @@ def test_a_training_run_and_its_evaluation_are_copied(
     with pytest.raises(UserError) as error:
         elsewhere.call("evaluate", run=copy.info.run_id, server=server.url)
     _, command = str(error.value).splitlines()
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": scripts}
-    subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True)
+    monkeypatch.chdir(tmp_path)
+    run_command(command)
     network = load_trained_model(tmp_path / "model.safetensors")
     assert network.weights_sha256 == copy.data.tags["weights.sha256"]
 
@@ -244,14 +241,15 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
         while True:
             copies = copies_on(server)
             if {child.run_id, sweep.run_id} <= copies.keys():
-                copied = copies[sweep.run_id]
+                closed, copied = copies[child.run_id], copies[sweep.run_id]
                 files = MlflowClient(server.url).list_artifacts(copied.info.run_id)
                 names = [file.path for file in files]
-                if "sweep/best" in copied.data.metrics and "a.txt" in names:
+                is_closed = closed.info.status == "FINISHED"
+                if is_closed and copied.data.metrics and "a.txt" in names:
                     break
             time.sleep(0.1)
-        assert copies[child.run_id].info.status == "FINISHED"
-        assert copies[child.run_id].data.metrics == {"val/accuracy": 0.5}
+        assert copied.data.metrics == {"sweep/best": 0.5}
+        assert closed.data.metrics == {"val/accuracy": 0.5}
         assert copied.info.status == "RUNNING" and "copy.sha256" not in copied.data.tags
     assert_equal(store, server, tmp_path, count=2)
 

@@ -1,4 +1,3 @@
-import shlex
 import shutil
 import sqlite3
 import sys
@@ -6,9 +5,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 
-import mlflow
 import pytest
-from mlflow.cli import cli as mlflow_cli
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, tracking
@@ -16,20 +13,6 @@ from pipeline.tracking.store.client import open_store, translate_errors
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.sqlite import path_from_uri
 from pipeline.tracking.ui import newest_list, serve_ui
-
-
-@pytest.fixture
-def run_command(monkeypatch):
-    """Return a function that runs the shell command of a message in this process."""
-
-    def run(command):
-        setting, program, *arguments = shlex.split(command)
-        assert program == "mlflow"
-        mlflow.set_tracking_uri(None)  # it would count instead of the variable
-        monkeypatch.setenv(*setting.split("=", 1))
-        mlflow_cli.main(arguments, standalone_mode=False)
-
-    return run
 
 
 def test_a_store_that_cannot_be_used_is_rejected_with_the_remedy(store, tmp_path):
