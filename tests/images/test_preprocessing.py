@@ -50,7 +50,7 @@ def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
 @pytest.mark.parametrize("sides", [1, 2, 3, 4])
 def test_the_table_around_a_sheet_is_ignored(mnist, sides):
     rng, values = np.random.default_rng(sides), []
-    for digit in mnist.test.images[:6]:
+    for digit in mnist.test.images[:3]:
         ink = np.pad(written(digit, rng, (5, 11), (100, 200)), 60)
         paper = 230 * (1 - 0.7 * ink) + rng.normal(0, 3, ink.shape)
         photo = on_table(paper, rng, sides, 10).clip(0, 255).astype(np.uint8)
@@ -89,7 +89,7 @@ def alike(image, expected):
 
 @pytest.mark.parametrize("top", [160, 240])
 def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
-    for digit in mnist.test.images[:6]:
+    for digit in mnist.test.images[:3]:
         ink, drawn = np.zeros((400, 300)), inked(digit, 130, 6)
         rows, columns = drawn.shape
         ink[top : top + rows, 110 : 110 + columns] = drawn
@@ -99,7 +99,7 @@ def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
 
 
 def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
-    for digit in mnist.test.images[:6]:
+    for digit in mnist.test.images[:3]:
         ink, drawn = np.zeros((400, 300)), inked(digit, 130, 6)
         rows, columns = drawn.shape
         ink[70 : 70 + rows, 110 : 110 + columns] = drawn
@@ -129,7 +129,7 @@ def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
 
 def test_nothing_is_found_on_a_blank_noisy_sheet():
     rng = np.random.default_rng(1)
-    for _ in range(10):
+    for _ in range(4):
         paper = rng.uniform(150, 245) + rng.normal(0, 5, (320, 320))
         assert preprocess(paper.clip(0, 255).astype(np.uint8)).finding == "no ink"
 
@@ -195,7 +195,7 @@ def bold_seven_at_the_border(pen, width):
     pen.line([(880, 150), (500, 700)], fill=30, width=width)
 
 
-@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize(
     ("draw", "expected"),
     [
@@ -253,8 +253,8 @@ NOISE = {
 
 @pytest.mark.parametrize("kind", NOISE)
 def test_noise_is_never_a_drawn_digit(kind):
-    for side in (8, 20, 28, 64, 65, 80):
-        noise = NOISE[kind](np.random.default_rng(1), (10, side, side))
+    for side in (8, 28, 64, 65):
+        noise = NOISE[kind](np.random.default_rng(1), (4, side, side))
         assert all(preprocess(levels.astype(np.uint8)).finding for levels in noise)
 
 
@@ -264,9 +264,9 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     shirt[4:10, 2:26] = shirt[4:25, 8:20] = 180
     findings = [
         preprocess(np.asarray(Image.fromarray(image).resize((side, side)))).finding
-        for image in [shirt, *few.val.images[:25]]
+        for image in [shirt, *few.val.images[:10]]
     ]
-    assert findings[0] == "not drawn" and findings[1:].count("") >= 24
+    assert findings[0] == "not drawn" and findings[1:].count("") >= 9
 
 
 def test_two_digits_with_a_gap_are_counted_and_the_steps_are_kept_in_order(mnist):

@@ -64,10 +64,10 @@ GOOD = {
     "ycbcr.tif": lambda: draw_seven().convert("YCbCr"),
     "32 bits.tif": lambda: draw_seven().convert("I"),
     "rotated.jpg": lambda: rotated(),
-    "huge.jpg": lambda: draw_seven((5000, 5000)),
-    "huge palette.png": lambda: draw_seven((4000, 4000)).convert("P"),
+    "huge.jpg": lambda: draw_seven((3300, 3300)),
+    "huge palette.png": lambda: draw_seven((2000, 2000)).convert("P"),
     "16 bits.png": lambda: with_16_bits(257),
-    "huge 16 bits.tif": lambda: with_16_bits(257, side=4000),
+    "huge 16 bits.tif": lambda: with_16_bits(257, side=2000),
     "12 of 16 bits.tif": lambda: with_16_bits(16),
     "float to 255.tif": lambda: with_floats(255),
     "float that overshoots.tif": lambda: with_floats(1.13),
@@ -77,14 +77,20 @@ GOOD = {
 }
 
 
+@pytest.fixture(scope="module")
+def seven():
+    """The preprocessed 7."""
+    return preprocess(np.array(draw_seven())).image
+
+
 @pytest.mark.parametrize("name", GOOD)
-def test_an_image_of_any_kind_is_read(tmp_path, name):
+def test_an_image_of_any_kind_is_read(tmp_path, name, seven):
     path = tmp_path / name
     image = GOOD[name]()
     image.save(path, **({"exif": image.getexif()} if name == "rotated.jpg" else {}))
-    images = [preprocess(read_image(path)), preprocess(np.array(draw_seven()))]
-    actual, expected = (image.ravel() for image, *_ in images)
-    assert np.corrcoef(actual, expected)[0, 1] > 0.8  # as after a shift by one pixel
+    read = preprocess(read_image(path)).image
+    # As after a shift by one pixel.
+    assert np.corrcoef(read.ravel(), seven.ravel())[0, 1] > 0.8
 
 
 def test_a_large_image_of_16_bits_is_averaged_and_keeps_its_range(tmp_path):

@@ -42,10 +42,10 @@ def photographed(paper, rng, *, tilt, table, is_hard=False):
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])
-@pytest.mark.parametrize("tilt", [0, 10, 20, 40])
+@pytest.mark.parametrize("tilt", [0, 10, 40])
 def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
     rng = np.random.default_rng(tilt)
-    for digit in mnist.test.images[:3]:
+    for digit in mnist.test.images[:2]:
         ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
@@ -59,7 +59,7 @@ def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])
-@pytest.mark.parametrize("tilt", [0, 10, 20, 40])
+@pytest.mark.parametrize("tilt", [0, 10, 40])
 def test_nothing_is_found_on_an_empty_sheet(tilt, table):
     rng = np.random.default_rng(tilt)
     photo = photographed(np.ones((260, 260)), rng, tilt=tilt, table=table)
@@ -68,10 +68,10 @@ def test_nothing_is_found_on_an_empty_sheet(tilt, table):
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])  # 0.7: lighter than the shaded sheet
-@pytest.mark.parametrize("tilt", [-8, 7, 20])
+@pytest.mark.parametrize("tilt", [-8, 20])
 def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
     rng = np.random.default_rng(1)
-    for digit in mnist.test.images[:3]:
+    for digit in mnist.test.images[:2]:
         ink = inked(digit, 130, 6)
         rows, columns = ink.shape
         paper = np.ones((260, 260))
@@ -84,7 +84,7 @@ def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])
-@pytest.mark.parametrize("tilt", [-8, 7, 20])
+@pytest.mark.parametrize("tilt", [-8, 20])
 def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt, table):
     rng = np.random.default_rng(1)
     paper = np.ones((260, 260))

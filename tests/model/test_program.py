@@ -53,7 +53,7 @@ def test_a_program_that_computes_something_else_is_rejected(
     save_model(path, new_network(2), {})
     # The other process has the class as it is on the disk.
     monkeypatch.setattr(Network, "forward", lambda network, pixels: pixels[:, 0, :10])
-    with pytest.raises(UserError, match=r"different probabilities.*the code was edited"):
+    with pytest.raises(UserError, match=r"different probabilities.*was edited"):
         export_network(path, exported, hidden=2)
     assert not exported.exists()
 
