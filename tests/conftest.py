@@ -193,14 +193,15 @@ class Workspace:
     def run_all(self, commands, before="", **options):
         """Run stages one after another in one process, which saves imports.
 
-        `commands` are tuples of a stage and its arguments, with their exit statuses.
+        `commands` are tuples of a stage and its arguments, with their exit statuses,
+        or None for any status.
         The Python code `before` runs first.
         """
         code = RUN_STAGES.format(commands=[*commands])
         done = self.run("train", before=f"{before}\n{code}", **options)
         statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
-        printed = done.stdout + done.stderr
-        assert [int(status) for status in statuses] == [*commands.values()], printed
+        for status, expected in zip(statuses, commands.values(), strict=True):
+            assert expected in (int(status), None), done.stdout + done.stderr
         return done
 
     def trained(self, name):
