@@ -21,6 +21,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +41,8 @@ for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
 # Processes that tests start receive Ctrl-C, even where the tests ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files of long tests that share a cluster, a clone or a server; these take longest.
+SHARING = ("test_cluster", "test_contributing", "test_dvc", "test_copies")
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
 # The tests of the page use what its modules export as if it were global.
 EXPOSE_MODULES = """
@@ -77,6 +80,28 @@ def pytest_collection():
     # One thread, as in the stages: more would compete for the cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """Start long tests in an order that keeps all cores busy until the end.
+
+    With --dist=loadgroup, one worker runs those of a file in SHARING, and they start
+    first. All others are distributed one by one. If a file has many, they are short.
+    """
+    is_long = {item: item.get_closest_marker("fault") is not None for item in items}
+    numbers = Counter(item.path for item in items if is_long[item])
+
+    def position(item):
+        name = item.path.stem
+        if not is_long[item]:
+            return -1
+        if name not in SHARING:
+            return len(SHARING) + numbers[item.path]
+        item.add_marker(pytest.mark.xdist_group(name))
+        return SHARING.index(name)
+
+    items.sort(key=position)
 
 
 def do_not_flush(connection, _):
@@ -168,14 +193,15 @@ class Workspace:
     def run_all(self, commands, before="", **options):
         """Run stages one after another in one process, which saves imports.
 
-        `commands` are tuples of a stage and its arguments, with their exit statuses.
+        `commands` are tuples of a stage and its arguments, with their exit statuses,
+        or None for any status.
         The Python code `before` runs first.
         """
         code = RUN_STAGES.format(commands=[*commands])
         done = self.run("train", before=f"{before}\n{code}", **options)
         statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
-        printed = done.stdout + done.stderr
-        assert [int(status) for status in statuses] == [*commands.values()], printed
+        for status, expected in zip(statuses, commands.values(), strict=True):
+            assert expected in (int(status), None), done.stdout + done.stderr
         return done
 
     def trained(self, name):

@@ -43,9 +43,13 @@ SHOW_ALL = "If a digit is cut off, use an image with paper all around it."
 WRITE_USUALLY = """If an image does not look like a digit, or two digits are close,
 compare the steps in preparation.png with it. If they show other things than the digit,
 crop the image; otherwise, write the digit upright and in its usual form."""
-ADVICE: dict[Reason, str] = {"several": CROP, "cut off": SHOW_ALL} | dict.fromkeys(
-    ("not drawn", "unlike", "close"), WRITE_USUALLY
-)
+ADVICE: dict[Reason, str] = {
+    "several": CROP,
+    "cut off": SHOW_ALL,
+    "not drawn": WRITE_USUALLY,
+    "unlike": WRITE_USUALLY,
+    "close": WRITE_USUALLY,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 import csv
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -11,12 +12,16 @@ from safetensors.numpy import load_file
 
 
 @pytest.fixture(scope="session")
-def trained_digits(empty_project):
+def trained_digits(empty_project, make_once):
     """A workspace in which a training on digits and its evaluation have finished."""
     made = empty_project("digits")
-    made.call("train", dataset="digits", epochs=3)
-    made.call("evaluate")
-    return made
+
+    def train(folder):
+        made.call("train", dataset="digits", epochs=3)
+        made.call("evaluate")
+        made.copy(folder)
+
+    return replace(made, outputs=make_once("trained_digits", train))
 
 
 @pytest.fixture

@@ -16,17 +16,19 @@ from functools import partial
 import psutil
 import pytest
 
+from pipeline.core import loop
 from pipeline.model import load_trained_model
+from pipeline.training import train
 
 pytestmark = pytest.mark.fault
 
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
-EPOCHS = 100  # of a training run that is killed
+EPOCHS = 30  # of a training run that is killed
 OPERATIONS = 43  # with files, from the last epoch until the run is closed
 TRAINING = {"dataset": "digits", "epochs": EPOCHS}
 TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
-MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
+MANY = int(os.environ.get("MANY", "2"))  # training runs that are started at once
 
 
 # A training run that pauses itself, and says so with a file, until a test kills it or
@@ -171,7 +173,7 @@ def check_one_whole_run(project):
     assert len(project.values(run, "weights/layer_1.bias/norm")) == EPOCHS + 1
     images = project.artifacts(run, "images")
     steps = {int(re.search(r"step\W(\d+)\W", image)[1]) for image in images}
-    assert steps == {*range(0, EPOCHS + 1, 5)}
+    assert steps == {*range(0, EPOCHS + 1, 2)}
     (model,) = project.client.search_logged_models(["1"])
     assert (model.source_run_id, model.status) == (run.info.run_id, "READY")
 
@@ -181,14 +183,12 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
     point, digits, empty_project, assert_complete, start_and_pause
 ):
     draw = random.Random(f"{point} {SEED}")
-    digits.call("train", **TRAINING)
+    digits.call("train", **TRAINING, tracking="none")
     project = empty_project("killed", store=False)
-    first, second = sorted(draw.sample(range(2, EPOCHS), 2))
     resumed = 0
     for moment in (
         {"epoch": 1},
-        {"epoch": first},
-        {"epoch": second},
+        {"epoch": draw.randrange(2, EPOCHS)},
         {"epoch": EPOCHS, "operations": draw.randint(1, OPERATIONS)},
     ):
         process, _ = start_and_pause(project, **moment)
@@ -197,9 +197,10 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
         printed, alive = kill(process)
         assert alive
         assert_complete(project)
-        assert f"after epoch {resumed} of {EPOCHS}" in printed or not resumed
+        text = " ".join(printed.split())  # without line breaks
+        assert f"after epoch {resumed} of {EPOCHS}" in text or not resumed
         resumed = moment["epoch"]
-    again = project.call("train", **TRAINING)
+    again = " ".join(project.call("train", **TRAINING).split())
     assert f"after epoch {EPOCHS} of {EPOCHS}" in again
     assert not [*(project.outputs / "checkpoints").iterdir()]
     assert_complete(project)
@@ -254,8 +255,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     finish([training(seed) for seed in range(MANY)])
     store = f"sqlite:///{project.outputs / 'mlflow.db'}"
     page = new_server("page", store=store)
-    evaluations = [project.start("evaluate") for _ in range(2)]
-    finish([training(seed=MANY), *evaluations], page)
+    finish([training(seed=MANY), project.start("evaluate")], page)
     runs = project.runs()
     assert len(runs) == MANY + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -267,33 +267,25 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     assert_complete(project)
 
 
-MAKE_NON_FINITE = """
-from math import nan
-from pipeline.core import loop
-
-original = loop.fit
-
-def fit(state, *arguments, **options):
-    for epoch in original(state, *arguments, **options):
-        yield epoch
-        state.network.vector[5] = nan  # before the next epoch
-
-loop.fit = fit
-"""
-
-
 def test_a_loss_that_becomes_non_finite_fails_the_run_and_keeps_the_last_good_epoch(
-    digits,
+    digits, monkeypatch
 ):
+    def fit(state, *arguments, **options):
+        for epoch in loop.fit(state, *arguments, **options):
+            yield epoch
+            state.network.vector[5] = math.nan  # before the next epoch
+
     before = digits.hashes("train")
-    command = ["train", "dataset=digits", "epochs=3", "lr=0.01"]
-    failed = digits.run(*command, status=1, before=MAKE_NON_FINITE)
-    (error,) = failed.stderr.splitlines()
+    settings = {"dataset": "digits", "epochs": 3, "lr": 0.01}
+    with monkeypatch.context() as patch, pytest.raises(FloatingPointError) as failed:
+        patch.setattr(train, "fit", fit)
+        digits.call("train", **settings)
+    error = str(failed.value)
     assert re.search(r"in epoch 2, step \d+ of 47 \(the last good epoch is 1\)", error)
     assert error.endswith(": use an lr smaller than 0.01")
     (run,) = [run for run in digits.runs() if run.info.status == "FAILED"]
-    assert run.data.tags["error"] == f"FloatingPointError: {error[7:]}"
+    assert run.data.tags["error"] == f"FloatingPointError: {error}"
     assert digits.hashes("train") == before
-    again = digits.call("train", dataset="digits", epochs=3, lr=0.01)
+    again = digits.call("train", **settings)
     assert "after epoch 1 of 3" in again
     assert {run.info.status for run in digits.runs()} == {"FINISHED"}

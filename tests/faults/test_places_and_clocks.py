@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.fault
 
 UNUSUAL = "Übung mit # Größe? & 100% " + "x" * 170  # with spaces, 200 bytes long
-TRAIN = "from pipeline.train import train; train(dataset='digits', epochs=25)"
+TRAIN = "from pipeline.train import train; train(dataset='digits', epochs=10)"
 KILL_AFTER_EPOCH_5 = """
 import os, signal, sys
 def write(text, write=sys.stdout.write):
@@ -58,7 +58,7 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     digits.run("train", before=KILL_AFTER_EPOCH_5 + TRAIN, status=-9)
     past = {"LD_PRELOAD": library, "FAKETIME": "-400d"}
     again = digits.run("evaluate", before=TRAIN, **past)
-    assert re.search("after epoch [0-9]+ of 25", again.stdout)
-    (run,) = [run for run in digits.runs() if "epochs=25" in run.info.run_name]
-    assert run.info.status == "FINISHED" and len(digits.values(run, "val/loss")) == 25
+    assert re.search("after epoch [0-9]+ of 10", again.stdout)
+    (run,) = [run for run in digits.runs() if "epochs=10" in run.info.run_name]
+    assert run.info.status == "FINISHED" and len(digits.values(run, "val/loss")) == 10
     assert_complete(digits)

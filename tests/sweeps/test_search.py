@@ -200,14 +200,17 @@ def test_the_estimate_counts_trials_though_the_ends_are_trained(sweep):
 
 
 @pytest.mark.fault
-def test_a_killed_search_continues_with_the_same_values(project, sweep, start_workers):
+def test_a_terminated_search_continues_with_the_same_values(
+    project, sweep, start_workers
+):
     options = ["hidden=interval(100,200)", "seed=1,2", "epochs=9", "trials=4"]
     command = ["-m", "dataset=digits", *options]
     process, workers = start_workers(project, "train", *command)
     assert any("(3 of 8)" in line for line in process.stdout)
     workers[0].resume()
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
     done = {run.info.run_id for run in sweep.runs()[1] if run.info.status == "FINISHED"}
     assert 3 <= len(done) < 8
 
