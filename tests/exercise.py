@@ -30,7 +30,7 @@ def read():
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def execute(outputs, *, student="", course="", answers=None, epochs=20):
+def execute(outputs, *, student="", course="", answers=None, epochs=20, experiments=20):
     """Execute the notebook in its folder, as JupyterLab does; return it.
 
     Args:
@@ -38,13 +38,16 @@ def execute(outputs, *, student="", course="", answers=None, epochs=20):
         student: What a student types into the cell with the settings.
         course: Likewise.
         answers: What is typed as an answer, by the name of the question.
-        epochs: Those of each training run.
+        epochs: Those of the network that is trained first.
+        experiments: Those of each network of the follow-up questions.
     """
     notebook = read()
     for cell in code_cells(notebook):
         cell.source = cell.source.replace('STUDENT = ""', f"STUDENT = {student!r}")
         cell.source = cell.source.replace('COURSE = ""', f"COURSE = {course!r}")
         cell.source = cell.source.replace("EPOCHS = 20", f"EPOCHS = {epochs}")
+        shorter = f"epochs={experiments}, batch_size"
+        cell.source = cell.source.replace("epochs=EPOCHS, batch_size", shorter)
         if found := QUESTION.search(cell.source):
             answer = (answers or {}).get(found[1])
             cell.source = cell.source.replace("answer = None", f"answer = {answer!r}")
