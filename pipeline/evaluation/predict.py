@@ -37,18 +37,16 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_ROWS = 20  # below each other in preparation.png
 MAX_NAME_CHARACTERS = 36  # of their names
-# What helps for each reason, unless its text says it.
-CROP = "If there is more than one digit, crop the image to one."
-SHOW_ALL = "If a digit is cut off, use an image with paper all around it."
-WRITE_USUALLY = """If an image does not look like a digit, or two digits are close,
-compare the steps in preparation.png with it. If they show other things than the digit,
-crop the image; otherwise, write the digit upright and in its usual form."""
+USUAL_FORM = """If an image does not look like a digit, or two digits are close, compare
+the steps in preparation.png with it. If they show other things than the digit, crop the
+image; otherwise, write the digit upright and in its usual form."""
+# What helps for each reason whose text does not say it.
 ADVICE: dict[Reason, str] = {
-    "several": CROP,
-    "cut off": SHOW_ALL,
-    "not drawn": WRITE_USUALLY,
-    "unlike": WRITE_USUALLY,
-    "close": WRITE_USUALLY,
+    "cut off": "If a digit is cut off, use an image with paper all around it.",
+    "several": "If there is more than one digit, crop the image to one.",
+    "not drawn": USUAL_FORM,
+    "unlike": USUAL_FORM,
+    "close": USUAL_FORM,
 }
 
 
