@@ -231,7 +231,7 @@ def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_s
         assert driver.poll() is None
         children = psutil.Process(driver.pid).children()
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
-        time.sleep(0.01)
+        time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
 

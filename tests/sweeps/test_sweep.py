@@ -214,15 +214,6 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert [single, single] in models(sweep).values()
 
 
-def test_a_sweep_whose_runs_can_all_be_reused_starts_no_worker(sweep, monkeypatch):
-    sweep.run("seed=1,2")
-    monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
-    monkeypatch.setattr(workers, "free_memory", lambda: 0)
-    monkeypatch.delattr(local, "HelperProcess")
-    printed, error = sweep.run("seed=1,2", "experiment_name=another")
-    assert "reused  (2 of 2)" in printed and not error
-
-
 def test_on_another_processor_a_sweep_stays_finished_but_no_run_is_reused(sweep):
     sweep.run("seed=1")
     _, (child,) = sweep.runs()
@@ -370,7 +361,9 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
 
 
-def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(sweep):
+def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
+    sweep, monkeypatch
+):
     first, _ = sweep.run("seed=1,2")
     table = first[first.index("\nall seeds: ") :]
     assert sweep.run("seed=1,2")[0].endswith(table)
@@ -393,8 +386,13 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     assert again.info.run_id == parent.info.run_id
     seeds = sorted(run.data.tags.get("seed", "a user's") for run in children)
     assert seeds == ["1", "2", "a user's", "a user's"]
-    printed, _ = sweep.run("seed=1,2", "experiment_name=another")
-    assert "reused  (2 of 2)" in printed and client.get_experiment_by_name("another")
+    # A sweep whose runs can all be reused starts no worker.
+    monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
+    monkeypatch.setattr(workers, "free_memory", lambda: 0)
+    monkeypatch.delattr(local, "HelperProcess")
+    printed, error = sweep.run("seed=1,2", "experiment_name=another")
+    assert "reused  (2 of 2)" in printed and not error
+    assert client.get_experiment_by_name("another")
 
 
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
