@@ -8,8 +8,9 @@ and the data is linked.
 
 import contextlib
 import csv
+import fcntl
 import gc
-import importlib
+import importlib.util
 import io
 import json
 import os
@@ -43,6 +44,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files of long tests that share a cluster, a clone or a server; these take longest.
 SHARING = ("test_cluster", "test_contributing", "test_dvc", "test_copies")
+LIBRARIES = ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server")
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
 # The tests of the page use what its modules export as if it were global.
 EXPOSE_MODULES = """
@@ -69,9 +71,10 @@ def pytest_collection():
     For the same reason, this file does not import the package and large libraries.
     """
     gc.disable()  # it would take a third of the time of the imports
-    # While jaxtyping imports the package, it hides the cached bytecode of all others.
-    for name in ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server"):
-        importlib.import_module(name)
+    with first_alone():
+        # While jaxtyping imports the package, it hides the bytecode of all others.
+        for name in LIBRARIES:
+            importlib.import_module(name)
     import torch
     from sqlalchemy import Engine, event
     from threadpoolctl import threadpool_limits
@@ -102,6 +105,21 @@ def pytest_collection_modifyitems(items):
         return SHARING.index(name)
 
     items.sort(key=position)
+
+
+@contextlib.contextmanager
+def first_alone():
+    """In a new environment, let one process compile libraries, and others wait for it.
+
+    Three workers would compile the same modules, in 20 s of processor time each.
+    """
+    with open(__file__) as file:
+        if not Path(importlib.util.find_spec("mlflow").cached).exists():
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(file, fcntl.LOCK_SH)  # the others need not wait for another
+        yield
 
 
 def do_not_flush(connection, _):

@@ -35,7 +35,7 @@ HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
 TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"}) | {"min_margin": 0.25}
 
 fuzz = settings(
-    max_examples=int(os.environ.get("FUZZ", "50")),
+    max_examples=int(os.environ.get("FUZZ", "30")),
     deadline=timedelta(seconds=120),  # no reader hangs
     derandomize="FUZZ" not in os.environ,
     database=None,

@@ -44,7 +44,7 @@ def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(known, s
     assert OOD_QUANTILE < fraction < OOD_QUANTILE + RATIO_QUANTILE
     images, labels = split.val.images, split.val.labels
     assert known.is_unlike(images, labels).mean() < 0.09
-    for step in range(1, 10):
+    for step in (1, 4, 7):
         others = (labels + step) % 10
         assert known.is_unlike(images, others).mean() > 0.9
 

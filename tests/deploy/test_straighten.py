@@ -51,8 +51,11 @@ def folder(quantized, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("options", [["-O2"], SANITIZERS], ids=["O2", "sanitizers"])
-@pytest.mark.parametrize("compiler", COMPILERS, ids=lambda c: c.program)
+@pytest.mark.parametrize(
+    ("compiler", "options"),
+    zip(COMPILERS, (["-O2"], SANITIZERS), strict=True),
+    ids=["gcc, O2", "clang, sanitizers"],
+)
 def test_the_c_function_makes_the_same_images(compiler, options, images, folder):
     if problem := missing([compiler]):
         pytest.skip(problem)

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipeline import datasets
 from pipeline.core import metrics
@@ -26,6 +24,8 @@ from pipeline.model import load_trained_model, save_model
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
+    from scipy.stats import binomtest  # slow: for this test only
+
     # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
     # 10 lie between 0.2366 and 0.7634.
     low, high = scores.wilson_interval(5, 10)
@@ -162,14 +162,16 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
 
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
+    from sklearn import metrics as sklearn  # slow: for this test only
+
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     prepared = prepare_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)
-    expected = precision_recall_fscore_support(
+    expected = sklearn.precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0
     )
     rows = [[*row.values()][1:] for row in scores.per_class(predictions)]
     np.testing.assert_array_equal(np.array(rows).T, expected)
-    matrix = confusion_matrix(labels, predictions.classes, labels=[*range(10)])
+    matrix = sklearn.confusion_matrix(labels, predictions.classes, labels=[*range(10)])
     np.testing.assert_array_equal(scores.confusion_matrix(predictions), matrix)

@@ -119,8 +119,9 @@ def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
     names = {}
     exec(program, names)
     assert len(names["labels"]) == 297
-    (line,) = re.findall(r"^python -m pipeline\.(predict .*)$", text, re.MULTILINE)
-    workspace.run_all({tuple(shlex.split(line)): 0}, cwd=tmp_path)
+    (line,) = re.findall(r"^python -m pipeline\.predict (.*)$", text, re.MULTILINE)
+    settings = dict(word.split("=", 1) for word in shlex.split(line))
+    assert settings["model"].startswith("~") and workspace.call("predict", **settings)
 
 
 def test_a_second_call_keeps_the_answers_and_the_network(workspace):
@@ -256,27 +257,33 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     assert workspace.hashes(FOLDER) == before
 
 
-def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(written):
-    workspace, printed = written
+@pytest.fixture(scope="module")
+def killed(written, tmp_path_factory):
+    """A workspace in which the command was killed and run again, and its check, too.
+
+    What the last two have printed.
+    """
+    workspace = copied(written[0], tmp_path_factory.mktemp("killed") / "outputs")
+    shutil.rmtree(workspace.outputs / FOLDER)
+    workspace.run("homework", *ARGUMENTS, status=-9, before=KILLED)
+    assert not (workspace.outputs / FOLDER).exists()
+    (check,) = re.findall(r"python -m pipeline\.(homework .*check=true)", written[1])
+    commands = {("homework", *ARGUMENTS): 0, tuple(shlex.split(check)): 0}
+    return workspace, workspace.run_all(commands, before=NO_MLFLOW).stdout
+
+
+def test_after_a_kill_there_is_no_half_written_homework_and_the_command_works(killed):
+    workspace, _ = killed
+    assert {*workspace.hashes(FOLDER)} == FILES
+
+
+def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(killed):
+    workspace, printed = killed
     (line,) = re.findall(r"python -m pipeline\.(homework .*check=true)", printed)
     assert line in questions(workspace)
     assert {"dataset=digits", "hidden=5", "epochs=1"} < {*line.split()}
     assert "lr=" not in line
-    done = workspace.run_all({tuple(shlex.split(line)): 0})
-    assert f"0 of {COUNT} answers are well-formed" in done.stdout
-
-
-def test_after_a_kill_there_is_no_half_written_homework_and_the_command_works(
-    written, tmp_path
-):
-    workspace = copied(written[0], tmp_path / "outputs")
-    for name in FILES:
-        (workspace.outputs / name).unlink()
-    (workspace.outputs / FOLDER).rmdir()
-    workspace.run("homework", *ARGUMENTS, status=-9, before=KILLED)
-    assert not (workspace.outputs / FOLDER).exists()
-    workspace.run("homework", *ARGUMENTS, before=NO_MLFLOW)
-    assert {*workspace.hashes(FOLDER)} == FILES
+    assert f"0 of {COUNT} answers are well-formed" in printed
 
 
 def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):

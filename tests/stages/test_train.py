@@ -242,13 +242,13 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
     options = {"dataset": "digits", "epochs": 1}
     with ThreadPoolExecutor() as threads:
-        calls = [threads.submit(train, seed=s, **options) for s in (1, 2, 3, 4)]
+        calls = [threads.submit(train, seed=s, **options) for s in (1, 2, 3)]
     for call in calls:
         training = call.result()
         stored = load_trained_model(training.folder / "model.safetensors")
         assert stored.weights_sha256 == training.weights_sha256
         assert stored.metadata.hyperparameters == training.hyperparameters
-    assert len({call.result().folder for call in calls}) == 4
+    assert len({call.result().folder for call in calls}) == 3
 
 
 def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
