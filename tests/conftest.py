@@ -85,12 +85,17 @@ def pytest_collection():
     threadpool_limits(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item):
+    """Let one worker run the long tests of a file in SHARING, with --dist=loadgroup."""
+    if item.path.stem in SHARING:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_collection_modifyitems(items):
     """Start long tests in an order that keeps all cores busy until the end.
 
-    With --dist=loadgroup, one worker runs those of a file in SHARING, and they start
-    first. All others are distributed one by one. If a file has many, they are short.
+    Those in SHARING start first. The others are distributed one by one. If a file has
+    many, they are short.
     """
     is_long = {item: item.get_closest_marker("fault") is not None for item in items}
     numbers = Counter(item.path for item in items if is_long[item])
@@ -99,10 +104,9 @@ def pytest_collection_modifyitems(items):
         name = item.path.stem
         if not is_long[item]:
             return -1
-        if name not in SHARING:
-            return len(SHARING) + numbers[item.path]
-        item.add_marker(pytest.mark.xdist_group(name))
-        return SHARING.index(name)
+        if name in SHARING:
+            return SHARING.index(name)
+        return len(SHARING) + numbers[item.path]
 
     items.sort(key=position)
 
