@@ -7,7 +7,7 @@ network. To find out whether a student has submitted the assigned network, the c
 trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to
-outputs/grades/. Takes about 3 s for each student on one core. After an interruption,
+outputs/grades/. Takes 3 to 5 s for each student on one core. After an interruption,
 run the same command again to continue. Unchanged submissions are graded again only with
 again=true.
 """
