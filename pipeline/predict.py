@@ -49,7 +49,7 @@ def predict(
             images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
             (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
             are not preprocessed; if the network was trained on mnist_upright, they are
-            straightened. A flat array of indices must have another type than uint8.
+            straightened. A flat array of indices must not have the type uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

@@ -155,7 +155,7 @@ MAX_SHADOW = 0.1
 # higher: more faint digits are not found.
 MIN_INK = 0.08  # pixels with less ink are paper
 # This and FAINT_NOISE and FAINT_BLUR are for "faint pencil".
-FAINT_INK = 0.02  # the same, if no pixel has more ink than MIN_INK and noise
+FAINT_INK = 0.02  # replaces MIN_INK if no digit is found with it
 MIN_CONTRAST = 2  # a stroke has this many times the ink that noise can cause
 # Ink; faint strokes do not differ from more noise. Lower: fewer faint digits are found;
 # higher: more noise counts as a digit.

@@ -1,9 +1,8 @@
 """What is known about a photograph before the search for a digit begins.
 
 Each question has one answer, for the whole search: whether the border is uniform, what
-the sheet of paper is, and whether its ink is dark. Asked again of a reduced image
-or of a part, a question could get another answer: these have less noise and another
-border.
+the sheet of paper is, and whether its ink is dark. A reduced image or a part of the
+image could give a different answer, because its noise and its border differ.
 """
 
 from collections.abc import Mapping
@@ -56,7 +55,7 @@ class Scene:
     def has_uniform_border(self) -> bool:
         """Whether most border pixels have the same level.
 
-        They have in a drawing, and in a scan with pure white paper. There, light does
+        They do in a drawing, and in a scan with pure white paper. There, light does
         not vary, strokes may reach the border, and filled shapes are ink. In a
         photograph, they can be shaded paper.
         """

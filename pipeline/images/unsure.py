@@ -45,7 +45,7 @@ Reason = Literal[Finding, "unlike", "close"]
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
-# A pen drew what was found, even if there is more than one digit, or less.
+# A pen drew what was found, even if it is several digits, or only a part of one.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # What predict, inspect and the interactive page say about each reason.
@@ -92,7 +92,7 @@ def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
 
 
 def border_finding(*, along: float) -> Finding:
-    """Return what strokes show that touch the border of a photograph.
+    """Return the finding for strokes that touch the border of a photograph.
 
     Args:
         along: The fraction of a border that they cover without a gap, from one of its

@@ -96,10 +96,10 @@ def read_students(
         rule = "the names of the folders decide" if named else "add a column with these"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not named and {*titles} - {*ID_COLUMNS}:
-        rule = "their titles must be First name and Last name, or name"
-        unused.append(f"no names are used: {rule}, got {found}")
+        rule = "their columns must be titled First name and Last name, or name"
+        unused.append(f"names are not used: {rule}, got {found}")
     if without_id:
-        unused.append(f"{counted(without_id, 'line')} without an id left out")
+        unused.append(f"left out {counted(without_id, 'line')} without an id")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
 
 

@@ -105,8 +105,9 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         first = grades.problems[0]
         raise UserError(
             f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
-            "written: submissions must name the folder with a folder or a zip file for "
-            f"each student; the first problem is {first.place}: {first.problem}"
+            "written: submissions must name a folder that contains a folder or a zip "
+            "file for each student; the first problem is "
+            f"{first.place}: {first.problem}"
         )
     with busy("writing the pages"):
         _write(grades, data, cfg)

@@ -62,7 +62,7 @@ class Training(StrEnum):
     """How the submitted network was trained, compared with the assigned run."""
 
     SAME = "byte-identical"
-    PROCESSOR = "the assigned weights within the differences between processors"
+    PROCESSOR = "the assigned weights, up to differences between processors"
     NEAR = "nearly the assigned weights"
     EDITED = "the assigned network with edited weights"
     OTHER = "a different training run"

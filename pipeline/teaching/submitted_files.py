@@ -151,7 +151,7 @@ def _read(
     if not zips or any(file.path.name in REQUIRED for file in files):
         return files
     if level == MAX_LEVEL:
-        raise UserError(f"it has more than {MAX_LEVEL} zip files inside each other")
+        raise UserError(f"its zip files are nested more than {MAX_LEVEL} deep")
     for entry in sorted(zips, key=lambda entry: entry.path):
         name = entry.path.name
         reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))

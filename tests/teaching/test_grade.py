@@ -419,7 +419,7 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     feedback = " ".join(page(outputs, "feedback/ana.html").split())
     assert "your instructor sees that weights were changed" in feedback
     # Rounding or a small edit: only the sizes of the differences are known.
-    measured = "the assigned weights within the differences between processors"
+    measured = "the assigned weights, up to differences between processors"
     assert table(outputs)["ben"]["training"] == measured
     feedback = " ".join(page(outputs, "feedback/ben.html").split())
     assert "on two processors can cause differences of this size." in feedback
@@ -691,15 +691,15 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
         ("id,Email\nana,a@b.de\n", []),
         (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
-            ["1 line without an"],
+            ["left out 1 line"],
         ),
-        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["2 lines without an id left out"]),
+        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["left out 2 lines without an id"]),
         (
             "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
-                "no names are used: their titles must be First name and Last name, or "
-                "name, got 'nachname, vorname, idnumber'",
-                "1 line without an id left out",
+                "names are not used: their columns must be titled First name and "
+                "Last name, or name, got 'nachname, vorname, idnumber'",
+                "left out 1 line without an id",
             ],
         ),
     ],
@@ -716,8 +716,8 @@ def test_what_is_not_used_of_a_list_is_said_in_a_line(
     if len(lines) == 2:
         course.write(place / "a1", "a1")
         grade_all(students=path)
-        assert "list.csv: no names are used" in page(outputs)
-        assert "list.csv: 1 line without an id left out" in page(outputs)
+        assert "list.csv: names are not used" in page(outputs)
+        assert "list.csv: left out 1 line without an id" in page(outputs)
 
 
 def test_a_student_can_use_the_id_in_any_column_of_the_list(
@@ -940,7 +940,7 @@ def test_students_with_other_questions_than_those_of_this_version_are_counted(
     other = sheet.replace(side, "9x9")  # as if a range in `Topic` were another one
     assert other != sheet
     (place / "cem" / "questions.md").write_bytes(other.encode())
-    text = "1 student submitted a questions.md with other questions than those that"
+    text = "the questions.md of 1 student has different questions from those that"
     (notice,) = grade_all().notices
     assert notice.startswith(text) and text in page(outputs)
     grade(submissions=place, **course.keys)

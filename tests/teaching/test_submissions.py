@@ -290,7 +290,7 @@ def test_zip_files_in_zip_files_have_limits(new_zip, valid, place, pack):
         new_zip(("inner.zip", content), files=False, name=f"{depth}.zip")
         content = (place / f"{depth}.zip").read_bytes()
     assert problem(place / "3.zip") == ""
-    message = "it has more than 3 zip files inside each other"
+    message = "its zip files are nested more than 3 deep"
     assert problem(place / "4.zip") == message
 
 
