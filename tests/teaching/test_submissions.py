@@ -131,6 +131,7 @@ def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path)
     assert problem(folder / "unpacked") == problem(folder) == ""
     (folder / "unpacked" / "b" / "questions.md").write_text("another version")
     assert "2 files named answers.json" in problem(folder / "unpacked")
+    shutil.rmtree(folder / "unpacked")
     pack(place / "other", folder / "lee (1).zip", prefix="x/")
     assert problem(folder) == ""
     (place / "other" / MODEL_FILE).unlink()
