@@ -85,17 +85,25 @@ def pytest_collection():
     threadpool_limits(1)
 
 
-def pytest_itemcollected(item):
-    """Let one worker run the long tests of a file in SHARING, with --dist=loadgroup."""
-    if item.path.stem in SHARING:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Distribute long tests one by one, but those of a file in SHARING together."""
+    if config.option.markexpr != "fault":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class LongTests(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _ = nodeid.split("::", 1)
+            return file if Path(file).stem in SHARING else nodeid
+
+    return LongTests(config, log)
 
 
 def pytest_collection_modifyitems(items):
     """Start long tests in an order that keeps all cores busy until the end.
 
-    Those in SHARING start first. The others are distributed one by one. If a file has
-    many, they are short.
+    Those in SHARING start first. If another file has many long tests, they are short.
     """
     is_long = {item: item.get_closest_marker("fault") is not None for item in items}
     numbers = Counter(item.path for item in items if is_long[item])
