@@ -87,7 +87,7 @@ EDGE_MAX_DISTANCE = 0.5  # maximum distance of an edge from the border, as a fra
 EDGE_MIN_STEP = 0.3  # the table is at least this much darker than the paper
 EDGE_MIN_LENGTH = 0.4  # minimum length of an edge, as a fraction of the side
 EDGE_MIN_AREA = 0.25  # fraction of the area of the image
-# The same pixels; paper and table are compared up to this distance from an edge
+# The same pixels; paper and table are also compared up to this distance from an edge
 # (test_a_board_in_uneven_light_is_not_a_sheet). Lower: a wide white stroke counts as
 # paper; higher: the dark side of a board counts as a table.
 EDGE_SURROUNDINGS = 24

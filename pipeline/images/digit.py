@@ -96,8 +96,13 @@ def stands_out(levels: Levels, ink: Ink, digit: Mask) -> bool:
     """
     if not digit.any():
         return False
-    box = bounding_box(digit)
-    light = ndimage.gaussian_filter(levels[box].astype(np.float32), constants.BLUR)
+    margin = longer_side(digit)  # more paper than strokes
+    rows, columns = (
+        slice(max(0, part.start - margin), part.stop + margin)
+        for part in bounding_box(digit)
+    )
+    near = levels[rows, columns].astype(np.float32)
+    light = ndimage.gaussian_filter(near, constants.BLUR)
     noise = noise_limit(light / max(float(light.mean()), 1))
     return bool(ink[digit].mean() > constants.MIN_CONTRAST * noise)
 

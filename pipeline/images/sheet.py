@@ -162,15 +162,18 @@ def _beyond_edges(light: Light) -> Outside | None:
             outside |= np.rot90(rows < edge, -turns)
     if not outside.any() or outside.mean() > 1 - constants.EDGE_MIN_AREA:
         return None
-    # White strokes on black have edges, too, but are not mostly light between them.
-    # Only what is near the edges is compared: the light can vary.
+    # White strokes on black have edges, too, but are not mostly light between them. In
+    # uneven light, one side can be lighter, but not near the edges.
     distance = ndimage.distance_transform_edt(outside)
     distance -= ndimage.distance_transform_edt(~outside)  # negative on the sheet
-    paper, table = (
-        np.median(light[(side > 0) & (side < constants.EDGE_SURROUNDINGS)])
-        for side in (-distance, distance)
-    )
-    return outside if paper - table > constants.EDGE_MIN_STEP else None
+    for furthest in (np.inf, constants.EDGE_SURROUNDINGS):
+        paper, table = (
+            np.median(light[(side > 0) & (side < furthest)])
+            for side in (-distance, distance)
+        )
+        if paper - table <= constants.EDGE_MIN_STEP:
+            return None
+    return outside
 
 
 def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:

@@ -43,7 +43,7 @@ def run_missing_jobs(
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
     size = sweep_bytes(
         (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
-        patch_bytes=len(children.code.diff.encode()),
+        patch_bytes=len(children.code.diff.encode(errors="surrogateescape")),
     )
     _announce(plan, size, to_train=to_train, workers=workers)
     check_space(size, networks_folder, what="the sweep")

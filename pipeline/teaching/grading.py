@@ -52,19 +52,19 @@ MIN_ACCURACY = 0.5
 ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
 # The share of the points for each further answer that follows from the same mistake.
 REPEATED = 0.75
-# The hash of the code of the questions: a grade belongs to a version of it. After a
-# change, a grade that has an answer to each question stays, with a notice.
-CODE = ("question.py", "questions.py", "basis.py", "variant.py")
+# The hash of the code that grades: a grade belongs to a version of it. After a change,
+# a grade that has an answer to each question stays, with a notice.
+CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
 QUESTIONS_SHA256 = files.code_sha256(*map(Path(__file__).with_name, CODE))
 
 
 class Training(StrEnum):
-    """How the submitted network was trained, compared with the assigned run."""
+    """How the submitted network was trained: the first one that applies."""
 
     SAME = "byte-identical"
     PROCESSOR = "the assigned weights, up to differences between processors"
-    NEAR = "nearly the assigned weights"
     EDITED = "the assigned network with edited weights"
+    NEAR = "nearly the assigned weights"
     OTHER = "a different training run"
 
     @property

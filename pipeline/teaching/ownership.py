@@ -66,7 +66,8 @@ def with_submitted_ids(
     """Return the listed students by the ids that they have submitted.
 
     Only if most of these ids are not in the list. A student keeps the id of the list
-    without a folder of this name, or if its id is also that of another such folder.
+    without a folder of this name, or if its id is also that of another such folder or
+    of another student in the list.
     """
     given = [entry for entry in entries if entry.student]
     if not are_mostly_unknown({entry.student for entry in given}, listed):
@@ -77,7 +78,11 @@ def with_submitted_ids(
             owners[entry.student].add(entry.owner)
             ids[entry.owner].add(entry.student)
     found = {owner: min(same) for owner, same in ids.items() if len(same) == 1}
-    found = {owner: x for owner, x in found.items() if len(owners[x]) == 1}
+    found = {
+        owner: x
+        for owner, x in found.items()
+        if len(owners[x]) == 1 and (x == owner or x not in listed)
+    }
     return {found.get(student, student): about for student, about in listed.items()}
 
 

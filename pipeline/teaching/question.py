@@ -86,7 +86,8 @@ class Form:
         if self.low <= answer <= self.high and (answer.is_integer() or not self.whole):
             return
         limits = f"from {self.low:g} to {self.high:g}"
-        limits = "of at least 0" if self.high == math.inf else limits
+        if self.high == math.inf:
+            limits = f"of at least {self.low:g}"
         kind = "whole number" if self.whole else "number"
         raise ValueError(f"must be a {kind} {limits}, got {answer:.12g}")
 

@@ -29,7 +29,7 @@ from pipeline.base.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
-from pipeline.core.fingerprint import processor, torch_version
+from pipeline.core.fingerprint import check_code, processor, torch_version
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 # What can change a result. A process does not see later edits of the modules that it
@@ -127,6 +127,7 @@ def code_diff() -> str:
 
 @functools.cache
 def _modules_diff() -> str:
+    check_code()  # what was edited since its import is not what this process runs
     return _diff(MODULES)
 
 

@@ -122,6 +122,13 @@ def test_a_board_in_uneven_light_is_not_a_sheet(across, down):
     assert similarity(prepared, preprocess(np.uint8(255 * chalk)).image) > 0.9
 
 
+def test_a_bold_white_shape_on_black_is_not_a_sheet():
+    image = Image.new("L", (400, 400))
+    corners = [(90, 85), (305, 95), (295, 300), (85, 290), (90, 85), (200, 90)]
+    ImageDraw.Draw(image).line(corners, fill=255, width=25, joint="curve")
+    assert "sheet" not in preprocess(np.asarray(image)).steps
+
+
 SHEET = np.zeros((40, 40), bool)
 SHEET[12:28, 12:28] = True
 LIT = np.where(SHEET, 200.0, 120.0)  # on a table

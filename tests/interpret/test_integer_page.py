@@ -303,11 +303,13 @@ def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, disp
 
 def test_the_tour_is_about_the_network_in_floating_point(page):
     set_bit_width(page, 2)
+    page.evaluate("useTestImage(3)")
     page.locator("#start-tour").click()
     assert page.evaluate("network() === model.trained")
     page.locator("#bit-widths input").last.click()
     assert page.locator("#tour").is_hidden()
     assert page.evaluate("document.activeElement.value") == "1 bit"
+    assert page.evaluate("state.shown.place") == 3
 
 
 @pytest.mark.parametrize("width", [390, 320])

@@ -299,6 +299,8 @@ import runpy
 from pathlib import Path
 import pipeline.training.train
 from pipeline.core import loop
+from pipeline.tracking.provenance import code_state
+code_state()  # as an earlier command of this process did
 with Path(loop.__file__).open("a") as module:
     module.write("# edited\\n")
 runpy.run_module("pipeline.train", run_name="__main__")
@@ -354,11 +356,12 @@ def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(e
     assert b"opening the store" not in shown
 
 
-# Edits a module after the command `train` was imported, but before a call imports
-# PyTorch and the module itself, as a user may do in a notebook.
+# Edits a module after the modules were hashed, but before a call imports PyTorch and
+# the module itself, as a user may do in a notebook.
 EDIT_BEFORE_A_CALL = """
 import sys
 from pathlib import Path
+from pipeline.core import fingerprint
 from pipeline.train import train
 module = Path("pipeline/core/optimizer.py")
 module.write_text(module.read_text() + "# edited\\n")

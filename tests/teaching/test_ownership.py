@@ -7,7 +7,12 @@ import pytest
 from pipeline.teaching.answers import Answers
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.grading import SubmissionGrade, Training
-from pipeline.teaching.ownership import Roster, one_for_each_id, with_owners
+from pipeline.teaching.ownership import (
+    Roster,
+    one_for_each_id,
+    with_owners,
+    with_submitted_ids,
+)
 from pipeline.teaching.submissions import Graded, Rejected
 
 FILE, TEXT = "_assignsubmission_file_", "_assignsubmission_onlinetext_"
@@ -135,3 +140,18 @@ def test_line_breaks_in_the_cells_of_a_list_are_spaces(tmp_path):
         ["ana", "ruiz"],
         ["ben", "oz"],
     ]
+
+
+def test_a_student_with_the_id_of_another_one_stays_in_the_list():
+    names = {"101": "Ana Ruiz", "102": "Ben Oz", "103": "Cem Aydin", "104": "Dora Li"}
+    listed = {x: ListedStudent(x, name) for x, name in names.items()}
+    ids = {"Ana Ruiz": "102", "Cem Aydin": "cem", "Dora Li": "dora"}
+    entries = [graded(f"{name}_1{FILE}", student) for name, student in ids.items()]
+    found = with_submitted_ids(listed, with_owners(entries, listed))
+    expected = {
+        "101": "Ana Ruiz",
+        "102": "Ben Oz",
+        "cem": "Cem Aydin",
+        "dora": "Dora Li",
+    }
+    assert {student: about.name for student, about in found.items()} == expected

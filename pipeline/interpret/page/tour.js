@@ -51,8 +51,8 @@ function leaveTour(focused) {
 
 // Restore everything, except an image and switches that the user chose during the tour.
 // On a phone, the panel would cover the board.
-function endTour() {
-  leaveTour($("start-tour"));
+function endTour(focused = $("start-tour")) {
+  leaveTour(focused);
   for (const field of ["shown", "off", "hasLines"])
     if (state[field] !== own[field]) delete before[field];
   change({ ...before, isOpen: before.isOpen && isDocked.matches });
@@ -176,7 +176,7 @@ export const tour = {
   build() {
     $("start-tour").hidden = false;
     $("start-tour").addEventListener("click", startTour);
-    $("tour-leave").addEventListener("click", endTour);
+    $("tour-leave").addEventListener("click", () => endTour());
     $("tour-back").addEventListener("click", () => goToStep(stepIndex - 1));
     $("tour-next").addEventListener("click", () => goToStep(stepIndex + 1));
     $("guess-show").addEventListener("click", () => { feedback = null; solveStep(); });
@@ -187,13 +187,13 @@ export const tour = {
     // The tour is about the network in floating point: before another one is selected,
     // leave it.
     $("bit-widths")?.addEventListener("change", () => {
-      if (stepIndex !== null) leaveTour(document.activeElement);
+      if (stepIndex !== null) endTour(document.activeElement);
     }, { capture: true });
     document.addEventListener("keydown", goByKey);
   },
 
   isOpen: () => stepIndex !== null,
-  close: endTour,
+  close: () => endTour(),
 
   update() {
     if (stepIndex === null) return;
@@ -272,7 +272,7 @@ function softmaxStep(predicted) {
     targets: () => [$("softmax").parentElement, $("softmax").querySelector(".total")],
     values: () => {
       const { logits, probabilities, first, second } = currentResult();
-      const ahead = logits[first] - logits[second];
+      const ahead = rounded(logits[first] - logits[second], 2); // as it is displayed
       return { title: classTitle(predicted), share: percent(probabilities[predicted]),
         first: className(first), second: className(second), ahead,
         ratio: significant(Math.exp(ahead), 2) };

@@ -80,7 +80,7 @@ class RecordedRun:
 
     @property
     def is_final(self) -> bool:
-        """Whether it finished or failed; a killed run can be resumed."""
+        """Whether it finished or failed; it is not running and was not killed."""
         return self.status in (Status.FINISHED, Status.FAILED)
 
     @property
