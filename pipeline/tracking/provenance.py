@@ -55,11 +55,12 @@ def tags(code: CodeState) -> dict[str, str]:
     `code` is the `code_state` when the command started.
     """
     experiment = os.environ.get("DVC_EXP_NAME")
+    command = shlex.join(["python", *sys.orig_argv[1:]])
     return {
         **({DVC_TAG: experiment} if experiment else {}),
         HOST_TAG: platform.node(),
         PROCESSOR_TAG: processor(),
-        COMMAND_TAG: shlex.join(["python", *sys.orig_argv[1:]]),
+        COMMAND_TAG: command.encode(errors="replace").decode(),  # SQLite needs UTF-8
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),

@@ -324,8 +324,10 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
 def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
     sweep, clone_project, use_repository, tmp_path
 ):
-    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    root = clone_project(tmp_path / "clone").outputs.parent
+    settings = root / "conf" / "config.yaml"
     committed = settings.read_text()
+    (root / "pipeline" / "new.py").write_bytes(b'NEW = "caf\xe9"  # not UTF-8\n')
     use_repository(tmp_path / "clone")
     settings.write_text(f"{committed}# one\n")
     sweep.run("seed=1,2")
