@@ -82,22 +82,26 @@ class Dataset:
                 division does not depend on the seed.
 
         Raises:
-            UserError: If a class has too few images for `holdout`.
+            UserError: If there are too few images for `holdout`, or of a class.
             ValueError: If `how` is neither of these.
         """
         if how not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
         if how == "exercise":
             return Split(self.train, self.test)
+        if len(self.train) < HOLDOUT_DIVISOR:
+            raise UserError(
+                f"{self.name} must have at least {HOLDOUT_DIVISOR} training images for "
+                f"split=holdout, got {len(self.train)}"
+            )
         per_class = len(self.train) // HOLDOUT_DIVISOR
         is_val = np.zeros(len(self.train), dtype=bool)
         for label in np.unique(self.train.labels):
             rows = np.flatnonzero(self.train.labels == label)
-            if not 0 < per_class < len(rows):
+            if len(rows) <= per_class:
                 raise UserError(
-                    f"{self.name} must have more than {max(per_class, 1)} training "
-                    f"images of each class for split=holdout, got {len(rows)} of "
-                    f"class {label}"
+                    f"{self.name} must have more than {per_class} training images of "
+                    f"each class for split=holdout, got {len(rows)} of class {label}"
                 )
             is_val[rows[-per_class:]] = True
         return Split(self.train.pick(~is_val), self.train.pick(is_val))

@@ -55,17 +55,21 @@ def tags(code: CodeState) -> dict[str, str]:
     `code` is the `code_state` when the command started.
     """
     experiment = os.environ.get("DVC_EXP_NAME")
-    command = shlex.join(["python", *sys.orig_argv[1:]])
     return {
         **({DVC_TAG: experiment} if experiment else {}),
         HOST_TAG: platform.node(),
         PROCESSOR_TAG: processor(),
-        COMMAND_TAG: command.encode(errors="replace").decode(),  # SQLite needs UTF-8
-        "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
+        COMMAND_TAG: _command_line(sys.orig_argv[1:]),
+        "mlflow.source.name": _command_line(sys.orig_argv[1:3]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
         **code.tags,
     }
+
+
+def _command_line(arguments: Sequence[str]) -> str:
+    """Return a command without bytes that are not UTF-8, which SQLite rejects."""
+    return shlex.join(["python", *arguments]).encode(errors="replace").decode()
 
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
@@ -128,7 +132,7 @@ def code_diff() -> str:
 
 @functools.cache
 def _modules_diff() -> str:
-    check_code()  # what was edited since its import is not what this process runs
+    check_code()  # core must be what this process has imported
     return _diff(MODULES)
 
 

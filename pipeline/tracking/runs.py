@@ -120,11 +120,13 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
 
 
 def _credentials() -> dict[str, str]:
-    """Return the header with the user's name and password, which MLflow sends, too."""
-    keys = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-    name, password = (os.environ.get(key, "") for key in keys)
-    encoded = b64encode(f"{name}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {encoded}"} if name else {}
+    """Return the header with the user's token or password, which MLflow sends, too."""
+    keys = "USERNAME", "PASSWORD", "TOKEN"
+    name, password, token = (os.environ.get(f"MLFLOW_TRACKING_{x}", "") for x in keys)
+    if name and password:
+        encoded = b64encode(f"{name}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {encoded}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def find_training_run(

@@ -520,7 +520,7 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
         find_run(remote, store=store)
 
 
-def test_the_user_name_and_the_password_are_sent_when_a_server_is_asked_for_a_run(
+def test_the_password_or_the_token_is_sent_when_a_server_is_asked_for_a_run(
     store, monkeypatch
 ):
     headers = []
@@ -533,15 +533,17 @@ def test_the_user_name_and_the_password_are_sent_when_a_server_is_asked_for_a_ru
         def log_message(self, *_):
             pass
 
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{web.server_port}"
-        with pytest.raises(UserError, match="has no run"):
-            find_run("0" * 32, store=store, server=url)
+        for variables in ({"TOKEN": "abc"}, {"USERNAME": "ann", "PASSWORD": "secret"}):
+            for name, value in variables.items():
+                monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+            with pytest.raises(UserError, match="has no run"):
+                find_run("0" * 32, store=store, server=url)
         web.shutdown()
-    assert headers == [f"Basic {b64encode(b'ann:secret').decode()}"]
+    password = b64encode(b"ann:secret").decode()
+    assert headers == ["Bearer abc", f"Basic {password}"]
 
 
 ALL_FOUR = r"digits: (4 copied|\d copied, \d already complete|4 already complete)"
