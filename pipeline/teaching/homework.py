@@ -112,8 +112,9 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
             f"{displayed(folder)} cannot be graded: {found.problem}; run the command "
             "without check=true"
         )
-    params = assignment.params(variant.student)
-    _check_params(folder / MODEL_FILE, found.recorded, params)
+    if assignment.other_settings(variant.student, found.recorded):
+        params = assignment.params(variant.student)
+        _check_params(folder / MODEL_FILE, found.recorded, params)
 
 
 def _check_params(

@@ -1,7 +1,8 @@
 """Decides which student a submission belongs to; the rules are in their order of use.
 
 1. `with_owners`, before the grading: a folder with the name of exactly one listed
-   student belongs to this student. If the list has ids of another kind than the
+   student belongs to this student, and is rejected if its id is that of another
+   student in the list. If the list has ids of another kind than the
    submissions, `with_submitted_ids` finds each student's id in the student's folder.
 2. `one_for_each_id`, after the grading: what could not be graded belongs to the owner
    of its folder, and all else to the id in its answers.
@@ -48,9 +49,25 @@ def with_owners(
     for entry in sorted(entries, key=lambda x: x.is_empty):
         name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
         if not (entry.is_empty and name in known):
-            kept.append(replace(entry, owner=_owner(entry.place, listed)))
+            kept.append(_with_owner(entry, listed))
         known.add(name)
     return kept
+
+
+def _with_owner(
+    entry: Submission | Rejected, listed: Mapping[str, ListedStudent]
+) -> Submission | Rejected:
+    """Return an entry with its owner; it is rejected if its id is another student's."""
+    owned = replace(entry, owner=_owner(entry.place, listed))
+    if isinstance(owned, Rejected) or owned.owner in ("", owned.student):
+        return owned
+    if owned.student not in listed:
+        return owned
+    return owned.rejected(
+        f"its id {owned.student} is that of another student in the list",
+        student="",
+        to_student="the id in your answers.json is another student's",
+    )
 
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:

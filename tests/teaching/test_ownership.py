@@ -19,6 +19,7 @@ FILE, TEXT = "_assignsubmission_file_", "_assignsubmission_onlinetext_"
 NAMES = {"a1": "Ana Ruiz", "b2": "Ben Oz", "j7": "Jo Doe", "j8": "Jo Doe"}
 LISTED = {x: ListedStudent(x, name) for x, name in NAMES.items()}
 USED = "another submission with the id a1 is used instead"
+OTHERS = "its id a1 is that of another student in the list"
 TWICE = "2 submissions have the id a1: only one can be graded, so delete the others"
 
 
@@ -66,7 +67,7 @@ def settle(entries, listed):
         # A student who enters another student's id gets a separate line and no points.
         (
             [graded("Ana Ruiz_1", "a1"), graded("Ben Oz_2", "a1")],
-            [("Ana Ruiz_1", "a1", ""), ("Ben Oz_2", "b2", USED)],
+            [("Ana Ruiz_1", "a1", ""), ("Ben Oz_2", "b2", OTHERS)],
         ),
         (
             [
@@ -74,7 +75,16 @@ def settle(entries, listed):
                 graded("Ben Oz_2", "a1"),
                 other("Oz Ben", "b2"),
             ],
-            [("Ana Ruiz_1", "a1", ""), ("Ben Oz_2", "", USED), ("Oz Ben", "b2", "")],
+            [
+                ("Ana Ruiz_1", "a1", ""),
+                ("Ben Oz_2", "", USED.replace("a1", "b2")),
+                ("Oz Ben", "b2", ""),
+            ],
+        ),
+        # Even if the other student has submitted nothing.
+        (
+            [graded("Ben Oz_2", "a1")],
+            [("Ben Oz_2", "b2", OTHERS)],
         ),
         # An unreadable second attempt takes no points.
         (
