@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
@@ -63,7 +64,9 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     }
 
 
-def render_feedback(entry: GradedOrRejected, topic: Topic, *, solutions: bool) -> str:
+def render_feedback(
+    entry: GradedOrRejected, topic: Topic, assignment: Assignment, *, solutions: bool
+) -> str:
     """Return the page for a student; without `solutions`, it has no correct answer."""
     graded = entry if isinstance(entry, Graded) else None
     answers = {x.question: x for x in graded.grade.answers} if graded else {}
@@ -72,6 +75,9 @@ def render_feedback(entry: GradedOrRejected, topic: Topic, *, solutions: bool) -
         "feedback.html",
         entry=entry,
         topic=topic,
+        settings=assignment.other_settings(entry.student, graded.recorded)
+        if graded
+        else "",
         solutions=solutions,
         malformed=graded.answers.problems if graded else {},
         answered=[(each, answers[each.name]) for each in questions],

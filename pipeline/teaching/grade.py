@@ -190,7 +190,9 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
         for entry in grades.entries:
             if entry.student:
                 topic = grades.assignment.topic(entry.student, data)
-                page = render_feedback(entry, topic, solutions=cfg.solutions)
+                page = render_feedback(
+                    entry, topic, grades.assignment, solutions=cfg.solutions
+                )
                 (temporary / entry.feedback).write_text(page, "utf-8")
     moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
     zipped = folder / "feedback.zip"

@@ -15,7 +15,7 @@ from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, counted, next_steps
+from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import table
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
@@ -215,3 +215,4 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
     say(f"{well_formed} are well-formed. This does not mean that they are correct.")
+    say(wrap(f"id {variant.student}, course {variant.course}: are these right?"))

@@ -497,7 +497,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert {x: row["problem"] for x, row in rows.items() if row["problem"]} == {
         "G2": f"{text}answers.json is missing: the folder contains a.rar",
         "K3": f"{text}answers.json must be text: save it as UTF-8",
-        "M4": f"{text}another submission with the id a1 is used instead",
+        "M4": f"{text}its id a1 is that of another student in the list",
         "F9": f"{text}its network has 4 hidden neurons instead of 5",
         "C5": "submitted with the id c55",
         "N6": "no submission",
