@@ -39,8 +39,10 @@ def create_database(path: Path, artifacts: str) -> None:
     flushes the file when it is complete.
     """
 
-    def do_not_flush(connection: sqlite3.Connection, _: object) -> None:
-        # Other threads can open other databases meanwhile.
+    def do_not_flush(connection: object, _: object) -> None:
+        # Other threads can open other databases meanwhile, also PostgreSQL's.
+        if not isinstance(connection, sqlite3.Connection):
+            return
         if connection.execute("PRAGMA database_list").fetchone()[2] == str(path):
             connection.execute("PRAGMA synchronous = OFF")
 
