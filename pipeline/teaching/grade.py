@@ -67,7 +67,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
     check_course(found)
-    data = Dataset.read(datasets.prepare(cfg.dataset, folder=data_dir()).path)
+    data = datasets.prepare(cfg.dataset, folder=data_dir()).read()
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
     readable = [entry for entry in found if isinstance(entry, Submission)]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]

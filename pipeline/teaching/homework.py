@@ -65,8 +65,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files, and keep answers and a network that exist."""
-    file = datasets.prepare(assignment.dataset, folder=data_dir())
-    dataset = Dataset.read(file.path)
+    dataset = datasets.prepare(assignment.dataset, folder=data_dir()).read()
     params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:
