@@ -28,7 +28,7 @@ from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import check_code, processor
+from pipeline.core.fingerprint import check_code, processor, torch_version
 from pipeline.execution.executor import (
     Executor,
     Requirements,
@@ -219,15 +219,15 @@ def _check(needs: Requirements) -> str:
         NodeError: If the node has another PyTorch version or imports other code.
     """
     name = ray.util.get_node_ip_address()
-    here = Requirements.here()
-    if here.torch != needs.torch:
-        raise NodeError(
-            f"node {name} has PyTorch {here.torch}, but this machine has "
-            f"{needs.torch}: install the same version, or stop this node"
-        )
-    if here.code != needs.code:
-        raise NodeError(
-            f"node {name} imports a different version of this project, from {PACKAGE}: "
-            "uninstall it there"
-        )
+    match needs.unmet():
+        case "torch":
+            raise NodeError(
+                f"node {name} has PyTorch {torch_version()}, but this machine has "
+                f"{needs.torch}: install the same version, or stop this node"
+            )
+        case "code":
+            raise NodeError(
+                f"node {name} imports a different version of this project, from "
+                f"{PACKAGE}: uninstall it there"
+            )
     return processor()

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.errors import is_user_error
-from pipeline.core.fingerprint import CodeChanged, core_sha256, torch_version
+from pipeline.core.fingerprint import core_sha256, torch_version
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
@@ -36,20 +36,12 @@ class Requirements:
         """Return those of this process."""
         return cls(core_sha256(), torch_version())
 
-    def check(self) -> None:
-        """Check that this process meets them: it can have been started later.
-
-        Raises:
-            CodeChanged: If not.
-        """
+    def unmet(self) -> str:
+        """Return the name of the attribute that differs here; empty if none does."""
         here = Requirements.here()
-        if here.code != self.code:
-            raise CodeChanged
         if here.torch != self.torch:
-            raise CodeChanged(
-                f"PyTorch {here.torch} was installed while this program, which uses "
-                f"{self.torch}, was running: start it again"
-            )
+            return "torch"
+        return "code" if here.code != self.code else ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Runs tasks in processes of this machine, each of which is a `HelperProcess`.
 
-`_import`, `_run_task` and `_load` run in these workers.
+`_import`, `_run_task`, `_check` and `_load` run in these workers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged, processor
+from pipeline.core.fingerprint import CodeChanged, processor, torch_version
 from pipeline.execution.executor import (
     Executor,
     Requirements,
@@ -114,8 +114,24 @@ def _run_task(
     path: Path,
     arguments: Mapping[str, Any],
 ) -> object:
-    needs.check()
+    _check(needs)
     return function(_load(path), **arguments)
+
+
+def _check(needs: Requirements) -> None:
+    """Check this process, which can have been started after an edit.
+
+    Raises:
+        CodeChanged: If it has other code or another version of PyTorch.
+    """
+    match needs.unmet():
+        case "code":
+            raise CodeChanged
+        case "torch":
+            raise CodeChanged(
+                f"PyTorch {torch_version()} was installed while this program, which "
+                f"uses {needs.torch}, was running: start it again"
+            )
 
 
 @lru_cache(2)  # 55 MB each

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import PartlyFailed
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -19,7 +18,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, partly_failed
+from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.sweeps.scheduler import run_missing_jobs
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
@@ -46,30 +45,24 @@ def record_sweep(
         code=start.code,
         is_recorded=cfg.is_recorded,
     )
-    failed: PartlyFailed | None = None
-    try:
-        with tracker.start_run(
-            name=start.name,
-            params=_common_params(jobs),
-            tags=_tags(jobs, recorded),
-            resume=recorded.run.run_id if recorded.run else None,
-        ) as run:
-            run.delete_unfinished_children()
-            report = Report(run, folder, plan, title=start.name)
-            children = Children(run, folder, recorded, tracker.code)
+    with tracker.start_run(
+        name=start.name,
+        params=_common_params(jobs),
+        tags=_tags(jobs, recorded),
+        resume=recorded.run.run_id if recorded.run else None,
+    ) as run:
+        run.delete_unfinished_children()
+        report = Report(run, folder, plan, title=start.name)
+        children = Children(run, folder, recorded, tracker.code)
 
-            def on_outcome(outcome: Outcome) -> None:
-                report.update()
-                if on_result:
-                    on_result(outcome)
+        def on_outcome(outcome: Outcome) -> None:
+            report.update()
+            if on_result:
+                on_result(outcome)
 
-            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
-            _finish(plan, report, children)
-            if failed := partly_failed(plan.outcomes):
-                raise failed  # the run is FAILED, with this error
-    except PartlyFailed as error:
-        if error is not failed:  # but that of `on_result`
-            raise
+        run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
+        _finish(plan, report, children)
+        run.failure = failure_message(plan.outcomes)
     return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import PartlyFailed, UserError
+from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
@@ -102,9 +102,11 @@ class SweepResult:
         return load_trained_model(best.network)
 
 
-def partly_failed(outcomes: Sequence[Outcome]) -> PartlyFailed | None:
-    """Return an error with the first errors of training runs; None if none failed."""
+def failure_message(outcomes: Sequence[Outcome]) -> str:
+    """Return the first errors of training runs; an empty text if none failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
+    if not failed:
+        return ""
     names: dict[str, list[str]] = {}  # of the training runs with an error
     for outcome in failed:
         names.setdefault(outcome.error, []).append(outcome.job.name)
@@ -114,4 +116,4 @@ def partly_failed(outcomes: Sequence[Outcome]) -> PartlyFailed | None:
         lines.append(f"{first}{more}: {error}")
     if len(names) > MAX_REASONS:
         lines.append(f"and {counted(len(names) - MAX_REASONS, 'other error')}")
-    return PartlyFailed("\n  ".join(lines)) if failed else None
+    return "\n  ".join(lines)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline import UserError, datasets
+from pipeline import PartlyFailed, UserError, datasets
 from pipeline.base import locking
 from pipeline.base.call import new_results, own_folder
 from pipeline.base.locking import Level
@@ -27,7 +27,7 @@ from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report_text import print_report, written_files
-from pipeline.sweeps.result import SweepResult, partly_failed
+from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
@@ -91,9 +91,8 @@ def train_sweep(
                 from pipeline.sweeps.recording import record_sweep
             result = record_sweep(start, executor, cfg, on_result)
         result = _in_own_folder(result)
-        if failed := partly_failed(result.outcomes):
-            failed.result = result
-            raise failed
+        if failure := failure_message(result.outcomes):
+            raise PartlyFailed(failure, result)
         return result
 
 

@@ -47,6 +47,8 @@ class OpenRun(ABC):
 
     # When it is closed: whether the copy on the server is complete; None without one.
     copied: bool | None = None
+    # Why the run is FAILED, although the block of `Tracker.start_run` ends normally.
+    failure = ""
 
     @property
     @abstractmethod

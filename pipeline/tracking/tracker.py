@@ -111,7 +111,7 @@ class Tracker(ABC, Generic[RunType]):
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
-        FAILED after an exception, or KILLED after an interrupt.
+        FAILED after an exception or with a `failure`, or KILLED after an interrupt.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
@@ -147,6 +147,8 @@ class Tracker(ABC, Generic[RunType]):
         try:
             yield
             run.wait()  # step 5
+            if run.failure:
+                status, error = Status.FAILED, run.failure
         except BaseException as exception:
             status, error = final_status(exception)
             if status == Status.KILLED and isinstance(run, Run):  # of this process
