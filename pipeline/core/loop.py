@@ -122,8 +122,10 @@ def fit(
     )
     gradient = torch.zeros_like(network.vector)  # (p,), filled again in each step
     out = network.views(gradient)
-    logits = network.vector.new_empty(CLASSES, len(split.train))  # (10, n), of an epoch
-    outputs = logits.split(batch_size, dim=1)  # (10, batch), of each of its steps
+    # The logits of each step of an epoch, (10, batch). If they were columns of one
+    # tensor, a step would take 3% longer.
+    parts = torch.from_numpy(split.train.labels).split(batch_size)
+    outputs = [network.vector.new_empty(CLASSES, len(part)) for part in parts]
     for number in epochs:
         start = perf_counter()
         batches, labels = next(shuffled)
@@ -131,7 +133,8 @@ def fit(
             for (images, targets), output in zip(batches, outputs, strict=True):
                 network.gradients(images, targets, out=out, logits=output)
                 optimizer.step(gradient)
-        train, val = _score(logits.T, labels), score(network, split.val)
+        train = _score(torch.cat(outputs, dim=1).T, labels)
+        val = score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
         metrics |= {f"val/{name}": value for name, value in val.items()}
         _check_finite(metrics, network, outputs, labels, number=number, lr=optimizer.lr)
