@@ -35,7 +35,7 @@ from pipeline.base.printing import say
 
 
 class Level(IntEnum):
-    """The order in which a thread acquires locks; the files are in outputs/."""
+    """The order in which a thread acquires locks; most files are in outputs/."""
 
     SWEEP = 1  # sweeps/.<id>.lock, while a sweep runs
     STORE = 2  # .locks/store, while runs and checkpoints are created, checked, removed

@@ -60,5 +60,5 @@ class Status(StrEnum):
     SCHEDULED = "SCHEDULED"  # only other programs set it
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
-    FAILED = "FAILED"  # after an exception
+    FAILED = "FAILED"  # after an error, or with failed children
     KILLED = "KILLED"  # after an interrupt, or by the system

@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,11 @@ class Dataset:
         """The name of the data set: its file name without the extension."""
         return self.path.stem
 
+    @property
+    def file(self) -> "DataFile":
+        """Its file, which another process can read."""
+        return DataFile(self.path, self.sha256)
+
     def split(self, how: str) -> Split:
         """Divide the images into training and validation images.
 
@@ -121,6 +126,31 @@ class Dataset:
                 f"training images of {self.name}, got {batch_size}"
             )
         return split
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """The file of a data set, whose hash was verified."""
+
+    path: Path
+    sha256: str
+    is_new: bool = field(default=False, compare=False)  # the command has created it
+
+    @property
+    def name(self) -> str:
+        """The name of the data set."""
+        return self.path.stem
+
+    def read(self) -> Dataset:
+        """Read the data set.
+
+        Raises:
+            UserError: If the file was replaced after it was verified.
+        """
+        dataset = Dataset.read(self.path)
+        if dataset.sha256 != self.sha256:
+            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+        return dataset
 
 
 def sample_rows(count: int) -> slice:

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 from contextlib import suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pipeline.core import UserError
@@ -27,20 +28,35 @@ class CodeChanged(UserError):
     """The code of this package was edited while a program was running."""
 
     def __init__(self, message: str = CODE_CHANGED) -> None:
-        """Set the message, which is always the same."""
+        """Set the message."""
         super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Software:
+    """What determines the weights of a training run, besides its settings and data.
+
+    The version of NumPy is not part of it, because this package uses NumPy only for
+    exact or correctly rounded results, such as sorting, subtraction and square roots.
+    """
+
+    code: str  # `core_sha256`
+    torch: str  # the version of PyTorch
+
+    @classmethod
+    def here(cls) -> "Software":
+        """Return the software of this process."""
+        return cls(core_sha256(), torch_version())
 
 
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """Return the fingerprint of a training run, 32 hexadecimal digits.
 
-    It depends on the sha256 of the data file, not on the name of the data set.
-
-    It does not depend on the version of NumPy, which this package uses only for exact
-    or correctly rounded results, such as sorting, subtraction and square roots.
+    It depends on the sha256 of the data file, not on the name of the data set, and on
+    the `Software` of this process.
     """
-    versions = [core_sha256(), torch_version()]
-    content = [hyperparameters.model_dump(), data_sha256, *versions]
+    software = astuple(Software.here())
+    content = [hyperparameters.model_dump(), data_sha256, *software]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SplitName = Literal["exercise", "holdout"]
 SPLITS = get_args(SplitName)  # see `Dataset.split`
+MAX_HIDDEN = 10_000
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -16,7 +17,7 @@ class HyperparameterFields(BaseModel):
     """All hyperparameters except the seed; settings of stages have the same fields."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    hidden: int = Field(ge=1, le=10_000)
+    hidden: int = Field(ge=1, le=MAX_HIDDEN)
     split: SplitName
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(ge=1, le=60_000)

@@ -3,7 +3,6 @@
 from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.prepare import (
-    DataFile,
     has_images_of,
     load,
     load_components,

@@ -7,7 +7,7 @@ from pipeline.base.paths import data_dir, displayed
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import table
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.datasets.statistics import Summary
 
 

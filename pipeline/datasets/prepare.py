@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from pipeline import UserError, plots
 from pipeline.base import files, locking
 from pipeline.base.terminal import busy, print_error
 from pipeline.base.text import as_file_name
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
     ClassComponents,
@@ -33,31 +32,6 @@ from pipeline.datasets.statistics import (
     files_beside,
     summarize,
 )
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """The file of a data set, which `prepare` or `load` has verified."""
-
-    path: Path
-    sha256: str
-    is_new: bool = field(default=False, compare=False)  # created by this `prepare`
-
-    @property
-    def name(self) -> str:
-        """The name of the data set."""
-        return self.path.stem
-
-    def read(self) -> Dataset:
-        """Read the data set.
-
-        Raises:
-            UserError: If the file was replaced after it was verified.
-        """
-        dataset = Dataset.read(self.path)
-        if dataset.sha256 != self.sha256:
-            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
-        return dataset
 
 
 def load(

@@ -87,7 +87,7 @@ def run_jobs(
     tasks = [
         Task(
             job.name,
-            dataset.path,
+            dataset.file,
             {"job": job, "finetuning_epochs": finetuning_epochs},
         )
         for job in jobs

@@ -27,11 +27,10 @@ from pipeline.base.paths import PACKAGE
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
-from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import check_code, processor, torch_version
+from pipeline.core.dataset import DataFile, Dataset
+from pipeline.core.fingerprint import Software, check_code, processor
 from pipeline.execution.executor import (
     Executor,
-    Requirements,
     Task,
     TaskResult,
     failure,
@@ -62,12 +61,12 @@ class RayExecutor(Executor):
         """
         address = find_cluster()
         self._remote_task = ray.remote(num_cpus=1, max_retries=0)(_run_on_node)
-        self._stored = functools.cache(_put_dataset)  # its argument is a path
+        self._stored = functools.cache(_put_dataset)
         with busy("checking the nodes of the Ray cluster"):
             _connect(address)
-            self._needs = Requirements.here()
+            self._software = Software.here()
             try:
-                self.processors = _check_nodes(self._needs)
+                self.processors = _check_nodes(self._software)
                 _count_cpus()  # raises an error if no node can compute
             except BaseException:
                 self.__exit__()
@@ -82,7 +81,9 @@ class RayExecutor(Executor):
 
     def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
         dataset = self._stored(task.data)
-        return self._remote_task.remote(function, dataset, task.arguments, self._needs)
+        return self._remote_task.remote(
+            function, dataset, task.arguments, self._software
+        )
 
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         refs = [*calls]
@@ -135,14 +136,14 @@ def _connect(address: str) -> None:
         signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it, only there
 
 
-def _put_dataset(path: Path) -> Stored:
+def _put_dataset(data: DataFile) -> Stored:
     """Put a data set into Ray's object store.
 
     The reference is in a tuple. Otherwise, Ray would copy the data to the node, and
     never free the copy if this process is killed. After a few such copies, a node runs
     no more tasks.
     """
-    return (ray.put(Dataset.read(path)),)
+    return (ray.put(data.read()),)
 
 
 def _count_cpus() -> int:
@@ -160,7 +161,7 @@ def _count_cpus() -> int:
     return cpus
 
 
-def _check_nodes(needs: Requirements) -> frozenset[str]:
+def _check_nodes(software: Software) -> frozenset[str]:
     """Check each node that can compute, and return the names of the processors."""
     nodes = [
         node for node in ray.nodes() if node["Alive"] and "CPU" in node["Resources"]
@@ -171,7 +172,7 @@ def _check_nodes(needs: Requirements) -> frozenset[str]:
             scheduling_strategy=NodeAffinitySchedulingStrategy(
                 node["NodeID"], soft=False
             )
-        ).remote(needs): node["NodeManagerAddress"]
+        ).remote(software): node["NodeManagerAddress"]
         for node in nodes
     }
     processors = set()
@@ -198,10 +199,10 @@ def _run_on_node(
     function: Callable[..., Any],
     stored: Stored,
     arguments: Mapping[str, Any],
-    needs: Requirements,
+    software: Software,
 ) -> Any:  # noqa: ANN401
     """Call a function on a node that may have joined after the others were checked."""
-    _check(needs)
+    _check(software)
     # Ray's arrays are read-only, and training does not write to the images.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
     return function(_load(*stored), **arguments)
@@ -212,22 +213,22 @@ def _load(ref: ObjectRef[Dataset]) -> Dataset:
     return ray.get(ref)
 
 
-def _check(needs: Requirements) -> str:
+def _check(software: Software) -> str:
     """Return the name of this node's processor.
 
     Raises:
         NodeError: If the node has another PyTorch version or imports other code.
     """
     name = ray.util.get_node_ip_address()
-    match needs.unmet():
-        case "torch":
-            raise NodeError(
-                f"node {name} has PyTorch {torch_version()}, but this machine has "
-                f"{needs.torch}: install the same version, or stop this node"
-            )
-        case "code":
-            raise NodeError(
-                f"node {name} imports a different version of this project, from "
-                f"{PACKAGE}: uninstall it there"
-            )
+    here = Software.here()
+    if here.torch != software.torch:
+        raise NodeError(
+            f"node {name} has PyTorch {here.torch}, but this machine has "
+            f"{software.torch}: install the same version, or stop this node"
+        )
+    if here != software:
+        raise NodeError(
+            f"node {name} imports a different version of this project, from {PACKAGE}: "
+            "uninstall it there"
+        )
     return processor()

@@ -10,38 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
 from pipeline.base.errors import is_user_error
-from pipeline.core.fingerprint import core_sha256, torch_version
+from pipeline.core.dataset import DataFile
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """What a worker must have in common with the process that started it.
-
-    Both are part of the fingerprints of training runs.
-    """
-
-    code: str  # `core_sha256`
-    torch: str  # the version of PyTorch
-
-    @classmethod
-    def here(cls) -> "Requirements":
-        """Return those of this process."""
-        return cls(core_sha256(), torch_version())
-
-    def unmet(self) -> str:
-        """Return the name of the attribute that differs here; empty if none does."""
-        here = Requirements.here()
-        if here.torch != self.torch:
-            return "torch"
-        return "code" if here.code != self.code else ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +25,7 @@ class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
     identity: str  # for the caller
-    data: Path  # the file of the data set, which each worker loads once
+    data: DataFile  # the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
 

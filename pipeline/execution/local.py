@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from pipeline.base.printing import is_quiet
-from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged, processor, torch_version
+from pipeline.core.dataset import DataFile, Dataset
+from pipeline.core.fingerprint import CodeChanged, Software, processor
 from pipeline.execution.executor import (
     Executor,
-    Requirements,
     Task,
     TaskResult,
     failure,
@@ -40,7 +38,7 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._needs = Requirements.here()  # before later edits
+        self._software = Software.here()  # before later edits
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
@@ -79,7 +77,7 @@ class LocalExecutor(Executor):
         # After a `run` that was not finished, all of them may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         process = self._running_process(index := next(free, 0))
-        arguments = self._needs, function, task.data, task.arguments
+        arguments = self._software, function, task.data, task.arguments
         self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
@@ -103,37 +101,37 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    Requirements.here()  # before later edits
+    Software.here()  # before later edits
     for module in modules:
         import_module(module)
 
 
 def _run_task(
-    needs: Requirements,
+    software: Software,
     function: Callable[..., Any],
-    path: Path,
+    data: DataFile,
     arguments: Mapping[str, Any],
 ) -> object:
-    _check(needs)
-    return function(_load(path), **arguments)
+    _check(software)
+    return function(_load(data), **arguments)
 
 
-def _check(needs: Requirements) -> None:
-    """Check this process, which can have been started after an edit.
+def _check(software: Software) -> None:
+    """Check that this process, which may have been started later, has this software.
 
     Raises:
         CodeChanged: If it has other code or another version of PyTorch.
     """
-    match needs.unmet():
-        case "code":
-            raise CodeChanged
-        case "torch":
-            raise CodeChanged(
-                f"PyTorch {torch_version()} was installed while this program, which "
-                f"uses {needs.torch}, was running: start it again"
-            )
+    here = Software.here()
+    if here.torch != software.torch:
+        raise CodeChanged(
+            f"PyTorch {here.torch} was installed while this program, which uses "
+            f"{software.torch}, was running: start it again"
+        )
+    if here != software:
+        raise CodeChanged
 
 
 @lru_cache(2)  # 55 MB each
-def _load(path: Path) -> Dataset:
-    return Dataset.read(path)
+def _load(data: DataFile) -> Dataset:
+    return data.read()

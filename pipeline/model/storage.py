@@ -18,11 +18,12 @@ from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
-from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
-from pipeline.core.shapes import tensor_shapes
+from pipeline.core.shapes import parameter_count, tensor_shapes
 
-MAX_NETWORK_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
+MAX_METADATA_BYTES = 1_000_000
+MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
 
 class Metadata(BaseModel):

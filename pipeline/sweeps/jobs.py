@@ -15,10 +15,10 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.params import TRAINING_KEYS, params_of
 from pipeline.base.text import distinct_file_name, printable, short_repr
 from pipeline.cli import run_name
+from pipeline.core.dataset import DataFile
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.datasets import DataFile
 
 Options = Mapping[str, frozenset[str]]  # by group
 
@@ -108,7 +108,7 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    # The content of metrics.json; empty if it failed.
+    # Those of metrics.json, which the run has, too; empty if it failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # the time of all epochs; NaN if it failed
     run_id: str | None = None  # the id of its MLflow run, even if it failed

@@ -10,7 +10,7 @@ from pipeline.base import files
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import NO_OPTION
 from pipeline.cli import Command, Interval, TrainConfig, committed_defaults
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Options, as_texts, short_name
 
 MAX_NAMED = 8  # values of a key in the name of a sweep

@@ -109,7 +109,7 @@ class Scheduler:
                 self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.identity, job.data.path, arguments)
+                yield Task(job.identity, job.data, arguments)
 
     def _without_training(self, job: Job) -> Outcome | None:
         """Record a job that is invalid, or whose results can be reused."""

@@ -21,6 +21,7 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
+from pipeline.base.tags import FINGERPRINT_TAG
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome, all_trained
 from pipeline.sweeps.plan import Plan
@@ -130,8 +131,8 @@ class Search(Plan):
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it already has.
 
-        A child without valid values is skipped: a user can edit its tags, or add other
-        runs below the sweep.
+        A child without valid values, or with those of another fingerprint, is skipped:
+        a user can edit its tags, or add other runs below the sweep.
         """
         intervals = self._intervals.items()
         try:
@@ -139,6 +140,8 @@ class Search(Plan):
         except (KeyError, ValueError):
             return
         is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
+        if trained := tags.get(FINGERPRINT_TAG):  # a failed child has none
+            is_valid &= trained in {job.identity for job in self._combine(values)}
         if is_valid and tuple(values.values()) not in self._suggestions:
             self.study.enqueue_trial(values)  # the next `ask` returns these
             self._accept(self.study.ask(self._space))

@@ -144,7 +144,7 @@ def _grade(
             "reference": reference,
             "require": cfg.require,
         }
-        tasks.append(Task(str(len(tasks)), data.path, arguments))
+        tasks.append(Task(str(len(tasks)), data.file, arguments))
         waiting.append((entry, path, earlier.points if earlier else None))
     pool = new_executor(
         "local",

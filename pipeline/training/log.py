@@ -18,8 +18,8 @@ from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
 from pipeline.base.terminal import command_line
+from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
-from pipeline.datasets import DataFile
 from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 

@@ -27,7 +27,6 @@ from pipeline.core.fingerprint import code_hashes, fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
-from pipeline.datasets import DataFile
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.execution.memory import check_memory, free_memory
 from pipeline.model.program import prepare_export
@@ -221,8 +220,7 @@ def _log_start(
     run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
 ) -> None:
     """Log the inputs and the epochs of the checkpoint: some may not be logged."""
-    data = DataFile(dataset.path, dataset.sha256)
-    run.submit(log_inputs, data, as_yaml(cfg), code_hashes(), plots=True)
+    run.submit(log_inputs, dataset.file, as_yaml(cfg), code_hashes(), plots=True)
     _log_epochs(run, checkpoint.epochs, cfg.epochs)
 
 

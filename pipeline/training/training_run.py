@@ -98,6 +98,7 @@ class TrainingRun:
             or curves is None
             or len(states) != len(run_file.times)
             or not curves.keys() >= {*EPOCH_METRICS}
+            or not scores.items() >= tables.to_rows(curves)[-1].items()
             or metadata.hyperparameters is None
             or metadata.data_sha256 is None
             or metadata.min_margin is None

@@ -12,7 +12,8 @@ from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.entry import from_python, sweep_from_python
-from pipeline.datasets import REGISTRY, DataFile
+from pipeline.core.dataset import DataFile
+from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs, sweep_id
 

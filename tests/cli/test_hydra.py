@@ -22,7 +22,7 @@ from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
 from pipeline.cli.entry import from_python, help_text, sweep_from_python
 from pipeline.cli.schema import KEYS
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -45,6 +46,12 @@ def test_data_sets_are_equal_only_to_themselves(mnist):
         (split, mnist.split("exercise")),
     ):
         assert data == data and data != other and len({data, other}) == 2
+
+
+def test_a_data_file_that_was_replaced_after_its_verification_is_not_read(mnist):
+    assert mnist.file.read().sha256 == mnist.sha256
+    with pytest.raises(UserError, match="was replaced meanwhile: repeat the command"):
+        replace(mnist.file, sha256="0" * 64).read()
 
 
 def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):

@@ -17,10 +17,10 @@ from pipeline import UserError
 from pipeline.base import paths
 from pipeline.cli import defaults
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import CodeChanged
+from pipeline.core.fingerprint import CodeChanged, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
-from pipeline.execution.executor import MAX_TRIES, Requirements, Task
+from pipeline.execution.executor import MAX_TRIES, Task
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import compute_training_run
@@ -31,11 +31,13 @@ SCRIPT = """
 import signal, sys
 from pathlib import Path
 import functions_of_workers as functions
+from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Task
 from pipeline.execution.local import LocalExecutor
 with LocalExecutor(2) as executor:
     signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
-    tasks = [Task(key, Path(sys.argv[1]), {arguments}) for key in "ab"]
+    data = DataFile(Path(sys.argv[1]), sys.argv[2])
+    tasks = [Task(key, data, {arguments}) for key in "ab"]
     for result in executor.run(functions.{function}, tasks):
         print(result.value, result.error, flush=True)
 """
@@ -48,7 +50,7 @@ def digits(prepared_digits):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return digits.path
+    return digits.file
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def start_script(data, functions, tmp_path):
         path.write_text(SCRIPT.format(function=function, arguments=arguments))
         places = os.pathsep.join([str(paths.ROOT), os.environ["PYTHONPATH"]])
         return subprocess.Popen(
-            [sys.executable, str(path), str(data)],
+            [sys.executable, str(path), str(data.path), data.sha256],
             env=os.environ | {"PYTHONPATH": places},
             stdout=subprocess.PIPE,
             text=True,
@@ -182,9 +184,15 @@ def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
             "code": "changed while this program was running",
             "torch": "^PyTorch .* was installed while this program, which uses earl",
         }.items():
-            executor._needs = replace(Requirements.here(), **{earlier: "earlier"})
+            executor._software = replace(Software.here(), **{earlier: "earlier"})
             with pytest.raises(UserError, match=message):
                 [*executor.run(functions.pid, tasks(data, {"a": {}}))]
+
+
+def test_a_worker_rejects_a_data_file_that_was_replaced(executor, data, functions):
+    verified = replace(data, sha256="0" * 64)
+    (result,) = executor.run(functions.pid, tasks(verified, {"a": {}}))
+    assert result.error == f"{data.path} was replaced meanwhile: repeat the command"
 
 
 def test_workers_end_if_another_one_cannot_be_started(monkeypatch):

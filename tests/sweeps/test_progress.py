@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import defaults
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.progress import TimeLeft, show_progress
 

@@ -14,7 +14,7 @@ from pipeline import UserError, datasets
 from pipeline.base import tables
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.cli.arguments import parse
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
     Configuration,

@@ -10,8 +10,9 @@ import optuna
 import pytest
 
 from pipeline import ConfigError
+from pipeline.base.tags import FINGERPRINT_TAG
 from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
-from pipeline.datasets import DataFile
+from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.search import Search, _numbers
 
@@ -112,10 +113,10 @@ def test_a_trial_whose_children_were_deleted_is_forgotten():
     assert len([*search.suggest()]) == 2
 
 
-@pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", ""])
+@pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", "", "77"])
 def test_a_child_whose_tag_was_edited_is_no_trial(edited):
     jobs = [*open_search(2).suggest()]
-    tags = [job.tags for job in jobs]
+    tags = [job.tags | {FINGERPRINT_TAG: job.identity} for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
     assert [job.identity for job in search.jobs] == [job.identity for job in jobs[2:]]
     assert len([*search.suggest()]) == 2
