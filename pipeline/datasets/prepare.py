@@ -174,7 +174,7 @@ def _check_writable(path: Path) -> None:
 
 def _report_damage(path: Path) -> None:
     """Print which file is damaged; rename the file of the images to `.bad`."""
-    summary_path = path.with_suffix(".json")
+    summary_path = files_beside(path).summary
     if recorded := _stored_summary(path):
         set_damaged_aside(path, recorded.sha256)
     elif summary_path.exists():  # the data set is not new
@@ -188,7 +188,7 @@ def summary(path: Path) -> Summary:
     Raises:
         OSError, ValueError: If the summary cannot be read, or is damaged.
     """
-    content = path.with_suffix(".json").read_bytes()
+    content = files_beside(path).summary.read_bytes()
     return Summary.model_validate_json(content)
 
 
@@ -278,7 +278,7 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
         for part, data in (("train", train), ("test", test))
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
-    path.with_suffix(".json").unlink(missing_ok=True)  # describes another file
+    files_beside(path).summary.unlink(missing_ok=True)  # describes another file
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
@@ -308,7 +308,7 @@ def _write_summary(path: Path, origin: Mapping[str, str]) -> None:
     code = {"code": spec(path.stem).code_sha256}
     described = summarize(Dataset.read(path), origin).model_copy(update=code)
     content = described.model_dump(exclude_none=True)
-    files.write_atomic(path.with_suffix(".json"), files.as_json(content).encode())
+    files.write_atomic(files_beside(path).summary, files.as_json(content).encode())
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:

@@ -140,13 +140,13 @@ def _record_training(
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
-    identity = fingerprint(hyperparameters, dataset.sha256)
-    tags = training_tags(identity, dataset.sha256)
+    wanted = fingerprint(hyperparameters, dataset.sha256)
+    tags = training_tags(wanted, dataset.sha256)
     if original:
         tags[REPRODUCES_TAG] = original.run.run_id
     with (
         open_checkpoint(
-            store_dir(), identity, _context(command, tracker), state, resume=cfg.resume
+            store_dir(), wanted, _context(command, tracker), state, resume=cfg.resume
         ) as checkpoint,
         _start_run(command, checkpoint, tracker, name, tags) as run,
         delayed_interrupt() as interrupt,
