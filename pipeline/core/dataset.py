@@ -148,9 +148,17 @@ class DataFile:
             UserError: If the file was replaced after it was verified.
         """
         dataset = Dataset.read(self.path)
-        if dataset.sha256 != self.sha256:
-            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+        self.check(dataset.sha256)
         return dataset
+
+    def check(self, sha256: str) -> None:
+        """Compare a hash of the file, or one that was recorded of it, with `sha256`.
+
+        Raises:
+            UserError: If the file was replaced after it was verified.
+        """
+        if sha256 != self.sha256:
+            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
 
 
 def sample_rows(count: int) -> slice:

@@ -1,6 +1,7 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
-It is computed from the outcomes alone; `configurations.py` groups and ranks them.
+It is computed from the jobs and their outcomes; `configurations.py` groups and ranks
+the outcomes.
 """
 
 import time

@@ -46,8 +46,12 @@ def log_inputs(
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
         reused: The recorded run with these results, with its own packages and code.
+
+    Raises:
+        UserError: If the file of the data set was replaced meanwhile.
     """
     summary = datasets.summary(data.path)
+    data.check(summary.sha256)
     run.log_dataset(
         data.name,
         sha256=data.sha256,

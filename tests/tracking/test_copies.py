@@ -342,6 +342,22 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
     assert_equal(store, server, tmp_path, count=1)
 
 
+def test_what_a_closed_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+    copies = Copies(open_store(store), server.url)
+
+    def update():
+        return copies.update(find_run(run.run_id, store=store)).state
+
+    with start_run(store) as run:
+        pass
+    assert (update(), update()) == ("copied", "complete")
+    run.log_metrics({"with_test_set/digits/accuracy": 0.9}, step=0)
+    assert (update(), update()) == ("copied", "complete")
+    run.log_dataset("digits", **DATASET, use="evaluation")
+    assert (update(), update()) == ("copied", "complete")
+    assert_equal(store, server, tmp_path, count=1)
+
+
 def test_a_resumed_run_is_open_on_the_server_again(
     store, start_run, server, copy, tmp_path
 ):

@@ -141,6 +141,9 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
         *(fingerprints.fingerprint(hyperparameters(**x), "0" * 64) for x in others),
         fingerprints.fingerprint(hyperparameters(), "1" * 64),
     ]
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprints, "torch_version", lambda: "2.0.0")
+        different.append(fingerprints.fingerprint(hyperparameters(), "0" * 64))
     assert {*hyperparameters().model_dump()} == {key for each in others for key in each}
     source = fingerprints.Path(fingerprints.__file__).parent
     folder = shutil.copytree(source, tmp_path / "core")

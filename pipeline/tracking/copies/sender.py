@@ -25,7 +25,12 @@ from mlflow import MlflowClient, entities
 
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import MetricPoint, RecordedRun, metric_points
+from pipeline.tracking.store.database import (
+    MetricPoint,
+    RecordedRun,
+    content_counts,
+    metric_points,
+)
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -60,7 +65,7 @@ class Sender:
 
         The process that copies an open sweep asks again and again.
         """
-        return self._sent_state == _local_state(recorded)
+        return self._sent_state == self._local_state(recorded)
 
     def send(
         self,
@@ -82,7 +87,7 @@ class Sender:
         Returns:
             Whether anything was sent; not if the copy of a closed run was complete.
         """
-        server, info, state = self._server, original.info, _local_state(recorded)
+        server, info, state = self._server, original.info, self._local_state(recorded)
         points = metric_points(self._source.store, info.run_id)
         if is_running(original):
             if copy.info.status != Status.RUNNING:  # the run was resumed
@@ -158,6 +163,14 @@ class Sender:
             for path, _ in zip(new, threads.map(send, new), strict=True):
                 self._files[path] = new[path]
 
+    def _local_state(self, recorded: RecordedRun) -> object:
+        """Return a value that changes when a closed run changes; see `is_complete`.
+
+        Nobody changes the points and data sets of such a run, but commands add more.
+        """
+        counts = content_counts(self._source.store, recorded.run_id)
+        return counts, recorded.status, dict(recorded.tags), _files(recorded.artifacts)
+
     def _send_models(self, original: entities.Run, copy: entities.Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
         if not model_outputs(original):
@@ -213,11 +226,6 @@ def _files(folder: Path) -> FileStats:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     stats = {path: path.stat() for path in paths if path.name[0] != "."}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
-
-
-def _local_state(recorded: RecordedRun) -> object:
-    """Return a value that changes when a closed run changes; see `is_complete`."""
-    return recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
 
 def _sha256(

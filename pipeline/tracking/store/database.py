@@ -55,6 +55,12 @@ POINTS = """
     ORDER BY key, timestamp, step, value
 """
 
+COUNTS = """
+    SELECT (SELECT COUNT(*) FROM metrics WHERE run_uuid = :run_id),
+        (SELECT COUNT(*) FROM inputs WHERE destination_type = 'RUN'
+            AND destination_id = :run_id)
+"""
+
 
 def run_label(name: str, run_id: str) -> str:
     """Return name and id of a run, for messages."""
@@ -173,6 +179,14 @@ def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
         MetricPoint(name, math.nan if is_nan else value, time, step)
         for name, value, is_nan, time, step in rows
     ]
+
+
+def content_counts(store: Path, run_id: str) -> tuple[int, int]:
+    """Return the number of points and of data sets of a run."""
+    with open_database(store) as connection:
+        row = connection.execute(COUNTS, {"run_id": run_id}).fetchone()
+    points, datasets = row
+    return points, datasets
 
 
 def named_runs(
