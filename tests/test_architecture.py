@@ -173,7 +173,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
             | {"base.call.new_results", "base.paths.store_dir"},
-            {"sweeps/sweep.py", "sweeps/recording.py", "base/errors.py"},
+            {"sweeps/sweep.py", "base/errors.py"},
         ),
         # registry checks a setting; a TrainedModel reads what belongs to its data when
         # it is needed.

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import busy
@@ -39,7 +39,7 @@ def record_sweep(
     plan, recorded, folder = start.plan, start.recorded, start.folder
     jobs = [*plan.jobs, *plan.examples()]
     tracker = new_tracker(
-        store_dir(),
+        start.store,
         server=cfg.server,
         experiment=cfg.experiment_name,
         code=start.code,
@@ -60,8 +60,12 @@ def record_sweep(
             if on_result:
                 on_result(outcome)
 
-        run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
-        _finish(plan, report, children)
+        try:
+            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
+        except KeyboardInterrupt:
+            report.write()  # the last update was perhaps some seconds ago
+            raise
+        _finish(plan, report, children, store=start.store)
         run.failure = failure_message(plan.outcomes)
     return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
 
@@ -85,7 +89,7 @@ def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     return {key: x for key, x in valid.params.items() if key not in valid.varied}
 
 
-def _finish(plan: Plan, report: Report, children: Children) -> None:
+def _finish(plan: Plan, report: Report, children: Children, *, store: Path) -> None:
     """Write and print the report, and complete the best network.
 
     The first traceback is printed; only an error in the program has one.
@@ -95,7 +99,7 @@ def _finish(plan: Plan, report: Report, children: Children) -> None:
     try:
         if best := best_of(plan.outcomes):
             with busy("recording the images and the model of the best network"):
-                children.record_best(best, store=store_dir())
+                children.record_best(best, store=store)
     finally:
         hint = children.run.viewing_hint()
         print_report(plan.outcomes, report.folder, hint)

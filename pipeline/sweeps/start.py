@@ -13,6 +13,7 @@ from pipeline.tracking.provenance import CodeState
 class SweepStart:
     """What `train_sweep` has found before `record_sweep` opens the run."""
 
+    store: Path  # the folder of the store; `on_result` can change what is current
     plan: Plan
     recorded: RecordedSweep
     reusable: ReusableRuns

@@ -65,23 +65,24 @@ def train_sweep(
     cfg = command.config
     code = provenance.code_state()  # of all training runs; it may change later
     jobs, identifier = _identify(command)
-    parent = store_dir() / "sweeps"
+    store = store_dir()
+    parent = store / "sweeps"
     folder, lock = parent / identifier, parent / f".{identifier}.lock"
     if not cfg.is_recorded:  # the networks are there, too; nothing is continued
         folder = own_folder() or folder
     waiting = "waiting for another process, which is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
-        recorded = _read_recorded(cfg, identifier)
+        recorded = _read_recorded(store, cfg, identifier)
         name = _announce_name(command, jobs, recorded)
         plan = _plan(command, jobs, recorded)
         takes_runs = cfg.is_recorded and not cfg.again
-        reusable = ReusableRuns(store_dir() if takes_runs else None)
-        start = SweepStart(plan, recorded, reusable, name, folder, code)
+        reusable = ReusableRuns(store if takes_runs else None)
+        start = SweepStart(store, plan, recorded, reusable, name, folder, code)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
-            finished = _show_finished(plan, recorded.run, folder, cfg)
+            finished = _show_finished(store, plan, recorded.run, folder, cfg)
             return _in_own_folder(finished)
         reusable.find(plan.trainable)
         to_train = _jobs_to_train(plan, reusable, cfg)
@@ -137,14 +138,14 @@ def _announce_name(
 
 
 def _show_finished(
-    plan: Plan, run: RecordedRun, folder: Path, cfg: CommonSweepConfig
+    store: Path, plan: Plan, run: RecordedRun, folder: Path, cfg: CommonSweepConfig
 ) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
+    copied = mirror_run(store, cfg.server, run.run_id) if cfg.server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
@@ -153,7 +154,9 @@ def _show_finished(
     return SweepResult(plan.outcomes, folder, run.run_id, copied)
 
 
-def _read_recorded(cfg: CommonSweepConfig, identifier: str) -> RecordedSweep:
+def _read_recorded(
+    store: Path, cfg: CommonSweepConfig, identifier: str
+) -> RecordedSweep:
     """Return what earlier processes have recorded of this sweep.
 
     With again=true, a finished sweep is not continued.
@@ -161,7 +164,7 @@ def _read_recorded(cfg: CommonSweepConfig, identifier: str) -> RecordedSweep:
     new = RecordedSweep(identifier)
     recorded = new
     if cfg.is_recorded:
-        recorded = RecordedSweep.read(store_dir(), identifier)
+        recorded = RecordedSweep.read(store, identifier)
     return new if cfg.again and recorded.is_finished else recorded
 
 

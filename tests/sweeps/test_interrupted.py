@@ -39,6 +39,7 @@ def test_a_sweep_that_is_interrupted_or_killed_trains_only_the_missing_jobs(
     interrupted, children = runs_of(sweep)
     assert interrupted.info.status == "KILLED"
     first = ids(children["FINISHED"])
+    assert f"\n{len(first)}," in (sweep.folder / "sweep.csv").read_text()
 
     process, workers = start_workers(project, *SWEEP)
     assert any("val/accuracy" in line for line in process.stdout)
