@@ -159,8 +159,8 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if result.final:
-                finished = waiting[int(result.task.identity)]
-                done.append(_finish(result, *finished, require=cfg.require))
+                about = waiting[int(result.task.identity)]
+                done.append(_finish(result, *about, cfg.require))
                 bar.advance(shown)
     return done
 
@@ -179,7 +179,6 @@ def _finish(
     entry: Submission,
     path: Path,
     earlier: SubmissionGrade | None,
-    *,
     require: str,
 ) -> GradedOrRejected:
     """Return a graded submission, whose grade a later call finds at a path."""
