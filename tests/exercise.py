@@ -30,7 +30,16 @@ def read():
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def execute(outputs, *, student="", course="", answers=None, epochs=20, experiments=20):
+def execute(
+    outputs,
+    *,
+    student="",
+    course="",
+    answers=None,
+    epochs=20,
+    experiments=20,
+    others=None,
+):
     """Execute the notebook in its folder, as JupyterLab does; return it.
 
     Args:
@@ -40,12 +49,14 @@ def execute(outputs, *, student="", course="", answers=None, epochs=20, experime
         answers: What is typed as an answer, by the name of the question.
         epochs: Those of the network that is trained first.
         experiments: Those of each network of the follow-up questions.
+        others: Other settings of the homework.
     """
     notebook = read()
     for cell in code_cells(notebook):
         cell.source = cell.source.replace('STUDENT = ""', f"STUDENT = {student!r}")
         cell.source = cell.source.replace('COURSE = ""', f"COURSE = {course!r}")
         cell.source = cell.source.replace("EPOCHS = 20", f"EPOCHS = {epochs}")
+        cell.source = cell.source.replace("SETTINGS = {}", f"SETTINGS = {others or {}}")
         shorter = f"epochs={experiments}, batch_size"
         cell.source = cell.source.replace("epochs=EPOCHS, batch_size", shorter)
         if found := QUESTION.search(cell.source):

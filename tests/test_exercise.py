@@ -101,7 +101,8 @@ def test_right_answers_are_explained_and_the_results_are_shown(project):
 def test_the_answers_of_a_student_are_recorded_and_nothing_is_told(project):
     who, malformed = {"student": " Zoë", "course": "course"}, [*RIGHT][::2]
     answers = RIGHT | dict.fromkeys(malformed, (1, 2))
-    printed = execute(project, answers=answers, epochs=1, experiments=1, **who)
+    short = {"epochs": 1, "experiments": 1}
+    printed = execute(project, answers=answers, others={"lr": 0.002}, **short, **who)
     for name, text in replies(printed).items():
         reply = "malformed: the answer must be " if name in malformed else "recorded\n"
         assert text.startswith(reply)
@@ -118,7 +119,8 @@ def test_the_answers_of_a_student_are_recorded_and_nothing_is_told(project):
     assert written["notebook"] == {x: recorded[x] for x in written["notebook"]}
     assert {*recorded} - {*written["notebook"]} <= {"fashion"}
     sheet = project.outputs / "homework" / variant.student / "questions.md"
-    assert "for 1 epoch with" in sheet.read_text("utf-8")
+    text = sheet.read_text("utf-8")
+    assert "for 1 epoch with" in text and " epochs=1 lr=0.002 check=true" in text
 
 
 def test_no_output_is_stored_except_images_that_answer_no_question():

@@ -105,6 +105,20 @@ class ClassGrades(Roster):
                 kinds[tuple(same)].append(what)
         return [(" and ".join(what), [*same]) for same, what in kinds.items()]
 
+    def attention(self) -> dict[str, list[str]]:
+        """Return lines about some students, by a title for the terminal."""
+        copies = [
+            f"{what} of {' and '.join(map(submitter, same))}"
+            for what, same in self.equal()
+        ]
+        found = {
+            "identical": copies,
+            "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
+            "unlisted": [x.student for x in self.unlisted],
+            "missing": self.missing,
+        }
+        return {title: names for title, names in found.items() if names}
+
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
         """Return the graded answers to a question, with the ids of the students."""
         return [

@@ -26,6 +26,7 @@ from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.forgotten import check_course, forgotten_settings
 from pipeline.teaching.grading import (
+    SubmissionGrade,
     Training,
     grade_submission,
     read_assigned,
@@ -49,6 +50,7 @@ from pipeline.teaching.submissions import (
 # Memory for each hidden neuron: its outputs for all test images, in three arrays, and
 # in one array for each typical mistake.
 NEURON_BYTES = 900_000
+MAX_NAMES = 10  # students in one line of the output; class.html lists all
 
 
 def grade(cfg: GradeConfig) -> ClassGrades:
@@ -127,14 +129,15 @@ def _grade(
     continue.
     """
     done, tasks = list[GradedOrRejected](), list[Task]()
-    waiting = list[tuple[Submission, Path, float | None]]()  # one for each task
+    waiting = list[tuple[Submission, Path, SubmissionGrade | None]]()  # of each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
-        content = [assignment.course, reference.stem, entry.sha256, cfg.require]
+        content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
         if earlier and earlier.is_complete and not cfg.again:
-            done.append(Graded(**vars(entry), grade=earlier, before=None))
+            grade = earlier.required(cfg.require)
+            done.append(Graded(**vars(entry), grade=grade, before=None))
             continue
         arguments = {
             "assignment": assignment,
@@ -142,10 +145,9 @@ def _grade(
             "answers": entry.answers.numbers,
             "network": entry.network,
             "reference": reference,
-            "require": cfg.require,
         }
         tasks.append(Task(str(len(tasks)), data.file, arguments))
-        waiting.append((entry, path, earlier.points if earlier else None))
+        waiting.append((entry, path, earlier))
     pool = new_executor(
         "local",
         workers=cfg.workers,
@@ -157,7 +159,8 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if result.final:
-                done.append(_finish(result, *waiting[int(result.task.identity)]))
+                about = waiting[int(result.task.identity)]
+                done.append(_finish(result, *about, cfg.require))
                 bar.advance(shown)
     return done
 
@@ -172,15 +175,22 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
 
 
 def _finish(
-    result: TaskResult, entry: Submission, path: Path, before: float | None
+    result: TaskResult,
+    entry: Submission,
+    path: Path,
+    earlier: SubmissionGrade | None,
+    require: str,
 ) -> GradedOrRejected:
     """Return a graded submission, whose grade a later call finds at a path."""
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
         return entry.rejected(result.error)
-    write_grade(path, result.value)
-    return Graded(**vars(entry), grade=result.value, before=before)
+    grade: SubmissionGrade = result.value
+    write_grade(path, grade)
+    # With the same setting, so that only a change of the questions is a difference.
+    before = earlier.required(require).points if earlier else None
+    return Graded(**vars(entry), grade=grade.required(require), before=before)
 
 
 def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
@@ -218,10 +228,14 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
+    if denied := sum(entry.grade.denied for entry in grades.graded):
+        found.append(f"no points for the weights, by require=assigned: {denied}")
     say(wrap(", ".join(found), start="training  ", indent=10))
-    if missing := grades.missing:
-        names = f"{len(missing)}: {', '.join(missing)}"
-        say(wrap(names, start="missing   ", indent=10))
+    attention = grades.attention()
+    for title, names in attention.items():
+        shown = ", ".join(names[:MAX_NAMES]) + (", ..." * (len(names) > MAX_NAMES))
+        say(wrap(f"{len(names)}: {shown}", start=f"{title:<10}", indent=10))
+    about = " (see Needs attention)" if attention else ""
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
-    say(f"page      {displayed(grades.folder / 'class.html')}")
+    say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")

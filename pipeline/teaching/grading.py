@@ -107,7 +107,7 @@ class SubmissionGrade(Comparison):
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
     # Whether the course requires another network, so that the answers that depend on
-    # the weights get no points.
+    # the weights get no points; see `required`. It is not stored.
     denied: bool = False
 
     @property
@@ -121,6 +121,21 @@ class SubmissionGrade(Comparison):
         """The sum of the points of all answers."""
         return round(sum(answer.points for answer in self.answers), 2)
 
+    def required(self, require: str) -> "SubmissionGrade":
+        """Return the grade that a course gives, whose setting `require` this is.
+
+        `ASSIGNED` gives no points for the answers that depend on the weights of a
+        network that is not accepted.
+        """
+        if require != ASSIGNED or self.training.is_accepted:
+            return self
+        names = {question.name for question in QUESTIONS if question.needs_network}
+        answers = tuple(
+            replace(answer, points=0.0) if answer.question in names else answer
+            for answer in self.answers
+        )
+        return replace(self, answers=answers, denied=True)
+
 
 STORED = TypeAdapter(SubmissionGrade)
 
@@ -133,9 +148,8 @@ def grade_submission(
     answers: Mapping[str, float],
     network: Snapshot,
     reference: Path,
-    require: str,
 ) -> SubmissionGrade:
-    """Grade a submission.
+    """Grade a submission, whatever network the course requires.
 
     Args:
         dataset: The data set of the assignment.
@@ -145,8 +159,6 @@ def grade_submission(
         network: The submitted network.
         reference: The file of the network that was assigned. It is trained and written
             if the file is missing.
-        require: `ASSIGNED` if answers that depend on the weights of a network that is
-            not accepted get no points.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite in the assigned
@@ -171,19 +183,11 @@ def grade_submission(
                 f"correctly, but at least {least:.1%} are needed, half as many as with "
                 "the assigned network"
             )
-    graded = grade_answers(answers, basis)
-    if denied := require == ASSIGNED and not compared.training.is_accepted:
-        both_of_each = zip(QUESTIONS, graded, strict=True)
-        graded = tuple(
-            replace(answer, points=0.0) if question.needs_network else answer
-            for question, answer in both_of_each
-        )
     return SubmissionGrade(
         **vars(compared),
         accuracy=basis.accuracy,
-        answers=graded,
+        answers=grade_answers(answers, basis),
         questions=QUESTIONS_SHA256,
-        denied=denied,
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -33,6 +34,7 @@ MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
+SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the begin of questions.md
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -99,9 +101,15 @@ class Submission(Entry):
     sha256: str  # of the answers and the network
 
     def has_other_questions(self, topic: Topic) -> bool:
-        """Whether questions.md lacks the text of a question of this version."""
+        """Whether questions.md lacks the text of a question of this version.
+
+        Not if it is that of another id, whose questions are always others.
+        """
+        named = SHEET_OF.match(self.sheet)
+        if not self.sheet or (named and named[1] != self.student):
+            return False
         texts = [question.text(topic) for question in questions_for(topic.variant)]
-        return bool(self.sheet) and not all(text in self.sheet for text in texts)
+        return not all(text in self.sheet for text in texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +167,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     try:
         files = find_files(path)
-        about["is_empty"] = all(file.path.name == QUESTIONS_FILE for file in files)
+        about["is_empty"] = all(file.name == QUESTIONS_FILE for file in files)
         if about["is_empty"] and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
@@ -173,7 +181,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
-        sheets = [file.content for file in beside if file.path.name == QUESTIONS_FILE]
+        sheets = [file.content for file in beside if file.name == QUESTIONS_FILE]
         sheet = " ".join(b"".join(sheets).decode(errors="replace").split())
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
@@ -187,12 +195,13 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
-    """Return the file of this name.
+    """Return the file of this name; equal ones in the same folder count once.
 
     Raises:
         UserError: If there is none, or several.
     """
-    found = [file for file in files if file.path.name == name]
+    same = {(x.path.parent, x.content): x for x in files if x.name == name}
+    found = [*same.values()]
     if not found:
         begin = name.partition(".")[0]
         names = [file.path.name for file in files]

@@ -26,7 +26,9 @@ from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
-# Other names, such as answers.json.txt, whose end Windows hides, or Answers (1).json.
+# What a browser adds to the name of a file that it has downloaded before.
+COPY = re.compile(r"(?: ?\(\d+\)|-\d+)(?=\.\w+\Z)", re.ASCII)
+# Other names, such as answers.json.txt, whose end Windows hides, or answers_1.json.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,
@@ -63,6 +65,11 @@ class SubmittedFile:
 
     path: PurePath  # in the submission; of a file in a zip file, after the zip file's
     content: bytes  # empty if the name is only similar
+
+    @property
+    def name(self) -> str:
+        """Its name without what a browser has added to it."""
+        return _original_name(self.path)
 
 
 @dataclass(frozen=True)
@@ -141,14 +148,14 @@ def _read(
     """Return the files among entries or, if there are none, in their zip files."""
     files, zips = list[SubmittedFile](), list[_Entry]()
     for entry in entries:
-        if limit := LIMITS.get(entry.path.name):
+        if limit := LIMITS.get(_original_name(entry.path)):
             content = limits.read(entry, limit)
             files.append(SubmittedFile(place / entry.path, content))
         elif _is_zip(entry.path):
             zips.append(entry)
         else:
             files.append(SubmittedFile(place / entry.path, b""))
-    if not zips or any(file.path.name in REQUIRED for file in files):
+    if not zips or any(file.name in REQUIRED for file in files):
         return files
     if level == MAX_LEVEL:
         raise UserError(f"its zip files are nested more than {MAX_LEVEL} deep")
@@ -208,7 +215,11 @@ def _is_read(path: PurePath) -> bool:
     """Return whether a file is read; macOS adds hidden files such as ._a.zip."""
     if _is_zip(path):
         return not path.name.startswith(".")
-    return path.name in LIMITS or bool(SIMILAR.fullmatch(path.name))
+    return _original_name(path) in LIMITS or bool(SIMILAR.fullmatch(path.name))
+
+
+def _original_name(path: PurePath) -> str:
+    return COPY.sub("", path.name)
 
 
 def _check_kind(name: str, mode: int) -> None:

@@ -369,7 +369,7 @@ def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
 
 
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
-    course, grade_all, outputs, place, tmp_path
+    course, grade_all, outputs, place, tmp_path, capsys
 ):
     ana, answers = course.train("ana"), {"logit": 1.5, "parameters": 7, "upper_half": 2}
     course.write(place / "ana_1", "ana", answers)
@@ -390,6 +390,21 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
+    grade(submissions=place, students=students, **course.keys)
+    printed = capsys.readouterr().out
+    for line in (
+        "identical 2: answers of ana and ben, networks of ana and cem",
+        "misnamed  1: finn in somebody",
+        "unlisted  1: finn",
+        "missing   1: zoë",
+    ):
+        assert f"\n{line}\n" in printed
+    students.write_text("id\nana\n" + "\n".join(f"s{x}" for x in range(60)))
+    grade(submissions=place, students=students, **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    first = ", ".join(f"s{x}" for x in (0, 1, *range(10, 18)))
+    assert f"missing 60: {first}, ... points" in printed
+    assert "class.html (see Needs attention)" in printed
 
 
 def test_edited_weights_and_the_differences_of_processors_are_shown(
@@ -815,6 +830,28 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         grade_all(require="own")
 
 
+def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
+    course, grade_all, outputs, place, capsys
+):
+    network = course.train("eva", lr=0.01)
+    course.write(place / "eva", "eva", course.solve("eva", network), network)
+    assert grade_all().graded[0].grade.points == len(QUESTIONS)
+    grade(submissions=place, require="assigned", **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no points for the weights, by require=assigned: 1" in printed
+    assert "points changed" not in printed
+    grades = grade_all(require="assigned", again=True)
+    assert grades.notices == ["points changed for 0 students"]
+    assert grades.graded[0].grade.points == 4
+    (path,) = (outputs / "grades" / ".cache").glob("*.json")
+    stored = json.loads(path.read_text())
+    for answer in stored["answers"]:
+        answer["points"] /= 2  # as if all questions had been corrected
+    path.write_text(json.dumps(stored))
+    notice = "points changed for 1 student: eva"
+    assert grade_all(require="assigned", again=True).notices == [f"{notice} 2 -> 4"]
+
+
 def test_what_a_processor_without_avx2_can_cause_is_told_from_edits(course):
     network, assigned = course.train("ana"), course.assigned("ana")
     other = chaotic(network)
@@ -945,6 +982,10 @@ def test_students_with_other_questions_than_those_of_this_version_are_counted(
     assert notice.startswith(text) and text in page(outputs)
     grade(submissions=place, **course.keys)
     assert text in " ".join(capsys.readouterr().out.split())
+    for student, lines in (("cem", 1), ("zoë", 0)):  # zoë's, so not another version
+        head = f"# Homework of `{student}`\n\n"
+        (place / "cem" / "questions.md").write_bytes(head.encode() + other.encode())
+        assert len(grade_all().notices) == lines
 
 
 def test_an_added_question_is_graded_and_changed_points_are_listed(
@@ -1169,7 +1210,7 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     course, grade_all, outputs, place, browser_page, tmp_path
 ):
     path = tmp_path / "list.csv"
-    path.write_text("id,name\na1,Zoë  Abt\nb2,Ben Oz\nc3,<b>Cem\nd4,Dora\n")
+    path.write_text(f"id,name\na1,Zoë  Abt\nb2,Ben Oz-{'y' * 50}\nc3,<b>Cem\nd4,Dora\n")
     for student, hidden in (("a1", 5), ("b2", 5), ("c3", 4)):
         network = course.train(student, hidden=hidden)
         answers = course.solve(student, network) if student == "a1" else {}
@@ -1200,6 +1241,12 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     assert sort("logit")[:2] == ["b2", "a1"]
     assert "Zoë Abt" not in page(outputs, "feedback/a1.html")
     assert "d4 (Dora)" in " ".join(browser_page.inner_text("#look").split())
+    browser_page.set_viewport_size({"width": 390, "height": 844})
+    shown = browser_page.locator("#table .scroll").bounding_box()
+    for reason in browser_page.locator("#table tbody div").all():
+        box = reason.bounding_box()
+        assert box["x"] + box["width"] <= shown["x"] + shown["width"]
+    browser_page.set_viewport_size({"width": 1366, "height": 768})
     assert errors == []
 
 

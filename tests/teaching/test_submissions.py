@@ -117,6 +117,28 @@ def test_answers_with_another_name_are_named(copy, pack, place, name):
     assert problem(folder) == expected
 
 
+@pytest.mark.parametrize("added", [" (1)", "(2)", "-1"])
+def test_the_second_download_of_a_browser_counts_if_there_is_no_other(
+    copy, pack, place, added
+):
+    folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
+    name = FILE.replace(".", f"{added}.")
+    (folder / FILE).rename(folder / name)
+    model = folder / MODEL_FILE.replace(".", f"{added}.")
+    (folder / MODEL_FILE).rename(model)
+    for path in (folder, pack(folder, place / "ben.zip")):
+        assert read_submission(path, ASSIGNMENT).sha256 == expected.sha256
+    model.rename(folder / MODEL_FILE)
+    (folder / FILE).write_bytes((folder / name).read_bytes())
+    assert problem(folder) == ""  # copies count once
+    (folder / FILE).write_bytes((folder / name).read_bytes() + b"\n")
+    both = ", ".join(sorted([name, FILE]))
+    expected = f"it has 2 files named answers.json, but only one can count: {both}"
+    assert problem(folder) == expected
+    os.truncate(folder / name, 10**9)
+    assert problem(folder) == f"{name} has more than 100,000 bytes"
+
+
 def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path):
     folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
     pack(folder, tmp_path / "lee.zip")
