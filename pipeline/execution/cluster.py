@@ -132,8 +132,9 @@ def _connect(address: str) -> None:
                 "env_vars": ONE_THREAD,
             },
         )
+    # In the main thread, Ray has replaced the handler.
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it, only there
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _put_dataset(data: DataFile) -> Stored:

@@ -88,11 +88,11 @@ def sweep_id(
     experiment: str | None,
     again: bool,
 ) -> str:
-    """Return the id of a sweep, 16 hexadecimal digits that depend on no order.
+    """Return the id of a sweep: 16 hexadecimal digits, whatever the order of the jobs.
 
     It is a hash of the identities of the jobs, their options of groups, which are tags
     of the run, the intervals of a search, the experiment (None if nothing is recorded),
-    and whether all is trained again.
+    and the setting `again`.
     """
     content = [
         sorted(job.identity for job in jobs),

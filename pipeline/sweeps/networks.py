@@ -56,7 +56,7 @@ def read_networks(
         values = {group: child.tags.get(group, NO_OPTION) for group in groups}
         values |= {key: params[key] for key in keys}
         networks.append(SweptNetwork(values, trained))
-    # Another question than `comparable`: test images do not depend on the split.
+    # Not the same question as `comparable`: test images do not depend on the split.
     hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(

@@ -92,7 +92,8 @@ def description(configurations: Sequence[Configuration]) -> str:
 def summarize(configurations: Sequence[Configuration]) -> str:
     """Name the most accurate configuration, and the smallest one that is as good.
 
-    If seeds failed in all configurations, the number of the others follows. While a
+    "As good" means within one standard deviation of the best. If seeds failed in all
+    configurations, the text says how many seeds of the best one were trained. While a
     sweep runs, a configuration without all of its seeds is not the best.
     """
     trained = [each for each in configurations if each.trained]

@@ -178,10 +178,10 @@ def _new_study() -> optuna.Study:
 
 
 def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
-    """Return the numbers of an interval that can be suggested; `limit` are enough.
+    """Return the numbers of an interval that can be suggested.
 
-    Floats are listed from the high end: from a low end of 0, the first ones would be
-    too small to be useful.
+    At most `limit` floats are listed, from the high end: from a low end of 0, the first
+    ones would be too small to be useful.
     """
     # An end with more digits is never suggested if it rounds into the interval.
     low, high = (_round(end, interval) for end in (interval.low, interval.high))

@@ -125,7 +125,7 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
 def _announce_name(
     command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
 ) -> str:
-    """Print and return the name of the sweep, which it gets when it first starts."""
+    """Print and return the name of the sweep, which it keeps from its first start."""
     cfg = command.config
     name = cfg.run_name or sweep_name(jobs, command.intervals)
     if recorded.run:

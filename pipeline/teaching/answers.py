@@ -41,7 +41,7 @@ class Answers:
         return [x for x in names if x not in self.numbers and x not in self.problems]
 
     def course_problem(self, course: str) -> str:
-        """Return in one line that they are for another course; empty if not."""
+        """Return a one-line message if they are for another course, otherwise ""."""
         if self.course == course:
             return ""
         found = f"the course {_short(self.course)}" if self.course else "no course"

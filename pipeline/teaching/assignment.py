@@ -46,8 +46,8 @@ class Assignment:
     def train(self, student: str, dataset: Dataset) -> list[Epoch]:
         """Train the network of a student as the command `train` does.
 
-        On one thread, so that the weights are byte-identical. Nothing is recorded. The
-        first epoch returned is epoch 0, before the training.
+        It uses one thread, so that the weights are byte-identical. Nothing is recorded.
+        The first epoch that it returns is epoch 0, before the training.
 
         Raises:
             FloatingPointError: If a loss or a weight becomes non-finite.

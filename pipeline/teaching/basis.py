@@ -1,4 +1,4 @@
-"""What a student's questions are about, and what their answers are computed from."""
+"""The numbers in a student's questions, and the data that determine the answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -146,10 +146,10 @@ class Basis:
 
     @cached_property
     def mistaken(self) -> dict[str, "Basis"]:
-        """What the answers of a student are computed from who makes one mistake.
+        """For each typical mistake, the basis that a student who makes it uses.
 
-        The keys are hints. The correct answer for such a basis is the wrong one that
-        this mistake leads to.
+        The keys are hints. The correct answer for such a basis is the wrong answer to
+        which the mistake leads.
         """
         topic, kernels = self.topic, (self.kernel_1, self.kernel_2)
         one, two = (kernel.T.reshape(kernel.shape) for kernel in kernels)

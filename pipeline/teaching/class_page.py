@@ -1,7 +1,7 @@
 """The page of a class for its instructor, and the page of feedback for a student.
 
-All untrusted text is escaped. The only script is the one that sorts the table of a
-class: the page allows no other one, because it names the hash of this one.
+All untrusted text is escaped. The only script sorts the table of a class: the security
+policy of the page contains its hash, so the browser runs no other script.
 """
 
 import base64

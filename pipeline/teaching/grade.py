@@ -181,7 +181,7 @@ def _finish(
     earlier: SubmissionGrade | None,
     require: str,
 ) -> GradedOrRejected:
-    """Return a graded submission, whose grade a later call finds at a path."""
+    """Return a graded submission; write its grade, for later calls, to a path."""
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
@@ -207,7 +207,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
     zipped = folder / "feedback.zip"
     zipped.unlink(missing_ok=True)
-    if moodle:  # it finds the student by the name of the folder
+    if moodle:  # Moodle finds the student by the name of the folder
         with files.atomic_file(zipped) as path, ZipFile(path, "w") as archive:
             for entry in moodle:
                 page = f"{entry.place}/{entry.feedback}"

@@ -26,8 +26,8 @@ from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
-# the same training run. tests/benchmarks/processors.py measures them: after one epoch
-# less, both are larger with each seed; without AVX2, they are larger with some seeds.
+# the same training run. tests/benchmarks/processors.py measures them: with one epoch
+# fewer, both are larger with each seed; without AVX2, they are larger with some seeds.
 # Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # Without AVX2, rounding errors grew in three of ten training runs, to differences as
@@ -47,19 +47,19 @@ MIN_KEPT = 0.5
 # The least accuracy of a network that is graded, as a fraction of the accuracy of the
 # assigned one. Weights that were never trained make many answers 0 or equal. A network
 # with other settings is graded if it has learned: one epoch gives more than nine
-# tenths of the accuracy of twenty.
+# tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
 ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
 # The share of the points for each further answer that follows from the same mistake.
 REPEATED = 0.75
-# The hash of the code that grades: a grade belongs to a version of it. After a change,
-# a grade that has an answer to each question stays, with a notice.
+# The hash of the code that grades, which each grade records. After a change, a grade
+# that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
 QUESTIONS_SHA256 = files.code_sha256(*map(Path(__file__).with_name, CODE))
 
 
 class Training(StrEnum):
-    """How the submitted network was trained: the first one that applies."""
+    """How the submitted network was trained: the first value that applies."""
 
     SAME = "byte-identical"
     PROCESSOR = "the assigned weights, up to differences between processors"
@@ -74,9 +74,9 @@ class Training(StrEnum):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the student may have done the assigned training run.
+        """Whether the network may be the result of the assigned training run.
 
-        No measured difference of two processors makes this false.
+        No measured difference between two processors makes this false.
         """
         return self.is_assigned or self is Training.NEAR
 
@@ -122,7 +122,7 @@ class SubmissionGrade(Comparison):
         return round(sum(answer.points for answer in self.answers), 2)
 
     def required(self, require: str) -> "SubmissionGrade":
-        """Return the grade that a course gives, whose setting `require` this is.
+        """Return the grade in a course with this value of the setting `require`.
 
         `ASSIGNED` gives no points for the answers that depend on the weights of a
         network that is not accepted.
@@ -149,7 +149,7 @@ def grade_submission(
     network: Snapshot,
     reference: Path,
 ) -> SubmissionGrade:
-    """Grade a submission, whatever network the course requires.
+    """Grade a submission, without regard to the setting `require`.
 
     Args:
         dataset: The data set of the assignment.
@@ -180,8 +180,8 @@ def grade_submission(
         if basis.accuracy < least:
             raise UserError(
                 f"its network classifies {basis.accuracy:.1%} of the test images "
-                f"correctly, but at least {least:.1%} are needed, half as many as with "
-                "the assigned network"
+                f"correctly, but at least {least:.1%} are required, half the accuracy "
+                "of the assigned network"
             )
     return SubmissionGrade(
         **vars(compared),

@@ -4,8 +4,8 @@
    student belongs to this student, and is rejected if its id is that of another
    student in the list. If the list has ids of another kind than the
    submissions, `with_submitted_ids` finds each student's id in the student's folder.
-2. `one_for_each_id`, after the grading: what could not be graded belongs to the owner
-   of its folder, and all else to the id in its answers.
+2. `one_for_each_id`, after the grading: a submission that could not be graded belongs
+   to the owner of its folder, and any other to the id in its answers.
 3. `Roster` compares the ids with the folders' names and with the list of students.
 """
 
@@ -82,9 +82,9 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they have submitted.
 
-    Only if most of these ids are not in the list. A student keeps the id of the list
-    without a folder of this name, or if its id is also that of another such folder or
-    of another student in the list.
+    This applies only if most of these ids are not in the list. A student without a
+    folder of their name keeps the id in the list. So does a student whose submitted id
+    is also in another such folder, or is that of another student in the list.
     """
     given = [entry for entry in entries if entry.student]
     if not are_mostly_unknown({entry.student for entry in given}, listed):
@@ -104,7 +104,7 @@ def with_submitted_ids(
 
 
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
-    """Return the entries, of which at most one with each id is graded.
+    """Return the entries, with at most one graded entry for each id.
 
     The others with its id get a problem. They belong to the owner of their folder, who
     would otherwise be listed as missing, or to nobody. If nothing decides which one
@@ -153,7 +153,7 @@ def is_named(entry: Entry) -> bool:
 
 
 def submitter(entry: Entry) -> str:
-    """Return the student whose name or id a submission has, or its name."""
+    """Return the student whose name or id a submission has, or else its own name."""
     return entry.owner or (entry.student if is_named(entry) else "") or entry.place
 
 

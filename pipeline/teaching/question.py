@@ -36,7 +36,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer, and what suggests it."""
+    """A typical wrong answer, and the mistake that it suggests."""
 
     value: Value
     hint: str  # without numbers of a variant, so that a class can be compared
@@ -45,10 +45,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Solution:
-    """What is known about the answer to a question of a student."""
+    """The correct answers to a question of a student, and typical wrong ones."""
 
     correct: list[float]  # one, or all that are equally correct
-    mistakes: list[Mistake]  # those that are wrong for this network
+    mistakes: list[Mistake]  # without those that are right for this network
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class Form:
-    """Which numbers can answer a question."""
+    """The numbers that can be an answer to a question."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -98,13 +98,13 @@ PIXEL = Form(low=0.0, high=PIXELS - 1.0, whole=True)  # the index of a pixel
 
 
 class Question(ABC):
-    """A question whose answer is a number; a subclass of it has no state.
+    """A question whose answer is a number; subclasses have no state.
 
     Attributes:
         name: The key in answers.json, and the column in grades.csv.
         group: One of `GROUPS`.
         points: The points for a correct answer.
-        form: Which numbers can be an answer, whatever the network is.
+        form: The numbers that can be an answer for any network.
         tolerance: How far a correct answer may be from the exact one; unless it is a
             whole number, also at most `RELATIVE`.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
@@ -138,7 +138,7 @@ class Question(ABC):
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         """Return all correct answers, and mistakes, which can be correct by chance.
 
-        What the mistakes in `Basis.mistaken` lead to is added to them.
+        `solution` adds the answers to which the mistakes in `Basis.mistaken` lead.
         """
 
     def correct(self, basis: Basis) -> list[float]:

@@ -34,7 +34,7 @@ MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
-SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the begin of questions.md
+SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def to_owner(self) -> str:
-        """What became of it, in the line of the student whose name it has."""
+        """Its status, for the line in grades.csv of the student whose name it has."""
         return f"submitted with the id {self.student}"
 
     def row(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Rejected(Entry):
 
     @property
     def to_owner(self) -> str:
-        """What became of it, in a line of grades.csv."""
+        """Its status, for a line in grades.csv."""
         return f"submitted, but not graded: {self.problem}"
 
     def row(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Submission(Entry):
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.
 
-        Not if it is that of another id, whose questions are always others.
+        False if it belongs to another id, which always has different questions.
         """
         named = SHEET_OF.match(self.sheet)
         if not self.sheet or (named and named[1] != self.student):
@@ -221,7 +221,7 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, dict[str, Any]
 
     Raises:
         UserError: If it is not the file of a network with `hidden` neurons in layer 1.
-            So the memory of a class depends on the assigned size only.
+            This limits the memory that grading a class needs.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL_FILE)

@@ -63,7 +63,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 class SubmittedFile:
     """A file with one of the names in `LIMITS`, or with a similar one."""
 
-    path: PurePath  # in the submission; of a file in a zip file, after the zip file's
+    path: PurePath  # in the submission; in a zip file, below the path of the zip file
     content: bytes  # empty if the name is only similar
 
     @property
@@ -83,8 +83,8 @@ class _Entry:
 def find_files(path: Path) -> list[SubmittedFile]:
     """Return all files of a submission that have the name of a submitted file.
 
-    Also files with a similar name. A folder or zip file with the same files as another
-    one counts once.
+    Files with a similar name are included. A folder or zip file with the same files as
+    another one counts once.
 
     Zip files are opened only if there is no file in `REQUIRED` next to them.
 
@@ -194,7 +194,7 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         limits.count_entry()
         path = PureWindowsPath(info.filename)  # some programs write \ instead of /
         if path.drive or path.root or ".." in path.parts:
-            # It is not unpacked, so it could not do harm, but it is not an accident.
+            # It would do no harm, because nothing is unpacked, but it is no accident.
             raise UserError(f"it contains the path {info.filename}")
         if info.is_dir() or not _is_read(path):
             continue
