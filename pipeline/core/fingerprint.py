@@ -101,7 +101,7 @@ def processor() -> str:
     The last bits of the weights depend on them. The name alone does not distinguish the
     processors of virtual machines; on ARM, Linux gives numbers only.
     """
-    import torch  # takes a second, which the other functions save
+    import torch  # takes a second, and the other functions do not need it
 
     fields: dict[str, str] = {}
     with suppress(OSError), open("/proc/cpuinfo") as lines:

@@ -109,8 +109,8 @@ def fit(
 
     Yields:
         The network and its metrics: losses in nats, accuracies in [0, 1]. `train/...`
-        is the mean over the training images, each at its step of the epoch, as in
-        Keras; `val/...` is measured after the epoch.
+        is the mean over the training images, each measured at the step that uses it, as
+        in Keras; `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a metric or a weight becomes non-finite.
