@@ -36,6 +36,7 @@ MARK = re.compile(r"(<!-- docs:(\w+) -->)(.*?)(<!-- /docs -->)", re.DOTALL)
 COMMANDS = {
     "other": "python -m pipeline.train hidden=20 epochs=20 seed=2",
     "train": "python -m pipeline.train hidden=20 epochs=20",
+    "evaluate": "python -m pipeline.evaluate",
     "sets": 'python -m pipeline.evaluate "sets=[mnist,digits]"',
     "unprepared": 'python -m pipeline.evaluate "sets=[digits]" prepare=false',
     "predict": "python -m pipeline.predict images=0",
