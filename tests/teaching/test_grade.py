@@ -524,7 +524,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     assert [entry.student for entry in grades.misnamed] == ["c55"]
     shown = page(outputs)
     assert f"{text}answers.json is missing" in shown
-    assert "Without an id (“?” in the table): 1 submission" in shown
+    assert "1 submission without an id (“?” in the table) may belong to" in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
     feedback = page(outputs, "feedback/m4.html")
     assert "the id in your answers.json is another student" in feedback
@@ -838,7 +838,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert grade_all().graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, require="assigned", **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "no points for the weights, by require=assigned: 1" in printed
+    assert "no points for answers about the weights (require=assigned): 1" in printed
     assert "points changed" not in printed
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
