@@ -112,6 +112,7 @@ class ClassGrades(Roster):
             for what, same in self.equal()
         ]
         found = {
+            "network": [f"{x.student} ({x.grade.training})" for x in self.others],
             "identical": copies,
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],
@@ -132,7 +133,8 @@ class ClassGrades(Roster):
         """Return the answers with the most frequent mistakes, and equal wrong ones."""
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):
-            if answer.answer is not None and answer.points < answer.possible:
+            is_wrong = answer.answer is not None and answer.points < answer.possible
+            if is_wrong and not answer.denied:
                 groups[answer.hint or answer.answer].append((student, answer))
         listed = [same for same in groups.values() if same[0][1].hint or len(same) > 1]
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]

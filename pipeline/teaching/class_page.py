@@ -52,13 +52,14 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
 
 
 def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
-    """Return how a class has answered a question."""
+    """Return how a class has answered a question, without answers that are denied."""
     answers = [answer for _, answer in grades.answers(question.name)]
+    answers = [answer for answer in answers if not answer.denied]
     bars = Counter((answer.kind, answer.points) for answer in answers)
     total = sum(answer.points for answer in answers)
     return {
         "question": question,
-        "share": total / (question.points * len(answers)),
+        "share": total / (question.points * len(answers)) if answers else 0.0,
         "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
         "wrong": grades.wrong(question.name),
     }

@@ -131,7 +131,9 @@ class SubmissionGrade(Comparison):
             return self
         names = {question.name for question in QUESTIONS if question.needs_network}
         answers = tuple(
-            replace(answer, points=0.0) if answer.question in names else answer
+            replace(answer, points=0.0, denied=True)
+            if answer.question in names
+            else answer
             for answer in self.answers
         )
         return replace(self, answers=answers, denied=True)

@@ -62,6 +62,7 @@ class GradedAnswer:
     hint: str | None  # what the mistake is; None if it is not a typical one
     correct: float
     repeated: bool = False  # whether an earlier answer shows the same mistake
+    denied: bool = False  # no points, because the network is not the assigned one
 
     @property
     def kind(self) -> str:
