@@ -26,8 +26,8 @@ class ConfigError(UserError):
 class PartlyFailed(UserError):
     """Some parts of a command failed; `result` is what it returns for the others."""
 
-    def __init__(self, message: str, result: Any) -> None:  # noqa: ANN401
-        """Set the message and the result."""
+    def __init__(self, message: str, result: Any = None) -> None:  # noqa: ANN401
+        """Set the message and the result; pickle sets the result later."""
         super().__init__(message)
         self.result = result
 
