@@ -5,7 +5,8 @@ name; dataset= then accepts this name instead of the folder. Writes
 <dataset>.safetensors, <dataset>.json, <dataset>-components.safetensors,
 <dataset>-means.png and <dataset>-samples.png to outputs/data/. MNIST is downloaded once
 (at most 20 MB; its files take 110 MB on disk). It has 60,000 training and 10,000 test
-images. The mean of the training pixels is 0.1307. 67 of the 784 pixels are always zero.
+images. The mean of the training pixels is 0.1307. Of the 784 pixels, 67 are always
+zero.
 """
 
 from typing import TYPE_CHECKING, Unpack

@@ -140,7 +140,7 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
 def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
     """Return whether much of the outline of what was found has no edge nearby.
 
-    This is so at the blurred edge of a shadow, where the ink changes slowly.
+    This happens at the blurred edge of a shadow, where the ink changes slowly.
 
     Args:
         levels: The gray levels of a photograph, dark on light.
@@ -173,7 +173,7 @@ def compare_ring(
 
     Returns:
         Whether the ink ends between the two, and whether the image becomes lighter
-        there, as at an edge: by at least half as much as the ink says.
+        there, as at an edge: by at least half as much as the ink implies.
     """
     less_ink = ink[nearest] - ink[ring]
     is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
@@ -244,7 +244,8 @@ def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "_ _"]:
 def is_stretched(ink: Ink) -> bool:
     """Return whether the ink of a small square image touches all four borders.
 
-    Such images were stretched, as in USPS. In a photograph, this can be other ink.
+    Such images were stretched, as in USPS. In a photograph, other ink can touch the
+    borders.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     touches_all = all(border.any() for border in borders(inked))

@@ -55,7 +55,7 @@ class ImageSet:
 
     @property
     def has_files(self) -> bool:
-        """Whether the images are files, and not in memory."""
+        """Whether the images are files, not arrays in memory."""
         return not isinstance(self.images, np.ndarray)
 
     @property

@@ -101,8 +101,8 @@ def _search_small_image(levels: Levels) -> Found:
 def _try_windows(scene: Scene) -> Found:
     """Search a photograph, with narrower windows if a shadow can be a part of the ink.
 
-    A wide window takes the curved edge of a shadow for ink, a narrow one takes bold
-    strokes for paper; see `ink_of_photo`.
+    A wide window mistakes the curved edge of a shadow for ink, and a narrow one
+    mistakes bold strokes for paper; see `ink_of_photo`.
     """
     widest, *narrower = constants.WINDOWS_PER_SIDE
     first = _try_places(scene, windows_per_side=widest)

@@ -38,7 +38,8 @@ def find_outside(levels: Levels) -> Outside | None:
 def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
     """Return what is outside the whole sheet if only a part of it was found.
 
-    The rest are strokes that reach the border of the image, or paper in a shadow.
+    The rest of the sheet is strokes that reach the border of the image, or paper in a
+    shadow.
     Together, lit and shaded paper have the form of a sheet.
 
     Args:
@@ -46,7 +47,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
         outside: What is outside the part that was found.
 
     Returns:
-        None if there is no rest.
+        None if the sheet has no other part.
     """
     light = _light_of(levels)
     sheet = ~outside

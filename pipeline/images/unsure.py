@@ -22,11 +22,12 @@ such as a drawing; see `Scene`.
 
 `preprocess` finds the first seven: *blank* and *no ink* itself, *shadow*, *edge*, *cut
 off* and many shapes with `judge_photo`, and several digits and *not drawn* with
-`judge`. If it finds none, `classify` takes the reason of `OodDetector.reasons`, the
-last two. The thresholds of *unlike* (in `datasets.components`) and of *close* (in
-`core.margin`) are quantiles of training images. The thresholds below were chosen by
-hand. `python tests/benchmarks/images.py` measures the effect of all of them: how many
-digits are unsure, and how many images of clothes and noise.
+`judge`. If it finds none, `classify` uses the reason that `OodDetector.reasons`
+returns, which is one of the last two. The thresholds of *unlike* (in
+`datasets.components`) and of *close* (in `core.margin`) are quantiles of training
+images. The thresholds below were chosen by hand. `python tests/benchmarks/images.py`
+measures the effect of all of them: how many digits are unsure, and how many images of
+clothes and noise.
 """
 
 from typing import Literal
@@ -112,7 +113,7 @@ def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:
-    """Count the digits among parts of an image that have gaps between them."""
+    """Count the digits among parts of an image that are separated by gaps."""
     is_high = heights >= MIN_DIGIT_HEIGHT * heights.max()
     return int((is_high & (areas >= MIN_DIGIT_AREA * areas.max())).sum())
 
@@ -120,7 +121,7 @@ def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -
 def is_noise(*, pieces: int, side: int) -> bool:
     """Return whether a small image has too many separate strokes for a digit.
 
-    A photograph can show other things.
+    In a photograph, the strokes can be those of other things.
 
     Args:
         pieces: The number of separate strokes in the image.

@@ -40,7 +40,7 @@ class ClassGrades(Roster):
 
     @property
     def others(self) -> list[Graded]:
-        """The submissions with another network that `forgotten` does not explain.
+        """The submissions without the assigned network, unless `forgotten` explains it.
 
         Those with edited weights are first.
         """
@@ -106,7 +106,7 @@ class ClassGrades(Roster):
         return [(" and ".join(what), [*same]) for same, what in kinds.items()]
 
     def attention(self) -> dict[str, list[str]]:
-        """Return lines about some students, by a title for the terminal."""
+        """Return the lists of students that the terminal shows, by title."""
         copies = [
             f"{what} of {' and '.join(map(submitter, same))}"
             for what, same in self.equal()

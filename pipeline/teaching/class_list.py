@@ -48,7 +48,7 @@ def name_words(name: str) -> list[str]:
 def read_students(
     path: Path, submitted: Collection[str] = ()
 ) -> tuple[dict[str, ListedStudent], list[str]]:
-    """Return the students in a CSV file by id, and what is not used, in words.
+    """Return the students in a CSV file by id, and messages about unused parts.
 
     Lines without an id, such as those of teachers in Moodle's list, are left out. If a
     line has several ids, the one in `submitted` is used: the ids of all submissions.
@@ -104,7 +104,7 @@ def read_students(
 
 
 def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> bool:
-    """Whether the list probably has ids of another kind than the submissions."""
+    """Whether the list and the submissions probably use different kinds of ids."""
     return 2 * len({*submitted} - {*listed}) > len(submitted)
 
 

@@ -52,7 +52,7 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
 
 
 def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
-    """Return how a class has answered a question, without answers that are denied."""
+    """Return how a class has answered a question, without answers denied points."""
     answers = [answer for _, answer in grades.answers(question.name)]
     answers = [answer for answer in answers if not answer.denied]
     bars = Counter((answer.kind, answer.points) for answer in answers)

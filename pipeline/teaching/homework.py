@@ -157,8 +157,8 @@ def _question_sheet(
 def _portable(path: Path) -> str:
     """Return a path relative to the project or, with `~`, to the home folder.
 
-    So it stays right for another user who has the same folders, and it contains no name
-    of a user, because students submit it. Only other paths are absolute.
+    The path is then valid for another user with the same folders, and it contains no
+    user name, because students submit it. Only other paths are absolute.
     """
     home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
     for folder, prefix in ((project_dir(), ""), (home, "~/")):

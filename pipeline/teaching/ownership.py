@@ -1,9 +1,9 @@
-"""Decides which student a submission belongs to; the rules are in their order of use.
+"""Decides which student a submission belongs to, with these rules in this order.
 
 1. `with_owners`, before the grading: a folder with the name of exactly one listed
    student belongs to this student, and is rejected if its id is that of another
-   student in the list. If the list has ids of another kind than the
-   submissions, `with_submitted_ids` finds each student's id in the student's folder.
+   student in the list. If the list and the submissions use different kinds of ids,
+   `with_submitted_ids` finds each student's id in the student's folder.
 2. `one_for_each_id`, after the grading: a submission that could not be graded belongs
    to the owner of its folder, and any other to the id in its answers.
 3. `Roster` compares the ids with the folders' names and with the list of students.

@@ -48,7 +48,7 @@ def log_inputs(
         reused: The recorded run with these results, with its own packages and code.
 
     Raises:
-        UserError: If the file of the data set was replaced meanwhile.
+        UserError: If the file of the data set was replaced in the meantime.
     """
     summary = datasets.summary(data.path)
     data.check(summary.sha256)
@@ -150,10 +150,10 @@ def log_model_and_statistics(
     metrics: Sequence[EpochPoint],
     dataset: tuple[str, str],
 ) -> None:
-    """Log what every single training run has; in a sweep, only the best network has it.
+    """Log the model and weight statistics; in a sweep, those of the best network only.
 
-    This is the model, with a program for `mlflow.pytorch.load_model`, and the
-    statistics of each tensor after each epoch; `log_weights` has logged the images.
+    The model contains a program for `mlflow.pytorch.load_model`. The statistics are
+    those of each tensor after each epoch. `log_weights` has logged the images.
     """
     run.log_model(network, exported, metrics, dataset)
     run.log_points(statistics)

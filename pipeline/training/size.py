@@ -27,7 +27,7 @@ def training_bytes(runs: Iterable[Hyperparameters]) -> int:
 
 
 def single_run_bytes(run: Hyperparameters) -> int:
-    """Return the disk space of the weights of a single run: all else is small."""
+    """Return the disk space of a single run's weights; its other files are small."""
     return FILES * _history_bytes(run)
 
 

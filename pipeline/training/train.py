@@ -219,13 +219,13 @@ def _start_run(
 def _log_start(
     run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
 ) -> None:
-    """Log the inputs and the epochs of the checkpoint: some may not be logged."""
+    """Log the inputs and the checkpoint's epochs, which may not all be logged yet."""
     run.submit(log_inputs, dataset.file, as_yaml(cfg), code_hashes(), plots=True)
     _log_epochs(run, checkpoint.epochs, cfg.epochs)
 
 
 def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
-    """Log metrics, and images of the weights; only the tensors for these are sent."""
+    """Log metrics, and images of the weights; only the tensors shown are sent."""
     run.submit(log_epochs, [replace(each, tensors={}) for each in epochs])
     for epoch in epochs_shown(epochs, total):
         run.submit(log_weights, epoch)
