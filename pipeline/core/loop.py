@@ -179,8 +179,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
 def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
-    # `logits` accepts uint8 only; see `LabeledImages`.
-    return _score(network.unchecked_logits(data.images), labels)
+    return _score(network.column_logits(data.images).T, labels)
 
 
 def _score(
