@@ -21,7 +21,7 @@ from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.basis import Topic
-from pipeline.teaching.grading import SubmissionGrade
+from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
     QUESTIONS_FILE,
@@ -130,6 +130,12 @@ class Graded(Submission):
     def is_assigned(self) -> bool:
         """Whether its network is the assigned one."""
         return self.grade.training.is_assigned
+
+    @property
+    def explained_torch(self) -> str:
+        """The recorded version of PyTorch if it can explain the differences, or ""."""
+        explains = self.grade.training in (Training.NEAR, Training.OTHER)
+        return self.other_torch if explains else ""
 
     @property
     def malformed(self) -> int:
