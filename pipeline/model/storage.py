@@ -42,6 +42,8 @@ class Metadata(BaseModel):
     )
     data_sha256: str | None = None  # the hash of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    # The version of PyTorch, such as 2.13.0, which only `homework` records.
+    torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
     recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
 
     @property

@@ -8,11 +8,20 @@ from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
+from pipeline.core.fingerprint import torch_version
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.variant import Variant
+
+
+def pytorch() -> str:
+    """Return the version of PyTorch without its local part, as a course names it.
+
+    The local part, such as +cpu, is the same for all downloads of one kind.
+    """
+    return torch_version().partition("+")[0]
 
 
 @dataclass(frozen=True)

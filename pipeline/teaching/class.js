@@ -28,5 +28,6 @@ const sort = (column) => {
 };
 
 heads.forEach((head, column) => {
-  head.querySelector("button").addEventListener("click", () => sort(column));
+  // The whole cell, of which the button is a part that the keyboard reaches.
+  head.addEventListener("click", () => sort(column));
 });

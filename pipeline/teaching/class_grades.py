@@ -1,6 +1,6 @@
 """The grades of a class, and what an instructor should look at."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,18 @@ class ClassGrades(Roster):
                 kinds[tuple(same)].append(what)
         return [(" and ".join(what), [*same]) for same, what in kinds.items()]
 
+    @property
+    def torch_versions(self) -> dict[str, int]:
+        """The recorded versions of PyTorch, the most frequent one first."""
+        found = Counter(entry.torch for entry in self.graded if entry.torch)
+        return dict(found.most_common())
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether the page has a line in the section with this title."""
+        lines = [*self.early_notices, *self.notices, *self.problems]
+        return bool(lines or self.attention() or any(x.malformed for x in self.graded))
+
     def attention(self) -> dict[str, list[str]]:
         """Return the lists of students that the terminal shows, by title."""
         copies = [
@@ -112,7 +124,11 @@ class ClassGrades(Roster):
             for what, same in self.equal()
         ]
         found = {
-            "network": [f"{x.student} ({x.grade.training})" for x in self.others],
+            "network": [
+                f"{x.student} ({x.grade.training}"
+                + (f", PyTorch {x.other_torch})" if x.other_torch else ")")
+                for x in self.others
+            ],
             "identical": copies,
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],

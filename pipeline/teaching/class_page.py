@@ -12,17 +12,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
-from pipeline.teaching.question import Question
+from pipeline.teaching.question import GradedAnswer, Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.submissions import Graded, GradedOrRejected
 from pipeline.teaching.templates import fill_template
 
 SCRIPT = Path(__file__).with_name("class.js").read_text("utf-8")
-KINDS = ("full", "part", "none", "blank")  # in the order of their bars
+KINDS = ("full", "part", "none", "blank", "denied")  # in the order of their bars
 
 
 def render_class(grades: ClassGrades, *, require: str) -> str:
@@ -41,6 +41,9 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
         questions=QUESTIONS,
         results=[_results(question, grades) for question in QUESTIONS],
         possible=possible,
+        pytorch=pytorch(),
+        kind_of=_kind,
+        any_denied=any(entry.grade.denied for entry in grades.graded),
         processor=Training.PROCESSOR.value,
         mean=sum(points) / len(points),
         histogram=[histogram[value] for value in range(int(possible) + 1)],
@@ -52,17 +55,26 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
 
 
 def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
-    """Return how a class has answered a question, without answers denied points."""
+    """Return how a class has answered a question.
+
+    The answers that are denied points are counted in the bars only.
+    """
     answers = [answer for _, answer in grades.answers(question.name)]
-    answers = [answer for answer in answers if not answer.denied]
-    bars = Counter((answer.kind, answer.points) for answer in answers)
-    total = sum(answer.points for answer in answers)
+    bars = Counter((_kind(answer), answer.points) for answer in answers)
+    counted = [answer for answer in answers if not answer.denied]
+    possible = question.points * len(counted)
     return {
         "question": question,
-        "share": total / (question.points * len(answers)) if answers else 0.0,
+        "share": sum(x.points for x in counted) / possible if counted else None,
+        "others": sum(x.kind in ("part", "none") for x in counted),
         "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
         "wrong": grades.wrong(question.name),
     }
+
+
+def _kind(answer: GradedAnswer) -> str:
+    """Return the kind of an answer, which its color shows: one of `KINDS`."""
+    return "denied" if answer.denied else answer.kind
 
 
 def render_feedback(
@@ -79,6 +91,7 @@ def render_feedback(
         settings=assignment.other_settings(entry.student, graded.recorded)
         if graded
         else "",
+        pytorch=pytorch(),
         solutions=solutions,
         malformed=graded.answers.problems if graded else {},
         answered=[(each, answers[each.name]) for each in questions],

@@ -1,4 +1,4 @@
-"""What an instructor may have forgotten or mistyped: the course, and the settings."""
+"""What an instructor may have forgotten: the course, the settings, PyTorch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipeline import ConfigError
 from pipeline.base.terminal import counted
-from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.submissions import Rejected, Submission
 
 
@@ -40,3 +40,16 @@ def forgotten_settings(
             notice = f"{text} was used for {networks}: if you assigned this, add"
             return ForgottenSettings(text, f"{notice} {text}")
     return ForgottenSettings()
+
+
+def other_pytorch(entries: Sequence[Submission]) -> list[str]:
+    """Return a line if most networks record the same other version of PyTorch."""
+    found = Counter(entry.other_torch for entry in entries)
+    total = counted(len(entries), "network")
+    return [
+        f"PyTorch {version} was used for {count} of {total}, "
+        f"but {pytorch()} is installed here: if your course uses {version}, install it "
+        "before you grade, because another version can produce other weights"
+        for version, count in found.most_common(1)
+        if version and 2 * count > len(entries)
+    ]

@@ -24,7 +24,11 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import COLUMNS, ClassGrades
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
-from pipeline.teaching.forgotten import check_course, forgotten_settings
+from pipeline.teaching.forgotten import (
+    check_course,
+    forgotten_settings,
+    other_pytorch,
+)
 from pipeline.teaching.grading import (
     SubmissionGrade,
     Training,
@@ -74,10 +78,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     readable = [entry for entry in found if isinstance(entry, Submission)]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
     forgotten = forgotten_settings(assignment, readable)
-    notices += [forgotten.notice] if forgotten.notice else []
+    mistakes = list(filter(None, [forgotten.notice, *other_pytorch(readable)]))
+    notices += mistakes
     for notice in notices:  # before the assigned networks are trained
         say(wrap(notice, indent=0))
-    if forgotten.notice:
+    if mistakes:
         say("Ctrl-C stops the command")
     entries = sorted(
         one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
@@ -237,7 +242,7 @@ def _print(grades: ClassGrades) -> None:
     for title, names in attention.items():
         shown = ", ".join(names[:MAX_NAMES]) + (", ..." * (len(names) > MAX_NAMES))
         say(wrap(f"{len(names)}: {shown}", start=f"{title:<10}", indent=10))
-    about = " (see Needs attention)" if attention else ""
+    about = " (see Needs attention)" if grades.needs_attention else ""
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")

@@ -16,15 +16,15 @@ from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps, wrap
-from pipeline.base.text import table
+from pipeline.base.text import printable, table
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
 from pipeline.model import load_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
-from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.questions import questions_for
-from pipeline.teaching.submissions import Rejected, read_submission
+from pipeline.teaching.submissions import ONE_COUNTS, Rejected, read_submission
 from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
@@ -34,6 +34,7 @@ MOVE_AWAY = (
     "if the course code and the settings are correct, move the folder away and run "
     "this command again"
 )
+WITHOUT_CHECK = "run the command without check=true"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         _check_network(folder / MODEL_FILE, params)
         trained = None
     else:
-        say(f"training the network of {variant.student} with seed {variant.seed}")
+        say(
+            f"training the network of {variant.student} with seed {variant.seed} and "
+            f"PyTorch {pytorch()}"
+        )
         trained = compute_training_run(
             dataset,
             hyperparameters=assignment.hyperparameters(variant.student),
@@ -86,7 +90,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
-            trained.write_network(target)
+            trained.write_network(target, torch=pytorch())
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
@@ -101,19 +105,37 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
     _check_params(path, metadata.params, params)
+    _print_other_torch(metadata.torch or "")
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
     """Raise a UserError if `grade` would give no points, or finds other settings."""
     found = read_submission(folder.resolve(), assignment)
+    torch = "" if isinstance(found, Rejected) else found.torch
+    known = f"id {variant.student}, course {variant.course}"
+    known += f", trained with PyTorch {torch}" if torch else ""
+    say(wrap(f"{known}: are these right?"))
+    _print_other_torch(torch)
     if isinstance(found, Rejected):
+        is_double = ONE_COUNTS in found.problem
+        remedy = "delete those that do not count" if is_double else WITHOUT_CHECK
         raise UserError(
-            f"{displayed(folder)} cannot be graded: {found.problem}; run the command "
-            "without check=true"
+            f"{displayed(folder)} cannot be graded: {found.problem}; {remedy}"
         )
     if assignment.other_settings(variant.student, found.recorded):
         params = assignment.params(variant.student)
         _check_params(folder / MODEL_FILE, found.recorded, params)
+
+
+def _print_other_torch(torch: str) -> None:
+    """Print a notice if a network records a version that is not installed now."""
+    if torch and torch != pytorch():
+        notice = (
+            f"{MODEL_FILE} was trained with PyTorch {torch}, but {pytorch()} is "
+            f"installed now: if your instructor has named {pytorch()}, move the folder "
+            f"away and {WITHOUT_CHECK}; compute the answers again with the new network"
+        )
+        say(wrap(notice, indent=0))
 
 
 def _check_params(
@@ -188,7 +210,8 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
-        remedy = "run the command without check=true"
+        others = sorted(printable(x.name) for x in folder.glob("answers*"))
+        remedy = f"rename {others[0]} to {ANSWERS_FILE}" if others else WITHOUT_CHECK
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
         answers = read_answers(path.read_bytes())
@@ -214,4 +237,3 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
     say(f"{well_formed} are well-formed. This does not mean that they are correct.")
-    say(wrap(f"id {variant.student}, course {variant.course}: are these right?"))

@@ -16,12 +16,12 @@ from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
-from pipeline.model.storage import load_network
+from pipeline.model.storage import Metadata, load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answers import Answers, read_answers
-from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.basis import Topic
-from pipeline.teaching.grading import SubmissionGrade
+from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
     QUESTIONS_FILE,
@@ -30,6 +30,7 @@ from pipeline.teaching.submitted_files import (
 )
 
 MAX_PROBLEM = 300  # characters
+ONE_COUNTS = "but only one can count"  # of several files with the same name
 MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
@@ -97,8 +98,14 @@ class Submission(Entry):
     answers: Answers
     network: Snapshot
     recorded: Mapping[str, Any]  # the params in the network's file; can be changed
+    torch: str  # the version of PyTorch there; empty if it is not recorded
     sheet: str  # questions.md in one line; empty if it is missing
     sha256: str  # of the answers and the network
+
+    @property
+    def other_torch(self) -> str:
+        """The recorded version of PyTorch if this process has another one, or ""."""
+        return "" if self.torch == pytorch() else self.torch
 
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.
@@ -123,6 +130,12 @@ class Graded(Submission):
     def is_assigned(self) -> bool:
         """Whether its network is the assigned one."""
         return self.grade.training.is_assigned
+
+    @property
+    def explained_torch(self) -> str:
+        """The recorded version of PyTorch if it can explain the differences, or ""."""
+        explains = self.grade.training in (Training.NEAR, Training.OTHER)
+        return self.other_torch if explains else ""
 
     @property
     def malformed(self) -> int:
@@ -185,13 +198,13 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         sheet = " ".join(b"".join(sheets).decode(errors="replace").split())
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
-        network, recorded = _read_network(model.content, hidden)
+        network, metadata = _read_network(model.content, hidden)
         about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
         return Rejected(**about, problem=problem)
-    about |= {"answers": given, "network": network, "recorded": recorded}
-    return Submission(**about, sheet=sheet, sha256=sha256)
+    about |= {"answers": given, "network": network, "recorded": metadata.params}
+    return Submission(**about, torch=metadata.torch or "", sheet=sheet, sha256=sha256)
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
@@ -212,12 +225,12 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
         places = ", ".join(sorted(str(file.path) for file in found)[:2])
         such = ", such as" if len(found) > 2 else ":"
         number = f"{len(found)} files named {name}"
-        raise UserError(f"it has {number}, but only one can count{such} {places}")
+        raise UserError(f"it has {number}, {ONE_COUNTS}{such} {places}")
     return found[0]
 
 
-def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, dict[str, Any]]:
-    """Return the tensors of a network, and the params that its file records.
+def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata]:
+    """Return the tensors of a network, and the metadata of its file.
 
     Raises:
         UserError: If it is not the file of a network with `hidden` neurons in layer 1.
@@ -233,4 +246,4 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, dict[str, Any]
     tensors = snapshot(network)
     if (found := tensors["layer_1.bias"].size) != hidden:
         raise UserError(f"its network has {found} hidden neurons instead of {hidden}")
-    return tensors, metadata.params
+    return tensors, metadata

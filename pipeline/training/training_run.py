@@ -173,9 +173,9 @@ class TrainingRun:
         names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
         return names | dict(self.hyperparameters)
 
-    def write_network(self, folder: Path) -> None:
-        """Write the network to an existing folder."""
-        metadata = self.metadata | {"min_margin": self.min_margin}
+    def write_network(self, folder: Path, **others: str) -> None:
+        """Write the network to an existing folder, perhaps with other metadata."""
+        metadata = self.metadata | {"min_margin": self.min_margin} | others
         storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:

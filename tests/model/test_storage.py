@@ -106,6 +106,7 @@ DAMAGED = {
     "a data set that is a path": ({}, '{"dataset": "../mnist", "version": 1}'),
     "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
     "a negative margin": ({}, '{"min_margin": -0.1, "version": 1}'),
+    "a version of PyTorch with a control character": ({}, r'{"torch": "2\u001b"}'),
     "metadata that are a list": ({}, "[]"),
     "metadata that are nested too deeply": ({}, "[" * 10_000),
 }

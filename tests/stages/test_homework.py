@@ -4,12 +4,14 @@ import json
 import re
 import shlex
 import shutil
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from pipeline import ConfigError, UserError
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
 from pipeline.teaching.questions import QUESTIONS
@@ -89,7 +91,11 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
         for command in commands
     ]
     done = workspace.run_all(dict.fromkeys(moved, 0), cwd=old)
-    network = (workspace.outputs / FOLDER / "model.safetensors").read_bytes()
+    tensors, about = read_tensors(workspace.outputs / FOLDER / "model.safetensors")
+    torch = about.pop("torch")  # only `homework` records the version of PyTorch
+    assert torch == version("torch").partition("+")[0]
+    write_tensors(workspace.outputs / "trained", tensors, about)
+    network = (workspace.outputs / "trained").read_bytes()
     assert workspace.trained("model.safetensors").read_bytes() == network
     neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
     assert f"{neuron[1]}: neuron" in done.stdout
@@ -255,6 +261,46 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     assert "\n" not in str(error.value)
     assert f"1 of {COUNT} answers are well-formed" in printed.getvalue()
     assert workspace.hashes(FOLDER) == before
+
+
+def test_the_version_of_pytorch_that_trained_the_network_is_named(workspace):
+    installed = version("torch").partition("+")[0]
+    path = workspace.outputs / FOLDER / "model.safetensors"
+    tensors, about = read_tensors(path)
+    notice = f"trained with PyTorch 2.0.1, but {installed} is installed now"
+    for recorded in (installed, "2.0.1"):
+        write_tensors(path, tensors, {**about, "torch": recorded})
+        words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+        asked = "id ana.ruiz, course embedded 2026, trained with PyTorch"
+        assert f"{asked} {recorded}: are these right?" in words
+        assert (notice in words) == (recorded != installed)
+    words = " ".join(workspace.call("homework", **SETTINGS).split())
+    assert notice in words and "kept answers.json, model.safetensors" in words
+    path.unlink()  # the answers are kept
+    printed = " ".join(workspace.call("homework", **SETTINGS).split())
+    assert f"with seed 217407399 and PyTorch {installed}" in printed
+    assert notice not in printed and read_tensors(path)[1] == about
+    write_tensors(path, tensors, {key: about[key] for key in about if key != "torch"})
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    assert "id ana.ruiz, course embedded 2026: are these right?" in words
+
+
+def test_of_two_answer_files_the_student_deletes_one(workspace):
+    path = workspace.outputs / FOLDER / "answers.json"
+    second = path.with_name("answers (1).json")
+    second.write_bytes(fill_in(workspace, logit=1.5))
+    fill_in(workspace, logit=2)
+    problem = (
+        r"count: answers \(1\).json, answers.json; delete those that do not count$"
+    )
+    with pytest.raises(UserError, match=problem):
+        workspace.call("homework", **SETTINGS, check=True)
+    path.unlink()
+    problem = r"answers.json is missing: rename answers \(1\).json to answers.json$"
+    with pytest.raises(UserError, match=problem):
+        workspace.call("homework", **SETTINGS, check=True)
+    second.rename(path)
+    assert "logit" in workspace.call("homework", **SETTINGS, check=True)
 
 
 @pytest.fixture(scope="module")

@@ -65,10 +65,13 @@ class Course:
             question.name: question.solution(basis).correct[0] for question in QUESTIONS
         }
 
-    def write(self, folder, student, answers=None, network=None, *, stated=None):
+    def write(
+        self, folder, student, answers=None, network=None, *, stated=None, torch=None
+    ):
         """Write a submission with these answers, by default with the right network.
 
-        Its id is that of the student, or another text.
+        Its id is that of the student, or another text. Its network can record a
+        version of PyTorch.
         """
         folder.mkdir(parents=True)
         names = [question.name for question in QUESTIONS]
@@ -81,6 +84,7 @@ class Course:
         network = self.train(student) if network is None else network
         seed = self.assignment.hyperparameters(student).seed
         metadata = {**self.settings, "seed": seed, "dataset": self.data.name}
+        metadata |= {"torch": torch} if torch else {}
         save_model(folder / MODEL_FILE, network_from(network), metadata)
         return folder
 

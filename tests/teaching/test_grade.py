@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections import defaultdict
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
 ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
+TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
 
 @pytest.fixture
@@ -830,6 +832,79 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         grade_all(require="own")
 
 
+def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
+    course, grade_all, outputs, place
+):
+    for name in ("ana", "ben", "cem", "dora"):
+        network = course.train(name, lr=0.01 if name in ("ana", "ben") else 0.001)
+        answers = course.solve(name, network)
+        answers |= {"logit": None} if name == "ana" else {}
+        answers |= {"sum_of_neuron": 4321} if name == "dora" else {}
+        course.write(place / name, name, answers, network)
+    grade_all(require="assigned")
+    shown, denied = page(outputs), len(QUESTIONS) - 4
+    marks = re.findall(r'<td class="mark denied" [^>]*>(.)</td>', shown)
+    assert sorted(marks) == sorted(TIMES * (2 * denied - 1) + "\N{EN DASH}")
+    assert shown.count(f"<td>{TIMES}</td>") == 2 * denied  # below the table
+    assert shown.count(f"“{TIMES}” means: no points, because the network is not") == 2
+    bars = re.findall(r'<span class="denied" style="flex: (\d)"', shown)
+    assert bars == ["2"] * denied
+    assert f"({TIMES}): no points, and not counted in the percentages" in shown
+    assert shown.count("1 wrong answer without a typical mistake. See") == 1
+    assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
+    assert shown.count("50% of the points") == 1
+    assert shown.count("100% of the points") == len(QUESTIONS) - 1
+    for name in ("cem", "dora"):
+        shutil.rmtree(place / name)
+    grade_all(require="assigned")
+    assert page(outputs).count("% of the points") == 4  # the others have no percentage
+    grade_all()
+    shown = page(outputs)
+    assert TIMES not in shown and '<span class="denied"' not in shown
+
+
+def test_another_version_of_pytorch_is_named_as_a_possible_reason(
+    course, outputs, place, same_worker, capsys
+):
+    installed = version("torch").partition("+")[0]
+    course.write(place / "ana", "ana", {}, torch=installed)
+    course.write(place / "ben", "ben", {}, torch="2.0.1")
+    cem, eva = course.train("cem", lr=0.01), without_a_neuron(course.train("eva"))
+    course.write(place / "cem", "cem", {}, cem, torch="2.0.1")
+    course.write(place / "dora", "dora", {}, course.train("dora", lr=0.01))
+    course.write(place / "eva", "eva", {}, eva, torch="2.0.1")
+    course.write(place / "finn", "finn")
+    grades = grade(submissions=place, **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert [entry.student for entry in grades.others] == ["eva", "cem", "dora"]
+    assert "cem (a different training run, PyTorch 2.0.1)" in printed
+    assert "dora (a different training run)" in printed
+    shown, file = page(outputs), "the metadata of the file says PyTorch 2.0.1, but the"
+    assert f"{installed}. In the metadata of the submitted networks: 2.0.1 (3)" in shown
+    lines = {
+        x: line for line in shown.splitlines() for x in re.findall("<b>(.*?)<", line)
+    }
+    for name, is_named, is_reason in (
+        ("cem", True, True),
+        ("dora", False, False),
+        ("eva", True, False),  # another training run keeps no weights
+    ):
+        assert (file in lines[name]) == is_named
+        assert ("which can be the reason" in lines[name]) == is_reason
+        feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
+        reason = "trained with PyTorch 2.0.1, but the assigned network was trained wi"
+        assert (reason in feedback) == is_reason
+    assert grades.early_notices == [] and "Ctrl-C" not in printed
+    for name in ("ana", "dora"):
+        shutil.rmtree(place / name)
+    grades = grade(submissions=place, **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    notice = f"PyTorch 2.0.1 was used for 3 of 4 networks, but {installed} is installed"
+    assert [line.startswith(notice) for line in grades.early_notices] == [True]
+    assert notice in page(outputs)
+    assert printed.startswith(notice) and "Ctrl-C stops the command" in printed
+
+
 def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     course, grade_all, outputs, place, capsys
 ):
@@ -1234,6 +1309,11 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     # Students without points are last.
     assert sort("points") == ["b2", "a1", "c3", "d4"]
     assert sort("points") == ["a1", "b2", "c3", "d4"]
+    assert sort("name") == ["c3", "b2", "d4", "a1"]
+    assert sort("name") == ["a1", "d4", "b2", "c3"]
+    head = browser_page.locator("th.question", has_text="logit")  # a click on its top
+    head.click(position={"x": 10, "y": 10})
+    assert head.get_attribute("aria-sort") == "ascending" and ids()[:2] == ["b2", "a1"]
     assert sort("name") == ["c3", "b2", "d4", "a1"]
     assert sort("name") == ["a1", "d4", "b2", "c3"]
     heads = browser_page.locator("th[aria-sort]")
