@@ -501,9 +501,9 @@ def new_network():
 @pytest.fixture(scope="session")
 def small_dataset(few):
     """600 training and 300 test images of MNIST."""
-    from pipeline.core.dataset import Dataset
+    from pipeline.core.dataset import DataFile, Dataset
 
-    return Dataset(Path("few.safetensors"), "", few.train, few.val)
+    return Dataset(DataFile(Path("few.safetensors"), ""), few.train, few.val)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, defaults, schema
 from pipeline.cli.arguments import parse
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import Network, snapshot
@@ -146,8 +146,8 @@ def files(tmp_path, network):
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     storage.save_model(paths["model"], network, TRAINED)
     storage.save_history(paths["history"], [snapshot(network)] * 2, {})
-    data = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
-    components.write_components(data)
+    file = DataFile(tmp_path / "data.safetensors", "00ff")
+    components.write_components(Dataset(file, images, images))
     return paths, {key: path.read_bytes() for key, path in paths.items()}
 
 

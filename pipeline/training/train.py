@@ -75,7 +75,7 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(command, tracker, on_epoch)
-        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).read()
+        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         command = replace(command, config=cfg)
         training = _record_training(command, dataset, tracker, on_epoch)
@@ -140,8 +140,8 @@ def _record_training(
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
-    wanted = fingerprint(hyperparameters, dataset.sha256)
-    tags = training_tags(wanted, dataset.sha256)
+    wanted = fingerprint(hyperparameters, dataset.file.sha256)
+    tags = training_tags(wanted, dataset.file.sha256)
     if original:
         tags[REPRODUCES_TAG] = original.run.run_id
     with (

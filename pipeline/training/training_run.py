@@ -71,7 +71,7 @@ class TrainingRun:
         score, min_margin = measure(network, split.train)
         return cls(
             dataset=dataset.name,
-            data_sha256=dataset.sha256,
+            data_sha256=dataset.file.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
             final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},

@@ -22,7 +22,7 @@ def clothes(mnist, tmp_path_factory):
     """The analysis of a network that was trained on 2,000 images for one epoch."""
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
-    whole = datasets.load("fashion_mnist", folder=mnist.path.parent)
+    whole = datasets.load("fashion_mnist", folder=mnist.file.path.parent)
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 1})

@@ -122,7 +122,7 @@ def test_clothes_are_unsure_even_after_preprocessing(
 ):
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
-    clothes = datasets.load("fashion_mnist", folder=mnist.path.parent).test.images
+    clothes = datasets.load("fashion_mnist", folder=mnist.file.path.parent).test.images
     write_idx(tmp_path / "images-idx3-ubyte", clothes[:150])
     write_idx(tmp_path / "labels-idx1-ubyte", np.zeros(150, np.uint8))
     for prepare, least in ((False, 0.95), (True, 0.8)):

@@ -7,9 +7,8 @@ import shutil
 import pytest
 import torch
 
-from pipeline import UserError
+from pipeline import UserError, datasets
 from pipeline.base.paths import CURVES_FILE, HISTORY_FILE
-from pipeline.core.dataset import Dataset
 from pipeline.integers.integers_file import load_integers
 from pipeline.model import load_trained_model, save_model
 
@@ -54,7 +53,7 @@ def test_the_same_network_gives_the_same_files(exported):
 
 def test_the_report_agrees_with_the_integers(exported):
     stored = load_integers(exported.outputs / "export/integers.safetensors")
-    test = Dataset.read(exported.outputs / "data" / "digits.safetensors").test
+    test = datasets.load("digits", folder=exported.outputs / "data").test
     report = exported.read("export/report.json")
     accuracy = (stored.network.classify(test.images) == test.labels).mean()
     assert report["accuracy"] == accuracy

@@ -89,11 +89,11 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert f"/{recorded.info.run_id}/artifacts/train/history.csv?" in description
     assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
     assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
-    assert tags["data.sha256"] == mnist.sha256
+    assert tags["data.sha256"] == mnist.file.sha256
     assert tags["weights.sha256"] == trained.weights_sha256
     inputs = recorded.inputs.dataset_inputs
     (data,) = [i.dataset for i in inputs if i.tags[0].value == "training"]
-    assert data.name == "mnist" and mnist.sha256.startswith(data.digest)
+    assert data.name == "mnist" and mnist.file.sha256.startswith(data.digest)
     assert json.loads(data.profile) == {"train": 60_000, "test": 10_000}
 
 

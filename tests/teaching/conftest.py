@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import datasets
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
@@ -100,7 +101,7 @@ def pack():
 
 @pytest.fixture(scope="session")
 def course(prepared_digits):
-    return Course(Dataset.read(prepared_digits / "digits.safetensors"))
+    return Course(datasets.load("digits", folder=prepared_digits))
 
 
 @pytest.fixture(scope="session")

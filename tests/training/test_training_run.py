@@ -5,7 +5,7 @@ import pytest
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
 from pipeline.cli import defaults
-from pipeline.core.dataset import Dataset
+from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.model import load_trained_model
@@ -18,7 +18,8 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
 ):
     planned = Hyperparameters(**defaults() | {"epochs": 5})
     _, epochs = train_network(few, planned.model_copy(update={"epochs": 2}))
-    dataset = Dataset(tmp_path / "mnist.safetensors", "00ff", few.train, few.val)
+    file = DataFile(tmp_path / "mnist.safetensors", "00ff")
+    dataset = Dataset(file, few.train, few.val)
     training = TrainingRun.of(dataset, few, planned, epochs)
     folder = tmp_path / TRAINING_FOLDER
     folder.mkdir()
