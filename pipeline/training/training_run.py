@@ -39,7 +39,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import Track, measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import load_trained_model, storage
+from pipeline.model import Metadata, load_trained_model, storage
 from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
 
@@ -168,15 +168,18 @@ class TrainingRun:
         return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """What determined the weights, as the files of the network record it."""
-        names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
-        return names | dict(self.hyperparameters)
+    def metadata(self) -> Metadata:
+        """What the files of the network record of this training run."""
+        return Metadata(
+            dataset=self.dataset,
+            data_sha256=self.data_sha256,
+            min_margin=self.min_margin,
+            recorded=dict(self.hyperparameters),
+        )
 
     def write_network(self, folder: Path) -> None:
         """Write the network to an existing folder."""
-        metadata = self.metadata | {"min_margin": self.min_margin}
-        storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
+        storage.save_model(folder / paths.MODEL_FILE, self.network, self.metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.

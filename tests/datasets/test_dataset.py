@@ -19,7 +19,7 @@ from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.download import RawFiles
 from pipeline.datasets.statistics import summarize
-from pipeline.model.storage import load_network, save_model
+from pipeline.model.storage import Metadata, load_network, save_model
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
@@ -239,7 +239,7 @@ def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
     data = imported(idx_folder.rename(idx_folder.with_name(name)))
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
-    save_model(tmp_path / "a.safetensors", new_network(3), {"dataset": data.name})
+    save_model(tmp_path / "a.safetensors", new_network(3), Metadata(dataset=data.name))
     _, metadata = load_network(tmp_path / "a.safetensors")
     assert metadata.dataset == data.name
 

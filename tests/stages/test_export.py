@@ -10,7 +10,7 @@ import torch
 from pipeline import UserError, datasets
 from pipeline.base.paths import CURVES_FILE, HISTORY_FILE
 from pipeline.integers.integers_file import load_integers
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
 NETWORKS = {"integers.safetensors", "network.onnx"}
@@ -114,7 +114,7 @@ def save_edited(exported, tmp_path):
         with torch.no_grad():
             edit(network)
         path = tmp_path / "edited.safetensors"
-        save_model(path, network, {"dataset": "digits"})
+        save_model(path, network, Metadata(dataset="digits"))
         return str(path)
 
     return save

@@ -440,8 +440,8 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     path = project.trained("model.safetensors")
     trained = load_trained_model(path)
     assert (trained.split, trained.network.hidden) == ("holdout", 4)
-    about = {**trained.metadata.params, "data_sha256": "0" * 64}
-    save_model(path, trained.network, about)
+    metadata = trained.metadata.model_copy(update={"data_sha256": "0" * 64})
+    save_model(path, trained.network, metadata)
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="training data, with sha256 0000"):
             project.call(stage)

@@ -11,7 +11,7 @@ from pipeline import datasets
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
-from pipeline.model import save_model
+from pipeline.model import Metadata, save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
@@ -81,8 +81,10 @@ class Course:
         (folder / FILE).write_text(json.dumps(content))
         network = self.train(student) if network is None else network
         seed = self.assignment.hyperparameters(student).seed
-        metadata = {**self.settings, "seed": seed, "dataset": self.data.name}
-        save_model(folder / MODEL_FILE, network_from(network), metadata)
+        written = network_from(network)
+        recorded = {**self.settings, "seed": seed, "hidden": written.hidden}
+        metadata = Metadata(dataset=self.data.name, recorded=recorded)
+        save_model(folder / MODEL_FILE, written, metadata)
         return folder
 
 
