@@ -524,7 +524,7 @@ def trained_on_few(few):
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
         metadata = Metadata(recorded=dict(chosen))
-        return TrainedModel(network, metadata, path, sha256, run_file=None)
+        return TrainedModel(network, metadata, path, sha256, run_id=None)
 
     return make
 

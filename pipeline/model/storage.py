@@ -172,5 +172,13 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
         and np.isfinite(tensor).all()
         for name, tensor in history.items()
     ):
-        raise UserError(f"{path} does not belong to the network in the same folder")
+        raise belongs_elsewhere(path)
     return history
+
+
+def belongs_elsewhere(path: Path) -> UserError:
+    """Return the error of a file that another training run wrote."""
+    return UserError(
+        f"{path} does not belong to the network in the same folder: restore the "
+        "files of its training run, or train the network again"
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import UserError
 from pipeline.base import files, paths, tables
@@ -39,9 +39,11 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import Track, measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import Metadata, load_trained_model, storage
+from pipeline.model import Metadata, TrainedModel, load_trained_model, storage
 from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
+
+RESTORE = "restore the files, or train the network again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,27 +87,19 @@ class TrainingRun:
         """Read the artifacts of a recorded run, which `write` wrote.
 
         Raises:
-            UserError: If a file is missing, damaged or of another network.
+            UserError: If a file is missing, damaged or of another training run, or an
+                earlier version wrote it.
         """
         trained = load_trained_model(run.network_path)
-        metadata = trained.metadata
-        run_file = trained.run_file
-        curves, scores = trained.curves, trained.metrics
-        states = tables.to_rows(trained.weight_history or {})
-        if (
-            run_file is None
-            or scores is None
-            or curves is None
-            or len(states) != len(run_file.times)
-            or not curves.keys() >= {*EPOCH_METRICS}
-            or not scores.items() >= tables.to_rows(curves)[-1].items()
-            or metadata.hyperparameters is None
-            or metadata.data_sha256 is None
-            or metadata.min_margin is None
-            or trained.weights_sha256 != run.tags.get(WEIGHTS_TAG)
-        ):
-            folder = run.network_path.parent
-            raise UserError(f"{folder} does not contain a complete training run")
+        _check_weights(trained, run)
+        metadata, beside = trained.metadata, trained.path.with_name
+        states = tables.to_rows(_existing(trained.weight_history, trained.history_path))
+        curves = _existing(trained.curves, beside(paths.CURVES_FILE))
+        scores = _existing(trained.metrics, beside(paths.METRICS_FILE))
+        run_file = _existing(trained.run_file, beside(paths.RUN_FILE))
+        if lost := [name for name in EPOCH_METRICS if name not in curves]:
+            rule = f"must have a column {lost[0]}"
+            raise UserError(f"{beside(paths.CURVES_FILE)} {rule}: {RESTORE}")
         columns: dict[str, Iterable[Any]] = {
             "tensors": states,
             "number": range(len(states)),
@@ -116,13 +110,13 @@ class TrainingRun:
         }
         return cls(
             dataset=trained.dataset,
-            data_sha256=metadata.data_sha256,
-            hyperparameters=metadata.hyperparameters,
+            data_sha256=_recorded(metadata.data_sha256, "data_sha256", trained),
+            hyperparameters=_recorded(metadata.hyperparameters, "settings", trained),
             epochs=[Epoch(**values) for values in tables.to_rows(columns)],
             final_metrics={
                 name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
             },
-            min_margin=metadata.min_margin,
+            min_margin=_recorded(metadata.min_margin, "min_margin", trained),
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
         )
@@ -197,6 +191,37 @@ class TrainingRun:
             times=[epoch.time for epoch in self.epochs],
         )
         files.write_json(folder / paths.RUN_FILE, asdict(run_file))
+
+
+Value = TypeVar("Value")
+
+
+def _existing(value: Value | None, path: Path) -> Value:
+    """Return what a file contains; it is None if the file is missing."""
+    if value is None:
+        rule = "must contain all files of a training run"
+        raise UserError(f"{path.parent} {rule}, but {path.name} is missing: {RESTORE}")
+    return value
+
+
+def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
+    """Return a value of the metadata; it is None in files of earlier versions."""
+    if value is None:
+        raise UserError(
+            f"{trained.path} must record the {name} of its training run, which an "
+            "earlier version did not write: train the network again"
+        )
+    return value
+
+
+def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
+    """Raise a UserError unless a network is the one that a run recorded."""
+    recorded = run.tags.get(WEIGHTS_TAG)
+    if trained.weights_sha256 != recorded:
+        raise UserError(
+            f"{trained.path} must have the weights that run {run.label} recorded, "
+            f"with {WEIGHTS_TAG} {recorded}, got {trained.weights_sha256}: {RESTORE}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
