@@ -47,7 +47,8 @@ class TrainedModel:
     metadata: Metadata
     path: Path  # the network's file
     weights_sha256: str  # `tensors_sha256` of the network
-    run_id: str | None  # the id of its MLflow run in run.json, if there is one
+    # The id in run.json, which `reopen_run` uses if this run has the same weights.
+    run_id: str | None
 
     def __repr__(self) -> str:
         """Return a short description, for a notebook."""

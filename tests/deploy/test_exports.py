@@ -128,6 +128,8 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
     (run,) = copy.runs("tags.kind = 'evaluation'")
     assert f"export/{PAGE_FILE}" in copy.artifacts(run, "export")
+    rows = copy.read("export/sizes.csv")  # they name the run that records them
+    assert [row["run_id"] for row in rows] == [run.info.run_id] * 3
     note = run.data.tags["mlflow.note.content"]
     assert f"artifacts/export/{PAGE_FILE}?" in note
     (line,) = re.findall(r"\*\*Accuracy of the last export\*\*: (.+)", note)
