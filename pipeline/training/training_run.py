@@ -21,15 +21,7 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tags import (
-    DATA_TAG,
-    FINGERPRINT_TAG,
-    HOST_TAG,
-    KIND_TAG,
-    PROCESSOR_TAG,
-    WEIGHTS_TAG,
-    Kind,
-)
+from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG, WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset, Split
@@ -250,15 +242,6 @@ class TrainResult(TrainingRun):
         from pandas import DataFrame  # takes 0.3 s
 
         return DataFrame(self.history)
-
-
-def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
-    """Return the tags that identify a training run, as soon as it starts."""
-    return {
-        KIND_TAG: Kind.TRAINING,
-        DATA_TAG: data_sha256,
-        FINGERPRINT_TAG: fingerprint,
-    }
 
 
 def compute_training_run(
