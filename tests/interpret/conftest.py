@@ -10,7 +10,7 @@ from pipeline import datasets
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.core.margin import smallest_margin
+from pipeline.core.margin import min_margin
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
@@ -31,7 +31,7 @@ def clothes(mnist, tmp_path_factory):
     metadata = Metadata(
         dataset="fashion_mnist",
         data_sha256=whole.file.sha256,
-        min_margin=smallest_margin(network.predict(dataset.train.images)),
+        min_margin=min_margin(network.predict(dataset.train.images)),
     )
     save_model(path, network, metadata)
     trained = load_trained_model(path)
