@@ -160,7 +160,7 @@ def _record_training(
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
-        training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
+        training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")

@@ -24,7 +24,7 @@ from pipeline.base.metric_names import (
 from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG, WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
-from pipeline.core.dataset import Dataset, Split
+from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
@@ -48,7 +48,7 @@ class TrainingRun:
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
-    min_margin: float  # see `smallest_margin`
+    min_margin: float  # see `min_margin`
     host: str
     processor: str
 
@@ -56,13 +56,13 @@ class TrainingRun:
     def of(
         cls,
         dataset: Dataset,
-        split: Split,
         hyperparameters: Hyperparameters,
         epochs: Sequence[Epoch],
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
         network = network_from(epochs[-1].tensors)
-        score, min_margin = measure(network, split.train)
+        train = dataset.split(hyperparameters.split).train
+        score, min_margin = measure(network, train)
         return cls(
             dataset=dataset.name,
             data_sha256=dataset.file.sha256,
@@ -259,4 +259,4 @@ def compute_training_run(
     split = dataset.training_split(hyperparameters)
     with one_thread():
         _, epochs = train_network(split, hyperparameters, track=track)
-        return TrainingRun.of(dataset, split, hyperparameters, epochs)
+        return TrainingRun.of(dataset, hyperparameters, epochs)

@@ -20,7 +20,7 @@ def training(few, tmp_path):
     planned = Hyperparameters(**defaults() | {"epochs": 5})
     _, epochs = train_network(few, planned.model_copy(update={"epochs": 2}))
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
-    return TrainingRun.of(Dataset(file, few.train, few.val), few, planned, epochs)
+    return TrainingRun.of(Dataset(file, few.train, few.val), planned, epochs)
 
 
 @pytest.fixture
