@@ -501,9 +501,9 @@ def new_network():
 @pytest.fixture(scope="session")
 def small_dataset(few):
     """600 training and 300 test images of MNIST."""
-    from pipeline.core.dataset import Dataset
+    from pipeline.core.dataset import DataFile, Dataset
 
-    return Dataset(Path("few.safetensors"), "", few.train, few.val)
+    return Dataset(DataFile(Path("few.safetensors"), ""), few.train, few.val)
 
 
 @pytest.fixture(scope="session")
@@ -524,7 +524,7 @@ def trained_on_few(few):
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
         metadata = Metadata(recorded=dict(chosen))
-        return TrainedModel(network, metadata, path, sha256, run_file=None)
+        return TrainedModel(network, metadata, path, sha256, run_id=None)
 
     return make
 

@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, defaults, schema
 from pipeline.cli.arguments import parse
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import Network, snapshot
@@ -32,7 +32,8 @@ from pipeline.model import OodDetector, load_trained_model, storage
 from pipeline.training.checkpoints import Checkpoint
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
-TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"}) | {"min_margin": 0.25}
+RECORDED = {**dict(HYPERPARAMETERS), "hidden": 2}
+TRAINED = storage.Metadata(min_margin=0.25, recorded=RECORDED)
 
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ", "30")),
@@ -145,9 +146,9 @@ def files(tmp_path, network):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     storage.save_model(paths["model"], network, TRAINED)
-    storage.save_history(paths["history"], [snapshot(network)] * 2, {})
-    data = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
-    components.write_components(data)
+    storage.save_history(paths["history"], [snapshot(network)] * 2, storage.Metadata())
+    file = DataFile(tmp_path / "data.safetensors", "00ff")
+    components.write_components(Dataset(file, images, images))
     return paths, {key: path.read_bytes() for key, path in paths.items()}
 
 

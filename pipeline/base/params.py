@@ -11,10 +11,15 @@ TRAINING_KEYS = tuple(
 )
 
 
-def params_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the name of the data set and the hyperparameters, without other keys."""
+def params_of(
+    values: Mapping[str, Any], options: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the name of the data set and the hyperparameters, without other keys.
+
+    A run also has the `options` of config groups, by group, which are first.
+    """
     hyperparameters = {key: values[key] for key in Hyperparameters.model_fields}
-    return {"dataset": values["dataset"], **hyperparameters}
+    return {**(options or {}), "dataset": values["dataset"], **hyperparameters}
 
 
 def differing_params(

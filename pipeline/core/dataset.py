@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,36 +46,55 @@ class Split:
     val: LabeledImages
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set with its original division into training and test images."""
+@dataclass(frozen=True)
+class DataFile:
+    """The file of a data set, whose hash was verified."""
 
     path: Path
-    sha256: str  # the hash of the file at path
-    train: LabeledImages
-    test: LabeledImages
-
-    @classmethod
-    def read(cls, path: Path) -> "Dataset":
-        """Read the file of a data set."""
-        content = path.read_bytes()
-        arrays = safetensors.load(content)
-        return cls(
-            path=path,
-            sha256=hashlib.sha256(content).hexdigest(),
-            train=LabeledImages(arrays["train_images"], arrays["train_labels"]),
-            test=LabeledImages(arrays["test_images"], arrays["test_labels"]),
-        )
+    sha256: str
 
     @property
     def name(self) -> str:
         """The name of the data set: its file name without the extension."""
         return self.path.stem
 
+    def read(self) -> "Dataset":
+        """Read the data set.
+
+        Raises:
+            UserError: If the file was replaced after it was verified.
+        """
+        content = self.path.read_bytes()
+        self.check(hashlib.sha256(content).hexdigest())
+        arrays = safetensors.load(content)
+        return Dataset(
+            self,
+            train=LabeledImages(arrays["train_images"], arrays["train_labels"]),
+            test=LabeledImages(arrays["test_images"], arrays["test_labels"]),
+        )
+
+    def check(self, sha256: str) -> None:
+        """Compare a hash of the file, or one that was recorded of it, with `sha256`.
+
+        Raises:
+            UserError: If the file was replaced after it was verified.
+        """
+        if sha256 != self.sha256:
+            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set with its original division into training and test images."""
+
+    file: DataFile  # which another process can read
+    train: LabeledImages
+    test: LabeledImages
+
     @property
-    def file(self) -> "DataFile":
-        """Its file, which another process can read."""
-        return DataFile(self.path, self.sha256)
+    def name(self) -> str:
+        """The name of the data set."""
+        return self.file.name
 
     def split(self, how: str) -> Split:
         """Divide the images into training and validation images.
@@ -126,39 +145,6 @@ class Dataset:
                 f"training images of {self.name}, got {batch_size}"
             )
         return split
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """The file of a data set, whose hash was verified."""
-
-    path: Path
-    sha256: str
-    is_new: bool = field(default=False, compare=False)  # the command has created it
-
-    @property
-    def name(self) -> str:
-        """The name of the data set."""
-        return self.path.stem
-
-    def read(self) -> Dataset:
-        """Read the data set.
-
-        Raises:
-            UserError: If the file was replaced after it was verified.
-        """
-        dataset = Dataset.read(self.path)
-        self.check(dataset.sha256)
-        return dataset
-
-    def check(self, sha256: str) -> None:
-        """Compare a hash of the file, or one that was recorded of it, with `sha256`.
-
-        Raises:
-            UserError: If the file was replaced after it was verified.
-        """
-        if sha256 != self.sha256:
-            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
 
 
 def sample_rows(count: int) -> slice:

@@ -21,7 +21,7 @@ from pipeline.core.dataset import LabeledImages, Split, sample_rows
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import check_code
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.margin import smallest_margin
+from pipeline.core.margin import min_margin
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
@@ -170,10 +170,10 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
     """Measure a trained network on its training images.
 
     Returns:
-        The `score` on all of them, and the `smallest_margin` of a sample.
+        The `score` on all of them, and the `min_margin` of a sample.
     """
     sample = train.images[sample_rows(len(train))]
-    return score(network, train), smallest_margin(network.predict(sample))
+    return score(network, train), min_margin(network.predict(sample))
 
 
 def score(network: Network, data: LabeledImages) -> dict[str, float]:

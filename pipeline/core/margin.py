@@ -1,4 +1,4 @@
-"""The margin of a prediction, and the margin below which a prediction is close.
+"""The margin of a prediction, and `min_margin`, below which a prediction is close.
 
 This threshold is stored with the network when it is trained.
 """
@@ -6,8 +6,8 @@ This threshold is stored with the network when it is trained.
 import numpy as np
 from jaxtyping import Float
 
-CLOSE_QUANTILE = 0.03  # fraction of training images whose prediction is close
-LOWEST_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
+MIN_MARGIN_QUANTILE = 0.03  # fraction of training images whose prediction is close
+LOWEST_MIN_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
@@ -16,10 +16,10 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
     return np.asarray(first - second)
 
 
-def smallest_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
+def min_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
     """Return the margin below which a prediction is close, from training images."""
     ordered: list[float] = np.sort(margin(probabilities)).tolist()
     # Without np.quantile, whose last bits depend on the version of NumPy.
-    row, fraction = divmod(CLOSE_QUANTILE * (len(ordered) - 1), 1)
+    row, fraction = divmod(MIN_MARGIN_QUANTILE * (len(ordered) - 1), 1)
     low, high = ordered[int(row)], ordered[min(int(row) + 1, len(ordered) - 1)]
-    return max(LOWEST_MARGIN, round(low + fraction * (high - low), 4))
+    return max(LOWEST_MIN_MARGIN, round(low + fraction * (high - low), 4))

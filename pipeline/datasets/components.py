@@ -154,8 +154,8 @@ def write_components(data: Dataset) -> None:
         arrays[f"{how}.components"] = fitted.components
         arrays[f"{how}.max_errors"] = fitted.max_errors
         arrays[f"{how}.max_ratio"] = np.asarray(fitted.max_ratio)
-    metadata = _metadata(arrays, data_sha256=data.sha256)
-    write_tensors(_file(data.path), arrays, metadata)
+    metadata = _metadata(arrays, data_sha256=data.file.sha256)
+    write_tensors(_file(data.file.path), arrays, metadata)
 
 
 def read_components(

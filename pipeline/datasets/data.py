@@ -15,8 +15,8 @@ from pipeline.datasets.statistics import Summary
 class PreparedData(DataFile):
     """The file of a data set, and its summary; its other files are next to it."""
 
-    # The content of <name>.json.
-    summary: Summary = field(kw_only=True, repr=False)
+    is_new: bool  # whether this command has created it
+    summary: Summary = field(repr=False)  # the content of <name>.json
 
 
 def data(dataset: str, *, default: str) -> PreparedData:
@@ -26,7 +26,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
         dataset: See `prepare`.
         default: The data set of a command that names none.
     """
-    file = datasets.prepare(dataset, folder=data_dir())
+    prepared = datasets.prepare(dataset, folder=data_dir())
+    file = prepared.file
     path, summary = file.path, datasets.summary(file.path)
     spec = datasets.spec(file.name)
     say(f"{file.name}: images of {spec.plural}, 28x28 pixels\n")
@@ -47,8 +48,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
     beside = datasets.files_beside(path)
     plots = beside.samples, beside.means
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
+    say(f"file   {displayed(path)} {'created' if prepared.is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(path, file.sha256, file.is_new, summary=summary)
+    return PreparedData(path, file.sha256, prepared.is_new, summary)

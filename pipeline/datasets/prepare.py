@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +64,13 @@ def load(
         raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
     if not is_name(name):
         raise UserError(_unknown(name))
-    data = prepare(name, folder=folder).read()
-    if sha256 and data.sha256 != sha256:
+    file = prepare(name, folder=folder).file
+    if sha256 and file.sha256 != sha256:
         raise UserError(
-            f"{data.path} must be the network's training data, with sha256 {sha256}, "
-            f"got {data.sha256}: restore that data, or train the network again"
+            f"{file.path} must be the network's training data, with sha256 {sha256}, "
+            f"got {file.sha256}: restore that data, or train the network again"
         )
-    return data
+    return file.read()
 
 
 def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
@@ -96,7 +97,15 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     return components.get(split) if components else None
 
 
-def prepare(dataset: str, *, folder: Path) -> DataFile:
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` returns: the file, and whether it has just been created."""
+
+    file: DataFile
+    is_new: bool
+
+
+def prepare(dataset: str, *, folder: Path) -> Prepared:
     """Create the file of a data set, unless the folder contains a valid one.
 
     No other function imports a folder of the user. Each function that loads a data set
@@ -121,24 +130,24 @@ def prepare(dataset: str, *, folder: Path) -> DataFile:
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"
     # Without a lock, so that the folder can belong to another user.
-    if (sha256 := _intact(path)) and not _missing(path, sha256):
-        return DataFile(path, sha256)
+    if (file := _intact(path)) and not _missing(file):
+        return Prepared(file, is_new=False)
     _check_writable(path)
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
-        if sha256 := _intact(path):
-            _write_others(path, _missing(path, sha256))
-            return DataFile(path, sha256)
+        if file := _intact(path):
+            _write_others(file, _missing(file))
+            return Prepared(file, is_new=False)
         _report_damage(path)
-        sha256 = _write_images(path, *_read_source(dataset, path))
-        _write_others(path, _missing(path, sha256) | {"plots"})
-        _write_summary(path, origin)
-        return DataFile(path, sha256, is_new=True)
+        file = _write_images(path, *_read_source(dataset, path))
+        _write_others(file, _missing(file) | {"plots"})
+        _write_summary(file, origin)
+        return Prepared(file, is_new=True)
 
 
-def _intact(path: Path) -> str | None:
-    """Return the hash of a data set's file; None if it must be created.
+def _intact(path: Path) -> DataFile | None:
+    """Return the file of a data set; None if it must be created.
 
     The file must have its recorded hash, and the code that read the images must not
     have changed.
@@ -147,15 +156,15 @@ def _intact(path: Path) -> str | None:
     if recorded and recorded.code == spec(path.stem).code_sha256:
         with suppress(OSError):  # it is missing, or another process replaces it
             if files.file_sha256(path) == recorded.sha256:
-                return recorded.sha256
+                return DataFile(path, recorded.sha256)
     return None
 
 
-def _missing(path: Path, sha256: str) -> set[str]:
+def _missing(file: DataFile) -> set[str]:
     """Return which of the components and the plots are missing or of other data."""
-    beside = files_beside(path)
+    beside = files_beside(file.path)
     missing = set()
-    if read_components(path, data_sha256=sha256) is None:
+    if read_components(file.path, data_sha256=file.sha256) is None:
         missing.add("components")
     if not (beside.means.exists() and beside.samples.exists()):
         missing.add("plots")
@@ -212,11 +221,11 @@ def has_images_of(dataset: str, data: Dataset) -> bool:
     """
     if dataset == data.name:
         return True
-    folder = data.path.parent
+    folder, sha256 = data.file.path.parent, data.file.sha256
     if is_name(dataset):
-        return prepare(dataset, folder=folder).sha256 == data.sha256
+        return prepare(dataset, folder=folder).file.sha256 == sha256
     path = folder / f"{_name(dataset, _origin(dataset))}.safetensors"
-    return _records(path, data.sha256)
+    return _records(path, sha256)
 
 
 def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
@@ -271,8 +280,8 @@ def _name(dataset: str, origin: Mapping[str, str]) -> str:
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
-def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
-    """Write the file of a data set, and return its sha256."""
+def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> DataFile:
+    """Write the file of a data set."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
         for part, data in (("train", train), ("test", test))
@@ -282,14 +291,14 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
-        return hashlib.sha256(content).hexdigest()
+        return DataFile(path, hashlib.sha256(content).hexdigest())
 
 
-def _write_others(path: Path, missing: Collection[str]) -> None:
+def _write_others(file: DataFile, missing: Collection[str]) -> None:
     """Write the components and the plots if they are missing."""
     if not missing:
         return
-    data, beside = Dataset.read(path), files_beside(path)
+    data, beside = file.read(), files_beside(file.path)
     if "components" in missing:
         with busy(f"computing the principal components of {data.name}"):
             write_components(data)
@@ -303,12 +312,12 @@ def _write_others(path: Path, missing: Collection[str]) -> None:
                 plot.save(written, "PNG")
 
 
-def _write_summary(path: Path, origin: Mapping[str, str]) -> None:
+def _write_summary(file: DataFile, origin: Mapping[str, str]) -> None:
     """Write the summary of a data set, which also says that its other files exist."""
-    code = {"code": spec(path.stem).code_sha256}
-    described = summarize(Dataset.read(path), origin).model_copy(update=code)
-    content = described.model_dump(exclude_none=True)
-    files.write_atomic(files_beside(path).summary, files.as_json(content).encode())
+    code = {"code": spec(file.name).code_sha256}
+    described = summarize(file.read(), origin).model_copy(update=code)
+    content = files.as_json(described.model_dump(exclude_none=True)).encode()
+    files.write_atomic(files_beside(file.path).summary, content)
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:

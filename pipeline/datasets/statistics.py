@@ -66,7 +66,7 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     zero = float(fractions[0])
     return Summary(
         name=dataset.name,
-        sha256=dataset.sha256,
+        sha256=dataset.file.sha256,
         train=_count(dataset.train),
         test=_count(dataset.test),
         pixels=Pixels(mean=round(mean, 6), std=round(std, 6), zero=round(zero, 6)),

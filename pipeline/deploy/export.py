@@ -61,7 +61,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
         new_results(results_dir("export")) as folder,
     ):
-        _record_all(results, folder, run, in_children=bool(cfg.sweep))
+        _record_all(results, folder, run)
         if several:
             _compare(results, folder, run)
         if "all" in bits and not cfg.sweep:
@@ -100,9 +100,7 @@ def _select_networks(
     return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256
 
 
-def _record_all(
-    results: ExportsByJob, folder: Path, run: Run, *, in_children: bool
-) -> None:
+def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first.
 
     Those of a sweep are recorded in its children, the runs of their networks.
@@ -111,9 +109,8 @@ def _record_all(
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
     for job in progress("recording")(order):
         exported = results[job]
-        child_id = job.trained.run_id if in_children else None
         exported.write(folder / job.folder)
-        child = run.reopen_child(child_id) if child_id else run
+        child = run.reopen_child(job.run_id) if job.run_id else run
         _record(exported, folder / job.folder, child)
         report = f"artifacts/export/{bit_folder(job.bits)}/report.json"
         link = child.link(str(exported.integers.bit_width), report)
@@ -139,7 +136,7 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
 
 def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
     """Write and record the table and the plot of several exports."""
-    paths = deploy.write_sizes(results, folder)
+    paths = deploy.write_sizes(results, folder, run_id=run.run_id)
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"

@@ -29,6 +29,7 @@ class ExportJob:
     # What distinguishes the network; {} if it is the only one.
     varied_values: Mapping[str, Any]
     trained: TrainedModel
+    run_id: str | None  # of the child of a sweep that trained it
     bits: int
     folder: Path  # below outputs/export; "." for a single export
 
@@ -50,12 +51,14 @@ def export_jobs(
     """
     return [
         ExportJob(
-            values,
-            trained,
+            *network,
             bits,
-            Path(folder_name(values), bit_folder(bits) if len(bit_widths) > 1 else ""),
+            Path(
+                folder_name(network.varied_values),
+                bit_folder(bits) if len(bit_widths) > 1 else "",
+            ),
         )
-        for values, trained in networks
+        for network in networks
         for bits in bit_widths
     ]
 

@@ -28,18 +28,26 @@ COLUMNS = (
 MAX_TABLE_ROWS = 40  # in the table in the terminal
 
 
-def write_sizes(results: ExportsByJob, folder: Path) -> list[Path]:
-    """Write the plot and the table to a folder; return their paths."""
+def write_sizes(
+    results: ExportsByJob, folder: Path, *, run_id: str | None
+) -> list[Path]:
+    """Write the plot and the table to a folder; return their paths.
+
+    `run_id` is the run of a single network; the jobs of a sweep have their own.
+    """
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
-    tables.write_csv(paths[1], [_row(*item) for item in results.items()])
+    rows = [_row(*item, run_id=run_id) for item in results.items()]
+    tables.write_csv(paths[1], rows)
     plot(results).save(paths[0], "PNG")
     return paths
 
 
-def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
+def _row(
+    job: ExportJob, exported: ExportedNetwork, *, run_id: str | None
+) -> dict[str, Any]:
     """Return a row of the table."""
     values = {key: getattr(exported.report, key) for key in COLUMNS}
-    run = {"run_id": job.trained.run_id, "folder": str(job.folder)}
+    run = {"run_id": job.run_id or run_id, "folder": str(job.folder)}
     return {**job.varied_values, **values, **run}
 
 

@@ -51,7 +51,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         pixels, labels = originals()
         text = f"all original images, {_size(pixels)}"
         return _from_arrays(name, pixels, labels, text, kind="raw")
-    other = datasets.load(name, folder=dataset.path.parent)
+    other = datasets.load(name, folder=dataset.file.path.parent)
     return _test_set(name, other, kind="ready")
 
 

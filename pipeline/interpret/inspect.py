@@ -234,7 +234,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     with new_results(folder) as partial:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
-    if b.metadata.data_sha256 != dataset.sha256:
+    if b.metadata.data_sha256 != dataset.file.sha256:
         text += " B was trained on other data, or its data is not recorded."
     say(wrap(text, indent=0), end="\n\n")
     say(interpret.describe_comparison(comparison))

@@ -27,10 +27,9 @@ MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
 
 class Metadata(BaseModel):
-    """What the file of a network records of its training run.
+    """What the file of a network records of its training run, in its header.
 
-    `TrainingRun.write_network` writes it. The values are validated. They are missing if
-    another program wrote the file.
+    The values are validated. They are missing if another program wrote the file.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -45,6 +44,30 @@ class Metadata(BaseModel):
     # The version of PyTorch, such as 2.13.0, which only `homework` records.
     torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
     recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "Metadata":
+        """Return the metadata in the header of a file; other keys are ignored.
+
+        Raises:
+            ValidationError: If a value is invalid.
+        """
+        own = {key: header[key] for key in cls.model_fields if key in header}
+        recorded = {k: header[k] for k in Hyperparameters.model_fields if k in header}
+        metadata = cls.model_validate({**own, "recorded": recorded})
+        try:
+            Hyperparameters.model_validate(recorded)
+        except ValidationError as invalid:
+            # One that was added after this training run can be missing.
+            if any(each["type"] != "missing" for each in invalid.errors()):
+                raise
+        return metadata
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The header of the file: the inverse of `from_header`."""
+        own = self.model_dump(exclude={"recorded"}, exclude_none=True)
+        return {**own, **self.recorded}
 
     @property
     def hyperparameters(self) -> Hyperparameters | None:
@@ -62,18 +85,20 @@ class Metadata(BaseModel):
         return {"dataset": self.dataset, **self.recorded} if is_recorded else {}
 
 
-def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
-    """Write a network and its metadata, to which `hidden` is added."""
-    write_tensors(path, snapshot(network), {**metadata, "hidden": network.hidden})
+def save_model(path: Path, network: Network, metadata: Metadata) -> None:
+    """Write a network and its metadata."""
+    write_tensors(path, snapshot(network), metadata.header)
 
 
-def save_history(
-    path: Path, snapshots: Sequence[Snapshot], metadata: Mapping[str, Any]
-) -> None:
-    """Write the tensors of all epochs, from 0, stacked along a new first axis."""
+def save_history(path: Path, snapshots: Sequence[Snapshot], metadata: Metadata) -> None:
+    """Write the tensors of all epochs, from 0, stacked along a new first axis.
+
+    The header has no `min_margin`, which is a result of the last epoch only.
+    """
     names = snapshots[0]
     stacked = {name: np.stack([s[name] for s in snapshots]) for name in names}
-    write_tensors(path, stacked, metadata)
+    header = metadata.model_copy(update={"min_margin": None}).header
+    write_tensors(path, stacked, header)
 
 
 def load_network(path: Path) -> tuple[Network, Metadata]:
@@ -124,21 +149,14 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
             f"{path} has invalid metadata: hidden is {stored['hidden']!r:.40}, but its "
             f"weights are those of {hidden} hidden neurons"
         )
-    # Other values in the file are ignored.
-    recorded = {k: stored[k] for k in Hyperparameters.model_fields if k in stored}
-    known = {key: stored[key] for key in Metadata.model_fields if key in stored}
     try:
-        metadata = Metadata.model_validate({**known, "recorded": recorded})
-        Hyperparameters.model_validate(recorded)
+        return Metadata.from_header(stored)
     except ValidationError as invalid:
-        # A hyperparameter that was added after this training run can be missing.
-        errors = [each for each in invalid.errors() if each["type"] != "missing"]
-        if errors:
-            key, rule = errors[0]["loc"][-1], broken_rule(errors[0]["msg"])
-            got = f"{errors[0]['input']!r:.40}"
-            message = f"{path} has invalid metadata: {key} {rule}, got {got}"
-            raise UserError(message) from None
-    return metadata
+        error = next(each for each in invalid.errors() if each["type"] != "missing")
+        key, rule = error["loc"][-1], broken_rule(error["msg"])
+        got = f"{error['input']!r:.40}"
+        message = f"{path} has invalid metadata: {key} {rule}, got {got}"
+        raise UserError(message) from None
 
 
 def load_history(path: Path, *, network: Network) -> Snapshot:
@@ -156,5 +174,13 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
         and np.isfinite(tensor).all()
         for name, tensor in history.items()
     ):
-        raise UserError(f"{path} does not belong to the network in the same folder")
+        raise belongs_elsewhere(path)
     return history
+
+
+def belongs_elsewhere(path: Path) -> UserError:
+    """Return the error of a file that another training run wrote."""
+    return UserError(
+        f"{path} does not belong to the network in the same folder: restore the "
+        "files of its training run, or train the network again"
+    )

@@ -13,6 +13,7 @@ from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 from pipeline import UserError
 from pipeline.base.files import reading
 from pipeline.base.metric_names import REQUIRED
+from pipeline.model.storage import belongs_elsewhere
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_curves(path: Path, *, epochs: int) -> dict[str, list[float]]:
         raise UserError(f"{path} is damaged: it is not a numeric table") from None
     numbers = table.pop("epoch", [])
     if numbers != [*range(1, epochs + 1)] or not np.isfinite(cells).all():
-        raise UserError(f"{path} does not belong to the network in the same folder")
+        raise belongs_elsewhere(path)
     return table
 
 

@@ -25,7 +25,12 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
-from pipeline.model.storage import Metadata, load_history, load_network
+from pipeline.model.storage import (
+    Metadata,
+    belongs_elsewhere,
+    load_history,
+    load_network,
+)
 from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
 
 
@@ -34,15 +39,16 @@ class TrainedModel:
     """A trained network, and what its file records of its training run.
 
     A property that is read from another file is None if this file is missing. It raises
-    a `UserError` if the file is damaged, or if it has the weights or the number of
-    epochs of another training run.
+    a `UserError` if the file is damaged, or if it has the weights, the number of epochs
+    or the last metrics of another training run.
     """
 
     network: Network
     metadata: Metadata
     path: Path  # the network's file
     weights_sha256: str  # `tensors_sha256` of the network
-    run_file: RunFile | None  # None if there is no file
+    # The id in run.json, which `reopen_run` uses if this run has the same weights.
+    run_id: str | None
 
     def __repr__(self) -> str:
         """Return a short description, for a notebook."""
@@ -51,13 +57,8 @@ class TrainedModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the fields only, because a worker reads the other files if needed."""
-        known = self.metadata, self.path, self.weights_sha256, self.run_file
+        known = self.metadata, self.path, self.weights_sha256, self.run_id
         return TrainedModel, (self.network, *known)
-
-    @property
-    def run_id(self) -> str | None:
-        """The id of the MLflow run that trained it; None if it is not recorded."""
-        return self.run_file.run_id if self.run_file else None
 
     @property
     def dataset(self) -> str:
@@ -144,9 +145,26 @@ class TrainedModel:
 
     @cached_property
     def metrics(self) -> dict[str, float] | None:
-        """The content of metrics.json."""
+        """The content of metrics.json, with the last values of the curves."""
         path = self.path.with_name(METRICS_FILE)
-        return read_metrics(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        metrics = read_metrics(path)
+        last = {name: values[-1] for name, values in (self.curves or {}).items()}
+        if not metrics.items() >= last.items():
+            raise belongs_elsewhere(path)
+        return metrics
+
+    @cached_property
+    def run_file(self) -> RunFile | None:
+        """The content of run.json, with the times of all epochs."""
+        path = self.path.with_name(RUN_FILE)
+        if not path.is_file():
+            return None
+        run_file = read_run_file(path)
+        if len(run_file.seconds) != self.epoch_count:
+            raise belongs_elsewhere(path)
+        return run_file
 
     def require_two_layers(self) -> "TrainedModel":
         """Return itself, for the explanations and exports that assume two layers.
@@ -164,13 +182,13 @@ class TrainedModel:
 
 
 def load_trained_model(path: Path) -> TrainedModel:
-    """Read a network, and `run.json` next to it.
+    """Read a network, and the id of its run from `run.json` next to it.
 
     Raises:
         UserError: If there is no network at `path`, or a file is damaged.
     """
     network, metadata = load_network(path)
     beside = path.with_name(RUN_FILE)
-    run_file = read_run_file(beside) if beside.is_file() else None
+    run_id = read_run_file(beside).run_id if beside.is_file() else None
     sha256 = tensors_sha256(snapshot(network))
-    return TrainedModel(network, metadata, path, sha256, run_file)
+    return TrainedModel(network, metadata, path, sha256, run_id)

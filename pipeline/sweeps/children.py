@@ -18,13 +18,12 @@ from pipeline.base.tags import (
     Kind,
 )
 from pipeline.cli import as_yaml
-from pipeline.core.fingerprint import code_hashes
-from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.jobs import Job, Outcome, as_texts, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
-from pipeline.training.log import epochs_shown, log_epochs, log_inputs, log_weights
-from pipeline.training.recording import record_model, record_result
-from pipeline.training.training_run import TrainingRun, training_tags
+from pipeline.training.log import epochs_shown, log_epochs, log_weights
+from pipeline.training.recording import TrainingInputs, record_model, record_result
+from pipeline.training.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,16 @@ class Children:
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
-        tags |= training_tags(job.identity, job.data.sha256)
+        options = as_texts(job.options)
+        inputs = TrainingInputs(job.data, job.values, options, job.identity)
+        tags |= inputs.tags
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
             tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name,
-            params=job.params,
+            params=inputs.params,
             tags=tags | self._child_tags(job),
             start=start,
             end=end,
@@ -60,14 +61,7 @@ class Children:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
-            child.submit(
-                log_inputs,
-                job.data,
-                as_yaml(job.values),
-                code_hashes(),
-                plots=False,
-                reused=reused,
-            )
+            inputs.log(child, as_yaml(job.values), plots=False, reused=reused)
             child.submit(log_epochs, training.epochs)
             record_result(child, training, network.parent)
         return Outcome(

@@ -66,7 +66,7 @@ class Job:
     @property
     def params(self) -> dict[str, Any]:
         """The params of its run: its options, and its values, which can be invalid."""
-        return {**as_texts(self.options), **params_of(self.values)}
+        return params_of(self.values, as_texts(self.options))
 
     @property
     def varied_values(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class SweptNetwork(NamedTuple):
 
     varied_values: Mapping[str, Any]
     trained: TrainedModel
+    run_id: str | None = None  # the child that trained it, if it is of a sweep
 
 
 def read_networks(
@@ -55,7 +56,7 @@ def read_networks(
             )
         values = {group: child.tags.get(group, NO_OPTION) for group in groups}
         values |= {key: params[key] for key in keys}
-        networks.append(SweptNetwork(values, trained))
+        networks.append(SweptNetwork(values, trained, child.run_id))
     # Not the same question as `comparable`: test images do not depend on the split.
     hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:

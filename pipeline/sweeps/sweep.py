@@ -8,7 +8,6 @@ outputs/sweeps/<id>/.
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pipeline import PartlyFailed, UserError, datasets
@@ -116,7 +115,8 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
     cfg, experiment = command.config, None
     if cfg.is_recorded:
         experiment = experiment_of(cfg.experiment_name)
-    jobs = list_jobs(command, partial(datasets.prepare, folder=data_dir()))
+    folder = data_dir()
+    jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=folder).file)
     return jobs, sweep_id(
         jobs, command.intervals, experiment=experiment, again=cfg.again
     )

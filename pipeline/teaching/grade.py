@@ -73,7 +73,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     if not found:
         raise UserError(f"{cfg.submissions} contains no submissions")
     check_course(found)
-    data = datasets.prepare(cfg.dataset, folder=data_dir()).read()
+    data = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
     readable = [entry for entry in found if isinstance(entry, Submission)]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
@@ -175,7 +175,7 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
 
     It is not in the folder of a call, which must be empty.
     """
-    name = fingerprint(assignment.hyperparameters(student), data.sha256)
+    name = fingerprint(assignment.hyperparameters(student), data.file.sha256)
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 

@@ -66,7 +66,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files, and keep answers and a network that exist."""
-    dataset = datasets.prepare(assignment.dataset, folder=data_dir()).read()
+    dataset = datasets.prepare(assignment.dataset, folder=data_dir()).file.read()
     params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:
@@ -164,7 +164,7 @@ def _question_sheet(
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
-        data=_portable(dataset.path),
+        data=_portable(dataset.file.path),
         check=_check_command(assignment, variant),
         train=command_line("train", **params),
         inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),

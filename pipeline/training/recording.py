@@ -1,22 +1,67 @@
-"""Records a finished training run, of the train stage or of a sweep.
+"""Records a training run, of the train stage or of a sweep.
 
 The functions of `log` run in the process that records the run. The functions here pass
 them what they need.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
+from pipeline.base.params import params_of
+from pipeline.base.tags import DATA_TAG, FINGERPRINT_TAG, KIND_TAG, Kind
 from pipeline.base.terminal import counted
+from pipeline.core.dataset import DataFile
+from pipeline.core.fingerprint import code_hashes
 from pipeline.model.program import export_network
-from pipeline.tracking import EpochPoint, OpenRun
+from pipeline.tracking import EpochPoint, OpenRun, RecordedRun
 from pipeline.training.log import (
+    log_inputs,
     log_model_and_statistics,
     log_result,
     tensor_statistics,
 )
 from pipeline.training.training_run import TrainingRun
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What determines a training run, as its run records it from the start."""
+
+    data: DataFile  # with its hash when it was read
+    values: Mapping[str, Any]  # the settings by key
+    options: Mapping[str, str]  # of config groups
+    fingerprint: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of the run."""
+        return params_of(self.values, self.options)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that identify the training run, with those of the options."""
+        return {
+            **self.options,
+            KIND_TAG: Kind.TRAINING,
+            DATA_TAG: self.data.sha256,
+            FINGERPRINT_TAG: self.fingerprint,
+        }
+
+    def log(
+        self,
+        run: OpenRun,
+        settings: str,
+        *,
+        plots: bool,
+        reused: RecordedRun | None = None,
+    ) -> None:
+        """Record the data, the code and the settings, as YAML; see `log_inputs`."""
+        code = code_hashes()
+        run.submit(log_inputs, self.data, settings, code, plots=plots, reused=reused)
 
 
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:

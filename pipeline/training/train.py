@@ -1,6 +1,6 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields, replace
@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
-from pipeline.base.call import lasting_dir, new_results, results_dir
-from pipeline.base.params import params_of
+from pipeline.base.call import lasting_dir, new_results, own_folder, results_dir
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
@@ -23,7 +22,7 @@ from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import code_hashes, fingerprint, processor
+from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
@@ -44,20 +43,14 @@ from pipeline.training.log import (
     log_comparison,
     log_epochs,
     log_files,
-    log_inputs,
     log_weights,
 )
 from pipeline.training.printing import print_epochs, print_summary
-from pipeline.training.recording import record_model, record_result
+from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.size import check_space, single_run_bytes, training_bytes
-from pipeline.training.training_run import TrainingRun, TrainResult, training_tags
+from pipeline.training.training_run import TrainingRun, TrainResult
 
-NEXT = {
-    command_line("evaluate"): "evaluates the network",
-    command_line("predict", "images=0"): "classifies test image 0",
-    command_line("inspect"): "writes an interactive page",
-}
 OnEpoch = Callable[[Epoch], object]
 
 
@@ -75,12 +68,25 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(command, tracker, on_epoch)
-        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).read()
+        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         command = replace(command, config=cfg)
         training = _record_training(command, dataset, tracker, on_epoch)
-    say(next_steps(NEXT))
+    say(_next_steps())
     return training
+
+
+def _next_steps() -> str:
+    """Suggest what to do with the network: the last one, or that of a call's folder."""
+    own = own_folder()
+    model = str(displayed(own / MODEL_FILE)) if own else None
+    return next_steps(
+        {
+            command_line("evaluate", model=model): "evaluates the network",
+            command_line("predict", "images=0", model=model): "classifies test image 0",
+            command_line("inspect", model=model): "writes an interactive page",
+        }
+    )
 
 
 def _reproduce(
@@ -140,22 +146,21 @@ def _record_training(
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
-    wanted = fingerprint(hyperparameters, dataset.sha256)
-    tags = training_tags(wanted, dataset.sha256)
-    if original:
-        tags[REPRODUCES_TAG] = original.run.run_id
+    wanted = fingerprint(hyperparameters, dataset.file.sha256)
+    inputs = TrainingInputs(dataset.file, dict(cfg), command.options, wanted)
     with (
         open_checkpoint(
             store_dir(), wanted, _context(command, tracker), state, resume=cfg.resume
         ) as checkpoint,
-        _start_run(command, checkpoint, tracker, name, tags) as run,
+        _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt() as interrupt,
     ):
-        _log_start(run, cfg, dataset, checkpoint)
+        inputs.log(run, as_yaml(cfg), plots=True)
+        _log_epochs(run, checkpoint.epochs, cfg.epochs)  # not all may be logged yet
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
-        training = TrainingRun.of(dataset, split, hyperparameters, checkpoint.epochs)
+        training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
@@ -191,20 +196,20 @@ def _context(
 
 @contextmanager
 def _start_run(
-    command: Command[TrainConfig],
+    cfg: TrainConfig,
     checkpoint: Checkpoint,
     tracker: Tracker[OpenRun],
     name: str,
-    tags: Mapping[str, str],
+    inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new one."""
-    cfg, options = command.config, command.options
+    reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=killed.name if killed else name,
-        params={**options, **params_of(dict(cfg))},
-        tags={**options, **tags, CHECKPOINT_TAG: checkpoint.id},
+        params=inputs.params,
+        tags={**inputs.tags, **reproduces, CHECKPOINT_TAG: checkpoint.id},
         resume=killed.run_id if killed else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
@@ -214,14 +219,6 @@ def _start_run(
         if killed:
             announce_kept_name(killed.name, cfg.run_name)
         yield run
-
-
-def _log_start(
-    run: OpenRun, cfg: TrainConfig, dataset: Dataset, checkpoint: Checkpoint
-) -> None:
-    """Log the inputs and the checkpoint's epochs, which may not all be logged yet."""
-    run.submit(log_inputs, dataset.file, as_yaml(cfg), code_hashes(), plots=True)
-    _log_epochs(run, checkpoint.epochs, cfg.epochs)
 
 
 def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
@@ -258,6 +255,5 @@ def _write(
         if run.run_id:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
-            is_equal = training.weights_sha256 == original.training.weights_sha256
-            run.submit(log_comparison, is_equal)
+            run.submit(log_comparison, original.is_reproduced_by(training))
         run.wait()

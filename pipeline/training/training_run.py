@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import UserError
 from pipeline.base import files, paths, tables
@@ -21,27 +21,21 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tags import (
-    DATA_TAG,
-    FINGERPRINT_TAG,
-    HOST_TAG,
-    KIND_TAG,
-    PROCESSOR_TAG,
-    WEIGHTS_TAG,
-    Kind,
-)
+from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG, WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
-from pipeline.core.dataset import Dataset, Split
+from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import Track, measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import load_trained_model, storage
+from pipeline.model import Metadata, TrainedModel, load_trained_model, storage
 from pipeline.model.text_files import RunFile
 from pipeline.tracking import RecordedRun
+
+RESTORE = "restore the files, or train the network again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +48,7 @@ class TrainingRun:
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
-    min_margin: float  # see `smallest_margin`
+    min_margin: float  # see `min_margin`
     host: str
     processor: str
 
@@ -62,16 +56,16 @@ class TrainingRun:
     def of(
         cls,
         dataset: Dataset,
-        split: Split,
         hyperparameters: Hyperparameters,
         epochs: Sequence[Epoch],
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
         network = network_from(epochs[-1].tensors)
-        score, min_margin = measure(network, split.train)
+        train = dataset.split(hyperparameters.split).train
+        score, min_margin = measure(network, train)
         return cls(
             dataset=dataset.name,
-            data_sha256=dataset.sha256,
+            data_sha256=dataset.file.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
             final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
@@ -85,27 +79,19 @@ class TrainingRun:
         """Read the artifacts of a recorded run, which `write` wrote.
 
         Raises:
-            UserError: If a file is missing, damaged or of another network.
+            UserError: If a file is missing, damaged or of another training run, or an
+                earlier version wrote it.
         """
         trained = load_trained_model(run.network_path)
-        metadata = trained.metadata
-        run_file = trained.run_file
-        curves, scores = trained.curves, trained.metrics
-        states = tables.to_rows(trained.weight_history or {})
-        if (
-            run_file is None
-            or scores is None
-            or curves is None
-            or len(states) != len(run_file.times)
-            or not curves.keys() >= {*EPOCH_METRICS}
-            or not scores.items() >= tables.to_rows(curves)[-1].items()
-            or metadata.hyperparameters is None
-            or metadata.data_sha256 is None
-            or metadata.min_margin is None
-            or trained.weights_sha256 != run.tags.get(WEIGHTS_TAG)
-        ):
-            folder = run.network_path.parent
-            raise UserError(f"{folder} does not contain a complete training run")
+        _check_weights(trained, run)
+        metadata, beside = trained.metadata, trained.path.with_name
+        states = tables.to_rows(_existing(trained.weight_history, trained.history_path))
+        curves = _existing(trained.curves, beside(paths.CURVES_FILE))
+        scores = _existing(trained.metrics, beside(paths.METRICS_FILE))
+        run_file = _existing(trained.run_file, beside(paths.RUN_FILE))
+        if lost := [name for name in EPOCH_METRICS if name not in curves]:
+            rule = f"must have a column {lost[0]}"
+            raise UserError(f"{beside(paths.CURVES_FILE)} {rule}: {RESTORE}")
         columns: dict[str, Iterable[Any]] = {
             "tensors": states,
             "number": range(len(states)),
@@ -116,13 +102,13 @@ class TrainingRun:
         }
         return cls(
             dataset=trained.dataset,
-            data_sha256=metadata.data_sha256,
-            hyperparameters=metadata.hyperparameters,
+            data_sha256=_recorded(metadata.data_sha256, "data_sha256", trained),
+            hyperparameters=_recorded(metadata.hyperparameters, "settings", trained),
             epochs=[Epoch(**values) for values in tables.to_rows(columns)],
             final_metrics={
                 name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
             },
-            min_margin=metadata.min_margin,
+            min_margin=_recorded(metadata.min_margin, "min_margin", trained),
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
         )
@@ -168,14 +154,18 @@ class TrainingRun:
         return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """What determined the weights, as the files of the network record it."""
-        names = {"dataset": self.dataset, "data_sha256": self.data_sha256}
-        return names | dict(self.hyperparameters)
+    def metadata(self) -> Metadata:
+        """What the files of the network record of this training run."""
+        return Metadata(
+            dataset=self.dataset,
+            data_sha256=self.data_sha256,
+            min_margin=self.min_margin,
+            recorded=dict(self.hyperparameters),
+        )
 
-    def write_network(self, folder: Path, **others: str) -> None:
-        """Write the network to an existing folder, perhaps with other metadata."""
-        metadata = self.metadata | {"min_margin": self.min_margin} | others
+    def write_network(self, folder: Path, *, torch: str | None = None) -> None:
+        """Write the network to an existing folder, perhaps with PyTorch's version."""
+        metadata = self.metadata.model_copy(update={"torch": torch})
         storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
@@ -194,6 +184,37 @@ class TrainingRun:
             times=[epoch.time for epoch in self.epochs],
         )
         files.write_json(folder / paths.RUN_FILE, asdict(run_file))
+
+
+Value = TypeVar("Value")
+
+
+def _existing(value: Value | None, path: Path) -> Value:
+    """Return what a file contains; it is None if the file is missing."""
+    if value is None:
+        rule = "must contain all files of a training run"
+        raise UserError(f"{path.parent} {rule}, but {path.name} is missing: {RESTORE}")
+    return value
+
+
+def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
+    """Return a value of the metadata; it is None in files of earlier versions."""
+    if value is None:
+        raise UserError(
+            f"{trained.path} must record the {name} of its training run, which an "
+            "earlier version did not write: train the network again"
+        )
+    return value
+
+
+def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
+    """Raise a UserError unless a network is the one that a run recorded."""
+    recorded = run.tags.get(WEIGHTS_TAG)
+    if trained.weights_sha256 != recorded:
+        raise UserError(
+            f"{trained.path} must have the weights that run {run.label} recorded, "
+            f"with {WEIGHTS_TAG} {recorded}, got {trained.weights_sha256}: {RESTORE}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,15 +245,6 @@ class TrainResult(TrainingRun):
         return DataFrame(self.history)
 
 
-def training_tags(fingerprint: str, data_sha256: str) -> dict[str, str]:
-    """Return the tags that identify a training run, as soon as it starts."""
-    return {
-        KIND_TAG: Kind.TRAINING,
-        DATA_TAG: data_sha256,
-        FINGERPRINT_TAG: fingerprint,
-    }
-
-
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
@@ -248,4 +260,4 @@ def compute_training_run(
     split = dataset.training_split(hyperparameters)
     with one_thread():
         _, epochs = train_network(split, hyperparameters, track=track)
-        return TrainingRun.of(dataset, split, hyperparameters, epochs)
+        return TrainingRun.of(dataset, hyperparameters, epochs)

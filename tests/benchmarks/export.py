@@ -31,7 +31,7 @@ from pipeline.deploy import export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
@@ -57,7 +57,7 @@ def measure(setting):
         hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
         network, _ = train_network(mnist.split("exercise"), hyperparameters)
         path = Path(name) / "model.safetensors"
-        save_model(path, network, hyperparameters.model_dump())
+        save_model(path, network, Metadata(recorded=dict(hyperparameters)))
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))

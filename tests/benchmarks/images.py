@@ -19,7 +19,7 @@ from pipeline import datasets
 from pipeline.cli import defaults
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.margin import margin, smallest_margin
+from pipeline.core.margin import margin, min_margin
 from pipeline.datasets.components import fit_components
 from pipeline.images import preprocess
 from pipeline.images.reading import gray_levels
@@ -92,7 +92,7 @@ def train(split, seed):
     """Train the network of the exercise and fit its detector."""
     hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
     network, _ = loop.train_network(split, hyperparameters)
-    threshold = smallest_margin(network.predict(split.train.images))
+    threshold = min_margin(network.predict(split.train.images))
     return network, OodDetector(fit_components(split.train), threshold)
 
 

@@ -23,7 +23,7 @@ from pipeline.deploy.c_source import write_source
 from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -36,6 +36,11 @@ SEEDS = (1, 2, 3, 4, 5)
 OTHER = "digits"  # a set of other people's digits
 
 
+def metadata_of(dataset, hyperparameters):
+    """Return what a network's file records."""
+    return Metadata(dataset=dataset.name, recorded=dict(hyperparameters))
+
+
 def measure(dataset, other, hyperparameters):
     """Train and export a network; return its accuracies and its flash in bytes."""
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
@@ -43,8 +48,7 @@ def measure(dataset, other, hyperparameters):
     labels = np.array(other.source.labels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        metadata = hyperparameters.model_dump() | {"dataset": dataset.name}
-        save_model(path, network, metadata)
+        save_model(path, network, metadata_of(dataset, hyperparameters))
         model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
         write_source(model, Path(folder))
         flash = flash_of(CORTEX_M0_GCC, Path(folder))
@@ -60,8 +64,7 @@ def straightening_flash(images):
         hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})
         network, _ = train_network(dataset.split("exercise"), hyperparameters)
         path = Path(folder) / "model.safetensors"
-        metadata = hyperparameters.model_dump() | {"dataset": dataset.name}
-        save_model(path, network, metadata)
+        save_model(path, network, metadata_of(dataset, hyperparameters))
         model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
         write_source(model, Path(folder))
         return straighten_on(CORTEX_M0_GCC, Path(folder), images)[1]["flash"]

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from pipeline import datasets
 from pipeline.base.files import file_sha256
 from pipeline.base.tensors import read_tensors, write_tensors
-from pipeline.core.dataset import Dataset, LabeledImages, Split
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages, Split
 from pipeline.datasets import components
 from pipeline.datasets.components import (
     COMPONENTS,
@@ -72,10 +72,12 @@ def test_many_images_need_little_memory(known, split):
 
 def test_both_splits_have_components_of_their_training_images(digits):
     data, path = digits
-    dataset, size = Dataset.read(data), path.stat().st_size
+    dataset = datasets.load("digits", folder=data.parent)
+    size = path.stat().st_size
     assert size < 810_000
+    sha256 = dataset.file.sha256
     for how in ("exercise", "holdout"):
-        stored = datasets.load_components(dataset.sha256, how, folder=data.parent)
+        stored = datasets.load_components(sha256, how, folder=data.parent)
         expected = fit_components(dataset.split(how).train)
         np.testing.assert_array_equal(stored.components, expected.components)
         np.testing.assert_array_equal(stored.means, expected.means)
@@ -87,9 +89,9 @@ def test_a_class_too_small_for_holdout_has_no_components_for_it(few, tmp_path):
     labels = np.zeros(600, np.uint8)
     labels[:2] = 1
     rare = LabeledImages(few.train.images, labels)
-    dataset = Dataset(tmp_path / "rare.safetensors", "00ff", rare, few.val)
-    components.write_components(dataset)
-    stored = components.read_components(dataset.path, data_sha256="00ff")
+    file = DataFile(tmp_path / "rare.safetensors", "00ff")
+    components.write_components(Dataset(file, rare, few.val))
+    stored = components.read_components(file.path, data_sha256="00ff")
     assert [*stored] == ["exercise"]
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base.files import code_sha256, file_sha256
-from pipeline.core.dataset import Dataset, LabeledImages
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.download import RawFiles
 from pipeline.datasets.statistics import summarize
-from pipeline.model.storage import load_network, save_model
+from pipeline.model.storage import Metadata, load_network, save_model
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
@@ -35,13 +35,13 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     unused = described.always_zero
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
-    assert summary(mnist.path) == described
+    assert summary(mnist.file.path) == described
 
 
 def test_data_sets_are_equal_only_to_themselves(mnist):
     split = mnist.split("exercise")
     for data, other in (
-        (mnist, Dataset.read(mnist.path)),
+        (mnist, mnist.file.read()),
         (mnist.train, mnist.train.pick(slice(None))),
         (split, mnist.split("exercise")),
     ):
@@ -49,7 +49,7 @@ def test_data_sets_are_equal_only_to_themselves(mnist):
 
 
 def test_a_data_file_that_was_replaced_after_its_verification_is_not_read(mnist):
-    assert mnist.file.read().sha256 == mnist.sha256
+    assert mnist.file.read().file == mnist.file
     with pytest.raises(UserError, match="was replaced meanwhile: repeat the command"):
         replace(mnist.file, sha256="0" * 64).read()
 
@@ -69,7 +69,7 @@ def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnis
 def test_holdout_of_too_few_images_is_rejected(few):
     rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
     rare.labels[:2] = 1
-    data = Dataset(Path("rare.safetensors"), "", rare, few.val)
+    data = Dataset(DataFile(Path("rare.safetensors"), ""), rare, few.val)
     with pytest.raises(ValueError, match="got 2 of class 1"):
         data.split("holdout")
 
@@ -92,13 +92,13 @@ def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
     new = datasets.prepare("digits", folder=tmp_path)
-    path = new.path
-    assert new.is_new and new.sha256 == file_sha256(path)
+    path = new.file.path
+    assert new.is_new and new.file.sha256 == file_sha256(path)
     content = path.read_bytes()
     damaged = content[:100_000] + b"?" + content[100_001:]
     path.write_bytes(damaged)
     again = datasets.prepare("digits", folder=tmp_path)
-    assert again == new and again.is_new
+    assert again == new
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
@@ -108,17 +108,17 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
         assert datasets.prepare("digits", folder=tmp_path).is_new
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
     known = datasets.prepare("digits", folder=tmp_path)
-    assert known == new and not known.is_new
+    assert known.file == new.file and not known.is_new
 
 
 def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
     request, tmp_path
 ):
-    new = datasets.prepare("digits", folder=tmp_path / "shared")
+    new = datasets.prepare("digits", folder=tmp_path / "shared").file
     (tmp_path / "shared").chmod(0o555)
     request.getfixturevalue("other_user")
     folder = Path("shared")
-    known = datasets.prepare("digits", folder=folder)
+    known = datasets.prepare("digits", folder=folder).file
     assert (known.path, known.sha256) == (folder / new.path.name, new.sha256)
     with pytest.raises(UserError, match="and shared cannot be written: its owner"):
         datasets.prepare("mnist", folder=folder)
@@ -196,8 +196,8 @@ def test_images_of_code_that_was_edited_after_its_import_are_computed_again(
     assert python(f"{EDIT_A_MODULE}print({PREPARE_DIGITS})") == "True\n"
     imports = "import sys; from pathlib import Path; from pipeline import datasets"
     assert python(f"{imports}; print({PREPARE_DIGITS})") == "True\n"
-    data = Dataset.read(tmp_path / "data" / "digits.safetensors")
-    assert len(data.train) == 1400
+    path = tmp_path / "data" / "digits.safetensors"
+    assert len(DataFile(path, file_sha256(path)).read().train) == 1400
 
 
 def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
@@ -211,7 +211,7 @@ def imported(tmp_path):
     """A function that imports a folder as a command does, and loads its data set."""
 
     def load(folder):
-        path = datasets.prepare(str(folder), folder=tmp_path).path
+        path = datasets.prepare(str(folder), folder=tmp_path).file.path
         return datasets.load(path.stem, folder=tmp_path)
 
     return load
@@ -225,7 +225,7 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     np.testing.assert_array_equal(data.test.labels, few.val.labels)
     assert data.name.startswith("my_digits-")
     moved = shutil.copytree(idx_folder, tmp_path / "other" / "my digits")
-    assert datasets.prepare(str(moved), folder=tmp_path).path == data.path
+    assert datasets.prepare(str(moved), folder=tmp_path).file == data.file
     write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
     changed = imported(idx_folder)
     np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])
@@ -239,7 +239,7 @@ def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
     data = imported(idx_folder.rename(idx_folder.with_name(name)))
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
-    save_model(tmp_path / "a.safetensors", new_network(3), {"dataset": data.name})
+    save_model(tmp_path / "a.safetensors", new_network(3), Metadata(dataset=data.name))
     _, metadata = load_network(tmp_path / "a.safetensors")
     assert metadata.dataset == data.name
 
@@ -253,14 +253,14 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     assert datasets.name_or_folder(str(idx_folder)) == str(idx_folder)
     assert datasets.name_or_folder(data.name) == data.name
     shutil.rmtree(idx_folder)
-    plot = data.path.with_name(f"{data.name}-means.png")
+    plot = data.file.path.with_name(f"{data.name}-means.png")
     plot.unlink()
     assert not datasets.prepare(data.name, folder=tmp_path).is_new
     assert plot.exists()
-    assert datasets.load(data.name, folder=tmp_path).sha256 == data.sha256
+    assert datasets.load(data.name, folder=tmp_path).file == data.file
     # A network trained elsewhere has another name for the same images.
-    other = datasets.load("other-01234567", folder=tmp_path, sha256=data.sha256)
-    assert other.path == data.path
+    other = datasets.load("other-01234567", folder=tmp_path, sha256=data.file.sha256)
+    assert other.file == data.file
     with pytest.raises(ValueError, match="training data, with sha256 00ff, got"):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
     with pytest.raises(ValueError, match="must be a folder, an imported data set or"):
@@ -272,19 +272,22 @@ def test_a_lost_file_of_an_imported_data_set_is_imported_again(
     idx_folder, imported, tmp_path, damaged
 ):
     data = imported(idx_folder)
-    content = data.path.read_bytes()
+    content = data.file.path.read_bytes()
     if damaged:
-        data.path.write_bytes(content[:-1] + b"?")
+        data.file.path.write_bytes(content[:-1] + b"?")
     else:
-        data.path.unlink()
+        data.file.path.unlink()
     with pytest.raises(ValueError, match="a folder that contains these files") as lost:
         datasets.load(data.name, folder=tmp_path)
     text, *lines = str(lost.value).splitlines()
-    assert str(data.path) in text and "python -m pipeline.data dataset=<folder>" in text
+    assert (
+        str(data.file.path) in text
+        and "python -m pipeline.data dataset=<folder>" in text
+    )
     files = sorted(idx_folder.iterdir())
     assert lines == [f"  {file_sha256(path)}  {path.name}" for path in files]
-    assert imported(idx_folder).path == data.path
-    assert data.path.read_bytes() == content
+    assert imported(idx_folder).file.path == data.file.path
+    assert data.file.path.read_bytes() == content
 
 
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(

@@ -20,7 +20,7 @@ NAME = "t10k-labels-idx1-ubyte"  # the smallest of the four files
 @pytest.fixture
 def raw(tmp_path, mnist):
     """A folder with links to the raw files of MNIST, except for the test labels."""
-    home = MNIST_FILES.fetch(mnist.path.parent)
+    home = MNIST_FILES.fetch(mnist.file.path.parent)
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for name in MNIST_FILES.hashes():
@@ -31,7 +31,7 @@ def raw(tmp_path, mnist):
 
 @pytest.fixture
 def labels(mnist):
-    return (MNIST_FILES.fetch(mnist.path.parent) / NAME).read_bytes()
+    return (MNIST_FILES.fetch(mnist.file.path.parent) / NAME).read_bytes()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.deploy import export_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.page import PAGE_FILE
-from pipeline.model.storage import load_network, save_model
+from pipeline.model.storage import Metadata, load_network, save_model
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
@@ -112,8 +112,7 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)
     network.layer_1.weight.data[0] = 0
-    about = {"data_sha256": metadata.data_sha256, "min_margin": metadata.min_margin}
-    save_model(tmp_path / MODEL_FILE, network, {**metadata.params, **about})
+    save_model(tmp_path / MODEL_FILE, network, metadata)
     copy = sweep.copy(tmp_path / "outputs")
     before, runs = copy.hashes("export"), len(copy.runs())
     setting = f"model={tmp_path / MODEL_FILE}"
@@ -129,6 +128,8 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
     (run,) = copy.runs("tags.kind = 'evaluation'")
     assert f"export/{PAGE_FILE}" in copy.artifacts(run, "export")
+    rows = copy.read("export/sizes.csv")  # they name the run that records them
+    assert [row["run_id"] for row in rows] == [run.info.run_id] * 3
     note = run.data.tags["mlflow.note.content"]
     assert f"artifacts/export/{PAGE_FILE}?" in note
     (line,) = re.findall(r"\*\*Accuracy of the last export\*\*: (.+)", note)
@@ -163,7 +164,7 @@ def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
 def test_a_killed_worker_is_replaced_and_workers_end_with_the_command(
     project, new_network, start_workers, wait_for_end, tmp_path
 ):
-    save_model(tmp_path / MODEL_FILE, new_network(5), {})
+    save_model(tmp_path / MODEL_FILE, new_network(5), Metadata())
     model = [f"model={tmp_path / MODEL_FILE}", "finetune=0", "tracking=none"]
     process, workers = start_workers(project, "export", "bits=all", *model)
     first = next(line for line in process.stdout if "(1 of 4)" in line)

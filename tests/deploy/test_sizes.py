@@ -17,7 +17,9 @@ def exports(quantized):
 
     def make(*reports):
         return {
-            ExportJob({"seed": row}, model.trained, values["bits"], Path(str(row))): (
+            ExportJob(
+                {"seed": row}, model.trained, None, values["bits"], Path(str(row))
+            ): (
                 ExportedNetwork(
                     model.integers, replace(model.report, **values), [], [], {}
                 )

@@ -21,7 +21,7 @@ def upright(mnist):
     """The first test images of `mnist_upright`, next to the file of `mnist`."""
     few = mnist.test.pick(slice(1000))
     test = LabeledImages(straighten(few.images), few.labels)
-    path = mnist.path.with_name("mnist_upright.safetensors")
+    path = mnist.file.path.with_name("mnist_upright.safetensors")
     return replace(mnist, path=path, sha256="other images", train=test, test=test)
 
 

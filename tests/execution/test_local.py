@@ -13,10 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import UserError
+from pipeline import UserError, datasets
 from pipeline.base import paths
 from pipeline.cli import defaults
-from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
@@ -45,7 +44,7 @@ with LocalExecutor(2) as executor:
 
 @pytest.fixture(scope="module")
 def digits(prepared_digits):
-    return Dataset.read(prepared_digits / "digits.safetensors")
+    return datasets.load("digits", folder=prepared_digits)
 
 
 @pytest.fixture(scope="module")

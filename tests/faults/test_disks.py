@@ -91,7 +91,11 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
 @pytest.fixture
 def mirror(tmp_path, mnist):
     """The URL of a server on the loopback with MNIST's files, and what it was asked."""
-    raw, packed, asked = MNIST_FILES.fetch(mnist.path.parent), tmp_path / "packed", []
+    raw, packed, asked = (
+        MNIST_FILES.fetch(mnist.file.path.parent),
+        tmp_path / "packed",
+        [],
+    )
     packed.mkdir()
     for name in MNIST_FILES.hashes():
         content = gzip.compress((raw / name).read_bytes(), 1)

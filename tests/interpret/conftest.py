@@ -10,11 +10,11 @@ from pipeline import datasets
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.core.margin import smallest_margin
+from pipeline.core.margin import min_margin
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 
 
 @pytest.fixture(scope="package")
@@ -22,18 +22,21 @@ def clothes(mnist, tmp_path_factory):
     """The analysis of a network that was trained on 2,000 images for one epoch."""
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
-    whole = datasets.load("fashion_mnist", folder=mnist.path.parent)
+    whole = datasets.load("fashion_mnist", folder=mnist.file.path.parent)
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 1})
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
-    metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}
-    metadata["min_margin"] = smallest_margin(network.predict(dataset.train.images))
+    metadata = Metadata(
+        dataset="fashion_mnist",
+        data_sha256=whole.file.sha256,
+        min_margin=min_margin(network.predict(dataset.train.images)),
+    )
     save_model(path, network, metadata)
     trained = load_trained_model(path)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PIPELINE_OUTPUTS", str(whole.path.parent.parent))
+        environment.setenv("PIPELINE_OUTPUTS", str(whole.file.path.parent.parent))
         assert trained.detector
     return ModelAnalysis(trained, dataset)
 
@@ -86,7 +89,7 @@ def untrained(new_network, mnist, tmp_path_factory):
     @cache
     def analyze(hidden, count=None):
         path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
-        save_model(path, new_network(hidden), {})
+        save_model(path, new_network(hidden), Metadata())
         dataset = mnist
         if count:
             few = [part.pick(np.arange(count)) for part in (mnist.train, mnist.test)]

@@ -27,7 +27,7 @@ COMPUTE = """([bits, images]) => images.map((image) => {
 
 @pytest.fixture(scope="module")
 def models(quantized, small_dataset, mnist):
-    dataset = replace(small_dataset, path=mnist.path)  # with the name of the data set
+    dataset = replace(small_dataset, file=mnist.file)  # with the name of the data set
     return {bits: replace(quantized(bits), dataset=dataset) for bits in BIT_WIDTHS}
 
 

@@ -4,7 +4,7 @@ import torch
 
 from pipeline import datasets
 from pipeline.core.dataset import Split
-from pipeline.core.margin import margin, smallest_margin
+from pipeline.core.margin import margin, min_margin
 from pipeline.datasets.components import fit_components
 from pipeline.evaluation import Predictions
 from pipeline.images import ImageSet, PreparedImages, unsure
@@ -19,7 +19,7 @@ def split(mnist):
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    margin = smallest_margin(trained.network.predict(split.train.images))
+    margin = min_margin(trained.network.predict(split.train.images))
     return OodDetector(fit_components(split.train), margin)
 
 

@@ -12,8 +12,9 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_trained_model, storage
 
-HYPERPARAMETERS = Hyperparameters(**defaults() | {"split": "holdout", "epochs": 2})
-TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"})
+TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
+HYPERPARAMETERS = Hyperparameters(**TRAINED)
+METADATA = storage.Metadata(recorded=dict(HYPERPARAMETERS))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def network(new_network):
 def path(tmp_path, network):
     """The file of the network, in a folder without other files."""
     path = tmp_path / "model.safetensors"
-    storage.save_model(path, network, TRAINED)
+    storage.save_model(path, network, METADATA)
     return path
 
 
@@ -34,17 +35,28 @@ def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
     assert torch.equal(trained.network.logits(images), network.logits(images))
     assert trained.run_id is None and trained.metadata.params == {
         "dataset": "mnist",
-        "hidden": 7,
-        **TRAINED,
+        **METADATA.recorded,
     }
 
 
+def test_the_header_of_a_network_is_read_as_it_was_written(tmp_path, network):
+    hash_and_margin = {"data_sha256": "0" * 64, "min_margin": 0.25}
+    metadata = METADATA.model_copy(update={"dataset": "digits", **hash_and_margin})
+    path = tmp_path / "model.safetensors"
+    storage.save_model(path, network, metadata)
+    assert storage.load_network(path)[1] == metadata
+    # As in the files of earlier versions, byte for byte.
+    expected = {"dataset": "digits", **dict(HYPERPARAMETERS), **hash_and_margin}
+    about = json.dumps(expected | {"version": 1}, sort_keys=True)
+    assert path.read_bytes() == save(snapshot(network), {"about": about})
+
+
 def test_a_network_from_before_a_hyperparameter_was_added_can_be_loaded(path, network):
-    earlier = {key: x for key, x in TRAINED.items() if key != "lr"}
-    storage.save_model(path, network, earlier)
+    earlier = {key: x for key, x in METADATA.recorded.items() if key != "lr"}
+    storage.save_model(path, network, storage.Metadata(recorded=earlier))
     trained = load_trained_model(path)
     assert trained.metadata.hyperparameters is None
-    assert trained.metadata.params == {"dataset": "mnist", "hidden": 7, **earlier}
+    assert trained.metadata.params == {"dataset": "mnist", **earlier}
     assert (trained.split, trained.planned_epochs) == ("holdout", 2)
     name = network_name(trained.metadata.params, dataset="mnist", sha256="")
     assert name == "hidden=7 seed=1 split=holdout epochs=2"
@@ -59,7 +71,7 @@ def test_a_loaded_network_can_be_in_a_set(path):
 
 def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
     first = path.read_bytes()
-    storage.save_model(path, network, TRAINED)
+    storage.save_model(path, network, METADATA)
     assert path.read_bytes() == first
     names = {f"layer_{n}.{kind}" for n in (1, 2) for kind in ("weight", "bias")}
     assert load_file(path).keys() == names
@@ -69,7 +81,8 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
     path, network
 ):
     sha256 = load_trained_model(path).weights_sha256
-    storage.save_model(path, network, {"a new key": "its value"})
+    about = json.dumps({"a new key": "its value", "version": 1})
+    path.write_bytes(save(snapshot(network), {"about": about}))
     assert load_trained_model(path).weights_sha256 == sha256
     tensors = snapshot(network)
     assert tensors_sha256(dict(reversed(tensors.items()))) == sha256
@@ -92,7 +105,7 @@ def test_a_missing_network_is_rejected_by_name(tmp_path):
         storage.load_network(tmp_path)
 
 
-WHOLE = {**TRAINED, "hidden": 7, "version": 1}
+WHOLE = {**METADATA.recorded, "version": 1}
 DAMAGED = {
     "another shape": ({"layer_1.bias": np.zeros(3, np.float32)}, "{}"),
     "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),

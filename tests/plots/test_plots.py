@@ -8,7 +8,7 @@ import pytest
 from PIL.ImageColor import getrgb
 
 from pipeline import plots
-from pipeline.core.dataset import Dataset
+from pipeline.core.dataset import DataFile, Dataset
 from pipeline.datasets.statistics import class_means
 from pipeline.interpret import page
 from pipeline.plots import common
@@ -83,7 +83,7 @@ def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
     images, labels = few.train.images, few.train.labels
     sheet = np.asarray(plots.contact_sheet(images, labels, DIGITS))[..., 0]
     rows = np.split(sheet[-560:, -20 * 56 :], 10)  # without texts
-    means = class_means(Dataset(Path("few"), "", few.train, few.val))
+    means = class_means(Dataset(DataFile(Path("few"), ""), few.train, few.val))
     plot = np.asarray(plots.class_means(means, labels, DIGITS))[..., 0]
     for digit, row in enumerate(rows):
         first, *_ = of_class = images[labels == digit]

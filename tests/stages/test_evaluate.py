@@ -10,7 +10,7 @@ import pytest
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER, REGISTRY
 from pipeline.images.unsure import Reason
-from pipeline.model import save_model
+from pipeline.model import Metadata, save_model
 
 
 def evaluate(workspace, *sets, **keys):
@@ -80,7 +80,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(
 def test_without_a_detector_unsure_predictions_are_not_counted(
     workspace, drawn, trained, tmp_path
 ):
-    save_model(tmp_path / "a.safetensors", trained.network, {})
+    save_model(tmp_path / "a.safetensors", trained.network, Metadata())
     model = str(tmp_path / "a.safetensors")
     results, printed = evaluate(workspace, drawn, model=model)
     assert "unsure" not in results["drawn"]
@@ -122,7 +122,7 @@ def test_clothes_are_unsure_even_after_preprocessing(
 ):
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
-    clothes = datasets.load("fashion_mnist", folder=mnist.path.parent).test.images
+    clothes = datasets.load("fashion_mnist", folder=mnist.file.path.parent).test.images
     write_idx(tmp_path / "images-idx3-ubyte", clothes[:150])
     write_idx(tmp_path / "labels-idx1-ubyte", np.zeros(150, np.uint8))
     for prepare, least in ((False, 0.95), (True, 0.8)):

@@ -7,11 +7,10 @@ import shutil
 import pytest
 import torch
 
-from pipeline import UserError
+from pipeline import UserError, datasets
 from pipeline.base.paths import CURVES_FILE, HISTORY_FILE
-from pipeline.core.dataset import Dataset
 from pipeline.integers.integers_file import load_integers
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
 NETWORKS = {"integers.safetensors", "network.onnx"}
@@ -54,7 +53,7 @@ def test_the_same_network_gives_the_same_files(exported):
 
 def test_the_report_agrees_with_the_integers(exported):
     stored = load_integers(exported.outputs / "export/integers.safetensors")
-    test = Dataset.read(exported.outputs / "data" / "digits.safetensors").test
+    test = datasets.load("digits", folder=exported.outputs / "data").test
     report = exported.read("export/report.json")
     accuracy = (stored.network.classify(test.images) == test.labels).mean()
     assert report["accuracy"] == accuracy
@@ -115,7 +114,7 @@ def save_edited(exported, tmp_path):
         with torch.no_grad():
             edit(network)
         path = tmp_path / "edited.safetensors"
-        save_model(path, network, {"dataset": "digits"})
+        save_model(path, network, Metadata(dataset="digits"))
         return str(path)
 
     return save

@@ -249,7 +249,8 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     path = workspace.outputs / FOLDER / "model.safetensors"
     if content == "another":
         network, metadata = load_network(path)
-        save_model(path, network, {**metadata.params, "seed": 1})
+        other = {"recorded": metadata.recorded | {"seed": 1}}
+        save_model(path, network, metadata.model_copy(update=other))
     elif content != "same":
         path.write_bytes(content) if content else path.unlink()
     before = workspace.hashes(FOLDER)

@@ -16,7 +16,7 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.interpret.page import rendering
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_model, save_model
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv"}
 PLOTS = {"neurons.png", "exciting.png", "pixels.png"}
@@ -24,7 +24,7 @@ FILES = TABLES | PLOTS | {"report.html"}
 
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"split": "holdout", "epochs": 1})
-TRAINED = HYPERPARAMETERS.model_dump(exclude={"hidden"})
+TRAINED = HYPERPARAMETERS.model_dump() | {"hidden": 33}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,8 @@ def summary(finished):
 def analyzed(mnist, tmp_path):
     """Return a function that analyzes a network, with the words of its tutorial."""
 
-    def analyze(network, **metadata):
+    def analyze(network, **recorded):
+        metadata = Metadata(recorded=recorded)
         save_model(tmp_path / "model.safetensors", network, metadata)
         trained = load_trained_model(tmp_path / "model.safetensors")
         analysis = ModelAnalysis(trained, mnist)
@@ -181,7 +182,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     workspace, new_network, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    save_model(path, new_network(20), {"data_sha256": "0"})
+    save_model(path, new_network(20), Metadata(data_sha256="0"))
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
     warning = "mnist. B was trained on other data, or its data is not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text

@@ -161,6 +161,15 @@ def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_the_suggested_commands_name_the_network_in_the_folder(
+    project, tmp_path, capsys
+):
+    train(**CALLS[train], folder=tmp_path / "own")
+    printed, model = capsys.readouterr().out, f"model={tmp_path}/own/model.safetensors"
+    for command in ("evaluate", "predict images=0", "inspect"):
+        assert f"python -m pipeline.{command} {model}\n" in printed
+
+
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
     for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
         folder = tmp_path / function.__name__

@@ -89,11 +89,11 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert f"/{recorded.info.run_id}/artifacts/train/history.csv?" in description
     assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
     assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
-    assert tags["data.sha256"] == mnist.sha256
+    assert tags["data.sha256"] == mnist.file.sha256
     assert tags["weights.sha256"] == trained.weights_sha256
     inputs = recorded.inputs.dataset_inputs
     (data,) = [i.dataset for i in inputs if i.tags[0].value == "training"]
-    assert data.name == "mnist" and mnist.sha256.startswith(data.digest)
+    assert data.name == "mnist" and mnist.file.sha256.startswith(data.digest)
     assert json.loads(data.profile) == {"train": 60_000, "test": 10_000}
 
 
@@ -440,8 +440,8 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     path = project.trained("model.safetensors")
     trained = load_trained_model(path)
     assert (trained.split, trained.network.hidden) == ("holdout", 4)
-    about = {**trained.metadata.params, "data_sha256": "0" * 64}
-    save_model(path, trained.network, about)
+    metadata = trained.metadata.model_copy(update={"data_sha256": "0" * 64})
+    save_model(path, trained.network, metadata)
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="training data, with sha256 0000"):
             project.call(stage)

@@ -4,7 +4,6 @@ import csv
 import re
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +34,12 @@ def outcome(accuracy, error="", options=None, **keys):
     options = {group: frozenset(names) for group, names in (options or {}).items()}
     job = Job(defaults() | keys, options, [*options, *keys], data_file=DATA)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
+
+
+def prepare_in(project):
+    """Return a function that prepares a data set in the folder of a project."""
+    folder = project.outputs / "data"
+    return lambda name: datasets.prepare(name, folder=folder).file
 
 
 def configurations(key, *accuracies):
@@ -219,9 +224,8 @@ def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
         command = parse(["-m", "hidden=5,6", dataset], TrainConfig)
     else:
         command = sweep_from_python(TrainConfig, {"hidden": [5, 6], "dataset": names})
-    prepare = partial(datasets.prepare, folder=project.outputs / "data")
     with project.captured():
-        jobs = list_jobs(command, prepare)
+        jobs = list_jobs(command, prepare_in(project))
     outcomes = [
         Outcome(job, job.error, {} if job.error else {"val/accuracy": 0.9})
         for job in jobs
@@ -265,9 +269,8 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
     project = empty_project("names", store=False)
     settings = {"dataset": [idx_folder, copy], "seed": seeds}
-    prepare = partial(datasets.prepare, folder=project.outputs / "data")
     with project.captured():
-        jobs = list_jobs(sweep_from_python(TrainConfig, settings), prepare)
+        jobs = list_jobs(sweep_from_python(TrainConfig, settings), prepare_in(project))
     assert [bool(job.error) for job in jobs] == [seed < 0 for seed in seeds]
     assert jobs[0].data.path.stem == jobs[0].values["dataset"]
     for job in jobs:

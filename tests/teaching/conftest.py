@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from pipeline import datasets
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
-from pipeline.model import save_model
+from pipeline.model import Metadata, save_model
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
@@ -83,9 +84,11 @@ class Course:
         (folder / FILE).write_text(json.dumps(content))
         network = self.train(student) if network is None else network
         seed = self.assignment.hyperparameters(student).seed
-        metadata = {**self.settings, "seed": seed, "dataset": self.data.name}
-        metadata |= {"torch": torch} if torch else {}
-        save_model(folder / MODEL_FILE, network_from(network), metadata)
+        written = network_from(network)
+        recorded = {**self.settings, "seed": seed, "hidden": written.hidden}
+        name = self.data.name
+        metadata = Metadata(dataset=name, torch=torch, recorded=recorded)
+        save_model(folder / MODEL_FILE, written, metadata)
         return folder
 
 
@@ -104,7 +107,7 @@ def pack():
 
 @pytest.fixture(scope="session")
 def course(prepared_digits):
-    return Course(Dataset.read(prepared_digits / "digits.safetensors"))
+    return Course(datasets.load("digits", folder=prepared_digits))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,12 @@ def workspace(empty_project):
     return workspace
 
 
+@pytest.fixture
+def own_copy(workspace, tmp_path):
+    """A copy of the workspace, whose run a test can edit."""
+    return workspace.copy(tmp_path / "outputs")
+
+
 def hashes(folder):
     return {path.name: file_sha256(path) for path in folder.iterdir()}
 
@@ -52,41 +58,38 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_damaged_metrics_are_rejected_before_the_training(workspace):
-    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
+def test_damaged_metrics_are_rejected_before_the_training(own_copy):
+    recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
             TrainingRun.read(recorded)
-    path.write_bytes(content)
 
 
-def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
+def test_other_code_gives_another_network_and_a_report(own_copy, monkeypatch):
     changed = code_hashes() | {"optimizer.py": "another hash"}
-    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
+    recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     (recorded.artifacts / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(optimizer, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
-        workspace.call("train", reproduce=workspace.run_id())
+        own_copy.call("train", reproduce=own_copy.run_id())
     text = f"{report.value}\n"
-    assert (
-        load_trained_model(workspace.trained("model.safetensors")).weights_sha256
-        in text
-    )
+    trained = load_trained_model(own_copy.trained("model.safetensors"))
+    assert trained.weights_sha256 in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
-    again = workspace.client.get_run(workspace.run_id("reproduce"))
+    again = own_copy.client.get_run(own_copy.run_id("reproduce"))
     assert again.data.tags["reproduced"] == "false"
 
 
-def test_a_flipped_bit_in_the_data_is_repaired(workspace):
-    path = workspace.outputs / "data" / "digits.safetensors"
+def test_a_flipped_bit_in_the_data_is_repaired(own_copy):
+    path = own_copy.outputs / "data" / "digits.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:])
-    printed = workspace.call("train", reproduce=workspace.run_id())
+    printed = own_copy.call("train", reproduce=own_copy.run_id())
     assert "reproduced byte for byte" in printed
     assert path.read_bytes() == content
     assert path.with_name(f"{path.name}.bad").exists()
@@ -171,10 +174,10 @@ def test_the_report_compares_the_code_with_which_the_command_started(
     assert "uncommitted code" not in printed.getvalue()
 
 
-def test_the_report_names_another_processor_and_another_patch(workspace):
+def test_the_report_names_another_processor_and_another_patch(own_copy):
     for tag, value in {"processor": "Z80", "git.diff": "another patch"}.items():
-        workspace.client.set_tag(workspace.run_id(), tag, value)
-    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
+        own_copy.client.set_tag(own_copy.run_id(), tag, value)
+    recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     training = TrainingRun.read(recorded)
     now = provenance.tags(provenance.code_state())
     report = compare(Original(recorded, training), training, now)
