@@ -17,36 +17,26 @@ from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
+from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun
-from pipeline.training.size import check_space, sweep_bytes
 from pipeline.training.training_run import TrainingRun, compute_training_run
 
 
 def run_missing_jobs(
-    plan: Plan,
-    children: Children,
-    reusable: ReusableRuns,
-    executor: Executor,
-    on_outcome: OnResult,
+    start: SweepStart, children: Children, executor: Executor, on_outcome: OnResult
 ) -> None:
     """Train the missing jobs of a plan, or reuse runs of the store.
 
     `on_outcome` is called with each new outcome, which is then in the plan.
 
     Raises:
-        UserError: If the disk has too little space.
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
+    plan, reusable = start.plan, start.reusable
     jobs, ended = [*plan.missing, *plan.examples()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
-    networks_folder = children.run.artifacts or children.folder
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
-    size = sweep_bytes(
-        (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
-        patch_bytes=len(children.code.diff.encode(errors="surrogateescape")),
-    )
-    _announce(plan, size, to_train=to_train, workers=workers)
-    check_space(size, networks_folder, what="the sweep")
+    _announce(plan, start.disk_space, to_train=to_train, workers=workers)
     with (
         show_progress(
             jobs, ended=ended, to_train=to_train, workers=workers

@@ -73,6 +73,14 @@ def final_status(error: BaseException) -> tuple[Status, str]:
     return Status.KILLED, ""
 
 
+def end_transactions(error: BaseException) -> None:
+    """Clear the frames of an interrupt, whose transactions keep the database locked."""
+    if final_status(error)[0] == Status.KILLED:
+        # Only the garbage collector frees Python's connections.
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+
+
 @dataclass(frozen=True)
 class RunStart:
     """What is recorded when a run is opened."""
@@ -111,7 +119,7 @@ class Tracker(ABC, Generic[RunType]):
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
-        FAILED after an exception or with a `failure`, or KILLED after an interrupt.
+        FAILED after an exception or `OpenRun.fail`, or KILLED after an interrupt.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
@@ -151,15 +159,14 @@ class Tracker(ABC, Generic[RunType]):
                 status, error = Status.FAILED, run.failure
         except BaseException as exception:
             status, error = final_status(exception)
-            if status == Status.KILLED and isinstance(run, Run):  # of this process
-                # Step 6: only the garbage collector frees Python's connections.
-                traceback.clear_frames(exception.__traceback__)
-                gc.collect()
+            if isinstance(run, Run):  # of this process
+                end_transactions(exception)  # step 6
             raise
         finally:
             closed_id = close(status, error)  # step 7
             if mirror and closed_id:  # step 8
-                run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
+                is_killed = status == Status.KILLED
+                run.end_copy(is_complete=mirror.finish(closed_id, is_killed=is_killed))
 
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:

@@ -214,6 +214,8 @@ def test_a_terminated_search_continues_with_the_same_values(
     assert process.returncode == 143, errors
     done = {run.info.run_id for run in sweep.runs()[1] if run.info.status == "FINISHED"}
     assert 3 <= len(done) < 8
+    rows = sweep.workspace.read(sweep.folder / "sweep.csv")
+    assert sum(int(row["trained"]) for row in rows) == len(done)
 
     printed, _ = sweep.run(*options)
     assert f"({len(done) + 1} of 8)" in printed
