@@ -44,7 +44,7 @@ class Children:
         # and the code that trained the network.
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
-        tags |= training_tags(job.identity, job.data.sha256)
+        tags |= training_tags(job.fingerprint, job.data.sha256)
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
             tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
@@ -130,4 +130,4 @@ class Children:
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
-        return {**tags, VALUES_TAG: job.identity} if job.error else tags
+        return {**tags, VALUES_TAG: job.fingerprint} if job.error else tags

@@ -12,7 +12,6 @@ from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import printable, table
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
     group_by_configuration,
     why_no_best,
 )
@@ -91,17 +90,16 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     configurations, the text says how many seeds of the best one were trained. While a
     sweep runs, a configuration without all of its seeds is not the best.
     """
-    first = configurations[0]
-    accuracy = f"validation accuracy {first.describe_accuracy()}"
-    if not first.is_complete:
-        seeds = counted(len(first.jobs), "seed")
-        accuracy += f" ({len(first.trained)} of {seeds})"
-    if first.trained and not first.varied_values:  # the only one
-        has_mean = len(first.trained) > 1 and first.is_complete
+    best = configurations[0]
+    accuracy = f"validation accuracy {best.describe_accuracy()}"
+    if not best.is_complete:
+        seeds = counted(len(best.jobs), "seed")
+        accuracy += f" ({len(best.trained)} of {seeds})"
+    if best.trained and not best.varied_values:  # the only one
+        has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy
-    best = best_of(configurations)
-    if not best:
-        return f"no best configuration: {why_no_best(configurations)}"
+    if reason := why_no_best(configurations):
+        return f"no best configuration: {reason}"
     limit = best.accuracy - (best.std or 0)
     trained = [each for each in configurations if each.trained]
     rivals = [each for each in trained if each.is_complete == best.is_complete]
@@ -132,7 +130,7 @@ def _cells(
         if each.trained:
             size = f"{each.parameter_count:,}"
             cells = [each.describe_accuracy(), size, f"{row['seconds']:.1f}"]
-        keys = [printable(str(value)) for value in each.varied_values.values()]
+        values = [printable(str(value)) for value in each.varied_values.values()]
         failed = printable(row["failed"])
-        rows.append([*keys, str(len(each.trained)), *cells, failed])
+        rows.append([*values, str(len(each.trained)), *cells, failed])
     return [*configurations[0].varied_values, *HEADINGS], rows

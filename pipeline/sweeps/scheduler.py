@@ -99,7 +99,7 @@ class Scheduler:
                 self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.identity, job.data, arguments)
+                yield Task(job.fingerprint, job.data, arguments)
 
     def _without_training(self, job: Job) -> Outcome | None:
         """Record a job that is invalid, or whose results can be reused."""
@@ -117,7 +117,7 @@ class Scheduler:
 
     def record(self, result: TaskResult) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
-        job, children = self.plan.job(result.task.identity), self.children
+        job, children = self.plan.job(result.task.name), self.children
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:
