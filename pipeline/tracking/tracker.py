@@ -96,14 +96,22 @@ class RunStart:
 class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
-    store: Path
-    server: str | None = None
-    experiment: str | None = None  # that gets the runs; None if they are not recorded
     # For copies to the server; None if they need a process of their own.
     copying_lane: Lane | None = None
 
-    def __init__(self, code: CodeState | None = None) -> None:
-        """Keep the state of the code; None reads it when a run needs it."""
+    def __init__(
+        self,
+        store: Path,
+        *,
+        server: str | None = None,
+        experiment: str | None = None,
+        code: CodeState | None = None,
+    ) -> None:
+        """Keep the arguments, which `new_tracker` describes.
+
+        `experiment` is None if runs are not recorded.
+        """
+        self.store, self.server, self.experiment = store, server, experiment
         self._code = code
 
     @property

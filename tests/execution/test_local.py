@@ -268,11 +268,12 @@ def test_an_error_that_ends_all_calls_loses_no_result_that_has_arrived(data, fun
     assert arrived == ["b"]
 
 
-def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
+def test_a_stopped_executor_yields_what_has_arrived(data, functions):
     count, arguments = 0, {str(number): {} for number in range(40)}
-    for _ in executor.run(functions.pid, tasks(data, arguments)):
-        count += 1
-        executor.stop()
+    with LocalExecutor(2) as executor:
+        for _ in executor.run(functions.pid, tasks(data, arguments)):
+            count += 1
+            executor.stop()
     assert count <= 4  # of two workers, whose next tasks may have ended, too
 
 
