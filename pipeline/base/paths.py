@@ -38,9 +38,14 @@ def conf_dir() -> Path:
 def project_dir() -> Path:
     """Return the clone, or the working directory if the project is installed.
 
-    If DVC runs an experiment in a temporary copy of the clone, this is the clone.
+    If DVC runs an experiment in a temporary copy of the clone, this is the clone. In a
+    stage of another DVC project, `DVC_ROOT` is the folder of that project, not a clone.
     """
-    return Path.cwd() if installed() else Path(os.environ.get("DVC_ROOT") or ROOT)
+    if installed():
+        return Path.cwd()
+    root = Path(os.environ.get("DVC_ROOT") or ROOT)
+    this_file = root / Path(__file__).resolve().relative_to(ROOT)
+    return root if this_file.exists() else ROOT
 
 
 def outputs_dir() -> Path:

@@ -18,18 +18,14 @@ from pipeline.core.hyperparameters import Hyperparameters
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
-CODE_CHANGED = (
-    f"the code in {Path(__file__).parent} changed while this program was running: "
-    "start it again"
-)
+FOLDER = Path(__file__).parent
 
 
-class CodeChanged(UserError):
-    """The code of this package was edited while a program was running."""
+class OtherSoftware(UserError):
+    """A process would not compute the weights of the program that it works for.
 
-    def __init__(self, message: str = CODE_CHANGED) -> None:
-        """Set the message."""
-        super().__init__(message)
+    Its code in this package, or its version of PyTorch, is another one.
+    """
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,22 @@ class Software:
     def here(cls) -> "Software":
         """Return the software of this process."""
         return cls(core_sha256(), torch_version())
+
+    def check(self, worker: str, *, remedy: str) -> None:
+        """Check that this process has this software, which is that of another process.
+
+        `worker` names this process in the message, as in "node 10.0.0.2".
+
+        Raises:
+            OtherSoftware: If not.
+        """
+        here = Software.here()
+        if here.torch != self.torch:
+            rule = f"has PyTorch {here.torch}, but this program uses {self.torch}"
+            raise OtherSoftware(f"{worker} {rule}: {remedy}")
+        if here != self:
+            rule = f"has other code in {FOLDER} than this program"
+            raise OtherSoftware(f"{worker} {rule}: {remedy}")
 
 
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
@@ -71,15 +83,16 @@ def check_code() -> None:
     """Check that the modules have not changed since this process hashed them.
 
     Raises:
-        CodeChanged: If one was edited in between.
+        OtherSoftware: If one was edited in between.
     """
     if _hash_modules() != code_hashes():
-        raise CodeChanged
+        rule = f"the code in {FOLDER} changed while this program was running"
+        raise OtherSoftware(f"{rule}: start it again")
 
 
 def _hash_modules() -> dict[str, str]:
     # Editors create hidden files.
-    paths = sorted(Path(__file__).parent.glob("[!.]*.py"))
+    paths = sorted(FOLDER.glob("[!.]*.py"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

@@ -23,12 +23,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
 from pipeline.base.errors import RESUME
-from pipeline.base.paths import PACKAGE
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import DataFile, Dataset
-from pipeline.core.fingerprint import Software, check_code, processor
+from pipeline.core.fingerprint import (
+    OtherSoftware,
+    Software,
+    check_code,
+    processor,
+)
 from pipeline.execution.executor import (
     Executor,
     Task,
@@ -38,10 +42,6 @@ from pipeline.execution.executor import (
 from pipeline.execution.ray_connection import copy_sources, find_cluster
 
 Stored = tuple[ObjectRef[Dataset]]
-
-
-class NodeError(UserError):
-    """A node cannot produce the same results as this machine."""
 
 
 class RayExecutor(Executor):
@@ -92,17 +92,10 @@ class RayExecutor(Executor):
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
     def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
-        """Return the result of a call that has ended; see `Executor._result`.
-
-        Raises:
-            NodeError: If a node that has joined cannot produce the same results.
-        """
         try:
             # A copy, because Ray's arrays are read-only.
             return TaskResult(task, value=copy.deepcopy(ray.get(call)))
         except exceptions.RayTaskError as error:  # an error of the function
-            if isinstance(error.cause, NodeError):
-                raise error.cause from None
             return failure(task, error.cause, traceback=error.traceback_str)
         except exceptions.NodeDiedError:
             reason = "its node was lost"
@@ -181,10 +174,10 @@ def _check_nodes(software: Software) -> frozenset[str]:
         try:
             processors.add(ray.get(ref))
         except exceptions.RayTaskError as error:
-            if isinstance(error.cause, NodeError):
+            if isinstance(error.cause, OtherSoftware):
                 raise error.cause from None
             last = str(error).strip().splitlines()[-1]
-            raise NodeError(
+            raise UserError(
                 f"node {name} cannot run this project ({last}): install the same "
                 "packages on it as on this machine"
             ) from None
@@ -215,21 +208,8 @@ def _load(ref: ObjectRef[Dataset]) -> Dataset:
 
 
 def _check(software: Software) -> str:
-    """Return the name of this node's processor.
-
-    Raises:
-        NodeError: If the node has another PyTorch version or imports other code.
-    """
-    name = ray.util.get_node_ip_address()
-    here = Software.here()
-    if here.torch != software.torch:
-        raise NodeError(
-            f"node {name} has PyTorch {here.torch}, but this machine has "
-            f"{software.torch}: install the same version, or stop this node"
-        )
-    if here != software:
-        raise NodeError(
-            f"node {name} imports a different version of this project, from {PACKAGE}: "
-            "uninstall it there"
-        )
+    """Return the name of this node's processor, if the node has this software."""
+    node = f"node {ray.util.get_node_ip_address()}"
+    remedy = "on it, install this PyTorch and uninstall this project, or stop it"
+    software.check(node, remedy=remedy)
     return processor()

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.errors import is_user_error
 from pipeline.core.dataset import DataFile
+from pipeline.core.fingerprint import OtherSoftware
 
 MAX_TRIES = 3  # attempts at a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
@@ -24,7 +25,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
-    identity: str  # for the caller
+    name: str  # distinguishes the tasks of a caller
     data: DataFile  # the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
@@ -202,11 +203,20 @@ class Executor(AbstractContextManager["Executor"]):
         """Return the result of a call that has ended.
 
         If its worker was lost, `final` is whether this was the last attempt.
+
+        Raises:
+            OtherSoftware: See `failure`.
         """
 
 
 def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
-    """Return the result of a task whose function raised an error in its worker."""
+    """Return the result of a task whose function raised an error in its worker.
+
+    Raises:
+        OtherSoftware: If this is the error: other tasks would fail, too.
+    """
+    if isinstance(error, OtherSoftware):
+        raise error from None
     reason = " ".join(str(error).split())
     if reason and is_user_error(error):
         return TaskResult(task, error=reason)

@@ -1,6 +1,6 @@
 """Runs tasks in processes of this machine, each of which is a `HelperProcess`.
 
-`_import`, `_run_task`, `_check` and `_load` run in these workers.
+`_import`, `_run_task` and `_load` run in these workers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.base.printing import is_quiet
 from pipeline.core.dataset import DataFile, Dataset
-from pipeline.core.fingerprint import CodeChanged, Software, processor
+from pipeline.core.fingerprint import Software, processor
 from pipeline.execution.executor import (
     Executor,
     Task,
@@ -90,8 +90,6 @@ class LocalExecutor(Executor):
         error = call.exception()
         if error is None:
             return TaskResult(task, call.result())
-        if isinstance(error, CodeChanged):  # the other tasks would fail, too
-            raise error
         if isinstance(error, HelperKilled):
             return TaskResult(task, error=KILLED, final=final)
         return failure(task, error, traceback=error.__notes__[-1])
@@ -112,24 +110,9 @@ def _run_task(
     data: DataFile,
     arguments: Mapping[str, Any],
 ) -> object:
-    _check(software)
+    # This process may have been started later.
+    software.check("a worker", remedy="start the program again")
     return function(_load(data), **arguments)
-
-
-def _check(software: Software) -> None:
-    """Check that this process, which may have been started later, has this software.
-
-    Raises:
-        CodeChanged: If it has other code or another version of PyTorch.
-    """
-    here = Software.here()
-    if here.torch != software.torch:
-        raise CodeChanged(
-            f"PyTorch {here.torch} was installed while this program, which uses "
-            f"{software.torch}, was running: start it again"
-        )
-    if here != software:
-        raise CodeChanged
 
 
 @lru_cache(2)  # 55 MB each

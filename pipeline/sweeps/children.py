@@ -44,7 +44,7 @@ class Children:
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
         options = as_texts(job.options)
-        inputs = TrainingInputs(job.data, job.values, options, job.identity)
+        inputs = TrainingInputs(job.data, job.values, options, job.fingerprint)
         tags |= inputs.tags
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -124,4 +124,4 @@ class Children:
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
-        return {**tags, VALUES_TAG: job.identity} if job.error else tags
+        return {**tags, VALUES_TAG: job.fingerprint} if job.error else tags

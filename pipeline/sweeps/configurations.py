@@ -4,7 +4,7 @@ It computes their statistics over the seeds, their order, and the Pareto front.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, TypeVar
@@ -20,21 +20,34 @@ Item = TypeVar("Item")
 class Configuration:
     """The jobs that differ only in their seed, and their outcomes."""
 
-    keys: Mapping[str, Any]  # the varied keys except the seed
-    trained: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
-    missing: list[Job] = field(default_factory=list)  # those without an outcome
+    varied_values: Mapping[str, Any]  # as in a `Job`, but without the seed
+    outcomes: Sequence[Outcome]
+    missing: Sequence[Job]  # the jobs without an outcome
+
+    @cached_property
+    def trained(self) -> list[Outcome]:
+        """The outcomes with a network."""
+        return [outcome for outcome in self.outcomes if not outcome.error]
+
+    @cached_property
+    def failed(self) -> list[Outcome]:
+        """The outcomes without a network."""
+        return [outcome for outcome in self.outcomes if outcome.error]
 
     @property
     def jobs(self) -> list[Job]:
         """All of its jobs, one for each seed."""
-        ended = [*self.trained, *self.failed]
-        return [*(outcome.job for outcome in ended), *self.missing]
+        return [*(outcome.job for outcome in self.outcomes), *self.missing]
 
     @property
     def name(self) -> str:
-        """Its keys, such as "hidden=5 lr=0.01"."""
-        return short_name(self.keys)
+        """Its values, such as "hidden=5 lr=0.01"."""
+        return short_name(self.varied_values)
+
+    @property
+    def most_accurate(self) -> Outcome:
+        """Its most accurate training run; at least one is trained."""
+        return max(self.trained, key=lambda outcome: outcome.accuracy)
 
     @property
     def parameter_count(self) -> int:
@@ -74,7 +87,7 @@ class Configuration:
         """Return the row of sweep.csv; the metrics of the child runs are exact."""
         seconds = [outcome.seconds for outcome in self.trained]
         return {
-            **self.keys,
+            **self.varied_values,
             "trained": len(self.trained),
             VAL_ACCURACY: readable(self.accuracy) if seconds else None,
             f"{VAL_ACCURACY} std": readable(self.std),
@@ -110,37 +123,45 @@ def group_by_configuration(
         outcomes: The outcomes of the jobs that have ended.
         missing: The jobs without an outcome, if the sweep has not ended.
     """
-    groups: dict[str, Configuration] = {}
+    groups: dict[str, tuple[Mapping[str, Any], list[Outcome], list[Job]]] = {}
 
-    def group_of(job: Job) -> Configuration:
-        keys = {key: x for key, x in job.varied_values.items() if key != "seed"}
-        return groups.setdefault(str(keys), Configuration(keys))
+    def group_of(job: Job) -> tuple[Mapping[str, Any], list[Outcome], list[Job]]:
+        values = {key: x for key, x in job.varied_values.items() if key != "seed"}
+        return groups.setdefault(str(values), (values, [], []))
 
     for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
-        group = group_of(outcome.job)
-        (group.failed if outcome.error else group.trained).append(outcome)
+        group_of(outcome.job)[1].append(outcome)
     for job in missing:
-        group_of(job).missing.append(job)
-    is_ranked = comparable(groups.values())
+        group_of(job)[2].append(job)
+    configurations = [Configuration(*group) for group in groups.values()]
+    is_ranked = comparable(configurations)
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
         accuracy = each.accuracy if is_ranked else 0.0
         return not each.trained, not each.is_complete, -accuracy
 
-    return sorted(groups.values(), key=rank)
+    return sorted(configurations, key=rank)
 
 
-def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return the most accurate training run of the best configuration.
+def why_no_best(configurations: Sequence[Configuration]) -> str:
+    """Return why none of the sorted configurations is the best; empty if one is.
 
-    It is None if no training run ended, or if accuracies are not comparable. A
-    configuration in which seeds failed is the best only if this is so in all of them.
+    A configuration in which seeds failed is the best only if this is so in all of them.
+    While a sweep runs, only a configuration with networks of all seeds is the best.
     """
-    candidates = group_by_configuration(outcomes)
-    if not candidates or not comparable(candidates):
-        return None
-    trained = candidates[0].trained
-    return max(trained, key=lambda outcome: outcome.accuracy, default=None)
+    if not any(each.trained for each in configurations):
+        return "no training run finished"
+    if not comparable(configurations):
+        return "the validation images differ"
+    is_running = any(each.missing for each in configurations)
+    if is_running and not configurations[0].is_complete:
+        return "none has networks of all seeds yet"
+    return ""
+
+
+def best_of(configurations: Sequence[Configuration]) -> Configuration | None:
+    """Return the most accurate of the sorted configurations; see `why_no_best`."""
+    return None if why_no_best(configurations) else configurations[0]
 
 
 def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:

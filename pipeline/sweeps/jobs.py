@@ -49,12 +49,12 @@ class Job:
         return Hyperparameters(**self.values)
 
     @cached_property
-    def identity(self) -> str:
-        """What distinguishes the jobs of a sweep.
+    def fingerprint(self) -> str:
+        """The fingerprint of its training run, which distinguishes the jobs of a sweep.
 
-        This is the fingerprint of the training run, which is the same for equal images
-        with different names. Invalid values have no fingerprint, so this is a hash of
-        the values, in which the images replace the name of a data set that is known.
+        It is the same for equal images with different names. If the values are invalid,
+        there is no training run, and a hash of the values takes its place; in it, the
+        images replace the name of a data set that is known.
         """
         if not self.error:
             return fingerprint(self.hyperparameters, self.data.sha256)

@@ -69,10 +69,10 @@ def _prepare_each(
 
 
 def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
-    """Return one job of those with the same identity, with the options of all."""
+    """Return one job of those with the same fingerprint, with the options of all."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
-        equal.setdefault(job.identity, []).append(job)
+        equal.setdefault(job.fingerprint, []).append(job)
     return [
         replace(same[0], options=all_options(job.options for job in same))
         if len(same) > 1
@@ -90,12 +90,12 @@ def sweep_id(
 ) -> str:
     """Return the id of a sweep: 16 hexadecimal digits, whatever the order of the jobs.
 
-    It is a hash of the identities of the jobs, their options of groups, which are tags
-    of the run, the intervals of a search, the experiment (None if nothing is recorded),
-    and the setting `again`.
+    It is a hash of the fingerprints of the jobs, their options of groups, which are
+    tags of the run, the intervals of a search, the experiment (None if nothing is
+    recorded), and the setting `again`.
     """
     content = [
-        sorted(job.identity for job in jobs),
+        sorted(job.fingerprint for job in jobs),
         sorted(as_texts(all_options(job.options for job in jobs)).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,

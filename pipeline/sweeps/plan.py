@@ -10,17 +10,17 @@ class Plan:
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
-        self._jobs = {job.identity: job for job in jobs}
-        self._outcomes: dict[str, Outcome] = {}  # by `Job.identity`
+        self._jobs = {job.fingerprint: job for job in jobs}
+        self._outcomes: dict[str, Outcome] = {}  # by `Job.fingerprint`
 
     @property
     def jobs(self) -> list[Job]:
         """The jobs that are known so far."""
         return [*self._jobs.values()]
 
-    def job(self, identity: str) -> Job:
-        """Return the job with this `Job.identity`."""
-        return self._jobs[identity]
+    def job(self, fingerprint: str) -> Job:
+        """Return the job with this `Job.fingerprint`."""
+        return self._jobs[fingerprint]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -57,4 +57,4 @@ class Plan:
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job."""
-        self._outcomes[outcome.job.identity] = outcome
+        self._outcomes[outcome.job.fingerprint] = outcome

@@ -1,40 +1,33 @@
-"""Records a sweep while it is trained: its run, the children of the run, the report."""
+"""Opens the run of a sweep, and completes it when all jobs have ended."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import busy
 from pipeline.cli import CommonSweepConfig
-from pipeline.execution.executor import Executor
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.jobs import Job, OnResult, Outcome, as_texts
+from pipeline.sweeps.jobs import Job, as_texts
 from pipeline.sweeps.listing import all_options
-from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, failure_message
-from pipeline.sweeps.scheduler import run_missing_jobs
+from pipeline.sweeps.result import SweepResult, give_to_caller
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
 
 
-def record_sweep(
-    start: SweepStart,
-    executor: Executor,
-    cfg: CommonSweepConfig,
-    on_result: OnResult | None,
-) -> SweepResult:
-    """Train the missing jobs with running workers, record and print the report.
+@contextmanager
+def open_run(
+    start: SweepStart, cfg: CommonSweepConfig
+) -> Iterator[tuple[Children, Report]]:
+    """Open the run of a sweep; yield what records in it, its children and its report.
 
-    `cfg` has the settings that all jobs have in common; `on_result` is called with each
-    outcome. If jobs are invalid or failed, the others are trained, and the run of the
-    sweep is FAILED.
+    `cfg` has the settings that all jobs have in common.
     """
     plan, recorded, folder = start.plan, start.recorded, start.folder
     jobs = [*plan.jobs, *plan.examples()]
@@ -52,22 +45,8 @@ def record_sweep(
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         run.delete_unfinished_children()
-        report = Report(run, folder, plan, title=start.name)
-        children = Children(run, folder, recorded, tracker.code)
-
-        def on_outcome(outcome: Outcome) -> None:
-            report.update()
-            if on_result:
-                on_result(outcome)
-
-        try:
-            run_missing_jobs(plan, children, start.reusable, executor, on_outcome)
-        except KeyboardInterrupt:
-            report.write()  # the last update was perhaps some seconds ago
-            raise
-        _finish(plan, report, children, store=start.store)
-        run.failure = failure_message(plan.outcomes)
-    return SweepResult(plan.outcomes, folder, run.run_id, run.copied)
+        children = Children(run, folder, recorded, start.code)
+        yield children, Report(run, folder, plan, title=start.name)
 
 
 def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
@@ -89,20 +68,24 @@ def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     return {key: x for key, x in valid.params.items() if key not in valid.varied}
 
 
-def _finish(plan: Plan, report: Report, children: Children, *, store: Path) -> None:
-    """Write and print the report, and complete the best network.
+def finish(start: SweepStart, children: Children, report: Report) -> SweepResult:
+    """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed; only an error in the program has one.
     """
+    outcomes, run = start.plan.outcomes, children.run
+    result = SweepResult(outcomes, start.folder, run.run_id)
     with busy("writing and recording the report"):
         report.finish()
     try:
-        if best := best_of(plan.outcomes):
+        if best := result.best:
             with busy("recording the images and the model of the best network"):
-                children.record_best(best, store=store)
+                children.record_best(best, store=start.store)
+        folder = give_to_caller(start.folder, start.own_folder)
+        result = replace(result, folder=folder)
     finally:
-        hint = children.run.viewing_hint()
-        print_report(plan.outcomes, report.folder, hint)
-    tracebacks = (each.traceback for each in plan.outcomes if each.traceback)
+        print_report(result, run.viewing_hint())
+    tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
+    return result

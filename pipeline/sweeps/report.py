@@ -5,14 +5,17 @@ the outcomes.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
+from pipeline import UserError
 from pipeline.base import files, tables
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
     MAX_LINES,
     AccuracyPoint,
@@ -21,15 +24,16 @@ from pipeline.plots.accuracy import (
 )
 from pipeline.sweeps.configurations import (
     Configuration,
+    best_of,
     best_trade_offs,
-    comparable,
     group_by_configuration,
     sort_key,
 )
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import description, written_files
-from pipeline.tracking import Run
+from pipeline.sweeps.report_text import description
+from pipeline.sweeps.result import written_files
+from pipeline.tracking import Run, end_transactions
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -51,6 +55,22 @@ class Report:
             end = time.monotonic()
             self._next_update = end + max(UPDATE_SECONDS, (end - start) / MAX_SHARE)
 
+    @contextmanager
+    def written_at_end(self) -> Iterator[None]:
+        """Write the report if the block ends early: it has outcomes since the update.
+
+        The error that ended the block is raised, even if the report cannot be written.
+        """
+        try:
+            yield
+        except BaseException as error:
+            end_transactions(error)
+            try:
+                self.write()
+            except (UserError, OSError) as problem:
+                print_error(f"the report of the sweep could not be updated: {problem}")
+            raise
+
     def write(self, links: Mapping[str, str] | None = None) -> None:
         """Write the table and the plot, and record them with a description.
 
@@ -70,12 +90,10 @@ class Report:
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
-        configurations = group_by_configuration(self._plan.outcomes)
-        best = configurations[0]
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(self._run.compare_children(keys))
-        if best.trained and comparable(configurations):
+        if best := best_of(group_by_configuration(self._plan.outcomes)):
             # The list of runs has a column with this metric.
             self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
 
@@ -104,25 +122,26 @@ def plot(
     `front` has the configurations on the Pareto front.
     """
     trained = [each for each in configurations if each.trained]
-    trained.sort(key=lambda configuration: sort_key(configuration.keys))
-    values = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
-    numbers = {k: v for k, v in values.items() if all(map(_is_number, v))}
+    trained.sort(key=lambda configuration: sort_key(configuration.varied_values))
+    rows = [each.varied_values for each in trained]
+    columns = {key: {row[key] for row in rows} for key in rows[0]}
+    numbers = {k: v for k, v in columns.items() if all(map(_is_number, v))}
     by_size = len({each.parameter_count for each in trained}) > 1
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
     lines: dict[str, list[AccuracyPoint]] = {}
     for index, configuration in enumerate(trained):
-        keys = dict(configuration.keys)
-        x = keys.pop(axis, index)
+        values = dict(configuration.varied_values)
+        x = values.pop(axis, index)
         point = AccuracyPoint(
             x=float(configuration.parameter_count if by_size else x),
             accuracies=[outcome.accuracy for outcome in configuration.trained],
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
             best=configuration in front,
-            shade=float(keys[shade]) if shade else None,
+            shade=float(values[shade]) if shade else None,
         )
-        lines.setdefault(short_name(keys) if axis else "", []).append(point)
+        lines.setdefault(short_name(values) if axis else "", []).append(point)
     xlabel = "parameters" if by_size else axis
     if len(lines) <= MAX_LINES:
         return accuracy_plot(lines, xlabel=xlabel, title=title)

@@ -5,7 +5,6 @@ It is computed from the outcomes alone; `configurations.py` groups and ranks the
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.base.paths import displayed
 from pipeline.base.printing import say
@@ -13,22 +12,23 @@ from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import printable, table
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
-    comparable,
     group_by_configuration,
+    why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.result import SweepResult, written_files
 
 MAX_DESCRIPTION = 7300  # characters; with its links, MLflow accepts 8,000
 MAX_ROWS = 20  # in the table in the terminal
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
-def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
-    """Print the table, the best configuration and the files.
+def print_report(result: SweepResult, hint: str) -> None:
+    """Print the table, the best configuration and the files of a result.
 
-    `folder` is the folder of the sweep, and `hint` says how to view its run.
+    `hint` says how to view its run.
     """
+    outcomes, folder = result.outcomes, result.folder
     configurations = group_by_configuration(outcomes)
     columns, rows = _cells(select_rows(configurations))
     say(f"\n{table(columns, rows, left=[''])}")
@@ -41,16 +41,10 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     trained = [outcome for outcome in outcomes if not outcome.error]
-    if best := best_of(outcomes):
+    if best := result.best:
         say(_next_step(best, name="the best network"))
     elif trained:
         say(_next_step(trained[0], name="one of the networks"))
-
-
-def written_files(folder: Path) -> list[Path]:
-    """Return the files of the report in the folder of a sweep, the plot first."""
-    paths = folder / "sweep.png", folder / "sweep.csv"
-    return [path for path in paths if path.exists()]
 
 
 def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
@@ -96,23 +90,18 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     configurations, the text says how many seeds of the best one were trained. While a
     sweep runs, a configuration without all of its seeds is not the best.
     """
-    trained = [each for each in configurations if each.trained]
-    if not trained:
-        return "no training run finished"
-    best = trained[0]
+    best = configurations[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.is_complete:
         seeds = counted(len(best.jobs), "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
-    if not comparable(configurations):
-        rule = "the configurations were validated on different images"
-        return f"no best configuration: {rule}"
-    if not best.keys:
+    if best.trained and not best.varied_values:  # the only one
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy
-    if not best.is_complete and any(each.missing for each in configurations):
-        return "no best configuration yet: none has networks of all seeds"
+    if reason := why_no_best(configurations):
+        return f"no best configuration: {reason}"
     limit = best.accuracy - (best.std or 0)
+    trained = [each for each in configurations if each.trained]
     rivals = [each for each in trained if each.is_complete == best.is_complete]
     close = [each for each in rivals if each.accuracy >= limit]
     smallest = min(close, key=lambda configuration: configuration.parameter_count)
@@ -141,7 +130,7 @@ def _cells(
         if each.trained:
             size = f"{each.parameter_count:,}"
             cells = [each.describe_accuracy(), size, f"{row['seconds']:.1f}"]
-        keys = [printable(str(value)) for value in each.keys.values()]
+        values = [printable(str(value)) for value in each.varied_values.values()]
         failed = printable(row["failed"])
-        rows.append([*keys, str(len(each.trained)), *cells, failed])
-    return [*configurations[0].keys, *HEADINGS], rows
+        rows.append([*values, str(len(each.trained)), *cells, failed])
+    return [*configurations[0].varied_values, *HEADINGS], rows

@@ -1,17 +1,23 @@
 """The result of a sweep for a caller from Python."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
+from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
-from pipeline.sweeps.configurations import best_of
+from pipeline.sweeps.configurations import (
+    best_of,
+    group_by_configuration,
+    why_no_best,
+)
 from pipeline.sweeps.jobs import Outcome
 
 if TYPE_CHECKING:
@@ -44,7 +50,8 @@ class SweepResult:
         It is None if all failed, or if the validation images of the configurations
         differ.
         """
-        return best_of(self.outcomes)
+        best = best_of(group_by_configuration(self.outcomes))
+        return best.most_accurate if best else None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
@@ -94,12 +101,32 @@ class SweepResult:
 
         best = self.best
         if not best:
-            reason = "the validation images differ"
-            if all(outcome.error for outcome in self.outcomes):
-                reason = "the training runs failed"
+            reason = why_no_best(group_by_configuration(self.outcomes))
             raise UserError(f"no best network: {reason}")
         assert best.network
         return load_trained_model(best.network)
+
+
+def written_files(folder: Path) -> list[Path]:
+    """Return the files of the report in the folder of a sweep, the plot first."""
+    paths = folder / "sweep.png", folder / "sweep.csv"
+    return [path for path in paths if path.exists()]
+
+
+def give_to_caller(folder: Path, own: Path | None) -> Path:
+    """Copy the files of the report to the caller's own folder, if there is one.
+
+    The folder of the sweep keeps them, so that the same call can continue the sweep.
+
+    Returns:
+        The folder in which a caller finds the files.
+    """
+    if own is None or own == folder:
+        return folder
+    with atomic_folder(own, replace=False) as new:
+        for path in written_files(folder):
+            shutil.copy2(path, new)
+    return own
 
 
 def failure_message(outcomes: Sequence[Outcome]) -> str:

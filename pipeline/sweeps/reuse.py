@@ -28,7 +28,7 @@ class ReusableRuns:
         """Find the runs of jobs; all at once takes less time than one by one."""
         if not self._store:
             return
-        fingerprints = [job.identity for job in jobs]
+        fingerprints = [job.fingerprint for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             if run.has_all_files:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
@@ -43,7 +43,7 @@ class ReusableRuns:
 
         They were trained on one of the processors.
         """
-        found = self._runs.get(job.identity, ())
+        found = self._runs.get(job.fingerprint, ())
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
 
     def missing(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:

@@ -17,36 +17,26 @@ from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
+from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun
-from pipeline.training.size import check_space, sweep_bytes
 from pipeline.training.training_run import TrainingRun, compute_training_run
 
 
 def run_missing_jobs(
-    plan: Plan,
-    children: Children,
-    reusable: ReusableRuns,
-    executor: Executor,
-    on_outcome: OnResult,
+    start: SweepStart, children: Children, executor: Executor, on_outcome: OnResult
 ) -> None:
     """Train the missing jobs of a plan, or reuse runs of the store.
 
     `on_outcome` is called with each new outcome, which is then in the plan.
 
     Raises:
-        UserError: If the disk has too little space.
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
+    plan, reusable = start.plan, start.reusable
     jobs, ended = [*plan.missing, *plan.examples()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
-    networks_folder = children.run.artifacts or children.folder
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
-    size = sweep_bytes(
-        (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
-        patch_bytes=len(children.code.diff.encode(errors="surrogateescape")),
-    )
-    _announce(plan, size, to_train=to_train, workers=workers)
-    check_space(size, networks_folder, what="the sweep")
+    _announce(plan, start.disk_space, to_train=to_train, workers=workers)
     with (
         show_progress(
             jobs, ended=ended, to_train=to_train, workers=workers
@@ -109,7 +99,7 @@ class Scheduler:
                 self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.identity, job.data, arguments)
+                yield Task(job.fingerprint, job.data, arguments)
 
     def _without_training(self, job: Job) -> Outcome | None:
         """Record a job that is invalid, or whose results can be reused."""
@@ -127,7 +117,7 @@ class Scheduler:
 
     def record(self, result: TaskResult) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""
-        job, children = self.plan.job(result.task.identity), self.children
+        job, children = self.plan.job(result.task.name), self.children
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:

@@ -7,11 +7,12 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.tracking.provenance import CodeState
+from pipeline.training.size import sweep_bytes
 
 
 @dataclass(frozen=True)
 class SweepStart:
-    """What `train_sweep` has found before `record_sweep` opens the run."""
+    """What `train_sweep` has found before it opens the run."""
 
     store: Path  # the folder of the store; `on_result` can change what is current
     plan: Plan
@@ -19,4 +20,14 @@ class SweepStart:
     reusable: ReusableRuns
     name: str  # of the run
     folder: Path  # of the table and the plot; of networks, too, if nothing is recorded
+    own_folder: Path | None  # of a call from Python; it gets copies of table and plot
     code: CodeState  # when the command started
+
+    @property
+    def disk_space(self) -> int:
+        """The bytes of the results of all jobs that are not recorded yet."""
+        plan = self.plan
+        return sweep_bytes(
+            (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
+            patch_bytes=len(self.code.diff.encode(errors="surrogateescape")),
+        )

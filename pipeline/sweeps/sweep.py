@@ -5,14 +5,13 @@ the run in MLflow are the record of what is trained. The files are in
 outputs/sweeps/<id>/.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline import PartlyFailed, UserError, datasets
 from pipeline.base import locking
-from pipeline.base.call import new_results, own_folder
+from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
@@ -21,12 +20,17 @@ from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import known_processors, new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.jobs import Job, OnResult
+from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.sweeps.report_text import print_report, written_files
-from pipeline.sweeps.result import SweepResult, failure_message
+from pipeline.sweeps.report_text import print_report
+from pipeline.sweeps.result import (
+    SweepResult,
+    failure_message,
+    give_to_caller,
+    written_files,
+)
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
@@ -37,7 +41,7 @@ from pipeline.tracking import (
     provenance,
     viewing_hint,
 )
-from pipeline.training.size import training_bytes
+from pipeline.training.size import check_space, training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (
@@ -67,8 +71,9 @@ def train_sweep(
     store = store_dir()
     parent = store / "sweeps"
     folder, lock = parent / identifier, parent / f".{identifier}.lock"
+    own = own_folder()
     if not cfg.is_recorded:  # the networks are there, too; nothing is continued
-        folder = own_folder() or folder
+        folder = own or folder
     waiting = "waiting for another process, which is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(store, cfg, identifier)
@@ -76,38 +81,50 @@ def train_sweep(
         plan = _plan(command, jobs, recorded)
         takes_runs = cfg.is_recorded and not cfg.again
         reusable = ReusableRuns(store if takes_runs else None)
-        start = SweepStart(store, plan, recorded, reusable, name, folder, code)
+        start = SweepStart(store, plan, recorded, reusable, name, folder, own, code)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
-            finished = _show_finished(store, plan, recorded.run, folder, cfg)
-            return _in_own_folder(finished)
+            return _show_finished(start, recorded.run, cfg)
+        place = store if cfg.is_recorded else folder
+        check_space(start.disk_space, place, what="the sweep")
         reusable.find(plan.trainable)
         to_train = _jobs_to_train(plan, reusable, cfg)
         # The workers import PyTorch while this process imports it and MLflow.
         with _new_executor(cfg, [*to_train, *plan.examples()]) as executor:
-            with busy("loading PyTorch and MLflow"):
-                from pipeline.sweeps.recording import record_sweep
-            result = record_sweep(start, executor, cfg, on_result)
-        result = _in_own_folder(result)
+            result = _train_missing(start, executor, cfg, on_result)
         if failure := failure_message(result.outcomes):
             raise PartlyFailed(failure, result)
         return result
 
 
-def _in_own_folder(result: SweepResult) -> SweepResult:
-    """Copy the table and the plot to the folder of this call, if it has one.
+def _train_missing(
+    start: SweepStart,
+    executor: Executor,
+    cfg: CommonSweepConfig,
+    on_result: OnResult | None,
+) -> SweepResult:
+    """Train the missing jobs in the run of the sweep, which is FAILED if a job failed.
 
-    The folder of the sweep keeps them, so that the same call can continue it.
+    `cfg` has the settings that all jobs have in common.
     """
-    own = own_folder()
-    if own is None or result.folder == own:
-        return result
-    with new_results(own) as new:
-        for path in written_files(result.folder):
-            shutil.copy2(path, new)
-    return replace(result, folder=own)
+    with busy("loading PyTorch and MLflow"):
+        from pipeline.sweeps import recording, scheduler
+
+    with recording.open_run(start, cfg) as (children, report):
+
+        def on_outcome(outcome: Outcome) -> None:
+            report.update()
+            if on_result:
+                on_result(outcome)
+
+        with report.written_at_end():
+            scheduler.run_missing_jobs(start, children, executor, on_outcome)
+        result = recording.finish(start, children, report)
+        if failure := failure_message(result.outcomes):
+            children.run.fail(failure)
+    return replace(result, copied=children.run.copied)
 
 
 def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
@@ -138,20 +155,23 @@ def _announce_name(
 
 
 def _show_finished(
-    store: Path, plan: Plan, run: RecordedRun, folder: Path, cfg: CommonSweepConfig
+    start: SweepStart, run: RecordedRun, cfg: CommonSweepConfig
 ) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
+    store, folder, outcomes = start.store, start.folder, start.plan.outcomes
     copied = mirror_run(store, cfg.server, run.run_id) if cfg.server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
-        write_files(folder, group_by_configuration(plan.outcomes), title=run.name)
-    print_report(plan.outcomes, folder, viewing_hint(run.label))
-    return SweepResult(plan.outcomes, folder, run.run_id, copied)
+        write_files(folder, group_by_configuration(outcomes), title=run.name)
+    shown = give_to_caller(folder, start.own_folder)
+    result = SweepResult(outcomes, shown, run.run_id, copied)
+    print_report(result, viewing_hint(run.label))
+    return result
 
 
 def _read_recorded(

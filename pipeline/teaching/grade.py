@@ -164,7 +164,7 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if result.final:
-                about = waiting[int(result.task.identity)]
+                about = waiting[int(result.task.name)]
                 done.append(_finish(result, *about, cfg.require))
                 bar.advance(shown)
     return done

@@ -31,4 +31,4 @@ from pipeline.tracking.store.database import (
     training_results,
 )
 from pipeline.tracking.store.locks import store_lock
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import Tracker, end_transactions

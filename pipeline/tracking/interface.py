@@ -45,10 +45,16 @@ class EpochPoint(NamedTuple):
 class OpenRun(ABC):
     """An open run in this or another process; `submit` passes functions to it."""
 
-    # When it is closed: whether the copy on the server is complete; None without one.
-    copied: bool | None = None
-    # Why the run is FAILED, although the block of `Tracker.start_run` ends normally.
-    failure = ""
+    copied: bool | None = None  # see `end_copy`
+    failure = ""  # see `fail`
+
+    def fail(self, reason: str) -> None:
+        """Let the run be FAILED when the block of `Tracker.start_run` ends normally."""
+        self.failure = reason
+
+    def end_copy(self, *, is_complete: bool) -> None:
+        """Say whether the copy on the server is complete; without one, nobody does."""
+        self.copied = is_complete
 
     @property
     @abstractmethod

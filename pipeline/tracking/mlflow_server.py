@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,13 +57,36 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     Raises:
         UserError: If the server does not start.
     """
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     from mlflow import server
 
+    settings = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        server.BACKEND_STORE_URI_ENV_VAR: uri,
+        server.ARTIFACT_ROOT_ENV_VAR: artifacts,
+        server.SERVE_ARTIFACTS_ENV_VAR: "true",
+    }
+    with _environment(settings), _running(listener):
+        yield
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a block; a caller from Python keeps its own."""
+    earlier = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in earlier.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _running(listener: socket.socket) -> Iterator[None]:
+    """Run the server, which reads its settings from the environment."""
     logging_utils.disable_logging()  # in all threads
-    os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
-    os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
-    os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's imports cause warnings
         from mlflow.server.fastapi_app import app

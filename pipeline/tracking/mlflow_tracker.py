@@ -5,7 +5,6 @@ process; see `recording_process`.
 """
 
 from functools import cached_property
-from pathlib import Path
 
 from mlflow import entities
 
@@ -13,7 +12,6 @@ from pipeline import UserError
 from pipeline.base import locking, terminal
 from pipeline.base.printing import say
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
-from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -29,19 +27,6 @@ class MlflowTracker(LocalTracker):
     """Records runs in the store; a server, if any, receives copies."""
 
     experiment: str
-
-    def __init__(
-        self,
-        store: Path,
-        server: str | None,
-        experiment: str,
-        code: provenance.CodeState | None = None,
-    ) -> None:
-        """Open the store if it exists; see `new_tracker` for the arguments."""
-        super().__init__(code)
-        self.store, self.server, self.experiment = store, server, experiment
-        if database_path(store).exists():
-            _ = self.client
 
     @cached_property
     def client(self) -> StoreClient:

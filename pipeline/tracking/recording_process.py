@@ -19,7 +19,7 @@ from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
-from pipeline.tracking.null import NullRun, NullTracker
+from pipeline.tracking.null import NullRun
 from pipeline.tracking.selection import experiment_of, new_tracker
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
@@ -75,9 +75,8 @@ class HelperTracker(Tracker[HelperRun]):
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
         """Start the process; see `new_tracker` for the arguments."""
-        self.store, self.server, self.experiment = store, server, experiment
+        super().__init__(store, server=server, experiment=experiment)
         disable_telemetry()
-        super().__init__()
         self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
         _, self.copying_lane = self._helper.lanes
@@ -133,7 +132,7 @@ def start_tracker(
 
 # The functions below run in the helper process, which records one run.
 
-_tracker: LocalTracker = NullTracker()
+_tracker: LocalTracker | None = None
 _run: Run = NullRun()
 
 
@@ -157,4 +156,4 @@ def _record(
 
 def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
-    return _tracker.close_run(_run, status, error)
+    return _tracker.close_run(_run, status, error) if _tracker else None

@@ -48,11 +48,15 @@ def new_tracker(
         UserError, OSError: If the store cannot be used.
     """
     if not is_recorded:
-        return NullTracker(code)
+        return NullTracker(store, code=code)
     disable_telemetry()
     with busy("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(store, server, experiment_of(experiment), code)
+    name = experiment_of(experiment)
+    tracker = MlflowTracker(store, server=server, experiment=name, code=code)
+    if database_path(store).exists():
+        _ = tracker.client
+    return tracker

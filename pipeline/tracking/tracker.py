@@ -73,6 +73,14 @@ def final_status(error: BaseException) -> tuple[Status, str]:
     return Status.KILLED, ""
 
 
+def end_transactions(error: BaseException) -> None:
+    """Clear the frames of an interrupt, whose transactions keep the database locked."""
+    if final_status(error)[0] == Status.KILLED:
+        # Only the garbage collector frees Python's connections.
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+
+
 @dataclass(frozen=True)
 class RunStart:
     """What is recorded when a run is opened."""
@@ -88,14 +96,22 @@ class RunStart:
 class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
-    store: Path
-    server: str | None = None
-    experiment: str | None = None  # that gets the runs; None if they are not recorded
     # For copies to the server; None if they need a process of their own.
     copying_lane: Lane | None = None
 
-    def __init__(self, code: CodeState | None = None) -> None:
-        """Keep the state of the code; None reads it when a run needs it."""
+    def __init__(
+        self,
+        store: Path,
+        *,
+        server: str | None = None,
+        experiment: str | None = None,
+        code: CodeState | None = None,
+    ) -> None:
+        """Keep the arguments, which `new_tracker` describes.
+
+        `experiment` is None if runs are not recorded.
+        """
+        self.store, self.server, self.experiment = store, server, experiment
         self._code = code
 
     @property
@@ -111,7 +127,7 @@ class Tracker(ABC, Generic[RunType]):
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
-        FAILED after an exception or with a `failure`, or KILLED after an interrupt.
+        FAILED after an exception or `OpenRun.fail`, or KILLED after an interrupt.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
@@ -151,15 +167,14 @@ class Tracker(ABC, Generic[RunType]):
                 status, error = Status.FAILED, run.failure
         except BaseException as exception:
             status, error = final_status(exception)
-            if status == Status.KILLED and isinstance(run, Run):  # of this process
-                # Step 6: only the garbage collector frees Python's connections.
-                traceback.clear_frames(exception.__traceback__)
-                gc.collect()
+            if isinstance(run, Run):  # of this process
+                end_transactions(exception)  # step 6
             raise
         finally:
             closed_id = close(status, error)  # step 7
             if mirror and closed_id:  # step 8
-                run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
+                is_killed = status == Status.KILLED
+                run.end_copy(is_complete=mirror.finish(closed_id, is_killed=is_killed))
 
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:

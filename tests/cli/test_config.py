@@ -260,6 +260,9 @@ def test_a_broken_committed_file_does_not_change_the_names_of_runs(
     path.write_text(committed)
     for command in (["init", "-q"], ["add", "conf"], ["commit", "-qm", "settings"]):
         subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)
+    place = tmp_path / Path(paths.__file__).relative_to(paths.ROOT)
+    place.parent.mkdir(parents=True)
+    place.touch()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # the clone whose commit is read
     expected = defaults() | ({"hidden": 5} if "5" in committed else {})
     assert committed_defaults.__wrapped__() == expected

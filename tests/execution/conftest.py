@@ -8,7 +8,7 @@ import pytest
 FUNCTIONS = """
 import os, signal, subprocess, sys, tempfile, threading, time
 from pipeline import UserError
-from pipeline.core.fingerprint import CodeChanged
+from pipeline.core.fingerprint import OtherSoftware
 
 calls = []
 
@@ -85,7 +85,7 @@ def reject(data=None):
 
 def find_changed_code(data, fails=False):
     if fails:
-        raise CodeChanged
+        raise OtherSoftware("changed")
 
 def fill(data=None):
     raise OSError(28, "No space left on device")

@@ -16,7 +16,7 @@ import pytest
 from pipeline import UserError, datasets
 from pipeline.base import paths
 from pipeline.cli import defaults
-from pipeline.core.fingerprint import CodeChanged, Software
+from pipeline.core.fingerprint import OtherSoftware, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, Task
@@ -90,7 +90,7 @@ def test_results_are_equal_to_a_training_in_this_process(executor, data, digits)
     }
     results = executor.run(compute_training_run, tasks(data, settings))
     for result in results:
-        alone = compute_training_run(digits, **settings.pop(result.task.identity))
+        alone = compute_training_run(digits, **settings.pop(result.task.name))
         for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
@@ -106,11 +106,11 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
     with LocalExecutor(1, modules=["json"]) as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
-    errors = [(r.task.identity, r.error, r.final) for r in results if r.error]
+    errors = [(r.task.name, r.error, r.final) for r in results if r.error]
     lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
     assert errors == [("once", KILLED, False), *lost]
     assert not any(result.traceback for result in results)
-    values = {r.task.identity: r.value for r in results if not r.error}
+    values = {r.task.name: r.value for r in results if not r.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
 
@@ -125,9 +125,9 @@ def test_a_worker_killed_beside_others_costs_none_and_its_task_is_repeated_alone
     with LocalExecutor(2) as executor:
         calls = tasks(data, arguments)
         results = [*executor.run(functions.die_beside_others, calls)]
-    lost = [(r.task.identity, r.error, r.final) for r in results if r.error]
+    lost = [(r.task.name, r.error, r.final) for r in results if r.error]
     assert lost == [("victim", KILLED, False)] * MAX_TRIES
-    values = {r.task.identity: r.value for r in results if not r.error}
+    values = {r.task.name: r.value for r in results if not r.error}
     assert values.keys() == arguments.keys()
     assert values.pop("victim") == (MAX_TRIES + 1, 0)
     assert {attempts for attempts, _ in values.values()} == {1}
@@ -180,11 +180,11 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
 def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
     with LocalExecutor(1) as executor:
         for earlier, message in {
-            "code": "changed while this program was running",
-            "torch": "^PyTorch .* was installed while this program, which uses earl",
+            "code": "^a worker has other code in .*core than this program: start",
+            "torch": "^a worker has PyTorch .*, but this program uses earlier: start",
         }.items():
             executor._software = replace(Software.here(), **{earlier: "earlier"})
-            with pytest.raises(UserError, match=message):
+            with pytest.raises(OtherSoftware, match=message):
                 [*executor.run(functions.pid, tasks(data, {"a": {}}))]
 
 
@@ -251,7 +251,7 @@ def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, 
     arrived = []
     with pytest.raises(OSError, match="no process can be started"):
         for result in executor.run(repr, limited()):
-            arrived.append(result.task.identity)
+            arrived.append(result.task.name)
     assert arrived
 
 
@@ -261,17 +261,18 @@ def test_an_error_that_ends_all_calls_loses_no_result_that_has_arrived(data, fun
         wait(executor._calls[:2])  # the third worker has no call
 
     arrived = []
-    with LocalExecutor(3) as executor, pytest.raises(CodeChanged):
+    with LocalExecutor(3) as executor, pytest.raises(OtherSoftware):
         for result in executor.run(functions.find_changed_code, until_all_have_ended()):
-            arrived.append(result.task.identity)
+            arrived.append(result.task.name)
     assert arrived == ["b"]
 
 
-def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
+def test_a_stopped_executor_yields_what_has_arrived(data, functions):
     count, arguments = 0, {str(number): {} for number in range(40)}
-    for _ in executor.run(functions.pid, tasks(data, arguments)):
-        count += 1
-        executor.stop()
+    with LocalExecutor(2) as executor:
+        for _ in executor.run(functions.pid, tasks(data, arguments)):
+            count += 1
+            executor.stop()
     assert count <= 4  # of two workers, whose next tasks may have ended, too
 
 
@@ -281,7 +282,7 @@ def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, funct
     with LocalExecutor(2) as executor:
         keys = []
         for result in executor.run(functions.sleep, tasks(data, arguments)):
-            keys.append(result.task.identity)
+            keys.append(result.task.name)
             executor.stop()
             for worker in {*psutil.Process().children()} - {*others}:
                 worker.kill()

@@ -308,7 +308,7 @@ def test_another_pytorch_or_token_or_program_is_rejected_in_one_line(cluster, pr
         stdout=subprocess.DEVNULL,
     )
     options = {
-        "has PyTorch 1.0, but this machine has": {},
+        "has PyTorch 1.0, but this program uses": {},
         "its token is missing here or differs": {"RAY_AUTH_TOKEN": "0" * 64},
         "no head of a Ray cluster responds there": {"port": 7001},
     }

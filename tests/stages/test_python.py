@@ -176,6 +176,10 @@ def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
         function(**CALLS[function], folder=folder)
         printed = capsys.readouterr().out
         assert f"plot   {folder / plot}\nfiles  {folder}\n" in printed
+    for name in ("new", "finished"):
+        folder = tmp_path / name
+        sweep(**SETTINGS | {"seed": [1, 4]}, folder=folder)
+        assert f"files  {folder}/sweep.png and sweep.csv\n" in capsys.readouterr().out
 
 
 def test_the_results_have_what_the_commands_print(project):
@@ -376,17 +380,20 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
         sweep(**SETTINGS, batch_size=[1501, 1502], quiet=True)  # 1,500 images
     frame = error.value.result.to_frame()
     assert frame["val/accuracy"].dtype == frame["seconds"].dtype == float
-    with pytest.raises(UserError, match="no best network: the training runs failed"):
+    with pytest.raises(UserError, match="no best network: no training run finished"):
         error.value.result.load_best()
 
 
-def test_an_error_of_on_result_keeps_the_result_that_it_has(project):
+def test_an_error_of_on_result_keeps_its_result_and_those_of_the_sweep(project):
     def fail(_):
         raise PartlyFailed("one of two test sets cannot be read", "an evaluation")
 
+    earlier = {*project.outputs.glob("sweeps/*/sweep.csv")}
     with pytest.raises(PartlyFailed, match="one of two test sets") as error:
-        sweep(**SETTINGS | {"seed": [1, 2]}, on_result=fail, quiet=True)
+        sweep(**SETTINGS | {"seed": [5, 6]}, on_result=fail, quiet=True)
     assert error.value.result == "an evaluation"
+    (table,) = {*project.outputs.glob("sweeps/*/sweep.csv")} - earlier
+    assert [row["trained"] for row in project.read(table)] == ["1"]
 
 
 def test_a_sweep_with_a_folder_is_continued_by_the_same_call(project, tmp_path):

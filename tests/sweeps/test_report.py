@@ -17,8 +17,10 @@ from pipeline.core.dataset import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
     Configuration,
+    best_of,
     best_trade_offs,
     group_by_configuration,
+    why_no_best,
 )
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.listing import list_jobs, sweep_name
@@ -92,7 +94,7 @@ def test_the_table_in_the_terminal_has_the_best_configurations_and_those_that_fa
     rows = select_rows(group_by_configuration(trained + invalid))
     shown = min(failed, 10)
     best = [*range(1, 21 - shown)]
-    assert [row.keys["hidden"] for row in rows[: len(best)]] == best
+    assert [row.varied_values["hidden"] for row in rows[: len(best)]] == best
     assert [bool(row.failed) for row in rows] == [False] * len(best) + [True] * shown
 
 
@@ -114,12 +116,12 @@ def test_a_configuration_with_failed_seeds_is_the_best_only_if_all_have_some():
     second = [outcome(0.96, hidden=10, seed=seed) for seed in (1, 2, 3)]
     third = [outcome(0.98, hidden=20, seed=seed) for seed in (1, 2, 3)]
     rows = group_by_configuration([*first, *second])
-    assert [row.keys["hidden"] for row in rows] == [10, 5]
+    assert [row.varied_values["hidden"] for row in rows] == [10, 5]
     assert summarize(rows) == "best: hidden=10, validation accuracy 96.00% ± 0.00"
     result = SweepResult([*first, *second], Path("folder"), run_id=None)
     assert result.best.job.values["hidden"] == 10
     front = best_trade_offs(group_by_configuration([*first, *second, *third]))
-    assert [row.keys["hidden"] for row in front] == [10, 20]
+    assert [row.varied_values["hidden"] for row in front] == [10, 20]
     assert summarize(group_by_configuration(first)) == (
         "best: hidden=5, validation accuracy 97.00% (1 of 3 seeds)"
     )
@@ -138,13 +140,15 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     def reported():
         report.Report(NullRun(), tmp_path, plan, title="title").write()
         _, rows = tables.read_csv(tmp_path / "sweep.csv")
-        text = summarize(group_by_configuration(plan.outcomes, plan.missing))
-        return [(row["hidden"], row["trained"]) for _, row in rows], text
+        running = group_by_configuration(plan.outcomes, plan.missing)
+        assert (best_of(running) is None) == bool(why_no_best(running))
+        return [(row["hidden"], row["trained"]) for _, row in rows], summarize(running)
 
+    assert reported()[1] == "no best configuration: no training run finished"
     plan.add(outcome(0.99, hidden=5, seed=1))
     rows, text = reported()
     assert rows == [("5", "1"), ("10", "0"), ("20", "0")]
-    assert text == "no best configuration yet: none has networks of all seeds"
+    assert text == "no best configuration: none has networks of all seeds yet"
     for seed in (1, 2, 3):
         plan.add(outcome(0.9, hidden=10, seed=seed))
     rows, text = reported()
@@ -204,7 +208,7 @@ def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
 def test_configurations_with_different_validation_images_have_no_best():
     outcomes = outcome(0.9, split="exercise"), outcome(0.8, split="holdout")
     rows = group_by_configuration(outcomes)
-    assert summarize(rows).startswith("no best configuration: ")
+    assert summarize(rows) == "no best configuration: the validation images differ"
     result = SweepResult(outcomes, Path("folder"), run_id=None)
     assert result.best is None
     with pytest.raises(UserError, match="the validation images differ"):
@@ -244,7 +248,8 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_one_on_the_pareto_front()
         outcome(accuracy, hidden=size, lr=1.0 + n)
         for n, (size, accuracy) in enumerate(pairs)
     )
-    front = [(row.keys["hidden"], row.accuracy) for row in best_trade_offs(rows)]
+    best = best_trade_offs(rows)
+    front = [(row.varied_values["hidden"], row.accuracy) for row in best]
     expected = {
         (size, accuracy)
         for size, accuracy in pairs

@@ -79,8 +79,8 @@ def test_a_search_continues_with_the_trials_that_are_open():
     search = open_search(5, recorded=jobs[:5])
     for each in finished:
         search.add(each)
-    known = [job.identity for job in search.jobs]
-    assert known == [job.identity for job in jobs[:6]]
+    known = [job.fingerprint for job in search.jobs]
+    assert known == [job.fingerprint for job in jobs[:6]]
     assert [state for state, _ in states(search).values()] == [
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
@@ -107,8 +107,8 @@ def test_a_trial_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
     search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
-    assert [job.identity for job in search.jobs] == [
-        job.identity for job in (*jobs[:2], *jobs[4:])
+    assert [job.fingerprint for job in search.jobs] == [
+        job.fingerprint for job in (*jobs[:2], *jobs[4:])
     ]
     assert len([*search.suggest()]) == 2
 
@@ -116,9 +116,11 @@ def test_a_trial_whose_children_were_deleted_is_forgotten():
 @pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", "", "77"])
 def test_a_child_whose_tag_was_edited_is_no_trial(edited):
     jobs = [*open_search(2).suggest()]
-    tags = [job.tags | {FINGERPRINT_TAG: job.identity} for job in jobs]
+    tags = [job.tags | {FINGERPRINT_TAG: job.fingerprint} for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])
-    assert [job.identity for job in search.jobs] == [job.identity for job in jobs[2:]]
+    assert [job.fingerprint for job in search.jobs] == [
+        job.fingerprint for job in jobs[2:]
+    ]
     assert len([*search.suggest()]) == 2
 
 
@@ -214,6 +216,8 @@ def test_a_terminated_search_continues_with_the_same_values(
     assert process.returncode == 143, errors
     done = {run.info.run_id for run in sweep.runs()[1] if run.info.status == "FINISHED"}
     assert 3 <= len(done) < 8
+    rows = sweep.workspace.read(sweep.folder / "sweep.csv")
+    assert sum(int(row["trained"]) for row in rows) == len(done)
 
     printed, _ = sweep.run(*options)
     assert f"({len(done) + 1} of 8)" in printed

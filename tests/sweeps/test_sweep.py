@@ -155,6 +155,18 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     assert (sweep.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_the_run_of_a_sweep_has_the_accuracy_of_its_best_configuration(
+    swept, runs, sweep
+):
+    rows = swept[0].workspace.read(swept[0].folder / "sweep.csv")
+    best = [run for run in runs[1] if run.data.params["hidden"] == rows[0]["hidden"]]
+    accuracies = [child.data.metrics["val/accuracy"] for child in best]
+    assert runs[0].data.metrics == {"val/accuracy": statistics.mean(accuracies)}
+    sweep.run("split=exercise,holdout")  # validated on different images
+    (parent,), children = sweep.runs()
+    assert len(children) == 2 and parent.data.metrics == {}
+
+
 def test_a_sweep_writes_no_file_of_another_stage(swept):
     outputs = swept[0].workspace.outputs
     assert {path.name for path in outputs.glob("[!.]*")} == {
@@ -497,6 +509,6 @@ def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
         pytest.raises(UserError, match="the sweep needs about") as error,
     ):
         train.sweep(seed=range(100), folder=tmp_path / "own", **settings)
-    (parent,) = sweep.runs()[0]
-    place = sweep.workspace.artifact(parent, "")
+    place = sweep.workspace.outputs
     assert f" is free in {place}: delete files" in str(error.value)
+    assert not sweep.runs()[0]  # it is rejected before it is recorded

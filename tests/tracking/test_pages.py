@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -90,6 +91,17 @@ def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     assert f"({page})" in experiment.tags["mlflow.note.content"]
     # MLflow opens another page if the URL names a view that does not exist.
     assert pages.list_page("3", {}) == f"#/experiments/3/runs?{pages.WORKFLOW}"
+
+
+def test_the_server_leaves_no_environment_variable(recorded, monkeypatch):
+    from mlflow.server import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
+
+    monkeypatch.setenv(ARTIFACT_ROOT_ENV_VAR, "file:///mine")
+    monkeypatch.delenv(BACKEND_STORE_URI_ENV_VAR, raising=False)
+    before = {**os.environ}
+    with serve_ui(recorded, run=None):
+        assert os.environ[BACKEND_STORE_URI_ENV_VAR].startswith("sqlite:")
+    assert {**os.environ} == before
 
 
 def test_the_links_in_a_sweep_open_its_swept_values_and_accuracies(recorded, chromium):

@@ -13,7 +13,7 @@ import pytest
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
 from pipeline.tracking import EpochPoint, provenance, recording_process
-from pipeline.tracking.null import NullRun, NullTracker
+from pipeline.tracking.null import NullRun
 from pipeline.tracking.recording_process import HelperTracker
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
@@ -36,7 +36,7 @@ def fail(run):
 
 
 def forget():
-    recording_process._tracker, recording_process._run = NullTracker(), NullRun()
+    recording_process._tracker, recording_process._run = None, NullRun()
 
 
 def imported_modules():
