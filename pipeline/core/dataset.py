@@ -87,7 +87,7 @@ class Dataset:
                 division does not depend on the seed.
 
         Raises:
-            UserError: If there are too few images for `holdout`, or of a class.
+            UserError: If there are too few images for `holdout`, in all or in a class.
             ValueError: If `how` is neither of these.
         """
         if how not in SPLITS:
@@ -152,13 +152,16 @@ class DataFile:
         return dataset
 
     def check(self, sha256: str) -> None:
-        """Compare a hash of the file, or one that was recorded of it, with `sha256`.
+        """Compare the verified hash with `sha256`, which was computed at another time.
 
         Raises:
             UserError: If the file was replaced after it was verified.
         """
         if sha256 != self.sha256:
-            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+            raise UserError(
+                f"{self.path} was replaced while this command was running: run the "
+                "same command again"
+            )
 
 
 def sample_rows(count: int) -> slice:

@@ -4,9 +4,10 @@
    `pipeline.cli` has validated, `recorded_sweep` finds what is already trained, and
    `search` lets Optuna suggest more. A `SweepStart` in `start` contains the result.
 2. `recording` opens the run. In it, `scheduler` gives the missing jobs to workers, or
-   `reuse` finds them in the store; `children` records each, `progress` prints it.
-3. `configurations` averages over seeds. `report` writes the table and the plot,
-   `report_text` what is printed, and `result` is for a caller from Python.
+   `reuse` finds them in the store; `children` records each outcome, and
+   `progress` prints it.
+3. `configurations` averages over seeds. `report` writes the table and the plot, and
+   `report_text` the text in the terminal. `result` is for a caller from Python.
 
 `networks` reads a finished sweep for `export`.
 """

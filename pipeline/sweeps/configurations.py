@@ -103,8 +103,8 @@ def group_by_configuration(
     """Group the jobs that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the configurations are sorted by their values.
-    Those in which seeds failed or are missing come after all others, without a trained
-    network last.
+    Configurations in which seeds failed or are missing come after all others, and those
+    without a trained network come last.
 
     Args:
         outcomes: The outcomes of the jobs that have ended.
@@ -133,8 +133,8 @@ def group_by_configuration(
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
     """Return the most accurate training run of the best configuration.
 
-    It is None if no training run ended, or if accuracies are not comparable. A
-    configuration in which seeds failed is the best only if this is so in all of them.
+    The result is None if no training run ended, or if accuracies are not comparable. A
+    configuration with a failed seed is the best only if every configuration has one.
     """
     candidates = group_by_configuration(outcomes)
     if not candidates or not comparable(candidates):

@@ -111,7 +111,9 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy
     if not best.is_complete and any(each.missing for each in configurations):
-        return "no best configuration yet: none has networks of all seeds"
+        return (
+            "no best configuration yet: no configuration has a network for every seed"
+        )
     limit = best.accuracy - (best.std or 0)
     rivals = [each for each in trained if each.is_complete == best.is_complete]
     close = [each for each in rivals if each.accuracy >= limit]

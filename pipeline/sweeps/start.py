@@ -11,7 +11,7 @@ from pipeline.tracking.provenance import CodeState
 
 @dataclass(frozen=True)
 class SweepStart:
-    """What `train_sweep` has found before `record_sweep` opens the run."""
+    """What `train_sweep` passes to `record_sweep`, which opens the run."""
 
     store: Path  # the folder of the store; `on_result` can change what is current
     plan: Plan
