@@ -13,10 +13,10 @@ the MLflow run that trained the network. Takes about 4 s.
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 says how much the accuracy may vary by chance. The loss is in nats. The confidence is
 the mean probability of the predicted classes. If it is above the accuracy, the network
-is overconfident. The expected calibration error (ECE) is the mean distance between the
-two, in bins of similar confidence. Do not rely on an unsure prediction. Usually, the
-image does not look like the training images of the predicted class, or another class is
-almost as probable.
+is overconfident. The expected calibration error (ECE) is the mean distance between
+confidence and accuracy, in bins of similar confidence. Do not rely on an unsure
+prediction. Usually, the image does not look like the training images of the predicted
+class, or another class is almost as probable.
 """
 
 import os

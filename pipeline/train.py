@@ -109,7 +109,7 @@ def sweep(
 
 
 def run_train_or_sweep(command: Command[TrainConfig]) -> None:
-    """Run what a command line says."""
+    """Run the training run or the sweep of a command line."""
     run = run_sweep if command.is_sweep else run_train
     run(command)
 

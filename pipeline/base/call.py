@@ -1,7 +1,7 @@
 """The folder of a call from Python, and where the results of a call or command go.
 
 The folder belongs to the thread of the call, so that calls in several threads do not
-disturb each other. A command has none.
+disturb each other. A command has no such folder.
 """
 
 import os
@@ -46,7 +46,7 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     # An empty path means the working directory.
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         rule = f"folder must be a path, got {folder!r:.40}"
-        raise ConfigError(f"{rule}: give one, or leave it out")
+        raise ConfigError(f"{rule}: use a path, or leave out folder")
     path = Path(os.path.realpath(user_path(folder, key="folder")))
     try:
         _check_place(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.paths import outputs_dir, store_dir
 
-# What the system lacks: space on a disk or the right to write to it, open files,
+# Errors of a system that lacks space on a disk or the right to write to it, open files,
 # memory or processes.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXHAUSTED = FULL | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
@@ -22,9 +22,9 @@ RESUME = f"{AGAIN} to resume"
 def is_user_error(error: BaseException) -> bool:
     """Return whether values, files, the network or the system caused an error.
 
-    All other errors are errors in the program and keep their traceback. An `OSError` is
-    not one if it concerns a connection, an exhausted resource (see `EXHAUSTED`), or a
-    file in outputs/ or a folder above it.
+    All other errors are errors in the program and keep their traceback. The system or
+    the network caused an `OSError` if it concerns a connection, an exhausted resource
+    (see `EXHAUSTED`), a file in outputs/, or a folder above outputs/.
     """
     if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
         return True
@@ -47,8 +47,9 @@ def is_user_error(error: BaseException) -> bool:
 def remedy(error: Exception) -> str:
     """Return the remedy for a full disk; the system's message contains none.
 
-    The message names the file, which can be on the disk of temporary files, unless the
-    file was already open: most of these are in the store.
+    The system's message names the file, which can be on the disk of temporary files. If
+    the file was already open, the message names no file. Most such files are in the
+    store, so the remedy names the folder of the store.
     """
     if not isinstance(error, OSError) or error.errno not in FULL:
         return ""

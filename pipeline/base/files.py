@@ -1,8 +1,9 @@
 """Atomic writes, hashes and JSON files for all packages.
 
-What `atomic_file` and `atomic_folder` write is complete or absent, even if the process
-is killed or the power fails: content is flushed to the disk before the rename. After a
-power failure, the previous content can reappear, because the rename may be lost.
+The results of `atomic_file` and `atomic_folder` are complete or absent, even if the
+process is killed or the power fails: content is flushed to the disk before the rename.
+After a power failure, the previous content can reappear, because the rename may be
+lost.
 """
 
 import glob
@@ -56,7 +57,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`, or a mount point, which has no rename.
+        UserError: If there is a file at `path`, or a mount point (no rename).
         OSError: If the folder is not empty and `replace` is false.
     """
     if path.exists() and not path.is_dir():

@@ -6,10 +6,10 @@ VAL_ACCURACY = "val/accuracy"
 SECONDS = "train/seconds"  # of an epoch
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
 EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
-# The names of the scores of the trained network on its training images start with this.
-# MLflow sorts the sections of charts by name, so these bars follow the learning curves.
+# The prefix of the scores of the trained network on its training images. MLflow sorts
+# the sections of charts by name, so these bars follow the learning curves.
 FINAL_TRAIN = "with_final_weights/train_"
-# Every training run has these.
+# Every training run has these metrics.
 REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", f"{FINAL_TRAIN}accuracy")
 
 

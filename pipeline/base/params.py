@@ -1,11 +1,11 @@
-"""The params of a training run: what MLflow shows, and a network's file records."""
+"""The params of a training run, which MLflow and the file of the network record."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.hyperparameters import Hyperparameters
 
-# Their keys, in the order in the name of a run; a new hyperparameter is the last one.
+# The keys, in the order in the name of a run; a new hyperparameter is the last one.
 TRAINING_KEYS = tuple(
     dict.fromkeys(["hidden", "seed", "dataset", *Hyperparameters.model_fields])
 )
@@ -25,7 +25,7 @@ def params_of(
 def differing_params(
     found: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[str, str]:
-    """Return the params that differ as text, as found and as wanted; empty if none."""
+    """Return the params that differ, found and wanted, as text; "" if none differ."""
     keys = [key for key in wanted if found.get(key) != wanted[key]]
     actual = " ".join(f"{key}={found.get(key)}" for key in keys)
     return actual, " ".join(f"{key}={wanted[key]}" for key in keys)

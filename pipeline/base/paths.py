@@ -13,13 +13,13 @@ ROOT = PACKAGE.parent  # the folder of a clone
 # The folder of a training run: in outputs/ and in the artifacts of its run. In a sweep
 # with tracking=none, it is in the job's folder, which is in the sweep's folder.
 TRAINING_FOLDER = "train"
-# Its files.
+# The files in this folder.
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
-# All that `TrainingRun.write` writes.
+# All files that `TrainingRun.write` writes.
 TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, CURVES_FILE, METRICS_FILE, RUN_FILE)
 DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder

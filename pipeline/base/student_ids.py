@@ -6,7 +6,7 @@ import unicodedata
 from pipeline.base.text import printable
 
 MAX_ID = 64  # characters
-# Letters, digits and a few signs: an id names files, and stands in tables and pages.
+# Letters, digits and a few signs: an id names files, and appears in tables and pages.
 ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
 
 

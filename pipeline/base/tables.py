@@ -1,4 +1,4 @@
-"""Tables as CSV files: those of users are read, and results are written."""
+"""Tables as CSV files: reads the tables of users, and writes results."""
 
 import csv
 import itertools

@@ -24,7 +24,7 @@ def template_environment(
         folder: The folder, relative to the package; "" for the package's own folder.
         filters: Functions that templates can use as filters, by their names, besides
             `counted`.
-        arguments: Others of Jinja's `Environment`.
+        arguments: Other arguments of Jinja's `Environment`.
     """
     layout = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(

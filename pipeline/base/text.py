@@ -11,8 +11,8 @@ from typing import Any
 
 WIDTH = 80  # columns of help, of paragraphs and of tables
 MAX_FILE_NAME = 100  # bytes of `as_file_name`
-# The characters that it keeps, for Python's regular expressions: those of pydantic are
-# Rust's, whose letters and digits are others.
+# The characters that `as_file_name` keeps, for Python's regular expressions. Those of
+# pydantic are Rust's, in which other characters count as letters and digits.
 NAME_CHARACTERS = r"\w-"
 MIN_TEXT = 12  # columns of text in a table that is too wide
 
@@ -62,7 +62,7 @@ def distinct_file_name(text: str, *, allowed: str) -> str:
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401
-    """Return a float rounded to four significant digits, and all else as it is."""
+    """Round a float to four significant digits; return any other value unchanged."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

@@ -40,7 +40,7 @@ def server_url(value: str | None) -> str | None:
 
 
 def _checked(value: str, *, variable: str = "") -> str:
-    """Return the URL of a server; it is the setting `server`, or from a variable."""
+    """Return the URL of a server, from the setting `server` or from a variable."""
     name = variable or "server"
     try:
         parts = urlsplit(value)

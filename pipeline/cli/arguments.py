@@ -47,14 +47,14 @@ def parse_keywords(
 def _make_command(
     given: Given, schema: type[ConfigT], flags: Flags
 ) -> Command[ConfigT]:
-    """Return the command for what a user gives.
+    """Return the command that a user has given.
 
     Its `Settings` are the parts of the command: one for each combination of options,
     such as two for -m team=small,large. Together, they give the combinations.
 
     Raises:
-        ConfigError: If something is invalid. If it cannot be read, rules about several
-            settings are not checked, because some of them may be missing.
+        ConfigError: If a setting or a file is invalid. If one cannot be read, rules
+            about several settings are not checked, because settings may be missing.
     """
     _check_groups(flags.folders)
     problems = [*given.problems]
@@ -127,8 +127,8 @@ def _rejected(
 ) -> Iterator[str]:
     """Yield the problems of the combinations that are rejected.
 
-    If only some combinations of a recorded sweep break a bound, or name what does not
-    exist, they are kept, and their jobs fail.
+    If only some combinations of a recorded sweep break a bound, or name something that
+    does not exist, they are kept, and their jobs fail.
     """
     errors = [each.error for each in combinations if each.error]
     has_valid = len(errors) < len(combinations)

@@ -55,8 +55,8 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--resolve", action="store_true")  # --cfg always does this
-    # Without a value, it is empty, which the rules below reject.
+    parser.add_argument("--resolve", action="store_true")  # --cfg always resolves
+    # A flag without a value is empty, which the rules below reject.
     for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
         parser.add_argument(*flag, nargs="?", const="")
     parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
@@ -95,10 +95,10 @@ class Combination:
 
 @dataclass(frozen=True)
 class Command(Generic[ConfigT]):
-    """A valid command: what to run a stage or a sweep with."""
+    """A valid command, with which a stage or a sweep is run."""
 
     config: ConfigT  # of the first valid combination
-    options: Mapping[str, str]  # of the same, by group
+    options: Mapping[str, str]  # of the same combination, by group
     combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key

@@ -145,7 +145,7 @@ def _replace_values(
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     """Return the message for an error of Hydra, with the file that it is about.
 
-    If it names none, this is the primary config.
+    If the error names no file, the message names the primary config.
     """
     text = one_line(error)
     for override in overrides:

@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def stage(
     function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]
 ) -> None:
-    """Run a function of a parsed command, which is named like its schema."""
+    """Run the function of a stage; the name of `schema` determines the command."""
     name = f"python -m pipeline.{schema.command_name()}"
     doc = sys.modules[function.__module__].__doc__ or ""
 

@@ -63,7 +63,7 @@ def _read_each(
     schema: Schema,
     folders: ConfigFolders,
 ) -> Given:
-    """Read each item. As in Hydra, the last one counts if a key is given again."""
+    """Read each item. As in Hydra, the last value of a key counts."""
     settings, groups = dict[str, Setting](), dict[str, GroupOverrides]()
     problems: list[str] = []
     for item in items:
@@ -101,7 +101,7 @@ def _read_word(
     """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
-        ConfigError: If it is neither. Several words are always rejected.
+        ConfigError: If the item is neither. Several words are always rejected.
     """
     word = " ".join(words)
     _check_form(word, schema, folders, is_spaced=len(words) > 1)

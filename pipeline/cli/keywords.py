@@ -3,9 +3,9 @@
 The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 """
 
-# Neither is generated from the other: mypy and editors read only what is written, here
-# for the keywords of a call, and in `schema` for the fields of `cfg`. The types differ,
-# too: a call accepts paths, arrays and, in a sweep, several values.
+# The types are written twice, because mypy and editors cannot read generated ones: here
+# for the keywords of a call, and in `schema` for the fields of `cfg`. They also differ:
+# a call accepts paths, arrays and, in a sweep, several values.
 
 import os
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ Number = float | SupportsFloat
 
 @runtime_checkable
 class Array(Protocol):
-    """A NumPy array, a PyTorch tensor, or what else NumPy can convert."""
+    """A NumPy array, a PyTorch tensor, or another object that NumPy can convert."""
 
     def __array__(self) -> Any: ...  # noqa: ANN401, D105
 

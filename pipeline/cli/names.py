@@ -12,7 +12,7 @@ def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
     """Name a training run by its hidden neurons, its seed and `named` keys.
 
     Keys that differ from the defaults are named, too. A network that was trained
-    earlier has no value for a hyperparameter that is newer.
+    earlier has no value for a hyperparameter that was added later.
     """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (

@@ -59,7 +59,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether `only_sweeps` have an effect without -m, too."""
+        """Return whether the keys in `only_sweeps` also have an effect without -m."""
         return False
 
 
@@ -78,7 +78,7 @@ class RecordedConfig(StageConfig):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether a run is recorded; an open run that is not has no `run_id`."""
+        """Whether runs are recorded; an unrecorded open run has no `run_id`."""
         return self.tracking != "none"
 
 

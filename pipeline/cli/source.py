@@ -1,4 +1,4 @@
-"""Reads the YAML files of a configuration, and rejects what could run code.
+"""Reads the YAML files of a configuration, and rejects content that could run code.
 
 A setting of Hydra can import a package, call a class or copy the environment into a
 result, and a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain

@@ -76,7 +76,7 @@ def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
 
     Args:
         word: The override.
-        names: Those of the files of the group.
+        names: The names of the files of the group.
 
     Raises:
         ConfigError: If Hydra cannot parse it, or there is no such file.

@@ -80,7 +80,10 @@ class DataFile:
             UserError: If the file was replaced after it was verified.
         """
         if sha256 != self.sha256:
-            raise UserError(f"{self.path} was replaced meanwhile: repeat the command")
+            raise UserError(
+                f"{self.path} was replaced while this command was running: run the "
+                "same command again"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,7 @@ class Dataset:
                 division does not depend on the seed.
 
         Raises:
-            UserError: If there are too few images for `holdout`, or of a class.
+            UserError: If there are too few images for `holdout`, in all or in a class.
             ValueError: If `how` is neither of these.
         """
         if how not in SPLITS:

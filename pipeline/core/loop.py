@@ -52,7 +52,7 @@ class TrainingState:
     def __reduce__(self) -> NoReturn:
         """Reject `copy` and `pickle`: the optimizer of a copy would change nothing.
 
-        It has the same memory as its network, and both would get memory of their own.
+        An optimizer shares memory with its network; the two copies would not.
         """
         raise TypeError(
             "a TrainingState cannot be copied: to return to an epoch, keep its "

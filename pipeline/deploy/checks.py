@@ -54,8 +54,8 @@ class Check:
     name: str  # the implementation, such as "C code, gcc 14.2.0"
     images: int = 0  # the number of compared images
     compared: str = "sums and logits"  # the values that were compared
-    difference: str = ""  # the first one; "" if there is none
-    skipped: str = ""  # why nothing was compared; "" if it was
+    difference: str = ""  # the first difference; "" if there is none
+    skipped: str = ""  # why nothing was compared; "" if images were compared
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
 
 

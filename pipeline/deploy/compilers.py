@@ -59,7 +59,7 @@ COMPILERS = tuple(
 
 
 def missing(tools: Sequence[Tool]) -> str:
-    """Say which packages of these tools are not installed; "" if all are."""
+    """Return which packages of these tools are missing; "" if all are installed."""
     packages = dict.fromkeys(tool.package for tool in tools if not tool.installed)
     if not packages:
         return ""

@@ -97,7 +97,7 @@ def export_onnx(
 
 
 def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
-    """Return the images with which implementations are compared: test and probes."""
+    """Return the images of the comparisons: test images, then probe images."""
     generator = np.random.default_rng(0)
     probes = probe_images(model.integers, generator=generator)
     return np.concatenate([model.dataset.test.images, probes])

@@ -35,7 +35,7 @@ class ExportJob:
 
     @property
     def name(self) -> str:
-        """What distinguishes it from the others, such as "hidden=20 seed=1 bits=4"."""
+        """What distinguishes this export, such as "hidden=20 seed=1 bits=4"."""
         return short_name({**self.varied_values, "bits": self.bits})
 
 

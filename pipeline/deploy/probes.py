@@ -1,6 +1,6 @@
-"""Images that cover what test images do not: some pixels, the clamp, extreme sums.
+"""Probe images, for cases that test images lack: some pixels, the clamp, extreme sums.
 
-116 pixels are 0 in all test images of MNIST, and no test image gives a sum above 255
+In all test images of MNIST, 116 pixels are 0, and no test image gives a sum above 255
 after its shift. The 10,000 test images cannot detect an error in these cases.
 """
 

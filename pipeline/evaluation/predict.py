@@ -36,10 +36,10 @@ from pipeline.model import (
 
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_ROWS = 20  # below each other in preparation.png
-MAX_NAME_CHARACTERS = 36  # of their names
+MAX_NAME_CHARACTERS = 36  # in the names of the images
 USUAL_FORM = """If an image does not look like a digit, or two digits are close, compare
-the steps in preparation.png with it. If they show other things than the digit, crop the
-image; otherwise, write the digit upright and in its usual form."""
+it with the steps in preparation.png. If the steps show anything besides the digit, crop
+the image. Otherwise, write the digit upright and in its usual form."""
 # What helps for each reason whose text does not say it.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",

@@ -144,7 +144,7 @@ def _count_cpus() -> int:
     """Return the number of CPUs of the cluster, whose nodes may join and leave.
 
     Raises:
-        UserError: If there is none.
+        UserError: If the cluster has no CPU.
     """
     cpus = int(ray.cluster_resources().get("CPU", 0))
     if not cpus:

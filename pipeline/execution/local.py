@@ -38,7 +38,7 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._software = Software.here()  # before later edits
+        self._software = Software.here()  # now, before the code can be edited
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
@@ -99,7 +99,7 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    Software.here()  # before later edits
+    Software.here()  # now, before the code can be edited
     for module in modules:
         import_module(module)
 

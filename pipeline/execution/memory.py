@@ -20,7 +20,7 @@ def check_memory(size: int, *, free: int, what: str) -> None:
     """Check that the free memory is enough; sizes are in bytes.
 
     Raises:
-        UserError: If `what` needs more.
+        UserError: If `what` needs more memory than is free.
     """
     if size > free:
         raise UserError(

@@ -36,7 +36,7 @@ def new_executor(
         modules: The modules that local workers import first.
 
     Raises:
-        UserError: If the memory is too small for that many, or Ray is not installed.
+        UserError: If the memory is too small for the workers, or Ray is not installed.
     """
     if not tasks:
         return LocalExecutor(1)  # it starts no process
@@ -56,7 +56,7 @@ def new_executor(
 def known_processors(kind: str) -> frozenset[str] | None:
     """Return the `processors` of an executor before it is started.
 
-    They are None for a cluster, whose nodes are not known before it is connected.
+    The result is None for a cluster, whose nodes are not known before the connection.
     """
     return local_processors() if kind == "local" else None
 

@@ -41,8 +41,8 @@ SURROUNDINGS = 0.5
 
 # Sheet. Heights of edges are natural logarithms of the ratio of the gray levels.
 SHEET_SIDE = 133  # pixels to which a photograph is reduced to find the sheet
-SHEET_BLUR = 1  # the same pixels; standard deviation of the filter that removes noise
-SHEET_WINDOW = 3  # the same pixels; half the width of an edge, with its surroundings
+SHEET_BLUR = 1  # of these pixels; standard deviation of the filter that removes noise
+SHEET_WINDOW = 3  # of these pixels; half the width of an edge, with its surroundings
 # For a screen or a board. Gray levels. Lower: white strokes on a dark screen are lost;
 # higher: in shadow, light parts of a sheet count as ink.
 SHEET_MIN_LEVEL = 80
@@ -79,7 +79,7 @@ REGION_MIN_PART = 0.02
 REGION_MIN_EDGE = 0.9
 # Sheet with straight edges: for a sheet that a soft shadow divides, or of which the
 # image shows only some edges, nearly parallel to its borders ("paper edges")
-EDGE_MARGIN = 2  # the same pixels; the edge itself is not paper
+EDGE_MARGIN = 2  # pixels of the reduced image; the edge itself is not paper
 EDGE_TILTS = np.arange(-12, 12.1, 0.75)  # degrees by which an edge may be tilted
 # For all of these limits, lower: shadows and strokes count as edges of the sheet;
 # higher: more edges are not found. For EDGE_MAX_DISTANCE, the opposite holds.
@@ -87,15 +87,15 @@ EDGE_MAX_DISTANCE = 0.5  # maximum distance of an edge from the border, as a fra
 EDGE_MIN_STEP = 0.3  # the table is at least this much darker than the paper
 EDGE_MIN_LENGTH = 0.4  # minimum length of an edge, as a fraction of the side
 EDGE_MIN_AREA = 0.25  # fraction of the area of the image
-# The same pixels; paper and table are also compared up to this distance from an edge
-# (test_a_board_in_uneven_light_is_not_a_sheet). Lower: a wide white stroke counts as
-# paper; higher: the dark side of a board counts as a table.
+# Pixels of the reduced image; paper and table are also compared up to this distance
+# from an edge (test_a_board_in_uneven_light_is_not_a_sheet). Lower: a wide white stroke
+# counts as paper; higher: the dark side of a board counts as a table.
 EDGE_SURROUNDINGS = 24
 
 # Ink
 # For light ink on dark paper ("white on black", "chalk")
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
-POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
+POLARITY_WINDOW = 17  # of these pixels; its median is the paper of a photograph
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
 # higher: thin strokes are faint, and narrow gaps close.
 BLUR = 1

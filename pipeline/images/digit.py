@@ -124,7 +124,7 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
         slice(max(0, part.start - margin), part.stop + margin)
         for part in bounding_box(mask)
     )
-    levels, ink, blobs = levels[box], ink[box], mask[box]  # what is far takes time
+    levels, ink, blobs = levels[box], ink[box], mask[box]  # fewer pixels take less time
     labels, number = ndimage.label(blobs, EIGHT_NEIGHBORS)
     ring, nearest = ring_around(blobs)
     is_end, has_edge = compare_ring(levels, ink, ring, nearest)

@@ -57,7 +57,7 @@ class Found(NamedTuple):
     searched: Steps  # the images in which the ink was searched for
     ink: Ink
     formed: Steps  # the steps that put a digit in MNIST's form; none without a digit
-    # Whether it is not one digit, and its ink can be that of a shadow.
+    # Whether there is a finding, and the ink can be that of a shadow.
     has_shadow: bool = False
 
 

@@ -46,7 +46,7 @@ class Place:
 class Scene:
     """A photograph, or a drawing of its size, and the places where a digit can be.
 
-    What needs time is computed when it is first used.
+    Properties that take time are computed when they are first used.
     """
 
     original: Levels

@@ -44,13 +44,16 @@ class BitWidth:
 
     @property
     def stored_bits(self) -> int:
-        """The bits of a weight in the table: a power of 2, so that none is split."""
+        """The bits of a weight in the table.
+
+        This is a power of 2, so that no weight crosses a byte boundary.
+        """
         return 1 << (self.bits - 1).bit_length()
 
     def quantize(
         self, weights: Float[np.ndarray, "hidden 784"]
     ) -> tuple[Int8[np.ndarray, "hidden 784"], Float[np.ndarray, " hidden"]]:
-        """Return q and the scale of each neuron; it is 1 if all its weights are 0."""
+        """Return q and the scales; a scale is 1 if all weights of a neuron are 0."""
         scale = self.scales(np.abs(weights))
         scale = np.where(scale > 0, scale, 1.0)
         q = self.rounding(weights, scale).clip(-self.largest, self.largest)

@@ -2,7 +2,7 @@
 
 `quantization.py` computes the integers from a trained network;
 deploy/c/number_format.txt has the formulas. The generated C code does not share code
-with this module, so it can be compared with it.
+with this module, so the two can be compared.
 """
 
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ class ExportReport:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
-    """A trained network, the integers made of it, and what both predict."""
+    """A trained network, its integers, and the predictions with each of the two."""
 
     trained: TrainedModel
     dataset: Dataset  # the data set of the training run

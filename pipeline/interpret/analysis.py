@@ -44,7 +44,7 @@ class ModelAnalysis:
 
     trained: TrainedModel
     dataset: Dataset
-    with_history: bool = True  # if not, it reads no history of the training run
+    with_history: bool = True  # whether to read the history of the training run
 
     @property
     def spec(self) -> DatasetSpec:

@@ -118,7 +118,7 @@ def _responses(analysis: ModelAnalysis) -> str:
             (highest, *_), (lowest, *_) = analysis.extremes(j)
             row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]
         else:
-            # Dead is a neuron that no training image activates.
+            # A neuron is dead if no training image activates it.
             row += ["dead" if rate == 0 else "none", "", ""]
         k = int(np.argmax(costs))
         affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"

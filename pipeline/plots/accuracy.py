@@ -35,7 +35,7 @@ MAX_CAPTIONS = 10  # values of x with a tick and a caption each
 MAX_TICK_CHARACTERS = 100  # in the labels of the ticks; more would overlap
 MAX_NORMAL_DOTS = 200  # dots of normal size
 WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
-# Accuracies with a tick, for a wide range. From 60%, each halves the error rate.
+# Accuracies with a tick, for a wide range. From 60%, each tick halves the error rate.
 TICKS = (0.2, 0.4, *(1 - 0.4 / 2**n for n in range(8)))
 
 
@@ -146,7 +146,7 @@ def _complete(
     axes.margins(0.06, 0.12)
     axes.set_xlabel(f"{xlabel}{suffix}")
     axes.set_ylabel(f"{ylabel}{_scale_y(axes, points)}")
-    # Of the name of a sweep, which can have thousands of letters, the start is enough.
+    # The name of a sweep can have thousands of letters; only its start is shown.
     wrapped = (textwrap.fill(t, 90, max_lines=5) for t in title.split("\n"))
     set_title(axes, "\n".join(wrapped))
     simplify_axes(axes)
@@ -181,7 +181,7 @@ def _scale_x(axes: Axes, values: Sequence[float]) -> str:
 def _scale_y(axes: Axes, points: Sequence[AccuracyPoint]) -> str:
     """Use a logarithmic scale of the error for a wide range; return a suffix.
 
-    There, the last few percent cost the most.
+    The last few percent are the hardest to gain, and a linear axis would hide them.
     """
     accuracies = [value for point in points for value in point.accuracies]
     is_wide = max(accuracies) - min(accuracies) > WIDE

@@ -4,7 +4,7 @@ Gray weights belong to always-zero pixels, which are 0 in all training images, s
 training cannot change them (`meaning_of_gray`). In matches.png, whose legend says
 "frozen weights", all weights that training never changed are gray.
 
-`figures` has what the plots with Matplotlib share; `rows` arranges images.
+`figures` contains the shared code of the plots with Matplotlib; `rows` arranges images.
 """
 
 from functools import cache
@@ -87,7 +87,7 @@ def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
 
 
 def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
-    """Return the absolute weight drawn in full color; 1% of them are larger."""
+    """Return the absolute weight drawn in full color; 1% of the weights are larger."""
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
@@ -97,7 +97,7 @@ def meaning_of_gray(always_zero: Bool[np.ndarray, "784"]) -> str:
 
 
 def weight_limits(scale: float) -> tuple[str, str]:
-    """Return what the full colors represent, because larger weights have them too."""
+    """Return the texts for the full colors, which larger weights have, too."""
     return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
 
 

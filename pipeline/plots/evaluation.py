@@ -48,7 +48,7 @@ def evaluation_scores(
     draw_confusion_matrix(matrix, counts, label_names, class_names)
     upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
     draw_reliability_diagram(upper, lower, bins, bin_width=bin_width)
-    # Below the plots, it covers no data.
+    # Below the plots, the legend covers no data.
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
     return to_image(figure)
 

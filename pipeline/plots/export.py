@@ -35,7 +35,7 @@ def rounded_weights(
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
-    If no integer can be larger than 1, it gets the full color.
+    If no integer can be larger than 1, the integer 1 gets the full color.
 
     Args:
         weights: The weights of layer 1 after training.
@@ -98,7 +98,7 @@ def changed_predictions(
     kinds = {
         f"correct in floating point, wrong with {bit_width_text}": before == labels,
         f"wrong in floating point, correct with {bit_width_text}": after == labels,
-        "wrong in both, but different": (before != labels) & (after != labels),
+        "wrong in both, as different classes": (before != labels) & (after != labels),
     }
     rows = []
     for kind, mask in kinds.items():

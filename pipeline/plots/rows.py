@@ -16,7 +16,7 @@ MIN_WIDTH = 560  # pixels, so that titles fit
 BARS_WIDTH = 260  # pixels at least, with the text next to the bars
 
 
-# An image below which its caption stands; several images may have the same caption.
+# A caption and the image above it; several images may have the same caption.
 Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 
 

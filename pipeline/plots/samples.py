@@ -32,7 +32,7 @@ def contact_sheet(
     labels: UInt8[np.ndarray, " n"],
     class_names: Sequence[str],
 ) -> Image.Image:
-    """Plot the first images of each class: one row per class, labeled with it."""
+    """Plot the first images of each class: one row per class, with its name."""
     rows = {k: np.flatnonzero(labels == k)[:SAMPLES] for k in np.unique(labels)}
     sheet = np.zeros((len(rows), SAMPLES, SIDE, SIDE), np.uint8)
     for target, indices in zip(sheet, rows.values(), strict=True):

@@ -27,8 +27,8 @@ from pipeline.plots.common import (
 )
 
 MAX_NAMED_NEURONS = 30  # neurons with a name below each image; more names would overlap
-# Fractions of the width: what MLflow's card shows of a square image without scrolling
-# (measured in Chromium at 1366x768), the header in it, and the size of the text.
+# Fractions of the width: the height that MLflow's card shows of a square image without
+# scrolling (measured in Chromium at 1366x768), the header, and the size of the text.
 VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
 BINS = 40
 SHADES = 12  # shades of blue and of red

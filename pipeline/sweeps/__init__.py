@@ -7,7 +7,7 @@
    `reuse` finds them in the store; `children` records each, `progress` prints it. Then
    `recording` completes the run.
 3. `configurations` averages over seeds. `report` writes the table and the plot,
-   `report_text` what is printed, and `result` is for a caller from Python.
+   `report_text` the text in the terminal. `result` is for a caller from Python.
 
 `networks` reads a finished sweep for `export`.
 """

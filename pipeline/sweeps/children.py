@@ -107,7 +107,7 @@ class Children:
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
         """Record a failed attempt to train a job; return the id of its run, if any.
 
-        It has no host and no processor: those of the worker are not known.
+        The run has no tags for the host and the processor: the worker is not known.
         """
         tags = provenance.tags(self.code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}

@@ -116,8 +116,8 @@ def group_by_configuration(
     """Group the jobs that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the configurations are sorted by their values.
-    Those in which seeds failed or are missing come after all others, without a trained
-    network last.
+    Configurations in which seeds failed or are missing come after all others, and those
+    without a trained network come last.
 
     Args:
         outcomes: The outcomes of the jobs that have ended.
@@ -146,7 +146,7 @@ def group_by_configuration(
 def why_no_best(configurations: Sequence[Configuration]) -> str:
     """Return why none of the sorted configurations is the best; empty if one is.
 
-    A configuration in which seeds failed is the best only if this is so in all of them.
+    A configuration with a failed seed is the best only if every one has a failed seed.
     While a sweep runs, only a configuration with networks of all seeds is the best.
     """
     if not any(each.trained for each in configurations):
@@ -155,7 +155,7 @@ def why_no_best(configurations: Sequence[Configuration]) -> str:
         return "the validation images differ"
     is_running = any(each.missing for each in configurations)
     if is_running and not configurations[0].is_complete:
-        return "none has networks of all seeds yet"
+        return "no configuration has a network for every seed yet"
     return ""
 
 

@@ -108,7 +108,7 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    # Those of metrics.json, which the run has, too; empty if it failed.
+    # The metrics in metrics.json and in the run; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # the time of all epochs; NaN if it failed
     run_id: str | None = None  # the id of its MLflow run, even if it failed

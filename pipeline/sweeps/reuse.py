@@ -25,7 +25,7 @@ class ReusableRuns:
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
-        """Find the runs of jobs; all at once takes less time than one by one."""
+        """Find the runs of all jobs at once, because a query for each takes longer."""
         if not self._store:
             return
         fingerprints = [job.fingerprint for job in jobs]

@@ -22,7 +22,7 @@ class DigitClassifier(mlflow.pyfunc.PythonModel):
         Other pixels are an error, because most predictions would be wrong.
         """
         low, high = model_input.min(initial=0), model_input.max(initial=0)
-        if not 0 <= low <= high <= 1:  # NaN is not, either
+        if not 0 <= low <= high <= 1:  # also rejects NaN
             rule = "pixels must be in [0, 1], with 0 for black and 1 for white"
             remedy = "divide gray levels by 255"
             raise MlflowException.invalid_parameter_value(

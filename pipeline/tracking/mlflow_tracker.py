@@ -70,7 +70,7 @@ class MlflowTracker(LocalTracker):
         return run.run_id
 
     def _set_final_status(self, run_id: str, status: Status, error: str) -> bool:
-        """Return whether it could be set; see `Tracker.close_run`."""
+        """Set the status; return whether this succeeded. See `Tracker.close_run`."""
         try:
             self.client.set_terminated(run_id, status)
             if error:

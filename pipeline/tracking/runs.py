@@ -153,7 +153,7 @@ def find_sweep(
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or
-            has no finished training run, or files of one are lost.
+            has no finished training run, or files of a training run are lost.
     """
     sweep = find_run(text, store=store, server=server)
     if parent := sweep.tags.get(PARENT_TAG):

@@ -23,7 +23,7 @@ def experiment_of(name: str | None) -> str:
 
 
 def announce_kept_name(name: str, run_name: str | None) -> None:
-    """Say so if a run that a command continues has another name than `run_name`."""
+    """Print a message if the continued run `name` is not named `run_name`."""
     # A run can have the name "<run_name> #2".
     if run_name and not f"{name} #".startswith(f"{run_name} #"):
         say("run_name has no effect: this run was started with another name")
@@ -39,10 +39,10 @@ def new_tracker(
 ) -> LocalTracker:
     """Return the tracker of this process; see `RecordedConfig.is_recorded`.
 
-    The store in the folder `store` is opened now, so that one that cannot be used is
-    rejected before any work. If there is none, the first run creates it. A server
-    receives copies of the runs. New runs belong to `experiment`; None is the default.
-    They record `code`; None reads it when a run needs it.
+    The store in the folder `store` is opened now, so that an unusable store is rejected
+    before any work. If there is no store, the first run creates it. A server receives
+    copies of the runs. New runs belong to `experiment`; None is the default. The runs
+    record `code`; if it is None, it is read when a run needs it.
 
     Raises:
         UserError, OSError: If the store cannot be used.

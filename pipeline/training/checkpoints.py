@@ -65,7 +65,7 @@ class Checkpoint:
 
     def save(self, epoch: Epoch) -> None:
         """Save what is needed to resume after this epoch."""
-        values = {**vars(epoch)}  # `_read_epochs` makes the epoch again
+        values = {**vars(epoch)}  # `_read_epochs` recreates the epoch
         record = _pack(values.pop("tensors"), values)
         with self._epochs_file.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
@@ -165,7 +165,7 @@ def open_checkpoint(
 
 
 def _clean_and_choose(parent: Path, context: bytes, *, resume: bool) -> Path:
-    """Remove what no process will resume, and return the folder of a checkpoint.
+    """Remove checkpoints that no process will resume; return a checkpoint's folder.
 
     `parent` is the folder of all checkpoints with the same fingerprint, and
     `context` the content of the file with the context.

@@ -50,7 +50,7 @@ def test_data_sets_are_equal_only_to_themselves(mnist):
 
 def test_a_data_file_that_was_replaced_after_its_verification_is_not_read(mnist):
     assert mnist.file.read().file == mnist.file
-    with pytest.raises(UserError, match="was replaced meanwhile: repeat the command"):
+    with pytest.raises(UserError, match="replaced while this command was running"):
         replace(mnist.file, sha256="0" * 64).read()
 
 

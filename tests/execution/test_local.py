@@ -191,7 +191,8 @@ def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
 def test_a_worker_rejects_a_data_file_that_was_replaced(executor, data, functions):
     verified = replace(data, sha256="0" * 64)
     (result,) = executor.run(functions.pid, tasks(verified, {"a": {}}))
-    assert result.error == f"{data.path} was replaced meanwhile: repeat the command"
+    replaced = f"{data.path} was replaced while this command was running"
+    assert result.error == f"{replaced}: run the same command again"
 
 
 def test_workers_end_if_another_one_cannot_be_started(monkeypatch):

@@ -148,7 +148,10 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     plan.add(outcome(0.99, hidden=5, seed=1))
     rows, text = reported()
     assert rows == [("5", "1"), ("10", "0"), ("20", "0")]
-    assert text == "no best configuration: none has networks of all seeds yet"
+    assert (
+        text
+        == "no best configuration: no configuration has a network for every seed yet"
+    )
     for seed in (1, 2, 3):
         plan.add(outcome(0.9, hidden=10, seed=seed))
     rows, text = reported()

@@ -120,7 +120,7 @@ def test_students_read_in_the_notebook_that_recorded_answers_give_no_points():
     cells = json.loads(path.read_text("utf-8"))["cells"]
     texts = ["".join(x["source"]) for x in cells if x["cell_type"] == "markdown"]
     about = [text for text in (texts[0], texts[-1]) if "homework" in text]
-    assert [text.count("give no points") for text in about] == [1, 1]
+    assert [text.count("get no points") for text in about] == [1, 1]
 
 
 def test_homework_needs_a_valid_id_and_a_course():

@@ -1,5 +1,5 @@
-// A drawing becomes an image as in pipeline/images/: strokes are left out, scaled,
-// centered and straightened, and judged. Nothing here changes the page.
+// A drawing becomes an image as in pipeline/images/: stray strokes are left out, the
+// others are scaled, centered, straightened and judged. Nothing here changes the page.
 //
 // A drawing is a list of strokes, and a stroke a list of points [x, y], as fractions of
 // the sides of the board.
@@ -10,7 +10,7 @@ import { model } from "model.js";
 // MNIST's digits fill a box and have their center of mass at pixel (14, 14). `box` and
 // `pen`, the width of their strokes, are fields of `DrawingConstants`.
 export const BOARD_PEN = 1 / 16; // of the pen, as a fraction of the side of the board
-const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; all else is a dot
+const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; anything smaller is a dot
 
 // The box of points and pen, moved by half of the pen's width to the lower right.
 function extent(points) {
@@ -58,7 +58,7 @@ function countDigits(kept, start, end, gap) {
     areas[i] >= constants.min_digit_area * largest(areas)).length;
 }
 
-// What makes lines unsure, as in predict. Of the four limits of `is_drawn` in
+// Why lines are not a single digit, or "", as in predict. Of the four limits of `is_drawn` in
 // unsure.py, this checks the aspect ratio, the outline, which is about twice as long as
 // the lines if they do not overlap, and, instead of the thickness, the size of a dot.
 // The number of pieces does not count in an image of the size of the board.

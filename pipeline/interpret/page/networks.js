@@ -32,7 +32,7 @@ import {
   sum,
 } from "display.js";
 
-// What both have in common. Weights are stored as in PyTorch, a row for each neuron.
+// What networks in floating point and in integers have in common. Weights are stored as in PyTorch, a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
     Object.assign(this, { weights, biases, hidden: biases[0].length,

@@ -10,7 +10,7 @@ import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor } from "neurons.js";
 
 const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
-// They show the weights, the image, and their products.
+// The canvases show the weights, the image, and their products.
 const canvases = [...$("images").querySelectorAll("canvas")];
 
 function listenTo(canvas) {

@@ -84,7 +84,7 @@ class Mirror:
         threading.Thread(target=repeat, daemon=True).start()
 
     def finish(self, run_id: str, *, is_killed: bool = False) -> bool:
-        """Copy a closed run, and print its URL, or why it is incomplete and a remedy.
+        """Copy a closed run; print the URL, or why the copy is incomplete and a remedy.
 
         Return whether the copy is complete. If an interrupt ended the run before the
         process was started, nothing is copied.
