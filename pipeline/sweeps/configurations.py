@@ -155,7 +155,7 @@ def why_no_best(configurations: Sequence[Configuration]) -> str:
         return "the validation images differ"
     is_running = any(each.missing for each in configurations)
     if is_running and not configurations[0].is_complete:
-        return "no configuration has a network for every seed yet"
+        return "no configuration has networks of all seeds yet"
     return ""
 
 

@@ -149,8 +149,7 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     rows, text = reported()
     assert rows == [("5", "1"), ("10", "0"), ("20", "0")]
     assert (
-        text
-        == "no best configuration: no configuration has a network for every seed yet"
+        text == "no best configuration: no configuration has networks of all seeds yet"
     )
     for seed in (1, 2, 3):
         plan.add(outcome(0.9, hidden=10, seed=seed))
