@@ -72,6 +72,10 @@ CHANGES = {
         command="train -m epochs=1 tracking=none dataset=digits hidden=3,4",
     ),
     "stage": Change(("tests/stages/test_baseline.py",), command="baseline"),
+    "executor": Change(
+        ("tests/execution/test_pool.py", "tests/cli/test_arguments.py"),
+        command="train -m epochs=1 dataset=digits executor=pool seed=1,2 tracking=none",
+    ),
     "reason": Change(("tests/model/test_ood.py", "tests/interpret/test_page.py")),
     "part": Change(("tests/interpret/test_page.py",)),
     "question": Change(("tests/teaching/test_questions.py",)),
@@ -88,7 +92,7 @@ CHANGES = {
 # work with another layer.
 CLONES = [
     ("data_set", "metric", "stage", "reason", "part", "question", "augmentation"),
-    ("optimizer", "layer"),
+    ("optimizer", "layer", "executor"),
 ]
 
 
