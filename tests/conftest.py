@@ -7,23 +7,16 @@ and the data is linked.
 """
 
 import contextlib
-import csv
 import fcntl
 import gc
 import importlib.util
-import io
-import json
 import os
-import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,9 +24,9 @@ import numpy as np
 import psutil
 import pytest
 from filelock import FileLock
+from mlflow_process import Server
+from workspace import DATA, ROOT, Workspace, new_workspace
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "outputs" / "data"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by SciPy when it is loaded
@@ -46,23 +39,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARING = ("test_cluster", "test_contributing", "test_dvc", "test_copies")
 LIBRARIES = ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server")
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
-# The tests of the page use what its modules export as if it were global.
-EXPOSE_MODULES = """
-Promise.all([...document.querySelectorAll("[type='text/module']")]
-  .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })
-"""
-RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
-RUN_STAGES = """
-import runpy, sys
-for stage, *arguments in {commands}:
-    sys.argv, status = [stage, *arguments], 0
-    try:
-        runpy.run_module(f"pipeline.{{stage}}", run_name="__main__")
-    except SystemExit as end:
-        status = end.code
-    print("status", status, file=sys.stderr, flush=True)
-sys.exit()  # without the stage that `Workspace.start` would run
-"""
 
 
 def pytest_collection():
@@ -155,220 +131,6 @@ def command_line(process):
     with contextlib.suppress(psutil.NoSuchProcess):
         return " ".join(process.cmdline())
     return ""
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A folder for outputs, and the stages that write to it."""
-
-    outputs: Path
-
-    @contextlib.contextmanager
-    def captured(self):
-        """Use these outputs in this process; yield the text that is printed."""
-        with (
-            pytest.MonkeyPatch.context() as environment,
-            contextlib.redirect_stdout(io.StringIO()) as text,
-        ):
-            environment.setenv("PIPELINE_OUTPUTS", str(self.outputs))
-            yield text
-
-    def call(self, stage, **keys):
-        """Call a stage in this process with these keys; return what it prints."""
-        function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
-        with self.captured() as text:
-            function(**keys)
-        return text.getvalue()
-
-    def sweep(self, stage, *arguments):
-        """Run a stage with -m in this process; return what it prints, and its error."""
-        from pipeline import cli, export, train
-        from pipeline.base.errors import is_user_error
-        from pipeline.cli.arguments import parse
-
-        functions = {"train": train.run_sweep, "export": export.run_export}
-        command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
-        error = ""
-        with self.captured() as text:
-            try:
-                functions[stage](command)
-            except Exception as failed:
-                if not is_user_error(failed):
-                    raise
-                error = str(failed)
-        return text.getvalue(), error
-
-    def start(self, stage, *arguments, cwd=None, before=None, **environment):
-        """Start a stage as a process; the Python code `before` runs first in it."""
-        command = ["-m", f"pipeline.{stage}"]
-        if before:
-            command = ["-c", f"{before}\n{RUN_STAGE.format(stage=stage)}"]
-        places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
-        return subprocess.Popen(
-            [sys.executable, *command, *arguments],
-            cwd=cwd or ROOT,
-            env={**os.environ, **places, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, stage, *arguments, status=0, **options):
-        """Run a stage as a process until it ends, and check its exit status."""
-        process = self.start(stage, *arguments, **options)
-        stdout, stderr = process.communicate(timeout=900)
-        assert process.returncode == status, stdout + stderr
-        return subprocess.CompletedProcess(arguments, status, stdout, stderr)
-
-    def run_all(self, commands, before="", **options):
-        """Run stages one after another in one process, which saves imports.
-
-        `commands` are tuples of a stage and its arguments, with their exit statuses,
-        or None for any status.
-        The Python code `before` runs first.
-        """
-        code = RUN_STAGES.format(commands=[*commands])
-        done = self.run("train", before=f"{before}\n{code}", **options)
-        statuses = re.findall(r"^status (\d+)$", done.stderr, re.MULTILINE)
-        for status, expected in zip(statuses, commands.values(), strict=True):
-            assert expected in (int(status), None), done.stdout + done.stderr
-        return done
-
-    def trained(self, name):
-        return self.outputs / "train" / name
-
-    def run_id(self, folder="train"):
-        """Return the id of the run whose files are in this folder of the outputs."""
-        return self.read(f"{folder}/run.json")["run_id"]
-
-    def read(self, name):
-        """Return the content of a JSON file, or the rows of a CSV file."""
-        path = self.outputs / name
-        if path.suffix == ".json":
-            return json.loads(path.read_text())
-        with path.open(newline="") as stream:
-            return [*csv.DictReader(stream)]
-
-    def files(self):
-        return sorted(p for p in self.outputs.rglob("*") if p.is_file())
-
-    def hashes(self, *folders):
-        """Return the sha256 of each file in these folders, by its path in outputs."""
-        from pipeline.base.files import file_sha256
-
-        return {
-            str(path.relative_to(self.outputs)): file_sha256(path)
-            for folder in folders
-            for path in (self.outputs / folder).rglob("*")
-            if path.is_file()
-        }
-
-    def copy(self, outputs):
-        """Copy the workspace to a folder that may exist; return the copy."""
-        from pipeline.tracking.store.sqlite import open_database
-
-        shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
-        with open_database(outputs):
-            pass  # it updates the URIs of the artifacts
-        return Workspace(outputs)
-
-    @property
-    def client(self):
-        """A client of the workspace's MLflow store."""
-        from mlflow import MlflowClient
-
-        from pipeline.base.urls import sqlite_uri
-
-        return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
-
-    def runs(self, query="", experiments=("1",)):
-        """Return the runs of the store, newest first."""
-        return self.client.search_runs([*experiments], query, max_results=10_000)
-
-    def artifacts(self, run, folder=None):
-        """Return the paths of the artifacts in a folder of a run."""
-        return {
-            file.path for file in self.client.list_artifacts(run.info.run_id, folder)
-        }
-
-    def artifact(self, run, name):
-        """Return the path of an artifact of a run."""
-        return Path(run.info.artifact_uri.removeprefix("file://"), name)
-
-    def points(self, run, metric):
-        """Return a metric of a run as pairs: its steps and its values."""
-        history = self.client.get_metric_history(run.info.run_id, metric)
-        return [(point.step, point.value) for point in history]
-
-    def values(self, run, metric):
-        """Return a metric of a run after each epoch."""
-        return [value for _, value in self.points(run, metric)]
-
-
-def new_workspace(folder, *, data=True):
-    """Create a workspace; MNIST's files are linked, because they take 110 MB."""
-    (folder / "data").mkdir(parents=True)
-    if data:
-        for path in DATA.glob("mnist*"):
-            (folder / "data" / path.name).symlink_to(path)
-    return Workspace(folder)
-
-
-class Server:
-    """A real MLflow server on the loopback, as a process that can be killed.
-
-    `mlflow server` would import MLflow only to start the same process.
-    """
-
-    def __init__(self, folder, store=None):
-        from mlflow.server import constants
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-        store = store or f"sqlite:///{folder / 'server.db'}"
-        self.command = [
-            *(sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"),
-            *("--host", "127.0.0.1", "--port", str(self.port)),
-        ]
-        self.settings = {
-            constants.BACKEND_STORE_URI_ENV_VAR: store,
-            constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
-            constants.ARTIFACTS_DESTINATION_ENV_VAR: str(folder / "artifacts"),
-            constants.SERVE_ARTIFACTS_ENV_VAR: "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        self.start()
-
-    def start(self):
-        with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                env=os.environ | self.settings,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        for _ in range(1200):
-            assert self.process.poll() is None, "the server ended"
-            if self.answers("/health") == 200:
-                return
-            time.sleep(0.1)
-        raise AssertionError("the server never answered")
-
-    def answers(self, path):
-        """Return the HTTP status of the response; None if there is none."""
-        import requests
-
-        with contextlib.suppress(requests.RequestException):
-            return requests.get(self.url + path, timeout=30).status_code
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -732,54 +494,6 @@ def chromium():
         )
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def open_page(chromium, tmp_path_factory):
-    """Return a function that opens a page of `inspect` or `export`, offline.
-
-    The tests fail if a page has an error.
-    """
-    errors = []
-
-    def open_(html, *, width=1300, height=900):
-        path = tmp_path_factory.mktemp("report") / "report.html"
-        path.write_text(html)
-        size = {"width": width, "height": height}
-        page = chromium.new_page(offline=True, viewport=size)
-        page.set_default_timeout(BROWSER_TIMEOUT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.requests = []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(path.as_uri())
-        page.frames[-1].locator("#prediction:not(:empty)").wait_for()
-        page.frames[-1].evaluate(EXPOSE_MODULES)
-        return page
-
-    yield open_
-    assert errors == []
-
-
-@pytest.fixture(scope="session")
-def draw_on_page():
-    """Return a function that draws strokes, in shares of the board, on a page."""
-
-    def draw(page, strokes):
-        page.locator("#clear").click()
-        box = page.locator("#board").bounding_box()
-        for stroke in strokes:
-            first, *others = [
-                (box["x"] + x * box["width"], box["y"] + y * box["height"])
-                for x, y in stroke
-            ]
-            page.mouse.move(*first)
-            page.mouse.down()
-            for position in others:
-                page.mouse.move(*position)
-            page.mouse.up()
-        page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
-
-    return draw
 
 
 @pytest.fixture

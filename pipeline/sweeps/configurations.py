@@ -45,11 +45,6 @@ class Configuration:
         return short_name(self.varied_values)
 
     @property
-    def most_accurate(self) -> Outcome:
-        """Its most accurate training run; at least one is trained."""
-        return max(self.trained, key=lambda outcome: outcome.accuracy)
-
-    @property
     def parameter_count(self) -> int:
         """The number of parameters of its networks; at least one is trained."""
         return self.trained[0].job.parameter_count

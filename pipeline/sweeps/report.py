@@ -56,7 +56,7 @@ class Report:
             self._next_update = end + max(UPDATE_SECONDS, (end - start) / MAX_SHARE)
 
     @contextmanager
-    def written_at_end(self) -> Iterator[None]:
+    def written_on_error(self) -> Iterator[None]:
         """Write the report if the block ends early: it has outcomes since the update.
 
         The error that ended the block is raised, even if the report cannot be written.

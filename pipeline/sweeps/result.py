@@ -51,7 +51,7 @@ class SweepResult:
         differ.
         """
         best = best_of(group_by_configuration(self.outcomes))
-        return best.most_accurate if best else None
+        return max(best.trained, key=lambda each: each.accuracy) if best else None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.

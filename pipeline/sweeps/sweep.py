@@ -119,7 +119,7 @@ def _train_missing(
             if on_result:
                 on_result(outcome)
 
-        with report.written_at_end():
+        with report.written_on_error():
             scheduler.run_missing_jobs(start, children, executor, on_outcome)
         result = recording.finish(start, children, report)
         if failure := failure_message(result.outcomes):

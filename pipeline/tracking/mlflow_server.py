@@ -72,15 +72,14 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a block; a caller from Python keeps its own."""
-    earlier = {name: os.environ.get(name) for name in settings}
+    earlier = {name: os.environ[name] for name in settings if name in os.environ}
     os.environ.update(settings)
     try:
         yield
     finally:
-        for name, value in earlier.items():
+        for name in settings:
             del os.environ[name]
-            if value is not None:
-                os.environ[name] = value
+        os.environ.update(earlier)
 
 
 @contextmanager

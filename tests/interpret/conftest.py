@@ -16,6 +16,13 @@ from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
 from pipeline.model import Metadata, load_trained_model, save_model
 
+PAGE_TIMEOUT = 180_000  # milliseconds, for a busy machine
+# The tests of the page use what its modules export as if it were global.
+EXPOSE_MODULES = """
+Promise.all([...document.querySelectorAll("[type='text/module']")]
+  .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })
+"""
+
 
 @pytest.fixture(scope="package")
 def clothes(mnist, tmp_path_factory):
@@ -39,6 +46,54 @@ def clothes(mnist, tmp_path_factory):
         environment.setenv("PIPELINE_OUTPUTS", str(whole.file.path.parent.parent))
         assert trained.detector
     return ModelAnalysis(trained, dataset)
+
+
+@pytest.fixture(scope="session")
+def open_page(chromium, tmp_path_factory):
+    """Return a function that opens a page of `inspect` or `export`, offline.
+
+    The tests fail if a page has an error.
+    """
+    errors = []
+
+    def open_(html, *, width=1300, height=900):
+        path = tmp_path_factory.mktemp("report") / "report.html"
+        path.write_text(html)
+        size = {"width": width, "height": height}
+        page = chromium.new_page(offline=True, viewport=size)
+        page.set_default_timeout(PAGE_TIMEOUT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        page.frames[-1].locator("#prediction:not(:empty)").wait_for()
+        page.frames[-1].evaluate(EXPOSE_MODULES)
+        return page
+
+    yield open_
+    assert errors == []
+
+
+@pytest.fixture(scope="session")
+def draw_on_page():
+    """Return a function that draws strokes, in shares of the board, on a page."""
+
+    def draw(page, strokes):
+        page.locator("#clear").click()
+        box = page.locator("#board").bounding_box()
+        for stroke in strokes:
+            first, *others = [
+                (box["x"] + x * box["width"], box["y"] + y * box["height"])
+                for x, y in stroke
+            ]
+            page.mouse.move(*first)
+            page.mouse.down()
+            for position in others:
+                page.mouse.move(*position)
+            page.mouse.up()
+        page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
+
+    return draw
 
 
 @pytest.fixture(scope="session")
