@@ -20,7 +20,7 @@ from pipeline.model import TrainedModel
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Predictions:
-    """What was predicted: the output of a network for each image of a set."""
+    """Predictions: the output of a network for each image of a set."""
 
     prepared: PreparedImages
     spec: DatasetSpec  # the network's data set

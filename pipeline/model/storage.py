@@ -27,7 +27,7 @@ MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
 
 class Metadata(BaseModel):
-    """What the file of a network records of its training run.
+    """The training run of a network, as the file of the network records it.
 
     `TrainingRun.write_network` writes it. The values are validated. They are missing if
     another program wrote the file.

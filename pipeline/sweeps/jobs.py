@@ -50,7 +50,7 @@ class Job:
 
     @cached_property
     def identity(self) -> str:
-        """What distinguishes the jobs of a sweep.
+        """The identifier of the job in its sweep.
 
         This is the fingerprint of the training run, which is the same for equal images
         with different names. Invalid values have no fingerprint, so this is a hash of
@@ -87,7 +87,7 @@ class Job:
 
     @property
     def short_name(self) -> str:
-        """What the sweep varies, such as "hidden=40 seed=2"."""
+        """The varied values, such as "hidden=40 seed=2"."""
         return short_name(self.varied_values)
 
     @property

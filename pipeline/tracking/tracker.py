@@ -75,7 +75,7 @@ def final_status(error: BaseException) -> tuple[Status, str]:
 
 @dataclass(frozen=True)
 class RunStart:
-    """What is recorded when a run is opened."""
+    """The data that is recorded when a run is opened."""
 
     name: str
     params: Params
