@@ -71,7 +71,7 @@ class Predictions:
 
     @property
     def is_judged(self) -> bool:
-        """Whether it is known for every prediction if it is sure."""
+        """Whether every prediction is known to be sure or unsure."""
         return None not in self.reasons
 
     @property
