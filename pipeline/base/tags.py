@@ -47,7 +47,7 @@ COLUMNS = frozenset(
 
 
 class Kind(StrEnum):
-    """What a run records."""
+    """The kind of a run."""
 
     TRAINING = "training"
     SWEEP = "sweep"

@@ -111,10 +111,10 @@ def explain_unknown_key(
     """Explain why a key is not a setting of the stage.
 
     Args:
-        key: What was given.
+        key: The given key.
         schema: The schema of the stage.
         path: The file with the key, if it is in one.
-        groups: What else could be meant.
+        groups: The config groups, whose names a user can take for settings.
     """
     if key in groups:
         remedy = f"select one of its files in a defaults list: - {key}: <file>"

@@ -38,7 +38,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Given:
-    """What a user gives: values of keys, and options of config groups."""
+    """The input of a user: values of keys, and options of config groups."""
 
     settings: Mapping[str, Setting]  # by key
     groups: Mapping[str, GroupOverrides]  # by group

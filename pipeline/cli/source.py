@@ -27,7 +27,7 @@ PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no res
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
 # Hydra does not record such an option, so the run would have no tag for it.
 NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
-# What to use instead of Hydra's own settings, by the start of their names.
+# The alternatives to Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
     "sweep.": "PIPELINE_OUTPUTS sets the folder of the results",

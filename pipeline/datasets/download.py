@@ -66,7 +66,7 @@ class SourceError(Exception):
 class Source:
     """Where raw files come from."""
 
-    name: str  # what messages call it
+    name: str  # its name in messages
     # Takes the sha256 of each missing file by its name, and yields the files that the
     # source has; raises one of UNUSABLE if the source cannot be used.
     read: Callable[[Mapping[str, str]], RawContents]

@@ -19,7 +19,7 @@ HEADER = 2  # bytes that a program writes before the results of the images
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Outputs:
-    """What an implementation computes for some images."""
+    """The results of an implementation for some images."""
 
     sums: Int64[np.ndarray, "n hidden"]  # of layer 1
     logits: Int64[np.ndarray, "n 10"]

@@ -129,7 +129,7 @@ def execute(
         command: The program and its arguments.
         folder: Its working directory.
         timeout: The time limit in seconds.
-        name: What error messages call the program; empty for its own name.
+        name: The name of the program in error messages; by default, its own name.
         stdin: Its standard input.
 
     Raises:

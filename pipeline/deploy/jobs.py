@@ -26,7 +26,7 @@ NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 class ExportJob:
     """A network and the bit width with which it is exported."""
 
-    # What distinguishes the network; {} if it is the only one.
+    # The values that distinguish the network; {} if it is the only one.
     varied_values: Mapping[str, Any]
     trained: TrainedModel
     run_id: str | None  # of the child of a sweep that trained it
@@ -35,7 +35,7 @@ class ExportJob:
 
     @property
     def name(self) -> str:
-        """What distinguishes this export, such as "hidden=20 seed=1 bits=4"."""
+        """The name of this export, such as "hidden=20 seed=1 bits=4"."""
         return short_name({**self.varied_values, "bits": self.bits})
 
 

@@ -40,7 +40,7 @@ MAX_NAME_CHARACTERS = 36  # in the names of the images
 USUAL_FORM = """If an image does not look like a digit, or two digits are close, compare
 it with the steps in preparation.png. If the steps show anything besides the digit, crop
 the image. Otherwise, write the digit upright and in its usual form."""
-# What helps for each reason whose text does not say it.
+# Advice for each reason whose text contains none.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
     "several": "If there is more than one digit, crop the image to one.",

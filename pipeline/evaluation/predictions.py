@@ -20,7 +20,7 @@ from pipeline.model import TrainedModel
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Predictions:
-    """What was predicted: the output of a network for each image of a set."""
+    """Predictions: the output of a network for each image of a set."""
 
     prepared: PreparedImages
     spec: DatasetSpec  # the network's data set
@@ -71,7 +71,7 @@ class Predictions:
 
     @property
     def is_judged(self) -> bool:
-        """Whether it is known for every prediction if it is sure."""
+        """Whether every prediction is known to be sure or unsure."""
         return None not in self.reasons
 
     @property

@@ -145,8 +145,8 @@ class HelperProcess:
         """Start the process.
 
         Args:
-            name: What messages call the process, such as "the process that records the
-                run".
+            name: The name of the process in messages, such as "the process that records
+                the run".
             lanes: The number of lanes.
             niceness: A positive value lowers the priority; at most 19.
             quiet: Whether to discard what the process prints.

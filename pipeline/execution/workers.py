@@ -13,7 +13,8 @@ from pipeline.execution.ray_connection import set_defaults
 
 # PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
-# What this process will still need: PyTorch, MLflow and the data; measured: 0.38 GB.
+# Memory that this process will still need for PyTorch, MLflow and the data; measured:
+# 0.38 GB.
 DRIVER_BYTES = 400_000_000
 
 

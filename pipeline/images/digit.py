@@ -54,7 +54,7 @@ def remove_border_blobs(mask: Mask, outside: Mask | None = None) -> Mask:
 
     Args:
         mask: The strokes.
-        outside: What is not on the sheet of paper, if there is one. Its edges are a
+        outside: The pixels outside the sheet of paper, if there is one. Its edges are a
             border, too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
@@ -76,7 +76,7 @@ def digit_among(shapes: Mask, outside: Mask | None) -> Mask:
 
     Args:
         shapes: All strokes.
-        outside: What is not on the sheet of paper, if there is one.
+        outside: The pixels outside the sheet of paper, if there is one.
     """
     digit = remove_specks(remove_border_blobs(shapes, outside))
     if outside is not None and (digit & next_to(outside)).any():
@@ -138,14 +138,14 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
 
 
 def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
-    """Return whether much of the outline of what was found has no edge nearby.
+    """Return whether much of the outline of strokes has no edge nearby.
 
     This happens at the blurred edge of a shadow, where the ink changes slowly.
 
     Args:
         levels: The gray levels of a photograph, dark on light.
         ink: Its ink.
-        mask: What was found.
+        mask: The strokes.
     """
     is_end, has_edge = compare_ring(levels, ink, *ring_around(mask))
     # Without a ring, as in a very small image, nothing is soft.
@@ -268,7 +268,7 @@ def judge_photo(
     """Return why a photograph is not a single digit with paper around it, or "".
 
     Args:
-        strokes: What was found in it.
+        strokes: The strokes in the photograph.
         flat: The strokes that can be shadows; see `find_flat`.
         has_uniform_border: Whether strokes may reach the border; see `Scene`.
     """

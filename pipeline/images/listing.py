@@ -36,7 +36,7 @@ Kind = Literal["raw", "ready", "own"]
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ImageSet:
-    """What was found: images of any size, with their names and labels.
+    """The images that were found, of any size, with their names and labels.
 
     Files are opened when they are prepared, because all at once may need much memory.
     """
@@ -99,7 +99,7 @@ def list_images(source: Path, *, name: str = "images") -> ImageSet:
         UserError: If the folder contains no image or cannot be read, or its labels.csv
             is invalid.
     """
-    # What is not a folder, or in one that cannot be read, is rejected by `read_image`.
+    # `read_image` rejects other paths, and files in folders that cannot be read.
     is_folder = os.path.isdir(source)
     paths = _image_paths(source) if is_folder else [source]
     labels, problems, label_problems, description = _find_labels(source, paths)

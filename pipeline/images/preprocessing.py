@@ -51,7 +51,7 @@ class Preprocessed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search found."""
+    """The result of a search."""
 
     finding: Finding  # why this is not one digit, or ""
     searched: Steps  # the images in which the ink was searched for

@@ -30,10 +30,10 @@ Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in 
 class Place:
     """Where to search for a digit: in a whole photograph, or on a sheet of paper."""
 
-    # What is outside the sheet has the gray level of the nearest paper.
+    # Pixels outside the sheet have the gray level of the nearest paper.
     photo: UInt8[np.ndarray, "height width"]
     reduced: Levels  # the same, with at most 400 pixels a side
-    outside: Bool[np.ndarray, "h w"] | None  # what is not on the sheet
+    outside: Bool[np.ndarray, "h w"] | None  # the pixels that are not on the sheet
     steps: Steps  # reduced images: the whole photograph, then the sheet
     dark_ink: bool  # whether the ink is darker than the paper
 

@@ -44,7 +44,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
 
     Args:
         levels: The gray levels.
-        outside: What is outside the part that was found.
+        outside: The pixels outside the part that was found.
 
     Returns:
         None if the sheet has no other part.

@@ -37,7 +37,7 @@ from jaxtyping import Int, UInt8
 
 from pipeline.images import constants
 
-# What preprocessing can find; "" if the image shows one digit.
+# The findings of preprocessing; "" if the image shows one digit.
 Finding = Literal[
     "", "blank", "no ink", "shadow", "edge", "cut off", "several", "not drawn"
 ]
@@ -46,10 +46,10 @@ Reason = Literal[Finding, "unlike", "close"]
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
-# A pen drew what was found, even if it is several digits, or only a part of one.
+# A pen drew the strokes, even if they are several digits, or only a part of one.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
-# What predict, inspect and the interactive page say about each reason.
+# The text of predict, inspect and the interactive page for each reason.
 TEXTS: dict[Reason, str] = {
     "": "",
     "blank": "the image is blank",

@@ -23,11 +23,13 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 class IntegerNetwork:
     """A quantized network; deploy/c/number_format.txt documents its number format.
 
-    What an integer of 1 represents follows from weight ≈ scale_1 · weights_1 and from
-    pixel = gray / 255: for a sum and a bias of layer 1, `sum_unit` = scale_1 / 255; for
-    an output, `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift;
-    for a logit and a bias of layer 2, scale_2; and for a weight of layer 2, which
-    multiplies an output, scale_2 / output_unit.
+    The unit of an integer is the real number that 1 represents. All units follow from
+    weight ≈ scale_1 · weights_1 and from pixel = gray / 255:
+
+    - a sum and a bias of layer 1: `sum_unit` = scale_1 / 255
+    - an output: `output_unit` = sum_unit · 2^shift, since the shift divides by 2^shift
+    - a logit and a bias of layer 2: scale_2
+    - a weight of layer 2, which multiplies an output: scale_2 / output_unit
     """
 
     bits: int  # bits for each weight of layer 1: 8, 4, 2 or 1

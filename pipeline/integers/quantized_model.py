@@ -100,7 +100,7 @@ class QuantizedModel:
 
     @cached_property
     def report(self) -> ExportReport:
-        """What was measured, and what it was measured on."""
+        """The measurements, with the network and the data set that they belong to."""
         labels = self.dataset.test.labels
         return ExportReport(
             bits=self.integers.bits,

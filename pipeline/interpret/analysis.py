@@ -103,7 +103,7 @@ class ModelAnalysis:
 
     @cached_property
     def hidden_sums(self) -> Float[np.ndarray, "n hidden"]:
-        """The pre-activations of layer 1 for the test images."""
+        """The sums of layer 1, before ReLU, for the test images."""
         return self.trained.network.hidden_sums(self.dataset.test.images).numpy()
 
     @property

@@ -94,7 +94,7 @@ def comparison_images(
     *,
     scale: float,
 ) -> list[plots.Captioned]:
-    """Return the weights of neurons matched by activations, most similar first."""
+    """Return the weights of neurons matched by their outputs, most similar first."""
     kernels, matches = comparison.kernels, comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = []

@@ -40,7 +40,7 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
 
     Raises:
         HelperKilled: If the process is killed.
-        UserError: If the results differ, because the code was edited meanwhile.
+        UserError: If the results differ, because the code was edited since then.
     """
     paths = network.resolve(), exported.resolve()
     results = _running_exporter().submit(_export, *paths, hidden).result()

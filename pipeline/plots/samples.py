@@ -23,7 +23,7 @@ def class_means(
         (f"{class_names[k]}: {np.sum(labels == k):,}", mean)
         for k, mean in means.items()
     ]
-    title = "Mean training image of each class, and its number of images"
+    title = "Mean of the training images of each class, and their number"
     return image_grid(images, columns=5, title=title, side=4 * SIDE)
 
 

@@ -87,7 +87,7 @@ class Job:
 
     @property
     def short_name(self) -> str:
-        """What the sweep varies, such as "hidden=40 seed=2"."""
+        """The varied values, such as "hidden=40 seed=2"."""
         return short_name(self.varied_values)
 
     @property

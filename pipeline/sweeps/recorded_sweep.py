@@ -29,7 +29,7 @@ from pipeline.tracking import (
 
 @dataclass(frozen=True)
 class RecordedSweep:
-    """What earlier processes have recorded of a sweep; nothing if it is new."""
+    """The record of a sweep by earlier processes; empty if the sweep is new."""
 
     sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None

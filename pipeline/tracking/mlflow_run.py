@@ -199,7 +199,7 @@ class MlflowRun(Run):
         self._client.log_batch(self.run_id, metrics=metrics, tags=tags)
 
     def describe(self, text: str, links: Mapping[str, str]) -> None:
-        with write_lock(self._client.store):  # another stage may add entries meanwhile
+        with write_lock(self._client.store):  # no other stage adds entries now
             self.set_tags(description.described(self._tags(), text, links))
 
     def add_links(self, links: Mapping[str, str]) -> None:

@@ -83,7 +83,7 @@ def end_transactions(error: BaseException) -> None:
 
 @dataclass(frozen=True)
 class RunStart:
-    """What is recorded when a run is opened."""
+    """The data that is recorded when a run is opened."""
 
     name: str
     params: Params

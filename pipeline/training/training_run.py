@@ -219,7 +219,7 @@ def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
 
 @dataclass(frozen=True, eq=False)
 class TrainResult(TrainingRun):
-    """What the train stage returns: a training run, and where it is recorded."""
+    """The result of the train stage: a training run, and where it is recorded."""
 
     folder: Path  # with the files; if it is recorded, in the store
     run_id: str | None  # the id of the MLflow run; None if it is not recorded

@@ -115,7 +115,7 @@ def test_answers_of_a_student_are_recorded_and_not_judged(ask):
     assert check.recorded == {"weights": 784, "higher": "TEST"}
 
 
-def test_students_read_in_the_notebook_that_recorded_answers_give_no_points():
+def test_students_read_in_the_notebook_that_recorded_answers_get_no_points():
     path = Path(pipeline.__file__).with_name("exercise.ipynb")
     cells = json.loads(path.read_text("utf-8"))["cells"]
     texts = ["".join(x["source"]) for x in cells if x["cell_type"] == "markdown"]

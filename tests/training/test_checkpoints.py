@@ -145,9 +145,8 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
         patch.setattr(fingerprints, "torch_version", lambda: "2.0.0")
         different.append(fingerprints.fingerprint(hyperparameters(), "0" * 64))
     assert {*hyperparameters().model_dump()} == {key for each in others for key in each}
-    source = fingerprints.Path(fingerprints.__file__).parent
-    folder = shutil.copytree(source, tmp_path / "core")
-    monkeypatch.setattr(fingerprints, "__file__", str(folder / "fingerprint.py"))
+    folder = shutil.copytree(fingerprints.FOLDER, tmp_path / "core")
+    monkeypatch.setattr(fingerprints, "FOLDER", folder)
     unchanged = code()
     for name in ("loop.py", "new.py"):
         with (folder / name).open("a") as module:

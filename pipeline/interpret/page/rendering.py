@@ -47,7 +47,7 @@ MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
 @dataclass(frozen=True)
 class PageKind:
-    """What differs between the page of `inspect` and the page of `export`."""
+    """The differences between the page of `inspect` and the page of `export`."""
 
     selects: Literal["epochs", "bit widths"]
     template: str  # extends page.html

@@ -10,7 +10,7 @@ from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 
 
 class CopyStatus(NamedTuple):
-    """What was done with a run."""
+    """The result of copying a run."""
 
     state: Literal["copied", "complete", "running", "deleted", "failed"]
     url: str = ""  # the URL of its copy, if there is a complete one
@@ -34,7 +34,7 @@ def copy_in_order(
     `copy` copies a run and returns None if the run was deleted.
 
     Returns:
-        What was done with each run that was not deleted, by its id; `run_id` is last.
+        The status of each run that was not deleted, by its id; `run_id` is last.
     """
     runs = runs_to_copy(store, run_id)
     # Parents are last, because a description links to the copies of children. A run

@@ -14,7 +14,7 @@ from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_f
 from pipeline.tracking.store.database import RecordedRun
 from pipeline.tracking.store.locks import server_lock
 
-COPIER = "the process that copies runs"  # what messages call it
+COPIER = "the process that copies runs"  # its name in messages
 
 
 def import_mlflow() -> None:

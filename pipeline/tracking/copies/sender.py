@@ -52,7 +52,7 @@ class Sender:
         self._source, self._server = source, server
         self.copy_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
-        # What was sent.
+        # The data that was sent.
         self._params: dict[str, str] = {}
         self._tags: dict[str, str] = {}
         self._points: set[Key] = set()

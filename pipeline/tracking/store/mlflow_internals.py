@@ -40,7 +40,7 @@ def create_database(path: Path, artifacts: str) -> None:
     """
 
     def do_not_flush(connection: object, _: object) -> None:
-        # Other threads can open other databases meanwhile, also PostgreSQL's.
+        # Other threads can open other databases at the same time, also PostgreSQL's.
         if not isinstance(connection, sqlite3.Connection):
             return
         if connection.execute("PRAGMA database_list").fetchone()[2] == str(path):
