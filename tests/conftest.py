@@ -538,10 +538,15 @@ def recorded(finished):
 
 @pytest.fixture(scope="session")
 def trained(finished):
-    """The trained network of `finished`, with its detector."""
+    """The trained network of `finished`."""
     from pipeline.model import load_trained_model
 
-    model = load_trained_model(finished.trained("model.safetensors"))
-    with finished.captured():
-        assert model.detector
-    return model
+    return load_trained_model(finished.trained("model.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def detector(trained, mnist):
+    """Its out-of-distribution detector."""
+    from pipeline.model import load_detector
+
+    return load_detector(trained, folder=mnist.file.path.parent)

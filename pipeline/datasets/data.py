@@ -26,8 +26,7 @@ def data(dataset: str, *, default: str) -> PreparedData:
         dataset: See `prepare`.
         default: The data set of a command that names none.
     """
-    prepared = datasets.prepare(dataset, folder=data_dir())
-    file = prepared.file
+    file, is_new = datasets.prepare(dataset, folder=data_dir())
     path, summary = file.path, datasets.summary(file.path)
     spec = datasets.spec(file.name)
     say(f"{file.name}: images of {spec.plural}, 28x28 pixels\n")
@@ -48,8 +47,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
     beside = datasets.files_beside(path)
     plots = beside.samples, beside.means
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if prepared.is_new else 'exists'}")
+    say(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(path, file.sha256, prepared.is_new, summary)
+    return PreparedData(path, file.sha256, is_new, summary)

@@ -8,8 +8,8 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -97,8 +97,7 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     return components.get(split) if components else None
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """What `prepare` returns: the file, and whether it has just been created."""
 
     file: DataFile

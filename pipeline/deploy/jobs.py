@@ -51,14 +51,13 @@ def export_jobs(
     """
     return [
         ExportJob(
-            *network,
+            values,
+            trained,
+            run_id,
             bits,
-            Path(
-                folder_name(network.varied_values),
-                bit_folder(bits) if len(bit_widths) > 1 else "",
-            ),
+            Path(folder_name(values), bit_folder(bits) if len(bit_widths) > 1 else ""),
         )
-        for network in networks
+        for values, trained, run_id in networks
         for bits in bit_widths
     ]
 

@@ -13,7 +13,6 @@ from PIL.Image import Image
 from pipeline.base import tables
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
-from pipeline.deploy.exported_network import ExportedNetwork
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.integers import ExportReport
 from pipeline.sweeps.configurations import pareto_front
@@ -36,17 +35,15 @@ def write_sizes(
     `run_id` is the run of a single network; the jobs of a sweep have their own.
     """
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
-    rows = [_row(*item, run_id=run_id) for item in results.items()]
+    rows = [_row(job, exported.report, run_id) for job, exported in results.items()]
     tables.write_csv(paths[1], rows)
     plot(results).save(paths[0], "PNG")
     return paths
 
 
-def _row(
-    job: ExportJob, exported: ExportedNetwork, *, run_id: str | None
-) -> dict[str, Any]:
+def _row(job: ExportJob, report: ExportReport, run_id: str | None) -> dict[str, Any]:
     """Return a row of the table."""
-    values = {key: getattr(exported.report, key) for key in COLUMNS}
+    values = {key: getattr(report, key) for key in COLUMNS}
     run = {"run_id": job.run_id or run_id, "folder": str(job.folder)}
     return {**job.varied_values, **values, **run}
 

@@ -23,7 +23,13 @@ from pipeline.evaluation.scores import score
 from pipeline.evaluation.sentences import describe_result
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet
-from pipeline.model import TrainedModel, load_training_data, select_trained_model
+from pipeline.model import (
+    Detector,
+    TrainedModel,
+    load_detector,
+    load_training_data,
+    select_trained_model,
+)
 from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
@@ -61,7 +67,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     tracker = tracking.new_tracker(
         store, server=cfg.server, is_recorded=cfg.is_recorded
     )
-    results, problems = _evaluate_sets(cfg, trained, dataset)
+    detector = load_detector(trained, folder=data_dir())
+    results, problems = _evaluate_sets(cfg, trained, dataset, detector)
     metrics = {result.source.name: score(result) for result in results}
     with (
         tracker.reopen_run(
@@ -80,7 +87,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.is_judged for result in results):
         effect = "so unsure predictions are not counted"
-        say(wrap(f"{trained.missing_detector}, {effect}") + "\n")
+        say(wrap(f"{detector.missing}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
     say(f"plot   {displayed(folder / 'scores.png')}")
     say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
@@ -95,7 +102,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
 
 
 def _evaluate_sets(
-    cfg: EvaluateConfig, trained: TrainedModel, dataset: Dataset
+    cfg: EvaluateConfig, trained: TrainedModel, dataset: Dataset, detector: Detector
 ) -> tuple[list[Predictions], list[str]]:
     """Evaluate each set; return the results, and a line for each problem."""
     results: list[Predictions] = []
@@ -116,7 +123,7 @@ def _evaluate_sets(
         problems += prepared.source.problems
         say(wrap(f"{prepared.source.name}: {prepared.description}"))
         with busy(f"evaluating {prepared.source.name}"):
-            results.append(classify(prepared, trained))
+            results.append(classify(prepared, trained, detector))
     if not results:
         raise UserError("\n  ".join(["no test set could be evaluated", *problems]))
     return results, problems

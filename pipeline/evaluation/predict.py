@@ -28,8 +28,10 @@ from pipeline.evaluation.sentences import (
 )
 from pipeline.images.unsure import Reason
 from pipeline.model import (
+    Detector,
     OodDetector,
     TrainedModel,
+    load_detector,
     load_training_data,
     select_trained_model,
 )
@@ -73,19 +75,20 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )
-    if missing := trained.missing_detector:
+    detector = load_detector(trained, folder=data_dir())
+    if detector.missing:
         effect = "so predict cannot judge whether a prediction is sure"
-        say(wrap(f"{missing}, {effect}") + "\n")
+        say(wrap(f"{detector.missing}, {effect}") + "\n")
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
-    predictions = classify(prepared, trained, alone=True)
+    predictions = classify(prepared, trained, detector, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
     with busy("writing the results"), new_results(folder) as partial:
         _write(predictions, partial)
-        _plot(predictions, trained, partial)
+        _plot(predictions, trained, detector, partial)
     say(_conclusion(predictions))
     _say_advice(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
@@ -147,7 +150,9 @@ def _write(predictions: Predictions, folder: Path) -> None:
     tables.write_csv(folder / "predictions.csv", records, exact=False)
 
 
-def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None:
+def _plot(
+    predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
+) -> None:
     """Plot the preprocessing steps: wrong predictions first, then unsure ones."""
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
@@ -163,22 +168,22 @@ def _plot(predictions: Predictions, trained: TrainedModel, folder: Path) -> None
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
         prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
-        predictions = classify(prepared, trained, alone=True)
+        predictions = classify(prepared, trained, detector, alone=True)
         rows = [*range(len(predictions))]
-    plotted = [_plotted_row(predictions, row, trained.detector) for row in rows]
+    plotted = [_plotted_row(predictions, row, detector) for row in rows]
     plot = plots.image_rows(plots.align(plotted), title=title, max_rows=MAX_ROWS)
     plot.save(folder / "preparation.png")
 
 
 def _plotted_row(
-    predictions: Predictions, row: int, detector: OodDetector | None
+    predictions: Predictions, row: int, detector: Detector
 ) -> plots.ImageRow:
     """Return the steps of an image, and the probabilities of its prediction."""
     prepared, source = predictions.prepared, predictions.source
     steps = [*prepared.steps[row].items()]
     name = shortened(printable(source.files[row]), MAX_NAME_CHARACTERS)
     title = f"{name}: {describe_prediction(predictions, row)}"
-    if detector:
+    if isinstance(detector, OodDetector):
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
             steps.append(("class mean", mean))

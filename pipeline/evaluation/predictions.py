@@ -15,7 +15,7 @@ from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.images.unsure import TEXTS, Reason, images_of
-from pipeline.model import TrainedModel
+from pipeline.model import Detector, TrainedModel
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -26,7 +26,7 @@ class Predictions:
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
-    missing_detector: str = ""  # why it is unknown; see `TrainedModel`
+    missing_detector: str = ""  # why it is unknown; see `MissingDetector`
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -115,25 +115,26 @@ class Predictions:
 
 
 def classify(
-    prepared: PreparedImages, trained: TrainedModel, *, alone: bool = False
+    prepared: PreparedImages,
+    trained: TrainedModel,
+    detector: Detector,
+    *,
+    alone: bool = False,
 ) -> Predictions:
-    """Classify images and, with a detector, judge whether each prediction is sure.
+    """Classify images, and judge whether each prediction is sure.
 
-    Without one, only the reasons that preprocessing found are known.
+    If the detector is missing, only the reasons that preprocessing found are known.
 
     Args:
         prepared: The images.
         trained: The network.
+        detector: Its detector; see `load_detector`.
         alone: Whether to classify each image alone, so that the last digits of its
             probabilities do not depend on the other images; many take more time.
     """
     images = prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
-    judged: Sequence[Reason | None] = [None] * len(images)
-    if trained.detector:
-        judged = trained.detector.reasons(images, logits)
-    pairs = zip(prepared.findings, judged, strict=True)
-    reasons = [finding or reason for finding, reason in pairs]
-    missing = trained.missing_detector
-    return Predictions(prepared, trained.spec, logits, reasons, missing)
+    pairs = zip(prepared.findings, detector.reasons(images, logits), strict=True)
+    reasons: list[Reason | None] = [finding or reason for finding, reason in pairs]
+    return Predictions(prepared, trained.spec, logits, reasons, detector.missing)

@@ -19,7 +19,7 @@ from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
-from pipeline.model import TrainedModel, agreement
+from pipeline.model import Detector, TrainedModel, agreement, load_detector
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_SHOWN_NEURONS = 20  # in text and plots
@@ -55,6 +55,11 @@ class ModelAnalysis:
     def split(self) -> Split:
         """The images that the network was trained on, and those for validation."""
         return self.dataset.split(self.trained.split)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The out-of-distribution detector of the network, next to the data set."""
+        return load_detector(self.trained, folder=self.dataset.file.path.parent)
 
     @cached_property
     def weight_history(self) -> Snapshot | None:

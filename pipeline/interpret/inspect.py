@@ -24,6 +24,7 @@ from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
     TrainedModel,
+    load_detector,
     load_recorded_model,
     load_trained_model,
     load_training_data,
@@ -157,7 +158,8 @@ def _explain_neurons(
     name = printable(source.files[0])
     if source.has_files:
         name += f", {prepared.how}"
-    about = wrap(f"{name}: {describe_prediction(classify(prepared, trained), 0)}")
+    predicted = classify(prepared, trained, load_detector(trained, folder=data_dir()))
+    about = wrap(f"{name}: {describe_prediction(predicted, 0)}")
     integers = None
     if cfg.integers:
         integers, origin = _find_integers(cfg, trained)

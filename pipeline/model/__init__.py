@@ -1,8 +1,9 @@
 """A trained network: its files, its metadata, the out-of-distribution detector."""
 
 from pipeline.model.agreement import agreement
-from pipeline.model.ood import OodDetector
+from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (
+    load_detector,
     load_recorded_model,
     load_training_data,
     select_trained_model,

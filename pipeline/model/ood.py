@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -18,6 +18,7 @@ from pipeline.datasets import ClassComponents
 class OodDetector:
     """The components of the training images, and a threshold of the network."""
 
+    missing: ClassVar = ""  # see `MissingDetector`
     components: ClassComponents
     min_margin: float  # smallest margin of a prediction that is not close
 
@@ -39,3 +40,19 @@ class OodDetector:
         reasons: list[Literal["", "unlike", "close"]]
         reasons = np.select([*rules.values()], [*rules], default="").tolist()
         return reasons
+
+
+@dataclass(frozen=True)
+class MissingDetector:
+    """In place of a detector that cannot be loaded: it judges no prediction."""
+
+    missing: str  # why, with the remedy
+
+    def reasons(
+        self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
+    ) -> list[None]:
+        """Return None for each image, because it is unknown whether it is sure."""
+        return [None] * len(images)
+
+
+Detector = OodDetector | MissingDetector

@@ -13,6 +13,7 @@ from pipeline.base import files
 from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
+from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.trained_model import TrainedModel, load_trained_model
 from pipeline.tracking import find_training_run
 
@@ -84,3 +85,20 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
     """
     sha256 = trained.metadata.data_sha256
     return datasets.load(trained.dataset, folder=folder, sha256=sha256)
+
+
+def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
+    """Load the out-of-distribution detector from the folder of all data sets.
+
+    Its components are read, or computed and written if their file is missing.
+    """
+    margin, sha256 = trained.metadata.min_margin, trained.metadata.data_sha256
+    if margin is None or sha256 is None:
+        missing = "the file of the network does not record its training run"
+        return MissingDetector(missing)
+    components = datasets.load_components(sha256, trained.split, folder=folder)
+    if components:
+        return OodDetector(components, margin)
+    command = datasets.preparing_command(trained.dataset)
+    missing = f"the training images are missing ({command} prepares them)"
+    return MissingDetector(missing)

@@ -12,19 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import (
-    CURVES_FILE,
-    HISTORY_FILE,
-    METRICS_FILE,
-    RUN_FILE,
-    data_dir,
-)
+from pipeline.base.paths import CURVES_FILE, HISTORY_FILE, METRICS_FILE, RUN_FILE
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
-from pipeline.model.ood import OodDetector
 from pipeline.model.storage import (
     Metadata,
     belongs_elsewhere,
@@ -106,29 +99,6 @@ class TrainedModel:
     def history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
         return self.path.with_name(HISTORY_FILE)
-
-    @cached_property
-    def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None for the reason `missing_detector`.
-
-        Its components are read, or computed and written if their file is missing.
-        """
-        margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
-        if margin is None or sha256 is None:
-            return None
-        folder = data_dir()
-        components = datasets.load_components(sha256, self.split, folder=folder)
-        return OodDetector(components, margin) if components else None
-
-    @property
-    def missing_detector(self) -> str:
-        """Why there is no detector, with the remedy; "" if there is one."""
-        if self.detector:
-            return ""
-        if self.metadata.min_margin is None or self.metadata.data_sha256 is None:
-            return "the file of the network does not record its training run"
-        command = datasets.preparing_command(self.dataset)
-        return f"the training images are missing ({command} prepares them)"
 
     @cached_property
     def weight_history(self) -> Snapshot | None:

@@ -44,7 +44,8 @@ class Children:
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
         options = as_texts(job.options)
-        inputs = TrainingInputs(job.data, job.values, options, job.fingerprint)
+        settings = job.values, as_yaml(job.values)
+        inputs = TrainingInputs(job.data, *settings, options, job.fingerprint)
         tags |= inputs.tags
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -61,7 +62,7 @@ class Children:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
-            inputs.log(child, as_yaml(job.values), plots=False, reused=reused)
+            inputs.log(child, plots=False, reused=reused)
             child.submit(log_epochs, training.epochs)
             record_result(child, training, network.parent)
         return Outcome(

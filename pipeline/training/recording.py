@@ -33,6 +33,7 @@ class TrainingInputs:
 
     data: DataFile  # with its hash when it was read
     values: Mapping[str, Any]  # the settings by key
+    settings: str  # the same, and all others, as YAML
     options: Mapping[str, str]  # of config groups
     fingerprint: str
 
@@ -52,16 +53,11 @@ class TrainingInputs:
         }
 
     def log(
-        self,
-        run: OpenRun,
-        settings: str,
-        *,
-        plots: bool,
-        reused: RecordedRun | None = None,
+        self, run: OpenRun, *, plots: bool, reused: RecordedRun | None = None
     ) -> None:
-        """Record the data, the code and the settings, as YAML; see `log_inputs`."""
-        code = code_hashes()
-        run.submit(log_inputs, self.data, settings, code, plots=plots, reused=reused)
+        """Record the data, the settings and the code; see `log_inputs`."""
+        inputs = self.data, self.settings, code_hashes()
+        run.submit(log_inputs, *inputs, plots=plots, reused=reused)
 
 
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:

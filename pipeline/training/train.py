@@ -147,7 +147,8 @@ def _record_training(
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
     wanted = fingerprint(hyperparameters, dataset.file.sha256)
-    inputs = TrainingInputs(dataset.file, dict(cfg), command.options, wanted)
+    settings = dict(cfg), as_yaml(cfg)
+    inputs = TrainingInputs(dataset.file, *settings, command.options, wanted)
     with (
         open_checkpoint(
             store_dir(), wanted, _context(command, tracker), state, resume=cfg.resume
@@ -155,7 +156,7 @@ def _record_training(
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt() as interrupt,
     ):
-        inputs.log(run, as_yaml(cfg), plots=True)
+        inputs.log(run, plots=True)
         _log_epochs(run, checkpoint.epochs, cfg.epochs)  # not all may be logged yet
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)

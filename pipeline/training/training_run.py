@@ -15,12 +15,7 @@ from typing import Any, TypeVar
 
 from pipeline import UserError
 from pipeline.base import files, paths, tables
-from pipeline.base.metric_names import (
-    EPOCH_METRICS,
-    FINAL_TRAIN,
-    VAL_ACCURACY,
-    ordered,
-)
+from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN, VAL_ACCURACY, ordered
 from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG, WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
@@ -48,21 +43,17 @@ class TrainingRun:
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
-    min_margin: float  # see `min_margin`
+    min_margin: float  # see `core.margin.min_margin`
     host: str
     processor: str
 
     @classmethod
     def of(
-        cls,
-        dataset: Dataset,
-        hyperparameters: Hyperparameters,
-        epochs: Sequence[Epoch],
+        cls, dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
-        network = network_from(epochs[-1].tensors)
-        train = dataset.split(hyperparameters.split).train
-        score, min_margin = measure(network, train)
+        split = dataset.split(hyperparameters.split)
+        score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
         return cls(
             dataset=dataset.name,
             data_sha256=dataset.file.sha256,

@@ -8,6 +8,7 @@ import pytest
 from emulators import AVR_GCC, AVR_LIBC
 
 from pipeline.core import CLASSES, PIXELS
+from pipeline.core.dataset import DataFile
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
@@ -184,7 +185,7 @@ def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypa
     changed = replace(
         model,
         trained=replace(model.trained, metadata=metadata),
-        dataset=replace(model.dataset, path=Path(f"{name}.safetensors")),
+        dataset=replace(model.dataset, file=DataFile(Path(f"{name}.safetensors"), "")),
     )
     write_source(changed, tmp_path)
     for source in SOURCES:  # where the data set is on this machine

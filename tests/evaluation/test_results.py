@@ -20,7 +20,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import Metadata, load_detector, load_trained_model, save_model
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
@@ -102,7 +102,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
     prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
-    predictions = classify(prepared, trained)
+    predictions = classify(prepared, trained, load_detector(trained, folder=tmp_path))
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit"
@@ -133,21 +133,25 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
+    detector = load_detector(trained, folder=tmp_path)
     for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
         prepared = PreparedImages(source, images, findings, (), how="")
-        predictions = classify(prepared, trained)
+        predictions = classify(prepared, trained, detector)
         assert predictions.sure[:2] == [False] * 2
         assert scores.score(predictions).get("unsure") == unsure
 
 
-def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnist, few):
+def test_training_evaluation_and_the_page_count_blank_images_alike(
+    trained, detector, mnist, few
+):
     blank = few.val.images[:60].copy()
     blank[:30] = 0  # the biases alone predict a class, which some labels are
     test = LabeledImages(blank, few.val.labels[:60])
     dataset = replace(mnist, train=few.train, test=test)
     _, page = select_data(ModelAnalysis(trained, dataset))
     source = find_test_set(None, dataset=dataset, split="exercise")
-    result = classify(prepare_for(datasets.spec("mnist"), source), trained)
+    prepared = prepare_for(datasets.spec("mnist"), source)
+    result = classify(prepared, trained, detector)
     labels = torch.from_numpy(test.labels).long()
     expected = metrics.accuracy(trained.network.logits(blank), labels).item()
     assert result.is_correct[:30].any() and not result.is_correct[:30].all()
@@ -161,13 +165,13 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(trained, mnis
     assert all(bool(row["reason"]) != row["sure"] for row in rows)
 
 
-def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
+def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, detector, few):
     from sklearn import metrics as sklearn  # slow: for this test only
 
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     prepared = prepare_images(replace(source, labels=labels), as_mnist=False)
-    predictions = classify(prepared, trained)
+    predictions = classify(prepared, trained, detector)
     expected = sklearn.precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0
     )

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline import datasets
-from pipeline.core.dataset import LabeledImages
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets.upright import straighten
 from pipeline.evaluation import find_image, prepare_for
 from pipeline.evaluation.inputs import find_images, images_from_array
@@ -22,7 +22,7 @@ def upright(mnist):
     few = mnist.test.pick(slice(1000))
     test = LabeledImages(straighten(few.images), few.labels)
     path = mnist.file.path.with_name("mnist_upright.safetensors")
-    return replace(mnist, path=path, sha256="other images", train=test, test=test)
+    return Dataset(DataFile(path, "other images"), train=test, test=test)
 
 
 @pytest.mark.parametrize("name", [None, "mnist_upright"])

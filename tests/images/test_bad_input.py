@@ -78,12 +78,14 @@ KINDS = (table, text, screenshot, two_sheets, cut_off)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_what_is_not_one_digit_on_paper_is_always_doubted(kind, mnist, trained):
+def test_what_is_not_one_digit_on_paper_is_always_doubted(
+    kind, mnist, trained, detector
+):
     rng = np.random.default_rng(1)
     images = [kind(digit, rng) for digit in mnist.test.images[:3]]
     prepared, findings, _ = zip(*map(preprocess, images), strict=True)
     ready = np.array(prepared)
-    judged = trained.detector.reasons(ready, trained.network.logits(ready))
+    judged = detector.reasons(ready, trained.network.logits(ready))
     assert all(map(any, zip(findings, judged, strict=True)))
 
 

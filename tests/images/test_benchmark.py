@@ -17,8 +17,8 @@ def benchmark():
     return runpy.run_path(str(FILE))
 
 
-def test_most_digits_of_each_kind_are_recognized(benchmark, trained, mnist):
-    models = [(trained.network, trained.detector)]
+def test_most_digits_of_each_kind_are_recognized(benchmark, trained, detector, mnist):
+    models = [(trained.network, detector)]
     rng, drawn = np.random.default_rng(1), {}
     digits = mnist.test.pick(np.arange(2))
     for kind in KINDS:

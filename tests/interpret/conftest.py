@@ -42,9 +42,6 @@ def clothes(mnist, tmp_path_factory):
     )
     save_model(path, network, metadata)
     trained = load_trained_model(path)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PIPELINE_OUTPUTS", str(whole.file.path.parent.parent))
-        assert trained.detector
     return ModelAnalysis(trained, dataset)
 
 

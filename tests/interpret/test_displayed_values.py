@@ -95,11 +95,13 @@ def test_the_page_says_which_neurons_are_active_and_what_is_predicted(page, sums
     assert page.inner_text("#source") == "test image 0: a 7"
 
 
-def test_the_page_gives_the_reason_of_an_unsure_prediction(page, trained, mnist):
+def test_the_page_gives_the_reason_of_an_unsure_prediction(
+    page, trained, detector, mnist
+):
     rows = page.evaluate("model.gallery")
     images = mnist.test.images[rows]
     logits = trained.network.logits(images)
-    reasons = trained.detector.reasons(images, logits)
+    reasons = detector.reasons(images, logits)
     texts = page.evaluate(
         """model.gallery.map((_, place) => {
           Object.assign(state.shown, { image: testImage(place), finding: "" });

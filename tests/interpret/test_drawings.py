@@ -145,25 +145,27 @@ def draw(page, strokes):
 
 
 def test_98_percent_of_120_drawings_get_the_same_prediction_as_from_predict(
-    page, trained
+    page, trained, detector
 ):
     differing = []
     for digit, kind, strokes in drawings(120, seed=2):
         result, prepared = draw(page, strokes)
-        (predicted,) = classify(prepared, trained).classes
+        (predicted,) = classify(prepared, trained, detector).classes
         if predicted != result["label"]:
             differing.append((digit, kind, result["label"], predicted))
     assert len(differing) <= 0.02 * 120, differing
 
 
-def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page):
+def test_digits_drawn_with_the_mouse_are_recognized(
+    page, trained, detector, draw_on_page
+):
     correct = 0
     for digit, strokes in islice(DIGITS.items(), 0, None, 2):
         draw_on_page(page, strokes)
         drawn = page.evaluate("state.shown.strokes")
         result, prepared = draw(page, drawn)
         assert page.evaluate("[...state.shown.image]") == result["image"]
-        (predicted,) = classify(prepared, trained).classes
+        (predicted,) = classify(prepared, trained, detector).classes
         text = page.inner_text("#prediction")
         assert text.startswith(f"The network predicts {predicted} (")
         correct += predicted == digit
@@ -237,9 +239,9 @@ ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]
     [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]], ZIGZAG],
     ids=["dot", "line", "zigzag"],
 )
-def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
+def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, detector, strokes):
     result, prepared = draw(page, strokes)
-    assert all(classify(prepared, trained).reasons)
+    assert all(classify(prepared, trained, detector).reasons)
     assert prepared.findings == [result["reason"]] == ["not drawn"]
 
 

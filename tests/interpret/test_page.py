@@ -153,12 +153,12 @@ def test_the_networks_of_all_epochs_have_the_same_fields(page):
     assert len(fields) == 21 and all(each == fields[-1] for each in fields)
 
 
-def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
+def test_the_page_is_sure_when_predict_is_sure(page, trained, detector, mnist):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     findings = [*[""] * (len(images) - 1), "blank"]
-    judged = trained.detector.reasons(images, trained.network.logits(images))
+    judged = detector.reasons(images, trained.network.logits(images))
     reasons = [*judged[:-1], "blank"]
     found = page.evaluate(
         """([images, findings]) => images.map((image, i) => findings[i] ||
@@ -232,7 +232,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrain
     assert "epoch" not in page.inner_text("#lead")
     text = page.inner_text("#prediction")
     assert "cannot tell whether the prediction is sure" in text
-    assert untrained(1).trained.missing_detector[1:] in text
+    assert untrained(1).detector.missing[1:] in text
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
     assert page.inner_text("#formula").startswith("z = W1·N11 + bias")
@@ -244,7 +244,8 @@ def test_names_that_look_like_code_are_displayed_as_text(
     open_page, analysis, mnist, tmp_path
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
-    dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
+    file = replace(mnist.file, path=tmp_path / f"{code.replace('/', '|')}.x")
+    dataset = replace(mnist, file=file)
     page = open_page(render_page(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in page.inner_text("#footer")

@@ -99,4 +99,4 @@ class PageData:
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     constants: DrawingConstants
     detector: DetectorData | None
-    missing_detector: str  # why it is None; see `TrainedModel`
+    missing_detector: str  # why it is None; see `MissingDetector`

@@ -31,7 +31,7 @@ from pipeline.interpret.page.page_data import (
     PageData,
     Straightening,
 )
-from pipeline.model import OodDetector
+from pipeline.model import Detector, OodDetector
 from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
@@ -153,7 +153,7 @@ def select_data(
         "labels": test.labels[:ACTIVATION_IMAGES],
         "images_with_ink": analysis.images_with_ink.astype(np.int32),
     }
-    if detector := trained.detector:
+    if isinstance(detector := analysis.detector, OodDetector):
         tensors["detector.means"] = detector.components.means
         tensors["detector.components"] = detector.components.components
     for integers, _ in quantized:
@@ -232,12 +232,14 @@ def _page_data(
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         constants=DrawingConstants(),
-        detector=_detector_data(trained.detector) if trained.detector else None,
-        missing_detector=trained.missing_detector,
+        detector=_detector_data(analysis.detector),
+        missing_detector=analysis.detector.missing,
     )
 
 
-def _detector_data(detector: OodDetector) -> DetectorData:
+def _detector_data(detector: Detector) -> DetectorData | None:
+    if not isinstance(detector, OodDetector):
+        return None
     components = detector.components
     return DetectorData(
         components.max_errors.tolist(), components.max_ratio, detector.min_margin
