@@ -26,7 +26,8 @@ TWICE = "2 submissions have the id a1: only one can be graded, so delete the oth
 def graded(place, student, training=Training.SAME):
     grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, (), "")
     given = Answers(student, "course", {})
-    return Graded(place, student, given, {}, {}, "", "", grade=grade, before=None)
+    texts = dict.fromkeys(("torch", "sheet", "sha256"), "")
+    return Graded(place, student, given, {}, {}, **texts, grade=grade, before=None)
 
 
 def other(place, student):
