@@ -21,7 +21,7 @@ from pipeline.cli import as_yaml
 from pipeline.sweeps.jobs import Job, Outcome, as_texts, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
-from pipeline.training.log import epochs_shown, log_epochs, log_weights
+from pipeline.training.log import log_epochs, with_shown_tensors
 from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.training_run import TrainingRun
 
@@ -63,7 +63,9 @@ class Children:
             network = parent / NETWORK_PATH
             network.parent.mkdir(parents=True, exist_ok=True)
             inputs.log(child, plots=False, reused=reused)
-            child.submit(log_epochs, training.epochs)
+            # The best child gets images and statistics later.
+            metrics = [replace(each, tensors={}) for each in training.epochs]
+            child.submit(log_epochs, metrics)
             record_result(child, training, network.parent)
         return Outcome(
             job,
@@ -94,8 +96,8 @@ class Children:
             self.run.fail_child(best.run_id, message)
             remedy = "the same command trains it again"
             raise UserError(f"{message}: {remedy}") from None
-        for epoch in epochs_shown(training.epochs, training.last.number):
-            child.submit(log_weights, epoch)
+        shown = with_shown_tensors(training.epochs, training.last.number)
+        child.submit(log_epochs, shown)
         record_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:

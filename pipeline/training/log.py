@@ -7,6 +7,7 @@ import PyTorch.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 
-MAX_IMAGES = 20  # images of the weights, in addition to the initial ones
+MAX_IMAGES = 20  # epochs with images and statistics of the weights, besides epoch 0
 # What a reproduction reads in the artifacts of a run; the folder has files of the data.
 DATA_FOLDER, CODE_FILE = "data", "code.json"
 
@@ -70,42 +71,37 @@ def log_inputs(
     run.log_files("", [path for path in recorded if path.exists()])
 
 
-def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
-    """Log the metrics of epochs; epoch 0, before training, has none.
-
-    Logging the same metrics again has no effect.
-    """
-    run.log_points(
-        [
-            EpochPoint(
-                each.number,
-                each.time,
-                ordered(each.metrics) | {SECONDS: each.seconds},
-            )
-            for each in epochs
-            if each.number
-        ]
-    )
-
-
-def epochs_shown(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
-    """Return the epochs after which a run has an image of the weights.
+def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
+    """Return epochs, with tensors only if a run shows the weights after this epoch.
 
     `total` is the number of epochs, planned or of a finished training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
     return [
         epoch
-        for epoch in epochs
         if epoch.number in (0, total) or epoch.number % interval == 0
+        else replace(epoch, tensors={})
+        for epoch in epochs
     ]
 
 
-def log_weights(run: Run, epoch: Epoch) -> None:
-    """Log an image of the weights of layer 1; logging it again has no effect."""
-    weights = epoch.tensors["layer_1.weight"]
-    image = weight_images(weights, epoch.tensors, title=f"epoch {epoch.number}")
-    run.log_image("weights/layer_1", image, step=epoch.number)
+def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
+    """Log the metrics of epochs; epoch 0, before training, has none.
+
+    An epoch with tensors also gets their statistics and an image of the weights of
+    layer 1. Logging an epoch again has no effect.
+    """
+    points = []
+    for each in epochs:
+        trained = ordered(each.metrics) | {SECONDS: each.seconds} if each.number else {}
+        metrics = trained | tensor_statistics(each.tensors)
+        points.append(EpochPoint(each.number, each.time, metrics))
+    run.log_points(points)
+    for each in epochs:
+        if each.tensors:
+            weights = each.tensors["layer_1.weight"]
+            image = weight_images(weights, each.tensors, title=f"epoch {each.number}")
+            run.log_image("weights/layer_1", image, step=each.number)
 
 
 def log_files(run: Run, paths: Sequence[Path]) -> None:
@@ -142,21 +138,18 @@ def log_result(
     run.describe(description, links)
 
 
-def log_model_and_statistics(
+def log_model(
     run: Run,
     network: Path,
     exported: Path,
-    statistics: Sequence[EpochPoint],
     metrics: Sequence[EpochPoint],
     dataset: tuple[str, str],
 ) -> None:
-    """Log the model and weight statistics; in a sweep, those of the best network only.
+    """Log the model, with a program for `mlflow.pytorch.load_model`.
 
-    The model contains a program for `mlflow.pytorch.load_model`. The statistics are
-    those of each tensor after each epoch. `log_weights` has logged the images.
+    In a sweep, only the best network gets one. `log_epochs` has logged its images.
     """
     run.log_model(network, exported, metrics, dataset)
-    run.log_points(statistics)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
 

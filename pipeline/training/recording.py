@@ -20,9 +20,8 @@ from pipeline.model.program import export_network
 from pipeline.tracking import EpochPoint, OpenRun, RecordedRun
 from pipeline.training.log import (
     log_inputs,
-    log_model_and_statistics,
+    log_model,
     log_result,
-    tensor_statistics,
 )
 from pipeline.training.training_run import TrainingRun
 
@@ -89,11 +88,7 @@ def _describe(training: TrainingRun) -> str:
 
 
 def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and record it as a model, with statistics."""
-    statistics = [
-        EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
-        for each in training.epochs
-    ]
+    """Export a network from its file, and record it as a model."""
     last = training.last
     metrics = [
         EpochPoint(0, last.time, training.final_metrics),
@@ -103,10 +98,9 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
         run.submit(
-            log_model_and_statistics,
+            log_model,
             network,
             exported,
-            statistics,
             metrics,
             (training.dataset, training.data_sha256),
         )

@@ -1,6 +1,6 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields, replace
@@ -39,11 +39,10 @@ from pipeline.tracking import (
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import (
-    epochs_shown,
     log_comparison,
     log_epochs,
     log_files,
-    log_weights,
+    with_shown_tensors,
 )
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import TrainingInputs, record_model, record_result
@@ -157,7 +156,8 @@ def _record_training(
         delayed_interrupt() as interrupt,
     ):
         inputs.log(run, plots=True)
-        _log_epochs(run, checkpoint.epochs, cfg.epochs)  # not all may be logged yet
+        # Those of the checkpoint, which may not all be logged yet.
+        run.submit(log_epochs, with_shown_tensors(checkpoint.epochs, cfg.epochs))
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
@@ -222,13 +222,6 @@ def _start_run(
         yield run
 
 
-def _log_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
-    """Log metrics, and images of the weights; only the tensors shown are sent."""
-    run.submit(log_epochs, [replace(each, tensors={}) for each in epochs])
-    for epoch in epochs_shown(epochs, total):
-        run.submit(log_weights, epoch)
-
-
 def _record_epochs(
     epochs: Iterator[Epoch],
     total: int,
@@ -240,7 +233,7 @@ def _record_epochs(
     done = checkpoint.epochs[-1].number
     for epoch in print_epochs(epochs, total=total, done=done):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        _log_epochs(run, [epoch], total)
+        run.submit(log_epochs, with_shown_tensors([epoch], total))
         if on_epoch:
             on_epoch(deepcopy(epoch))  # because `on_epoch` may change its arrays
 

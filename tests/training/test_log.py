@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.epoch import Epoch
-from pipeline.training.log import epochs_shown, tensor_statistics
+from pipeline.training.log import tensor_statistics, with_shown_tensors
 
 
 def test_statistics_of_a_tensor():
@@ -14,7 +14,10 @@ def test_statistics_of_a_tensor():
 
 @pytest.mark.parametrize("epochs", [21, 59])
 def test_a_longer_run_shows_at_most_20_epochs_with_the_first_and_the_last(epochs):
-    trained = [Epoch({}, number) for number in range(epochs + 1)]
-    shown = epochs_shown(trained, epochs)
+    tensors = {"layer_1.weight": np.zeros((1, 784), np.float32)}
+    trained = [Epoch(tensors, number) for number in range(epochs + 1)]
+    logged = with_shown_tensors(trained, epochs)
+    assert [each.number for each in logged] == [*range(epochs + 1)]
+    shown = [each for each in logged if each.tensors]
     assert (shown[0].number, shown[-1].number) == (0, epochs)
     assert 10 <= len(shown) - 1 <= 20
