@@ -1,4 +1,4 @@
-"""Finds the trained network that a command uses, and the data it was trained with.
+"""Finds the network that a command uses, its training data and its detector.
 
 `pipeline/model/trained_model.py` reads the files themselves.
 """

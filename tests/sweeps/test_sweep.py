@@ -449,7 +449,7 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
     store = sweep.workspace.outputs
     run, networks = read_networks(parent.info.run_id, store=store)
     assert run.run_id == parent.info.run_id and run.tags["swept"] == "seed,hidden"
-    swept = [keys for keys, _ in networks]
+    swept = [each.varied_values for each in networks]
     assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 
 
