@@ -303,7 +303,7 @@ def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     for number, run_id in enumerate(of_user):  # a tag of a user is not a group
         project.client.set_tag(run_id, "reviewer", f"{number}")
     _, networks = read_networks(str(swept.run_id), store=project.outputs)
-    assert [keys for keys, _ in networks] == [
+    assert [each.varied_values for each in networks] == [
         {"team": "null", "hidden": 20},
         {"team": "small", "hidden": 10},
         {"team": "wide", "hidden": 100},
