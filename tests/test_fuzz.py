@@ -146,7 +146,8 @@ def files(tmp_path, network):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     storage.save_model(paths["model"], network, TRAINED)
-    storage.save_history(paths["history"], [snapshot(network)] * 2, storage.Metadata())
+    tensors = [snapshot(network)] * 2
+    storage.save_weight_history(paths["history"], tensors, storage.Metadata())
     file = DataFile(tmp_path / "data.safetensors", "00ff")
     components.write_components(Dataset(file, images, images))
     return paths, {key: path.read_bytes() for key, path in paths.items()}

@@ -15,12 +15,12 @@ ROOT = PACKAGE.parent  # the folder of a clone
 TRAINING_FOLDER = "train"
 # The files in this folder.
 MODEL_FILE = "model.safetensors"
-HISTORY_FILE = "history.safetensors"
-CURVES_FILE = "history.csv"
+WEIGHT_HISTORY_FILE = "history.safetensors"
+HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
 # All files that `TrainingRun.write` writes.
-TRAINING_FILES = (MODEL_FILE, HISTORY_FILE, CURVES_FILE, METRICS_FILE, RUN_FILE)
+TRAINING_FILES = (MODEL_FILE, WEIGHT_HISTORY_FILE, HISTORY_FILE, METRICS_FILE, RUN_FILE)
 DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder
 

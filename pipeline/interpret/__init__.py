@@ -28,9 +28,9 @@ from pipeline.interpret.names import (
 from pipeline.interpret.neuron_sum import NeuronSum, neuron_sums
 from pipeline.interpret.tutorial import render_tutorial
 from pipeline.interpret.weight_history import (
-    describe_history,
     describe_pixel,
-    write_history,
+    describe_weight_history,
+    write_weight_history,
 )
 from pipeline.interpret.worksheet import worksheets
 from pipeline.interpret.worksheet_files import term_images, write_terms

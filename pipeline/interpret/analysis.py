@@ -44,7 +44,8 @@ class ModelAnalysis:
 
     trained: TrainedModel
     dataset: Dataset
-    with_history: bool = True  # whether to read the history of the training run
+    # Whether to read the histories of its weights and its metrics.
+    with_histories: bool = True
 
     @property
     def spec(self) -> DatasetSpec:
@@ -63,19 +64,19 @@ class ModelAnalysis:
 
     @cached_property
     def weight_history(self) -> Snapshot | None:
-        """The tensors of all epochs; None without a history."""
-        return self.trained.weight_history if self.with_history else None
+        """The tensors of all epochs; None without a weight history."""
+        return self.trained.weight_history if self.with_histories else None
 
     @cached_property
     def epoch_count(self) -> int:
         """The number of epochs; 0 if it is not recorded."""
         trained = self.trained
-        return trained.epoch_count if self.with_history else trained.planned_epochs
+        return trained.epoch_count if self.with_histories else trained.planned_epochs
 
     @cached_property
-    def curves(self) -> Mapping[str, Sequence[float]]:
+    def history(self) -> Mapping[str, Sequence[float]]:
         """The metrics after each epoch, by name; empty if they are not recorded."""
-        return (self.trained.curves if self.with_history else None) or {}
+        return (self.trained.history if self.with_histories else None) or {}
 
     @cached_property
     def images_with_ink(self) -> Int[np.ndarray, "784"]:
@@ -89,13 +90,14 @@ class ModelAnalysis:
 
     @cached_property
     def frozen(self) -> Bool[np.ndarray, "784 hidden"] | None:
-        """The frozen weights of layer 1; None without a history."""
-        history = self.weight_history
-        return None if history is None else measurements.frozen_weights(history)
+        """The frozen weights of layer 1; None without a weight history."""
+        if self.weight_history is None:
+            return None
+        return measurements.frozen_weights(self.weight_history)
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
-        """The frozen weights of other pixels; none without a history."""
+        """The frozen weights of other pixels; none without a weight history."""
         if self.frozen is None:
             return np.zeros((PIXELS, self.hidden), bool)
         return np.asarray(self.frozen & ~self.always_zero[:, None])
@@ -178,7 +180,7 @@ class ModelAnalysis:
 
         history.csv records it, except for epoch 0, which is before training.
         """
-        recorded, accuracies = self.curves.get("val/accuracy"), []
+        recorded, accuracies = self.history.get("val/accuracy"), []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])

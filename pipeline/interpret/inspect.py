@@ -58,7 +58,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
             model=cfg.model,
             store=store_dir(),
             server=cfg.server,
-            history=True,
+            with_histories=True,
             expected=expected_params(),
         )
         trained.require_two_layers()
@@ -114,7 +114,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     with busy("analyzing the network"):
         analysis = interpret.ModelAnalysis(trained, dataset)
         # Before the run is opened, because both reject damaged files.
-        tutorial, _ = interpret.render_tutorial(analysis), analysis.curves
+        tutorial, _ = interpret.render_tutorial(analysis), analysis.history
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
         )
@@ -173,7 +173,7 @@ def _explain_neurons(
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     say(f"\nfiles  {displayed(folder)}")
-    if trained.history_path.exists():
+    if trained.weight_history_path.exists():
         say(next_steps({command: "shows its history"}))
     return folder
 
@@ -204,20 +204,19 @@ def _show_weight(
     location: ParameterLocation, trained: TrainedModel, dataset: Dataset
 ) -> Path:
     """Print and write the history of a parameter."""
-    history = trained.weight_history
-    if history is None:
+    if trained.weight_history is None:
         raise UserError(
-            f"{trained.history_path} is missing: run python -m pipeline.train, which "
-            "writes it next to the network"
+            f"{trained.weight_history_path} is missing: run python -m pipeline.train, "
+            "which writes it next to the network"
         )
-    values = location.values(history)
-    say(interpret.describe_history(location, values))
+    values = location.values(trained.weight_history)
+    say(interpret.describe_weight_history(location, values))
     if location.layer == 1 and location.input != BIAS:
         images = dataset.split(trained.split).train.images
         say(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")
     with new_results(folder) as partial:
-        interpret.write_history(values, partial)
+        interpret.write_weight_history(values, partial)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     say(f"\nfiles  {displayed(folder)}")
@@ -229,8 +228,8 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     """Print and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [
-        None if history is None else interpret.frozen_weights(history)
-        for history in (a.weight_history, b.weight_history)
+        None if tensors is None else interpret.frozen_weights(tensors)
+        for tensors in (a.weight_history, b.weight_history)
     ]
     folder = results_dir("details/against")
     with new_results(folder) as partial:

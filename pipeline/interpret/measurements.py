@@ -22,10 +22,10 @@ def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
 
 
 def frozen_weights(
-    history: Mapping[str, Float[np.ndarray, "..."]],
+    weight_history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
     """Return which weights of layer 1 are frozen, from the weight history."""
-    return is_frozen(history["layer_1.weight"]).T
+    return is_frozen(weight_history["layer_1.weight"]).T
 
 
 def activation_rates(

@@ -137,12 +137,13 @@ class ParameterLocation:
         return f"the weight from {source} to {neuron}"
 
     def values(
-        self, history: Mapping[str, Float[np.ndarray, "..."]]
+        self, weight_history: Mapping[str, Float[np.ndarray, "..."]]
     ) -> Float[np.ndarray, " epochs"]:
         """Return the value of the parameter before training and after each epoch."""
         if self.input == BIAS:
-            return np.asarray(history[f"layer_{self.layer}.bias"][:, self.neuron])
-        weights = history[f"layer_{self.layer}.weight"]  # PyTorch: (epoch, to, from)
+            biases = weight_history[f"layer_{self.layer}.bias"]
+            return np.asarray(biases[:, self.neuron])
+        weights = weight_history[f"layer_{self.layer}.weight"]  # (epoch, to, from)
         return np.asarray(weights[:, self.neuron, self.input])
 
 

@@ -17,7 +17,7 @@ from pipeline.interpret.rounding import rounded
 MAX_LISTED_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
 
 
-def describe_history(
+def describe_weight_history(
     location: ParameterLocation, values: Float[np.ndarray, " epochs"]
 ) -> str:
     """Return the value of a parameter before training and after its epochs.
@@ -50,7 +50,7 @@ def describe_history(
     return "\n".join(lines)
 
 
-def write_history(values: Float[np.ndarray, " epochs"], folder: Path) -> None:
+def write_weight_history(values: Float[np.ndarray, " epochs"], folder: Path) -> None:
     """Write the value of a parameter after each epoch to history.csv."""
     rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
     tables.write_csv(folder / "history.csv", rows)

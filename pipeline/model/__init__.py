@@ -8,5 +8,10 @@ from pipeline.model.selection import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.model.storage import Metadata, load_network, save_history, save_model
+from pipeline.model.storage import (
+    Metadata,
+    load_network,
+    save_model,
+    save_weight_history,
+)
 from pipeline.model.trained_model import TrainedModel, load_trained_model

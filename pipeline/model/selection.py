@@ -24,7 +24,7 @@ def select_trained_model(
     model: str | None,
     store: Path,
     server: str | None = None,
-    history: bool = False,
+    with_histories: bool = False,
     expected: Mapping[str, Any] | None = None,
 ) -> TrainedModel:
     """Read the network that a command names or, by default, the last trained one.
@@ -34,8 +34,8 @@ def select_trained_model(
         model: The path of a network's file.
         store: The folder of the store.
         server: The server that a message names if only it has the run.
-        history: Whether the weight history and the learning curves of the last trained
-            network are needed.
+        with_histories: Whether the histories of the weights and of the metrics of the
+            last trained network are needed.
         expected: The params that this network must have, if they are recorded.
 
     Raises:
@@ -53,8 +53,8 @@ def select_trained_model(
             raise UserError(f"{last} is missing: run python -m pipeline.train")
         trained = load_trained_model(last)
         _check_params(trained, expected or {})
-        if history:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
-            _ = trained.weight_history, trained.curves
+        if with_histories:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
+            _ = trained.weight_history, trained.history
         return trained
 
 

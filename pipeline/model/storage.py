@@ -1,4 +1,4 @@
-"""The files of trained networks: the weights, and their history.
+"""The files of trained networks: the weights, and the weight history.
 
 They are safetensors files, which cannot contain code. The hyperparameters are stored
 with the weights, so loading needs no configuration. `text_files` reads the others.
@@ -90,7 +90,9 @@ def save_model(path: Path, network: Network, metadata: Metadata) -> None:
     write_tensors(path, snapshot(network), metadata.header)
 
 
-def save_history(path: Path, snapshots: Sequence[Snapshot], metadata: Metadata) -> None:
+def save_weight_history(
+    path: Path, snapshots: Sequence[Snapshot], metadata: Metadata
+) -> None:
     """Write the tensors of all epochs, from 0, stacked along a new first axis.
 
     The header has no `min_margin`, which is a result of the last epoch only.
@@ -159,23 +161,23 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
         raise UserError(message) from None
 
 
-def load_history(path: Path, *, network: Network) -> Snapshot:
-    """Read the history whose last epoch is `network`; the inverse of `save_history`.
+def load_weight_history(path: Path, *, network: Network) -> Snapshot:
+    """Read what `save_weight_history` wrote; its last epoch must be `network`.
 
     Raises:
         UserError: If the file is missing or damaged, or ends with another network.
     """
-    history, _ = read_tensors(path)
+    stacked, _ = read_tensors(path)
     last = snapshot(network)
-    if history.keys() != last.keys() or not all(
+    if stacked.keys() != last.keys() or not all(
         tensor.dtype == np.float32
-        and tensor.shape == (*history["layer_1.bias"].shape[:1], *last[name].shape)
+        and tensor.shape == (*stacked["layer_1.bias"].shape[:1], *last[name].shape)
         and tensor[-1:].tobytes() == last[name].tobytes()
         and np.isfinite(tensor).all()
-        for name, tensor in history.items()
+        for name, tensor in stacked.items()
     ):
         raise belongs_elsewhere(path)
-    return history
+    return stacked
 
 
 def belongs_elsewhere(path: Path) -> UserError:

@@ -51,7 +51,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     return metrics
 
 
-def read_curves(path: Path, *, epochs: int) -> dict[str, list[float]]:
+def read_history(path: Path, *, epochs: int) -> dict[str, list[float]]:
     """Read a `history.csv`: the metrics after each epoch, by name.
 
     Raises:

@@ -12,7 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import CURVES_FILE, HISTORY_FILE, METRICS_FILE, RUN_FILE
+from pipeline.base.paths import (
+    HISTORY_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    WEIGHT_HISTORY_FILE,
+)
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import LabeledImages
@@ -21,10 +26,10 @@ from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     Metadata,
     belongs_elsewhere,
-    load_history,
     load_network,
+    load_weight_history,
 )
-from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
+from pipeline.model.text_files import RunFile, read_history, read_metrics, read_run_file
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -96,31 +101,31 @@ class TrainedModel:
         return self.planned_epochs
 
     @property
-    def history_path(self) -> Path:
+    def weight_history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
-        return self.path.with_name(HISTORY_FILE)
+        return self.path.with_name(WEIGHT_HISTORY_FILE)
 
     @cached_property
     def weight_history(self) -> Snapshot | None:
         """The tensors of all epochs, from 0, stacked along a first axis, by name."""
-        if not self.history_path.exists():
+        if not self.weight_history_path.exists():
             return None
-        return load_history(self.history_path, network=self.network)
+        return load_weight_history(self.weight_history_path, network=self.network)
 
     @cached_property
-    def curves(self) -> dict[str, list[float]] | None:
+    def history(self) -> dict[str, list[float]] | None:
         """The metrics after each epoch, by name: the content of history.csv."""
-        path = self.path.with_name(CURVES_FILE)
-        return read_curves(path, epochs=self.epoch_count) if path.is_file() else None
+        path = self.path.with_name(HISTORY_FILE)
+        return read_history(path, epochs=self.epoch_count) if path.is_file() else None
 
     @cached_property
     def metrics(self) -> dict[str, float] | None:
-        """The content of metrics.json, with the last values of the curves."""
+        """The content of metrics.json, with the last values of the history."""
         path = self.path.with_name(METRICS_FILE)
         if not path.is_file():
             return None
         metrics = read_metrics(path)
-        last = {name: values[-1] for name, values in (self.curves or {}).items()}
+        last = {name: values[-1] for name, values in (self.history or {}).items()}
         if not metrics.items() >= last.items():
             raise belongs_elsewhere(path)
         return metrics

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
-from pipeline.base.paths import CURVES_FILE, DIFF_FILE, TRAINING_FOLDER
+from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
 from pipeline.base.terminal import command_line
 from pipeline.core.dataset import DataFile
@@ -133,7 +133,9 @@ def log_result(
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),
-        "history": run.link(CURVES_FILE, f"artifacts/{TRAINING_FOLDER}/{CURVES_FILE}"),
+        "history": run.link(
+            HISTORY_FILE, f"artifacts/{TRAINING_FOLDER}/{HISTORY_FILE}"
+        ),
     }
     run.describe(description, links)
 

@@ -22,13 +22,13 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
 def training_bytes(runs: Iterable[Hyperparameters]) -> int:
-    """Return the memory of the largest training run: copies of its history."""
-    return COPIES * max(map(_history_bytes, runs), default=0)
+    """Return the memory of the largest training run: copies of its weight history."""
+    return COPIES * max(map(_weight_history_bytes, runs), default=0)
 
 
 def single_run_bytes(run: Hyperparameters) -> int:
     """Return the disk space of a single run's weights; its other files are small."""
-    return FILES * _history_bytes(run)
+    return FILES * _weight_history_bytes(run)
 
 
 def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
@@ -38,12 +38,13 @@ def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
     """
     others = RUN_BYTES + patch_bytes
     sizes = [
-        _history_bytes(run) + 4 * parameter_count(run.hidden) + others for run in runs
+        _weight_history_bytes(run) + 4 * parameter_count(run.hidden) + others
+        for run in runs
     ]
     return sum(sizes) + (BEST_BYTES if sizes else 0)
 
 
-def _history_bytes(run: Hyperparameters) -> int:
+def _weight_history_bytes(run: Hyperparameters) -> int:
     """Return the size of the tensors before training and after each epoch."""
     return 4 * parameter_count(run.hidden) * (run.epochs + 1)
 

@@ -76,18 +76,19 @@ class TrainingRun:
         trained = load_trained_model(run.network_path)
         _check_weights(trained, run)
         metadata, beside = trained.metadata, trained.path.with_name
-        states = tables.to_rows(_existing(trained.weight_history, trained.history_path))
-        curves = _existing(trained.curves, beside(paths.CURVES_FILE))
+        path = trained.weight_history_path
+        states = tables.to_rows(_existing(trained.weight_history, path))
+        history = _existing(trained.history, beside(paths.HISTORY_FILE))
         scores = _existing(trained.metrics, beside(paths.METRICS_FILE))
         run_file = _existing(trained.run_file, beside(paths.RUN_FILE))
-        if lost := [name for name in EPOCH_METRICS if name not in curves]:
+        if lost := [name for name in EPOCH_METRICS if name not in history]:
             rule = f"must have a column {lost[0]}"
-            raise UserError(f"{beside(paths.CURVES_FILE)} {rule}: {RESTORE}")
+            raise UserError(f"{beside(paths.HISTORY_FILE)} {rule}: {RESTORE}")
         columns: dict[str, Iterable[Any]] = {
             "tensors": states,
             "number": range(len(states)),
             # Epoch 0 has neither metrics nor seconds.
-            "metrics": [{}, *tables.to_rows(curves)],
+            "metrics": [{}, *tables.to_rows(history)],
             "seconds": [0.0, *run_file.seconds],
             "time": run_file.times,
         }
@@ -160,14 +161,15 @@ class TrainingRun:
         storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
-        """Write the network, its history and its metrics to an existing folder.
+        """Write the network, its weight history and its metrics to an existing folder.
 
         Equal training runs write equal files, except for run.json (id and times).
         """
         self.write_network(folder)
         tensors = [epoch.tensors for epoch in self.epochs]
-        storage.save_history(folder / paths.HISTORY_FILE, tensors, self.metadata)
-        tables.write_csv(folder / paths.CURVES_FILE, self.history)
+        path = folder / paths.WEIGHT_HISTORY_FILE
+        storage.save_weight_history(path, tensors, self.metadata)
+        tables.write_csv(folder / paths.HISTORY_FILE, self.history)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run_file = RunFile(
             run_id,

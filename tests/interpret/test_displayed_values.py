@@ -184,7 +184,7 @@ def test_a_parameter_that_changes_evenly_is_a_straight_line(
     }
     page = open_page(
         render_page(
-            changed(analysis, weight_history=history, epoch_count=30, curves={}),
+            changed(analysis, weight_history=history, epoch_count=30, history={}),
             name="hidden=20 seed=1",
         )
     )

@@ -72,7 +72,8 @@ def test_the_page_uses_each_field_of_its_data_and_no_others():
     read = {*re.findall(r"\b(?:model|metadata)\.(?!js\b)(\w+)", code)}
     for unpacked in re.findall(r"{([^{}]*)} = (?:model|metadata)[;,]", code):
         read |= {part.split(":")[0].strip() for part in unpacked.split(",")}
-    added = {"trained", "trainedIndex", "hasHistory", "networks", "tensors"}  # load
+    added = {"trained", "trainedIndex", "hasEarlierEpochs"}  # load
+    added |= {"networks", "tensors"}
     assert read <= fields | added | {"page"}  # the metadata as text
     environment, inserted = template_environment("pipeline.interpret.page", ""), set()
     for template in Path(rendering.__file__).parent.glob("*.html"):

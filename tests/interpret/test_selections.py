@@ -281,7 +281,7 @@ def test_the_slider_shows_the_network_of_each_epoch(page, trained):
     page.locator("#epoch").fill("1")
     assert page.inner_text("#epoch-text").startswith("After epoch 1 of 20")
     assert page.inner_text("#prediction") != text
-    accuracy = 100 * trained.curves["val/accuracy"][0]
+    accuracy = 100 * trained.history["val/accuracy"][0]
     assert f"{accuracy:.2f}%" in page.inner_text("#epoch-text")
 
 

@@ -93,7 +93,7 @@ def test_of_equal_logits_the_tutorial_names_the_first(analysis):
     for name in ("layer_2.weight", "layer_2.bias"):
         tensors[name][4] = tensors[name][7]  # of the class of the image
     trained = replace(analysis.trained, network=network_from(tensors))
-    changed = replace(analysis, trained=trained, with_history=False)
+    changed = replace(analysis, trained=trained, with_histories=False)
     tutorial = " ".join(render_tutorial(changed).split())
     assert "highest for digit 4, with" in tutorial
     assert "for digit 7. Softmax" in tutorial

@@ -145,12 +145,12 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
     location = names.parse_parameter("layer_1[300,5]")
     values = location.values(trained.weight_history)
-    lines = weight_history.describe_history(location, values).splitlines()
+    lines = weight_history.describe_weight_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
     np.testing.assert_allclose(displayed, values, atol=6e-7)
     largest = int(np.abs(np.diff(values)).argmax())
     assert lines[23].endswith(f"in epoch {largest + 1}.")
-    frozen = weight_history.describe_history(location, values[:1].repeat(21))
+    frozen = weight_history.describe_weight_history(location, values[:1].repeat(21))
     assert "It is frozen" in frozen.splitlines()[-1]
 
 
@@ -158,7 +158,7 @@ def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
 def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
     location = names.parse_parameter("layer_1.bias[0]")
-    lines = weight_history.describe_history(location, values).splitlines()
+    lines = weight_history.describe_weight_history(location, values).splitlines()
     assert len(lines) <= weight_history.MAX_LISTED_EPOCHS + 6
     shortened = "epochs each; history.csv contains all epochs." in " ".join(lines)
     assert shortened == (epochs > weight_history.MAX_LISTED_EPOCHS)

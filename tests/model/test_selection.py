@@ -15,7 +15,7 @@ def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_p
     project.call("train", hidden=8, **keys)
     with project.captured():
         trained = select_trained_model(
-            run=None, model=None, store=store_dir(), history=True
+            run=None, model=None, store=store_dir(), with_histories=True
         )
     project.call("train", hidden=5, **keys)
     assert trained.weight_history["layer_1.weight"].shape == (3, 8, 784)

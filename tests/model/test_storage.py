@@ -141,7 +141,7 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
     trained, content = load_trained_model(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
-        trained.history_path: lambda: trained.weight_history,
+        trained.weight_history_path: lambda: trained.weight_history,
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by another version .* must be 1, got .*train"
@@ -157,10 +157,10 @@ def test_a_damaged_run_json_is_rejected_by_name(path, content):
 
 
 def test_the_metrics_of_each_epoch_are_read_and_checked(path):
-    assert load_trained_model(path).curves is None
-    table, curves = "epoch,val/loss\n1,0.5\n2,0.25\n", path.with_name("history.csv")
-    curves.write_text(table)
-    assert load_trained_model(path).curves == {"val/loss": [0.5, 0.25]}
+    assert load_trained_model(path).history is None
+    table, history = "epoch,val/loss\n1,0.5\n2,0.25\n", path.with_name("history.csv")
+    history.write_text(table)
+    assert load_trained_model(path).history == {"val/loss": [0.5, 0.25]}
     for text, error in [
         ("", "damaged"),
         (table + "3", "damaged"),
@@ -169,6 +169,6 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
         (table.replace("0.25", "nan"), "does not belong"),
         ("epoch,val/loss\n", "damaged"),
     ]:
-        curves.write_text(text)
+        history.write_text(text)
         with pytest.raises(ValueError, match=rf"history\.csv .*{error}"):
-            _ = load_trained_model(path).curves
+            _ = load_trained_model(path).history

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import CURVES_FILE, HISTORY_FILE
+from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.integers.integers_file import load_integers
 from pipeline.model import Metadata, load_trained_model, save_model
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monke
 
 def test_a_damaged_history_does_not_stop_an_export(exported, worker, tmp_path):
     copy = exported.copy(tmp_path / "outputs")
-    for name in (HISTORY_FILE, CURVES_FILE):  # the page of bit widths shows neither
+    for name in (WEIGHT_HISTORY_FILE, HISTORY_FILE):  # its page shows neither
         copy.trained(name).write_bytes(b"damaged")
     printed = copy.call("export", bits="all", finetune=0, tracking="none")
     assert "page   " in printed

@@ -46,7 +46,7 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
 
     trained = load_trained_model(folder / MODEL_FILE)
     assert trained.epoch_count == training.last.number == 2
-    assert len(trained.curves["val/accuracy"]) == 2
+    assert len(trained.history["val/accuracy"]) == 2
     assert run.has_all_files
     again = TrainingRun.read(run)
     assert again.last.number == 2 and again.hyperparameters.epochs == 5

@@ -12,7 +12,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {FloatNetwork} trained  the network after the last epoch
  * @property {number} trainedIndex  its index in `networks`
  * @property {Detector} detector  judges its predictions; null if there is none
- * @property {boolean} hasHistory  whether `networks` has earlier epochs
+ * @property {boolean} hasEarlierEpochs  whether `networks` has earlier epochs
  *
  * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
  * @property layer_1.weight  (hidden, 784), after the last epoch
@@ -23,7 +23,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property images  (n, 784), gray levels, with image_labels (n)
  * @property activations  (m, hidden) for test images, with labels (m)
  * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
- *   the parameter; without a history, only of this array
+ *   the parameter; without a weight history, only of this array
  * @property images_with_ink  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py

@@ -67,7 +67,7 @@ function load({ tensors, metadata }) {
   const detector = metadata.detector && new Detector({ ...metadata.detector,
     means: tensors["detector.means"], components: tensors["detector.components"] });
   Object.assign(model, metadata, { tensors, trained, detector, trainedIndex: last,
-    networks: [...earlier, trained, ...integers], hasHistory: last > 0 });
+    networks: [...earlier, trained, ...integers], hasEarlierEpochs: last > 0 });
 }
 
 // The values of a tensor in an epoch; the page has those of a parameter side by side.

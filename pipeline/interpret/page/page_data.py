@@ -90,7 +90,7 @@ class PageData:
     float_accuracy: float  # of the final network on the test images, in [0, 1]
     epochs: Sequence[int]  # that can be selected; the last one is the final network
     validation_accuracy: Sequence[float]  # after each of them, in [0, 1]
-    curves: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
+    history: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
     gallery: Sequence[int]  # the numbers of the stored test images
     bit_widths: Sequence[BitWidthData]  # in place of the epochs; may be empty
 

@@ -120,14 +120,15 @@ const approximate = (value) => `about ${significant(value, 3)}`;
 export const overEpochs = {
   // In words.
   describe(layer, input, neuron) {
-    const { hasHistory, trainedIndex: last, networks } = model;
+    const { hasEarlierEpochs, trainedIndex: last, networks } = model;
     const isConstant = isFrozen(layer, input, neuron);
     const [initial, now, end] = [0, state.networkIndex, last].map((index) =>
       networks[index].parameter(layer, input, neuron));
     const isExact = state.networkIndex === last || isConstant;
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
-    if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
+    if (!hasEarlierEpochs)
+      return `${start} Its value in earlier epochs is not available.`;
     if (isConstant) {
       const reason = layer === 1 && model.tensors.images_with_ink[input] === 0
         ? "its pixel is 0 in all training images, so " : "";
@@ -140,8 +141,8 @@ export const overEpochs = {
 
   // As a plot.
   diagram(layer, input, neuron) {
-    const { hasHistory, trainedIndex: last, networks, epochs } = model;
-    if (!hasHistory) return "";
+    const { hasEarlierEpochs, trainedIndex: last, networks, epochs } = model;
+    if (!hasEarlierEpochs) return "";
     const values = networks.map((each) => each.parameter(layer, input, neuron));
     const isConstant = isFrozen(layer, input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];

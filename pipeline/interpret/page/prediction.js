@@ -16,7 +16,7 @@ export function conclusion(result) {
     : `. ${capitalized(className(second))} is second (${share}).`;
   const allOn = model.trained.classify(image);
   const reason = finding || (model.detector?.reason(image, allOn, result) ?? null);
-  const isRandom = model.hasHistory && model.epochs[state.networkIndex] === 0;
+  const isRandom = model.hasEarlierEpochs && model.epochs[state.networkIndex] === 0;
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   const images = first === allOn.first ? model.images_of[first] : model.plural;

@@ -90,7 +90,7 @@ def render_page(
         name: The name of the network.
         quantized: The quantized network at each bit width, and its report. If there
             are any, the page has a switch between bit widths in place of the epochs,
-            and the analysis must have no history.
+            and the analysis must have no weight history.
 
     Returns:
         The page; None if it has more bytes than pages of its kind may have.
@@ -113,7 +113,7 @@ def render_page(
         **metadata,
         name=name,
         data=data,
-        curve_plots=curve_plots(page_data.curves),
+        curve_plots=curve_plots(page_data.history),
         scripts=scripts(),
     )
     return page if len(page.encode()) <= kind.max_bytes else None
@@ -171,15 +171,15 @@ def _earlier_epochs(
     analysis: ModelAnalysis,
 ) -> tuple[list[int], dict[str, np.ndarray]]:
     """Return the selected epochs before the last one, their weights, what is frozen."""
-    history = analysis.weight_history
-    if history is None:  # only the weights that training cannot change are known
+    weight_history = analysis.weight_history
+    if weight_history is None:  # only the weights that training cannot change are known
         frozen = np.tile(analysis.always_zero, (analysis.hidden, 1))
         return [], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
-    recorded = len(history["layer_1.bias"])
+    recorded = len(weight_history["layer_1.bias"])
     capacity = epoch_capacity(analysis.trained.network)
     epochs = select_epochs(recorded, capacity=capacity)
     tensors = {}
-    for name, values in history.items():
+    for name, values in weight_history.items():
         tensors[f"epochs.{name}"] = half_bytes(values[epochs])
         tensors[f"frozen.{name}"] = is_frozen(values).astype(np.uint8)
     return epochs, tensors
@@ -225,7 +225,7 @@ def _page_data(
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
-        curves=analysis.curves,
+        history=analysis.history,
         gallery=gallery,
         bit_widths=[bit_width_data(*measured) for measured in quantized],
         neuron_names=[NEURON],

@@ -25,7 +25,7 @@ function stopPlaying() {
   $("play").setAttribute("aria-pressed", "false");
 }
 
-const canSelectEpoch = () => model.hasHistory && !state.isEpochFixed;
+const canSelectEpoch = () => model.hasEarlierEpochs && !state.isEpochFixed;
 
 export const epochs = {
   build() {
@@ -37,11 +37,11 @@ export const epochs = {
   },
 
   update() {
-    const { trainedIndex: last, hasHistory } = model;
+    const { trainedIndex: last, hasEarlierEpochs } = model;
     if (state.networkIndex === last || state.isEpochFixed) stopPlaying();
     for (const id of ["play", "epoch"]) $(id).disabled = !canSelectEpoch();
     const epoch = model.epochs[state.networkIndex];
-    const name = !hasHistory ? "Final network"
+    const name = !hasEarlierEpochs ? "Final network"
       : epoch ? `After epoch ${epoch} of ${model.epochs[last]}` : "Before training";
     const accuracy = percent(model.validation_accuracy[state.networkIndex], 2);
     const about = state.off.size ? "all neurons on"
@@ -108,11 +108,11 @@ export const curve = {
 
   update(_, changed) {
     if (!changed.network) return;
-    const { curves, validation_images: images } = model;
+    const { history, validation_images: images } = model;
     const epoch = model.epochs[state.networkIndex];
     for (const plot of $("curves").children) moveCursor(plot, epoch);
-    const at = (name) => curves[name][epoch - 1];
-    const [best] = ranked(curves["val/accuracy"]);
+    const at = (name) => history[name][epoch - 1];
+    const [best] = ranked(history["val/accuracy"]);
     const values = epoch === 0
       ? "Before training, only the validation accuracy is known: " +
         `${percent(model.validation_accuracy[0], 2)}.`
@@ -121,8 +121,8 @@ export const curve = {
         `${number(at("val/loss"))}, accuracy ${percent(at("val/accuracy"), 2)} ` +
         `(${plural(images, "image")}).`;
     $("curve-text").textContent = `${values} The validation accuracy is highest ` +
-      `after epoch ${best + 1}: ${percent(curves["val/accuracy"][best], 2)}.` +
-      (model.hasHistory ? " Click a curve to select an epoch." : "");
+      `after epoch ${best + 1}: ${percent(history["val/accuracy"][best], 2)}.` +
+      (model.hasEarlierEpochs ? " Click a curve to select an epoch." : "");
   },
 };
 

@@ -216,7 +216,7 @@ export function tourSteps() {
     { id: "sizes", values: () => ({ name }),
       targets: () => [$("sizes-table").parentElement, $("sizes-table").rows[1]] },
     layerStep(), classesStep(predicted), softmaxStep(predicted),
-    ...(model.hasHistory ? [trainingStep()] : []),
+    ...(model.hasEarlierEpochs ? [trainingStep()] : []),
     { id: "frozen", targets: () => [$("images").querySelector("canvas")],
       enter: () => select(1, neuron, model.rarest) },
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
