@@ -2,13 +2,8 @@
 
 from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
-from pipeline.datasets.prepare import (
-    has_images_of,
-    load,
-    load_components,
-    prepare,
-    summary,
-)
+from pipeline.datasets.loading import has_images_of, load, load_components
+from pipeline.datasets.prepare import prepare
 from pipeline.datasets.registry import (
     REGISTRY,
     DatasetSpec,
@@ -17,4 +12,4 @@ from pipeline.datasets.registry import (
     preparing_command,
     spec,
 )
-from pipeline.datasets.statistics import files_beside
+from pipeline.datasets.statistics import files_beside, summary

@@ -5,7 +5,7 @@
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +141,25 @@ def spec(name: str) -> DatasetSpec:
 def preparing_command(name: str) -> str:
     """Return the command that prepares a data set; an imported one needs its folder."""
     return f"python -m pipeline.data dataset={name if name in REGISTRY else '<folder>'}"
+
+
+def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
+    """Explain how to make the file of an imported data set again, for messages.
+
+    `origin` is the sha256 of each imported file by its name.
+    """
+    return (
+        f"{path} is missing: run python -m pipeline.data dataset=<folder> with a "
+        "folder that contains these files (sha256 and name):"
+        + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
+    )
+
+
+def unknown_data_set(dataset: str) -> str:
+    """Say that a data set does not exist, for messages."""
+    names = ", ".join(REGISTRY)
+    rule = f"dataset must be a folder, an imported data set or one of {names}"
+    return f"{rule}, got {dataset!r}"
 
 
 def name_or_folder(value: str) -> str:

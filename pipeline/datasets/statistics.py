@@ -1,9 +1,11 @@
 """Statistics of the images of a data set: counts, pixels, the mean of each class.
 
-The module also names the files beside the data file, which show the statistics.
+The module also names the files beside the data file, which show the statistics, and
+reads the summary again.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,3 +94,20 @@ def files_beside(path: Path) -> FilesBeside:
     """Return the paths of the files that belong to the file of a data set."""
     endings = (".json", "-samples.png", "-means.png")
     return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
+
+
+def summary(path: Path) -> Summary:
+    """Return the stored summary of a data set.
+
+    Raises:
+        OSError, ValueError: If the summary cannot be read, or is damaged.
+    """
+    content = files_beside(path).summary.read_bytes()
+    return Summary.model_validate_json(content)
+
+
+def stored_summary(path: Path) -> Summary | None:
+    """Return the `summary` of a data set; None if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return summary(path)
+    return None

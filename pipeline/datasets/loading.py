@@ -1,0 +1,116 @@
+"""Finds data sets in the folder of all data sets: by name, by hash or by origin.
+
+A network records the hash of its data, which can have another name on this machine.
+`prepare` makes a file that is missing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.core.dataset import Dataset
+from pipeline.datasets.components import ClassComponents, read_components
+from pipeline.datasets.prepare import path_and_origin, prepare
+from pipeline.datasets.registry import how_to_import, is_name, unknown_data_set
+from pipeline.datasets.statistics import stored_summary
+
+
+def load(
+    name: str,
+    *,
+    folder: Path | str,
+    sha256: str | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return a data set from `folder`; create its file if necessary.
+
+    Args:
+        name: A name in `REGISTRY`, or the name of an imported data set.
+        folder: The folder of all data sets.
+        sha256: The sha256 of the data with which a network was trained. It selects the
+            file, even if the data set had another name where the network was trained.
+            If several data sets have the same images, `name` is preferred.
+        origin: The sha256 of each imported file by its name, for the message if an
+            imported data set is not available.
+
+    Raises:
+        UserError: If the data set is not available (the message names the files to
+            provide), or its file has another sha256.
+    """
+    folder = Path(folder)
+    stored = _file_with(sha256, folder, name=name) if sha256 else None
+    name = stored.stem if stored else name
+    if origin and not stored:
+        raise UserError(how_to_import(folder / f"{name}.safetensors", origin))
+    if not is_name(name):
+        raise UserError(unknown_data_set(name))
+    file = prepare(name, folder=folder).file
+    if sha256 and file.sha256 != sha256:
+        raise UserError(
+            f"{file.path} must be the network's training data, with sha256 {sha256}, "
+            f"got {file.sha256}: restore that data, or train the network again"
+        )
+    return file.read()
+
+
+def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
+    """Return the principal components of training images.
+
+    The components are computed again if their file is missing, damaged or from other
+    code.
+
+    Args:
+        sha256: The hash of the data; in a file that is not trusted, it can be any text.
+        split: How the data set was split.
+        folder: The folder of all data sets.
+
+    Returns:
+        The components; None if the folder does not contain the data.
+    """
+    data = _file_with(sha256, folder)
+    if data is None:
+        return None
+    components = read_components(data, data_sha256=sha256)
+    if components is None:
+        prepare(data.stem, folder=folder)
+        components = read_components(data, data_sha256=sha256)
+    return components.get(split) if components else None
+
+
+def has_images_of(dataset: str, data: Dataset) -> bool:
+    """Return whether a data set has the images of `data`, perhaps under another name.
+
+    Args:
+        dataset: The name of a data set, which is prepared, or a folder. A folder has
+            the images only if it was imported.
+        data: A data set in the folder of all data sets.
+
+    Raises:
+        UserError: If the data set is not available, or the folder does not exist.
+    """
+    if dataset == data.name:
+        return True
+    folder, sha256 = data.file.path.parent, data.file.sha256
+    if is_name(dataset):
+        return prepare(dataset, folder=folder).file.sha256 == sha256
+    path, _ = path_and_origin(dataset, folder=folder)
+    return _records(path, sha256)
+
+
+def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:
+    """Return the file of a data set with this recorded sha256, if possible of `name`.
+
+    The result is None if `folder` contains no such file.
+    """
+    named = [folder / f"{name}.json"] if name else []
+    for summary_path in [*named, *sorted(folder.glob("*.json"))]:
+        path = summary_path.with_suffix(".safetensors")
+        if _records(path, sha256) and path.exists() and is_name(path.stem):
+            return path
+    return None
+
+
+def _records(path: Path, sha256: str) -> bool:
+    """Return whether the summary of a data set's file has this sha256."""
+    recorded = stored_summary(path)
+    return recorded is not None and recorded.sha256 == sha256
