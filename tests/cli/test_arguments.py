@@ -15,7 +15,7 @@ from pipeline.cli.entry import from_python, sweep_from_python
 from pipeline.core.dataset import DataFile
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import folder_name
-from pipeline.sweeps.listing import list_jobs, sweep_id
+from pipeline.sweeps.listing import list_jobs
 
 
 def read(*arguments, stage="train"):
@@ -34,15 +34,6 @@ def problems(*arguments, stage="train"):
     with pytest.raises(ConfigError) as error:
         read(*arguments, stage=stage)
     return str(error.value).split("\n")
-
-
-@pytest.mark.parametrize("setting", ["hidden={}5{}", "dataset={}digits{}"])
-def test_a_sweep_with_one_value_of_a_key_has_the_same_id_however_it_is_given(setting):
-    ids = {
-        sweep_id(jobs("-m", given, "seed=1,-2"), {}, experiment=None, again=False)
-        for given in (setting.format("", ""), setting.format("choice(", ")"))
-    }
-    assert len(ids) == 1
 
 
 NAMES = ", ".join([*REGISTRY, "an imported data set"])
@@ -301,29 +292,6 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     folders = [folder_name(job.varied_values) for job in jobs_of(command)]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        ("lr=0.001,0.01", ["hidden=20 seed=1 lr=0.001", "hidden=20 seed=1 lr=0.01"]),
-        ("hidden=5,5,6", ["hidden=5 seed=1", "hidden=6 seed=1"]),  # one job each
-        ("hidden=range(5,7)", ["hidden=5 seed=1", "hidden=6 seed=1"]),
-        ("dataset=choice('digits')", ["hidden=20 seed=1 dataset=digits"]),
-        ("split='holdout'", ["hidden=20 seed=1 split=holdout"]),  # without quotes
-    ],
-)
-def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
-    arguments, names
-):
-    assert [job.name for job in jobs("-m", arguments)] == names
-
-
-def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
-    swept = jobs("-m", "hidden=-1,5", "seed=1,2")
-    names = {job.name for job in swept if job.error}
-    assert names == {f"hidden=-1 seed={seed}" for seed in (1, 2)}
-    assert "got -1" in swept[0].error
 
 
 @pytest.mark.parametrize("setting", ["run_name='a\tb'", "dataset=./fold", "lr=1"])

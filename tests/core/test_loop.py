@@ -14,7 +14,6 @@ from pipeline.core import loop
 from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, score
-from pipeline.core.margin import min_margin
 from pipeline.core.network import network_from
 from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
@@ -131,15 +130,6 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     network, history = train(few)
     assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
-
-
-@pytest.mark.parametrize("count", [1, 2, 20, 1001])
-def test_min_margin_is_a_quantile_as_numpy_defines_it(count):
-    random = np.random.default_rng(count)
-    probabilities = random.dirichlet(np.full(10, 0.01), size=count).astype(np.float32)
-    second, first = np.sort(probabilities.astype(float), axis=1)[:, -2:].T
-    expected = max(0.2, np.quantile(first - second, 0.03))
-    assert min_margin(probabilities) == pytest.approx(expected, abs=6e-5)
 
 
 def test_a_loss_that_overflows_stops_training_and_names_the_step(few):

@@ -46,10 +46,10 @@ class Change:
 
 
 CHANGES = {
-    "data_set": Change(("tests/datasets/test_dataset.py",), "dataset=upside_down"),
+    "data_set": Change(("tests/datasets/test_scikit_learn.py",), "dataset=upside_down"),
     "metric": Change(("tests/core/test_network.py",)),
     "optimizer": Change(
-        ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
+        ("tests/core", "tests/training/test_checkpoints.py"),
         "optimizer=sgd momentum=0.9 lr=0.01",
         {
             "train momentum=0.9": "momentum has no effect with optimizer=adam: add "
@@ -80,7 +80,7 @@ CHANGES = {
     "part": Change(("tests/interpret/test_page.py",)),
     "question": Change(("tests/teaching/test_questions.py",)),
     "augmentation": Change(
-        ("tests/core/test_loop.py", "tests/training/test_checkpoints.py"),
+        ("tests/core", "tests/training/test_checkpoints.py"),
         "shift=2",
         {"train shift=3": "shift must be at most 2, got 3 (the default is shift=0)"},
     ),

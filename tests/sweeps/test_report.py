@@ -22,7 +22,7 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.listing import list_jobs, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
@@ -261,36 +261,3 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_one_on_the_pareto_front()
     }
     assert front == sorted(expected) and len(front) > 3
     assert best_trade_offs(configurations("lr", (0.1, [0.9]), (0.2, [0.8]))) == []
-
-
-def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
-    swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [outcome(0.9, **keys).job for keys in swept]
-    assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
-
-
-@pytest.mark.parametrize("seeds", [[1], [1, 2], [1, -1]])
-def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
-    empty_project, idx_folder, seeds
-):
-    copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
-    project = empty_project("names", store=False)
-    settings = {"dataset": [idx_folder, copy], "seed": seeds}
-    with project.captured():
-        jobs = list_jobs(sweep_from_python(TrainConfig, settings), prepare_in(project))
-    assert [bool(job.error) for job in jobs] == [seed < 0 for seed in seeds]
-    assert jobs[0].data.path.stem == jobs[0].values["dataset"]
-    for job in jobs:
-        for name in (job.name, folder_name(job.varied_values), *job.tags.values()):
-            assert "/" not in name
-    assert sweep_name(jobs).count("my_digits-") == 1
-    assert " dataset=my_digits-" in job.name
-
-
-def test_an_invalid_job_has_values_and_an_error():
-    command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
-    invalid, valid = list_jobs(command, lambda name: DATA)
-    assert invalid.error.startswith("hidden must") and not valid.error
-    hidden = [job.varied_values["hidden"] for job in (invalid, valid)]
-    assert hidden == [0, 5]
-    assert valid.values["run_name"] is None  # it names the sweep

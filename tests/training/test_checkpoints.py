@@ -1,14 +1,11 @@
 import contextlib
 import os
-import shutil
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 
-from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
-from pipeline.core import fingerprint as fingerprints
+from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.training.checkpoints import open_checkpoint
@@ -117,44 +114,6 @@ def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
     with open_new(tmp_path, **changed) as checkpoint:
         assert (checkpoint.folder == path) is is_same
     assert path.exists() is not is_same
-
-
-def test_a_fingerprint_is_one_of_hyperparameters_not_of_all_settings():
-    for schema in (TrainConfig, HomeworkConfig):
-        cfg = validate(schema, defaults())
-        with pytest.raises(TypeCheckError):
-            fingerprints.fingerprint(cfg, "0" * 64)
-
-
-def test_a_fingerprint_depends_on_all_that_determines_the_weights(
-    tmp_path, monkeypatch
-):
-    def code():
-        fingerprints.code_hashes.cache_clear()  # as in a new process
-        return fingerprints.core_sha256()
-
-    first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
-    assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
-    others = [{"split": "holdout"}, {"hidden": 21}, {"seed": 2}, {"epochs": 6}]
-    others += [{"batch_size": 33}, {"lr": 0.002}]
-    different = [
-        *(fingerprints.fingerprint(hyperparameters(**x), "0" * 64) for x in others),
-        fingerprints.fingerprint(hyperparameters(), "1" * 64),
-    ]
-    with monkeypatch.context() as patch:
-        patch.setattr(fingerprints, "torch_version", lambda: "2.0.0")
-        different.append(fingerprints.fingerprint(hyperparameters(), "0" * 64))
-    assert {*hyperparameters().model_dump()} == {key for each in others for key in each}
-    folder = shutil.copytree(fingerprints.FOLDER, tmp_path / "core")
-    monkeypatch.setattr(fingerprints, "FOLDER", folder)
-    unchanged = code()
-    for name in ("loop.py", "new.py"):
-        with (folder / name).open("a") as module:
-            module.write("# changed\n")
-        different.append(code())
-    assert code() != unchanged and len({first, *different}) == 1 + len(different)
-    monkeypatch.undo()
-    assert code() == unchanged
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -15,79 +14,9 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base.files import code_sha256, file_sha256
-from pipeline.core.dataset import DataFile, Dataset, LabeledImages
-from pipeline.datasets import REGISTRY, DatasetSpec, summary
-from pipeline.datasets.download import RawFiles
-from pipeline.datasets.statistics import summarize
+from pipeline.core.dataset import DataFile
+from pipeline.datasets import REGISTRY, DatasetSpec
 from pipeline.model.storage import Metadata, load_network, save_model
-
-
-def test_the_description_has_the_known_statistics_of_mnist(mnist):
-    described = summarize(mnist, origin={})
-    # 0.1307 and 0.3081 are the constants of PyTorch's MNIST example.
-    assert described.pixels.mean == pytest.approx(0.1307, abs=5e-5)
-    assert described.pixels.std == pytest.approx(0.3081, abs=5e-5)
-    # Yann LeCun's files have these label counts.
-    train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert (described.train.images, described.train.per_class) == (60_000, train)
-    assert (described.test.images, described.test.per_class) == (10_000, test)
-    unused = described.always_zero
-    used = mnist.train.images.reshape(-1, 784).any(axis=0)
-    assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
-    assert summary(mnist.file.path) == described
-
-
-def test_data_sets_are_equal_only_to_themselves(mnist):
-    split = mnist.split("exercise")
-    for data, other in (
-        (mnist, mnist.file.read()),
-        (mnist.train, mnist.train.pick(slice(None))),
-        (split, mnist.split("exercise")),
-    ):
-        assert data == data and data != other and len({data, other}) == 2
-
-
-def test_a_data_file_that_was_replaced_after_its_verification_is_not_read(mnist):
-    assert mnist.file.read().file == mnist.file
-    with pytest.raises(UserError, match="replaced while this command was running"):
-        replace(mnist.file, sha256="0" * 64).read()
-
-
-def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
-    exercise, holdout = mnist.split("exercise"), mnist.split("holdout")
-    assert exercise.train is mnist.train and exercise.val is mnist.test
-    assert np.bincount(holdout.val.labels).tolist() == [500] * 10
-    for label in range(10):
-        train, val, both = (
-            part.images[part.labels == label]
-            for part in (holdout.train, holdout.val, mnist.train)
-        )
-        np.testing.assert_array_equal(np.concatenate([train, val]), both)
-
-
-def test_holdout_of_too_few_images_is_rejected(few):
-    rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
-    rare.labels[:2] = 1
-    data = Dataset(DataFile(Path("rare.safetensors"), ""), rare, few.val)
-    with pytest.raises(ValueError, match="got 2 of class 1"):
-        data.split("holdout")
-
-
-def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
-    from sklearn.datasets import load_digits  # slow: for this test only
-
-    digits, original = datasets.load("digits", folder=tmp_path), load_digits()
-    assert (len(digits.train), len(digits.test)) == (1500, 297)
-    assert digits.test.labels.tolist() == original.target[1500:].tolist()
-    border = np.ones((28, 28), bool)
-    border[4:24, 4:24] = False
-    assert not digits.train.images[:, border].any()
-    assert digits.train.images.max() == 255
-    # Averaged over the same areas, the enlarged images resemble the 8x8 originals.
-    boxes = digits.train.images[:, 4:24, 4:24].reshape(1500, 4, 5, 4, 5).mean((2, 4))
-    small = original.images[:1500].reshape(1500, 4, 2, 4, 2).mean((2, 4))
-    assert np.corrcoef(boxes.ravel(), small.ravel())[0, 1] > 0.98
 
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
@@ -200,12 +129,6 @@ def test_images_of_code_that_was_edited_after_its_import_are_computed_again(
     assert len(DataFile(path, file_sha256(path)).read().train) == 1400
 
 
-def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
-    for spec in REGISTRY.values():
-        has_known_files = isinstance(getattr(spec.read, "__self__", None), RawFiles)
-        assert has_known_files == (spec.code_sha256 is None)
-
-
 @pytest.fixture
 def imported(tmp_path):
     """A function that imports a folder as a command does, and loads its data set."""
@@ -316,35 +239,3 @@ def test_invalid_data_sets_are_rejected(idx_folder, imported, tmp_path, few, wri
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
             datasets.name_or_folder(unknown)
-
-
-TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")
-
-
-def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypatch):
-    toys = DatasetSpec(
-        "toys",
-        read=lambda folder: (few.train, few.val),
-        class_names=TOYS,
-        noun="toy",
-        plural="toys",
-        prepared_as_mnist=False,
-    )
-    monkeypatch.setitem(REGISTRY, "toys", toys)
-    workspace = empty_project("toys")
-    stages = {
-        "data": {"dataset": "toys"},
-        "train": {"dataset": "toys", "epochs": 1},
-        "evaluate": {"sets": ["toys"]},
-        "predict": {"images": 0},
-        "inspect": {},
-    }
-    printed = {stage: workspace.call(stage, **keys) for stage, keys in stages.items()}
-    printed["worksheet"] = workspace.call("inspect", neuron="N28")
-    label = TOYS[few.val.labels[0]]
-    assert f"its label is {label} " in " ".join(printed["train"].split())
-    assert f"toys test image 0: The network predicts {label} (" in printed["predict"]
-    assert f"N28: neuron 8 of layer 2, for {TOYS[7]}" in printed["worksheet"]
-    for stage in ("data", "predict", "inspect", "worksheet"):
-        assert all(name in printed[stage] for name in TOYS)
-    assert not [stage for stage, text in printed.items() if "digit" in text]

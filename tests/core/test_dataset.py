@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import UserError
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
+
+
+def test_data_sets_are_equal_only_to_themselves(mnist):
+    split = mnist.split("exercise")
+    for data, other in (
+        (mnist, mnist.file.read()),
+        (mnist.train, mnist.train.pick(slice(None))),
+        (split, mnist.split("exercise")),
+    ):
+        assert data == data and data != other and len({data, other}) == 2
+
+
+def test_a_data_file_that_was_replaced_after_its_verification_is_not_read(mnist):
+    assert mnist.file.read().file == mnist.file
+    with pytest.raises(UserError, match="replaced while this command was running"):
+        replace(mnist.file, sha256="0" * 64).read()
+
+
+def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
+    exercise, holdout = mnist.split("exercise"), mnist.split("holdout")
+    assert exercise.train is mnist.train and exercise.val is mnist.test
+    assert np.bincount(holdout.val.labels).tolist() == [500] * 10
+    for label in range(10):
+        train, val, both = (
+            part.images[part.labels == label]
+            for part in (holdout.train, holdout.val, mnist.train)
+        )
+        np.testing.assert_array_equal(np.concatenate([train, val]), both)
+
+
+def test_holdout_of_too_few_images_is_rejected(few):
+    rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
+    rare.labels[:2] = 1
+    data = Dataset(DataFile(Path("rare.safetensors"), ""), rare, few.val)
+    with pytest.raises(ValueError, match="got 2 of class 1"):
+        data.split("holdout")

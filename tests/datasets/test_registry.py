@@ -1,0 +1,40 @@
+from pipeline.datasets import REGISTRY, DatasetSpec
+from pipeline.datasets.download import RawFiles
+
+
+def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
+    for spec in REGISTRY.values():
+        has_known_files = isinstance(getattr(spec.read, "__self__", None), RawFiles)
+        assert has_known_files == (spec.code_sha256 is None)
+
+
+TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")
+
+
+def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypatch):
+    toys = DatasetSpec(
+        "toys",
+        read=lambda folder: (few.train, few.val),
+        class_names=TOYS,
+        noun="toy",
+        plural="toys",
+        prepared_as_mnist=False,
+    )
+    monkeypatch.setitem(REGISTRY, "toys", toys)
+    workspace = empty_project("toys")
+    stages = {
+        "data": {"dataset": "toys"},
+        "train": {"dataset": "toys", "epochs": 1},
+        "evaluate": {"sets": ["toys"]},
+        "predict": {"images": 0},
+        "inspect": {},
+    }
+    printed = {stage: workspace.call(stage, **keys) for stage, keys in stages.items()}
+    printed["worksheet"] = workspace.call("inspect", neuron="N28")
+    label = TOYS[few.val.labels[0]]
+    assert f"its label is {label} " in " ".join(printed["train"].split())
+    assert f"toys test image 0: The network predicts {label} (" in printed["predict"]
+    assert f"N28: neuron 8 of layer 2, for {TOYS[7]}" in printed["worksheet"]
+    for stage in ("data", "predict", "inspect", "worksheet"):
+        assert all(name in printed[stage] for name in TOYS)
+    assert not [stage for stage, text in printed.items() if "digit" in text]
