@@ -109,10 +109,11 @@ def _absorption(
     Args:
         light: The brightness.
         window: The side of the window, in pixels.
-        near_shadows: The side of the narrow window. None if there are no shadows.
+        near_shadows: The side of the narrow window, which changes nothing if it is
+            `window`. None if there are no shadows.
     """
     paper = _closing(light, window)
-    if near_shadows is not None:
+    if near_shadows is not None and near_shadows < window:
         shaded = ndimage.minimum_filter(paper, 2 * window)
         paper = np.maximum(shaded, _closing(light, near_shadows))
     return np.asarray((paper - light) / np.maximum(paper, 1))
