@@ -80,16 +80,21 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
         levels: The gray levels.
         paper_of: Returns the gray levels of the paper: of all or for each pixel.
     """
-    small = reduce_to(levels, constants.POLARITY_SIDE)
-    height, width = small.shape
-    small = np.pad(small, ((height // 2,) * 2, (width // 2,) * 2), "edge")
-    return float(((small.astype(np.float32) - paper_of(small)) ** 3).sum()) <= 0
+    height, width = levels.shape
+    padded = np.pad(levels, ((height // 2,) * 2, (width // 2,) * 2), "edge")
+    return float(((padded.astype(np.float32) - paper_of(padded)) ** 3).sum()) <= 0
 
 
 def _local_median(levels: Levels) -> Levels:
+    """Return the median of the surroundings of each pixel.
+
+    Only the median is computed from a reduced image, in which the lines of ruled paper
+    can be wider than the gaps between them.
+    """
     # Pillow's filter is faster than SciPy's.
     median = ImageFilter.MedianFilter(constants.POLARITY_WINDOW)
-    return np.asarray(Image.fromarray(levels).filter(median))
+    small = Image.fromarray(reduce_to(levels, constants.POLARITY_SIDE)).filter(median)
+    return np.asarray(small.resize(levels.shape[::-1], Image.Resampling.BILINEAR))
 
 
 def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box, crop_around, stands_out
+from pipeline.images.ink import has_dark_ink, reduce_to
 from pipeline.images.reading import gray_levels
 from pipeline.images.unsure import TEXTS, Finding
 
@@ -135,6 +136,16 @@ def test_pencil_beside_the_corner_of_a_soft_shadow_is_found(mnist):
         levels = (lit * (1 - 0.25 * ink) + noise).clip(0, 255).astype(np.uint8)
         prepared, finding, _ = preprocess(levels)
         assert finding == "" and alike(prepared, expected) > 0.9
+
+
+@pytest.mark.parametrize("gap", [40, 47, 54])
+def test_the_lines_of_paper_do_not_make_the_ink_light(gap):
+    levels = np.full((1200, 900), 200.0)
+    levels[np.arange(1200) % gap < 4] *= 0.76
+    levels[400:800, 440:450] *= 0.76  # a 1 in pencil
+    levels += np.random.default_rng(1).normal(0, 3, levels.shape)
+    reduced = reduce_to(levels.round().astype(np.uint8), 400)
+    assert has_dark_ink(reduced) and not has_dark_ink(255 - reduced)
 
 
 @pytest.mark.parametrize("blur", [1, 4, 8])
