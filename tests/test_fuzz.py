@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import ConfigError, datasets, images
+from pipeline.base.files import as_yaml
 from pipeline.cli import config, defaults, schema
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
@@ -207,7 +208,7 @@ def test_values_are_within_bounds_or_rejected_by_their_key(values):
     else:
         assert cfg.hidden >= 1 and cfg.epochs >= 1 and 0 < cfg.lr <= 100
         assert type(cfg.hidden) is type(cfg.epochs) is type(cfg.seed) is int
-        assert config.as_yaml(cfg)
+        assert as_yaml(dict(cfg))
 
 
 WORDS = st.text(max_size=30) | st.builds(

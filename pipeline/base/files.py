@@ -13,9 +13,10 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.locking import Level, lock
@@ -157,6 +158,13 @@ def code_sha256(*modules: Path | str) -> str:
 def as_json(content: object) -> str:
     """Return a list or dict as indented JSON."""
     return json.dumps(content, indent=1) + "\n"
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Return settings in the format of conf/config.yaml."""
+    import yaml  # takes 0.01 s, which --help saves
+
+    return str(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
 
 def write_json(path: Path, content: object) -> None:

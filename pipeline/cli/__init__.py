@@ -21,7 +21,7 @@ calls.
 """
 
 from pipeline.cli.command import Combination, Command, Interval
-from pipeline.cli.config import as_yaml, validate
+from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults, expected_params
 from pipeline.cli.entry import documented, from_python, stage, sweep_from_python
 from pipeline.cli.keywords import (

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline import ConfigError
 from pipeline.base.text import broken_rule
@@ -127,10 +127,3 @@ def explain_unknown_key(
     settings = ", ".join(schema.model_fields)
     rule = f"`{key}` is not a setting of this stage: choose from {settings}"
     return located(rule, path)
-
-
-def as_yaml(config: BaseModel | Mapping[str, Any]) -> str:
-    """Return validated settings in the format of conf/config.yaml."""
-    import yaml  # takes 0.01 s, which --help saves
-
-    return str(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))

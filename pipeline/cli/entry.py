@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline import ConfigError, UserError
+from pipeline.base import files
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
 from pipeline.cli.command import Command, read_flags
-from pipeline.cli.config import as_yaml
 from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
@@ -47,7 +47,7 @@ def stage(
                 print(f"# {group}={option}")
             for key, interval in command.intervals.items():
                 print(f"# {key}={interval}: its lower bound is shown")
-            print(as_yaml(command.config), end="")
+            print(files.as_yaml(dict(command.config)), end="")
         else:
             function(command)
 

@@ -94,8 +94,8 @@ EDGE_SURROUNDINGS = 24
 
 # Ink
 # For light ink on dark paper ("white on black", "chalk")
-POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
-POLARITY_WINDOW = 17  # of these pixels; its median is the paper of a photograph
+POLARITY_SIDE = 96  # pixels to which an image with margins is reduced for its median
+POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
 # higher: thin strokes are faint, and narrow gaps close.
 BLUR = 1

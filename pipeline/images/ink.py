@@ -44,8 +44,14 @@ def ink_of_photo(levels: Levels, *, is_evenly_lit: bool, windows_per_side: int) 
     if is_evenly_lit:
         return remove_lines(_absorption(light, window=max(light.shape) // 2 + 1))
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
-    window = max(light.shape) // windows_per_side
-    estimates = [_absorption(image, window=window) for image in (light, flattened)]
+    window, narrowest = (
+        max(light.shape) // number
+        for number in (windows_per_side, constants.WINDOWS_PER_SIDE[-1])
+    )
+    estimates = [
+        _absorption(image, window=window, near_shadows=narrowest)
+        for image in (light, flattened)
+    ]
     # The closing returns the lightest paper; noise makes the median paper darker.
     estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
     return remove_lines(np.minimum(*estimates).clip(0, 1))
@@ -74,16 +80,21 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
         levels: The gray levels.
         paper_of: Returns the gray levels of the paper: of all or for each pixel.
     """
-    small = reduce_to(levels, constants.POLARITY_SIDE)
-    height, width = small.shape
-    small = np.pad(small, ((height // 2,) * 2, (width // 2,) * 2), "edge")
-    return float(((small.astype(np.float32) - paper_of(small)) ** 3).sum()) <= 0
+    height, width = levels.shape
+    padded = np.pad(levels, ((height // 2,) * 2, (width // 2,) * 2), "edge")
+    return float(((padded.astype(np.float32) - paper_of(padded)) ** 3).sum()) <= 0
 
 
 def _local_median(levels: Levels) -> Levels:
+    """Return the median of the surroundings of each pixel.
+
+    Only the median is computed from a reduced image, in which the lines of ruled paper
+    can be wider than the gaps between them.
+    """
     # Pillow's filter is faster than SciPy's.
     median = ImageFilter.MedianFilter(constants.POLARITY_WINDOW)
-    return np.asarray(Image.fromarray(levels).filter(median))
+    small = Image.fromarray(reduce_to(levels, constants.POLARITY_SIDE)).filter(median)
+    return np.asarray(small.resize(levels.shape[::-1], Image.Resampling.BILINEAR))
 
 
 def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:
@@ -91,10 +102,32 @@ def borders(array: Shaped[np.ndarray, "h w"]) -> list[Shaped[np.ndarray, " _"]]:
     return [array[0], array[-1], array[:, 0], array[:, -1]]
 
 
-def _absorption(light: Float[np.ndarray, "h w"], *, window: int) -> Ink:
-    """Compare each pixel with the paper: a closing with a window wider than strokes."""
-    paper = ndimage.minimum_filter(ndimage.maximum_filter(light, window), window)
+def _absorption(
+    light: Float[np.ndarray, "h w"], *, window: int, near_shadows: int | None = None
+) -> Ink:
+    """Compare each pixel with the paper: a closing with a window wider than strokes.
+
+    At the corner of a shadow, a wide window contains lit paper only, and shaded paper
+    would be ink. Where a shadow is at most a window away, the paper is therefore
+    as dark as the shadow, unless a narrow window shows lighter paper.
+
+    Args:
+        light: The brightness.
+        window: The side of the window, in pixels.
+        near_shadows: The side of the narrow window, which changes nothing if it is
+            `window`. None if there are no shadows.
+    """
+    paper = _closing(light, window)
+    if near_shadows is not None and near_shadows < window:
+        shaded = ndimage.minimum_filter(paper, 2 * window)
+        paper = np.maximum(shaded, _closing(light, near_shadows))
     return np.asarray((paper - light) / np.maximum(paper, 1))
+
+
+def _closing(light: Float[np.ndarray, "h w"], window: int) -> Float[np.ndarray, "h w"]:
+    """Remove what is dark and narrower than a window."""
+    filled = ndimage.maximum_filter(light, window)
+    return np.asarray(ndimage.minimum_filter(filled, window))
 
 
 def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:

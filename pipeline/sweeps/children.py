@@ -17,7 +17,6 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
-from pipeline.cli import as_yaml
 from pipeline.sweeps.jobs import Job, Outcome, as_texts, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
@@ -44,8 +43,9 @@ class Children:
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
         options = as_texts(job.options)
-        settings = job.values, as_yaml(job.values)
-        inputs = TrainingInputs(job.data, *settings, options, job.fingerprint)
+        inputs = TrainingInputs(
+            job.data, values=job.values, options=options, fingerprint=job.fingerprint
+        )
         tags |= inputs.tags
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
@@ -127,4 +127,4 @@ class Children:
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
-        return {**tags, VALUES_TAG: job.fingerprint} if job.error else tags
+        return {**tags, VALUES_TAG: job.id} if job.error else tags

@@ -50,14 +50,21 @@ class Job:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of its training run, which distinguishes the jobs of a sweep.
+        """The fingerprint of its training run; the values must be valid.
 
-        It is the same for equal images with different names. If the values are invalid,
-        there is no training run, and a hash of the values takes its place; in it, the
-        images replace the name of a data set that is known.
+        It is the same for equal images with different names.
+        """
+        return fingerprint(self.hyperparameters, self.data.sha256)
+
+    @cached_property
+    def id(self) -> str:
+        """What distinguishes the jobs of a sweep: fingerprints, if values are valid.
+
+        Otherwise, it is a hash of the values. In it, the images replace the name of a
+        data set that is known.
         """
         if not self.error:
-            return fingerprint(self.hyperparameters, self.data.sha256)
+            return self.fingerprint
         values = {key: self.values.get(key) for key in TRAINING_KEYS}
         if self.data_file:
             values["dataset"] = self.data_file.sha256

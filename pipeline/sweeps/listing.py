@@ -72,7 +72,7 @@ def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
     """Return one job of those with the same fingerprint, with the options of all."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
-        equal.setdefault(job.fingerprint, []).append(job)
+        equal.setdefault(job.id, []).append(job)
     return [
         replace(same[0], options=all_options(job.options for job in same))
         if len(same) > 1
@@ -95,7 +95,7 @@ def sweep_id(
     recorded), and the setting `again`.
     """
     content = [
-        sorted(job.fingerprint for job in jobs),
+        sorted(job.id for job in jobs),
         sorted(as_texts(all_options(job.options for job in jobs)).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,

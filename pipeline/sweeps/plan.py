@@ -10,17 +10,17 @@ class Plan:
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
-        self._jobs = {job.fingerprint: job for job in jobs}
-        self._outcomes: dict[str, Outcome] = {}  # by `Job.fingerprint`
+        self._jobs = {job.id: job for job in jobs}
+        self._outcomes: dict[str, Outcome] = {}  # by `Job.id`
 
     @property
     def jobs(self) -> list[Job]:
         """The jobs that are known so far."""
         return [*self._jobs.values()]
 
-    def job(self, fingerprint: str) -> Job:
-        """Return the job with this `Job.fingerprint`."""
-        return self._jobs[fingerprint]
+    def job(self, job_id: str) -> Job:
+        """Return the job with this `Job.id`."""
+        return self._jobs[job_id]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -36,6 +36,16 @@ class Plan:
     def trainable(self) -> list[Job]:
         """The missing jobs with valid values: they are trained, or reuse a run."""
         return [job for job in self.missing if not job.error]
+
+    @property
+    def size(self) -> int:
+        """The number of jobs, with those that `suggest` will yield."""
+        return len(self._jobs) + self.remaining
+
+    @property
+    def ended(self) -> int:
+        """The number of jobs with an outcome."""
+        return len(self._outcomes)
 
     @property
     def is_complete(self) -> bool:
@@ -57,4 +67,4 @@ class Plan:
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job."""
-        self._outcomes[outcome.job.fingerprint] = outcome
+        self._outcomes[outcome.job.id] = outcome

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import wrap
 from pipeline.base.text import WIDTH, printable
 from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.plan import Plan
 
 MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
 
@@ -43,29 +44,29 @@ class TimeLeft:
 
 
 class Progress:
-    """Prints the outcomes that are added; `str` is the text of the bar."""
+    """Prints the outcomes of a plan; `str` is the text of the bar."""
 
-    def __init__(
-        self, bar: Bar, jobs: Sequence[Job], *, ended: int, to_train: int, workers: int
-    ) -> None:
+    def __init__(self, bar: Bar, plan: Plan, *, to_train: int, workers: int) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
-        self._bar, self._workers = bar, workers
-        self._width = min(
-            MAX_NAME, max((len(job.short_name) for job in jobs), default=0)
-        )
-        self._total, self._ended, self._failed = ended + len(jobs), ended, 0
-        self._to_train = to_train
+        self._bar, self._plan, self._workers = bar, plan, workers
+        names = [job.short_name for job in (*plan.missing, *plan.examples())]
+        self._width = min(MAX_NAME, max(map(len, names), default=0))
+        self._failed, self._to_train = 0, to_train
         self._time_left = TimeLeft(workers)
-        self._task = bar.add_task("", total=self._total, completed=ended, progress=self)
+        self._task = bar.add_task(
+            "", total=plan.size, completed=plan.ended, progress=self
+        )
 
     def add(self, outcome: Outcome) -> None:
-        """Print a line for a training run that finished or failed."""
-        self._ended += 1
+        """Print a line for a training run that finished or failed.
+
+        The plan already contains the outcome.
+        """
         self._failed += bool(outcome.error)
         self._to_train -= not (outcome.job.error or outcome.reused)
         if not (outcome.error or outcome.reused):
             self._time_left.add(time.monotonic())
-        count = f"({self._ended:,} of {self._total:,})"
+        count = f"({self._count})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
         else:
@@ -73,7 +74,11 @@ class Progress:
             effort = f"{'reused':>{len(seconds)}}" if outcome.reused else seconds
             accuracy = f"{VAL_ACCURACY} {outcome.accuracy:6.2%}"
             self._print(outcome.job, f"{accuracy} {effort}  {count}")
-        self._bar.update(self._task, completed=self._ended)
+        self._bar.update(self._task, completed=self._plan.ended)
+
+    @property
+    def _count(self) -> str:
+        return f"{self._plan.ended:,} of {self._plan.size:,}"
 
     def add_attempt(self, job: Job, reason: str) -> None:
         """Print why an attempt failed; its training run is tried again."""
@@ -90,9 +95,8 @@ class Progress:
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
         # A run that should be reused can be damaged, and one of a search can be reused.
-        left = min(max(0, self._to_train), self._total - self._ended)
-        parts = [f"{self._ended:,} of {self._total:,}"]
-        parts.append(f"{min(self._workers, left)} running")
+        left = min(max(0, self._to_train), self._plan.size - self._plan.ended)
+        parts = [self._count, f"{min(self._workers, left)} running"]
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         seconds = self._time_left.seconds(left, time.monotonic())
@@ -102,16 +106,13 @@ class Progress:
 
 
 @contextmanager
-def show_progress(
-    jobs: Sequence[Job], *, ended: int, to_train: int, workers: int
-) -> Iterator[Progress]:
+def show_progress(plan: Plan, *, to_train: int, workers: int) -> Iterator[Progress]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
-        jobs: The training runs that have not ended; their lines are aligned.
-        ended: How many others have already ended.
-        to_train: How many of the jobs are trained; the others are invalid, or reuse a
-            run, which takes little time.
+        plan: The jobs and their outcomes.
+        to_train: How many of the missing jobs are trained; the others are invalid, or
+            reuse a run, which takes little time.
         workers: How many are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -125,4 +126,4 @@ def show_progress(
         refresh_per_second=4,
     )
     with bar:
-        yield Progress(bar, jobs, ended=ended, to_train=to_train, workers=workers)
+        yield Progress(bar, plan, to_train=to_train, workers=workers)

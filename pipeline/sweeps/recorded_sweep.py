@@ -60,7 +60,7 @@ class RecordedSweep:
         trained = newest_trained(self.children)
         found = []
         for job in jobs:
-            if child := trained.get(job.fingerprint):
+            if child := trained.get(job.id):
                 metrics = dict(self.results[child.run_id])
                 seconds = metrics.pop(SECONDS, math.nan)
                 outcome = Outcome(
@@ -76,5 +76,5 @@ class RecordedSweep:
 
     def failed_run(self, job: Job) -> str | None:
         """Return the id of a child that records this invalid job."""
-        same = (c for c in self.children if c.tags.get(VALUES_TAG) == job.fingerprint)
+        same = (c for c in self.children if c.tags.get(VALUES_TAG) == job.id)
         return next((child.run_id for child in same), None)

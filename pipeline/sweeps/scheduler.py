@@ -33,14 +33,11 @@ def run_missing_jobs(
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
     plan, reusable = start.plan, start.reusable
-    jobs, ended = [*plan.missing, *plan.examples()], len(plan.outcomes)
     workers, processors = executor.workers, executor.processors
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
     _announce(plan, start.disk_space, to_train=to_train, workers=workers)
     with (
-        show_progress(
-            jobs, ended=ended, to_train=to_train, workers=workers
-        ) as progress,
+        show_progress(plan, to_train=to_train, workers=workers) as progress,
         delayed_interrupt(executor.stop) as interrupt,
     ):
         scheduler = Scheduler(
@@ -48,7 +45,7 @@ def run_missing_jobs(
         )
         for result in executor.run(compute_training_run, scheduler.tasks(interrupt)):
             scheduler.record(result)
-    done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
+    done = f"{plan.ended:,} of {plan.size:,} training runs"
     interrupt.check(f"stopped after {done}: {RESUME}")
 
 
@@ -99,7 +96,7 @@ class Scheduler:
                 self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.fingerprint, job.data, arguments)
+                yield Task(job.id, job.data, arguments)
 
     def _without_training(self, job: Job) -> Outcome | None:
         """Record a job that is invalid, or whose results can be reused."""

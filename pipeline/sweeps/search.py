@@ -67,7 +67,7 @@ class Search(Plan):
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
         self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
-        self._trials_by_job: dict[str, int] = {}  # by `Job.fingerprint`
+        self._trials_by_job: dict[str, int] = {}  # by `Job.id`
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
         for tags in recorded:
@@ -115,9 +115,9 @@ class Search(Plan):
         not wait.
         """
         super().add(outcome)
-        number = self._trials_by_job[outcome.job.fingerprint]
+        number = self._trials_by_job[outcome.job.id]
         jobs = self._open.get(number, [])
-        ended = [*filter(None, (self._outcomes.get(job.fingerprint) for job in jobs))]
+        ended = [*filter(None, (self._outcomes.get(job.id) for job in jobs))]
         if jobs and all_trained(jobs, ended):
             self.study.tell(number, fmean(each.accuracy for each in ended))
             del self._open[number]
@@ -158,9 +158,9 @@ class Search(Plan):
             return []
         self._suggestions.add(suggestion)
         jobs = self._combine(values)
-        self._jobs.update({job.fingerprint: job for job in jobs})
+        self._jobs.update({job.id: job for job in jobs})
         self._open[trial.number] = jobs
-        self._trials_by_job |= {job.fingerprint: trial.number for job in jobs}
+        self._trials_by_job |= {job.id: trial.number for job in jobs}
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:

@@ -29,7 +29,7 @@ class Answers:
     student: str  # the normalized id
     course: str  # the normalized course code
     numbers: Mapping[str, float]  # those that are graded, by name of the question
-    # The malformed answers, by name, and what is wrong with each: it is not a number,
+    # The malformed answers, by name, and the reason for each: it is not a number,
     # or a number that cannot be right. null is a missing answer, not a problem.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
@@ -100,7 +100,7 @@ def _student(value: object) -> str:
 
 
 def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the answers that are graded, and what is wrong with the others."""
+    """Return the answers that are graded, and the problem of each other answer."""
     names = [question.name for question in QUESTIONS]
     numbers, problems = {}, {}
     for question in QUESTIONS:

@@ -1,4 +1,4 @@
-"""What all students of a course are assigned: a training run, with a seed for each."""
+"""The assignment of a course: a training run, with a seed for each student."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,6 +68,6 @@ class Assignment:
         return epochs
 
     def topic(self, student: str, dataset: Dataset) -> Topic:
-        """Return what the questions of a student are about."""
+        """Return the numbers and names in the questions of a student."""
         hidden, spec = self.settings["hidden"], datasets.spec(dataset.name)
         return Topic.of(self.variant(student), hidden, dataset.test, spec)

@@ -1,4 +1,4 @@
-"""The grades of a class, and what an instructor should look at."""
+"""The grades of a class, and the submissions that need attention."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

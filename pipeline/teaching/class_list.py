@@ -93,7 +93,8 @@ def read_students(
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
-        rule = "the names of the folders decide" if named else "add a column with these"
+        by_name = "submissions are matched by the names of the folders"
+        rule = by_name if named else "add a column with these"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not named and {*titles} - {*ID_COLUMNS}:
         rule = "their columns must be titled First name and Last name, or name"

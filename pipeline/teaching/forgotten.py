@@ -1,4 +1,4 @@
-"""What an instructor may have forgotten: the course, the settings, PyTorch."""
+"""Detects an instructor's mistakes in the course code, settings and PyTorch version."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -35,7 +35,7 @@ MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # epoch, and at most 0.014; with another seed, it is 0.24. The largest difference was
 # less than 70 times the median; if it is much more, a few weights were edited.
 NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
-# A weight that differs by at most this from the assigned one is kept. The median
+# A weight that differs by at most this from the assigned one counts as kept. The median
 # difference of two processors is below a tenth of it or, if the largest one exceeds
 # `MAX_DIFFERENCE`, more than ten times as large.
 MAX_ROUNDING = 0.00001
@@ -124,8 +124,8 @@ class SubmissionGrade(Comparison):
     def required(self, require: str) -> "SubmissionGrade":
         """Return the grade in a course with this value of the setting `require`.
 
-        `ASSIGNED` gives no points for the answers that depend on the weights of a
-        network that is not accepted.
+        With `ASSIGNED`, the answers that depend on the weights of a network that is not
+        accepted get no points.
         """
         if require != ASSIGNED or self.training.is_accepted:
             return self
@@ -155,7 +155,7 @@ def grade_submission(
 
     Args:
         dataset: The data set of the assignment.
-        assignment: What the students were assigned.
+        assignment: The assignment of the course.
         student: The id of the student.
         answers: The answers, by the names of the questions.
         network: The submitted network.

@@ -48,7 +48,7 @@ class Homework:
 
 
 def homework(cfg: HomeworkConfig) -> Homework:
-    """Write the homework of a student, or check what is in its files."""
+    """Write the homework of a student, or check its files."""
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
@@ -109,7 +109,7 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if `grade` would give no points, or finds other settings."""
+    """Raise a UserError if the homework cannot be graded, or has other settings."""
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"

@@ -68,7 +68,7 @@ class NotebookQuestion:
         Args:
             answer: The wrong answer.
             correct: The correct one.
-            values: What the notebook computed: the values that keys of `wrong` name.
+            values: Results of the notebook: the values that keys of `wrong` name.
         """
         for key, hint in self.wrong.items():
             if key in ("<", ">"):

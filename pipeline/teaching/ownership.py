@@ -29,9 +29,10 @@ from pipeline.teaching.submissions import (
 )
 
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
-# What follows the name of a student, such as _1234_assignsubmission_file_ of Moodle.
+# The text after the name of a student, such as _1234_assignsubmission_file_ of Moodle.
 AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
-# What continues an id; `_` does not, because platforms write it between parts of names.
+# Characters that continue an id; `_` does not, because platforms write it between the
+# parts of names.
 IN_ID = r"[^\W_]|[.@+-]"
 MISSING = "no submission"
 ONLY_ONE = "only one can be graded, so delete the others"

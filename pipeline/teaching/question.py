@@ -59,7 +59,7 @@ class GradedAnswer:
     answer: float | None  # None if it is missing or malformed
     points: float
     possible: float  # the points of a correct answer
-    hint: str | None  # what the mistake is; None if it is not a typical one
+    hint: str | None  # about the mistake; None if it is not a typical one
     correct: float
     repeated: bool = False  # whether an earlier answer shows the same mistake
     denied: bool = False  # no points, because the network is not the assigned one
@@ -162,7 +162,7 @@ class Question(ABC):
         correct, known = self.correct(basis), self._answers(basis)
         for hint, changed in basis.mistaken.items():
             value = self.correct(changed)[0]
-            # Guesses and many mistakes lead to the least or the largest answer.
+            # Guesses and many mistakes lead to the smallest or the largest answer.
             low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
             points = self.points / 2 if low < value < high else 0.0
             known.append(Mistake(value, hint, points))

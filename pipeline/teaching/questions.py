@@ -48,11 +48,15 @@ class Parameters(Question):
         ten_classes = (PIXELS + 1) * h + (h + 1) * CLASSES
         return [
             Correct(weights + h + c),
-            Mistake(weights, "These are the weights. The biases are missing.", 0.5),
+            Mistake(
+                weights, "This is the number of weights. The biases are missing.", 0.5
+            ),
             Mistake(weights + h, "The biases of layer 2 are missing.", 0.5),
             Mistake(weights + c, "The biases of layer 1 are missing.", 0.5),
             Mistake(ten_classes, "This is the number for ten classes."),
-            Mistake(PIXELS * h + h, "These are the parameters of layer 1 only."),
+            Mistake(
+                PIXELS * h + h, "This is the number of parameters of layer 1 only."
+            ),
         ]
 
 
@@ -72,7 +76,7 @@ class WeightsForSmallImages(Question):
         return [
             Correct(side**2 * hidden),
             Mistake(side**2 * hidden + hidden, "The biases are not weights.", 0.5),
-            Mistake(side**2, "These are the weights of one neuron only."),
+            Mistake(side**2, "This is the number of weights of one neuron only."),
             Mistake(
                 side * hidden, "Each neuron has a weight for each pixel, not for a row."
             ),
@@ -96,7 +100,9 @@ class BytesOfWeights(Question):
         weights, size = PIXELS * hidden, bits / 8
         return [
             Correct(weights * size),
-            Mistake(weights * bits, "These are bits. A byte has 8 bits.", 0.5),
+            Mistake(
+                weights * bits, "This is the number of bits. A byte has 8 bits.", 0.5
+            ),
             Mistake(weights, "This is one byte per weight. Use the given bit width."),
             Mistake(weights * 4, "This is the size of 32-bit weights."),
             Mistake(ceil((weights + hidden) * size), "Do not count the biases.", 0.5),
@@ -337,13 +343,16 @@ class Misclassified(Question):
         is_class, predicted = basis.labels == digit, basis.predictions == digit
         return [
             Correct((is_class & wrong).sum()),
-            Mistake((is_class & ~wrong).sum(), "These are classified correctly."),
+            Mistake(
+                (is_class & ~wrong).sum(),
+                "This is the number of correctly classified images.",
+            ),
             Mistake(
                 (predicted & wrong).sum(),
-                "This is the opposite: images with another label that the network "
-                "classifies as this class.",
+                "This is the opposite: the number of images with another label that "
+                "the network classifies as this class.",
             ),
-            Mistake(wrong.sum(), "These are the mistakes for all ten classes."),
+            Mistake(wrong.sum(), "This is the number of mistakes for all ten classes."),
         ]
 
 
@@ -392,7 +401,11 @@ class SwitchedOff(Question):
         return [
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
-            Mistake(len(basis.labels) - after, "These are classified wrongly.", 0.5),
+            Mistake(
+                len(basis.labels) - after,
+                "This is the number of misclassified images.",
+                0.5,
+            ),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
         ]
 

@@ -1,4 +1,4 @@
-"""The submissions of a class: what was read, what was rejected, what was graded."""
+"""The submissions of a class: those that were read, rejected or graded."""
 
 import hashlib
 import os

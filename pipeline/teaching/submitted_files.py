@@ -26,7 +26,7 @@ from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
-# What a browser adds to the name of a file that it has downloaded before.
+# The number that a browser adds to the name of a file that it has downloaded before.
 COPY = re.compile(r"(?: ?\(\d+\)|-\d+)(?=\.\w+\Z)", re.ASCII)
 # Other names, such as answers.json.txt, whose end Windows hides, or answers_1.json.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
@@ -46,7 +46,7 @@ CHUNK = 65_536  # bytes
 # Python expands other methods without a limit.
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1  # a flag of a file in a zip file
-# What Python raises for damaged zip files.
+# Errors that Python raises for damaged zip files.
 DAMAGED: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
@@ -68,7 +68,7 @@ class SubmittedFile:
 
     @property
     def name(self) -> str:
-        """Its name without what a browser has added to it."""
+        """Its name without the number that a browser has added."""
         return _original_name(self.path)
 
 
@@ -117,7 +117,7 @@ def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
 
 
 class _Limits:
-    """Counts what is read of a submission."""
+    """Counts the entries and bytes that are read of a submission."""
 
     def __init__(self) -> None:
         self.entries = self.bytes = 0

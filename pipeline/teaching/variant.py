@@ -14,7 +14,7 @@ MAX_SEED = 2**31  # short enough to be typed
 
 @dataclass(frozen=True)
 class Variant:
-    """What one student of a course gets."""
+    """The variant of one student of a course."""
 
     student: str  # normalized
     course: str  # normalized

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.base import files
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
 from pipeline.base.params import params_of
 from pipeline.base.tags import DATA_TAG, FINGERPRINT_TAG, KIND_TAG, Kind
@@ -31,8 +32,7 @@ class TrainingInputs:
     """What determines a training run, as its run records it from the start."""
 
     data: DataFile  # with its hash when it was read
-    values: Mapping[str, Any]  # the settings by key
-    settings: str  # the same, and all others, as YAML
+    values: Mapping[str, Any]  # all settings, by key
     options: Mapping[str, str]  # of config groups
     fingerprint: str
 
@@ -55,8 +55,14 @@ class TrainingInputs:
         self, run: OpenRun, *, plots: bool, reused: RecordedRun | None = None
     ) -> None:
         """Record the data, the settings and the code; see `log_inputs`."""
-        inputs = self.data, self.settings, code_hashes()
-        run.submit(log_inputs, *inputs, plots=plots, reused=reused)
+        run.submit(
+            log_inputs,
+            self.data,
+            files.as_yaml(self.values),
+            code_hashes(),
+            plots=plots,
+            reused=reused,
+        )
 
 
 def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:

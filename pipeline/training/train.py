@@ -1,9 +1,9 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from pipeline.base.paths import (
     TRAINING_FOLDER,
     data_dir,
     displayed,
-    store_dir,
 )
 from pipeline.base.printing import say
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import busy, command_line, next_steps, wrap
-from pipeline.cli import Command, TrainConfig, as_yaml, run_name, validate
+from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
@@ -66,11 +65,11 @@ def train_or_reproduce(
     cfg = command.config
     with one_thread():
         if cfg.reproduce:
-            return _reproduce(command, tracker, on_epoch)
+            return _reproduce(cfg, command.options, tracker, on_epoch)
         dataset = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        command = replace(command, config=cfg)
-        training = _record_training(command, dataset, tracker, on_epoch)
+        options = command.options
+        training = _record_training(cfg, options, dataset, tracker, on_epoch)
     say(_next_steps())
     return training
 
@@ -89,7 +88,8 @@ def _next_steps() -> str:
 
 
 def _reproduce(
-    command: Command[TrainConfig],
+    cfg: TrainConfig,
+    options: Mapping[str, str],
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
@@ -98,10 +98,10 @@ def _reproduce(
     Raises:
         UserError: If the run or its data is not available, or the networks differ.
     """
-    cfg, tags = command.config, provenance.tags(tracker.code)
+    tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
-        text, store = str(cfg.reproduce), store_dir()
-        run = find_training_run(text, store=store, server=cfg.server)
+        text = str(cfg.reproduce)
+        run = find_training_run(text, store=tracker.store, server=cfg.server)
         original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, data_dir())
     settings = {
@@ -112,11 +112,11 @@ def _reproduce(
         "run_name": cfg.run_name or f"{run.name} again",
     }
     try:
-        command = replace(command, config=validate(TrainConfig, settings))
+        cfg = validate(TrainConfig, settings)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _record_training(command, dataset, tracker, on_epoch, original)
+    training = _record_training(cfg, options, dataset, tracker, on_epoch, original)
     say(f"\n{compare(original, training, tags)}")
     explaining = command_line("inspect", run=run.run_id[:8])
     say(next_steps({explaining: "explains the network"}))
@@ -124,7 +124,8 @@ def _reproduce(
 
 
 def _record_training(
-    command: Command[TrainConfig],
+    cfg: TrainConfig,
+    options: Mapping[str, str],
     dataset: Dataset,
     tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
@@ -134,9 +135,8 @@ def _record_training(
 
     A reproduction has an `original`.
     """
-    cfg = command.config
     hyperparameters = cfg.hyperparameters()
-    _check_machine(hyperparameters)
+    _check_machine(hyperparameters, tracker.store)
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
@@ -145,12 +145,16 @@ def _record_training(
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
-    wanted = fingerprint(hyperparameters, dataset.file.sha256)
-    settings = dict(cfg), as_yaml(cfg)
-    inputs = TrainingInputs(dataset.file, *settings, command.options, wanted)
+    inputs = TrainingInputs(
+        dataset.file,
+        values=dict(cfg),
+        options=options,
+        fingerprint=fingerprint(hyperparameters, dataset.file.sha256),
+    )
+    context = _context(cfg, options, experiment=tracker.experiment)
     with (
         open_checkpoint(
-            store_dir(), wanted, _context(command, tracker), state, resume=cfg.resume
+            tracker.store, inputs.fingerprint, context, state, resume=cfg.resume
         ) as checkpoint,
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt() as interrupt,
@@ -173,25 +177,24 @@ def _record_training(
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
 
 
-def _check_machine(hyperparameters: Hyperparameters) -> None:
+def _check_machine(hyperparameters: Hyperparameters, store: Path) -> None:
     """Check that there are enough memory and disk space for a training run."""
     what, needed = "the training run", training_bytes([hyperparameters])
     check_memory(needed, free=free_memory(), what=what)
-    check_space(single_run_bytes(hyperparameters), store_dir(), what=what)
+    check_space(single_run_bytes(hyperparameters), store, what=what)
 
 
 def _context(
-    command: Command[TrainConfig], tracker: Tracker[OpenRun]
+    cfg: TrainConfig, options: Mapping[str, str], *, experiment: str | None
 ) -> dict[str, Any]:
     """Return what must match besides the fingerprint to resume a training run."""
-    cfg = command.config
     return {
         "processor": processor(),  # another one computes other weights
-        "experiment": tracker.experiment,  # contains the run
+        "experiment": experiment,  # contains the run
         # The run records these: the name, because equal images can have several.
         "dataset": cfg.dataset,
         "reproduces": cfg.reproduce,
-        "options": dict(sorted(command.options.items())),
+        "options": dict(sorted(options.items())),
     }
 
 
@@ -206,7 +209,7 @@ def _start_run(
     """Open the run that a checkpoint belongs to, or a new one."""
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
     wanted = [checkpoint.id] if cfg.is_recorded else []
-    killed = next(iter(tagged_runs(store_dir(), CHECKPOINT_TAG, wanted)), None)
+    killed = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=killed.name if killed else name,
         params=inputs.params,

@@ -15,7 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from pipeline import ConfigError, cli
-from pipeline.base import paths
+from pipeline.base import files, paths
 from pipeline.base.tags import COLUMNS, TAGS
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
@@ -743,7 +743,7 @@ def test_a_program_that_uses_hydra_itself_is_not_disturbed(conf, tmp_path):
 
 
 def test_values_that_are_the_defaults_are_accepted_where_others_have_no_effect(conf):
-    printed = cli.as_yaml(read("hidden=5").config)  # the output of --cfg job
+    printed = files.as_yaml(dict(read("hidden=5").config))  # the output of --cfg job
     conf({"conf/experiment/printed.yaml": f"{GLOBAL}{printed}"})
     assert read("experiment=printed").config.hidden == 5
     assert read("tracking=none", "server=null").config.tracking == "none"

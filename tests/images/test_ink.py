@@ -53,7 +53,7 @@ def sha256(levels):
     ("draw", "ink", "prepared"),
     [
         (thin_pen, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
-        (photo_with_a_gradient, "ffbfffac07bc1787", "73800501646189ab"),
+        (photo_with_a_gradient, "031e998f00ac92ba", "b0b814682ed2633c"),
         (ruled_paper, "58999b3e4729e9c7", "d4a56f03f69d9037"),
         (inverted, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
     ],

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box, crop_around, stands_out
+from pipeline.images.ink import has_dark_ink, reduce_to
 from pipeline.images.reading import gray_levels
 from pipeline.images.unsure import TEXTS, Finding
 
@@ -119,12 +120,52 @@ def test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink(blur):
     assert finding == "" and alike(prepared, expected) > 0.9
 
 
+def test_pencil_beside_the_corner_of_a_soft_shadow_is_found(mnist):
+    y, x = np.mgrid[:400, :300]
+    turned = [np.cos(0.3), np.sin(0.3)]
+    along = (x - 180) * turned[0] + (y - 150) * turned[1]
+    across = (y - 150) * turned[0] - (x - 180) * turned[1]
+    inside = ((along > 0) & (across > 0)).astype(float)
+    lit = 215 * (1 - 0.25 * ndimage.gaussian_filter(inside, 12))
+    noise = np.random.default_rng(1).normal(0, 3, lit.shape)
+    for digit in mnist.test.images[:3]:
+        ink, drawn = np.zeros((400, 300)), inked(digit, 130, 5)
+        rows, columns = drawn.shape
+        ink[150 : 150 + rows, 100 : 100 + columns] = drawn
+        expected = preprocess(255 - np.uint8(255 * ink)).image
+        levels = (lit * (1 - 0.25 * ink) + noise).clip(0, 255).astype(np.uint8)
+        prepared, finding, _ = preprocess(levels)
+        assert finding == "" and alike(prepared, expected) > 0.9
+
+
+@pytest.mark.parametrize("gap", [40, 47, 54])
+def test_the_lines_of_paper_do_not_make_the_ink_light(gap):
+    levels = np.full((1200, 900), 200.0)
+    levels[np.arange(1200) % gap < 4] *= 0.76
+    levels[400:800, 440:450] *= 0.76  # a 1 in pencil
+    levels += np.random.default_rng(1).normal(0, 3, levels.shape)
+    reduced = reduce_to(levels.round().astype(np.uint8), 400)
+    assert has_dark_ink(reduced) and not has_dark_ink(255 - reduced)
+
+
 @pytest.mark.parametrize("blur", [1, 4, 8])
 def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
     blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
     prepared, finding, steps = preprocess(blank)
     assert finding == "no ink" and not prepared.any()
     assert list(steps) == ["gray levels", "ink"]  # not those of a shadow
+
+
+def test_the_shadow_of_a_blind_on_an_empty_sheet_is_a_shadow_or_no_ink():
+    y, x = np.mgrid[:400, :300]
+    inside = (y + 0.3 * x) % 100 < 50  # slats as wide as the gaps between them
+    noise = np.random.default_rng(1).normal(0, 3, inside.shape)
+    found = set()
+    for depth in (0.2, 0.25, 0.3):
+        lit = 1 - depth * ndimage.gaussian_filter(inside.astype(float), 2)
+        levels = (220 * lit + noise).clip(0, 255).astype(np.uint8)
+        found.add(preprocess(levels).finding)
+    assert found == {"shadow", "no ink"}
 
 
 def test_nothing_is_found_on_a_blank_noisy_sheet():
@@ -230,15 +271,17 @@ def test_a_pen_of_any_width_has_the_same_reason_if_there_is_no_shadow(
     assert preprocess(photo).finding == expected
 
 
-def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason():
-    image = Image.new("L", (300, 400), 0)
-    ImageDraw.Draw(image).line([(-5, 100), (120, 100), (80, 250)], fill=255, width=8)
-    seven = np.asarray(image) / 255
-    assert preprocess(in_curved_shadow(seven)).finding == "shadow"
-    lit = in_curved_shadow(seven, width=1, height=1)  # the same 7 without the shadow
-    assert preprocess(lit).finding == "cut off"
+@pytest.mark.parametrize(("top", "expected"), [(-5, "cut off"), (60, "several")])
+def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason(
+    top, expected
+):
+    def two_ones(pen):
+        for column in (300, 600):
+            pen.line([(column, top), (column, top + 400)], fill=30, width=20)
+
+    assert preprocess(photo_of(two_ones)).finding == expected
     order = get_args(Finding)
-    assert order.index("shadow") < order.index("cut off")
+    assert order.index("cut off") < order.index("several")
     assert [*TEXTS][: len(order)] == [*order]  # the order of the docstring
 
 

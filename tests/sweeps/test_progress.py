@@ -9,6 +9,7 @@ import pytest
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import TimeLeft, show_progress
 
 
@@ -46,13 +47,19 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
         for seed in range(2_000)
     ]
     jobs.append(Job(defaults() | {"seed": -1}, {}, ["seed"], error="invalid"))
-    with show_progress(jobs, ended=0, to_train=3, workers=1) as progress:
+    plan = Plan(jobs)
+    with show_progress(plan, to_train=3, workers=1) as progress:
+
+        def add(outcome):
+            plan.add(outcome)
+            progress.add(outcome)
+
         assert str(progress) == "0 of 2,001, 1 running"
-        progress.add(Outcome(jobs[-1], error="invalid"))
-        progress.add(Outcome(jobs[0], reused=True))
+        add(Outcome(jobs[-1], error="invalid"))
+        add(Outcome(jobs[0], reused=True))
         for job in jobs[1:3]:
-            progress.add(Outcome(job))
+            add(Outcome(job))
             time.sleep(0.5)  # of 2,000 jobs, more than a quarter of an hour
         assert str(progress).startswith("4 of 2,001, 1 running, 1 failed, about 0:00:")
-        progress.add(Outcome(jobs[3]))
+        add(Outcome(jobs[3]))
         assert "5 of 2,001, 0 running" in str(progress)

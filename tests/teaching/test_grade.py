@@ -1188,10 +1188,13 @@ def test_the_class_page_counts_mistakes_and_names_them(
         course.write(place / student, student, answers)
     grades = grade_all()
     wrong = [(len(same), same[0][1].hint) for same in grades.wrong("parameters")]
-    assert wrong == [(3, "These are the weights. The biases are missing."), (2, None)]
+    assert wrong == [
+        (3, "This is the number of weights. The biases are missing."),
+        (2, None),
+    ]
     assert [len(same) for same in grades.wrong("bytes_of_weights")] == [5]
     assert grades.wrong("logit") == []
-    assert re.search("<b>3 .</b> These are the weights.", page(outputs))
+    assert re.search("<b>3 .</b> This is the number of weights.", page(outputs))
 
 
 def found_in(folder, texts):

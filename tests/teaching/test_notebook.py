@@ -12,7 +12,7 @@ import pipeline
 from pipeline import ConfigError
 from pipeline.teaching.notebook import Checker, read_questions
 
-CORRECT = "Yes, the answer is 20. One for each neuron"
+CORRECT = "Yes, the answer is 20. The neuron has one weight"
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def test_a_wrong_answer_gets_a_hint_that_fits_it_and_then_the_correct_one(ask):
     assert first == "Not yet. " + read_questions()["weights"].wrong["784"]
     assert ask(check, "weights", 784, 20) == first  # the same cell was run again
     assert not check.tells("weights")
-    assert ask(check, "weights", 5, 20).startswith("No, the answer is 20. One for each")
+    reply = ask(check, "weights", 5, 20)
+    assert reply.startswith("No, the answer is 20. The neuron has one")
     assert check.tells("weights")
     assert ask(check, "weights", 20, 20).startswith(CORRECT)
 
@@ -53,7 +54,7 @@ def test_a_right_answer_is_explained_at_once(ask):
 def test_the_answer_is_shown_on_request(ask, answer):
     check = Checker()
     reply = ask(check, "weights", answer, 20)
-    assert reply.startswith("The answer is 20. One for each")
+    assert reply.startswith("The answer is 20. The neuron has one")
     assert check.tells("weights")
 
 
