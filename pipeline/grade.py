@@ -3,7 +3,7 @@
 Reads a folder with the submissions: for each student, a folder or a zip file with the
 files that python -m pipeline.homework wrote, nested as the learning platform exports
 them. Nothing in them is executed. The correct answers are computed from each submitted
-network. To find out whether a student has submitted the assigned network, the command
+network. To find out whether a student submitted the assigned network, the command
 trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to

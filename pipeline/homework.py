@@ -3,10 +3,11 @@
 The student's id and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the weights in the questions. Trains the
 network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
-model.safetensors to outputs/homework/<id>/. Type your answers into answers.json, and
-submit the folder. If you run the command again, your answers are kept. check=true says
-which answers are missing or malformed, and whether model.safetensors can be graded and
-records the assigned settings. It does not say whether the answers are right.
+model.safetensors to outputs/homework/<id>/. The student types the answers into
+answers.json and submits the folder. Running the command again keeps the answers.
+check=true says which answers are missing or malformed, and whether model.safetensors
+can be graded and records the assigned settings. It does not say whether the answers are
+right.
 """
 
 import os

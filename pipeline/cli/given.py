@@ -24,7 +24,7 @@ from pipeline.cli.values import (
     parse_value,
 )
 
-MAX_BITS = 1000  # of a number; Python prints at most 4,300 digits
+MAX_BITS = 1000  # limit for a number; Python prints at most 4,300 digits
 # Words that lack a value, which is the next word: --hidden, hidden= or `hidden =`, and
 # a list that ends with a comma, such as hidden=5,
 UNFINISHED = re.compile(r"-[\w-]+|[\w-]+ ?=|\w+=.*,")

@@ -90,7 +90,10 @@ def _has_several(
 def _rules_of_sweep(
     parts: Sequence[Settings], schema: Schema, flags: Flags
 ) -> Iterator[str]:
-    """Yield a problem unless each part of a sweep is a grid, or it is one search."""
+    """Yield a problem unless every part of the sweep is a grid, or all of it a search.
+
+    A search cannot be combined with a grid or another search.
+    """
     if not all(part.is_sweep for part in parts):
         for group in dict.fromkeys(name for part in parts for name in part.options):
             names = [part.options.get(group, NO_OPTION) for part in parts]

@@ -114,7 +114,7 @@ def _parse_texts(key: str, text: str) -> str | SweepValues:
     items = _split_text(choice[1] if choice else text)
     if not choice and len(items) == 1:
         return items[0]
-    if "" in items:  # such as mnist,
+    if "" in items:  # a list such as mnist,
         raise _unreadable(key, text)
     return SweepValues(items)
 

@@ -39,7 +39,7 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     for path in list_folder(folder):
         plain = path.name.removesuffix(".gz")
         if plain != path.name and os.path.exists(folder / plain):
-            continue  # the same file, gzipped
+            continue  # a gzipped copy of the same file
         if "images" in plain and "idx3" in plain:
             partner = plain.replace("images", "labels").replace("idx3", "idx1")
             for labels in (folder / partner, folder / f"{partner}.gz"):

@@ -36,7 +36,7 @@ CHUNK = 2000  # images that are straightened at a time, to save memory
 
 
 def reader(read: Read) -> Read:
-    """Return a function that reads a data set with another one, and straightens it."""
+    """Return a function that calls `read` and straightens the images of its result."""
 
     def read_upright(folder: Path) -> tuple[LabeledImages, LabeledImages]:
         parts = read(folder)

@@ -39,9 +39,9 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_ROWS = 20  # below each other in preparation.png
 MAX_NAME_CHARACTERS = 36  # in the names of the images
-USUAL_FORM = """If an image does not look like a digit, or two digits are close, compare
-it with the steps in preparation.png. If the steps show anything besides the digit, crop
-the image. Otherwise, write the digit upright and in its usual form."""
+USUAL_FORM = """If an image does not look like a digit, or two digits are close, look
+at its steps in preparation.png. If they show anything besides the digit, crop the
+image. Otherwise, write the digit upright and in its usual form."""
 # Advice for each reason whose text contains none.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",

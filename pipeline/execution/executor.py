@@ -60,7 +60,7 @@ class _Attempts:
     """
 
     def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
-        """Take each task when it can be started."""
+        """Take the tasks one at a time, when they can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call

@@ -52,7 +52,7 @@ def delayed_interrupt(
         interrupt.check(f"stopped: {RESUME}")
         interrupt.requested = True
         stop()
-        message = "stopping at the next suitable point (press Ctrl-C again to stop now)"
+        message = "stopping at the next safe point (press Ctrl-C again to stop now)"
         say(message, file=sys.stderr)
 
     previous = signal.getsignal(signal.SIGINT)

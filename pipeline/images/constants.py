@@ -95,7 +95,9 @@ EDGE_SURROUNDINGS = 24
 # Ink
 # For light ink on dark paper ("white on black", "chalk")
 POLARITY_SIDE = 96  # pixels to which an image with margins is reduced for its median
-POLARITY_WINDOW = 17  # the same pixels; its median is the paper of a photograph
+POLARITY_WINDOW = (
+    17  # pixels of the same image; its median is the paper of a photograph
+)
 # Pixels; standard deviation of the filter that removes noise. Lower: more noise;
 # higher: thin strokes are faint, and narrow gaps close.
 BLUR = 1
@@ -167,7 +169,7 @@ INK_QUANTILE = 0.95  # quantile of the ink in possible strokes, used as their ma
 # (test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit). For the limits of area,
 # lower: more specks; higher: parts of broken strokes are lost.
 MIN_AREA = 0.05  # fraction of the largest blob; smaller blobs are specks
-MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
+MIN_DISTANT_AREA = 0.25  # the same fraction, for blobs far from the largest one
 # Distance of near blobs, as a fraction of the largest blob's longer side. Lower: small
 # parts of a digit are lost; higher: more specks.
 MAX_GAP = 0.25

@@ -108,7 +108,7 @@ def stands_out(levels: Levels, ink: Ink, digit: Mask) -> bool:
 
 
 def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
-    """Return the blobs that have no edge along a part of their outline.
+    """Return the blobs whose outline shows no change in brightness along a part of it.
 
     Near the curved edge of a shadow, shaded paper is compared with lit paper and counts
     as ink. Where this ink ends, the image does not become lighter. A stroke has an edge

@@ -32,7 +32,7 @@ class Place:
 
     # Pixels outside the sheet have the gray level of the nearest paper.
     photo: UInt8[np.ndarray, "height width"]
-    reduced: Levels  # the same, with at most 400 pixels a side
+    reduced: Levels  # the same image, with at most 400 pixels a side
     outside: Bool[np.ndarray, "h w"] | None  # the pixels that are not on the sheet
     steps: Steps  # reduced images: the whole photograph, then the sheet
     dark_ink: bool  # whether the ink is darker than the paper

@@ -39,8 +39,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
     """Return what is outside the whole sheet if only a part of it was found.
 
     The rest of the sheet is strokes that reach the border of the image, or paper in a
-    shadow.
-    Together, lit and shaded paper have the form of a sheet.
+    shadow. Together, lit and shaded paper have the form of a sheet.
 
     Args:
         levels: The gray levels.

@@ -5,8 +5,9 @@ probability. A prediction is therefore unsure if one of these rules applies; the
 one that does is the reason:
 
 - blank: all pixels of the image are the same.
-- no ink: the image is not blank, but nothing in it is darker than noise.
-- shadow: a part of the outline of the strokes in a photograph has no edge.
+- no ink: the image is not blank, but nothing in it stands out from the noise.
+- shadow: in a photograph, part of the outline of the strokes shows little or no change
+  in brightness.
 - edge: dark areas, such as a table, extend from a corner of a photograph far along its
   border.
 - cut off: the strokes reach the border of a photograph in another way.

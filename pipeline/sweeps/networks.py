@@ -1,4 +1,4 @@
-"""The networks that a sweep has trained, for stages that use all of them."""
+"""The networks that a sweep trained, for stages that use all of them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -20,7 +20,7 @@ class ReusableRuns:
     """
 
     def __init__(self, store: Path | None) -> None:
-        """Take the runs of a store; None for no runs."""
+        """Use the runs of `store`; with None, nothing is reused."""
         self._store = store
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 

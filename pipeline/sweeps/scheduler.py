@@ -88,8 +88,8 @@ class Scheduler:
         next suggestion of a search depends on them. After an interrupt, there are none.
         """
         for job in itertools.chain(self.plan.missing, self._suggested()):
-            # `executor.stop` ends the tasks too, but only after this one has yielded;
-            # before that, thousands of reused jobs can be recorded.
+            # `executor.stop` takes effect only at the next yield. Thousands of reused
+            # jobs can be recorded before that.
             if interrupt.requested:
                 return
             if outcome := self._without_training(job):

@@ -74,7 +74,7 @@ def train_sweep(
     own = own_folder()
     if not cfg.is_recorded:  # the networks are there, too; nothing is continued
         folder = own or folder
-    waiting = "waiting for another process, which is running the same sweep"
+    waiting = "waiting for another process that is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(store, cfg, identifier)
         name = _announce_name(command, jobs, recorded)

@@ -70,9 +70,9 @@ class ClassGrades(Roster):
         found = list[str]()
         if self.other_questions:
             found.append(
-                f"the questions.md of {counted(self.other_questions, 'student')} has "
-                "different questions from those that were graded: grade with the "
-                "version of the project that the students used"
+                f"for {counted(self.other_questions, 'student')}, questions.md differs "
+                "from the questions that were graded: grade with the version of the "
+                "project that the students used"
             )
         old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
         if old:

@@ -30,10 +30,11 @@ from pipeline.teaching.questions import QUESTIONS
 # fewer, both are larger with each seed; without AVX2, they are larger with some seeds.
 # Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
-# Without AVX2, rounding errors grew in three of ten training runs, to differences as
-# after about one epoch more or fewer: the median was at most 1.4 times that of the last
-# epoch, and at most 0.014; with another seed, it is 0.24. The largest difference was
-# less than 70 times the median; if it is much more, a few weights were edited.
+# Without AVX2, rounding errors grew in three of ten training runs, until the networks
+# differed as much as after about one epoch more or fewer. The median difference was at
+# most 0.014, and at most 1.4 times the median change in the last epoch. (Networks with
+# different seeds differ by a median of 0.24.) The largest difference was less than 70
+# times the median; if it is much more, a few weights were edited.
 NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
 # A weight that differs by at most this from the assigned one counts as kept. The median
 # difference of two processors is below a tenth of it or, if the largest one exceeds

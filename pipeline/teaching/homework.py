@@ -132,7 +132,7 @@ def _print_other_torch(torch: str) -> None:
     if torch and torch != pytorch():
         notice = (
             f"{MODEL_FILE} was trained with PyTorch {torch}, but {pytorch()} is "
-            f"installed now: if your instructor has named {pytorch()}, move the folder "
+            f"installed now: if your instructor specified {pytorch()}, move the folder "
             f"away and {WITHOUT_CHECK}; compute the answers again with the new network"
         )
         say(wrap(notice, indent=0))

@@ -43,8 +43,8 @@ def with_owners(
 ) -> list[Submission | Rejected]:
     """Return the entries with their owners.
 
-    A student can have several folders of Moodle. Those without files are left out if
-    another one has files, and all but one of them if none has.
+    Moodle can create several folders for a student. If one has files, the empty ones
+    are dropped; otherwise, one empty folder is kept.
     """
     kept, known = list[Submission | Rejected](), set[str]()
     for entry in sorted(entries, key=lambda x: x.is_empty):
@@ -81,7 +81,7 @@ def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
 def with_submitted_ids(
     listed: Mapping[str, ListedStudent], entries: Iterable[Entry]
 ) -> dict[str, ListedStudent]:
-    """Return the listed students by the ids that they have submitted.
+    """Return the listed students by the ids that they submitted.
 
     This applies only if most of these ids are not in the list. A student without a
     folder of their name keeps the id in the list. So does a student whose submitted id

@@ -53,7 +53,10 @@ class OpenRun(ABC):
         self.failure = reason
 
     def end_copy(self, *, is_complete: bool) -> None:
-        """Say whether the copy on the server is complete; without one, nobody does."""
+        """Record whether the copy on the server is complete.
+
+        Not called if there is no server.
+        """
         self.copied = is_complete
 
     @property
@@ -61,8 +64,7 @@ class OpenRun(ABC):
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if it is not recorded.
 
-        A caller rarely asks whether it is recorded, because a `NullRun` has all
-        methods.
+        Callers rarely need to check this, because `NullRun` implements all methods.
         """
 
     @property
@@ -146,7 +148,8 @@ class Run(OpenRun):
     def log_text(self, name: str, text: str) -> None:
         """Record text as an artifact with this name.
 
-        Surrogates, as in the patch of a source that is not UTF-8, become bytes again.
+        Surrogates, which stand for bytes that are not UTF-8 (as in a patch), are
+        written as the original bytes.
         """
 
     @abstractmethod

@@ -191,7 +191,8 @@ def _context(
     return {
         "processor": processor(),  # another one computes other weights
         "experiment": experiment,  # contains the run
-        # The run records these: the name, because equal images can have several.
+        # The run records these. The name is included because identical images can
+        # have several names.
         "dataset": cfg.dataset,
         "reproduces": cfg.reproduce,
         "options": dict(sorted(options.items())),

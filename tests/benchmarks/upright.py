@@ -96,10 +96,11 @@ def main():
     columns = ("data set", "hidden", "flash", "accuracy", "lowest", "highest", OTHER)
     print(table(columns, rows, left=("data set",)))
     if sys.argv[1:]:
-        title = "Accuracy against flash: 8 bits, Cortex-M0, straightening included"
+        title = "Accuracy against flash: 8 bits, Cortex-M0"
+        title += "\nflash of mnist_upright includes straightening"
         plot = accuracy_plot(
             lines,
-            xlabel="kB of flash; below it, the number of hidden neurons",
+            xlabel="KB of flash; below it, the number of hidden neurons",
             ylabel="accuracy on the test images",
             title=title,
         )

@@ -12,7 +12,7 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys, stopped):
         epochs = interrupt.between(range(1, 4))
         assert next(epochs) == 1
         signal.raise_signal(signal.SIGINT)
-        assert capsys.readouterr().err.startswith("stopping at the next suitable point")
+        assert capsys.readouterr().err.startswith("stopping at the next safe point")
         with pytest.raises(KeyboardInterrupt, match="stopped after epoch 1"):
             next(epochs)
         with pytest.raises(KeyboardInterrupt, match=r"^stopped: run the same command"):

@@ -221,7 +221,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
     _, stderr = process.communicate(timeout=900)
     assert process.returncode == 130
     first, last = stderr.splitlines()
-    assert first.startswith("stopping at the next suitable point")
+    assert first.startswith("stopping at the next safe point")
     stopped = re.fullmatch(r"stopped after epoch (\d+): run the .* to resume", last)
     assert stopped and int(stopped[1]) < EPOCHS, stderr
     (killed,) = project.runs()

@@ -850,7 +850,7 @@ def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
     bars = re.findall(r'<span class="denied" style="flex: (\d)"', shown)
     assert bars == ["2"] * denied
     assert f"({TIMES}): no points, and not counted in the percentages" in shown
-    assert shown.count("1 wrong answer without a typical mistake. See") == 1
+    assert shown.count("1 wrong answer that matches no typical mistake. See") == 1
     assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
     assert shown.count("50% of the points") == 1
     assert shown.count("100% of the points") == len(QUESTIONS) - 1
@@ -1052,7 +1052,7 @@ def test_students_with_other_questions_than_those_of_this_version_are_counted(
     other = sheet.replace(side, "9x9")  # as if a range in `Topic` were another one
     assert other != sheet
     (place / "cem" / "questions.md").write_bytes(other.encode())
-    text = "the questions.md of 1 student has different questions from those that"
+    text = "for 1 student, questions.md differs from the questions that were graded"
     (notice,) = grade_all().notices
     assert notice.startswith(text) and text in page(outputs)
     grade(submissions=place, **course.keys)

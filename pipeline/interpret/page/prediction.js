@@ -55,7 +55,7 @@ export const prediction = {
     $("prediction").replaceChildren(...(finding === "blank"
       ? [`The image is blank${image[0] ? "."
         : ": the sums of layer 1 are its biases."}`]
-      : isDot(strokes) ? ["This is only a dot, so the probabilities mean nothing. " +
+      : isDot(strokes) ? ["This is only a dot, so the probabilities are meaningless. " +
         `Draw a ${model.noun}.`]
       : sentence));
     announce($("prediction").textContent);

@@ -252,7 +252,7 @@ def half_bytes(
     """Return the low bytes, then the high bytes, of weights rounded to float16.
 
     The values of a weight in all epochs are side by side. Similar bytes compress better
-    together: the page is 150 kB smaller. Larger weights become the largest number,
+    together: the page is 150 KB smaller. Larger weights become the largest number,
     65,504.
     """
     largest = float(np.finfo(np.float16).max)

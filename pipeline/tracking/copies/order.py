@@ -38,8 +38,8 @@ def copy_in_order(
     """
     runs = runs_to_copy(store, run_id)
     # Parents are last, because a description links to the copies of children. A run
-    # follows its original, because its tags refer to the copy of the original. The two
-    # runs can have the same start if the original was reused.
+    # that reuses another one follows it, because its tags refer to the copy of that
+    # run. The two can have the same start.
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
     runs.sort(key=lambda x: (x.run_id in parents, x.start, REUSED_TAG in x.tags))
     return {

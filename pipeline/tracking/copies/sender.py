@@ -48,7 +48,7 @@ class Sender:
     def __init__(
         self, source: StoreClient, server: MlflowClient, copy: entities.Run
     ) -> None:
-        """Start without knowing what the copy has."""
+        """Start with an empty record of what was sent."""
         self._source, self._server = source, server
         self.copy_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
@@ -63,7 +63,7 @@ class Sender:
     def is_complete(self, recorded: RecordedRun) -> bool:
         """Return whether this process has sent everything in a closed run.
 
-        The process that copies an open sweep asks again and again.
+        The process that copies an open sweep calls this repeatedly.
         """
         return self._sent_state == self._local_state(recorded)
 
@@ -166,7 +166,8 @@ class Sender:
     def _local_state(self, recorded: RecordedRun) -> object:
         """Return a value that changes when a closed run changes; see `is_complete`.
 
-        Nobody changes the points and data sets of such a run, but commands add more.
+        The points and data sets of a closed run never change, but commands can add
+        some, so counting them is enough.
         """
         counts = content_counts(self._source.store, recorded.run_id)
         return counts, recorded.status, dict(recorded.tags), _files(recorded.artifacts)

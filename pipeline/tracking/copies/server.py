@@ -3,8 +3,9 @@
 A copy is a run with an id of its own, and with the tag `copy.of`, the id of its
 original, in the experiment that has the same name. Nothing else identifies the copy, so
 two processes could create two copies: `copy_run` therefore holds `server_lock`. Ids in
-tags and links are replaced by the ids of copies, so originals are copied first (see
-`order`). The id of a run without a copy is replaced as soon as there is one.
+tags and links are replaced by the ids of copies, so the runs that a run refers to are
+copied first (see `order`). The id of a run without a copy is replaced as soon as there
+is one.
 
 The helper process of `process` can be killed at any point: the next one continues, and
 nothing is lost or stored twice. `sender` sends the data of each run.
@@ -139,7 +140,7 @@ class Copies:
         return self._experiments.get(original_id)
 
     def _remember(self, run: entities.Run, experiment: entities.Experiment) -> str:
-        """Complete an experiment and return its id, which the next run gets at once.
+        """Add what an experiment lacks (note, view); cache and return its id.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
