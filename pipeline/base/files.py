@@ -28,13 +28,18 @@ TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block succeeds, rename the file to `path`."""
+def atomic_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """Yield a temporary path; when the block succeeds, rename the file to `path`.
+
+    Without `flush`, which takes milliseconds, a file can be empty after the power
+    failed.
+    """
     temporary = _temporary(path)
     temporary.touch(exist_ok=False)
     try:
         yield temporary
-        _flush(temporary)
+        if flush:
+            _flush(temporary)
         temporary.replace(path)
         _remove_leftovers(path)
     finally:

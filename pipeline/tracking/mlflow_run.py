@@ -6,7 +6,7 @@ Runs are opened and closed in `mlflow_tracker`, in the same process.
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Concatenate
 
@@ -107,27 +107,31 @@ class MlflowRun(Run):
 
         MLflow's own thumbnails are too small: they fill half the area of the UI's card.
         """
-        image_path, thumbnail_path = (
-            self.artifacts / path for path in image_files(name, step)
-        )
-        if not image_path.parent.exists():
+        image_path, thumbnail_path = image_files(name, step)
+        if not (self.artifacts / image_path).parent.exists():
             self._client.set_tag(self.run_id, MLFLOW_LOGGED_IMAGES, True)
         thumbnail = image.copy()
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        with files.atomic_file(image_path) as partial:
+        with self._artifact(image_path) as partial:
             image.save(partial, "PNG")
-        with files.atomic_file(thumbnail_path) as partial:
+        with self._artifact(thumbnail_path) as partial:
             thumbnail.save(partial, "WEBP", quality=90, method=2)
 
+    def _artifact(self, name: str | Path) -> AbstractContextManager[Path]:
+        """Return a block that writes an artifact, which is complete or absent.
+
+        It is not flushed to the disk, because a run has many artifacts.
+        """
+        return files.atomic_file(self.artifacts / name, flush=False)
+
     def log_text(self, name: str, text: str) -> None:
-        path = self.artifacts / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        with self._artifact(name) as partial:
+            partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
-        (self.artifacts / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
-            shutil.copyfile(path, self.artifacts / folder / path.name)
+            with self._artifact(Path(folder, path.name)) as partial:
+                shutil.copyfile(path, partial)
 
     def log_model(
         self,

@@ -1,8 +1,10 @@
 import re
+import resource
 from contextlib import suppress
 
 import mlflow
 import numpy as np
+import pytest
 import torch
 from mlflow.entities import ViewType
 
@@ -39,6 +41,27 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
     predicted = mlflow.pyfunc.load_model(folder).predict(pixels)
     assert predicted.shape == (3, 10)
     torch.testing.assert_close(expected, torch.from_numpy(predicted))
+
+
+def test_an_artifact_that_cannot_be_written_completely_is_absent(
+    store, start_run, tmp_path
+):
+    path, (_, most) = tmp_path / "large", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_bytes(bytes(100_000))
+    with start_run(store) as run:
+        before = {*run.artifacts.rglob("*")}
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, most))  # as on a full disk
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                run.log_files("evaluate", [path])
+            with pytest.raises(OSError, match="File too large"):
+                run.log_text("large.txt", "a" * 100_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        after = {*run.artifacts.rglob("*")}
+        assert not [path for path in after - before if path.is_file()]
+        run.log_files("evaluate", [path])
+        assert (run.artifacts / "evaluate" / "large").stat().st_size == 100_000
 
 
 def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
