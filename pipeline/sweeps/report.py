@@ -66,7 +66,8 @@ class Report:
         except BaseException as error:
             end_transactions(error)
             try:
-                self.write()
+                if self._plan.jobs:  # a search may have suggested none yet
+                    self.write()
             except (UserError, OSError) as problem:
                 print_error(f"the report of the sweep could not be updated: {problem}")
             raise

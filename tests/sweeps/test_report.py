@@ -74,6 +74,13 @@ def test_a_report_is_not_updated_in_the_first_seconds(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_search_that_ends_before_its_first_suggestion_reports_its_error(tmp_path):
+    started = report.Report(NullRun(), tmp_path, Plan([]), title="title")
+    with pytest.raises(UserError, match="no worker"), started.written_on_error():
+        raise UserError("no worker can be started")
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
     rows = configurations("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
