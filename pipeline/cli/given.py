@@ -177,7 +177,7 @@ def _read_keyword(
 
 def _is_list(value: object) -> bool:
     """Return whether a value is a list, a range, an array or the like."""
-    return hasattr(value, "__iter__") and not isinstance(value, str | bytes)
+    return hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping)
 
 
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401

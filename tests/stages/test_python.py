@@ -222,6 +222,7 @@ def test_all_problems_of_a_call_are_reported_at_once():
     for settings, rule in {
         "number": ({"seed": range(10**9)}, "at most 100,000 combinations"),
         "value": ({"lr": [-1]}, "lr must be greater than 0, got -1"),
+        "dict": ({"lr": {0.1: 1}}, "lr must be a valid number, got {0.1: 1}"),
     }.values():
         with pytest.raises(ConfigError) as error:
             sweep(hiden=[1], hidden=[], **settings, quiet=True)
