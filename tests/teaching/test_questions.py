@@ -460,6 +460,24 @@ def test_one_mistake_in_the_whole_computation_is_named_each_time_and_costs_less(
             assert sum(answer.points for answer in alone) <= 0.5
 
 
+def test_a_neuron_that_is_switched_off_except_for_its_bias_gets_a_hint(new_basis):
+    (question,) = (each for each in QUESTIONS if each.name == "switched_off")
+    basis = new_basis("ana.ruiz")
+    neuron = basis.topic.neuron
+    biases, kernel = basis.bias_1.copy(), basis.kernel_1.copy()
+    kernel[:, neuron] = 0
+    for bias, hint in ((5.0, "The bias of the neuron remains"), (-5.0, None)):
+        biases[neuron] = bias
+        given = dataclasses.replace(basis, bias_1=biases)
+        inputs = basis.images.reshape(-1, 784) / 255
+        outputs = np.maximum(inputs @ kernel + biases, 0)
+        logits = outputs @ basis.kernel_2 + basis.bias_2
+        answer = float((logits.argmax(axis=1) == basis.labels).sum())
+        grade = question.grade(answer, given)
+        assert (grade.points, bool(grade.hint)) == (0.5 if hint else 1, bool(hint))
+        assert (grade.hint or "").startswith(hint or "")
+
+
 def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_basis):
     basis = new_basis("ana.ruiz")
     by_name = {question.name: question for question in QUESTIONS}
