@@ -245,5 +245,5 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         if q.is_coarse(answers.numbers.get(q.name, 0.0))
     ]
     if coarse:
-        rule = "Right answers with fewer decimals lose points, unless the others are 0."
+        rule = "With fewer, right answers can lose points, unless the others are 0."
         say(wrap(f"Rounded too much? {', '.join(coarse)}. {rule}", indent=0))

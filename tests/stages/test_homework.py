@@ -213,7 +213,7 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     others = {"logit": 1.251, "upper_half": 0, "scaled_layer": 100, "misclassified": 3}
     fill_in(workspace, **rounded, **others, log_of_ratio="2")
     words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
-    (named,) = re.findall(r"Rounded too much\? (.*?)\. Right answers with", words)
+    (named,) = re.findall(r"Rounded too much\? (.*?)\. With fewer, right", words)
     assert set(named.split(", ")) == {
         "sum_of_neuron needs 3 decimals",
         "weight_of_pixel needs 4 decimals",
