@@ -10,6 +10,7 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import QUESTIONS_SHA256, Training, copied_from
 from pipeline.teaching.ownership import Roster, submitter
@@ -113,8 +114,10 @@ class ClassGrades(Roster):
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the page has a line in the section with this title."""
-        lines = [*self.early_notices, *self.notices, *self.problems]
+        """Whether the section with this title contains more than the usual lines."""
+        # A list from a learning platform always contains teachers.
+        early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
+        lines = [*early, *self.notices, *self.problems]
         return bool(lines or self.attention() or any(x.malformed for x in self.graded))
 
     def attention(self) -> dict[str, list[str]]:

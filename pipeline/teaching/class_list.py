@@ -11,6 +11,7 @@ from pipeline.base.tables import read_csv
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 
+WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
 # Titles of columns with ids, without spaces, and as they are shown. The first one with
 # an id in it is that of `spelled`; a student can use the id in any of them.
 ID_COLUMNS = {
@@ -100,7 +101,7 @@ def read_students(
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(f"names are not used: {rule}, got {found}")
     if without_id:
-        unused.append(f"left out {counted(without_id, 'line')} without an id")
+        unused.append(f"left out {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
 
 

@@ -26,8 +26,12 @@ KINDS = ("full", "part", "none", "blank", "denied")  # in the order of their bar
 
 
 def render_class(grades: ClassGrades, *, require: str) -> str:
-    """Return the page of a class with a graded submission, as one HTML file."""
+    """Return the page of a class with a graded submission, as one HTML file.
+
+    Neither the average nor the percentages count the answers that are denied points.
+    """
     points = [entry.grade.points for entry in grades.graded]
+    counted = [x.grade.points for x in grades.graded if not x.grade.denied]
     possible = sum(question.points for question in QUESTIONS)
     histogram = Counter(int(value) for value in points)
     names = {student: listed.name for student, listed in grades.listed.items()}
@@ -45,7 +49,7 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
         kind_of=_kind,
         any_denied=any(entry.grade.denied for entry in grades.graded),
         processor=Training.PROCESSOR.value,
-        mean=sum(points) / len(points),
+        mean=sum(counted) / len(counted) if counted else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
         script=Markup(SCRIPT),
         script_sha256=base64.b64encode(
@@ -95,4 +99,7 @@ def render_feedback(
         solutions=solutions,
         malformed=graded.answers.problems if graded else {},
         answered=[(each, answers[each.name]) for each in questions],
+        first_with=lambda hint: next(
+            x.question for x in answers.values() if x.hint == hint and not x.repeated
+        ),
     )

@@ -22,7 +22,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
-from pipeline.teaching.question import GradedAnswer
+from pipeline.teaching.question import ROUNDED, GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
@@ -199,18 +199,24 @@ def grade_answers(
 ) -> tuple[GradedAnswer, ...]:
     """Grade the answers to all questions; a mistake that is repeated costs less.
 
-    If several answers follow from the same mistake of `Basis.mistaken`, the first of
-    them gets the points that its question gives for it, and the others get `REPEATED`.
+    If several answers follow from the same mistake of `Basis.mistaken`, or are rounded
+    too much, the first of them gets the points that its question gives for it, and the
+    others get `REPEATED`. Answers that are rounded so much that they get no points
+    alone are not counted: 0 would be one of them.
     """
     graded = {q.name: q.grade(answers.get(q.name), basis) for q in QUESTIONS}
     wrong = {
-        question.name: {x.hint: x for x in question.mistakes(answer, basis)}
+        question.name: {
+            x.hint: x
+            for x in question.mistakes(answer, basis)
+            if x.hint != ROUNDED or x.points
+        }
         for question in QUESTIONS
         if (answer := graded[question.name].answer) is not None
         and graded[question.name].kind != "full"
     }
     hints = Counter(hint for found in wrong.values() for hint in found)
-    for hint in sorted(basis.mistaken, key=lambda hint: -hints[hint]):
+    for hint in sorted([*basis.mistaken, ROUNDED], key=lambda hint: -hints[hint]):
         same = [name for name, found in wrong.items() if hint in found]
         for name in same if len(same) > 1 else []:
             mistake, repeated = wrong.pop(name)[hint], name != same[0]

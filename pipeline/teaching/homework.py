@@ -23,6 +23,7 @@ from pipeline.model import load_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
+from pipeline.teaching.question import MAX_DECIMALS
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submissions import ONE_COUNTS, Rejected, read_submission
 from pipeline.teaching.submitted_files import QUESTIONS_FILE
@@ -166,6 +167,7 @@ def _question_sheet(
         model=path,
         data=_portable(dataset.file.path),
         check=_check_command(assignment, variant),
+        decimals=MAX_DECIMALS,
         train=command_line("train", **params),
         inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
         predict=command_line("predict", images=image, model=path),
@@ -227,7 +229,7 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
 
 
 def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
-    """Print which answers are missing or malformed."""
+    """Print which answers are missing, malformed or perhaps rounded too much."""
     questions = questions_for(variant)
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
     numbers = {name: f"{number:.12g}" for name, number in answers.numbers.items()}
@@ -237,3 +239,11 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
     say(f"{well_formed} are well-formed. This does not mean that they are correct.")
+    coarse = [
+        f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), 'decimal')}"
+        for q in questions
+        if q.is_coarse(answers.numbers.get(q.name, 0.0))
+    ]
+    if coarse:
+        rule = "With fewer, right answers can lose points, unless the others are 0."
+        say(wrap(f"Rounded too much? {', '.join(coarse)}. {rule}", indent=0))

@@ -18,6 +18,10 @@ ROUNDING = 1e-5
 # An answer must also be this close to the correct one, relative to it. Otherwise, 0
 # would be a right answer to each question whose correct answer is near 0.
 RELATIVE = 0.01
+MAX_DECIMALS = 5  # rounding to so many never exceeds a tolerance, because of ROUNDING
+ROUNDED = (
+    f"This is rounded too much. {MAX_DECIMALS} decimals are enough for every question."
+)
 GROUPS: Final = (
     "The size of a network",
     "The equation of one neuron",
@@ -130,6 +134,22 @@ class Question(ABC):
         relative = "" if self.form.whole else f" and {RELATIVE:.0%}"
         return f"within {self.tolerance:g}{relative}"
 
+    def decimals(self, answer: float) -> int:
+        """Return how many decimals an answer needs: rounding is within the tolerance.
+
+        This depends on its size alone. 0, and the smallest and the largest possible
+        number, can be exact without decimals.
+        """
+        exact = (0.0, self.form.low, self.form.high)
+        if self.form.whole or not self.tolerance or answer in exact:
+            return 0
+        return max(0, math.ceil(-math.log10(2 * self._tolerance(answer))))
+
+    def is_coarse(self, answer: float) -> bool:
+        """Whether an answer has fewer decimals than it needs, or ends with a 0."""
+        needed = self.decimals(answer)
+        return needed > 0 and round(answer, needed - 1) == answer
+
     @property
     def needs_network(self) -> bool:
         """Whether the correct answer depends on the weights."""
@@ -162,13 +182,11 @@ class Question(ABC):
         correct, known = self.correct(basis), self._answers(basis)
         for hint, changed in basis.mistaken.items():
             value = self.correct(changed)[0]
-            # Guesses and many mistakes lead to the smallest or the largest answer.
-            low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
-            points = self.points / 2 if low < value < high else 0.0
-            known.append(Mistake(value, hint, points))
+            known.append(Mistake(value, hint, self._half(value)))
         if self.tolerance:
-            hint = f"This is rounded too much: it must be {self.exactness}."
-            known += [Mistake(round(correct[0], n), hint) for n in range(4)]
+            known += [
+                self._rounded(correct[0], n) for n in reversed(range(MAX_DECIMALS))
+            ]
         mistakes = [
             replace(each, value=float(each.value))
             for each in known
@@ -190,6 +208,19 @@ class Question(ABC):
             for mistake in self.mistakes(answer, basis)[:1]:
                 points, hint = mistake.points, mistake.hint
         return GradedAnswer(self.name, answer, points, self.points, hint, correct[0])
+
+    def _rounded(self, correct: float, decimals: int) -> Mistake:
+        """Return the mistake that a correct answer is rounded too much."""
+        value = round(correct, decimals)
+        # Many students would have the same value with one decimal or digit.
+        is_guess = decimals < 2 or abs(value) < 10 ** (1 - decimals)
+        return Mistake(value, ROUNDED, 0.0 if is_guess else self._half(value))
+
+    def _half(self, value: float) -> float:
+        """Return half of the points for a mistake that leads to this value."""
+        # Guesses and many mistakes lead to the smallest or the largest answer.
+        low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
+        return self.points / 2 if low < value < high else 0.0
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         return any(

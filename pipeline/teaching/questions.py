@@ -395,12 +395,16 @@ class SwitchedOff(Question):
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
         before = (basis.predictions == basis.labels).sum()
         neuron = basis.topic.neuron
-        part = np.outer(basis.all_outputs[:, neuron], basis.kernel_2[neuron])
-        logits = basis.all_logits - part
-        after = (logits.argmax(axis=1) == basis.labels).sum()
+        after = self._count(basis, neuron, 0.0)
+        only_bias = self._count(basis, neuron, max(0.0, basis.bias_1[neuron]))
         return [
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
+            Mistake(
+                only_bias,
+                "The bias of the neuron remains: its output must be 0, not its bias.",
+                0.5,
+            ),
             Mistake(
                 len(basis.labels) - after,
                 "This is the number of misclassified images.",
@@ -408,6 +412,12 @@ class SwitchedOff(Question):
             ),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
         ]
+
+    def _count(self, basis: Basis, neuron: int, output: float) -> int:
+        """Return the number of correct predictions if a neuron has this output."""
+        change = output - basis.all_outputs[:, neuron]
+        logits = basis.all_logits + np.outer(change, basis.kernel_2[neuron])
+        return int((logits.argmax(axis=1) == basis.labels).sum())
 
 
 class RaisedBias(Question):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline import ConfigError, UserError
+from pipeline import ConfigError, UserError, datasets
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
+from pipeline.teaching.assignment import Assignment
+from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
@@ -205,12 +207,48 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert workspace.hashes(FOLDER) == before
 
 
+def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
+    assert "not a whole number with 5 decimals" in questions(workspace)
+    rounded = {"sum_of_neuron": 6.25, "weight_of_pixel": -0.1, "brighter_pixel": 2e-3}
+    others = {"logit": 1.251, "upper_half": 0, "scaled_layer": 100, "misclassified": 3}
+    fill_in(workspace, **rounded, **others, log_of_ratio="2")
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    (named,) = re.findall(r"Rounded too much\? (.*?)\. With fewer, right", words)
+    assert set(named.split(", ")) == {
+        "sum_of_neuron needs 3 decimals",
+        "weight_of_pixel needs 4 decimals",
+        "brighter_pixel needs 5 decimals",
+    }
+    fill_in(workspace, **dict.fromkeys(rounded, 0.12345))
+    assert "Rounded" not in workspace.call("homework", **SETTINGS, check=True)
+
+
 def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
-    fill_in(workspace, weights_for_small_images=1, scaled_layer=0)
+    settings = {"hidden": 5, "split": "exercise", "epochs": 1, "batch_size": 128}
+    course = Assignment(STUDENT["course"], "digits", {**settings, "lr": 0.001})
+    data = datasets.load("digits", folder=workspace.outputs / "data")
+    network = read_tensors(workspace.outputs / FOLDER / "model.safetensors")[0]
+    basis = Basis.of(course.topic("ana.ruiz", data), network, data.test)
+    (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
+    (right,) = question.solution(basis).correct
+    for decimals in (2, 5):  # one of them is coarse
+        typed = [round(right, decimals), round(right + 2, decimals)]
+        assert [question.grade(x, basis).kind == "full" for x in typed] == [
+            decimals == 5,
+            False,
+        ]
+        printed = []
+        for answer in typed:
+            fill_in(workspace, scaled_layer=answer)
+            shown = workspace.call("homework", **SETTINGS, check=True)
+            assert ("Rounded too much?" in shown) == (decimals == 2)
+            printed.append(re.sub(r"(?m)^(scaled_layer +)[\d.]+$", r"\1", shown))
+        assert printed[0] == printed[1]
+    fill_in(workspace, weights_for_small_images=1, scaled_layer=1)
     wrong = workspace.call("homework", **SETTINGS, check=True)
     fill_in(workspace, weights_for_small_images=1, scaled_layer=7)
     assert workspace.call("homework", **SETTINGS, check=True) == wrong.replace(
-        "scaled_layer               0", "scaled_layer               7"
+        "scaled_layer               1", "scaled_layer               7"
     )
 
 

@@ -22,6 +22,7 @@ from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
 from pipeline.teaching.answers import FILE
+from pipeline.teaching.basis import NO_BIAS
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     MAX_DIFFERENCE,
@@ -31,6 +32,7 @@ from pipeline.teaching.grading import (
     Training,
     compare,
 )
+from pipeline.teaching.question import ROUNDED
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
@@ -123,9 +125,11 @@ def plant(course, student, network, numbers):
         chosen = numbers.choice(kinds)
         answers[question.name], points[question.name] = chosen
         for mistake in mistakes:
-            if chosen == (mistake.value, mistake.points):
+            is_guess = mistake.hint == ROUNDED and not mistake.points
+            if chosen == (mistake.value, mistake.points) and not is_guess:
                 hints[mistake.hint].append(question.name)
-    return answers, points, {x: hints[x] for x in hints if x in basis.mistaken}
+    shared = [*basis.mistaken, ROUNDED]
+    return answers, points, {x: hints[x] for x in hints if x in shared}
 
 
 @pytest.mark.fault
@@ -737,6 +741,21 @@ def test_what_is_not_used_of_a_list_is_said_in_a_line(
         assert "list.csv: left out 1 line without an id" in page(outputs)
 
 
+def test_a_teacher_in_the_list_is_no_reason_to_look_at_the_page(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n")
+    course.write(place / "a1", "a1")
+    grades = grade_all(students=path)
+    assert not grades.needs_attention
+    shown = page(outputs)
+    assert "Nothing: every submission" in shown
+    assert "<p>list.csv: left out 1 line without an id.</p>" in shown
+    path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,k1\n")
+    assert grade_all(students=path).needs_attention
+
+
 def test_a_student_can_use_the_id_in_any_column_of_the_list(
     course, grade_all, outputs, place, tmp_path
 ):
@@ -852,14 +871,18 @@ def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
     assert f"({TIMES}): no points, and not counted in the percentages" in shown
     assert shown.count("1 wrong answer that matches no typical mistake. See") == 1
     assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
+    assert f"<b>{len(QUESTIONS) - 0.5}</b> of {len(QUESTIONS)} points on av" in shown
+    assert "on average, without the students who get no points for" in shown
     assert shown.count("50% of the points") == 1
     assert shown.count("100% of the points") == len(QUESTIONS) - 1
     for name in ("cem", "dora"):
         shutil.rmtree(place / name)
     grade_all(require="assigned")
     assert page(outputs).count("% of the points") == 4  # the others have no percentage
+    assert f"<b>\N{EN DASH}</b> of {len(QUESTIONS)} points on average" in page(outputs)
     grade_all()
     shown = page(outputs)
+    assert "points on average</section>" in shown
     assert TIMES not in shown and '<span class="denied"' not in shown
 
 
@@ -1113,6 +1136,8 @@ def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
     assert problem in shown
     overview = page(outputs, "class.html")
     assert f"<b>ana</b> ({len(whole) + 1})" in overview
+    names = [x for x in NAMES if x in whole or x == "loss_of_wrong_label"]
+    assert f"): {', '.join(names)}</p>" in overview
     assert f"loss_of_wrong_label: {problem}, correct: " in overview  # in the table
     assert f"<th>loss_of_wrong_label</th><td>{problem}</td>" in overview
 
@@ -1174,6 +1199,25 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     shown = page(outputs, "feedback/ana.html")
     assert shown.count("Correct answer") == len(QUESTIONS)
     assert all(f"<dd>{value}</dd>" in shown for value in correct)
+
+
+def test_feedback_names_the_answer_that_shows_the_same_mistake_first(
+    course, grade_all, outputs, place
+):
+    basis = course.basis("ana", course.train("ana"))
+    changed = basis.mistaken[NO_BIAS]
+    answers = {
+        question.name: question.solution(changed).correct[0]
+        for question in QUESTIONS
+        if question.name in ("sum_of_neuron", "logit")
+    }
+    course.write(place / "ana", "ana", answers)
+    grade_all()
+    shown = page(outputs, "feedback/ana.html")
+    costs = "The answer to sum_of_neuron shows the same mistake, so it costs less here."
+    assert shown.count(NO_BIAS) == 2 and shown.count("it costs less here") == 1
+    assert costs in shown and shown.index(costs) > shown.index("<h3>logit</h3>")
+    assert "The equation of one neuron · within 0.001 and 1%" in shown
 
 
 def test_the_class_page_counts_mistakes_and_names_them(

@@ -20,7 +20,7 @@ from pipeline.model import Metadata, save_model
 from pipeline.teaching import basis as basis_module
 from pipeline.teaching.basis import Basis, Topic
 from pipeline.teaching.grading import grade_answers
-from pipeline.teaching.question import GROUPS, Correct
+from pipeline.teaching.question import GROUPS, MAX_DECIMALS, ROUNDED, Correct
 from pipeline.teaching.questions import QUESTIONS, questions_for
 from pipeline.teaching.variant import Variant
 
@@ -287,10 +287,72 @@ def test_a_right_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
             exact = question.solution(basis).correct[0]
             hints.add(question.grade(round(exact, decimals), basis).hint)
     if 0 < question.tolerance < 1:
-        hint = f"This is rounded too much: it must be {question.exactness}."
-        assert hint in hints
+        assert ROUNDED in hints
     else:
         assert hints == {None}
+
+
+@EACH
+def test_an_answer_that_is_rounded_to_the_decimals_that_it_needs_is_right(
+    question, new_basis
+):
+    for student in STUDENTS:
+        basis = new_basis(student)
+        exact = question.solution(basis).correct[0]
+        assert question.decimals(exact) <= MAX_DECIMALS
+        for decimals in (question.decimals(exact), MAX_DECIMALS):
+            typed = round(exact, decimals)
+            assert question.grade(typed, basis).points == question.points
+        assert not question.is_coarse(exact)  # it ends with a digit other than 0
+        coarse = round(exact, max(0, question.decimals(exact) - 1))
+        assert question.is_coarse(coarse) == (0 < question.tolerance < 1)
+
+
+def test_only_the_size_of_an_answer_determines_how_many_decimals_it_needs():
+    found = {question.name: question for question in QUESTIONS}
+    for name, answer, decimals in (
+        ("sum_of_neuron", 6.25, 3),
+        ("sum_of_neuron", 0.0024, 5),
+        ("weight_of_pixel", -0.13, 4),
+        ("scaled_layer", 98.0, 3),
+        ("misclassified", 98.0, 0),
+        *(("scaled_layer", exact, 0) for exact in (0.0, 100.0)),
+        *(("logit", huge, 0) for huge in (1e308, -1e308, 0.0)),
+        *(("logit", tiny, 5) for tiny in (1e-308, -5e-324)),
+    ):
+        assert found[name].decimals(answer) == decimals, (name, answer)
+        assert found[name].is_coarse(answer) == (decimals > 0 and abs(answer) > 1e-9)
+    assert not found["sum_of_neuron"].is_coarse(6.251)
+
+    class Exact(type(found["sum_of_neuron"])):
+        tolerance = 0.0
+
+    assert Exact().decimals(6.25) == 0 and not Exact().is_coarse(6.25)
+
+
+def test_answers_that_are_rounded_too_much_are_a_repeated_mistake_but_guesses_are_not(
+    new_basis,
+):
+    basis = new_basis("ana.ruiz")
+    exact = {
+        question.name: question.solution(basis).correct[0] for question in QUESTIONS
+    }
+    graded = grade_answers({name: round(x, 2) for name, x in exact.items()}, basis)
+    wrong = [answer for answer in graded if answer.kind != "full"]
+    assert {answer.hint for answer in wrong} == {ROUNDED}
+    assert sorted(answer.points for answer in wrong)[-5:] == [0.5, *[0.75] * 4]
+    for answer in wrong:
+        digits = round(abs(answer.answer) * 100)  # those of the typed number
+        first = next(each for each in wrong if each.points)
+        points = 0.5 if answer is first else 0.75 if digits >= 10 else 0
+        assert (answer.points, answer.repeated) == (points, points == 0.75)
+    for constant in (0.0, 0.1, -0.1, 1.0, 100.0):
+        guesses = grade_answers(dict.fromkeys(exact, constant), basis)
+        assert sum(answer.points for answer in guesses) == 0
+    for decimals in (0, 1):
+        rounded = {name: round(x, decimals) for name, x in exact.items()}
+        graded = grade_answers(rounded, basis)
+        assert {answer.points for answer in graded if answer.hint == ROUNDED} == {0}
 
 
 @pytest.fixture(scope="module")
@@ -396,6 +458,24 @@ def test_one_mistake_in_the_whole_computation_is_named_each_time_and_costs_less(
         if question.name in [answer.question for answer in others]:
             alone = grade_answers({question.name: answers[question.name]}, basis)
             assert sum(answer.points for answer in alone) <= 0.5
+
+
+def test_a_neuron_that_is_switched_off_except_for_its_bias_gets_a_hint(new_basis):
+    (question,) = (each for each in QUESTIONS if each.name == "switched_off")
+    basis = new_basis("ana.ruiz")
+    neuron = basis.topic.neuron
+    biases, kernel = basis.bias_1.copy(), basis.kernel_1.copy()
+    kernel[:, neuron] = 0
+    for bias, hint in ((5.0, "The bias of the neuron remains"), (-5.0, None)):
+        biases[neuron] = bias
+        given = dataclasses.replace(basis, bias_1=biases)
+        inputs = basis.images.reshape(-1, 784) / 255
+        outputs = np.maximum(inputs @ kernel + biases, 0)
+        logits = outputs @ basis.kernel_2 + basis.bias_2
+        answer = float((logits.argmax(axis=1) == basis.labels).sum())
+        grade = question.grade(answer, given)
+        assert (grade.points, bool(grade.hint)) == (0.5 if hint else 1, bool(hint))
+        assert (grade.hint or "").startswith(hint or "")
 
 
 def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_basis):
