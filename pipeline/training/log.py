@@ -90,13 +90,23 @@ def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
 
     An epoch with tensors also gets their statistics and an image of the weights of
     layer 1. Logging an epoch again has no effect.
+
+    MLflow lists the names of the metrics in the order in which they are first logged.
+    Therefore, the statistics are last, and epoch 0 is logged together with epoch 1.
     """
-    points = []
-    for each in epochs:
-        trained = ordered(each.metrics) | {SECONDS: each.seconds} if each.number else {}
-        metrics = trained | tensor_statistics(each.tensors)
-        points.append(EpochPoint(each.number, each.time, metrics))
-    run.log_points(points)
+    metrics = [
+        EpochPoint(
+            each.number, each.time, ordered(each.metrics) | {SECONDS: each.seconds}
+        )
+        for each in epochs
+        if each.number
+    ]
+    statistics = [
+        EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
+        for each in epochs
+        if each.tensors
+    ]
+    run.log_points([*metrics, *statistics])
     for each in epochs:
         if each.tensors:
             weights = each.tensors["layer_1.weight"]

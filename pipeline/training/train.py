@@ -160,8 +160,6 @@ def _record_training(
         delayed_interrupt() as interrupt,
     ):
         inputs.log(run, plots=True)
-        # Those of the checkpoint, which may not all be logged yet.
-        run.submit(log_epochs, with_shown_tensors(checkpoint.epochs, cfg.epochs))
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
@@ -234,12 +232,16 @@ def _record_epochs(
     on_epoch: OnEpoch | None,
 ) -> None:
     """Train epoch by epoch: save each, record it, and print it."""
-    done = checkpoint.epochs[-1].number
-    for epoch in print_epochs(epochs, total=total, done=done):
+    # A killed process may not have logged those of the checkpoint.
+    unlogged = [*checkpoint.epochs]
+    for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        run.submit(log_epochs, with_shown_tensors([epoch], total))
+        run.submit(log_epochs, with_shown_tensors([*unlogged, epoch], total))
+        unlogged = []
         if on_epoch:
             on_epoch(deepcopy(epoch))  # because `on_epoch` may change its arrays
+    if unlogged:  # no epoch was missing
+        run.submit(log_epochs, with_shown_tensors(unlogged, total))
 
 
 def _write(

@@ -247,7 +247,7 @@ def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, detector, st
 
 def test_a_tap_is_not_classified(page, draw_on_page):
     draw_on_page(page, [[(0.5, 0.5)]])
-    warning = "This is only a dot, so the probabilities mean nothing. Draw a digit."
+    warning = "This is only a dot, so the probabilities are meaningless. Draw a digit."
     assert page.inner_text("#prediction") == warning
     draw_on_page(page, DIGITS[3])
     assert page.inner_text("#prediction").startswith("The network predicts")
