@@ -19,6 +19,9 @@ from pipeline.base.printing import say
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store.locks import write_lock
 
+# Maximum wait for another process that writes. On a busy machine, five seconds, the
+# default, can be too short.
+LOCKED_SECONDS = 30
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
     "experiments": "artifact_location",
@@ -62,7 +65,7 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
         problem = f"{database} is missing, because no run is recorded yet"
         raise UserError(f"{problem}: run python -m pipeline.train")
     try:
-        with closing(sqlite3.connect(database)) as connection:
+        with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
             _relocate(store, connection)
             yield connection
     except sqlite3.Error as error:
