@@ -17,7 +17,6 @@ class _Output:
     """The output of a call or a command."""
 
     is_quiet: bool = False
-    said: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -40,18 +39,10 @@ def output(*, quiet: bool = False) -> Iterator[None]:
             warn(text)
 
 
-def say(*values: object, sep: str = " ", end: str = "\n", **options: Any) -> None:  # noqa: ANN401
+def say(*values: object, **options: Any) -> None:  # noqa: ANN401
     """Print values as `print` does, unless the call is quiet."""
-    if (current := _output.get()) and "file" not in options:
-        current.said.append(sep.join(map(str, values)) + end)
     if not is_quiet():
-        print(*values, sep=sep, end=end, **options)
-
-
-def said() -> str:
-    """Return what this call has passed to `say` so far."""
-    current = _output.get()
-    return "".join(current.said) if current else ""
+        print(*values, **options)
 
 
 def is_quiet() -> bool:

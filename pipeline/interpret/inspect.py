@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import UserError, interpret, neuron_name, tracking
 from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.base.printing import said, say
+from pipeline.base.printing import say
 from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
 from pipeline.base.text import printable
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
@@ -30,7 +30,6 @@ from pipeline.model import (
     load_training_data,
     select_trained_model,
 )
-from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
@@ -67,30 +66,30 @@ def inspect(cfg: InspectConfig) -> Inspection:
     if location:
         location.check(hidden=hidden)
     if cfg.arrays:
-        _print_arrays(trained)
-        return Inspection(said(), None)
-    dataset = load_training_data(trained, folder=data_dir())
-    if neurons:
-        folder = _explain_neurons(cfg, neurons, trained, dataset)
-    elif location:
-        folder = _show_weight(location, trained, dataset)
-    elif cfg.against:
-        other = _other_network(cfg.against, cfg.server).require_two_layers()
-        folder = _compare(trained, other, dataset)
+        result = Inspection(_describe_arrays(trained), None)
     else:
-        run = _analyze(cfg, trained, dataset)
-        own = lasting_dir("inspect", run.artifacts)
-        return Inspection(said(), own, run.run_id, run.copied)
-    return Inspection(said(), folder)
+        dataset = load_training_data(trained, folder=data_dir())
+        if neurons:
+            result = _explain_neurons(cfg, neurons, trained, dataset)
+        elif location:
+            result = _show_weight(location, trained, dataset)
+        elif cfg.against:
+            other = _other_network(cfg.against, cfg.server).require_two_layers()
+            result = _compare(trained, other, dataset)
+        else:
+            result = _analyze(cfg, trained, dataset)
+    say(result.text)
+    return result
 
 
-def _print_arrays(trained: TrainedModel) -> None:
-    """Print the arrays in NumPy's abbreviated form."""
+def _describe_arrays(trained: TrainedModel) -> str:
+    """Return the arrays in NumPy's abbreviated form."""
+    parts = []
     for name in ("layer_1", "layer_2"):
         kernel, bias = getattr(trained.network, name).get_weights()
-        say(f"{name} weights {kernel.shape}\n{kernel}\n")
-        say(f"{name} biases {bias.shape}\n{bias}\n")
-    say(f"all values  {displayed(trained.path)}")
+        parts.append(f"{name} weights {kernel.shape}\n{kernel}\n")
+        parts.append(f"{name} biases {bias.shape}\n{bias}\n")
+    return "\n".join([*parts, f"all values  {displayed(trained.path)}"])
 
 
 def _other_network(against: str, server: str | None) -> TrainedModel:
@@ -106,8 +105,8 @@ def _other_network(against: str, server: str | None) -> TrainedModel:
             raise UserError(message) from None
 
 
-def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
-    """Write and log all results, print the tutorial, and return the run."""
+def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Inspection:
+    """Write and log all results; the text is the tutorial."""
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
     )
@@ -134,15 +133,18 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"
-    say(f"{tutorial}\n")
-    say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     example = analysis.example
     neuron, image = neuron_name(1, example.neuron), f"image={example.image}"
     command = command_line(
         "inspect", f"neuron={neuron}", image, run=cfg.run, model=cfg.model
     )
-    say(next_steps({command: f"shows the sum of {neuron}"}))
-    return run
+    text = (
+        f"{tutorial}\n\npage   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}"
+        f"{next_steps({command: f'shows the sum of {neuron}'})}"
+    )
+    return Inspection(
+        text, lasting_dir("inspect", run.artifacts), run.run_id, run.copied
+    )
 
 
 def _explain_neurons(
@@ -150,8 +152,8 @@ def _explain_neurons(
     neurons: list[str],
     trained: TrainedModel,
     dataset: Dataset,
-) -> Path:
-    """Print how neurons compute their sums for an image, and write all terms."""
+) -> Inspection:
+    """Explain how neurons compute their sums for an image, and write all terms."""
     source = find_image(str(cfg.image or 0), dataset)
     prepared = prepare_for(trained.spec, source)
     pixels = prepared.images[0]
@@ -165,17 +167,17 @@ def _explain_neurons(
         integers, origin = _find_integers(cfg, trained)
         about += f"\n{origin}"
     sums = interpret.neuron_sums(trained.network, pixels, integers)
-    say(about, interpret.worksheets(sums, neurons, trained.spec), sep="\n\n")
+    worksheets = interpret.worksheets(sums, neurons, trained.spec)
     always_zero = trained.always_zero(dataset.split(trained.split).train)
     folder = results_dir("details/neuron")
     with new_results(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
-    say(f"\nfiles  {displayed(folder)}")
+    text = f"{about}\n\n{worksheets}\n\nfiles  {displayed(folder)}"
     if trained.weight_history_path.exists():
-        say(next_steps({command: "shows its history"}))
-    return folder
+        text += f"\n{next_steps({command: 'shows its history'})}"
+    return Inspection(text, folder)
 
 
 def _find_integers(
@@ -202,30 +204,30 @@ def _find_integers(
 
 def _show_weight(
     location: ParameterLocation, trained: TrainedModel, dataset: Dataset
-) -> Path:
-    """Print and write the history of a parameter."""
+) -> Inspection:
+    """Describe and write the history of a parameter."""
     if trained.weight_history is None:
         raise UserError(
             f"{trained.weight_history_path} is missing: run python -m pipeline.train, "
             "which writes it next to the network"
         )
     values = location.values(trained.weight_history)
-    say(interpret.describe_weight_history(location, values))
+    lines = [interpret.describe_weight_history(location, values)]
     if location.layer == 1 and location.input != BIAS:
         images = dataset.split(trained.split).train.images
-        say(interpret.describe_pixel(location.input, images))
+        lines.append(interpret.describe_pixel(location.input, images))
     folder = results_dir("details/weight")
     with new_results(folder) as partial:
         interpret.write_weight_history(values, partial)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
-    say(f"\nfiles  {displayed(folder)}")
-    say(next_steps({sweep: "compares three networks"}))
-    return folder
+    lines += [f"\nfiles  {displayed(folder)}"]
+    lines += [next_steps({sweep: "compares three networks"})]
+    return Inspection("\n".join(lines), folder)
 
 
-def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
-    """Print and write how two networks differ, neuron by neuron."""
+def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Inspection:
+    """Describe and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [
         None if tensors is None else interpret.frozen_weights(tensors)
@@ -237,7 +239,8 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.file.sha256:
         text += " B was trained on other data, or its data is not recorded."
-    say(wrap(text, indent=0), end="\n\n")
-    say(interpret.describe_comparison(comparison))
-    say(f"\nfiles  {displayed(folder)}")
-    return folder
+    return Inspection(
+        f"{wrap(text, indent=0)}\n\n{interpret.describe_comparison(comparison)}\n\n"
+        f"files  {displayed(folder)}",
+        folder,
+    )
