@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -122,13 +122,3 @@ def busy(text: str) -> Iterator[None]:
         return
     with console.status(escape(printable(text))):
         yield
-
-
-def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:
-    """Return a line with a bar for the probability of each class, in [0, 1]."""
-    width = max(map(len, labels))
-    lines = [
-        f"  {label:<{width}}  {probability:8.3%}  {'█' * round(40 * probability)}"
-        for label, probability in zip(labels, probabilities, strict=True)
-    ]
-    return "\n".join(line.rstrip() for line in lines)

@@ -19,6 +19,7 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core import CLASSES, PIXELS, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
+from pipeline.datasets.statistics import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 # Fractions of the training images of each class that count as unlike: by the error of
@@ -155,7 +156,7 @@ def write_components(data: Dataset) -> None:
         arrays[f"{how}.max_errors"] = fitted.max_errors
         arrays[f"{how}.max_ratio"] = np.asarray(fitted.max_ratio)
     metadata = _metadata(arrays, data_sha256=data.file.sha256)
-    write_tensors(_file(data.file.path), arrays, metadata)
+    write_tensors(files_beside(data.file.path).components, arrays, metadata)
 
 
 def read_components(
@@ -168,7 +169,7 @@ def read_components(
         other code.
     """
     try:
-        arrays, metadata = read_tensors(_file(data))
+        arrays, metadata = read_tensors(files_beside(data).components)
     except UserError:
         return None
     if metadata != _metadata(arrays, data_sha256=data_sha256):
@@ -191,7 +192,3 @@ def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str
         "data_sha256": data_sha256,
         "tensors_sha256": tensors_sha256(arrays),
     }
-
-
-def _file(data: Path) -> Path:
-    return data.with_name(f"{data.stem}-components.safetensors")

@@ -83,16 +83,17 @@ def _count(data: LabeledImages) -> Counts:
 
 
 class FilesBeside(NamedTuple):
-    """The summary of a data set, and the plots of its images and of their means."""
+    """The files that are made together with the file of a data set."""
 
     summary: Path
-    samples: Path
-    means: Path
+    samples: Path  # plot of images
+    means: Path  # plot of the mean of each class
+    components: Path  # see `components`
 
 
 def files_beside(path: Path) -> FilesBeside:
     """Return the paths of the files that belong to the file of a data set."""
-    endings = (".json", "-samples.png", "-means.png")
+    endings = (".json", "-samples.png", "-means.png", "-components.safetensors")
     return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 

@@ -13,7 +13,6 @@ from pipeline.base.terminal import (
     command_line,
     counted,
     next_steps,
-    probability_bars,
     wrap,
 )
 from pipeline.base.text import printable, shortened
@@ -25,6 +24,7 @@ from pipeline.evaluation.sentences import (
     count_correct,
     count_unsure,
     describe_prediction,
+    probability_bars,
 )
 from pipeline.images.unsure import Reason
 from pipeline.model import (

@@ -1,4 +1,6 @@
-"""The sentences about images and predictions that commands print."""
+"""The text about images and predictions that commands print."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
@@ -89,3 +91,13 @@ def count_unsure(predictions: Predictions) -> str:
         return text
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
     return f"{text}; unsure among the wrong predictions: {found:,} of {wrong:,}"
+
+
+def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:
+    """Return a line with a bar for the probability of each class, in [0, 1]."""
+    width = max(map(len, labels))
+    lines = [
+        f"  {label:<{width}}  {probability:8.3%}  {'█' * round(40 * probability)}"
+        for label, probability in zip(labels, probabilities, strict=True)
+    ]
+    return "\n".join(line.rstrip() for line in lines)

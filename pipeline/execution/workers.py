@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from joblib import cpu_count
 
 from pipeline import UserError
+from pipeline.base.resources import check_memory, free_memory
 from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor, local_processors
-from pipeline.execution.memory import check_memory, free_memory
 from pipeline.execution.ray_connection import set_defaults
 
 # PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.

@@ -15,6 +15,7 @@ from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
+from pipeline.base.resources import check_space
 from pipeline.base.terminal import busy, wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.execution.executor import Executor
@@ -41,7 +42,7 @@ from pipeline.tracking import (
     provenance,
     viewing_hint,
 )
-from pipeline.training.size import check_space, training_bytes
+from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
 UNTRACKED = (

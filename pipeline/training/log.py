@@ -61,7 +61,8 @@ def log_inputs(
         use="training",
     )
     beside = datasets.files_beside(data.path)
-    run.log_files(DATA_FOLDER, beside if plots else [beside.summary])
+    plotted = [beside.samples, beside.means] if plots else []
+    run.log_files(DATA_FOLDER, [beside.summary, *plotted])
     run.log_text("config.yaml", settings)
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:

@@ -1,13 +1,7 @@
 """The memory and the disk space that training runs need."""
 
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
-from pipeline import UserError
-from pipeline.base.errors import AGAIN
-from pipeline.base.paths import existing_folder
-from pipeline.base.text import format_bytes
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
@@ -47,18 +41,3 @@ def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
 def _weight_history_bytes(run: Hyperparameters) -> int:
     """Return the size of the tensors before training and after each epoch."""
     return 4 * parameter_count(run.hidden) * (run.epochs + 1)
-
-
-def check_space(size: int, folder: Path, *, what: str) -> None:
-    """Check the free space of the disk that contains a folder.
-
-    Raises:
-        UserError: If less than `size`, the space that `what` needs, is free.
-    """
-    free = shutil.disk_usage(existing_folder(folder)).free
-    if size > free:
-        raise UserError(
-            f"{what} needs about {format_bytes(size)} of disk space, but only "
-            f"{format_bytes(free)} is free in {folder}: delete files, or set "
-            f"PIPELINE_OUTPUTS to a folder on a larger disk, then {AGAIN}"
-        )

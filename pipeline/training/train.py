@@ -16,6 +16,7 @@ from pipeline.base.paths import (
     displayed,
 )
 from pipeline.base.printing import say
+from pipeline.base.resources import check_memory, check_space, free_memory
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
@@ -26,7 +27,6 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.execution.memory import check_memory, free_memory
 from pipeline.model.program import prepare_export
 from pipeline.tracking import (
     OpenRun,
@@ -46,7 +46,7 @@ from pipeline.training.log import (
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
-from pipeline.training.size import check_space, single_run_bytes, training_bytes
+from pipeline.training.size import single_run_bytes, training_bytes
 from pipeline.training.training_run import TrainingRun, TrainResult
 
 OnEpoch = Callable[[Epoch], object]

@@ -1,11 +1,9 @@
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from pipeline.base import files
-from pipeline.base.text import printable
 
 
 def names(folder):
@@ -109,19 +107,3 @@ def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
     of_user = {".train.20261101", ".train.csv.20261101"}
     others = {*young, *of_user}
     assert names(tmp_path) == {"train", "train.csv", *others}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("7 ü' 数字 e\u0301😀; x = 1", "7 ü' 数字 e\u0301😀; x = 1"),
-        ("\x1b[2Jgone", "?[2Jgone"),  # clears the screen
-        ("\x1b]0;title\x07", "?]0;title?"),
-        ("over\rwritten\n", "over?written?"),
-        ("\x9b31m", "?31m"),  # as \x1b[ in one character
-        ("gnp.\u202e7", "gnp.?7"),  # reverses the direction of text
-        ("\udcff.png", "?.png"),  # a byte that is not UTF-8
-    ],
-)
-def test_control_characters_are_replaced(text, expected):
-    assert printable(Path(text)) == expected.replace("?", "\ufffd")

@@ -310,8 +310,15 @@ def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
     ]
     (row,) = project.read(equal.folder / "sweep.csv")
     assert (row["team"], row["trained"]) == ("empty,small", "1")
+
+
+def test_the_columns_of_all_tables_are_reserved_names(empty_project, worker):
+    project = empty_project("columns")
+    with project.captured():
+        swept = sweep(dataset="digits", epochs=1, hidden=[5, 6], quiet=True)
+    row, *_ = project.read(swept.folder / "sweep.csv")
     shown = re.findall(r"(\w+)=", repr(swept.outcomes[0]))
-    columns = {*swept.rows()[0], *row, *shown, *sizes.COLUMNS} - {"team"}
+    columns = {*swept.rows()[0], *row, *shown, *sizes.COLUMNS}
     names = {name for name in columns if name.isidentifier()}  # of possible groups
     assert names <= KEYS | TAGS | COLUMNS
 

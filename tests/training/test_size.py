@@ -4,15 +4,8 @@ import pytest
 
 from pipeline import UserError
 from pipeline.training import size, train
-from pipeline.training.size import check_space
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
-
-
-def test_what_does_not_fit_on_the_disk_is_rejected_in_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"^it needs about 1,000,000,000") as rejected:
-        check_space(10**18, tmp_path / "sweeps", what="it")
-    assert "\n" not in str(rejected.value)
 
 
 def test_a_training_run_that_needs_too_much_memory_is_rejected_before_it_is_recorded(

@@ -1,11 +1,14 @@
-"""The free memory of this machine or of its container."""
+"""The free memory of this machine or of its container, and the space of its disks."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from pipeline import UserError
+from pipeline.base.errors import AGAIN
+from pipeline.base.paths import existing_folder
 from pipeline.base.text import format_bytes
 
 # Of each version of Linux control groups: the folder of a group below the root, the
@@ -27,6 +30,21 @@ def check_memory(size: int, *, free: int, what: str) -> None:
             f"{what} needs {format_bytes(size)} of memory, but only "
             f"{format_bytes(free)} is free: close other programs, or raise the memory "
             "limit of the container"
+        )
+
+
+def check_space(size: int, folder: Path, *, what: str) -> None:
+    """Check the free space of the disk that contains a folder.
+
+    Raises:
+        UserError: If less than `size`, the space that `what` needs, is free.
+    """
+    free = shutil.disk_usage(existing_folder(folder)).free
+    if size > free:
+        raise UserError(
+            f"{what} needs about {format_bytes(size)} of disk space, but only "
+            f"{format_bytes(free)} is free in {folder}: delete files, or set "
+            f"PIPELINE_OUTPUTS to a folder on a larger disk, then {AGAIN}"
         )
 
 

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.text import printable, shortened, table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7 ü' 数字 e\u0301😀; x = 1", "7 ü' 数字 e\u0301😀; x = 1"),
+        ("\x1b[2Jgone", "?[2Jgone"),  # clears the screen
+        ("\x1b]0;title\x07", "?]0;title?"),
+        ("over\rwritten\n", "over?written?"),
+        ("\x9b31m", "?31m"),  # as \x1b[ in one character
+        ("gnp.\u202e7", "gnp.?7"),  # reverses the direction of text
+        ("\udcff.png", "?.png"),  # a byte that is not UTF-8
+    ],
+)
+def test_control_characters_are_replaced(text, expected):
+    assert printable(Path(text)) == expected.replace("?", "\ufffd")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
+    numbers = ["9" * 30, "8" * 25, "7" * 10][:count]
+    row = ["a name of several words", *numbers]
+    text = table(["name", *"xyz"[:count]], [row], left=["name"])
+    assert max(map(len, text.split("\n"))) <= 80 or count == 3
+    assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
+
+
+@pytest.mark.parametrize(("length", "alone"), [(15, False), (16, True), (60, True)])
+def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
+    name, numbers = "x" * length, ["123456", "1234567890", *["1234567"] * 5]
+    rows = [["mnist", *numbers], [name, *numbers]]
+    lines = table(["set", "images", *"abcdef"], rows, left=["set"]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["mnist", *numbers]
+    rest = [line.split() for line in lines[2:]]
+    assert rest == ([[name], numbers] if alone else [[name, *numbers]])
+    assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned
+
+
+def test_a_long_name_keeps_its_start_and_its_end():
+    assert shortened("7_a.png", 7) == "7_a.png"
+    assert shortened("7_sheet-on-table.jpg", 9) == "7_sh\u2026.jpg"
+    assert shortened("7_sheet-on-table.jpg", 8) == "7_s\u2026.jpg"

@@ -1,0 +1,14 @@
+import os
+
+from pipeline.tracking.ui import serve_ui
+
+
+def test_the_server_leaves_no_environment_variable(recorded, monkeypatch):
+    from mlflow.server import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
+
+    monkeypatch.setenv(ARTIFACT_ROOT_ENV_VAR, "file:///mine")
+    monkeypatch.delenv(BACKEND_STORE_URI_ENV_VAR, raising=False)
+    before = {**os.environ}
+    with serve_ui(recorded, run=None):
+        assert os.environ[BACKEND_STORE_URI_ENV_VAR].startswith("sqlite:")
+    assert {**os.environ} == before
