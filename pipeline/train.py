@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
     from pipeline.sweeps.jobs import Outcome
     from pipeline.sweeps.result import SweepResult
-    from pipeline.training.training_run import TrainResult
+    from pipeline.training.result import TrainResult
 
 
 @documented(TrainKeywords)

@@ -25,7 +25,7 @@ from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.homework import Homework
-from pipeline.training.training_run import TrainResult
+from pipeline.training.result import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent
 docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))

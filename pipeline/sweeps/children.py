@@ -21,6 +21,7 @@ from pipeline.sweeps.jobs import Job, Outcome, as_texts, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
+from pipeline.training.reading import read_training_run
 from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.training_run import TrainingRun
 
@@ -90,7 +91,7 @@ class Children:
         child = self.run.reopen_child(best.run_id)
         run = find_run(best.run_id, store=store)
         try:
-            training = TrainingRun.read(run)
+            training = read_training_run(run)
         except UserError as error:
             message = f"run {best.run_id} cannot be read ({error})"
             self.run.fail_child(best.run_id, message)

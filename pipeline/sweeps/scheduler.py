@@ -19,6 +19,7 @@ from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun
+from pipeline.training.reading import read_training_run
 from pipeline.training.training_run import TrainingRun, compute_training_run
 
 
@@ -66,7 +67,7 @@ def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:
 def _read(run: RecordedRun) -> TrainingRun | None:
     """Read a run; None if its files are damaged."""
     with suppress(UserError):
-        return TrainingRun.read(run)
+        return read_training_run(run)
     return None
 
 

@@ -44,10 +44,12 @@ from pipeline.training.log import (
     with_shown_tensors,
 )
 from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.reading import read_training_run
 from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
+from pipeline.training.result import TrainResult
 from pipeline.training.size import single_run_bytes, training_bytes
-from pipeline.training.training_run import TrainingRun, TrainResult
+from pipeline.training.training_run import TrainingRun, finished_training_run
 
 OnEpoch = Callable[[Epoch], object]
 
@@ -102,7 +104,7 @@ def _reproduce(
     with busy("reading the recorded run"):
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
-        original = Original(run, TrainingRun.read(run))
+        original = Original(run, read_training_run(run))
     dataset = load_data(original, data_dir())
     settings = {
         **dict(cfg),
@@ -163,7 +165,7 @@ def _record_training(
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
-        training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
+        training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")

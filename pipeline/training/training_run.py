@@ -1,24 +1,21 @@
 """A finished training run: what determined it, its epochs, and its files.
 
-A single training run and the worker of a sweep make the same object. The object
-contains no PyTorch objects, so a worker can send it to another machine. It does not
-depend on where the run is recorded. `compute_training_run` runs in the workers of a
-sweep.
+A single training run and the worker of a sweep make the same object with the functions
+of this module. The object contains no PyTorch objects, so a worker can send it to
+another machine. It does not depend on where the run is recorded; `reading` reads it
+from there.
 """
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pipeline import UserError
 from pipeline.base import files, paths, tables
-from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN, VAL_ACCURACY, ordered
-from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG, WEIGHTS_TAG
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
 from pipeline.base.tensors import tensors_sha256
-from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import processor
@@ -26,11 +23,8 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import Track, measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import Metadata, TrainedModel, load_trained_model, storage
+from pipeline.model import Metadata, storage
 from pipeline.model.text_files import RunFile
-from pipeline.tracking import RecordedRun
-
-RESTORE = "restore the files, or train the network again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,64 +40,6 @@ class TrainingRun:
     min_margin: float  # see `core.margin.min_margin`
     host: str
     processor: str
-
-    @classmethod
-    def of(
-        cls, dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
-    ) -> "TrainingRun":
-        """Measure the trained network on its training images, on this machine."""
-        split = dataset.split(hyperparameters.split)
-        score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
-        return cls(
-            dataset=dataset.name,
-            data_sha256=dataset.file.sha256,
-            hyperparameters=hyperparameters,
-            epochs=epochs,
-            final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
-            min_margin=min_margin,
-            host=platform.node(),
-            processor=processor(),
-        )
-
-    @classmethod
-    def read(cls, run: RecordedRun) -> "TrainingRun":
-        """Read the artifacts of a recorded run, which `write` wrote.
-
-        Raises:
-            UserError: If a file is missing, damaged or of another training run, or an
-                earlier version wrote it.
-        """
-        trained = load_trained_model(run.network_path)
-        _check_weights(trained, run)
-        metadata, beside = trained.metadata, trained.path.with_name
-        path = trained.weight_history_path
-        states = tables.to_rows(_existing(trained.weight_history, path))
-        history = _existing(trained.history, beside(paths.HISTORY_FILE))
-        scores = _existing(trained.metrics, beside(paths.METRICS_FILE))
-        run_file = _existing(trained.run_file, beside(paths.RUN_FILE))
-        if lost := [name for name in EPOCH_METRICS if name not in history]:
-            rule = f"must have a column {lost[0]}"
-            raise UserError(f"{beside(paths.HISTORY_FILE)} {rule}: {RESTORE}")
-        columns: dict[str, Iterable[Any]] = {
-            "tensors": states,
-            "number": range(len(states)),
-            # Epoch 0 has neither metrics nor seconds.
-            "metrics": [{}, *tables.to_rows(history)],
-            "seconds": [0.0, *run_file.seconds],
-            "time": run_file.times,
-        }
-        return cls(
-            dataset=trained.dataset,
-            data_sha256=_recorded(metadata.data_sha256, "data_sha256", trained),
-            hyperparameters=_recorded(metadata.hyperparameters, "settings", trained),
-            epochs=[Epoch(**values) for values in tables.to_rows(columns)],
-            final_metrics={
-                name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
-            },
-            min_margin=_recorded(metadata.min_margin, "min_margin", trained),
-            host=run.tags.get(HOST_TAG, "unknown"),
-            processor=run.tags.get(PROCESSOR_TAG, "unknown"),
-        )
 
     @property
     def last(self) -> Epoch:
@@ -179,63 +115,22 @@ class TrainingRun:
         files.write_json(folder / paths.RUN_FILE, asdict(run_file))
 
 
-Value = TypeVar("Value")
-
-
-def _existing(value: Value | None, path: Path) -> Value:
-    """Return what a file contains; it is None if the file is missing."""
-    if value is None:
-        rule = "must contain all files of a training run"
-        raise UserError(f"{path.parent} {rule}, but {path.name} is missing: {RESTORE}")
-    return value
-
-
-def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
-    """Return a value of the metadata; it is None in files of earlier versions."""
-    if value is None:
-        raise UserError(
-            f"{trained.path} must record the {name} of its training run, which an "
-            "earlier version did not write: train the network again"
-        )
-    return value
-
-
-def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
-    """Raise a UserError unless a network is the one that a run recorded."""
-    recorded = run.tags.get(WEIGHTS_TAG)
-    if trained.weights_sha256 != recorded:
-        raise UserError(
-            f"{trained.path} must have the weights that run {run.label} recorded, "
-            f"with {WEIGHTS_TAG} {recorded}, got {trained.weights_sha256}: {RESTORE}"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class TrainResult(TrainingRun):
-    """The result of the train stage: a training run, and where it is recorded."""
-
-    folder: Path  # with the files; if it is recorded, in the store
-    run_id: str | None  # the id of the MLflow run; None if it is not recorded
-    copied: bool | None  # whether the server has all of it; None without a server
-
-    def __repr__(self) -> str:
-        """Return a short description, because the fields contain all epochs."""
-        return short_repr(
-            self,
-            val_accuracy=self.metrics[VAL_ACCURACY],
-            train_accuracy=self.metrics[f"{FINAL_TRAIN}accuracy"],
-            run_id=self.run_id,
-            folder=self.folder,
-        )
-
-    def to_frame(self) -> Any:  # noqa: ANN401
-        """Return the metrics after each epoch, the content of history.csv.
-
-        The result is a pandas DataFrame; pandas has no type hints.
-        """
-        from pandas import DataFrame  # takes 0.3 s
-
-        return DataFrame(self.history)
+def finished_training_run(
+    dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
+) -> TrainingRun:
+    """Measure the trained network on its training images, on this machine."""
+    split = dataset.split(hyperparameters.split)
+    score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
+    return TrainingRun(
+        dataset=dataset.name,
+        data_sha256=dataset.file.sha256,
+        hyperparameters=hyperparameters,
+        epochs=epochs,
+        final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
+        min_margin=min_margin,
+        host=platform.node(),
+        processor=processor(),
+    )
 
 
 def compute_training_run(
@@ -253,4 +148,4 @@ def compute_training_run(
     split = dataset.training_split(hyperparameters)
     with one_thread():
         _, epochs = train_network(split, hyperparameters, track=track)
-        return TrainingRun.of(dataset, hyperparameters, epochs)
+        return finished_training_run(dataset, hyperparameters, epochs)

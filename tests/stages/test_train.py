@@ -27,7 +27,7 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train
-from pipeline.training.training_run import TrainingRun
+from pipeline.training.reading import read_training_run
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -345,7 +345,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     (run,) = clone.runs()
     assert json.loads(clone.artifact(run, "code.json").read_text()) == before
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
-    training = TrainingRun.read(recorded)
+    training = read_training_run(recorded)
     expected = fingerprint(training.hyperparameters, training.data_sha256)
     assert recorded.tags["fingerprint"] == expected
 

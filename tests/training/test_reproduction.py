@@ -9,9 +9,9 @@ from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance, start_tracker
+from pipeline.training.reading import read_training_run
 from pipeline.training.reproduction import Original, compare
 from pipeline.training.train import train_or_reproduce
-from pipeline.training.training_run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
@@ -65,7 +65,7 @@ def test_damaged_metrics_are_rejected_before_the_training(own_copy):
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
-            TrainingRun.read(recorded)
+            read_training_run(recorded)
 
 
 def test_other_code_gives_another_network_and_a_report(own_copy, monkeypatch):
@@ -146,7 +146,7 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
         for run_id, own in comments.items():
             with project.captured():
                 recorded = find_training_run(run_id, store=project.outputs)
-                training = TrainingRun.read(recorded)
+                training = read_training_run(recorded)
                 now = provenance.tags(provenance.code_state())
                 report = compare(Original(recorded, training), training, now)
             assert ("uncommitted code" in report) == (comment != own)
@@ -178,7 +178,7 @@ def test_the_report_names_another_processor_and_another_patch(own_copy):
     for tag, value in {"processor": "Z80", "git.diff": "another patch"}.items():
         own_copy.client.set_tag(own_copy.run_id(), tag, value)
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
-    training = TrainingRun.read(recorded)
+    training = read_training_run(recorded)
     now = provenance.tags(provenance.code_state())
     report = compare(Original(recorded, training), training, now)
     assert report.startswith("reproduced byte for byte:\n  recorded ")

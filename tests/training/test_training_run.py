@@ -11,7 +11,8 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.model import Metadata, load_trained_model, save_model
 from pipeline.tracking import RecordedRun
-from pipeline.training.training_run import TrainingRun
+from pipeline.training.reading import read_training_run
+from pipeline.training.training_run import finished_training_run
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def training(few, tmp_path):
     planned = Hyperparameters(**defaults() | {"epochs": 5})
     _, epochs = train_network(few, planned.model_copy(update={"epochs": 2}))
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
-    return TrainingRun.of(Dataset(file, few.train, few.val), planned, epochs)
+    return finished_training_run(Dataset(file, few.train, few.val), planned, epochs)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
     assert trained.epoch_count == training.last.number == 2
     assert len(trained.history["val/accuracy"]) == 2
     assert run.has_all_files
-    again = TrainingRun.read(run)
+    again = read_training_run(run)
     assert again.last.number == 2 and again.hyperparameters.epochs == 5
     assert (
         again.history == training.history
@@ -69,14 +70,14 @@ def test_a_file_that_is_missing_is_named_with_the_remedy(folder, run, name):
     (folder / name).unlink()
     rule = f"must contain all files of a training run, but {name} is missing"
     with pytest.raises(UserError, match=f"train {rule}.*: {REMEDY}"):
-        TrainingRun.read(run)
+        read_training_run(run)
 
 
 def test_the_weights_of_another_run_are_named_with_both_hashes(training, run):
     other = replace(run, tags={"weights.sha256": "of another network"})
     hashes = f"weights.sha256 of another network, got {training.weights_sha256}"
     with pytest.raises(UserError, match=f"model.safetensors must .*{hashes}: {REMEDY}"):
-        TrainingRun.read(other)
+        read_training_run(other)
 
 
 @pytest.mark.parametrize("missing", ["seed", "data_sha256", "min_margin"])
@@ -89,7 +90,7 @@ def test_a_network_of_an_earlier_version_names_what_it_does_not_record(
     name = "settings" if missing == "seed" else missing
     rule = f"must record the {name} of its .* earlier version .*: train the network"
     with pytest.raises(UserError, match=f"model.safetensors {rule} again$"):
-        TrainingRun.read(run)
+        read_training_run(run)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +113,4 @@ def test_a_file_of_another_training_run_is_named(folder, run, name, old, new, ru
         known = json.loads(metrics.read_text())
         metrics.write_text(json.dumps(known | {"test/loss": known["val/loss"]}))
     with pytest.raises(UserError, match=f"{name} {rule}.*: {REMEDY}"):
-        TrainingRun.read(run)
+        read_training_run(run)

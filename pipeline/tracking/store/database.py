@@ -96,7 +96,7 @@ class RecordedRun:
 
     @property
     def has_all_files(self) -> bool:
-        """Whether it finished and has all files that `TrainingRun.read` reads.
+        """Whether it finished and has all files that `read_training_run` reads.
 
         If a file was lost, sweeps train the network again. Whether a file is damaged
         is known only when it is read.
@@ -157,7 +157,7 @@ def training_results(
 
     These are the last values of the metrics, and the seconds of all epochs together.
     Runs without a validation accuracy are left out. The files of a run, which
-    `TrainingRun.read` reads, have the same metrics; here, a query reads those of all
+    `read_training_run` reads, have the same metrics; here, a query reads those of all
     runs.
     """
     ids = json.dumps([run.run_id for run in runs])

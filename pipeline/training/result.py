@@ -1,0 +1,37 @@
+"""The result of the train stage, for callers from Python."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.text import short_repr
+from pipeline.training.training_run import TrainingRun
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult(TrainingRun):
+    """The result of the train stage: a training run, and where it is recorded."""
+
+    folder: Path  # with the files; if it is recorded, in the store
+    run_id: str | None  # the id of the MLflow run; None if it is not recorded
+    copied: bool | None  # whether the server has all of it; None without a server
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all epochs."""
+        return short_repr(
+            self,
+            val_accuracy=self.metrics[VAL_ACCURACY],
+            train_accuracy=self.metrics[f"{FINAL_TRAIN}accuracy"],
+            run_id=self.run_id,
+            folder=self.folder,
+        )
+
+    def to_frame(self) -> Any:  # noqa: ANN401
+        """Return the metrics after each epoch, the content of history.csv.
+
+        The result is a pandas DataFrame; pandas has no type hints.
+        """
+        from pandas import DataFrame  # takes 0.3 s
+
+        return DataFrame(self.history)
