@@ -40,8 +40,9 @@ MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
 MAX_ROWS = 20  # below each other in preparation.png
 MAX_NAME_CHARACTERS = 36  # in the names of the images
 USUAL_FORM = """If an image does not look like a digit, or two digits are close, look
-at its steps in preparation.png. If they show anything besides the digit, crop the
-image. Otherwise, write the digit upright and in its usual form."""
+at its steps in preparation.png. If they show anything besides the digit, such as a
+second digit that touches it, crop the image. Otherwise, write the digit upright and in
+its usual form."""
 # Advice for each reason whose text contains none.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
@@ -153,11 +154,17 @@ def _write(predictions: Predictions, folder: Path) -> None:
 def _plot(
     predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
 ) -> None:
-    """Plot the preprocessing steps: wrong predictions first, then unsure ones."""
+    """Plot the preprocessing steps: wrong predictions first, then unsure ones.
+
+    Those without a label follow, because a prediction that is sure can be wrong.
+    """
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
     each = zip(labels, is_correct.tolist(), is_unsure.tolist(), strict=True)
-    keys = [(label is None or correct, not unsure) for label, correct, unsure in each]
+    keys = [
+        (label is None or correct, not unsure, label is not None)
+        for label, correct, unsure in each
+    ]
     rows = sorted(range(total), key=keys.__getitem__)
     title = "Preprocessing steps, and the probability of each class"
     if total > 1:

@@ -29,6 +29,8 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
     label = predictions.source.labels[row]
     if label is None:
         return f"{text}."
+    if reason in WITHOUT_INK and not predictions.is_correct[row]:
+        return f"{text}, which is wrong: the label is {predictions.label_names[label]}."
     if predictions.is_correct[row]:
         return f"{text}. {'The prediction is correct' if reason else 'Correct'}."
     return f"{text}. Wrong: the label is {predictions.label_names[label]}."
