@@ -17,7 +17,8 @@ the mean probability of the predicted classes. If the confidence is above the ac
 the network is overconfident. The expected calibration error (ECE) is the mean distance
 between confidence and accuracy, in bins of similar confidence. Do not rely on an unsure
 prediction. Usually, the image does not look like the training images of the predicted
-class, or another class is almost as probable."""
+class, or another class is almost as probable.
+"""
 
 import os
 from typing import TYPE_CHECKING, Unpack
