@@ -58,7 +58,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
         try:
             origin = json.loads(recorded.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
-            raise UserError(f"{recorded} is damaged") from None
+            raise UserError(f"{recorded} is damaged: choose another run") from None
     name, sha256 = original.training.dataset, original.training.data_sha256
     return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
