@@ -1,6 +1,6 @@
 """Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.images.unsure` describes all rules; these are the last two.
+`pipeline.images.unsure` describes all rules; this module has the last two.
 """
 
 from dataclasses import dataclass
