@@ -1,8 +1,8 @@
-"""A finished training run: what determined it, its epochs, and its files.
+"""A finished training run: the data and settings, the epochs, and the files.
 
-A single training run and the worker of a sweep make the same object. The object
-contains no PyTorch objects, so a worker can send it to another machine. It does not
-depend on where the run is recorded. `compute_training_run` runs in the workers of a
+A single training run and the worker of a sweep make the same object, a `TrainingRun`.
+It contains no PyTorch objects, so a worker can send it to another machine, and it does
+not depend on where the run is recorded. `compute_training_run` runs in the workers of a
 sweep.
 """
 
@@ -51,7 +51,7 @@ class TrainingRun:
     def of(
         cls, dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
     ) -> "TrainingRun":
-        """Measure the trained network on its training images, on this machine."""
+        """Measure the trained network on its training images."""
         split = dataset.split(hyperparameters.split)
         score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
         return cls(
@@ -70,8 +70,8 @@ class TrainingRun:
         """Read the artifacts of a recorded run, which `write` wrote.
 
         Raises:
-            UserError: If a file is missing, damaged or of another training run, or an
-                earlier version wrote it.
+            UserError: If a file is missing, damaged, from another training run, or from
+                an earlier version of this project.
         """
         trained = load_trained_model(run.network_path)
         _check_weights(trained, run)
@@ -107,9 +107,9 @@ class TrainingRun:
 
     @property
     def last(self) -> Epoch:
-        """The last epoch; its number is the number of epochs that were trained.
+        """The last epoch, whose number is the number of epochs that were trained.
 
-        `hyperparameters.epochs` is the planned number.
+        `hyperparameters.epochs` is the planned number of epochs.
         """
         return self.epochs[-1]
 
@@ -132,7 +132,7 @@ class TrainingRun:
     def best(self) -> str:
         """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
         accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
-        first = max(accuracies, key=accuracies.__getitem__)  # of equal ones
+        first = max(accuracies, key=accuracies.__getitem__)  # first epoch with it
         return f"best: {accuracies[first]:.2%} after epoch {first}"
 
     @property
@@ -147,7 +147,7 @@ class TrainingRun:
 
     @property
     def metadata(self) -> Metadata:
-        """What the files of the network record of this training run."""
+        """The metadata of this training run in the files of the network."""
         return Metadata(
             dataset=self.dataset,
             data_sha256=self.data_sha256,
@@ -183,7 +183,7 @@ Value = TypeVar("Value")
 
 
 def _existing(value: Value | None, path: Path) -> Value:
-    """Return what a file contains; it is None if the file is missing."""
+    """Return the content of a file; raise a UserError if it is None (missing file)."""
     if value is None:
         rule = "must contain all files of a training run"
         raise UserError(f"{path.parent} {rule}, but {path.name} is missing: {RESTORE}")
@@ -191,7 +191,10 @@ def _existing(value: Value | None, path: Path) -> Value:
 
 
 def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
-    """Return a value of the metadata; it is None in files of earlier versions."""
+    """Return a value of the metadata; raise a UserError if it is None.
+
+    A value can be None in files of earlier versions.
+    """
     if value is None:
         raise UserError(
             f"{trained.path} must record the {name} of its training run, which an "
@@ -201,7 +204,7 @@ def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
 
 
 def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
-    """Raise a UserError unless a network is the one that a run recorded."""
+    """Raise a UserError unless a run recorded this network."""
     recorded = run.tags.get(WEIGHTS_TAG)
     if trained.weights_sha256 != recorded:
         raise UserError(
@@ -214,9 +217,9 @@ def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
 class TrainResult(TrainingRun):
     """The result of the train stage: a training run, and where it is recorded."""
 
-    folder: Path  # with the files; if it is recorded, in the store
-    run_id: str | None  # the id of the MLflow run; None if it is not recorded
-    copied: bool | None  # whether the server has all of it; None without a server
+    folder: Path  # the folder of the files; in the store if they are recorded
+    run_id: str | None  # the id of the MLflow run; None without a recorded run
+    copied: bool | None  # whether the server has a complete copy; None without a server
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all epochs."""
@@ -243,8 +246,8 @@ def compute_training_run(
 ) -> TrainingRun:
     """Train on one thread; the weights are byte-identical to those of `train`.
 
-    This function uses neither the configuration nor MLflow, and writes no file. See
-    `train_network` for its arguments.
+    This function uses neither the configuration nor MLflow, and writes no file.
+    `train_network` describes the arguments.
 
     Raises:
         UserError: If the data set is too small for the split or the batch size.
