@@ -183,10 +183,7 @@ def torchvision_mirrors(name: str) -> Source:
 def _mirrors(name: str) -> list[str]:
     try:
         import torchvision  # takes a second
-    except (
-        ImportError,
-        RuntimeError,
-    ) as error:  # missing or incompatible
+    except (ImportError, RuntimeError) as error:  # missing or incompatible
         raise OSError(f"torchvision cannot be imported: {error}") from None
     return getattr(getattr(torchvision.datasets, name, None), "mirrors", [])
 
