@@ -1,4 +1,4 @@
-"""`python -m pipeline` lists the stages, and `python -m pipeline train` runs one."""
+"""`python -m pipeline` lists the stages; `python -m pipeline train` runs a stage."""
 
 import runpy
 import sys

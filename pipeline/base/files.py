@@ -104,7 +104,7 @@ def folder_lock(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            file.unlink(missing_ok=True)  # a user's folder may be next to it
+            file.unlink(missing_ok=True)  # the parent may be a user's folder
 
 
 def _temporary(path: Path) -> Path:

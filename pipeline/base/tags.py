@@ -23,7 +23,7 @@ ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description of a run or an experiment
 ENTRIES_TAG = "description.entries"  # the links and results in it, as JSON
-# The tags that contain ids of runs. In a copy, the ids are those of copies.
+# The tags that contain ids of runs. In a copy, these are the ids of copies.
 RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single id
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
 COMMIT_TAG = "git.commit"

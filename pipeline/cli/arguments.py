@@ -51,7 +51,7 @@ def _make_command(
     """Return the command that a user has given.
 
     The command has a part, a `Settings`, for each combination of options: two parts for
-    -m team=small,large. The combinations of the command are those of all parts.
+    -m team=small,large. The command has the combinations of all parts.
 
     Raises:
         ConfigError: If a setting or a file is invalid. If a setting or a file cannot be
@@ -100,7 +100,7 @@ def _check_groups(folders: ConfigFolders) -> None:
 
 
 def _without_files(given: Given) -> Settings:
-    """Return the given settings, and the defaults of all others."""
+    """Return the given settings, and the defaults of all other settings."""
     others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
     return Settings({**others, **given.settings}, options={}, is_sweep=False)
 

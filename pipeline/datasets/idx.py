@@ -22,7 +22,7 @@ from pipeline.core.dataset import LabeledImages
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
 MAX_ARRAY_BYTES = 2**29  # 684,784 images of 28x28; an import needs memory for all
-OTHER_FORMATS = {  # by the first bytes of a file: what it is, and a remedy
+OTHER_FORMATS = {  # by the first bytes of a file: its format, and a remedy
     b"PK": ("a ZIP archive", ": unpack it first"),
     b"<": ("an HTML page", ": download the file itself"),
     b"vers": ("a Git LFS pointer", ": run git lfs pull"),

@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(dataset: str, *, folder: Path) -> Prepared:
-    """Create the file of a data set, unless the folder contains a valid one.
+    """Create the file of a data set, unless the folder contains a valid file.
 
     No other function imports a user's folder. Each function that loads a data set or
     its components calls `prepare`, in case a file is missing or damaged.

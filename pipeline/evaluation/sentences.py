@@ -79,7 +79,7 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
 
 
 def count_unsure(predictions: Predictions) -> str:
-    """Return how many predictions are unsure, and how many wrong ones are unsure."""
+    """Return how many predictions, and how many wrong predictions, are unsure."""
     is_unsure = predictions.is_unsure
     verb = "is" if is_unsure.sum() == 1 else "are"
     text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"

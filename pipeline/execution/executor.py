@@ -84,7 +84,7 @@ class _Attempts:
                 each.ran_alone = False
 
     def end(self, call: Any) -> tuple[_Attempt, bool]:  # noqa: ANN401
-        """Remove the attempt of a call; also return whether it is the last one."""
+        """Remove the attempt of a call; also return whether it is the last attempt."""
         attempt = self.running.pop(call)
         return attempt, self._counted(attempt) == MAX_TRIES
 

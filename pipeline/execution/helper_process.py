@@ -1,4 +1,4 @@
-"""A helper process: a second Python process that runs functions for this one.
+"""A helper process: a second Python process that runs functions for this process.
 
 The helper process imports libraries that take seconds to import, while this process
 works. The helper process is started as a command, because `multiprocessing` would need

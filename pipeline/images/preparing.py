@@ -36,7 +36,7 @@ class PreparedImages:
 def prepare_images(
     source: ImageSet, *, as_mnist: bool, keep_steps: int = 0
 ) -> PreparedImages:
-    """Read and prepare images one at a time, because all may need too much memory.
+    """Read and prepare images one by one, because all may need too much memory.
 
     Args:
         source: The images.

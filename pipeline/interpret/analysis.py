@@ -177,7 +177,7 @@ class ModelAnalysis:
         return {name: int(count) for name, count in counts.items()}
 
     def extremes(self, neuron: int) -> tuple[list[int], list[int]]:
-        """Return the test images with the highest sums, and those with the lowest."""
+        """Return the images with the highest sums, and the images with the lowest."""
         order = np.argsort(-self.hidden_sums[:, neuron], kind="stable").tolist()
         return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
 

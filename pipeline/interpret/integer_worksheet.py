@@ -1,4 +1,4 @@
-"""The integer columns and steps of a worksheet, next to those in floating point.
+"""The columns and steps in integers, which a worksheet shows beside those in float.
 
 worksheet.txt explains the columns and the steps.
 """

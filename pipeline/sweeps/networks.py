@@ -57,8 +57,8 @@ def read_networks(
         values = {group: child.tags.get(group, NO_OPTION) for group in groups}
         values |= {key: params[key] for key in keys}
         networks.append(SweptNetwork(values, trained, child.run_id))
-    # Unlike `comparable`, this check ignores the split, because test images do not
-    # depend on it.
+    # Unlike `comparable`, this check ignores the split, because the test images are the
+    # same with every split.
     hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(

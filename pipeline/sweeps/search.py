@@ -51,7 +51,7 @@ class Search(Plan):
         trials: int,
         recorded: Iterable[Mapping[str, str]] = (),
     ) -> None:
-        """Start a search, or continue an earlier one.
+        """Start a search, or continue an earlier search.
 
         Args:
             grid: The combinations of the other keys, trained for each trial.

@@ -115,7 +115,7 @@ class TrainingRun:
 
     @property
     def network(self) -> Network:
-        """The trained network; each access makes a new one."""
+        """The trained network; each access makes a new object."""
         return network_from(self.last.tensors)
 
     @cached_property
@@ -244,7 +244,7 @@ class TrainResult(TrainingRun):
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
-    """Train on one thread; the weights are byte-identical to those of `train`.
+    """Train on one thread, with weights that are byte-identical to those of `train`.
 
     This function uses neither the configuration nor MLflow, and writes no file.
     `train_network` describes the arguments.

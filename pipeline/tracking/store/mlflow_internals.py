@@ -56,7 +56,7 @@ def create_database(path: Path, artifacts: str) -> None:
 def image_files(key: str, step: int) -> tuple[str, str]:
     """Return the paths of an image that the UI displays on a slider over the steps.
 
-    The paths are those of the image and its thumbnail in the artifacts. MLflow's own
+    The two paths, in the artifacts, are for the image and its thumbnail. MLflow's own
     paths contain a time and a random identifier. With the paths of this function, an
     image that is logged again replaces the first image.
     """
