@@ -154,7 +154,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
 def _plot(
     predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
 ) -> None:
-    """Plot the preprocessing steps: wrong predictions first, then unsure predictions."""
+    """Plot the preprocessing steps: wrong predictions, then unsure predictions."""
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
     each = zip(labels, is_correct.tolist(), is_unsure.tolist(), strict=True)
