@@ -132,7 +132,7 @@ class TrainingRun:
     def best(self) -> str:
         """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
         accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
-        first = max(accuracies, key=accuracies.__getitem__)  # first epoch with it
+        first = max(accuracies, key=accuracies.__getitem__)  # the first such epoch
         return f"best: {accuracies[first]:.2%} after epoch {first}"
 
     @property
