@@ -7,14 +7,14 @@ from typing import Any
 
 from pipeline.core import UserError as UserError  # `as` exports it
 
-WHITE = 255  # the highest gray level; in integers, also the highest output of a neuron
+WHITE = 255  # the highest gray level, and the highest output of an integer neuron
 
 
 class ConfigError(UserError):
     """Invalid settings; one error contains all problems that were found."""
 
     def __init__(self, message: str) -> None:
-        """Set the message: a problem, or several, each in its own line."""
+        """Set the message, which has one line per problem."""
         super().__init__(message)
 
     @property
@@ -24,7 +24,7 @@ class ConfigError(UserError):
 
 
 class PartlyFailed(UserError):
-    """Some parts of a command failed; `result` is what it returns for the others."""
+    """Some parts of a command failed; `result` is the result of the other parts."""
 
     def __init__(self, message: str, result: Any = None) -> None:  # noqa: ANN401
         """Set the message and the result; pickle sets the result later."""

@@ -1,4 +1,4 @@
-"""`python -m pipeline` lists the stages, and `python -m pipeline train` runs one."""
+"""`python -m pipeline` lists the stages; `python -m pipeline train` runs a stage."""
 
 import runpy
 import sys
@@ -21,7 +21,10 @@ LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items(
 
 
 def main(words: Sequence[str]) -> None:
-    """Run the stage that is named first, or print all; other names are an error."""
+    """Run the stage that the first word names; without words, list all stages.
+
+    Any other name is an error.
+    """
     if not {*words} - {"-h", "--help"}:
         print(f"{LIST}\n\nAdd --help to a command to list its settings.")
     elif words[0] in STAGES:

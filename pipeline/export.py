@@ -76,16 +76,16 @@ def export(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
         PartlyFailed: If only a network or a bit width cannot be used.
-            `error.result` has the others.
+            `error.result` has the results of all others.
     """
     with call(folder=folder, quiet=quiet):
         return run_export(from_python(ExportConfig, settings))
 
 
 def run_export(command: Command[ExportConfig]) -> "ExportResult":
-    """Load a network, convert it to integers, check, write and record the result.
+    """Load a network, convert it to integers, and check, write and record the result.
 
-    A sweep, such as -m bits=8,4, has several bit widths.
+    A command with several combinations, such as -m bits=8,4, exports each bit width.
     """
     with busy("loading PyTorch"):
         from pipeline.deploy.export import export

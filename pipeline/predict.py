@@ -2,10 +2,10 @@
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Image files can have any size and
-any colors of pen and paper; they are preprocessed in the same way as MNIST. For a
-network trained on Fashion-MNIST, they are only resized to 28x28 pixels. If the first
-number in a file name has one digit, it is the label: draw0.png is labeled 0. Letters
-can be accepted as digits, because the network knows no other classes. Writes
+any colors of pen and paper. Images are preprocessed in the same way as MNIST. For a
+network trained on Fashion-MNIST, images are only resized to 28x28 pixels. If the first
+number in a file name has one digit, this digit is the label: draw0.png is labeled 0.
+Letters can be accepted as digits, because the network knows no other classes. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
 step, to outputs/predict/. Takes about 3 s; test image 0 is a 7 with a probability of
 99.8%.
@@ -48,8 +48,8 @@ def predict(
         settings: See the list below. `images` can also be a list of indices of test
             images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
             (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
-            are not preprocessed; if the network was trained on mnist_upright, they are
-            straightened. A flat array of indices must not have the type uint8.
+            are not preprocessed, but they are straightened if the network was trained
+            on mnist_upright. A flat array of indices must not have the type uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.
@@ -58,7 +58,7 @@ def predict(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
         PartlyFailed: If only an image cannot be used.
-            `error.result` has the others.
+            `error.result` has the results of all others.
     """
     with call(folder=folder, quiet=quiet):
         images: Any = settings.get("images", 0)
@@ -73,14 +73,14 @@ def predict(
 def _are_pixels(images: Any) -> bool:  # noqa: ANN401
     """Return whether this is an array of pixels, which may have a wrong shape.
 
-    A flat array of integers contains indices of test images, unless they are uint8.
+    A flat array of integers contains indices of test images, unless its type is uint8.
     """
     axes, kind = getattr(images, "ndim", 0), str(getattr(images, "dtype", ""))
     return axes > 1 or (axes == 1 and ("int" not in kind or "uint8" in kind))
 
 
 def _indices(images: Any) -> str:  # noqa: ANN401
-    """Return the indices of test images, or a single one, as they are typed."""
+    """Return one index or several indices of test images as text for the setting."""
     try:
         several = [images] if getattr(images, "ndim", None) == 0 else [*images]
         if any(isinstance(each, bool) for each in several):
@@ -99,7 +99,7 @@ def run_predict(
 ) -> "PredictResult":
     """Load the network, classify each image, and write the predictions.
 
-    With `array`, its images are classified, and the setting `images` is ignored.
+    If `array` is given, its images are classified and the setting `images` is ignored.
     """
     with busy("loading PyTorch"):
         from pipeline.evaluation.predict import predict

@@ -3,10 +3,10 @@
 Reads the tracking store in outputs/. Marks runs whose process was killed as KILLED,
 then copies. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a sweep,
 and 0.1 s if an unchanged copy is already on the server. A copy has the tag `copy.of`
-with the id of its original; metrics, files and times are the same. With run=, only this
-run and, if it is a sweep, its training runs are copied. Prints for each experiment how
-many runs were copied, how many copies were already complete, and which runs were
-skipped and why.
+with the id of its original; metrics, files and times are the same. With run=, the
+command copies only this run and, if the run is a sweep, its training runs. For each
+experiment, the command prints how many runs were copied, how many copies were already
+complete, and which runs were skipped and why.
 """
 
 from typing import Unpack
@@ -32,12 +32,12 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         settings: See the list below, such as server="http://...".
 
     Returns:
-        The URL of each copy by the id of the original.
+        The URL of each copy, by the id of its original.
 
     Raises:
         ConfigError: If settings are invalid, or no server is given.
-        PartlyFailed: If the server rejected some of the runs; the others are copied
-            first, and `error.result` has their URLs.
+        PartlyFailed: If the server rejected some runs. All other runs are copied first,
+            and `error.result` has the URLs of their copies.
         UserError: If the server does not respond.
     """
     with call(quiet=quiet):
@@ -45,7 +45,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
 
 
 def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
-    """Copy the missing runs, and print what was done with each."""
+    """Copy the missing runs, and print the result for each experiment."""
     cfg = command.config
     if cfg.server is None:
         raise ConfigError(

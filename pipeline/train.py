@@ -42,7 +42,7 @@ def train(
 ) -> "TrainResult":
     """Train a network, like `python -m pipeline.train`.
 
-    It can be called from a script, a notebook or a thread.
+    This function can be called from a script, a notebook or a thread.
 
     Args:
         on_epoch: A function that is called after each epoch with its number, metrics,
@@ -54,8 +54,8 @@ def train(
             paths.
 
     Returns:
-        The training run. Without `folder`, its `folder` is the one in the store,
-        because outputs/train/ contains only the last network.
+        The training run. If no `folder` was given, the `folder` of the result is in the
+        store, because outputs/train/ contains only the last network.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
@@ -78,11 +78,12 @@ def sweep(
 ) -> "SweepResult":
     """Train all combinations of several values, like `python -m pipeline.train -m`.
 
-    A script that calls it needs no `if __name__ == "__main__"`.
+    A script that calls this function needs no `if __name__ == "__main__"`.
 
     Args:
-        experiment: A sweep that is saved in conf/experiment/, such as "learning_rates",
-            or several, which are trained together. Settings override its values.
+        experiment: The name of a sweep that is saved in conf/experiment/, such as
+            "learning_rates", or several names of sweeps that are trained together.
+            Settings override the values of saved sweeps.
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. It must be new or empty.
@@ -98,8 +99,8 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
-        PartlyFailed: If training runs failed; the others are trained and recorded
-            first, and `error.result` has all outcomes.
+        PartlyFailed: If training runs failed. All other networks are trained and
+            recorded first, and `error.result` has all outcomes.
     """
     with call(folder=folder, quiet=quiet):
         check_callback("on_result", on_result)
@@ -137,7 +138,7 @@ def run_sweep(
     command: Command[TrainConfig],
     on_result: "Callable[[Outcome], object] | None" = None,
 ) -> "SweepResult":
-    """Train the combinations of a sweep, or those that a search suggests."""
+    """Train the combinations that a sweep lists or that a search suggests."""
     from pipeline.sweeps.sweep import train_sweep
 
     return train_sweep(command, on_result)

@@ -41,7 +41,8 @@ def _check_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the path of the folder of a call; a link is followed.
 
     Raises:
-        ConfigError: If it is not new or empty, or cannot be replaced, read or written.
+        ConfigError: If the folder is not new or empty, or cannot be replaced, read or
+            written.
     """
     # An empty path means the working directory.
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
@@ -60,8 +61,8 @@ def _check_place(path: Path) -> None:
     """Check that new results can be written to a path.
 
     Raises:
-        ConfigError: If not.
-        OSError: If the path, or a folder above it, cannot be accessed.
+        ConfigError: If new results cannot be written there.
+        OSError: If the path or a folder above cannot be accessed.
     """
     parent = existing_folder(path.parent)
     if not parent.is_dir() or (path.exists() and not path.is_dir()):
@@ -89,13 +90,13 @@ def _check_place(path: Path) -> None:
 
 
 def check_callback(name: str, function: object) -> None:
-    """Raise a ConfigError unless this is a function or None, before anything runs."""
+    """Raise a ConfigError, before anything runs, unless `function` can be called."""
     if not (function is None or callable(function)):
         raise ConfigError(f"{name} must be a function, got {function!r:.40}")
 
 
-# `folder` is not a setting, so it is not in `cfg`. Only the modules of commands look it
-# up with these functions; all others take folders as arguments.
+# `folder` is not a setting, so `cfg` does not contain it. Only the modules of commands
+# call the following functions; all other modules take folders as arguments.
 
 
 def own_folder() -> Path | None:
@@ -111,8 +112,9 @@ def results_dir(name: str) -> Path:
 def lasting_dir(name: str, artifacts: Path | None) -> Path:
     """Return the folder with the files of this call, which no other call replaces.
 
-    It is the folder that was given to this call or, if they are recorded, one of the
-    `artifacts` of a run. Otherwise, it is outputs/<name>, which the next call replaces.
+    This is the folder that was given to the call. If no folder was given and the files
+    are recorded, it is a folder in the `artifacts` of a run. Otherwise, it is
+    outputs/<name>, which the next call replaces.
     """
     if own_folder() or artifacts is None:
         return results_dir(name)
@@ -122,7 +124,7 @@ def lasting_dir(name: str, artifacts: Path | None) -> Path:
 def new_results(folder: Path) -> AbstractContextManager[Path]:
     """Yield a temporary folder for the results of this call; see `atomic_folder`.
 
-    The folder that was given to this call was empty. If another program has added
-    files, they are not replaced.
+    A folder that was given to this call was empty. Files that another program has added
+    since then are not replaced.
     """
     return atomic_folder(folder, replace=folder != own_folder())

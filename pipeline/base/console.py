@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 def new_console(**options: Any) -> Console:  # noqa: ANN401
     """Return a console that prints plain text in a notebook.
 
-    By default, Rich would display HTML there and write nothing to `file`.
+    By default, Rich would display HTML in a notebook and write nothing to `file`.
     """
     in_notebook = Console().is_jupyter
     options.setdefault("quiet", is_quiet())
@@ -47,7 +47,7 @@ def is_live(console: Console) -> bool:
 def progress(description: str) -> Callable[..., Iterable[Any]]:
     """Return a function that iterates over items and shows a progress bar.
 
-    It takes the items and, if they have no length, their number.
+    The function takes the items and, if the items have no length, their number.
     """
 
     def track(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
@@ -59,9 +59,9 @@ def progress(description: str) -> Callable[..., Iterable[Any]]:
 
 
 def progress_bar(console: Console) -> Progress:
-    """Return a progress bar below all other output, which disappears at the end.
+    """Return a progress bar below all other output; the bar disappears at the end.
 
-    It is disabled if the console is not a terminal.
+    The bar is disabled if the console is not a terminal.
     """
     return Progress(
         *Progress.get_default_columns()[:2],

@@ -1,6 +1,6 @@
 """Distinguishes user errors from errors in the program, and gives remedies.
 
-Code that opens a file of the user turns an `OSError` into a `UserError`; see
+Code that opens a user's file turns an `OSError` into a `UserError`; see
 `base.files.reading`.
 """
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.paths import outputs_dir, store_dir
 
-# Errors of a system that lacks space on a disk or the right to write to it, open files,
-# memory or processes.
+# Errors of a system without enough disk space, open files, memory or processes, or with
+# a disk that is read-only.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXHAUSTED = FULL | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 AGAIN = "run the same command again"
@@ -45,11 +45,11 @@ def is_user_error(error: BaseException) -> bool:
 
 
 def remedy(error: Exception) -> str:
-    """Return the remedy for a full disk; the system's message contains none.
+    """Return the remedy for a full disk; for all other errors, return "".
 
-    The system's message names the file, which can be on the disk of temporary files. If
-    the file was already open, the message names no file. Most such files are in the
-    store, so the remedy names the folder of the store.
+    The system's message names no remedy. It names the file, which can be on the disk of
+    temporary files, unless the file was already open. Most open files are in the store,
+    so the remedy then names the folder of the store.
     """
     if not isinstance(error, OSError) or error.errno not in FULL:
         return ""

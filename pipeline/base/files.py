@@ -22,8 +22,8 @@ from pipeline import UserError
 from pipeline.base.locking import Level, lock
 from pipeline.base.text import printable
 
-DAY = 86_400  # seconds; older temporary files of killed processes are removed
-# In the names of hidden files next to a result: no user's file has such a name.
+DAY = 86_400  # seconds; temporary files that are older are removed
+# Parts of the names of hidden files next to a result, which no user's file contains.
 TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 
 
@@ -31,8 +31,8 @@ TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 def atomic_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path; when the block succeeds, rename the file to `path`.
 
-    Without `flush`, which takes milliseconds, a file can be empty after the power
-    failed.
+    Without `flush`, which takes milliseconds, a file can be empty after a power
+    failure.
     """
     temporary = _temporary(path)
     temporary.touch(exist_ok=False)
@@ -54,16 +54,16 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 @contextmanager
 def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
+    """Yield a temporary folder, which replaces the folder `path` if the block succeeds.
 
-    If `path` is a link, it stays, and the folder that it names is replaced.
+    If `path` is a link, the link stays, and the folder that the link names is replaced.
 
     A process that reads under `folder_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`, or a mount point (no rename).
+        UserError: If `path` is a file, or a mount point, which cannot be renamed.
         OSError: If the folder is not empty and `replace` is false.
     """
     if path.exists() and not path.is_dir():
@@ -83,7 +83,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
             _remove_leftovers(path)
             if replace and path.exists():
                 path.rename(_previous(path))
-            temporary.rename(path)  # also onto an empty folder
+            temporary.rename(path)  # also replaces an empty folder
             shutil.rmtree(_previous(path), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -104,13 +104,13 @@ def folder_lock(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            file.unlink(missing_ok=True)  # a user's folder may be next to it
+            file.unlink(missing_ok=True)  # the parent may be a user's folder
 
 
 def _temporary(path: Path) -> Path:
-    """Return a new path next to `path`, whose folder is created if necessary.
+    """Return a new path next to `path`; create the folder of both if necessary.
 
-    The module tempfile would ignore the umask: only the user could read its files.
+    The module tempfile ignores the umask: only the user could read the results.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{TEMPORARY}{secrets.token_hex(4)}")
@@ -153,9 +153,9 @@ def json_sha256(content: object) -> str:
 def code_sha256(*modules: Path | str) -> str:
     """Return the hash of the source files of modules.
 
-    Callers keep it in a constant, so that it is computed when they are imported: a
-    process does not see later edits of its modules. `core.fingerprint` has its own
-    function, because `core` imports no other package.
+    Callers keep the hash in a constant, which is computed when the module of the caller
+    is imported, because a process does not see later edits of its modules.
+    `core.fingerprint` has its own function, because `core` imports no other package.
     """
     return json_sha256([file_sha256(Path(module)) for module in modules])
 
@@ -179,7 +179,7 @@ def write_json(path: Path, content: object) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an error that a file or folder of the user causes into a `UserError`."""
+    """Turn an error that a user's file or folder causes into a `UserError`."""
     try:
         yield
     except OSError as error:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def git(folder: Path, *arguments: str, **environment: str) -> str | None:
-    """Return the output of git in a folder; None if it fails or is missing.
+    """Return the output of git in a folder; None if git fails or is missing.
 
-    Bytes that are not UTF-8, such as those of a source in Latin-1, become surrogates:
+    Bytes that are not UTF-8, such as letters in Latin-1, become surrogates:
     `errors="surrogateescape"` restores the original bytes.
     """
     try:

@@ -2,12 +2,12 @@
 
 A lock is a file. The operating system releases the lock when its process ends, even if
 the process is killed. The lock files of runs, checkpoints and results are deleted after
-use. `FileLock` opens a file before it locks it, so another process can delete the file
-in between, and a third process could create and lock a new one. Since version 3.21,
-filelock detects a deleted file and opens the new one.
+use. `FileLock` opens a file before it locks the file. In between, another process can
+delete the file, and a third process can create and lock a new file. Since version 3.21,
+filelock detects a deleted file and opens the new file.
 
-A thread waits only for a lock of a later `Level` than those that it holds, so processes
-cannot wait for each other in a cycle. This rule ignores the locks of runs and
+A thread that holds locks waits only for a lock of a later `Level`, so processes cannot
+wait for each other in a cycle. This rule ignores the locks of runs and
 checkpoints that a thread holds, because `on_epoch` may call a stage, which acquires the
 lock of the store. The locks of runs and checkpoints cause no deadlock for these
 reasons:
@@ -68,8 +68,8 @@ def lock(
     """Hold the lock file at `path`; print `waiting` if another process holds it.
 
     Raises:
-        UserError: If the lock is not released in `seconds`; None waits as long as
-            necessary.
+        UserError: If the lock is not released in `seconds`. With None, the thread waits
+            as long as necessary.
     """
     _check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,7 @@ def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
     Unlike `lock`, this function does not record the level of the lock.
 
     Raises:
-        UserError: If another process holds the lock, and does not release it in
-            `seconds`.
+        UserError: If another process does not release the lock in `seconds`.
     """
     _check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,10 +124,10 @@ def is_locked(path: Path) -> bool:
 
 
 def _check_order(level: Level) -> None:
-    """Check that all locks that this thread holds come before this level.
+    """Check that all locks of this thread have a level before this level.
 
     Raises:
-        RuntimeError: If a lock does not, which is an error in the program.
+        RuntimeError: If a lock has a later level, which is an error in the program.
     """
     if _held.levels and _held.levels[-1] >= level:
         rule = f"{level.name} must be acquired before {_held.levels[-1].name}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.core.hyperparameters import Hyperparameters
 
-# The keys, in the order in the name of a run; a new hyperparameter is the last one.
+# The keys in the order of the name of a run, with new hyperparameters at the end.
 TRAINING_KEYS = tuple(
     dict.fromkeys(["hidden", "seed", "dataset", *Hyperparameters.model_fields])
 )
@@ -16,7 +16,7 @@ def params_of(
 ) -> dict[str, Any]:
     """Return the name of the data set and the hyperparameters, without other keys.
 
-    A run also has the `options` of config groups, by group, which are first.
+    The `options` of config groups, by group, come first; a run records them, too.
     """
     hyperparameters = {key: values[key] for key in Hyperparameters.model_fields}
     return {**(options or {}), "dataset": values["dataset"], **hyperparameters}
@@ -25,7 +25,10 @@ def params_of(
 def differing_params(
     found: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[str, str]:
-    """Return the params that differ, found and wanted, as text; "" if none differ."""
+    """Return the params that differ as two texts: `found` and `wanted`.
+
+    Both texts are "" if all params are equal.
+    """
     keys = [key for key in wanted if found.get(key) != wanted[key]]
     actual = " ".join(f"{key}={found.get(key)}" for key in keys)
     return actual, " ".join(f"{key}={wanted[key]}" for key in keys)

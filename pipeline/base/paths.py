@@ -10,10 +10,10 @@ from pipeline import ConfigError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent  # the folder of a clone
-# The folder of a training run: in outputs/ and in the artifacts of its run. In a sweep
-# with tracking=none, it is in the job's folder, which is in the sweep's folder.
+# The folder of a training run, in outputs/ and in the artifacts of the run. In a sweep
+# with tracking=none, each job has such a folder in the folder of the sweep.
 TRAINING_FOLDER = "train"
-# The files in this folder.
+# The files in the folder of a training run.
 MODEL_FILE = "model.safetensors"
 WEIGHT_HISTORY_FILE = "history.safetensors"
 HISTORY_FILE = "history.csv"
@@ -38,8 +38,9 @@ def conf_dir() -> Path:
 def project_dir() -> Path:
     """Return the clone, or the working directory if the project is installed.
 
-    If DVC runs an experiment in a temporary copy of the clone, this is the clone. In a
-    stage of another DVC project, `DVC_ROOT` is the folder of that project, not a clone.
+    If DVC runs an experiment in a temporary copy of the clone, the result is the clone.
+    In a stage of another DVC project, `DVC_ROOT` is the folder of that project, so it
+    is not used.
     """
     if installed():
         return Path.cwd()
@@ -65,7 +66,7 @@ def search_path() -> str:
 
 
 def displayed(path: Path) -> Path:
-    """Return a path as a command prints it: relative within the working directory."""
+    """Return a path as commands print it: relative if in the working directory."""
     cwd = Path.cwd()
     return path.relative_to(cwd) if path.is_relative_to(cwd) else path
 
@@ -73,8 +74,8 @@ def displayed(path: Path) -> Path:
 def store_dir() -> Path:
     """Return the folder of the store, the checkpoints and the sweeps.
 
-    It is `outputs_dir()`, except in a temporary copy that DVC makes: there it is
-    outputs/ of the clone, so that these files remain.
+    This is `outputs_dir()`. In a temporary copy that DVC makes, it is outputs/ of the
+    clone, so that the files remain when DVC removes the copy.
     """
     return _outputs_of(project_dir())
 
@@ -88,7 +89,7 @@ def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
     """Return a path that a user gave; `~` and `~name` are the home folders of users.
 
     Raises:
-        ConfigError: If there is no such user, or the path has a null character; the
+        ConfigError: If the user does not exist, or the path has a null character. The
             message begins with `key`.
     """
     if "\0" in (text := str(path)):  # Python's own error is for programmers

@@ -1,7 +1,7 @@
 """Prints the text of a call or a command, and its warnings at the end.
 
-The values belong to the thread of the call, so that calls in several threads do not
-disturb each other.
+The state of this module belongs to the thread of a call, so that calls in several
+threads do not disturb each other.
 """
 
 import sys
@@ -55,7 +55,7 @@ def warn(text: str) -> None:
     """Print a warning, which begins with "warning: ", at the end; see `output`."""
     current = _output.get()
     if current is None:
-        sys.stdout.flush()  # in a file with both, the warning is last
+        sys.stdout.flush()  # so that the warning is last in a file with both
         print(text, file=sys.stderr)
     elif not current.is_quiet:
         current.warnings.append(text)

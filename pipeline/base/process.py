@@ -1,6 +1,6 @@
 """Runs a command as a process: its threads, signals and exit status.
 
-It depends neither on `cli` nor on the stages.
+This module depends neither on `cli` nor on the stages.
 """
 
 import atexit
@@ -17,8 +17,8 @@ from pipeline.base.errors import AGAIN, is_user_error, remedy
 from pipeline.base.printing import output
 from pipeline.base.terminal import check_output, print_error
 
-# One thread for PyTorch, which then gives the same sums on any number of cores, and for
-# NumPy, whose threads wait for each other on busy cores: 30 s instead of 4 s.
+# With one thread, PyTorch gives the same sums on any number of cores. With several
+# threads, which wait for each other on busy cores, NumPy takes 30 s instead of 4 s.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -65,7 +65,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 def _set_up() -> None:
     """Configure the whole process, before libraries are imported."""
     os.environ.update(ONE_THREAD)
-    # No command unpickles a file, which could run code.
+    # No command unpickles a file, because a pickle can run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     disable_telemetry()
     limit_garbage_collection()
@@ -73,19 +73,19 @@ def _set_up() -> None:
 
 
 def disable_telemetry() -> None:
-    """Turn MLflow's telemetry off, before it is imported; keep a user's value.
+    """Turn MLflow's telemetry off before MLflow is imported; keep a user's value.
 
-    The variable also reaches other processes. It stays set: if it were removed later,
-    another thread that copies the environment could fail.
+    Other processes inherit the variable. The variable stays set: if it were removed
+    later, another thread that copies the environment could fail.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def limit_garbage_collection() -> None:
-    """Collect garbage rarely: imports create half a million objects that are kept.
+    """Collect garbage rarely, because imports create half a million lasting objects.
 
-    With Python's default thresholds, the collection took 2.7 s of 14 s. With a first
-    threshold of 100,000, it still took 0.25 s.
+    With Python's default thresholds, collections took 2.7 s of 14 s. With a first
+    threshold of 100,000, collections still took 0.25 s.
     """
     gc.set_threshold(1_000_000, 20, 100)
 
@@ -98,10 +98,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def _skip_finalization(statuses: list[int]) -> None:
     """Exit with a status, if there is one, without Python's final garbage collections.
 
-    They take 2 s of processor time and free memory that the system frees anyway. This
-    handler is registered first, so it runs after the handlers of the libraries. After
-    an error, Python ends as usual: there may be a traceback, and little to save.
-    gc.freeze also skips the collections, but then the libraries report leaks.
+    These collections take 2 s of processor time and free memory that the system frees
+    anyway. This handler is registered first, so it runs after the handlers of the
+    libraries. After an error, `statuses` is empty and Python ends as usual, because
+    there may be a traceback to print. gc.freeze also skips the collections, but then
+    the libraries report leaks.
     """
     with suppress(UserError):  # an earlier error determines the status
         sys.stdout.flush()

@@ -11,8 +11,8 @@ from pipeline.base.errors import AGAIN
 from pipeline.base.paths import existing_folder
 from pipeline.base.text import format_bytes
 
-# Of each version of Linux control groups: the folder of a group below the root, the
-# files with its limit and its use, and the start of the names in memory.stat.
+# For each version of Linux control groups: the folder of a group below the root, the
+# file with its limit, the file with its use, and the start of names in memory.stat.
 VERSIONS = {
     "": ("", "memory.max", "memory.current", ""),
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -20,7 +20,7 @@ VERSIONS = {
 
 
 def check_memory(size: int, *, free: int, what: str) -> None:
-    """Check that the free memory is enough; sizes are in bytes.
+    """Check that `size` bytes of memory are free.
 
     Raises:
         UserError: If `what` needs more memory than is free.
@@ -37,7 +37,7 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
     """Check the free space of the disk that contains a folder.
 
     Raises:
-        UserError: If less than `size`, the space that `what` needs, is free.
+        UserError: If fewer than `size` bytes, which `what` needs, are free.
     """
     free = shutil.disk_usage(existing_folder(folder)).free
     if size > free:
@@ -51,7 +51,7 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
 def free_memory(
     groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
 ) -> int:
-    """Return the free bytes of this machine, or of the container if it has fewer.
+    """Return the free bytes of this machine, or of the container if that is less.
 
     Files that the system has cached count as free.
 
@@ -64,9 +64,10 @@ def free_memory(
 
 
 def _free_of_groups(groups: Path, root: Path) -> Iterator[int]:
-    """Yield the free bytes of each group with a limit that this process belongs to.
+    """Yield the free bytes of each group of this process that has a limit.
 
-    A container may see its own group as the root, but read its path on the host.
+    A container may see its own group as the root, but read the group's path on the
+    host.
     """
     lines = groups.read_text().splitlines() if groups.exists() else []
     for _, controllers, path in (line.split(":", 2) for line in lines):

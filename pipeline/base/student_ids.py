@@ -6,7 +6,7 @@ import unicodedata
 from pipeline.base.text import printable
 
 MAX_ID = 64  # characters
-# Letters, digits and a few signs: an id names files, and appears in tables and pages.
+# Letters, digits and a few signs, because ids appear in file names, tables and pages.
 ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
 
 
@@ -17,7 +17,7 @@ def normalize(text: str) -> str:
         text: As it was typed, such as " Zoë ".
 
     Returns:
-        Lower case, without spaces around it, in Unicode's normal form C.
+        The text in lower case and in Unicode's normal form C, without outer spaces.
     """
     folded = unicodedata.normalize("NFC", text).strip().casefold()
     return unicodedata.normalize("NFC", folded)
@@ -27,7 +27,8 @@ def student_id(text: str) -> str:
     """Return a normalized id.
 
     Raises:
-        ValueError: If it has characters that a file name or a table should not have.
+        ValueError: If the id has characters that a file name or a table should not
+            have.
     """
     if not ID.match(name := normalize(text)):
         raise ValueError(

@@ -12,7 +12,7 @@ from pipeline.base.text import printable, readable
 
 MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
-# Characters that start a formula in a spreadsheet; = + - @ also in full width.
+# Characters that start a formula in a spreadsheet, including full-width = + - @.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
 
@@ -27,7 +27,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         each row that is not empty.
 
     Raises:
-        UserError: If it cannot be read, or is too large.
+        UserError: If the table cannot be read, or is too large.
     """
     name = printable(path)
     try:
@@ -70,8 +70,8 @@ def write_csv(
     see `readable`. Text that a spreadsheet would read as a formula is prefixed with '.
     Bytes of a file name that are not UTF-8 are written as \udc...
     """
-    # Quote all text if it contains a carriage return, which would end the record, or a
-    # character that ends a cell in some programs.
+    # Quote all text if a value contains a carriage return, which would end the record,
+    # or a character that ends a cell in some programs.
     values = (str(value) for row in rows for value in row.values())
     special = any({*"\r;\t"} & {*value} for value in values)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if special else csv.QUOTE_MINIMAL

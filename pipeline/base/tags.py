@@ -21,10 +21,10 @@ COPY_TAG = "copy.of"  # the id of the original of a run or model
 COPIED_TAG = "copy.sha256"  # a hash of the complete copy; see `copies.sender`
 ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
-NOTE_TAG = "mlflow.note.content"  # the description, also of an experiment
-ENTRIES_TAG = "description.entries"  # its links and results, as JSON
-# The tags that contain ids of runs; in a copy, these refer to copies.
-RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # a single id
+NOTE_TAG = "mlflow.note.content"  # the description of a run or an experiment
+ENTRIES_TAG = "description.entries"  # the links and results in it, as JSON
+# The tags that contain ids of runs. In a copy, these are the ids of copies.
+RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single id
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
 COMMIT_TAG = "git.commit"
 DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
@@ -33,7 +33,7 @@ TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
 NO_OPTION = "null"  # the value of the tag of a config group without an option
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
-# A config group, whose option is a tag and a column, must not have one of these names.
+# Names that a config group must not have, because its option is a tag and a column.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))
 COLUMNS = frozenset(
     {

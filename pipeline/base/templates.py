@@ -16,14 +16,14 @@ def template_environment(
 ) -> Environment:
     """Return an environment for the templates in a folder of a package.
 
-    A name without a value is an error. By default, a statement in a line of its own
-    adds nothing to the text, and values are not escaped.
+    A name without a value is an error. By default, values are not escaped, and a line
+    with only a statement adds nothing to the text.
 
     Args:
         package: The name of the package.
         folder: The folder, relative to the package; "" for the package's own folder.
-        filters: Functions that templates can use as filters, by their names, besides
-            `counted`.
+        filters: Functions that templates can use as filters under their own names,
+            besides `counted`.
         arguments: Other arguments of Jinja's `Environment`.
     """
     layout = {"trim_blocks": True, "lstrip_blocks": True}

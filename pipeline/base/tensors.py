@@ -1,4 +1,7 @@
-"""Safetensors files with JSON metadata, which cannot contain code, and their hash."""
+"""Safetensors files with JSON metadata, and hashes of tensors.
+
+Such a file cannot contain code.
+"""
 
 import hashlib
 import json
@@ -15,24 +18,25 @@ from pipeline import UserError
 from pipeline.base import files
 
 VERSION = 1  # the version of the file format
-# A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
+# A dtype that NumPy lacks raises an AttributeError, and deeply nested JSON raises a
+# RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors and the metadata of a file; {} if it has no metadata.
+    """Return the tensors and the metadata of a file; {} if there is no metadata.
 
     Raises:
-        UserError: If the file is missing.
-        UserError: If it cannot be read, the metadata is not a JSON object, or another
-            version of this project wrote it.
+        UserError: If the file is missing or cannot be read, the metadata is not a JSON
+            object, or another version of this project wrote the file.
     """
     if not os.path.lexists(path):
         raise UserError(f"{path} is missing")
     try:
         if not path.is_file():
             raise UserError("it is a folder or a special file")
-        # Opened twice: safetensors reports an unreadable file as missing.
+        # The file is opened twice, because safetensors reports an unreadable file as
+        # missing.
         with path.open("rb"), safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
@@ -54,8 +58,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def write_tensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> None:
-    """Write tensors and JSON metadata atomically; files of equal input are equal."""
-    # One key, because safetensors writes several keys in random order.
+    """Write tensors and JSON metadata atomically; equal input gives equal files."""
+    # There is only one key, because safetensors writes several keys in random order.
     about = json.dumps({**metadata, "version": VERSION}, sort_keys=True)
     content = safetensors.save(dict(tensors), {"about": about})
     files.write_atomic(path, content)
@@ -64,7 +68,7 @@ def write_tensors(
 def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
     """Return a hash of the names, types, shapes and values of tensors.
 
-    It identifies a network and does not depend on the metadata of the file.
+    The hash identifies a network and does not depend on the metadata of the file.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):

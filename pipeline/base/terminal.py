@@ -1,7 +1,7 @@
 """Terminal output: paragraphs, commands to type, errors, bars and status lines.
 
-`text` has tables, `console` progress bars. Status lines appear only on a terminal;
-everything else is plain text.
+The module `text` makes tables, and `console` shows progress bars. Status lines appear
+only on a terminal. All other output is plain text.
 """
 
 import io
@@ -43,8 +43,8 @@ class _SafeFile(io.FileIO):
 def check_output() -> None:
     """Treat a failure to write output as an error of the user; see `_SafeFile`.
 
-    The process continues after its reader has closed the pipe, as `| head` does.
-    Characters that the encoding of the terminal lacks are replaced.
+    If the reader closes the pipe, as `| head` does, the process continues. Characters
+    that are not in the encoding of the terminal are replaced.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -61,7 +61,7 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
     """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
 
     All other lines are indented by `indent` spaces. Line breaks in the text become
-    spaces; other spaces stay as they are, because they can be part of a file's name.
+    spaces. Several spaces in sequence are kept, because a file name can contain them.
     """
     return textwrap.fill(
         " ".join(filter(None, map(str.strip, text.split("\n")))),
@@ -79,13 +79,13 @@ def counted(number: int, noun: str) -> str:
 
 
 def command_line(stage: str, *settings: str, **others: str | None) -> str:
-    """Return a command to type, with `settings` and the `others` that have a value."""
+    """Return a command to type, with `settings` and each of `others` with a value."""
     settings += tuple(f"{key}={value}" for key, value in others.items() if value)
     return shlex.join(["python", "-m", f"pipeline.{stage}", *settings])
 
 
 def next_steps(commands: Mapping[str, str]) -> str:
-    """Return lines that suggest commands, and say what each of them does."""
+    """Return lines that suggest commands and say what each command does."""
     width = max(map(len, commands))
     lines = [f"{name:{width}}   {does}" for name, does in commands.items()]
     indent = "next   "
@@ -96,7 +96,7 @@ def next_steps(commands: Mapping[str, str]) -> str:
 
 
 def print_error(message: str) -> None:
-    """Print lines to stderr; on a terminal, they wrap at words."""
+    """Print lines to stderr; on a terminal, long lines wrap at words."""
     lines = [printable(line) for line in message.split("\n")]
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
@@ -109,9 +109,10 @@ def print_error(message: str) -> None:
 
 @contextmanager
 def busy(text: str) -> Iterator[None]:
-    """Show a line on a terminal during a step that prints nothing; then remove it.
+    """Show a status line on a terminal during a step that prints nothing.
 
-    The step must not show another status line or a progress bar.
+    The line then disappears. The step must not show another status line or a progress
+    bar.
     """
     # The import takes 25 ms, which --help saves.
     from pipeline.base.console import escape, is_live, new_console

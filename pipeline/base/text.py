@@ -11,8 +11,8 @@ from typing import Any
 
 WIDTH = 80  # columns of help, of paragraphs and of tables
 MAX_FILE_NAME = 100  # bytes of `as_file_name`
-# The characters that `as_file_name` keeps, for Python's regular expressions. Those of
-# pydantic are Rust's, in which other characters count as letters and digits.
+# The characters that `as_file_name` keeps, for Python's regular expressions. Pydantic
+# uses Rust's regular expressions, in which \w matches other characters.
 NAME_CHARACTERS = r"\w-"
 MIN_TEXT = 12  # columns of text in a table that is too wide
 
@@ -23,7 +23,7 @@ def printable(text: Path | str) -> str:
 
 
 def shortened(text: str, length: int = WIDTH) -> str:
-    """Return at most this many characters, with the start and the end of a long text.
+    """Return at most `length` characters: a long text loses its middle part.
 
     The label of an image can be at the start of its name or at the end.
     """
@@ -46,15 +46,15 @@ def broken_rule(message: str) -> str:
 def as_file_name(text: str, *, allowed: str = "") -> str:
     """Return text as a part of a file name, shortened to 100 bytes.
 
-    Only letters, digits, `_`, `-` and the characters in `allowed` are kept. An ending
-    and a hash can be added: file systems allow 255 bytes.
+    Only letters, digits, `_`, `-` and the characters in `allowed` are kept. Callers can
+    add an ending and a hash, because file systems allow names of 255 bytes.
     """
     safe = re.sub(rf"[^{allowed}{NAME_CHARACTERS}]+", "_", text)
     return safe.encode()[:MAX_FILE_NAME].decode(errors="ignore")
 
 
 def distinct_file_name(text: str, *, allowed: str) -> str:
-    """Return `as_file_name` of a text, with a hash of the text if they differ."""
+    """Return `as_file_name` of a text, with a hash of the text if it was changed."""
     safe = as_file_name(text, allowed=allowed)
     if safe != text:
         safe += "-" + hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
@@ -67,7 +67,7 @@ def readable(value: Any) -> Any:  # noqa: ANN401
 
 
 def format_bytes(size: int) -> str:
-    """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
+    """Return a number of bytes in MB or GB, such as "24 MB" or "3.2 GB"."""
     return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
 
 
@@ -83,9 +83,9 @@ def table(
     """Return a table as plain text, as wide as its content.
 
     The columns in `left` are text and aligned left; all others are aligned right. If
-    the table is wider than 80 columns, its gaps are narrower, and text wraps at words.
-    A name that is still too long for the first column gets a line of its own. Numbers
-    are never cut; if they do not fit, the table is wider.
+    the table would be wider than 80 characters, the gaps are narrower, and text wraps
+    at words. A name that is still too long for the first column gets a line of its own.
+    Numbers are never cut, so a table with many numbers can be wider.
     """
     cells = [[*columns], *map(list, rows)]
     texts = [index for index, column in enumerate(columns) if column in left]
@@ -98,7 +98,7 @@ def table(
 
 
 def _excess(widths: Sequence[int], gap: int) -> int:
-    """Return by how many columns a table is too wide."""
+    """Return by how many characters a table is too wide."""
     return sum(widths) + gap * (len(widths) - 1) - WIDTH
 
 
@@ -117,7 +117,7 @@ def _narrow(
 def _lines(
     row: Sequence[str], widths: Sequence[int], texts: Sequence[int], gap: int
 ) -> Iterator[str]:
-    """Yield the lines of a row; a long name in the first column has its own."""
+    """Yield the lines of a row; a long name in the first column has its own line."""
     name, *others = row
     if 0 in texts and max(map(len, name.split()), default=0) > widths[0]:
         yield name

@@ -14,7 +14,7 @@ class WholeMessage(ValueError):
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI is that of a server, and not of a store."""
+    """Return whether a URI names a server, and not a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
@@ -24,9 +24,9 @@ def tracking_uri() -> str:
 
 
 def server_url(value: str | None) -> str | None:
-    """Return the URL of a server, by default the one in MLFLOW_TRACKING_URI.
+    """Return the URL of a server, by default the URL in MLFLOW_TRACKING_URI.
 
-    None if the variable is not such a URL, because it then names a store.
+    The default is None if the variable is not set or names a store.
 
     Raises:
         ValueError: If the URL is invalid, or contains a password.
@@ -45,7 +45,7 @@ def _checked(value: str, *, variable: str = "") -> str:
     try:
         parts = urlsplit(value)
         valid = is_server(value) and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that contain no IPv6 address, or an invalid port
+    except ValueError:  # brackets without an IPv6 address, or an invalid port
         valid = False
     if not valid:
         rule = "must be a URL such as http://127.0.0.1:5000"
@@ -61,7 +61,7 @@ def _checked(value: str, *, variable: str = "") -> str:
 
 
 def names_another_store(store: Path) -> bool:
-    """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
+    """Return whether MLFLOW_TRACKING_URI names a store that is not in this folder."""
     value = tracking_uri()
     if not value or is_server(value):
         return False
@@ -77,7 +77,7 @@ def database_path(store: Path) -> Path:
 def sqlite_uri(database: Path) -> str:
     """Return the URI of an SQLite file, with % and ? escaped.
 
-    With a driver in the URL, MLflow does not create a folder with %3F in its name.
+    A driver in the URI keeps MLflow from creating a folder with %3F in its name.
     """
     quoted = str(database).replace("%", "%25").replace("?", "%3F")
     driver = "+pysqlite" if "%" in quoted else ""

@@ -3,21 +3,20 @@
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
 of Hydra. A command passes through these modules:
 
-1. `command` reads the flags, which select `folders`, and `given` the other words, or
-   the keywords of a call from Python. `values` parses each setting: it has one value,
-   several for a sweep, or an interval.
+1. `command` reads the flags, which select `folders`. `given` reads the other words, or
+   the keywords of a call from Python. `values` parses each setting, which has one
+   value, several values for a sweep, or an interval.
 2. `composition` merges the files that Hydra selects, once for each combination of
-   options, and replaces their values with those that are given. `hydra_files` asks
-   Hydra for the files, and `source` reads them and rejects content that could run
-   code. The result is a `Settings` for each combination of options; `settings` lists
-   the combinations of values.
+   options, and replaces values of files with given values. `hydra_files` asks Hydra for
+   the files, and `source` reads each file and rejects content that could run code. The
+   result is a `Settings` for each combination of options; `settings` lists the
+   combinations of values.
 3. `config` checks each value against the `schema` of the stage, and `rules` checks
    several values together.
 
 `arguments` calls these modules and makes a `Command`, with which `entry` runs a stage
-or a sweep. Each problem is a line of a `ConfigError`; `arguments` collects the problems
-and raises one error with all of them. `keywords` has the types of the keywords of
-calls.
+or a sweep. Each problem is a line of a `ConfigError`. `arguments` collects all problems
+and raises one error. `keywords` has the types of the keywords of calls.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

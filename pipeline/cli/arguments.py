@@ -30,7 +30,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
     """Parse and validate the command line of a stage with this schema.
 
     Raises:
-        ConfigError: If it is invalid; the message has one line per problem.
+        ConfigError: If the command line is invalid; the message has one line per
+            problem.
     """
     flags, words = read_flags(arguments)
     return _make_command(read_words(words, schema, flags.folders), schema, flags)
@@ -49,12 +50,13 @@ def _make_command(
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
-    Its `Settings` are the parts of the command: one for each combination of options,
-    such as two for -m team=small,large. Together, they give the combinations.
+    The command has a part, a `Settings`, for each combination of options: two parts for
+    -m team=small,large. The command has the combinations of all parts.
 
     Raises:
-        ConfigError: If a setting or a file is invalid. If one cannot be read, rules
-            about several settings are not checked, because settings may be missing.
+        ConfigError: If a setting or a file is invalid. If a setting or a file cannot be
+            read, rules about several settings are not checked, because settings may be
+            missing.
     """
     _check_groups(flags.folders)
     problems = [*given.problems]
@@ -84,7 +86,7 @@ def _make_command(
 
 
 def _check_groups(folders: ConfigFolders) -> None:
-    """Check the names of groups, which are also keys, tags of runs, and columns."""
+    """Check the names of groups, which become keys, tags of runs, and columns."""
     reserved = {
         "setting": KEYS,
         "tag of this project": TAGS,
@@ -98,7 +100,7 @@ def _check_groups(folders: ConfigFolders) -> None:
 
 
 def _without_files(given: Given) -> Settings:
-    """Return the given settings, and the defaults of all others."""
+    """Return the given settings, and the defaults of all other settings."""
     others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
     return Settings({**others, **given.settings}, options={}, is_sweep=False)
 
@@ -128,7 +130,7 @@ def _rejected(
     """Yield the problems of the combinations that are rejected.
 
     If only some combinations of a recorded sweep break a bound, or name something that
-    does not exist, they are kept, and their jobs fail.
+    does not exist, these combinations are kept, and their jobs fail.
     """
     errors = [each.error for each in combinations if each.error]
     has_valid = len(errors) < len(combinations)
@@ -163,9 +165,9 @@ def _check_number(parts: Sequence[Settings]) -> None:
 
 
 def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
-    """Yield a problem for each invalid end of an interval, and each key that uses it.
+    """Yield a problem for each invalid end of an interval, and for each reference.
 
-    A search sets only the key of the interval, and no key that refers to it.
+    A search sets only the key that has the interval, so no key may refer to this key.
     """
     for part in (each for each in parts if each.intervals):
         lowest, highest = (part.combinations(end) for end in ("low", "high"))
@@ -184,14 +186,14 @@ def _varied(
     combinations: Sequence[Combination],
     schema: Schema,
 ) -> list[str]:
-    """Return the groups and the keys that a sweep varies; if there are none, its seed.
+    """Return the groups and the keys that a sweep varies, or its seed if none vary.
 
-    The keys have several values, refer to a key that has several, or have other values
-    in another part of the sweep. A saved sweep, an option of the group `experiment`,
-    only lists combinations, so it is not included.
+    A key varies if it has several values, if it refers to a key with several values, or
+    if its value differs between parts of the sweep. The group `experiment` is not
+    included, because its options, saved sweeps, only list combinations.
 
     Raises:
-        ConfigError: If one of them must have the same value in the whole sweep.
+        ConfigError: If a key varies that must have the same value in the whole sweep.
     """
     first, *others = (each.values for each in combinations)
     varied = {key for part in parts for key in part.several}
@@ -212,7 +214,7 @@ def _varied(
 
 def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:
     """Return a problem: a setting that no sweep can vary has several values."""
-    values = dict[str, str]()  # with the options of groups of the first combination
+    values = dict[str, str]()  # each value, with the options of its first combination
     for each in combinations:
         options = " ".join(f"{group}={name}" for group, name in each.options.items())
         values.setdefault(as_text(each.values[key]), options)

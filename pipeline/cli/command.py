@@ -22,7 +22,7 @@ class Interval:
 
     low: int | float  # int if the values are integers
     high: int | float  # included
-    log: bool  # whether the logarithm is distributed uniformly
+    log: bool  # whether the search is on a logarithmic scale
 
     def __str__(self) -> str:
         """Return the interval as it is typed."""
@@ -38,7 +38,7 @@ class Flags:
     prints: bool = False  # --cfg job: only print the values
     name: str = "hydra"  # the primary config, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
-    is_call: bool = False  # from Python
+    is_call: bool = False  # whether this is a call from Python
 
     @property
     def folders(self) -> ConfigFolders:
@@ -56,7 +56,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--resolve", action="store_true")  # --cfg always resolves
-    # A flag without a value is empty, which the rules below reject.
+    # A flag without a value gets an empty text, which the rules below reject.
     for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
         parser.add_argument(*flag, nargs="?", const="")
     parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
@@ -88,7 +88,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 class Combination:
     """A value for each setting; a sweep has several combinations."""
 
-    values: Mapping[str, Any]  # by key; invalid values are as they were given
+    values: Mapping[str, Any]  # by key; an invalid value is as it was given
     options: Mapping[str, str]  # by group
     error: ConfigError | None = None  # why a value is invalid
 
@@ -97,8 +97,8 @@ class Combination:
 class Command(Generic[ConfigT]):
     """A valid command, with which a stage or a sweep is run."""
 
-    config: ConfigT  # of the first valid combination
-    options: Mapping[str, str]  # of the same combination, by group
+    config: ConfigT  # the values of the first valid combination
+    options: Mapping[str, str]  # the options of the same combination, by group
     combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key

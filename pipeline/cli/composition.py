@@ -1,4 +1,7 @@
-"""Composes the files of conf/ as Hydra's documentation says, and adds given values."""
+"""Composes the files in conf/ in the way that Hydra documents, and adds given values.
+
+A given value replaces the value of a file.
+"""
 
 import itertools
 import re
@@ -24,15 +27,15 @@ from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.settings import Setting, Settings
 from pipeline.cli.values import GroupOverrides, parse_group, parse_value
 
-# The overrides of a saved sweep, such as +seed=1,2, by key, and the file of each.
+# The overrides of a saved sweep by key, such as +seed=1,2, each with its file.
 SavedSweep = Mapping[str, tuple[str, Path]]
 
 
 def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings]:
     """Compose the files for each combination of options of groups.
 
-    A saved sweep, which can vary a group, too, replaces the values of files, and given
-    values replace both.
+    The values of a saved sweep replace the values of files, and given values replace
+    both. A saved sweep can vary a group, too.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -88,7 +91,7 @@ def _merge_files(
 def _with_paths(
     values: Mapping[str, Any], files: Sequence[File], overrides: Sequence[str]
 ) -> dict[str, Setting]:
-    """Return merged values with their files, the last ones that have their keys."""
+    """Return merged values, each with the last file that has its key."""
     groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
     paths = {key: file.path for file in files for key in file.values}
     chosen = {key for file in files if file.group in groups for key in file.values}
@@ -99,7 +102,7 @@ def _with_paths(
 
 
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
-    """Check that the stage can run a sweep, or one that is saved in a file."""
+    """Check that the stage can run a sweep, or a sweep that is saved in a file."""
     if flags.multirun and not schema.can_vary:
         stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
@@ -124,7 +127,8 @@ def _replace_values(
 ) -> Settings:
     """Replace the values of files with a saved sweep's values, then with given values.
 
-    The keys that a sweep can vary are first, in the order of the names of its runs.
+    The keys that a sweep can vary are first, in the order in which they appear in the
+    names of runs.
     """
     swept, problems = dict[str, Setting](), list[str]()
     for key, (word, path) in saved.items():
@@ -143,7 +147,7 @@ def _replace_values(
 
 
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
-    """Return the message for an error of Hydra, with the file that it is about.
+    """Return the message for an error of Hydra, with the file that has the error.
 
     If the error names no file, the message names the primary config.
     """

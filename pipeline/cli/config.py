@@ -33,8 +33,8 @@ def validate(
 
     Args:
         schema: The schema of the stage.
-        values: A value for each of its keys; others are ignored.
-        files: The file with the value of each key that is not given, for messages.
+        values: A value for each key of the schema; other keys are ignored.
+        files: For messages, the file with the value of each key that was not given.
 
     Raises:
         WrongType: If a value is missing, or its type is wrong for its key.
@@ -44,8 +44,8 @@ def validate(
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
-        # A union has an error for each of its types, in their order. For int | Text,
-        # the last one is about the text, so only the last error of each value is kept.
+        # A union has an error for each of its types, in their order. Only the last
+        # error of each value is kept: for int | Text, the error about the text.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
         message = "\n".join(_explain(each, files or {}) for each in errors.values())
         if any(_is_wrong_type(each, schema) for each in errors.values()):
@@ -54,7 +54,7 @@ def validate(
 
 
 def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the validated values of those keys whose values are valid."""
+    """Return the validated values of all keys with a valid value."""
     try:
         return dict(schema.model_validate(dict(values)))
     except ValidationError as error:
@@ -84,7 +84,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"
-    if value is None:  # in a file or a command, it is null
+    if value is None:  # written null in a file or a command
         message = f"{key} must have a value"
     if key in files:
         return located(message, files[key])
@@ -113,7 +113,7 @@ def explain_unknown_key(
     Args:
         key: The given key.
         schema: The schema of the stage.
-        path: The file with the key, if it is in one.
+        path: The file that contains the key, if any.
         groups: The config groups, whose names a user can take for settings.
     """
     if key in groups:

@@ -18,7 +18,7 @@ def defaults() -> dict[str, Any]:
     """Return the values of conf/config.yaml.
 
     Raises:
-        ConfigError: If it cannot be read, or lacks settings.
+        ConfigError: If the file cannot be read, or lacks settings.
     """
     from pipeline.cli.source import read  # OmegaConf takes 0.05 s: not for --help
 
@@ -40,14 +40,15 @@ def committed_defaults() -> Mapping[str, Any]:
     text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # without a commit
     try:
         return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
-    except ConfigError:  # a broken file was committed, and names do not need it
+    except ConfigError:  # a broken file was committed; names can do without it
         return defaults()
 
 
 def expected_params() -> dict[str, Any]:
     """Return the params that the network of a stage must have, by key.
 
-    DVC runs a stage with the network of conf/config.yaml; others expect none.
+    A stage that DVC runs must have the network of conf/config.yaml. Without DVC, the
+    result is {}.
     """
     if not os.environ.get("DVC_STAGE"):
         return {}

@@ -82,10 +82,10 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
 
 
 def settings_help(keys: Iterable[str]) -> str:
-    """Return lines with settings, their defaults and comments in conf/config.yaml.
+    """Return lines with settings, and their defaults and comments in conf/config.yaml.
 
     Raises:
-        UserError: If it cannot be read.
+        UserError: If conf/config.yaml cannot be read.
     """
     path, keys = conf_dir() / "config.yaml", {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
@@ -123,9 +123,9 @@ def sweep_from_python(
 ) -> Command[ConfigT]:
     """Return the command of a sweep for settings that were passed as keywords.
 
-    A list, tuple, range or array has several values; so has text such as "4,5" or
-    "interval(4,128)", as on a command line. The keyword of a group, such as experiment,
-    has one option or several.
+    A list, tuple, range or array has several values. As on a command line, text such as
+    "4,5" or "interval(4,128)" has several values, too. The keyword of a group, such as
+    experiment, has one option or several options.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
@@ -142,15 +142,15 @@ def _command(
 
 
 def documented(settings: type) -> Callable[[Function], Function]:
-    """Return a decorator that adds the `settings`, keywords, to a docstring.
+    """Return a decorator that adds the keywords in `settings` to a docstring.
 
-    Only `help()` shows it, so it does nothing in a command.
+    Only `help()` shows the docstring, so the decorator does nothing in a command.
     """
 
     def add(function: Function) -> Function:
         if function.__module__ != "__main__" and function.__doc__:
             title = "Settings, with their defaults in conf/config.yaml (null is None):"
-            with suppress(UserError):  # the call reports it
+            with suppress(UserError):  # a call reports the error
                 listed = settings_help(settings.__annotations__)
                 doc = cleandoc(function.__doc__)
                 function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"

@@ -17,7 +17,7 @@ class ConfigFolders:
 
     @property
     def paths(self) -> list[Path]:
-        """The files and folders in these folders.
+        """The files and subfolders in the folders with settings.
 
         Raises:
             UserError: If a folder cannot be read.
@@ -26,17 +26,17 @@ class ConfigFolders:
 
     @property
     def groups(self) -> list[str]:
-        """The names of all groups, which are folders in these folders."""
+        """The names of all groups, which are subfolders."""
         return sorted({path.name for path in self.paths if os.path.isdir(path)})
 
     def files_of_group(self, group: str) -> list[str] | None:
         """Return the names of the files of a group, such as sub/deep.
 
-        It is None if there is no folder of this name.
+        The result is None if there is no group of this name.
         """
         if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # no path out of the folders
             return None
-        # Unlike the method of a path, `isdir` raises no error if the name is too long.
+        # Unlike `Path.is_dir`, `isdir` raises no error if the name is too long.
         paths = [each / group for each in self.all if os.path.isdir(each / group)]
         names = {
             file.relative_to(path).with_suffix("").as_posix()

@@ -25,13 +25,13 @@ from pipeline.cli.values import (
 )
 
 MAX_BITS = 1000  # limit for a number; Python prints at most 4,300 digits
-# Words that lack a value, which is the next word: --hidden, hidden= or `hidden =`, and
-# a list that ends with a comma, such as hidden=5,
+# Words whose value is the next word, such as --hidden, hidden= and `hidden =`, and a
+# list that ends with a comma, such as hidden=5,
 UNFINISHED = re.compile(r"-[\w-]+|[\w-]+ ?=|\w+=.*,")
 VALUE = re.compile("[^=-][^=]*")  # 20, but not =20, -m or seed=1
 # Other forms of hidden=20, which are rejected: --hidden 20, hidden = 20, hidden:20
 OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
-OTHER_START = re.compile(r"--|\w+:")  # of these forms without spaces
+OTHER_START = re.compile(r"--|\w+:")  # the start of such a form without spaces
 
 Item = TypeVar("Item")
 
@@ -77,10 +77,10 @@ def _read_each(
 
 
 def _join_spaced(words: Iterable[str]) -> list[list[str]]:
-    """Return each word in a list, but `hidden = 20` or `hidden=5, 10` in one list.
+    """Return each word in a list, but the words of `hidden = 20` in a single list.
 
-    A value belongs to the word before it if that is a key or a flag, or ends with an
-    equals sign or a comma.
+    A value belongs to the word before it if the word is a key or a flag, or if it ends
+    with an equals sign or a comma.
     """
     joined: list[list[str]] = []
     for word in words:
@@ -101,7 +101,7 @@ def _read_word(
     """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
-        ConfigError: If the item is neither. Several words are always rejected.
+        ConfigError: If the words are neither. Several words are always rejected.
     """
     word = " ".join(words)
     _check_form(word, schema, folders, is_spaced=len(words) > 1)
@@ -126,7 +126,7 @@ def _read_word(
         hint = f"did you mean {meant}={shortened(word)}?"
         raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
     if key not in schema.model_fields:
-        unknown = key.strip()  # of several words
+        unknown = key.strip()  # the first of several words
         raise ConfigError(explain_unknown_key(unknown, schema, groups=folders.groups))
     return key, parse_value(key, text, schema)
 
@@ -152,7 +152,7 @@ def _read_keyword(
     """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
-        ConfigError: If it is neither.
+        ConfigError: If the keyword is neither a key nor a group.
     """
     key, value = keyword
     names = folders.files_of_group(key)
@@ -181,7 +181,7 @@ def _is_list(value: object) -> bool:
 
 
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
-    """Return a value of a list; text for a number is parsed as if it were alone."""
+    """Return a value of a list; the text of a number is parsed like a single value."""
     if not isinstance(item, str) or key in TEXT_KEYS:
         return _builtin(item)
     value = parse_value(key, item, schema)
@@ -191,7 +191,7 @@ def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401
-    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
+    """Convert a path to text, and a number of NumPy or PyTorch to a Python number."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
@@ -200,7 +200,7 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
         return value
     number, kind = value.item(), str(value.dtype).removeprefix("torch.")
     if kind in ("float16", "float32"):
-        import numpy as np  # already imported, because it made the value
+        import numpy as np  # already imported by the caller, who has the value
 
         return float(str(np.dtype(kind).type(number)))  # 0.001 and not 0.00100000005
     return number

@@ -1,8 +1,8 @@
 """The files of a configuration, in the order in which Hydra composes them.
 
-Hydra reads them through a plugin, `CheckedFiles`, which checks each file before Hydra
-uses it. `composition` merges them: `hydra.compose` would not say which file a value is
-from, and takes ten times as long.
+Hydra reads the files through a plugin, `CheckedFiles`, which checks each file before
+Hydra uses it. `composition` merges the files, because `hydra.compose` takes ten times
+as long and does not say which file a value is from.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from pipeline.cli.problems import located, reject
 from pipeline.cli.source import read
 
 ROOT = "--config-name"  # a file in memory that lists the primary config
-_LOCK = Lock()  # Hydra, and `CheckedFiles`, have one state for all threads
+_LOCK = Lock()  # Hydra and `CheckedFiles` each have one state for all threads
 
 
 class File(NamedTuple):
@@ -36,7 +36,7 @@ class File(NamedTuple):
 class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
-    # These belong to the class, because Hydra copies the object and uses the copies.
+    # Attributes of the class, because Hydra copies the object and uses the copies.
     flags: ClassVar[Flags] = Flags()
     loaded: ClassVar[dict[str, File]] = {}  # by name, such as team/small
 
@@ -46,7 +46,7 @@ class CheckedFiles(ConfigSource):
         return "settings"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read a file; a ConfigError says what it contains besides settings."""
+        """Read a file; raise a ConfigError if it contains more than settings."""
         if config_path == ROOT:
             listed = [self.flags.name, "_self_"]
             return self._result(config_path, listed, package=None)
@@ -58,7 +58,7 @@ class CheckedFiles(ConfigSource):
         return self._result(str(path), listed, package)
 
     def _result(self, path: str, listed: object, package: str | None) -> ConfigResult:
-        """Return what Hydra needs of a file to select others."""
+        """Return the parts of a file with which Hydra selects other files."""
         config = OmegaConf.create({"defaults": listed})
         return ConfigResult(self.provider, path, config, {"package": package})
 
@@ -86,7 +86,7 @@ def ordered_files(
 
     Args:
         overrides: Options of groups, such as team=small or ~team.
-        flags: They select the primary config and the folders.
+        flags: The flags, which select the primary config and the folders.
 
     Raises:
         ConfigError: If a file or package is invalid, or defaults lists form a cycle.
@@ -112,7 +112,7 @@ def ordered_files(
 
 
 def _describe_cycle(loaded: Sequence[File]) -> str:
-    """Return a message with the files in a cycle, and perhaps others."""
+    """Return a message with the files of a cycle, and perhaps some other files."""
     text = str([each.listed for each in loaded])
     paths = {x.path: None for x in loaded if x.listed and x.path.stem in text}
     names = " and ".join(str(displayed(path)) for path in paths)

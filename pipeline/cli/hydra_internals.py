@@ -1,6 +1,6 @@
-"""The undocumented parts of Hydra that this project uses, with texts of its messages.
+"""The undocumented parts of Hydra that this project uses, and texts of its messages.
 
-If a new version of Hydra changes them, only this module needs to change.
+If a new version of Hydra changes these parts, only this module needs to change.
 """
 
 import itertools
@@ -32,9 +32,9 @@ def list_files(
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """Return each file that Hydra composes, with its package, and options of groups.
 
-    All names are those in `source`; `root` is the first. Hydra's own configuration is
-    not read, because no file can change it. Hydra has one version for all threads; that
-    of a caller who uses Hydra is restored.
+    All names are names in `source`, and `root` is the first file. Hydra's own
+    configuration is not read, because no file can change it. Hydra has one version base
+    for all threads; this function restores the version base of a caller.
 
     Raises:
         HydraException: If a file is missing or the options are invalid.
@@ -53,7 +53,7 @@ def list_files(
     finally:
         version.version_base = before
     files = [(each.config_path or "", each.package or "") for each in found.defaults]
-    # Hydra records the same as hydra.runtime.choices.
+    # Hydra records the same options as hydra.runtime.choices.
     known = found.overrides.known_choices.items()
     return files, {key.partition("@")[0]: choice for key, choice in known if choice}
 
@@ -83,10 +83,10 @@ def parse_names(word: str, names: Sequence[str]) -> list[str]:
 
 
 def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:
-    """Return the first values in an override, and whether they are a sweep.
+    """Return the first `limit` values of an override, and whether they are a sweep.
 
     An interval is an `IntervalSweep`, with `start`, `end` and `tags`. Hydra does not
-    list a range beside other values; see `has_range`.
+    list the numbers of a range beside other values; see `has_range`.
 
     Raises:
         HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
@@ -119,11 +119,11 @@ def one_line(error: Exception) -> str:
 
 
 def is_listed_twice(group: str, message: str) -> bool:
-    """Return whether this message says that defaults lists have a group twice."""
+    """Return whether a message says that defaults lists have a group twice."""
     return f"Multiple values for {group}." in message
 
 
 def split_message(message: str) -> tuple[list[str], str]:
-    """Return the names that can be those of files, and the text after the first."""
+    """Return the names in a message that can be files, and the text after the first."""
     names = re.findall(r"\b[Ii]n '?([^':\s]+)", message)
     return names, re.sub("^In '?[^':]+'?: ", "", message)

@@ -1,11 +1,12 @@
 """The types of the keywords of each stage, for calls from Python.
 
-The schemas have their bounds; `tests/cli/test_config.py` compares the two.
+The schemas have the bounds of the same settings; `tests/cli/test_config.py` compares
+both.
 """
 
-# The types are written twice, because mypy and editors cannot read generated ones: here
-# for the keywords of a call, and in `schema` for the fields of `cfg`. They also differ:
-# a call accepts paths, arrays and, in a sweep, several values.
+# Each type is written twice, because mypy and editors cannot read generated types: here
+# for the keyword of a call, and in `schema` for the field of `cfg`. The two can differ,
+# because a call accepts paths, arrays and, in a sweep, several values.
 
 import os
 from collections.abc import Iterable
@@ -73,7 +74,7 @@ class TrainKeywords(HyperparameterKeywords, NewRunKeywords, total=False):
 
 
 class SweepKeywords(NewRunKeywords, total=False):
-    """Keywords of `sweep`: a value, several, or "interval(4,128)"."""
+    """Keywords of `sweep`: a value, several values, or "interval(4,128)"."""
 
     dataset: PathText | Iterable[PathText]
     hidden: Integer | Iterable[Integer] | str

@@ -9,10 +9,10 @@ from pipeline.cli.default_values import committed_defaults
 
 
 def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
-    """Name a training run by its hidden neurons, its seed and `named` keys.
+    """Name a training run by its hidden neurons, its seed and the keys in `named`.
 
-    Keys that differ from the defaults are named, too. A network that was trained
-    earlier has no value for a hyperparameter that was added later.
+    Keys that differ from the defaults are named, too. `values` lacks a hyperparameter
+    that was added to the project after the network was trained.
     """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
@@ -28,11 +28,11 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
     """Name a network on a page, which is shared: the name contains no path.
 
     Args:
-        params: The params of its training run; {} if they are not recorded.
-        dataset: The name of its data set.
-        sha256: The sha256 of its weights.
+        params: The params of the training run; {} if no run is recorded.
+        dataset: The name of the data set of the network.
+        sha256: The sha256 of the weights.
 
     Returns:
-        The name that `train` gives its run by default, or the start of the hash.
+        The name that `train` gives the run by default, or the start of the hash.
     """
     return run_name({**params, "dataset": dataset}) if params else sha256[:8]

@@ -9,7 +9,7 @@ from pipeline.base.paths import displayed
 
 
 def located(message: str, path: Path | None) -> str:
-    """Return the message of a problem, with the file that it is in, if any."""
+    """Return the message of a problem, with the file that contains it, if any."""
     return f"{displayed(path)}: {message}" if path else message
 
 
@@ -17,7 +17,7 @@ def located(message: str, path: Path | None) -> str:
 def collected(problems: list[str], path: Path | None = None) -> Iterator[None]:
     """Add the problems of an error in the block to a list, instead of raising it.
 
-    `path` is the file that they are in, if any.
+    `path` is the file that contains the problems, if any.
     """
     try:
         yield

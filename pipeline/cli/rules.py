@@ -1,4 +1,4 @@
-"""The rules about several settings; `schema.py` has those about single ones."""
+"""The rules about several settings; `schema.py` has the rules about single settings."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ from pipeline.cli.schema import Schema
 from pipeline.cli.settings import Settings
 from pipeline.cli.values import SweepValues
 
-NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
-QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
+NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
+QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
-SINGLE_RUN_KEYS = {  # and why a sweep rejects them
+SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
     "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
     "train()",
     "resume": "has no effect in a sweep: use again=true to train again",
@@ -40,7 +40,7 @@ def broken_rules(
 
 
 def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
-    """Yield the problems of one option of each group, by its first combination."""
+    """Yield the problems of a part of a command, found in its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
     for key, example in schema.required.items():
@@ -55,9 +55,9 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
         if key not in values:  # a setting of other stages
             continue
         is_default = values[key] == default_values[key]
-        # A value equal to the default changes nothing, so it is accepted (the output of
-        # --cfg job contains all defaults). `reproduce` replaces even such a value, so
-        # it is rejected there.
+        # A value that equals the default changes nothing, so it is accepted (the output
+        # of --cfg job contains all defaults). `reproduce` replaces even such a value,
+        # so the value is rejected there.
         has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
         if has_no_effect and setting.is_wanted:
             yield located(f"{key} {reasons[key]}", setting.path)
@@ -90,7 +90,7 @@ def _has_several(
 def _rules_of_sweep(
     parts: Sequence[Settings], schema: Schema, flags: Flags
 ) -> Iterator[str]:
-    """Yield a problem unless every part of the sweep is a grid, or all of it a search.
+    """Yield a problem unless all parts of the sweep are grids, or it is one search.
 
     A search cannot be combined with a grid or another search.
     """

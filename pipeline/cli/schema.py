@@ -35,7 +35,7 @@ Name = Annotated[Text, AfterValidator(printable)]
 
 
 def contains(annotation: object, kind: type) -> bool:
-    """Return whether a type is str or list, or a union with it."""
+    """Return whether a type is `kind`, or a union that contains `kind`."""
     is_kind = kind in (annotation, get_origin(annotation))
     return is_kind or any(contains(part, kind) for part in get_args(annotation))
 
@@ -47,10 +47,10 @@ class StageConfig(BaseModel):
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
-    # Whether -m records a sweep. From Python, sweep() does. Files in conf/experiment/
-    # can start it, and if a job fails, the others run.
+    # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
+    # start such a sweep. If a job fails, the other jobs run.
     has_recorded_sweeps: ClassVar[bool] = False
-    required: ClassVar[Mapping[str, str]] = {}  # keys without a default, and examples
+    required: ClassVar[Mapping[str, str]] = {}  # an example of each key with no default
 
     @classmethod
     def command_name(cls) -> str:
@@ -78,7 +78,7 @@ class RecordedConfig(StageConfig):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether runs are recorded; an unrecorded open run has no `run_id`."""
+        """Whether runs are recorded. An open run that is not has no `run_id`."""
         return self.tracking != "none"
 
 
@@ -228,7 +228,7 @@ TYPES = {  # by key, of all stages
     for key, field in schema.model_fields.items()
 }
 KEYS = frozenset(TYPES)  # as in conf/config.yaml
-# The keys with text or lists of text: their values are taken as typed.
+# The keys with text or lists of text, whose values are taken as typed.
 TEXT_KEYS = frozenset(
     k for k, x in TYPES.items() if contains(x, str) or contains(x, list)
 )

@@ -23,8 +23,8 @@ class Setting(NamedTuple):
     """The value of a key, not yet validated."""
 
     value: Any  # one value, `SweepValues` or an `Interval`
-    path: Path | None = None  # the file that it is from; None if it was given
-    # True if the user gave the value or chose its file: then it must have an effect.
+    path: Path | None = None  # the file with the value; None if the value was given
+    # Whether the user gave the value or chose its file. If so, it must have an effect.
     is_wanted: bool = True
 
 
@@ -32,13 +32,12 @@ class Setting(NamedTuple):
 class Settings:
     """All settings with one option of each group; in a sweep, some have several values.
 
-    A sweep over a group has a `Settings` for each of its options; each is called a part
-    of the sweep.
+    A sweep over a group has a `Settings` for each option of the group. Each `Settings`
+    is called a part of the sweep.
 
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
-    values of hidden and the interval of lr. The combinations are the two values of
-    hidden, each with an end of the interval; a search replaces this end by its
-    suggestions.
+    values of hidden and the interval of lr. Each of the two combinations has a value of
+    hidden and an end of the interval. A search replaces this end by its suggestions.
     """
 
     by_key: Mapping[str, Setting]
@@ -51,7 +50,7 @@ class Settings:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The file with the value of each key, unless it was given."""
+        """The file with the value of each key; keys of given values are missing."""
         return {key: x.path for key, x in self.by_key.items() if x.path}
 
     @cached_property
@@ -74,7 +73,7 @@ class Settings:
         """Yield each combination of the values, with one end of each interval.
 
         Raises:
-            ConfigError: If a reference names no key, or they form a cycle.
+            ConfigError: If a reference names no key, or references form a cycle.
         """
         values = {key: setting.value for key, setting in self.by_key.items()}
         varied = [
@@ -85,9 +84,9 @@ class Settings:
             yield self._resolve(values | dict(zip(self.several, row, strict=True)))
 
     def _resolve(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return values in which references, such as ${epochs}, are replaced.
+        """Return the values with references, such as ${epochs}, replaced.
 
-        Text is taken as it is written.
+        Values of text keys are not changed.
         """
         references = {key for key, value in values.items() if "${" in str(value)}
         if references <= TEXT_KEYS:

@@ -25,7 +25,7 @@ HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
 SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
-# Hydra does not record such an option, so the run would have no tag for it.
+# Hydra does not record an option that is a list, so the run would have no tag for it.
 NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
 # The alternatives to Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
@@ -77,10 +77,10 @@ def _checked(
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """Return the content of a YAML file; a ConfigError names it if it is invalid."""
+    """Return the content of a YAML file; a ConfigError names an invalid file."""
     try:
         content: object = OmegaConf.to_container(OmegaConf.create(text))
-    except AssertionError:  # OmegaConf's, for a file that is a number
+    except AssertionError:  # raised by OmegaConf if the file is a number
         content = None
     except (OmegaConfBaseException, YAMLError) as error:
         message = f"cannot read {displayed(path)}: {one_line(error)}"
@@ -91,7 +91,7 @@ def parse(text: str, path: Path) -> dict[str, Any]:
 
 
 def calls_resolver(text: str) -> bool:
-    """Return whether text refers to anything but keys."""
+    """Return whether text contains a reference to something other than a key."""
     before = ""
     while before != text:
         before, text = text, PLAIN_REFERENCE.sub("", text)
@@ -138,7 +138,7 @@ def _problems(
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """Yield each value in dicts and lists with its name, such as hydra.run.dir."""
+    """Yield the name and the value of each leaf, such as hydra.run.dir."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _leaves(item, f"{name}.{key}" if name else str(key))

@@ -1,7 +1,7 @@
 """Parses the text of a value: a number, a Boolean, text, a list, or several values.
 
-Several values are a sweep, or an interval for a search. Numbers are in Hydra's grammar;
-text is taken as it is typed.
+Several values are a sweep; an interval is for a search. Numbers are in Hydra's grammar.
+Text is taken as it is typed.
 """
 
 import os
@@ -27,8 +27,8 @@ from pipeline.cli.hydra_internals import (
 from pipeline.cli.schema import Schema, contains
 from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
 
-MAX_VALUES = 100_000  # the combinations of a sweep
-MAX_FLOAT = 2**53  # floats represent all integers below it
+MAX_VALUES = 100_000  # the maximum number of combinations of a sweep
+MAX_FLOAT = 2**53  # floats represent all integers below this number
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
@@ -45,7 +45,7 @@ class GroupOverrides(tuple[str, ...]):
 
 
 def parse_value(key: str, text: str, schema: Schema) -> object:
-    """Parse a value; several become `SweepValues`, and an interval an `Interval`.
+    """Parse one value, several values (`SweepValues`) or an interval (`Interval`).
 
     Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
     the key, commas separate values unless the whole text is the path of a folder.
@@ -72,14 +72,16 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
 
 
 def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
-    """Return the options of a group: team=a,b gives two, team=glob(*) all, null none.
+    """Return the options of a group in an override.
+
+    The override team=a,b has two options, team=glob(*) has all, and team=null has none.
 
     Args:
         word: The override.
         names: The names of the files of the group.
 
     Raises:
-        ConfigError: If Hydra cannot parse it, or there is no such file.
+        ConfigError: If Hydra cannot parse the override, or a file does not exist.
     """
     key, _, text = word.partition("=")
     try:
@@ -122,7 +124,7 @@ def _parse_texts(key: str, text: str) -> str | SweepValues:
 def _split_text(text: str) -> list[str]:
     """Split text at commas outside quotes, unless it is the path of a folder."""
     path = _unquote(text)
-    with suppress(ConfigError):  # it can be text that is not a path
+    with suppress(ConfigError):  # text that cannot be a path
         if os.path.isdir(user_path(path, key="path")):
             return [path]
     items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]*)\s*,""", f"{text},")

@@ -1,9 +1,9 @@
 """Everything that determines the results of a training run, and the network itself.
 
 The results are the weights, the metrics and the margin below which a prediction is
-close, which are stored with the network. Its modules import nothing else of the
-project. The hash of their source code is part of the fingerprint of every training
-run, so code that does not affect the results does not belong here.
+close, which are stored with the network. The modules of this package import nothing
+else of the project. The hash of their source code is part of the fingerprint of every
+training run, so code that does not affect the results does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

@@ -1,6 +1,6 @@
 """A data set in memory: labeled images, divided for training and evaluation.
 
-`pipeline/datasets/prepare.py` writes its file.
+`pipeline/datasets/prepare.py` writes the file of a data set.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pipeline.core import UserError
 from pipeline.core.hyperparameters import SPLITS, Hyperparameters
 
 HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
-MIN_SAMPLE = 20_000  # images in a sample of more; see `sample_rows`
+MIN_SAMPLE = 20_000  # minimum size of a sample of more images; see `sample_rows`
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -40,7 +40,7 @@ class LabeledImages:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The images for training, and those for validation after each epoch."""
+    """The images for training, and the images for validation after each epoch."""
 
     train: LabeledImages
     val: LabeledImages
@@ -74,7 +74,7 @@ class DataFile:
         )
 
     def check(self, sha256: str) -> None:
-        """Compare a hash of the file, or one that was recorded of it, with `sha256`.
+        """Compare `sha256`, which was computed or recorded, with the verified hash.
 
         Raises:
             UserError: If the file was replaced after it was verified.
@@ -90,7 +90,7 @@ class DataFile:
 class Dataset:
     """A data set with its original division into training and test images."""
 
-    file: DataFile  # which another process can read
+    file: DataFile  # lets another process read the data set
     train: LabeledImages
     test: LabeledImages
 
@@ -110,7 +110,7 @@ class Dataset:
 
         Raises:
             UserError: If there are too few images for `holdout`, in all or in a class.
-            ValueError: If `how` is neither of these.
+            ValueError: If `how` is not one of these two names.
         """
         if how not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
@@ -153,7 +153,7 @@ class Dataset:
 def sample_rows(count: int) -> slice:
     """Select evenly spaced images: all, or at least `MIN_SAMPLE` of them.
 
-    Thresholds are computed from a sample, because all 60,000 images of MNIST take three
-    times as long and change nothing.
+    Thresholds are computed from a sample, because using all 60,000 images of MNIST
+    takes three times as long and changes nothing.
     """
     return slice(None, None, max(1, count // MIN_SAMPLE))

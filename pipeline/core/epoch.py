@@ -20,5 +20,5 @@ class Epoch:
     tensors: Snapshot = field(repr=False)
     number: int = 0  # 0 is before training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
-    seconds: float = 0.0  # duration, validation included
+    seconds: float = 0.0  # duration, including validation
     time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms

@@ -22,9 +22,9 @@ FOLDER = Path(__file__).parent
 
 
 class OtherSoftware(UserError):
-    """A process would not compute the weights of the program that it works for.
+    """A process would compute other weights than the program that it works for.
 
-    Its code in this package, or its version of PyTorch, is another one.
+    The two differ in the code of this package or in the version of PyTorch.
     """
 
 
@@ -32,8 +32,8 @@ class OtherSoftware(UserError):
 class Software:
     """What determines the weights of a training run, besides its settings and data.
 
-    The version of NumPy is not part of it, because this package uses NumPy only for
-    exact or correctly rounded results, such as sorting, subtraction and square roots.
+    The version of NumPy is not included, because this package uses NumPy only for exact
+    or correctly rounded results, such as sorting, subtraction and square roots.
     """
 
     code: str  # `core_sha256`
@@ -45,12 +45,12 @@ class Software:
         return cls(core_sha256(), torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
-        """Check that this process has this software, which is that of another process.
+        """Compare the software of this process with `self`, that of another process.
 
         `worker` names this process in the message, as in "node 10.0.0.2".
 
         Raises:
-            OtherSoftware: If not.
+            OtherSoftware: If the software of the two processes differs.
         """
         here = Software.here()
         if here.torch != self.torch:
@@ -64,8 +64,8 @@ class Software:
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """Return the fingerprint of a training run, 32 hexadecimal digits.
 
-    It depends on the sha256 of the data file, not on the name of the data set, and on
-    the `Software` of this process.
+    The fingerprint depends on the hyperparameters, the sha256 of the data file and the
+    `Software` of this process. It does not depend on the name of the data set.
     """
     software = astuple(Software.here())
     content = [hyperparameters.model_dump(), data_sha256, *software]
@@ -83,7 +83,7 @@ def check_code() -> None:
     """Check that the modules have not changed since this process hashed them.
 
     Raises:
-        OtherSoftware: If one was edited in between.
+        OtherSoftware: If a module was edited in between.
     """
     if _hash_modules() != code_hashes():
         rule = f"the code in {FOLDER} changed while this program was running"
@@ -111,8 +111,8 @@ def torch_version() -> str:
 def processor() -> str:
     """Return the processor, and the instructions that PyTorch uses.
 
-    The last bits of the weights depend on them. The name alone does not distinguish the
-    processors of virtual machines; on ARM, Linux gives numbers only.
+    The last bits of the weights depend on both. The name alone does not distinguish the
+    processors of virtual machines. On ARM, Linux gives only numbers, and no name.
     """
     import torch  # takes a second, and the other functions do not need it
 

@@ -1,8 +1,8 @@
 """The training loop, epoch by epoch.
 
-It does not depend on the layers or on the kind of optimizer: the network computes its
-gradients, and the optimizer, which has a learning rate `lr`, applies them. It prints
-and records nothing: it yields the results of each epoch.
+The loop does not depend on the layers or on the kind of optimizer. The network computes
+its gradients, and the optimizer, which has a learning rate `lr`, applies the gradients.
+The loop prints and records nothing; it yields the results of each epoch.
 """
 
 import math
@@ -50,9 +50,10 @@ class TrainingState:
         return cls(network, optimizer, generator)
 
     def __reduce__(self) -> NoReturn:
-        """Reject `copy` and `pickle`: the optimizer of a copy would change nothing.
+        """Reject `copy` and `pickle`.
 
-        An optimizer shares memory with its network; the two copies would not.
+        An optimizer shares memory with its network. Copies of the two would not, so the
+        copied optimizer would not change the copied network.
         """
         raise TypeError(
             "a TrainingState cannot be copied: to return to an epoch, keep its "
@@ -67,8 +68,8 @@ def shuffled_batches(
 
     Yields:
         For each epoch, its batches, and all labels in the same order. The last batch of
-        an epoch can be smaller. A batch is valid until the next one, which uses the
-        same memory: new tensors would take 8% more time.
+        an epoch can be smaller. A batch is valid until the next batch is requested,
+        because both use the same memory. New tensors would take 8% more time.
     """
     images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
     labels = torch.from_numpy(data.labels).long()  # (n,)
@@ -102,15 +103,16 @@ def fit(
 
     Args:
         state: The network, its optimizer, and the generator that shuffles the images.
-        split: The images for training, shuffled in every epoch, and for validation.
-        hyperparameters: Here, only the batch size; `TrainingState.initial` and
-            `Dataset.split` use others.
+        split: The training images, which are shuffled in every epoch, and the
+            validation images.
+        hyperparameters: `fit` uses only the batch size. `TrainingState.initial` and
+            `Dataset.split` use other fields.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
-        The network and its metrics: losses in nats, accuracies in [0, 1]. `train/...`
-        is the mean over the training images, each measured at the step that uses it, as
-        in Keras; `val/...` is measured after the epoch.
+        The network and its metrics: losses in nats, accuracies in [0, 1]. A metric
+        `train/...` is a mean over the training images. Each image is measured in the
+        step that uses it, as in Keras. A metric `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a metric or a weight becomes non-finite.
@@ -122,8 +124,8 @@ def fit(
     )
     gradient = torch.zeros_like(network.vector)  # (p,), filled again in each step
     out = network.views(gradient)
-    # The logits of each step of an epoch, (10, batch). If they were columns of one
-    # tensor, a step would take 3% longer.
+    # The logits of each step of an epoch, (10, batch). If the logits of all steps were
+    # columns of one tensor, a step would take 3% longer.
     parts = torch.from_numpy(split.train.labels).split(batch_size)
     outputs = [network.vector.new_empty(CLASSES, len(part)) for part in parts]
     for number in epochs:
@@ -147,12 +149,13 @@ def train_network(
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
-    In a block of `one_thread`, its weights are identical to the command's.
+    In a block of `one_thread`, the weights are identical to those of the command.
 
     Args:
         split: The images; see `Dataset.training_split`.
-        hyperparameters: All of them except `split` are used.
-        track: Shows progress: it gets an iterator and the number of epochs.
+        hyperparameters: All fields except `split` are used.
+        track: A function that shows the progress. It receives an iterator and the
+            number of epochs.
 
     Returns:
         The network, and the results of each epoch; epoch 0 is the state before
@@ -170,7 +173,7 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
     """Measure a trained network on its training images.
 
     Returns:
-        The `score` on all of them, and the `min_margin` of a sample.
+        The `score` on all training images, and the `min_margin` of a sample.
     """
     sample = train.images[sample_rows(len(train))]
     return score(network, train), min_margin(network.predict(sample))
@@ -202,7 +205,7 @@ def _check_finite(
 ) -> None:
     """Raise a FloatingPointError if a metric or a weight is NaN or infinite.
 
-    The epoch `number` has the logits `outputs`, (10, batch) for each of its steps.
+    `outputs` are the logits of each step of the epoch `number`, (10, batch).
     """
     names = [name for name, value in metrics.items() if not math.isfinite(value)]
     if not torch.isfinite(network.vector).all():

@@ -1,6 +1,6 @@
 """The margin of a prediction, and `min_margin`, below which a prediction is close.
 
-This threshold is stored with the network when it is trained.
+The threshold is computed after training and stored with the network.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
 def min_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
     """Return the margin below which a prediction is close, from training images."""
     ordered: list[float] = np.sort(margin(probabilities)).tolist()
-    # Without np.quantile, whose last bits depend on the version of NumPy.
+    # np.quantile is not used, because its last bits depend on the version of NumPy.
     row, fraction = divmod(MIN_MARGIN_QUANTILE * (len(ordered) - 1), 1)
     low, high = ordered[int(row)], ordered[min(int(row) + 1, len(ordered) - 1)]
     return max(LOWEST_MIN_MARGIN, round(low + fraction * (high - low), 4))

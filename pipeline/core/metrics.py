@@ -21,7 +21,7 @@ def cross_entropy(
 
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.2.2.3.
     """
-    # PyTorch computes softmax over rows of ten numbers slowly, over columns fast.
+    # PyTorch computes a softmax over rows of ten numbers slowly, and over columns fast.
     log_probabilities = logits.T.contiguous().log_softmax(dim=0)  # (classes, batch)
     return -log_probabilities.gather(0, labels[None]).mean()
 

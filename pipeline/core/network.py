@@ -1,8 +1,8 @@
 """The network of the exercise: 784 pixels -> hidden neurons with ReLU -> 10 classes.
 
-Its two dense layers, `layer_1` and `layer_2`, are initialized as in Keras and return
-their weights in Keras's layout. Its gradients are written out, without autograd; tests
-compare them with autograd and finite differences.
+The two dense layers, `layer_1` and `layer_2`, are initialized as in Keras and return
+their weights in Keras's layout. The network computes its gradients without autograd.
+Tests compare the gradients with autograd and with finite differences.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
 def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     """Return gray levels, 0 to 255, as an array, or raise a `UserError`.
 
-    Pixels in [0, 1] would be scaled twice, and most predictions would be wrong.
+    Pixels in [0, 1] are rejected, because they would be scaled twice, and most
+    predictions would be wrong.
     """
     images = images.detach().cpu() if isinstance(images, Tensor) else images
     try:
@@ -52,14 +53,14 @@ def batches(
 
     For 60,000 images, the network is then five times as fast as with one batch.
     """
-    starts = range(0, max(1, len(images)), BATCH)  # a batch without images, if none
+    starts = range(0, max(1, len(images)), BATCH)  # without images, one empty batch
     return [images[row : row + BATCH] for row in starts]
 
 
 class Dense(nn.Linear):
     """A fully connected layer: y = x W^T + b, where a row of W belongs to a neuron.
 
-    PyTorch stores W as (neurons, inputs), Keras its transpose, the kernel.
+    PyTorch stores W as (neurons, inputs). Keras stores the transpose, the kernel.
     """
 
     def __init__(
@@ -68,7 +69,8 @@ class Dense(nn.Linear):
         """Draw W uniformly from +-sqrt(6 / (inputs + neurons)), and set b to 0.
 
         Source: Glorot and Bengio, Understanding the difficulty of training deep
-        feedforward neural networks (2010), equation 16; the default of Keras's Dense.
+        feedforward neural networks (2010), equation 16. This initialization is the
+        default of Keras's Dense.
         """
         # The type is explicit, because a program can change PyTorch's default.
         super().__init__(inputs, neurons, dtype=torch.float32)
@@ -88,8 +90,8 @@ class Network(nn.Module):
     """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10.
 
     Attributes:
-        vector: All parameters, (p,), which an optimizer updates as a whole. The layers
-            have views of it.
+        vector: All parameters, (p,), which an optimizer updates as a whole. The
+            parameters of the layers are views of this vector.
         tensors: The same parameters as matrices; see `views`.
     """
 
@@ -109,7 +111,7 @@ class Network(nn.Module):
         self.tensors = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let `copy` and `pickle` recreate it from arrays.
+        """Let `copy` and `pickle` recreate the network from arrays.
 
         Otherwise, copied parameters would not be views of `vector`, and a network with
         tensors could not be sent to a worker.
@@ -119,16 +121,20 @@ class Network(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
         """Reject a conversion, such as by `double` or `cuda`.
 
-        The layers would get tensors of their own, which are not views of the vector.
+        After a conversion, the parameters of the layers would not be views of `vector`.
         """
         if fn(self.vector) is not self.vector:
-            raise UserError("a network is float32 on the CPU: convert its state_dict()")
+            raise UserError(
+                "a network must stay float32 on the CPU: "
+                "convert its state_dict() instead"
+            )
         return self
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
         """Split a vector with one number per parameter into the tensors of the layers.
 
-        Each neuron has a row: a weight is (neurons, inputs), a bias (neurons, 1).
+        Each neuron has a row: the shape of a weight is (neurons, inputs), and the shape
+        of a bias is (neurons, 1).
         """
         parameters = [*self.parameters()]
         parts = vector.split([tensor.numel() for tensor in parameters])
@@ -148,11 +154,11 @@ class Network(nn.Module):
     ) -> tuple[Float[Tensor, "hidden batch"], Float[Tensor, "10 batch"]]:
         """Compute the outputs of layer_1 and the logits; each image is a column.
 
-        Products, softmax and sums are faster in this layout than in that of `forward`.
+        In this layout, products, softmax and sums are faster than in `forward`.
 
         Args:
-            images: The gray levels of the images, 0 to 255; here, each image is a row.
-            logits: Receives the logits.
+            images: The gray levels, 0 to 255. In this argument, each image is a row.
+            logits: The tensor that receives the logits; by default, a new tensor.
         """
         # (hidden, 784), (hidden, 1), (10, hidden), (10, 1)
         w_1, b_1, w_2, b_2 = self.tensors
@@ -174,9 +180,9 @@ class Network(nn.Module):
         Args:
             images: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot: 1 in the row of the class, else 0.
-            out: Receives the gradient of each of the `tensors`. `views` makes it from a
-                vector, which then contains the whole gradient.
-            logits: Receives the logits.
+            out: The tensors that receive the gradients of `self.tensors`. If `out` are
+                the `views` of a vector, the vector then contains the whole gradient.
+            logits: The tensor that receives the logits; by default, a new tensor.
 
         Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
         derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
@@ -202,8 +208,8 @@ class Network(nn.Module):
         """Compute the logits of gray-level images, without gradients.
 
         Raises:
-            UserError: If the images are not uint8 with the shape (n, 28, 28), also in
-                the methods below.
+            UserError: If the images are not uint8 with the shape (n, 28, 28).
+                `hidden_sums`, `predict` and `classify` raise this error, too.
         """
         array = check_images(images)
         with torch.no_grad():
@@ -215,8 +221,9 @@ class Network(nn.Module):
     ) -> Float[Tensor, "10 n"]:
         """Compute the logits of unchecked images in the layout of `columns`.
 
-        With one thread, as in training, it is faster than `logits`. Its last bits are
-        other ones, and depend on the number of threads.
+        With one thread, as in training, this method is faster than `logits`. The last
+        bits of the result differ from those of `logits`, and depend on the number of
+        threads.
         """
         rows = (torch.from_numpy(batch).flatten(1).float() for batch in batches(images))
         return torch.cat([self.columns(batch)[1] for batch in rows], dim=1)

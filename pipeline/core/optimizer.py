@@ -19,7 +19,7 @@ class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
     The parameters are one long vector, `Network.vector`, so a step takes six operations
-    for any number of layers. All tensors here have its shape, (p,).
+    for any number of layers. All tensors of this class have the same shape, (p,).
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
     variant at the end of section 2, which adds epsilon to the uncorrected root.
@@ -33,14 +33,14 @@ class Adam:
         self.mean = torch.zeros_like(parameters)  # moving average of gradients
         self.square = torch.zeros_like(parameters)  # moving average of their squares
         self.root = torch.zeros_like(parameters)  # buffer for the roots of `square`
-        # The same memory as arrays, and constants as tensors: if each step converted
-        # them, it would take a third longer.
+        # Arrays that share the memory of `square` and `root`, and constants as tensors.
+        # If each step made these conversions, a step would take a third longer.
         self.arrays = self.square.numpy(), self.root.numpy()
         self.beta_2, self.epsilon = parameters.new_tensor([BETA_2, EPSILON])
 
     @property
     def state(self) -> dict[str, Float[Tensor, " p"]]:
-        """The tensors that, besides `steps`, a checkpoint saves and restores."""
+        """The tensors that a checkpoint saves and restores, besides `steps`."""
         return {"mean": self.mean, "square": self.square}
 
     def step(self, g: Float[Tensor, " p"]) -> None:
@@ -50,7 +50,7 @@ class Adam:
         self.mean.lerp_(g, 1 - BETA_1)
         # square <- beta_2 square + (1 - beta_2) g²
         self.square.mul_(self.beta_2).addcmul_(g, g, value=1 - BETA_2)
-        # Both averages start at 0; this removes the bias from their ratio.
+        # Both averages start at 0. The correction removes this bias from their ratio.
         correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
         # NumPy rounds roots correctly, so they are the same on every processor.
         square, root = self.arrays

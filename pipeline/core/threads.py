@@ -1,6 +1,7 @@
 """The settings of PyTorch while networks are trained.
 
-They belong to the process, which may be a user's notebook, so they are restored.
+The settings belong to the process, which may be a user's notebook. Therefore,
+`one_thread` restores the previous settings.
 """
 
 import threading
@@ -18,10 +19,10 @@ _before = (1, "highest")  # threads and precision of products before the first b
 def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread, which gives the same sums on any number of cores.
 
-    Matrix products have the highest precision, which also affects the sums.
+    Matrix products get the highest precision, because their precision affects the sums.
 
-    Blocks in several Python threads can overlap. The last one to end restores the
-    settings; Python threads whose blocks ended earlier keep one thread.
+    Blocks in several Python threads can overlap. The block that ends last restores the
+    settings. Until then, Python threads whose blocks have ended keep one thread.
     """
     global _blocks, _before
     # Each Python thread has its own mode for denormal numbers, such as 1e-39.

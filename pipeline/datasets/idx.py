@@ -1,6 +1,6 @@
 """Reads IDX files, the format of MNIST, plain or gzipped.
 
-The sizes in a header are checked before memory is allocated for them.
+The sizes in a header are checked before memory is allocated for the array.
 """
 
 import gzip
@@ -21,8 +21,8 @@ from pipeline.core.dataset import LabeledImages
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
-MAX_ARRAY_BYTES = 2**29  # 684,784 images of 28x28; all others are imported in memory
-OTHER_FORMATS = {  # by the first bytes of a file: what it is, and a remedy
+MAX_ARRAY_BYTES = 2**29  # 684,784 images of 28x28; an import needs memory for all
+OTHER_FORMATS = {  # by the first bytes of a file: its format, and a remedy
     b"PK": ("a ZIP archive", ": unpack it first"),
     b"<": ("an HTML page", ": download the file itself"),
     b"vers": ("a Git LFS pointer", ": run git lfs pull"),
@@ -31,7 +31,7 @@ OTHER_FORMATS = {  # by the first bytes of a file: what it is, and a remedy
 
 
 def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the image files of a folder that have a label file, and the label files.
+    """Yield each image file of a folder that has a label file, with the label file.
 
     Raises:
         UserError: If the folder cannot be read.
@@ -110,7 +110,8 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     """Read an IDX file of bytes, plain or gzipped: images (3 dimensions) or labels (1).
 
     Raises:
-        UserError: If the file violates the format; the message names file and rule.
+        UserError: If the file violates the format. The message names the file and the
+            rule.
 
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
     database of handwritten digits (1998).

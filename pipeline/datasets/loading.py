@@ -1,7 +1,7 @@
 """Finds data sets in the folder of all data sets: by name, by hash or by origin.
 
-A network records the hash of its data, which can have another name on this machine.
-`prepare` makes a file that is missing.
+A network records the hash of its data set, because the data set can have another name
+on this machine. `prepare` makes a file that is missing.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def load(
 
     Raises:
         UserError: If the data set is not available (the message names the files to
-            provide), or its file has another sha256.
+            provide), or if the file has another sha256.
     """
     folder = Path(folder)
     stored = _file_with(sha256, folder, name=name) if sha256 else None
@@ -60,7 +60,8 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
     code.
 
     Args:
-        sha256: The hash of the data; in a file that is not trusted, it can be any text.
+        sha256: The hash of the data. It can be any text, if the file that recorded the
+            hash is not trusted.
         split: How the data set was split.
         folder: The folder of all data sets.
 
@@ -81,8 +82,8 @@ def has_images_of(dataset: str, data: Dataset) -> bool:
     """Return whether a data set has the images of `data`, perhaps under another name.
 
     Args:
-        dataset: The name of a data set, which is prepared, or a folder. A folder has
-            the images only if it was imported.
+        dataset: The name of a data set, which is prepared, or a folder. For a folder
+            that was not imported, the result is False.
         data: A data set in the folder of all data sets.
 
     Raises:
@@ -98,7 +99,7 @@ def has_images_of(dataset: str, data: Dataset) -> bool:
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:
-    """Return the file of a data set with this recorded sha256, if possible of `name`.
+    """Return the file of a data set with this recorded sha256, preferably of `name`.
 
     The result is None if `folder` contains no such file.
     """

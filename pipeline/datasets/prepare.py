@@ -1,7 +1,7 @@
 """Makes the file of a data set, and the files beside it, from the source of its images.
 
-A folder with IDX files is imported: from then on, its data set has a name. `loading`
-finds the file of a data set, and verifies it.
+A folder with IDX files is imported as a data set, which then has a name. `loading`
+finds and verifies the file of a data set.
 """
 
 import hashlib
@@ -45,10 +45,10 @@ class Prepared(NamedTuple):
 
 
 def prepare(dataset: str, *, folder: Path) -> Prepared:
-    """Create the file of a data set, unless the folder contains a valid one.
+    """Create the file of a data set, unless the folder contains a valid file.
 
-    No other function imports a folder of the user. Each function that loads a data set
-    or its components calls this one, in case a file is missing or damaged.
+    No other function imports a user's folder. Each function that loads a data set or
+    its components calls `prepare`, in case a file is missing or damaged.
 
     Next to `<name>.safetensors`, `prepare` writes the principal components of the
     classes, two plots of the images and a summary, `<name>.json`, which is written last
@@ -63,11 +63,11 @@ def prepare(dataset: str, *, folder: Path) -> Prepared:
 
     Raises:
         UserError: If the data set is not available (the message names the files to
-            provide), an IDX file violates the format, or a file must be written and
+            provide), if an IDX file violates the format, or if a file is missing and
             this user cannot write to the folder.
     """
     path, origin = path_and_origin(dataset, folder=folder)
-    # Without a lock, so that the folder can belong to another user.
+    # This check needs no lock, so that the folder can belong to another user.
     if (file := _intact(path)) and not _missing(file):
         return Prepared(file, is_new=False)
     _check_writable(path)
@@ -92,14 +92,14 @@ def _intact(path: Path) -> DataFile | None:
     """
     recorded = stored_summary(path)
     if recorded and recorded.code == spec(path.stem).code_sha256:
-        with suppress(OSError):  # it is missing, or another process replaces it
+        with suppress(OSError):  # missing, or replaced by another process
             if files.file_sha256(path) == recorded.sha256:
                 return DataFile(path, recorded.sha256)
     return None
 
 
 def _missing(file: DataFile) -> set[str]:
-    """Return which of the components and the plots are missing or of other data."""
+    """Return which files (components, plots) are missing or belong to other data."""
     beside = files_beside(file.path)
     missing = set()
     if read_components(file.path, data_sha256=file.sha256) is None:
@@ -120,7 +120,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _report_damage(path: Path) -> None:
-    """Print which file is damaged; rename the file of the images to `.bad`."""
+    """Print which file is damaged; rename a damaged file of images to `.bad`."""
     summary_path = files_beside(path).summary
     if recorded := stored_summary(path):
         set_damaged_aside(path, recorded.sha256)
@@ -141,9 +141,9 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
 
 
 def path_and_origin(dataset: str, *, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return the path of the file of a data set, and the sha256 of what it imports.
+    """Return the path of the file of a data set, and the sha256 of each imported file.
 
-    The file may be missing. The path of a folder with IDX files does not change if the
+    The file may be missing. For a folder with IDX files, the path stays the same if the
     folder is copied or moved.
 
     Args:
@@ -171,7 +171,7 @@ def _origin(dataset: str) -> dict[str, str]:
 def _name(dataset: str, origin: Mapping[str, str]) -> str:
     """Return the name of a data set, which is the stem of its file.
 
-    For a folder, it consists of the folder's name and a hash of its content.
+    For a folder, the name consists of the folder's name and a hash of its content.
     """
     if is_name(dataset):
         return dataset
@@ -186,7 +186,7 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
         for part, data in (("train", train), ("test", test))
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
-    files_beside(path).summary.unlink(missing_ok=True)  # describes another file
+    files_beside(path).summary.unlink(missing_ok=True)  # it describes the previous file
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
@@ -212,7 +212,7 @@ def _write_others(file: DataFile, missing: Collection[str]) -> None:
 
 
 def _write_summary(file: DataFile, origin: Mapping[str, str]) -> None:
-    """Write the summary of a data set, which also says that its other files exist."""
+    """Write the summary of a data set; it also shows that all other files exist."""
     code = {"code": spec(file.name).code_sha256}
     described = summarize(file.read(), origin).model_copy(update=code)
     content = files.as_json(described.model_dump(exclude_none=True)).encode()

@@ -34,22 +34,23 @@ class DatasetSpec:
     """
 
     name: str
-    # Returns the training and the test images; downloads are kept in the given folder.
-    # It is None if the images were imported from a user's folder.
+    # Returns the training and the test images, and keeps downloads in the given folder.
+    # None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The `files.code_sha256` of the modules that compute the images: if one is changed,
-    # they are computed again. None if the images are those of files with a known
-    # sha256.
+    # The `files.code_sha256` of the modules that compute the images. If a module is
+    # changed, the images are computed again. None if the images are in files with a
+    # known sha256.
     code_sha256: str | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
-    # Whether a network trained on it needs images that are preprocessed as in MNIST.
+    # Whether a network of this data set needs images that are preprocessed as in MNIST.
     prepared_as_mnist: bool = True
-    # Returns all images in their original size, and their labels; `evaluate` then
-    # preprocesses them for other networks, instead of using the test images unchanged.
+    # Returns all images in their original size, and their labels. For networks of other
+    # data sets, `evaluate` preprocesses these images instead of using the test images.
     originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
-    # Whether its images are straightened; all other images then are straightened, too.
+    # Whether the images are straightened. If so, a network of this data set also needs
+    # all other images straightened.
     is_upright: bool = False
 
     def __post_init__(self) -> None:
@@ -129,7 +130,7 @@ IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
 
 
 def is_name(value: str) -> bool:
-    """Return whether a text is or can be the name of a data set, and not a folder."""
+    """Return whether a text has the form of a data set's name, and is not a folder."""
     return value in REGISTRY or bool(IMPORTED.fullmatch(value))
 
 
@@ -139,7 +140,7 @@ def spec(name: str) -> DatasetSpec:
 
 
 def preparing_command(name: str) -> str:
-    """Return the command that prepares a data set; an imported one needs its folder."""
+    """Return the command that prepares a data set, or imports it from <folder>."""
     return f"python -m pipeline.data dataset={name if name in REGISTRY else '<folder>'}"
 
 
@@ -156,7 +157,7 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
 
 
 def unknown_data_set(dataset: str) -> str:
-    """Say that a data set does not exist, for messages."""
+    """Return a message: a data set does not exist."""
     names = ", ".join(REGISTRY)
     rule = f"dataset must be a folder, an imported data set or one of {names}"
     return f"{rule}, got {dataset!r}"
@@ -166,7 +167,7 @@ def name_or_folder(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import.
 
     Raises:
-        ValueError: If the text is neither.
+        ValueError: If the text is neither a name nor a folder.
     """
     if value in REGISTRY:
         return value
@@ -179,7 +180,7 @@ def name_or_folder(value: str) -> str:
             if not re.search("[\ud800-\udfff]", value):
                 return value
             raise ValueError("must be a folder whose name is valid UTF-8")
-    except (OSError, UserError):  # the name is too long, or its ~user does not exist
+    except (OSError, UserError):  # the name is too long, or a ~user does not exist
         pass
     names = ", ".join([*REGISTRY, "an imported data set"])
     matches = difflib.get_close_matches(value.lower(), REGISTRY, n=1)

@@ -1,7 +1,7 @@
 """Statistics of the images of a data set: counts, pixels, the mean of each class.
 
-The module also names the files beside the data file, which show the statistics, and
-reads the summary again.
+This module also names the files beside the data file, which show the statistics, and
+reads the stored summary.
 """
 
 from collections.abc import Mapping
@@ -57,10 +57,10 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
 def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     """Summarize the images: counts, statistics of the pixels, always-zero pixels.
 
-    The statistics are of the training images, scaled to [0, 1]; always_zero are the
-    pixels (0..783, row by row) that are 0 in all of them.
+    The statistics describe the training images, scaled to [0, 1]. `always_zero` lists
+    the pixels (0..783, row by row) that are 0 in all training images.
     """
-    # Computed from the number of pixels of each level: as floats, images need 400 MB.
+    # The number of pixels of each level is enough: as floats, images would need 400 MB.
     levels = np.bincount(dataset.train.images.ravel(), minlength=256)
     fractions, values = levels / levels.sum(), np.arange(256) / 255
     mean = float(fractions @ values)
@@ -83,7 +83,7 @@ def _count(data: LabeledImages) -> Counts:
 
 
 class FilesBeside(NamedTuple):
-    """The files that are made together with the file of a data set."""
+    """The paths of the files that are made together with the file of a data set."""
 
     summary: Path
     samples: Path  # plot of images

@@ -1,7 +1,7 @@
 """Straightens digits: shears each image so that its slant is the mean slant of MNIST.
 
-The slant is how far the digit's center moves to the right from one row to the next. It
-follows from the moments of the gray levels I about the center of mass:
+The slant is the distance by which the digit's center moves to the right from one row to
+the next. It follows from the moments of the gray levels I about the center of mass:
 
     slant = Σ I·dx·dy / Σ I·dy²
 
@@ -10,8 +10,8 @@ constant, so the straightened image has the target slant exactly, apart from rou
 The method is the deskewing that LeCun et al., Gradient-based learning applied to
 document recognition (1998), section III.C, describe.
 
-All numbers are integers and no division has a negative operand, so that the result is
-the same on every processor, and in the C code of `pipeline/deploy/c/straighten.c`.
+All numbers are integers, and no division has a negative operand. Therefore, the result
+is the same on every processor, and in the C code of `pipeline/deploy/c/straighten.c`.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from pipeline.core.dataset import LabeledImages
 Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
 
 ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
-MEAN_SLANT = -113  # the mean of MNIST's training images: they lean to the right
+MEAN_SLANT = -113  # of MNIST's training images, which lean to the right
 PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
 FRACTIONS = 256  # a position between two columns is measured in parts of a column
 MARGIN = 32  # columns; more than a row can move, so that no position is negative
@@ -48,9 +48,10 @@ def reader(read: Read) -> Read:
 
 
 def straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28 28"]:
-    """Shear images so that their slant is `MEAN_SLANT`; blank ones do not change.
+    """Shear images so that their slant is `MEAN_SLANT`.
 
-    An image whose ink is in a single row has no slant, and does not change either.
+    Blank images do not change. Images with ink in only one row have no slant, and do
+    not change either.
     """
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     straightened = [_straighten(chunk) for chunk in chunks]

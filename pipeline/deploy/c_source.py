@@ -68,7 +68,7 @@ def percent(share: float) -> str:
 
 
 def comment(text: object) -> str:
-    """Return text of unknown origin, changed so that it cannot end a C comment."""
+    """Change text of unknown origin so that the text cannot end a C comment."""
     ascii_text = printable(str(text)).encode("ascii", "backslashreplace").decode()
     for special in ("*/", "/*", "??"):  # ?? starts a trigraph
         while special in ascii_text:
@@ -86,9 +86,9 @@ def literal(text: str) -> str:
 def selftest_rows(model: QuantizedModel) -> list[int]:
     """Select test images that together activate as many hidden neurons as possible.
 
-    The first is image 0. Each of the others adds as many neurons as possible whose
-    output is 2 to 254: then a wrong shift, or a wrong weight of layer 2, changes a
-    logit. Neurons that only reach an output of 1 come last.
+    The first image is image 0. Each further image adds as many neurons as possible with
+    an output from 2 to 254. With such an output, a wrong shift or a wrong weight of
+    layer 2 changes a logit. Neurons that only reach an output of 1 come last.
     """
     network, images = model.integers, model.dataset.test.images[:CANDIDATES]
     outputs = network.activations(network.sums(images))  # (candidates, hidden)

@@ -33,7 +33,7 @@ class Outputs:
         return cls(sums, network.logits(sums))
 
     def first_difference(self, expected: "Outputs") -> str:
-        """Describe the first value that differs; "" if all are equal."""
+        """Describe the first value that differs; return "" if all are equal."""
         for layer, name in ((1, "sums"), (2, "logits")):
             actual, wanted = getattr(self, name), getattr(expected, name)
             if actual.shape != wanted.shape:
@@ -56,7 +56,7 @@ class Check:
     compared: str = "sums and logits"  # the values that were compared
     difference: str = ""  # the first difference; "" if there is none
     skipped: str = ""  # why nothing was compared; "" if images were compared
-    tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
+    tools: Mapping[str, str] = field(default_factory=dict)  # versions of tools, by name
 
 
 def result_type(hidden: int) -> np.dtype[np.void]:
@@ -68,10 +68,10 @@ def result_type(hidden: int) -> np.dtype[np.void]:
 def compare(
     output: bytes, record: np.dtype[np.void], expected: Outputs, *, name: str
 ) -> str:
-    """Compare what a program wrote with the reference; return the first difference.
+    """Compare the output of a program with the reference; return the first difference.
 
     Raises:
-        UserError: If the program with this name wrote too few or too many bytes.
+        UserError: If the program `name` wrote too few or too many bytes.
     """
     images = len(expected.sums)
     size = HEADER + images * record.itemsize
@@ -95,7 +95,7 @@ def compare(
 
 
 def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
-    """Return a line for each comparison of exports; those not run come last."""
+    """Return a line for each comparison of exports; skipped comparisons come last."""
     images: dict[tuple[bool, str], list[int]] = {}  # by (skipped, text)
     for checks in exports:
         for check in checks:

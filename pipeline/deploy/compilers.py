@@ -16,7 +16,7 @@ from pipeline.base.text import printable
 from pipeline.deploy.checks import Check, Outputs, compare, result_type
 
 PROGRAM = Path(__file__).parent / "c" / "host.c"
-# Without -Werror, which the tests add: a later compiler may have other warnings.
+# Only the tests add -Werror, because a later compiler may have other warnings.
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
 RUN_TIMEOUT = 30.0  # seconds
@@ -59,7 +59,7 @@ COMPILERS = tuple(
 
 
 def missing(tools: Sequence[Tool]) -> str:
-    """Return which packages of these tools are missing; "" if all are installed."""
+    """Say how to install the missing tools; return "" if all are installed."""
     packages = dict.fromkeys(tool.package for tool in tools if not tool.installed)
     if not packages:
         return ""
@@ -77,7 +77,7 @@ def check_compiled(
     The compiled files are written into the folder of the code.
 
     Raises:
-        UserError: If the compiler or the program fails, with its message.
+        UserError: If the compiler or the program fails; its message is quoted.
     """
     name = f"C code, {compiler.program}"
     if skipped := missing([compiler]):
@@ -98,9 +98,9 @@ def run_compiled(
     *,
     options: Sequence[str] = ("-O2",),
 ) -> str:
-    """Compile the C code and run it; return the first difference, "" for none."""
+    """Compile and run the C code; return the first difference, or ""."""
     flags = [*FLAGS, *options, "-I.", "-o", PROGRAM.stem]
-    # Without example.c, which has its own `main`.
+    # example.c is not compiled, because it has its own `main`.
     command: list[str | Path] = [compiler, *flags, PROGRAM, "digits.c", "selftest.c"]
     execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
     name = f"the C code, compiled with {compiler},"
@@ -127,13 +127,14 @@ def execute(
 
     Args:
         command: The program and its arguments.
-        folder: Its working directory.
+        folder: The working directory of the program.
         timeout: The time limit in seconds.
-        name: The name of the program in error messages; by default, its own name.
-        stdin: Its standard input.
+        name: The name of the program in error messages; by default, its file name.
+        stdin: The standard input of the program.
 
     Raises:
-        UserError: If it fails, takes longer, or cannot run; its first error is quoted.
+        UserError: If the program fails, exceeds the time limit or cannot run. The
+            message quotes its first error.
     """
     words = [str(word) for word in command]
     name = name or words[0]

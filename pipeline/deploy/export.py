@@ -25,18 +25,18 @@ MAX_LISTED_NEURONS = 10  # neurons in a message
 
 @dataclass(frozen=True, eq=False)
 class ExportResult:
-    """The exports of one network, or of several."""
+    """The exports of one network or several networks."""
 
     exported: tuple[ExportedNetwork, ...]
-    folder: Path  # with the files; if they are recorded, in the store
+    folder: Path  # the folder of the files; in the store if they are recorded
     run_id: str | None  # the MLflow run of the network or of the sweep
-    copied: bool | None  # whether the server has all of it; None without a server
+    copied: bool | None  # whether the server has a complete copy; None without a server
 
 
 def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` has the bit widths, or "all"; they replace the configuration's bit width.
+    `bits` are the bit widths, or "all", and replace `cfg.bits`.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
@@ -45,7 +45,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.export_jobs(networks, numbers)
-    # Before the exports, because it rejects a store that cannot be used.
+    # The tracker is made before the exports, to reject a store that cannot be used.
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
     )
@@ -82,7 +82,7 @@ def _select_networks(
 
     Returns:
         The networks with their varied values; the id of the run of the sweep or of the
-        network; and the hash of the weights, None for a sweep.
+        network; and the hash of the weights, which is None for a sweep.
     """
     if cfg.sweep:
         sweep, networks = read_networks(cfg.sweep, store=store_dir(), server=cfg.server)
@@ -101,9 +101,9 @@ def _select_networks(
 
 
 def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
-    """Write and record all exports, those with the largest bit width first.
+    """Write and record all exports, in the order of decreasing bit width.
 
-    Those of a sweep are recorded in its children, the runs of their networks.
+    In a sweep, an export is recorded in the child of its network.
     """
     order = sorted(results, key=lambda job: -job.bits)
     described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
@@ -121,7 +121,7 @@ def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
 
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
-    """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
+    """Record the results of a bit width at step 0, for which MLflow draws a bar."""
     report, bits = exported.report, exported.integers.bits
     name, section = f"export/{bit_folder(bits)}", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
@@ -146,7 +146,7 @@ def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
 def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
     """Write and record the page of a network in floating point and in integers.
 
-    Return why there is no page, or "".
+    Return the reason why there is no page, or "" if there is one.
     """
     trained = next(iter(results)).trained
     name = network_name(

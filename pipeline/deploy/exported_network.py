@@ -33,7 +33,7 @@ ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ExportedNetwork:
-    """The result of a job, which a worker can send: no tensors, no data set."""
+    """The result of a job, without tensors and data set, for transfer from a worker."""
 
     integers: IntegerNetwork
     report: ExportReport
@@ -84,7 +84,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
 def export_onnx(
     trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Check:
-    """Write network.onnx and compare it, if the packages for ONNX are installed."""
+    """Write and compare network.onnx, if the packages for ONNX are installed."""
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
@@ -104,7 +104,7 @@ def compared_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:
-    """Plot the weights of layer 1 and those that the integers represent."""
+    """Plot the weights of layer 1 and the weights that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
     train = model.dataset.split(model.trained.split).train

@@ -1,4 +1,4 @@
-"""Runs exports: a single one in this process, several in processes of this machine."""
+"""Runs one export in this process, or several exports in processes of this machine."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 class ExportJob:
     """A network and the bit width with which it is exported."""
 
-    # The values that distinguish the network; {} if it is the only one.
+    # The values that distinguish the network from others; {} if there is only one.
     varied_values: Mapping[str, Any]
     trained: TrainedModel
-    run_id: str | None  # of the child of a sweep that trained it
+    run_id: str | None  # the id of the child of a sweep that trained the network
     bits: int
     folder: Path  # below outputs/export; "." for a single export
 
@@ -47,7 +47,7 @@ def export_jobs(
 ) -> list[ExportJob]:
     """Return all combinations of networks and bit widths, each with its own folder.
 
-    A folder is, for example, "hidden=20,seed=1/4bit", without what they have in common.
+    A folder is, for example, "hidden=20,seed=1/4bit". It contains only keys that vary.
     """
     return [
         ExportJob(
@@ -69,12 +69,12 @@ def run_jobs(
     workers: int | None,
     finetuning_epochs: int | None,
 ) -> tuple[ExportsByJob, list[str]]:
-    """Run exports, and print a line for each if there are several.
+    """Run exports. If there are several, print a line for each export.
 
     Args:
         jobs: The networks and bit widths.
         dataset: The data set of all networks.
-        workers: The number of processes; None for as many as fit.
+        workers: The number of processes; None for as many as the machine can run.
         finetuning_epochs: See `QuantizedModel.of`.
 
     Returns:
@@ -112,7 +112,7 @@ def run_jobs(
 def _printed(
     results: Iterable[TaskResult], tasks: Sequence[Task]
 ) -> Iterator[TaskResult]:
-    """Print a line for each result, and yield those that are final."""
+    """Print a line for each result, and yield the final results."""
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     width = min(max(len(task.name) for task in tasks), WIDTH // 2)
     ended = 0

@@ -1,7 +1,7 @@
 """network.onnx: the trained network in floating point, for tools that read ONNX.
 
-The network takes any number of images, with pixels in [0, 1], and returns logits and
-probabilities. There is no ONNX file of the integers; the README explains why.
+The network takes any number of images with pixels in [0, 1], and returns logits and
+probabilities. The README explains why there is no ONNX file of the integers.
 """
 
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from pipeline.deploy.checks import Check
 from pipeline.model import TrainedModel
 
 FILE = "network.onnx"
-# Opset 13 and IR version 7 are of onnx 1.8 (2020): old enough for embedded tools.
+# Opset 13 and IR version 7 belong to onnx 1.8 (2020): old enough for embedded tools.
 MODEL = """
 <ir_version: 7, opset_import: ["": 13], producer_name: "digit-pipeline",
  doc_string: "Classifies images of 28x28 pixels; a pixel is its gray level / 255.">
@@ -32,10 +32,10 @@ network (float[n, 28, 28] pixels) => (float[n, 10] logits, float[n, 10] probabil
     probabilities = Softmax (logits)
 }
 """
-# Tolerance of probabilities and logits. For logits, it is relative to the largest logit
-# of the image if this is above 1, because a small logit can be a sum of large terms
-# that cancel. The predicted class is the same unless two logits are closer than twice
-# this value.
+# Tolerance of probabilities and logits. For logits, the tolerance is relative to the
+# largest logit of the image if this logit is above 1, because a small logit can be a
+# sum of large terms that cancel. The predicted class is the same unless two logits are
+# closer than twice the tolerance.
 TOLERANCE = 1e-4
 
 
@@ -53,7 +53,7 @@ def write_onnx(trained: TrainedModel, folder: Path) -> None:
 def check_onnx(
     trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Check:
-    """Compare the file with the trained network, in onnxruntime on one thread."""
+    """Compare the file, in onnxruntime with one thread, with the trained network."""
     versions = {name: version(name) for name in ("onnx", "onnxruntime")}
     return Check(
         f"{FILE}, onnxruntime {versions['onnxruntime']}",
@@ -67,7 +67,7 @@ def check_onnx(
 def _difference(
     trained: TrainedModel, path: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> str:
-    """Describe the first logit or probability that differs from the expected one."""
+    """Describe the first logit or probability that differs from the expected value."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
@@ -77,7 +77,7 @@ def _difference(
     largest = np.abs(expected).max(axis=1, keepdims=True, initial=1)
     for name, actual, wanted, limit in (
         ("logits", logits, expected, TOLERANCE * largest),
-        # The softmax of these logits, so that their errors are not counted twice.
+        # The softmax of the file's logits, so that their errors are not counted twice.
         ("probabilities", probabilities, softmax(logits, axis=1), TOLERANCE),
     ):
         wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong, too

@@ -1,7 +1,7 @@
 """Probe images, for cases that test images lack: some pixels, the clamp, extreme sums.
 
 In all test images of MNIST, 116 pixels are 0, and no test image gives a sum above 255
-after its shift. The 10,000 test images cannot detect an error in these cases.
+after the shift. Therefore, the 10,000 test images cannot detect errors in these cases.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from pipeline.core import PIXELS, SIDE
 from pipeline.integers import IntegerNetwork
 
 NOISE_IMAGES = 1000
-MAX_PROBED_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB
+MAX_PROBED_NEURONS = 1000  # neurons with extreme images; 10,000 would need 14 GB
 
 
 def probe_images(
@@ -20,9 +20,9 @@ def probe_images(
 ) -> UInt8[np.ndarray, "n 28 28"]:
     """Return images for tests of an implementation of `network`.
 
-    The images are: blank, white, each pixel alone, for each of the first
-    `MAX_PROBED_NEURONS` hidden neurons the images with the highest and with the lowest
-    sum, and noise of different density.
+    The images are: a blank image, a white image, an image for each pixel alone, the
+    images with the highest and the lowest sum of each of the first `MAX_PROBED_NEURONS`
+    hidden neurons, and noise of different density.
     """
     blank = np.zeros((1, PIXELS), np.uint8)
     white = np.full((1, PIXELS), WHITE, np.uint8)

@@ -24,7 +24,7 @@ COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
     *("accuracy", "float_accuracy", "same_predictions"),
 )
-MAX_TABLE_ROWS = 40  # in the table in the terminal
+MAX_TABLE_ROWS = 40  # rows of the table in the terminal
 
 
 def write_sizes(
@@ -32,7 +32,7 @@ def write_sizes(
 ) -> list[Path]:
     """Write the plot and the table to a folder; return their paths.
 
-    `run_id` is the run of a single network; the jobs of a sweep have their own.
+    `run_id` is the run of a single network. In a sweep, each job has its own run id.
     """
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     rows = [_row(job, exported.report, run_id) for job, exported in results.items()]
@@ -49,7 +49,7 @@ def _row(job: ExportJob, report: ExportReport, run_id: str | None) -> dict[str, 
 
 
 def smallest(results: ExportsByJob) -> ExportJob:
-    """Return the smallest network that is at most `MARGIN` worse than the best one."""
+    """Return the smallest network that is at most `MARGIN` worse than the best."""
     highest = results[_best(results)].report.accuracy
 
     def order(job: ExportJob) -> tuple[int, float]:
@@ -68,7 +68,7 @@ def _best(results: ExportsByJob) -> ExportJob:
 
 
 def describe_sizes(results: ExportsByJob) -> str:
-    """Name the most accurate network, and the smallest one that is nearly as good."""
+    """Name the most accurate network, and the smallest that is nearly as accurate."""
     texts = []
     for job in (_best(results), smallest(results)):
         report = results[job].report
@@ -81,7 +81,7 @@ def describe_sizes(results: ExportsByJob) -> str:
 
 
 def sizes_table(results: ExportsByJob) -> str:
-    """Return a table of the results, the smallest first."""
+    """Return a table of the results, in the order of increasing size."""
     first = next(iter(results))
     columns = ("bits", "finetune", "accuracy", "float", "same predictions", "bytes")
     rows = []
@@ -100,12 +100,13 @@ def sizes_table(results: ExportsByJob) -> str:
 def plot(results: ExportsByJob) -> Image:
     """Plot accuracy against bytes, with a line for each bit width.
 
-    Networks of one size are on one line, and the bit widths are their captions.
+    If all networks have the same number of hidden neurons, there is one line with a
+    caption for each bit width.
     """
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
-    # By bits and hidden neurons, which determine the size: networks of all seeds.
+    # The reports of all seeds, by the bits and hidden neurons that determine the size.
     reports: dict[tuple[int, int], list[ExportReport]] = {}
     for exported in results.values():
         report = exported.report
@@ -141,7 +142,7 @@ def plot(results: ExportsByJob) -> Image:
 
 
 def finetuning_note(results: ExportsByJob) -> str:
-    """Return why few bits can be the most accurate, as another line of the title."""
+    """Return a line of the title that says why few bits can be the most accurate."""
     tuned = {job.bits for job, x in results.items() if x.report.finetune}
     if not tuned:
         return ""

@@ -41,9 +41,9 @@ class Evaluation:
 
     results: tuple[Predictions, ...]
     metrics: Metrics  # the content of metrics.json: the metrics of each set
-    folder: Path  # with the files; if it is recorded, in the store
+    folder: Path  # the folder of the files; in the store if they are recorded
     run_id: str | None  # the MLflow run of the network
-    copied: bool | None  # whether the server has all of it; None without a server
+    copied: bool | None  # whether the server has a complete copy; None without a server
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -104,7 +104,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
 def _evaluate_sets(
     cfg: EvaluateConfig, trained: TrainedModel, dataset: Dataset, detector: Detector
 ) -> tuple[list[Predictions], list[str]]:
-    """Evaluate each set; return the results, and a line for each problem."""
+    """Evaluate each set; return the results and a line for each problem."""
     results: list[Predictions] = []
     problems: list[str] = []
     names: Sequence[str | None] = cfg.sets or [None]
@@ -130,7 +130,7 @@ def _evaluate_sets(
 
 
 def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
-    """Add a number to the name of a set if another set has the name."""
+    """Add a number to the name of a set if another set has the same name."""
     names, name, number = [each.source.name for each in others], source.name, 1
     while name in names:
         number += 1
@@ -158,13 +158,13 @@ def _description(metrics: Metrics, run: Run) -> dict[str, str]:
 def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> None:
     """Record loss and accuracy of a set, and its hash; the files have all metrics.
 
-    MLflow draws a bar for a metric whose only value is at step 0. It sorts sections by
-    name; these follow the learning curves and the weights.
+    MLflow draws a bar for a metric whose only value is at step 0. MLflow sorts sections
+    by name, so the sections of test sets follow the learning curves and the weights.
     """
     section = f"with_test_set/{result.source.name}"
     logged = {f"{section}/{key}": metrics[key] for key in ("accuracy", "loss")}
     run.log_metrics(logged, step=0)
-    labels = np.array(result.source.labels, np.uint8)  # all images of a set have one
+    labels = np.array(result.source.labels, np.uint8)  # every image has a label
     content = result.prepared.images.tobytes() + labels.tobytes()
     run.log_dataset(
         result.source.name,

@@ -1,7 +1,7 @@
 """Finds the images of predict and inspect: test images, files or arrays.
 
-`test_sets` finds the sets of labeled images of evaluate. `prepare_for` prepares the
-images of all three.
+`test_sets` finds the labeled images of evaluate. `prepare_for` prepares the images of
+all three commands.
 """
 
 import os
@@ -31,10 +31,11 @@ def find_images(value: str, load_dataset: Callable[[], Dataset]) -> ImageSet:
 
     Args:
         value: Indices of test images (0 or 0,1,2), an image file, or a folder.
-        load_dataset: Loads the data set of the network; called only for test images.
+        load_dataset: Loads the data set of the network. It is called only if `value`
+            selects test images.
 
     Raises:
-        UserError: If a folder has no images, cannot be read or has an invalid
+        UserError: If a folder cannot be read, contains no images or has an invalid
             labels.csv, or if a test image does not exist.
     """
     if not re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
@@ -66,9 +67,9 @@ def prepare_for(
 ) -> PreparedImages:
     """Prepare images for a network that was trained on a data set.
 
-    Raw images are preprocessed as in MNIST if the data set was, unless `as_mnist` says
-    otherwise. For a network trained on upright images, all images that are not from its
-    data set are then straightened.
+    Raw images are preprocessed as in MNIST if the data set was preprocessed like this,
+    unless `as_mnist` says otherwise. If the network was trained on upright images, all
+    images that are not from its data set are then straightened.
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.kind == "raw"
@@ -86,13 +87,13 @@ def prepare_for(
 
 
 def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
-    """Return one or more images from Python, which have the form of MNIST's images.
+    """Return images that a caller passed from Python, in the form of MNIST's images.
 
     Args:
         array: A NumPy array, a PyTorch tensor or a similar array.
 
     Raises:
-        ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).
+        ConfigError: If the array is not uint8 with the shape (28, 28) or (n, 28, 28).
     """
     is_one = array.shape == (SIDE, SIDE) and "uint8" in str(array.dtype)
     try:
@@ -112,7 +113,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
 
 
 def _remedy(images: Any) -> str:  # noqa: ANN401
-    """Return what to pass instead of images from Python that were rejected."""
+    """Return what a caller must pass instead of images that were rejected."""
     is_tensor = isinstance(images, Tensor)
     instead, cast = "images", "to(torch.uint8)" if is_tensor else "astype(np.uint8)"
     try:
@@ -128,7 +129,7 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
         if np.prod(shape[1:]) not in (1, SIDE, PIXELS) or array.size % PIXELS:
             return 'resize the image, as predict(images="photo.png") does'
         instead += ".reshape(-1, 28, 28)"
-    if not (array.min() >= 0 and array.max() <= 255):  # or NaN
+    if not (array.min() >= 0 and array.max() <= 255):  # also true for NaN
         return "scale them to 0 to 255"
     if kind in "bf" and array.max() <= 1:
         instead = f"({instead} * 255)"
@@ -138,7 +139,7 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
 
 
 def name_of_test_images(dataset: Dataset) -> str:
-    """Return what a test image is called, in front of its index."""
+    """Return the name of test images, which is printed before an index."""
     return f"{dataset.name} test image"
 
 

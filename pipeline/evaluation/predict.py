@@ -36,14 +36,14 @@ from pipeline.model import (
     select_trained_model,
 )
 
-MAX_PLOTTED_IMAGES = 60  # images in preparation.png, whose steps are kept
-MAX_ROWS = 20  # below each other in preparation.png
-MAX_NAME_CHARACTERS = 36  # in the names of the images
+MAX_PLOTTED_IMAGES = 60  # images in preparation.png; only their steps are kept
+MAX_ROWS = 20  # rows of images in preparation.png
+MAX_NAME_CHARACTERS = 36  # characters of the name of an image
 USUAL_FORM = """If an image does not look like a digit, or two digits are close, look
 at its steps in preparation.png. If they show anything besides the digit, such as a
 second digit that touches it, crop the image. Otherwise, write the digit upright and in
 its usual form."""
-# Advice for each reason whose text contains none.
+# Advice for each reason whose text contains no advice.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
     "several": "If there is more than one digit, crop the image to one.",
@@ -58,7 +58,7 @@ class PredictResult:
     """The predictions for several images."""
 
     predictions: Predictions
-    folder: Path  # with its files
+    folder: Path  # the folder of the files
 
 
 def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
@@ -66,7 +66,8 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 
     Args:
         cfg: The configuration.
-        array: One or more images that replace `cfg.images`; see `images_from_array`.
+        array: An image or several images, which replace `cfg.images`; see
+            `images_from_array`.
     """
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
@@ -107,7 +108,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
 
 
 def _conclusion(predictions: Predictions) -> str:
-    """Return bars for one image, or how many predictions are correct, and unsure."""
+    """Return bars for one image, or the numbers of correct and unsure predictions."""
     if len(predictions) == 1:
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
@@ -123,7 +124,7 @@ def _conclusion(predictions: Predictions) -> str:
 
 
 def _say_advice(predictions: Predictions) -> None:
-    """Say what helps, if predictions for preprocessed files are unsure."""
+    """Print advice if predictions for preprocessed files are unsure."""
     spec, source = predictions.spec, predictions.source
     if not (source.has_files and spec.prepared_as_mnist):
         return
@@ -133,7 +134,7 @@ def _say_advice(predictions: Predictions) -> None:
 
 
 def _next_step(cfg: PredictConfig, *, is_file: bool) -> str:
-    """Suggest the user's own image or, after one, an evaluation."""
+    """Suggest a user's own image or, after such an image, an evaluation."""
     if is_file:
         command = command_line("evaluate", run=cfg.run, model=cfg.model)
         return next_steps({command: "evaluates the network"})
@@ -154,9 +155,9 @@ def _write(predictions: Predictions, folder: Path) -> None:
 def _plot(
     predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
 ) -> None:
-    """Plot the preprocessing steps: wrong predictions first, then unsure ones.
+    """Plot the preprocessing steps: wrong predictions, then unsure predictions.
 
-    Those without a label follow, because a prediction that is sure can be wrong.
+    Predictions without a label follow, because a sure prediction can be wrong.
     """
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
@@ -171,7 +172,7 @@ def _plot(
         has_labels = any(label is not None for label in labels)
         first = "wrong predictions first, then unsure ones"
         title += f"; {first if has_labels else 'unsure predictions first'}"
-    if total > MAX_PLOTTED_IMAGES:  # their steps were not all kept
+    if total > MAX_PLOTTED_IMAGES:  # the steps of some images were not kept
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
         prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)

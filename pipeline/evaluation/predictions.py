@@ -25,8 +25,8 @@ class Predictions:
     prepared: PreparedImages
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
-    reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
-    missing_detector: str = ""  # why it is unknown; see `MissingDetector`
+    reasons: Sequence[Reason | None]  # why each is unsure; "" if sure; None if unknown
+    missing_detector: str = ""  # why a reason is unknown; see `MissingDetector`
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
@@ -49,13 +49,13 @@ class Predictions:
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, " n"]:
-        """The probability of this class."""
+        """The probability of the predicted class of each image."""
         rows = np.arange(len(self))
         return np.asarray(self.probabilities[rows, self.classes])
 
     @cached_property
     def is_correct(self) -> Bool[np.ndarray, " n"]:
-        """Whether the class is the label; False for an image without a label."""
+        """Whether the predicted class is the label; False without a label."""
         pairs = zip(self.source.labels, self.classes.tolist(), strict=True)
         return np.array([label == k for label, k in pairs], bool)
 
@@ -100,7 +100,7 @@ class Predictions:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the content of predictions.json, and of predictions.csv."""
+        """Return the content of predictions.json and predictions.csv."""
         columns = {
             "file": self.source.files,
             "label": self.source.labels,
@@ -128,9 +128,10 @@ def classify(
     Args:
         prepared: The images.
         trained: The network.
-        detector: Its detector; see `load_detector`.
+        detector: The detector of the network; see `load_detector`.
         alone: Whether to classify each image alone, so that the last digits of its
-            probabilities do not depend on the other images; many take more time.
+            probabilities do not depend on the other images. For many images, this takes
+            more time.
     """
     images = prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]

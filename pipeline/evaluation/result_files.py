@@ -18,7 +18,7 @@ from pipeline.evaluation.scores import confusion_matrix
 from pipeline.plots.evaluation import evaluation_scores
 
 MAX_PLOTTED_MISTAKES = 24  # images in the plot
-MAX_NAME_CHARACTERS = 16  # characters; more would overlap
+MAX_NAME_CHARACTERS = 16  # characters of a name; longer names would overlap
 TABLES = {
     "predictions.csv": scores.per_image,
     "classes.csv": scores.per_class,
@@ -32,7 +32,7 @@ def write_results(
     metrics: Mapping[str, Mapping[str, float | int]],
     folder: Path,
 ) -> None:
-    """Write the metrics of each set by its name, and the tables and plots of all."""
+    """Write the metrics by the name of the set, and tables and plots of all sets."""
     files.write_json(folder / METRICS_FILE, metrics)
     for name, table in TABLES.items():
         rows = [

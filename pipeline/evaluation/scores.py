@@ -1,7 +1,7 @@
 """Metrics of predictions, and the rows of the tables that evaluate writes.
 
-`result_files` writes them, and `sentences` describes them. `pipeline.core.metrics` has
-loss and accuracy, which training also uses.
+`result_files` writes the tables, and `sentences` describes the metrics in words.
+`pipeline.core.metrics` has loss and accuracy, which training also uses.
 """
 
 import math
@@ -17,8 +17,8 @@ from pipeline.base.tables import to_rows
 from pipeline.core import CLASSES, metrics
 from pipeline.evaluation.predictions import Predictions
 
-NORMAL_QUANTILE = 1.959963984540054  # 97.5% of a normal distribution is below it
-CALIBRATION_BINS = 15  # the number in Guo et al. (2017)
+NORMAL_QUANTILE = 1.959963984540054  # 97.5% of a normal distribution is below this
+CALIBRATION_BINS = 15  # as in Guo et al. (2017)
 
 Row = dict[str, Any]
 
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 class Bin:
     """Predictions of similar confidence; the fields are columns of calibration.csv."""
 
-    count: int  # of images
+    count: int  # number of images
     confidence: float  # the mean probability of the predicted classes
     accuracy: float
 
@@ -35,9 +35,9 @@ class Bin:
 def score(predictions: Predictions) -> dict[str, float | int]:
     """Return the metrics of predictions for labeled images.
 
-    They are n, loss (in nats), accuracy with its 95% interval, mean confidence,
-    expected calibration error, and (if all are judged) unsure, the fraction of unsure
-    predictions.
+    The metrics are n, loss (in nats), accuracy with its 95% interval, mean confidence,
+    expected calibration error and, if all predictions are judged, unsure: the fraction
+    of unsure predictions.
     """
     labels = predictions.source.known_labels
     n, correct = len(labels), int(predictions.is_correct.sum())
@@ -71,7 +71,7 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     divisor = 2 * (n + z**2)
     center = (2 * n * p + z**2) / divisor
     delta = z / divisor * math.sqrt(4 * n * p * (1 - p) + z**2)
-    # Rounding would make these bounds almost 0 and almost 1.
+    # These bounds are exactly 0 and 1, but rounding errors would change them.
     return center - delta if correct else 0.0, center + delta if correct < n else 1.0
 
 

@@ -16,7 +16,7 @@ MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 
 
 def describe_prediction(predictions: Predictions, row: int) -> str:
-    """Return the predicted class of an image, the reason if unsure, and the label."""
+    """Return the predicted class, the reason if it is unsure, and the label."""
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     reason, doubt = predictions.reasons[row], predictions.doubt(row)
     prediction = f"{names[predicted]} ({predictions.confidence[row]:.1%})"
@@ -39,8 +39,8 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
 def describe_result(result: Predictions) -> list[str]:
     """Return the number of correct predictions, the worst classes and confusions.
 
-    The worst classes are those with the lowest accuracy. If the set has other classes
-    than the network, a line says when a prediction counts as correct.
+    The worst classes have the lowest accuracy. If the classes of the set differ from
+    those of the network, a line says when a prediction counts as correct.
     """
     lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names
@@ -83,7 +83,7 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
 
 
 def count_unsure(predictions: Predictions) -> str:
-    """Return how many predictions are unsure, and how many of the wrong ones."""
+    """Return how many predictions, and how many wrong predictions, are unsure."""
     is_unsure = predictions.is_unsure
     verb = "is" if is_unsure.sum() == 1 else "are"
     text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"

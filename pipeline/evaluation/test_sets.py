@@ -27,7 +27,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
     Args:
         name: A data set or a folder; None for the run's validation images.
         dataset: The data set of the network.
-        split: How the training run divided it.
+        split: How the training run divided this data set.
 
     Raises:
         UserError: If the data set is not available, or a folder cannot be used; the
@@ -63,7 +63,7 @@ def _test_set(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
 def _read_folder(source: Path) -> ImageSet:
     """Read IDX files, or list the images of a folder with their labels."""
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
-    if datasets.is_name(set_name):  # a run has one record for each name
+    if datasets.is_name(set_name):  # a run records one set for each name
         set_name += "-folder"
     if pairs := [*datasets.image_label_pairs(source)]:
         return _read_idx_pair(set_name, pairs)
@@ -76,7 +76,7 @@ def _read_folder(source: Path) -> ImageSet:
 
 
 def _labeled(found: ImageSet, source: Path) -> ImageSet:
-    """Keep the images with a label; a label that should be there is a problem."""
+    """Keep the images with a label; report images that should have a label."""
     rows = [row for row, label in enumerate(found.labels) if label is not None]
     problems = [*found.problems, *found.label_problems]
     if not rows:
@@ -118,7 +118,7 @@ def _size(pixels: UInt8[np.ndarray, "n height width"]) -> str:
 
 
 def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
-    """Read the IDX pair or, if there are several, the one without train in its name."""
+    """Read the IDX pair or, of several pairs, the pair without train in its name."""
     candidates = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(candidates) > 1:
         names = ", ".join(printable(pair[0].name) for pair in candidates)

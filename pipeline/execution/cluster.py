@@ -1,8 +1,8 @@
 """Runs tasks on a Ray cluster.
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
-no MLflow store: the code and the data are sent to them. `_run_on_node`, `_load` and
-`_check` run on the nodes.
+no MLflow store, because this process sends the code and the data. `_run_on_node`,
+`_load` and `_check` run on the nodes.
 """
 
 import copy
@@ -87,13 +87,13 @@ class RayExecutor(Executor):
 
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         refs = [*calls]
-        # Ray waits for, and returns, at most this number.
+        # The number of calls that Ray waits for, and the maximum that Ray returns.
         count = 1 if timeout else len(refs)
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
     def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         try:
-            # A copy, because Ray's arrays are read-only.
+            # The value is copied, because Ray's arrays are read-only.
             return TaskResult(task, value=copy.deepcopy(ray.get(call)))
         except exceptions.RayTaskError as error:  # an error of the function
             return failure(task, error.cause, traceback=error.traceback_str)
@@ -103,7 +103,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed"
         except exceptions.OutOfMemoryError:
             reason = "its worker was killed because its node ran out of memory"
-        except exceptions.RayError as error:  # such as a result that was not sent
+        except exceptions.RayError as error:  # for example, a result was not sent
             reason = str(error).partition("\n")[0]
         return TaskResult(task, error=reason, final=final)
 
@@ -113,7 +113,7 @@ def _connect(address: str) -> None:
     terminate = signal.getsignal(signal.SIGTERM)
     with tempfile.TemporaryDirectory() as folder:
         copy_sources(Path(folder))
-        check_code()  # the nodes import what was copied
+        check_code()  # the nodes import the copied code
         ray.init(
             address,
             log_to_driver=False,
@@ -125,7 +125,7 @@ def _connect(address: str) -> None:
                 "env_vars": ONE_THREAD,
             },
         )
-    # In the main thread, Ray has replaced the handler.
+    # In the main thread, Ray has replaced this handler.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminate)
 
@@ -133,9 +133,9 @@ def _connect(address: str) -> None:
 def _put_dataset(data: DataFile) -> Stored:
     """Put a data set into Ray's object store.
 
-    The reference is in a tuple. Otherwise, Ray would copy the data to the node, and
-    never free the copy if this process is killed. After a few such copies, a node runs
-    no more tasks.
+    The reference is in a tuple. Without the tuple, Ray would copy the data to the node,
+    and never free the copy if this process is killed. After a few such copies, a node
+    runs no more tasks.
     """
     return (ray.put(data.read()),)
 
@@ -195,7 +195,7 @@ def _run_on_node(
     arguments: Mapping[str, Any],
     software: Software,
 ) -> Any:  # noqa: ANN401
-    """Call a function on a node that may have joined after the others were checked."""
+    """Check this node, which may have joined late, and call a function."""
     _check(software)
     # Ray's arrays are read-only, and training does not write to the images.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")

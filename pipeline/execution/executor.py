@@ -1,8 +1,8 @@
 """The base of executors, which run a function for several tasks at a time.
 
-`local` uses processes of this machine, `cluster` the nodes of a Ray cluster. Executors
-run any function of a data set: sweeps and `grade` train networks, and `export`
-converts networks.
+`local` uses processes of this machine, and `cluster` uses the nodes of a Ray cluster.
+Executors run any function of a data set: sweeps and `grade` train networks, and
+`export` converts networks.
 """
 
 from abc import abstractmethod
@@ -17,7 +17,7 @@ from pipeline.base.errors import is_user_error
 from pipeline.core.dataset import DataFile
 from pipeline.core.fingerprint import OtherSoftware
 
-MAX_TRIES = 3  # attempts at a task whose worker is lost
+MAX_TRIES = 3  # attempts to run a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 
 
@@ -36,9 +36,9 @@ class TaskResult:
 
     task: Task
     value: Any = None  # what the function returned
-    error: str = ""  # one line: why the task or attempt failed; empty if it did not
+    error: str = ""  # one line: why the task or attempt failed; "" if it succeeded
     traceback: str = ""  # set for an error in the program
-    final: bool = True  # False: the task will be tried again
+    final: bool = True  # False if the task will be tried again
 
 
 @dataclass
@@ -46,27 +46,27 @@ class _Attempt:
     """An attempt to run a task."""
 
     task: Task
-    earlier: int = 0  # attempts that count
+    earlier: int = 0  # earlier attempts that count
     is_repetition: bool = False
-    ran_alone: bool = True  # no other attempt has run alongside it
+    ran_alone: bool = True  # whether no other attempt ran at the same time
 
 
 class _Attempts:
-    """The attempts to run tasks, and the rule for those whose worker was lost.
+    """The attempts to run tasks, and the rule for tasks whose worker was lost.
 
     Such a task is tried again, before new tasks, until `MAX_TRIES` attempts have
-    failed. With `repeat_alone`, it is tried again while no other task runs, and only
-    these attempts count, because another task may have used all memory.
+    failed. With `repeat_alone`, the task is tried again while no other task runs, and
+    only these attempts count, because another task may have used all memory.
     """
 
     def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
-        """Take the tasks one at a time, when they can be started."""
+        """Take each task from `tasks` only when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
     def next(self, workers: int) -> _Attempt | None:
-        """Return the attempt to start now; None if there is none."""
+        """Return the attempt to start now; None if no attempt can be started."""
         attempts = *self._waiting, *self.running.values()
         is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
         if len(self.running) >= (1 if is_alone else workers):
@@ -84,7 +84,7 @@ class _Attempts:
                 each.ran_alone = False
 
     def end(self, call: Any) -> tuple[_Attempt, bool]:  # noqa: ANN401
-        """Remove the attempt of a call; also return whether it is the last one."""
+        """Remove the attempt of a call; also return whether it is the last attempt."""
         attempt = self.running.pop(call)
         return attempt, self._counted(attempt) == MAX_TRIES
 
@@ -118,8 +118,8 @@ class Executor(AbstractContextManager["Executor"]):
         An attempt whose worker is lost is yielded, too, and its task is tried again.
 
         Args:
-            function: A function of a module; it returns plain values and arrays.
-            tasks: The tasks. One is taken when a worker is free, before the caller
+            function: A function of a module that returns plain values and arrays.
+            tasks: The tasks. When a worker is free, a task is taken before the caller
                 handles the result that has arrived, so that the worker does not wait.
 
         Raises:
@@ -147,8 +147,8 @@ class Executor(AbstractContextManager["Executor"]):
     def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
         """Start attempts until all workers are busy or no task is left.
 
-        The iterator of the tasks is code of the caller: that of a sweep records the
-        jobs that need no training before it returns the next task.
+        The iterator of the tasks is code of the caller. In a sweep, this iterator
+        records the jobs that need no training before it returns the next task.
         """
         while not self._is_stopped and (attempt := attempts.next(self.workers)):
             attempts.start(self._start(function, attempt.task), attempt)
@@ -161,13 +161,13 @@ class Executor(AbstractContextManager["Executor"]):
         for call in calls:
             try:
                 results.append(self._end(call, attempts))
-            except UserError as error:  # it ends `run`
+            except UserError as error:  # this error ends `run`
                 errors.append(error)
         if errors:
             raise errors[0]
 
     def _end(self, call: Any, attempts: _Attempts) -> TaskResult:  # noqa: ANN401
-        """Return the result of a call that has ended; repeat it if needed."""
+        """Return the result of a call that has ended; repeat the task if needed."""
         attempt, is_last = attempts.end(call)
         result = self._result(call, attempt.task, final=is_last)
         if not result.final:
@@ -183,7 +183,7 @@ class Executor(AbstractContextManager["Executor"]):
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end.
 
-        A signal handler may call this.
+        A signal handler may call this method.
         """
         self._is_stopped = True
 
@@ -195,14 +195,14 @@ class Executor(AbstractContextManager["Executor"]):
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         """Wait at most `timeout` seconds until a call has ended; return ended calls.
 
-        With a timeout of 0, all calls that have ended are returned.
+        With a timeout of 0, the method returns all calls that have ended.
         """
 
     @abstractmethod
     def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         """Return the result of a call that has ended.
 
-        If its worker was lost, `final` is whether this was the last attempt.
+        `final` is whether this was the last attempt, for a call whose worker was lost.
 
         Raises:
             OtherSoftware: See `failure`.
@@ -213,7 +213,8 @@ def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
     """Return the result of a task whose function raised an error in its worker.
 
     Raises:
-        OtherSoftware: If this is the error: other tasks would fail, too.
+        OtherSoftware: If the error is an `OtherSoftware`, because other tasks would
+            fail, too.
     """
     if isinstance(error, OtherSoftware):
         raise error from None

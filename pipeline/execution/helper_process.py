@@ -1,12 +1,13 @@
-"""A helper process: a second Python process that runs functions for this one.
+"""A helper process: a second Python process that runs functions for this process.
 
 The helper process imports libraries that take seconds to import, while this process
-works. It is started as a command, because `multiprocessing` would need a `__main__`
-guard in the script of the user. Unlike a worker of loky, it ends if its parent is
-killed, with the processes that it has started, and can answer several calls at a time.
+works. The helper process is started as a command, because `multiprocessing` would need
+a `__main__` guard in the script of the user. Unlike a worker of loky, the helper
+process can answer several calls at a time. If its parent is killed, the helper process
+ends, and so do the processes that it has started.
 
-`HelperProcess` and `Lane` are used in the process that starts it; the functions run in
-the new one.
+`HelperProcess` and `Lane` are used in the parent; the functions run in the helper
+process.
 """
 
 import os
@@ -37,7 +38,7 @@ Value = TypeVar("Value")
 
 
 class HelperKilled(UserError):
-    """A helper process ended before it had answered."""
+    """A helper process ended before it answered."""
 
 
 class Lane:
@@ -46,17 +47,19 @@ class Lane:
     def __init__(
         self, name: str, connection: Connection, end: Callable[[], None]
     ) -> None:
-        """Start a thread that exchanges the messages.
+        """Start a thread that sends requests and receives answers.
 
         Args:
             name: The name of the process.
             connection: The connection to a thread of the process.
-            end: Ends the process; called if it does not respond any more.
+            end: A function that ends the process. It is called if the process no longer
+                responds.
         """
         self._name, self._connection, self._end = name, connection, end
         self._closing, self._is_closed = threading.RLock(), False
         self._calls = SimpleQueue[tuple[Future[Any], bytes] | None]()
-        # A daemon, because a call that nobody waits for must not delay the exit.
+        # The thread is a daemon, so that a call without a waiting caller does not delay
+        # the exit.
         self._thread = threading.Thread(target=self._exchange, daemon=True)
         self._thread.start()
 
@@ -70,9 +73,9 @@ class Lane:
 
         The arguments are copied now, so the caller may change them. A thread exchanges
         the messages, so an interrupt of the caller cannot separate a request from its
-        answer. If the function raises an error, the future raises the same error with
-        the traceback of the process as its last note; if the process ends meanwhile, it
-        raises `HelperKilled`.
+        answer. If the function raises an error, the future raises the same error, whose
+        last note is the traceback of the process. If the process ends meanwhile, the
+        future raises `HelperKilled`.
 
         Raises:
             HelperKilled: After `close`.
@@ -87,7 +90,7 @@ class Lane:
         return future
 
     def close(self) -> None:
-        """Accept no more calls; those without an answer raise `HelperKilled`.
+        """Accept no more calls; calls without an answer raise `HelperKilled`.
 
         The process must have ended.
         """
@@ -127,7 +130,7 @@ class Lane:
 
 
 class HelperProcess:
-    """A process that runs functions for this one.
+    """A process that runs functions for this process.
 
     The helper ends when this process ends for any reason, even in the middle of a
     function. The processes that the function started end too, and their temporary
@@ -135,8 +138,8 @@ class HelperProcess:
     in a command.
 
     Attributes:
-        lanes: Each has a thread in the process, so that a call in one lane does not
-            wait for those in another.
+        lanes: The lanes. Each lane has a thread in the process, so that a call in one
+            lane does not wait for calls in another lane.
     """
 
     def __init__(
@@ -182,8 +185,9 @@ class HelperProcess:
                 raise UserError(message) from None
             raise
         finally:
-            # This process must not keep the other ends open: if the helper process is
-            # killed while it sends a result, the rest would be awaited forever.
+            # This process must close the other ends. Otherwise, if the helper process
+            # is killed while it sends a result, this process would wait for the rest
+            # forever.
             for _, other_end in pipes:
                 other_end.close()
         self._ending, self._ended = threading.RLock(), False
@@ -199,7 +203,7 @@ class HelperProcess:
         return self.lanes[0].submit(function, *arguments, **options)
 
     def check_running(self) -> bool:
-        """Return whether the process can still answer; if it has ended, close it."""
+        """Return whether the process can still answer; `close` it if it has ended."""
         with self._ending:
             is_running = not self._ended and self._process.poll() is None
         if not is_running:
@@ -213,12 +217,12 @@ class HelperProcess:
             lane.close()
 
     def _end(self) -> None:
-        """Kill the process and those that it has started, and remove their files."""
+        """Kill the process and all processes that it started; remove their files."""
         with self._ending:
-            if self._ended:  # another process may have its id
+            if self._ended:  # another process may have the same id now
                 return
             self._ended = True
-            with suppress(ProcessLookupError):  # all have ended
+            with suppress(ProcessLookupError):  # all processes have ended
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -233,7 +237,7 @@ def _traceback(error: BaseException) -> str:
 
 def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> None:
     """Answer requests until the process that sends them ends."""
-    for connection in (first, *others):  # other programs do not get it
+    for connection in (first, *others):  # other programs do not inherit it
         os.set_inheritable(connection.fileno(), False)
     limit_garbage_collection()
     requests = SimpleQueue[bytes]()
@@ -251,12 +255,12 @@ def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> Non
         threading.Thread(target=_serve_lane, args=(connection,), daemon=True).start()
     while True:
         answer = _respond(requests.get())
-        with suppress(ConnectionError):  # `receive` notices it, too
+        with suppress(ConnectionError):  # `receive` notices the end, too
             first.send_bytes(answer)
 
 
 def _serve_lane(connection: Connection) -> None:
-    """Answer the requests of another lane; `receive` notices when they end."""
+    """Answer the requests of another lane; `receive` notices when the parent ends."""
     with suppress(EOFError, OSError):
         while True:
             connection.send_bytes(_respond(connection.recv_bytes()))

@@ -1,7 +1,7 @@
 """Ctrl-C while networks are trained.
 
-The first Ctrl-C stops the command at a suitable point, a second one immediately. In
-both cases, the same command resumes training.
+The first Ctrl-C stops the command at a suitable point. The second Ctrl-C stops the
+command immediately. In both cases, the same command resumes training.
 """
 
 import signal
@@ -23,7 +23,7 @@ class Interrupt:
     requested: bool = False
 
     def between(self, epochs: Iterable[int]) -> Iterator[int]:
-        """Yield epochs, but raise a KeyboardInterrupt after Ctrl-C was pressed."""
+        """Yield epochs until Ctrl-C is pressed; then raise a KeyboardInterrupt."""
         for epoch in epochs:
             self.check(f"stopped after epoch {epoch - 1}: {RESUME}")
             yield epoch
@@ -38,13 +38,13 @@ class Interrupt:
 def delayed_interrupt(
     stop: Callable[[], object] = lambda: None,
 ) -> Iterator[Interrupt]:
-    """Handle Ctrl-C, except in threads and in processes that handle it otherwise.
+    """Handle Ctrl-C in a block.
 
-    A process handles Ctrl-C otherwise if it ignores Ctrl-C, as with nohup, or has a
-    handler that is not written in Python, which Python could not restore.
+    The first Ctrl-C sets `Interrupt.requested`, calls `stop` and prints what happens.
+    The second Ctrl-C raises a KeyboardInterrupt.
 
-    The first Ctrl-C sets `Interrupt.requested`, calls `stop` and prints what happens;
-    the second one raises a KeyboardInterrupt.
+    Nothing changes in a thread, in a process that ignores Ctrl-C, as with nohup, and in
+    a process whose handler is not written in Python and could not be restored.
     """
     interrupt = Interrupt()
 

@@ -1,6 +1,6 @@
-"""Runs tasks in processes of this machine, each of which is a `HelperProcess`.
+"""Runs tasks in processes of this machine; each worker is a `HelperProcess`.
 
-`_import`, `_run_task` and `_load` run in these workers.
+`_import`, `_run_task` and `_load` run in the workers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ KILLED = "its worker was killed, perhaps because memory ran out"
 
 
 def local_processors() -> frozenset[str]:
-    """Return the names of the processors of this machine; PyTorch is imported."""
+    """Return the names of the processors of this machine; import PyTorch for this."""
     return frozenset([processor()])
 
 
@@ -34,14 +34,14 @@ class LocalExecutor(Executor):
     repeats_alone = True
 
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
-        """Set the number of processes, and the modules that they import first.
+        """Set the number of processes, and the modules that each process imports first.
 
         Without modules, a process starts when it gets its first task.
         """
-        self._software = Software.here()  # now, before the code can be edited
+        self._software = Software.here()  # before somebody edits the code
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
-        self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
+        self._calls: list[Future[Any] | None] = [None] * workers  # last call of each
 
     @property
     def workers(self) -> int:
@@ -49,7 +49,7 @@ class LocalExecutor(Executor):
         return len(self._processes)
 
     def __enter__(self) -> "LocalExecutor":
-        """Start the processes if they have imports, which take about a second."""
+        """Start the processes if they import modules, which takes about a second."""
         try:
             for index in range(self.workers if self._modules else 0):
                 self._running_process(index)
@@ -74,7 +74,7 @@ class LocalExecutor(Executor):
         return process
 
     def _start(self, function: Callable[..., Any], task: Task) -> "Future[Any]":
-        # After a `run` that was not finished, all of them may still be busy.
+        # After a `run` that was not finished, all processes may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         process = self._running_process(index := next(free, 0))
         arguments = self._software, function, task.data, task.arguments
@@ -99,7 +99,7 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    Software.here()  # now, before the code can be edited
+    Software.here()  # before somebody edits the code
     for module in modules:
         import_module(module)
 
@@ -110,7 +110,7 @@ def _run_task(
     data: DataFile,
     arguments: Mapping[str, Any],
 ) -> object:
-    # This process may have been started later.
+    # The code may have been edited before this process started.
     software.check("a worker", remedy="start the program again")
     return function(_load(data), **arguments)
 

@@ -1,4 +1,4 @@
-"""Finds a Ray cluster, and collects the code that is sent to it.
+"""Finds a Ray cluster, and collects the code that is sent to the cluster.
 
 This module does not import Ray, because Ray reads its settings during the import.
 """
@@ -20,10 +20,11 @@ CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits
 DEFAULTS = {  # Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
-    # After the head is lost, Ray ends this process; it waits 60 s by default.
+    # After the head is lost, Ray ends this process, by default only after 60 s.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
 }
-# Connects as `RayExecutor` does. Ray can end the process, and prints many lines.
+# A program that connects as `RayExecutor` does. Ray can end the process of the program,
+# and prints many lines.
 PROBE = """
 import sys, ray
 print("imported", file=sys.stderr, flush=True)
@@ -33,7 +34,7 @@ except Exception as error:
     sys.exit("error: " + " ".join(str(error).split()))
 """
 ERROR = "error: "
-# Patterns of what Ray prints if a connection fails, and what it means.
+# Patterns of lines that Ray prints if a connection fails, each with its meaning.
 REASONS = {
     "no authentication token|authentication token (is|was)": "its token is missing "
     "here or differs: copy ~/.ray/auth_token from the head to this machine, and set "
@@ -73,7 +74,7 @@ def find_cluster() -> str:
 
 
 def _probe(address: str) -> None:
-    """Connect in another process first: Ray ends a process that cannot connect."""
+    """Connect in another process first, because Ray ends a process if this fails."""
     probe = [sys.executable, "-c", PROBE, address]
     with subprocess.Popen(
         probe, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -94,7 +95,7 @@ def _probe(address: str) -> None:
 
 
 def find_reason(line: str, address: str) -> str | None:
-    """Return why a connection failed, if a line of `PROBE` says so."""
+    """Return why a connection failed, if a line that `PROBE` printed says so."""
     for pattern, reason in REASONS.items():
         if re.search(pattern, line, re.IGNORECASE):
             return reason.format(address=address)

@@ -11,7 +11,7 @@ from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor, local_processors
 from pipeline.execution.ray_connection import set_defaults
 
-# PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
+# Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
 # Memory that this process will still need for PyTorch, MLflow and the data; measured:
 # 0.38 GB.
@@ -30,9 +30,9 @@ def new_executor(
 
     Args:
         kind: "local" for this machine, or "ray" for the cluster at RAY_ADDRESS.
-        workers: The number of local workers; None for as many as fit.
-        tasks: The expected number of tasks. With 0, no cluster is needed, and a process
-            is started only if there is a task after all.
+        workers: The number of local workers; None for as many as the machine can run.
+        tasks: The expected number of tasks. With 0, no cluster is needed, and a local
+            process is started only if there is a task after all.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
         modules: The modules that local workers import first.
 
@@ -40,7 +40,7 @@ def new_executor(
         UserError: If the memory is too small for the workers, or Ray is not installed.
     """
     if not tasks:
-        return LocalExecutor(1)  # it starts no process
+        return LocalExecutor(1)  # starts no process yet
     match kind:
         case "ray":
             return _ray_executor()
@@ -67,16 +67,17 @@ def choose_workers(
 ) -> int:
     """Return the number of workers: one per core, but not more than memory allows.
 
-    Cores are counted by the processor affinity and the quota of the container.
+    The number of cores respects the processor affinity and the quota of the container.
 
     Args:
-        requested: The key `workers`; None for as many as fit.
+        requested: The value of `workers`; None for as many as the machine can run.
         tasks: The number of tasks.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
         free: The memory in bytes that workers can use.
 
     Raises:
-        UserError: If the memory is too small for `requested` workers, or for one.
+        UserError: If the memory is too small for `requested` workers, or for a single
+            worker.
     """
     needed = WORKER_BYTES + task_bytes
     check_memory(needed, free=free, what="a worker")

@@ -2,10 +2,10 @@
 
 `listing` finds the images, and `preparing` prepares them one by one. The steps of the
 preprocessing are in `reading`, `sheet`, `ink`, `digit` and `form`, in this order.
-`scene` determines what is known about a photograph before the search, which
-`preprocessing` performs. The table "An image" in .github/DESIGN.md describes the steps.
-`constants` contains their numbers, and `unsure` contains the rules that make a
-prediction unsure.
+`scene` determines what is known about a photograph before the search for a digit, and
+`preprocessing` performs the search. The table "An image" in .github/DESIGN.md describes
+the steps. `constants` contains the numbers of the steps, and `unsure` contains the
+rules that make a prediction unsure.
 """
 
 from pipeline.images.listing import ImageSet, Kind, list_images

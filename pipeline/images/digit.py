@@ -28,12 +28,12 @@ class Strokes:
 def find_strokes(ink: Ink, *, least: float) -> Mask:
     """Return the pixels with more ink than a threshold.
 
-    It is half the mean ink of these pixels, and found by iteration.
+    The threshold is half the mean ink of these pixels, and is found by iteration.
 
     Args:
         ink: The ink of an image.
-        least: The ink that noise and uneven paper can cause. No pixel is a stroke
-            unless some pixels have far more.
+        least: The ink that noise and uneven paper can cause. If no pixel has far more
+            ink than `least`, there is no stroke.
     """
     candidates = ink[ink > least]
     if not candidates.size:
@@ -50,12 +50,12 @@ def find_strokes(ink: Ink, *, least: float) -> Mask:
 def remove_border_blobs(mask: Mask, outside: Mask | None = None) -> Mask:
     """Remove the blobs at the border of a photograph, such as a table or a shadow.
 
-    They are kept if no other blob has the size of a digit.
+    These blobs are kept if no other blob has the size of a digit.
 
     Args:
         mask: The strokes.
-        outside: The pixels outside the sheet of paper, if there is one. Its edges are a
-            border, too.
+        outside: The pixels outside the sheet of paper, if there is a sheet. The edges
+            of the sheet are a border, too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     border = {*np.concatenate(borders(labels))}
@@ -76,7 +76,7 @@ def digit_among(shapes: Mask, outside: Mask | None) -> Mask:
 
     Args:
         shapes: All strokes.
-        outside: The pixels outside the sheet of paper, if there is one.
+        outside: The pixels outside the sheet of paper, if there is a sheet.
     """
     digit = remove_specks(remove_border_blobs(shapes, outside))
     if outside is not None and (digit & next_to(outside)).any():
@@ -92,7 +92,7 @@ def stands_out(levels: Levels, ink: Ink, digit: Mask) -> bool:
     Args:
         levels: The gray levels, dark on light.
         ink: The ink.
-        digit: The faint strokes; without any, nothing stands out.
+        digit: The faint strokes. If there are none, the result is False.
     """
     if not digit.any():
         return False
@@ -108,15 +108,15 @@ def stands_out(levels: Levels, ink: Ink, digit: Mask) -> bool:
 
 
 def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
-    """Return the blobs whose outline shows no change in brightness along a part of it.
+    """Return the blobs whose outline shows no change in brightness along some part.
 
     Near the curved edge of a shadow, shaded paper is compared with lit paper and counts
     as ink. Where this ink ends, the image does not become lighter. A stroke has an edge
-    all around it.
+    all around.
 
     Args:
         levels: The gray levels of a photograph, dark on light.
-        ink: Its ink.
+        ink: The ink of the photograph.
         mask: The strokes.
     """
     margin = 2 * constants.RING_DISTANCE
@@ -140,20 +140,21 @@ def find_flat(levels: Levels, ink: Ink, mask: Mask) -> Mask:
 def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
     """Return whether much of the outline of strokes has no edge nearby.
 
-    This happens at the blurred edge of a shadow, where the ink changes slowly.
+    Such an outline appears at the blurred edge of a shadow, where the ink changes
+    slowly.
 
     Args:
         levels: The gray levels of a photograph, dark on light.
-        ink: Its ink.
+        ink: The ink of the photograph.
         mask: The strokes.
     """
     is_end, has_edge = compare_ring(levels, ink, *ring_around(mask))
-    # Without a ring, as in a very small image, nothing is soft.
+    # If there is no ring, as in a very small image, nothing is soft.
     return bool((is_end & has_edge).sum() < constants.MIN_SHARP * is_end.size)
 
 
 def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:
-    """Return the ring around blobs, and the pixel of a blob that is nearest to each."""
+    """Return the ring around blobs, and the blob pixel nearest to each ring pixel."""
     distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)
     ring = np.abs(distances - constants.RING_DISTANCE) < 0.5
     rows, columns = places[:, ring]
@@ -172,8 +173,9 @@ def compare_ring(
         nearest: The pixel of a stroke that is nearest to each pixel of the ring.
 
     Returns:
-        Whether the ink ends between the two, and whether the image becomes lighter
-        there, as at an edge: by at least half as much as the ink implies.
+        For each pixel of the ring, whether the ink ends between this pixel and the
+        stroke, and whether the image becomes lighter there, as at an edge: by at least
+        half as much as the ink implies.
     """
     less_ink = ink[nearest] - ink[ring]
     is_end = less_ink > ink[nearest] / 2  # the ring is not on another stroke
@@ -185,16 +187,16 @@ def compare_ring(
 
 
 def next_to(outside: Mask) -> Mask:
-    """Return what is outside the sheet or next to it."""
+    """Return the pixels that are outside the sheet or next to such a pixel."""
     return np.asarray(ndimage.binary_dilation(outside, EIGHT_NEIGHBORS))
 
 
 def remove_specks(mask: Mask) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
-    Blobs that are small compared with the largest one are removed; the limit is higher
-    for blobs that are not near it. If even the largest blob is as small as the grain of
-    the paper, the mask becomes empty.
+    Blobs that are small compared with the largest blob are removed. The limit is higher
+    for blobs that are far from the largest blob. If the largest blob is as small as the
+    grain of the paper, the mask becomes empty.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     if not number:
@@ -203,7 +205,7 @@ def remove_specks(mask: Mask) -> Mask:
     boxes = ndimage.find_objects(labels)
     largest = boxes[int(areas.argmax())]
     if max(labels[largest].shape) < max(mask.shape) / constants.SIDE_TO_DIGIT:
-        return np.zeros_like(mask)  # grain of the paper
+        return np.zeros_like(mask)  # only the grain of the paper
     reach = max(labels[largest].shape) * constants.MAX_GAP
     distant = np.array([_distance(box, largest) > reach for box in boxes])
     least = np.where(distant, constants.MIN_DISTANT_AREA, constants.MIN_AREA)
@@ -222,7 +224,7 @@ def crop_around(
 ) -> UInt8[np.ndarray, "rows columns"]:
     """Cut out the part of an image around a mask of any resolution.
 
-    The margins have half the size of what the mask contains.
+    The margins have half the size of the masked part.
     """
     scale = max(original.shape) / max(mask.shape)
     box = bounding_box(mask)
@@ -244,8 +246,8 @@ def cut_out(ink: Ink, mask: Mask) -> Float[np.ndarray, "_ _"]:
 def is_stretched(ink: Ink) -> bool:
     """Return whether the ink of a small square image touches all four borders.
 
-    Such images were stretched, as in USPS. In a photograph, other ink can touch the
-    borders.
+    An image like this was stretched, as in USPS. In a photograph, other ink can touch
+    the borders.
     """
     inked = ink > max(constants.TOUCHING_INK * ink.max(), constants.FAINT_INK)
     touches_all = all(border.any() for border in borders(inked))
@@ -255,7 +257,7 @@ def is_stretched(ink: Ink) -> bool:
 def narrow(digit: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "_ _"]:
     """Make a stretched digit narrower.
 
-    Its proportions are lost, and most digits are taller than they are wide.
+    The true proportions are lost, but most digits are taller than they are wide.
     """
     height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
@@ -287,7 +289,7 @@ def judge_photo(
 
 
 def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
-    """Return why strokes are not a single digit, or "" if they are.
+    """Return why strokes are not a single digit, or "" if they are one digit.
 
     Args:
         mask: The strokes.

@@ -29,7 +29,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
 def adjust_width(strokes: Mask) -> Bool[np.ndarray, "rows columns"]:
     """Thicken or thin strokes whose mean width is outside of STROKE_WIDTHS.
 
-    Across a stroke, the mean distance to its edge is a quarter of its width.
+    Across a stroke, the mean distance to the edge is a quarter of the stroke's width.
     """
     strokes = np.pad(strokes, 2 * constants.FINE)
     inside = ndimage.distance_transform_edt(strokes)

@@ -29,16 +29,16 @@ def ink_of_small_image(levels: Levels) -> Ink:
 def ink_of_photo(levels: Levels, *, is_evenly_lit: bool, windows_per_side: int) -> Ink:
     """Return the ink of a photograph, without the lines of squared or ruled paper.
 
-    It is the minimum of two estimates: with uneven light, the raw image has errors at
-    the borders, and the image divided by its brightness trend has errors at the edges
-    of shadows.
+    The result is the minimum of two estimates. With uneven light, an estimate from the
+    raw image has errors at the borders. An estimate from the image divided by its
+    brightness trend has errors at the edges of shadows.
 
     Args:
         levels: The gray levels, dark on light.
         is_evenly_lit: Whether the light does not vary, as in a drawing.
-        windows_per_side: The longer side of the photograph, divided by that of the
-            window in which a pixel is compared with the paper. It does not matter for
-            an evenly lit image.
+        windows_per_side: The longer side of the photograph, divided by the side of the
+            window in which a pixel is compared with the paper. It has no effect on an
+            evenly lit image.
     """
     light = ndimage.gaussian_filter(levels.astype(np.float32), constants.BLUR)
     if is_evenly_lit:
@@ -52,7 +52,7 @@ def ink_of_photo(levels: Levels, *, is_evenly_lit: bool, windows_per_side: int) 
         _absorption(image, window=window, near_shadows=narrowest)
         for image in (light, flattened)
     ]
-    # The closing returns the lightest paper; noise makes the median paper darker.
+    # The closing returns the lightest paper. Because of noise, the median is darker.
     estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
     return remove_lines(np.minimum(*estimates).clip(0, 1))
 
@@ -72,13 +72,15 @@ def has_dark_ink(levels: Levels) -> bool:
 def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
     """Return whether the ink is darker than the paper.
 
-    The differences from the paper are skewed toward the ink, which covers less area, so
-    the sum of their cubes has the sign of the ink. A digit can fill the image, so the
-    image is first padded by its border pixels, which are mostly paper.
+    The ink covers less area than the paper. Therefore, the differences from the paper
+    are skewed toward the ink, and the sum of their cubes has the sign of the ink. A
+    digit can fill the image, so the image is first padded with its border pixels, which
+    are mostly paper.
 
     Args:
         levels: The gray levels.
-        paper_of: Returns the gray levels of the paper: of all or for each pixel.
+        paper_of: A function that returns the gray level of the paper, for the whole
+            image or for each pixel.
     """
     height, width = levels.shape
     padded = np.pad(levels, ((height // 2,) * 2, (width // 2,) * 2), "edge")
@@ -88,8 +90,8 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
 def _local_median(levels: Levels) -> Levels:
     """Return the median of the surroundings of each pixel.
 
-    Only the median is computed from a reduced image, in which the lines of ruled paper
-    can be wider than the gaps between them.
+    Only the median is computed from a reduced image. In a reduced image, the lines of
+    ruled paper can be wider than the gaps between the lines.
     """
     # Pillow's filter is faster than SciPy's.
     median = ImageFilter.MedianFilter(constants.POLARITY_WINDOW)
@@ -108,8 +110,8 @@ def _absorption(
     """Compare each pixel with the paper: a closing with a window wider than strokes.
 
     At the corner of a shadow, a wide window contains lit paper only, and shaded paper
-    would be ink. Where a shadow is at most a window away, the paper is therefore
-    as dark as the shadow, unless a narrow window shows lighter paper.
+    would count as ink. Therefore, if a shadow is at most a window away, the paper is as
+    dark as the shadow, unless a narrow window shows lighter paper.
 
     Args:
         light: The brightness.
@@ -125,7 +127,7 @@ def _absorption(
 
 
 def _closing(light: Float[np.ndarray, "h w"], window: int) -> Float[np.ndarray, "h w"]:
-    """Remove what is dark and narrower than a window."""
+    """Remove everything that is dark and narrower than a window."""
     filled = ndimage.maximum_filter(light, window)
     return np.asarray(ndimage.minimum_filter(filled, window))
 
@@ -150,9 +152,9 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
 def noise_limit(ink: Ink) -> float:
     """Return the ink level that noise on paper rarely exceeds.
 
-    The standard deviation of the noise is estimated from pixels that are so far apart
-    that a blur does not connect them: the median of their absolute differences is
-    0.6745 sqrt(2) = 1 / 1.05 times as large.
+    The standard deviation of the noise is estimated from pairs of pixels that are so
+    far apart that a blur does not connect them. The median of their absolute
+    differences is 0.6745 sqrt(2) = 1 / 1.05 times the standard deviation.
     """
     distance = constants.NOISE_DISTANCE
     differences = np.abs(ink[:, distance:] - ink[:, :-distance])
@@ -164,15 +166,15 @@ def noise_limit(ink: Ink) -> float:
 def remove_lines(ink: Ink) -> Ink:
     """Remove the lines of squared or ruled paper, which may be tilted.
 
-    Where a stroke crosses a line, its ink is relative to the light that the line
-    reflects. An image with fewer than three lines from border to border is returned
-    unchanged.
+    Where a stroke crosses a line, the ink of the stroke is relative to the light that
+    the line reflects. An image with fewer than three lines from border to border is
+    returned unchanged.
     """
     step = max(1, max(ink.shape) // constants.LINES_SIDE)
-    # Clipped, so that the lines count for more than the strokes.
+    # The ink is clipped, so that lines count for more than strokes.
     clipped = np.minimum(ink, np.quantile(ink, constants.STROKE_QUANTILE))
     sampled = clipped[::step, ::step].astype(np.float64)
-    # Both sets of parallel lines; of each, the sums over all columns left of each one.
+    # For both sets of parallel lines: the cumulative sums over columns.
     sums = [
         np.pad(image, ((1, 0), (0, 0))).cumsum(axis=0) for image in (sampled.T, sampled)
     ]
@@ -191,7 +193,7 @@ def remove_lines(ink: Ink) -> Ink:
     if not lines.any():
         return ink
     remaining = (1 - straight) / (1 - lines.clip(max=constants.MAX_LINE_INK))
-    # Rotated back, so that a position in the ink is one in the image.
+    # The ink is rotated back, so that positions in the ink and in the image are equal.
     padded = np.pad((1 - remaining).clip(0, 1), cut).astype(np.float32)
     return np.array(Image.fromarray(padded).rotate(angle, Image.Resampling.BILINEAR))
 
@@ -199,7 +201,7 @@ def remove_lines(ink: Ink) -> Ink:
 def _sharpness(sums: Float[np.ndarray, "_ h"], slope: float) -> float:
     """Return how much the mean ink varies between adjacent lines of this slope.
 
-    `sums[j]` is the sum of the ink in the first j columns, for each row.
+    For each row, `sums[j]` is the sum of the ink in the first j columns.
     """
     columns, rows = len(sums) - 1, sums.shape[1]
     shift = np.arange(columns) * slope

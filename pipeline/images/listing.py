@@ -22,15 +22,16 @@ from pipeline.images.reading import FORMAT_NAMES
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
-# Listed too, so that `read_image` can say why they are not read.
+# Files of other formats are listed, too, so that `read_image` can reject each one.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
 NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are searched"
 
 
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
-# raw: of any size; prepared as the data set of the network was, such as photographs.
-# ready: 28x28 pixels in the form of MNIST, from another data set or from Python.
-# own: images of the network's data set, which are its input.
+# raw: images of any size, such as photographs. They are prepared like the images of the
+#   network's data set.
+# ready: images of 28x28 pixels in the form of MNIST, from another data set or Python.
+# own: images of the network's data set, which are the input of the network.
 Kind = Literal["raw", "ready", "own"]
 
 
@@ -38,19 +39,20 @@ Kind = Literal["raw", "ready", "own"]
 class ImageSet:
     """The images that were found, of any size, with their names and labels.
 
-    Files are opened when they are prepared, because all at once may need much memory.
+    A file is opened when its image is prepared, because all images at once may need too
+    much memory.
     """
 
     name: str
-    description: str  # such as where the labels come from
-    files: Sequence[str]  # the name of each image; of a file, relative to its folder
-    labels: Sequence[int | None]  # None if it is unknown
+    description: str  # for example, where the labels come from
+    files: Sequence[str]  # the name of each image; for a file, relative to its folder
+    labels: Sequence[int | None]  # None for an unknown label
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
-    kind: Kind  # what they need to become the input of the network
-    class_names: Sequence[str] | None = None  # None: as in the network
+    kind: Kind  # how the images become the input of the network
+    class_names: Sequence[str] | None = None  # None: the class names of the network
     problems: Sequence[str] = ()  # a line for each unusable image
-    # A line for each image without a label that should have one; not for a file that
-    # labels.csv or the folders 0 to 9 do not name.
+    # A line for each image that should have a label, but has none. A file that is not
+    # in labels.csv or in the folders 0 to 9 needs no label.
     label_problems: Sequence[str] = ()
 
     @property
@@ -71,7 +73,7 @@ class ImageSet:
         return np.array(self.labels, np.int64)
 
     def pick(self, rows: Sequence[int], *, problems: Sequence[str]) -> "ImageSet":
-        """Return some of the images, with the problems of all of them."""
+        """Return some of the images, with the problems of all images."""
         if [*rows] == [*range(len(self.images))]:  # without a copy
             return replace(self, problems=problems)
         images: Any = self.images
@@ -88,8 +90,8 @@ class ImageSet:
 def list_images(source: Path, *, name: str = "images") -> ImageSet:
     """List the image files of a folder, or a single file, with the known labels.
 
-    A file's name determines its label if its first number has one digit: 7_a.png is
-    a 7, IMG_2026.png has no label.
+    A file's name determines its label if the first number in the name has one digit:
+    7_a.png is a 7, and IMG_2026.png has no label.
 
     Args:
         source: The folder or the file; whether a file exists is not checked.

@@ -1,4 +1,4 @@
-"""The preparation of a set of images: each one becomes an input of the network."""
+"""The preparation of a set of images: each image becomes an input of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class PreparedImages:
 
     source: ImageSet  # without the images that cannot be read
     images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black
-    findings: Sequence[Finding]  # why each is not a single digit, or ""
+    findings: Sequence[Finding]  # why each image is not a single digit, or ""
     steps: Sequence[Steps]  # the steps of the first images
-    how: str  # how they were prepared, in words
+    how: str  # how the images were prepared, in words
 
     @property
     def description(self) -> str:
-        """The number of images, what they are, and how they were prepared."""
+        """The number of images, what they show, and how they were prepared."""
         number = counted(len(self.images), "image")
         return f"{number}, {self.source.description}, {self.how}"
 
@@ -36,11 +36,11 @@ class PreparedImages:
 def prepare_images(
     source: ImageSet, *, as_mnist: bool, keep_steps: int = 0
 ) -> PreparedImages:
-    """Read images one at a time, because they may need much memory, and prepare them.
+    """Read and prepare images one by one, because all may need too much memory.
 
     Args:
         source: The images.
-        as_mnist: Whether to preprocess them as in MNIST, or only to resize them.
+        as_mnist: Whether to preprocess images as in MNIST, or only to resize them.
         keep_steps: The number of images whose steps are kept.
 
     Raises:

@@ -46,32 +46,33 @@ class Preprocessed(NamedTuple):
     """An image in the form of the network's input."""
 
     image: UInt8[np.ndarray, "28 28"]  # gray levels, white on black
-    finding: Finding  # what the original shows that is not one digit, or ""
+    finding: Finding  # why the original does not show exactly one digit; "" if it does
     steps: Steps
 
 
 class Found(NamedTuple):
     """The result of a search."""
 
-    finding: Finding  # why this is not one digit, or ""
-    searched: Steps  # the images in which the ink was searched for
+    finding: Finding  # why the search did not find exactly one digit; "" if it did
+    searched: Steps  # the images in which the search took place
     ink: Ink
     formed: Steps  # the steps that put a digit in MNIST's form; none without a digit
-    # Whether there is a finding, and the ink can be that of a shadow.
+    # Whether there is a finding, and the ink can be a shadow.
     has_shadow: bool = False
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> Preprocessed:
     """Convert a digit of any size and kind to the form of MNIST's images.
 
-    In an image with a side of more than 64 pixels, light and noise can vary: it is
-    processed as a photograph. This takes 0.1 s, and 2 ms for a small image.
+    An image with a side of more than 64 pixels is processed as a photograph, in which
+    light and noise can vary. A photograph takes 0.1 s, and a small image takes 2 ms.
 
     Args:
         original: The gray levels of the image, dark on light or light on dark.
 
     Returns:
-        The input of the network, which is blank without a digit, and how it was made.
+        The input of the network, which is blank if no digit was found, and the steps of
+        the preprocessing.
     """
     if max(original.shape) <= constants.MAX_EVEN_SIDE:
         found = _search_small_image(original)
@@ -101,8 +102,8 @@ def _search_small_image(levels: Levels) -> Found:
 def _try_windows(scene: Scene) -> Found:
     """Search a photograph, with narrower windows if a shadow can be a part of the ink.
 
-    A wide window mistakes the curved edge of a shadow for ink, and a narrow one
-    mistakes bold strokes for paper; see `ink_of_photo`.
+    With a wide window, the curved edge of a shadow counts as ink. With a narrow window,
+    bold strokes count as paper; see `ink_of_photo`.
     """
     widest, *narrower = constants.WINDOWS_PER_SIDE
     first = _try_places(scene, windows_per_side=widest)
@@ -114,7 +115,7 @@ def _try_windows(scene: Scene) -> Found:
         if again.finding in unsure.ONE_OR_NONE:
             return again
         results.append(again)
-    # No window finds a stroke with an edge all around it.
+    # No window finds a stroke that has an edge all around.
     if all(found.finding == "shadow" for found in results):
         return Found("no ink", first.searched, first.ink, {})
     return first
@@ -153,14 +154,14 @@ def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
     # table, or a wide white stroke in a drawing.
     is_uniform, dark_ink = scene.has_uniform_border, scene.whole.dark_ink
     if scene.sheet.dark_ink and not (is_uniform or dark_ink):
-        return on_sheet  # the paper would be ink on a dark table
+        return on_sheet  # in the whole image, the paper would be ink on a dark table
     in_whole = search(scene.whole)
     is_digit = in_whole.finding in unsure.DIGITS
     return in_whole if is_uniform or is_digit else on_sheet
 
 
 def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
-    """Search one place; the surroundings of a small digit in more detail."""
+    """Search one place, and the surroundings of a small digit in more detail."""
     is_uniform = scene.has_uniform_border
     find = partial(
         _find_strokes, is_evenly_lit=is_uniform, windows_per_side=windows_per_side
@@ -169,7 +170,8 @@ def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
     strokes = find(levels, place.outside)
     if not strokes.digit.any():
         return Found("no ink", place.steps, strokes.ink, {})
-    # In the whole photograph: what reaches the border of its detail is not cut off.
+    # The whole photograph is judged: a stroke that reaches the border of the detailed
+    # image is not cut off.
     flat = np.zeros_like(strokes.digit)  # a drawing has no shadows
     if not is_uniform:
         flat = find_flat(levels, strokes.ink, strokes.shapes)
@@ -179,7 +181,7 @@ def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
     if is_small and place.reduced.shape != place.photo.shape:
         around = crop_around(place.photo, strokes.digit)
         around = reduce_to(around, constants.SEARCH_SIDE)
-        # Reducing it less removes less noise, in which faint strokes can be lost.
+        # A smaller reduction removes less noise, in which faint strokes can be lost.
         detailed = find(place.dark_on_light(around), None)
         if detailed.digit.any():
             best, searched = detailed, {**searched, "surroundings": around}
@@ -198,9 +200,10 @@ def _find_strokes(
     is_evenly_lit: bool,
     windows_per_side: int,
 ) -> Strokes:
-    """Find the strokes in a photograph that was reduced, or in a part of it.
+    """Find the strokes in a reduced photograph, or in a part of a photograph.
 
-    If an image with little noise seems to be blank, faint strokes are searched for.
+    If an image with little noise seems to be blank, the function searches for faint
+    strokes.
     """
     ink = ink_of_photo(
         levels, is_evenly_lit=is_evenly_lit, windows_per_side=windows_per_side
@@ -211,7 +214,7 @@ def _find_strokes(
     least = constants.MIN_INK + noise
     shapes = find_strokes(ink, least=least)
     if windows_per_side > constants.WINDOWS_PER_SIDE[0] and shapes.any():
-        # In a narrow window, what is left of a shadow is separate from the strokes.
+        # In a narrow window, the rest of a shadow is separate from the strokes.
         ink[find_flat(levels, ink, shapes)] = 0
         shapes = find_strokes(ink, least=least)
     digit = digit_among(shapes, outside)
@@ -226,7 +229,7 @@ def _find_strokes(
 
 
 def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding, Steps]:
-    """Put the strokes of a digit in MNIST's form, and judge them; see `preprocess`."""
+    """Put the strokes of a digit in MNIST's form, and judge the strokes."""
     mask = strokes.digit
     digit = cut_out(strokes.ink, mask)
     if stretched:

@@ -20,7 +20,7 @@ from pipeline.images import constants
 # Pillow must not try other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 FORMAT_NAMES = ", ".join(FORMATS).replace("WEBP", "WebP")
-MAX_FILE_BYTES = 2**28  # more than 50 million pixels of 16 bits need
+MAX_FILE_BYTES = 2**28  # enough for 50 million pixels of 16 bits
 MAX_PIXELS = 50_000_000  # a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
@@ -44,7 +44,8 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     """Read an image of any size and mode as gray levels, rotated as its EXIF tag says.
 
     Raises:
-        UserError: If it cannot be read; the message names the file and the reason.
+        UserError: If the image cannot be read; the message names the file and the
+            reason.
     """
     name = printable(path)
     _check_file(path, name)
@@ -53,7 +54,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
             warnings.simplefilter("ignore")  # metadata and size can cause warnings
             with Image.open(path, formats=FORMATS) as image:
                 _check_header(image, name)
-                # Decodes a JPEG at a lower resolution; ignored for other formats.
+                # Decode a JPEG at a lower resolution; other formats ignore this call.
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
                 decoded = _decode(image)
     except Image.DecompressionBombError:
@@ -74,7 +75,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
 
 
 def _check_file(path: Path, name: str) -> None:
-    """Reject what is not a file, is too large, or has another format."""
+    """Reject a path that is not a file, and a file with a wrong size or format."""
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
@@ -119,10 +120,11 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    """Read the pixels of an image, as RGBA unless each is one 32-bit number.
+    """Read the pixels of an image, as RGBA unless a pixel is a single 32-bit number.
 
-    Only Pillow's functions are called, because each can fail for a damaged file. The
-    image is rotated as its EXIF tag says, and a large one reduced to save memory.
+    This function calls only functions of Pillow, because each can fail for a damaged
+    file. The image is rotated as its EXIF tag says, and a large image is reduced to
+    save memory.
     """
     image = ImageOps.exif_transpose(image)
     factor = math.ceil(max(image.size) / REDUCED_SIDE)
@@ -140,8 +142,8 @@ def _decode(image: Image.Image) -> Image.Image:
 def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """Convert an image of any mode to gray levels.
 
-    Transparent parts become a background that contrasts with the ink. If one color
-    channel has far more contrast than the luminance (yellow ink), it is used instead.
+    Transparent parts become a background that contrasts with the ink. If a color
+    channel has far more contrast than the luminance (yellow ink), the channel is used.
     """
     if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
         return _scale_to_bytes(np.asarray(image))
@@ -156,7 +158,7 @@ def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
         gray = luminance
     if not opaque.all():
         values = gray[opaque]
-        # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
+        # Opaque pixels of one tone are ink. Of several tones, they are paper with ink.
         contrasting = 255.0 if values.mean() < 128 else 0.0
         is_ink = values.std() < constants.ONE_TONE
         behind = contrasting if is_ink else float(np.median(values))
@@ -169,9 +171,9 @@ def _scale_to_bytes(
 ) -> UInt8[np.ndarray, "h w"]:
     """Scale numbers to 0..255 from the smallest standard range that contains them.
 
-    Floating-point numbers may exceed it a little, because resampling overshoots; if
-    they use only a small part of it, as normalized images do, their maximum is used.
-    At least one number is finite.
+    Floating-point numbers may exceed the range a little, because resampling overshoots.
+    If the numbers use only a small part of the range, as in normalized images, their
+    maximum is used. At least one number must be finite.
     """
     is_float = values.dtype.kind == "f"
     values = values.astype(np.float64)  # the range of float32 values overflows float32

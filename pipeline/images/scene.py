@@ -1,7 +1,7 @@
 """What is known about a photograph before the search for a digit begins.
 
-Each question has one answer, for the whole search: whether the border is uniform, what
-the sheet of paper is, and whether its ink is dark. A reduced image or a part of the
+For the whole search, each question has one answer: whether the border is uniform, where
+the sheet of paper is, and whether the ink is dark. A reduced image or a part of the
 image could give a different answer, because its noise and its border differ.
 """
 
@@ -55,9 +55,9 @@ class Scene:
     def has_uniform_border(self) -> bool:
         """Whether most border pixels have the same level.
 
-        They do in a drawing, and in a scan with pure white paper. There, light does
-        not vary, strokes may reach the border, and filled shapes are ink. In a
-        photograph, they can be shaded paper.
+        The border is uniform in a drawing, and in a scan with pure white paper. In such
+        an image, light does not vary, strokes may reach the border, and filled shapes
+        are ink. In a photograph, filled shapes can be shaded paper.
         """
         border = np.concatenate(borders(self.original))
         return bool(np.bincount(border).max() > len(border) / 2)
@@ -76,7 +76,7 @@ class Scene:
 
     @cached_property
     def sheet(self) -> Place | None:
-        """The sheet of paper, if an edge of it is visible."""
+        """The sheet of paper, if an edge of the sheet is visible."""
         outside = self._outside
         if outside is None:
             return None
@@ -85,9 +85,10 @@ class Scene:
 
     @cached_property
     def completed_sheet(self) -> Place | None:
-        """The whole sheet, if `sheet` is only a part of it.
+        """The whole sheet, if `sheet` is only a part of the sheet.
 
-        The border of the image cuts off the digit, or the edge of a shadow divides it.
+        In this case, the border of the image cuts off the digit, or the edge of a
+        shadow divides the digit.
         """
         if self._outside is None or self.sheet is None:
             return None
@@ -101,7 +102,7 @@ class Scene:
         return find_outside(self.original)
 
     def _place(self, outside: Outside, *, dark_ink: bool | None) -> Place:
-        """Paint what is outside a sheet; `dark_ink` is None if it is not known."""
+        """Paint everything outside a sheet; `dark_ink` is None if it is not known."""
         photo = paint_outside(self.original, outside)
         reduced = reduce_to(photo, constants.SEARCH_SIDE)
         if dark_ink is None:

@@ -1,10 +1,10 @@
 """Step 2 of the preprocessing: a photograph of a sheet on a table -> paper only.
 
-A sheet is a convex region that is lighter than what is around it, or two regions that
-the sharp edge of a shadow divides. If there is no such region, as when a soft shadow
-divides the sheet, the search is for straight edges that are nearly parallel to the
-borders of the image. If no ink is found on a sheet, paper next to it in a shadow is
-added.
+A sheet is a convex region that is lighter than its surroundings, or two regions
+separated by the sharp edge of a shadow. If there is no such region, for example because
+a soft shadow divides the sheet, `find_outside` looks for straight edges that are nearly
+parallel to the borders of the image. If no ink is found on a sheet, `complete_sheet`
+adds paper that is next to the sheet in a shadow.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from pipeline.images import constants
 from pipeline.images.ink import Levels, borders, reduce_to
 
 Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
-GAP = 2 * constants.SHEET_WINDOW  # from the sheet to the table; the edge of a shadow
-Outside = Bool[np.ndarray, "rows columns"]  # of a reduced image; not on the sheet
+GAP = 2 * constants.SHEET_WINDOW  # width of the edge of the sheet or of a shadow
+Outside = Bool[np.ndarray, "rows columns"]  # pixels of a reduced image beside the sheet
 
 
 def find_outside(levels: Levels) -> Outside | None:
@@ -36,10 +36,10 @@ def find_outside(levels: Levels) -> Outside | None:
 
 
 def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
-    """Return what is outside the whole sheet if only a part of it was found.
+    """Return the pixels outside the whole sheet if only a part of it was found.
 
-    The rest of the sheet is strokes that reach the border of the image, or paper in a
-    shadow. Together, lit and shaded paper have the form of a sheet.
+    The rest of the sheet consists of strokes that reach the border of the image, or of
+    paper in a shadow. Together, lit and shaded paper have the form of a sheet.
 
     Args:
         levels: The gray levels.
@@ -56,7 +56,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
     sheet = ndimage.binary_fill_holes(sheet)
     for part in chain.from_iterable(_smooth_regions(light)):
         if (part & sheet).any() or np.concatenate(borders(part)).any():
-            continue  # known, or the table
+            continue  # the known part, or the table
         both = ndimage.binary_fill_holes(_joined(sheet, part))
         if edge_length(both, light):
             sheet = both
@@ -71,13 +71,13 @@ def _light_of(levels: Levels) -> Float[np.ndarray, "rows columns"]:
 
 
 def _around_region(light: Light) -> Outside | None:
-    """Return what is around the region of any tilt that is the sheet, if there is one.
+    """Return the pixels around a sheet of any tilt, if there is one.
 
     The brightness of paper changes little, except at strokes, which become holes, and
     at the sharp edge of a shadow, which divides the sheet into two parts. The lit part,
-    or all that is lit, can look like a sheet, too, but has a shorter edge or less area.
+    or everything lit, can look like a sheet, too, but has a shorter edge or less area.
     """
-    sheets = []  # the length of the edge, the area and the region of each possible one
+    sheets = []  # for each possible sheet: the length of its edge, its area, its region
     for smooth in _smooth_pairs(light):
         region = ndimage.binary_fill_holes(smooth)
         region = ndimage.binary_opening(region, iterations=constants.SHEET_WINDOW)
@@ -97,7 +97,7 @@ def _around_region(light: Light) -> Outside | None:
 
 
 def _smooth_pairs(light: Light) -> Iterator[Bool[np.ndarray, "h w"]]:
-    """Yield each smooth region, and each pair that a shadow's edge can divide."""
+    """Yield each smooth region, and each pair that a shadow's edge can separate."""
     for parts in _smooth_regions(light):
         near = [(p, ndimage.binary_dilation(p, iterations=GAP)) for p in parts]
         for (part, _), (other, around) in combinations_with_replacement(near, 2):
@@ -108,19 +108,19 @@ def _smooth_pairs(light: Light) -> Iterator[Bool[np.ndarray, "h w"]]:
 def _joined(
     part: Bool[np.ndarray, "h w"], other: Bool[np.ndarray, "h w"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Join two parts of a sheet, with what is between them."""
+    """Join two parts of a sheet and the pixels between them."""
     both = ndimage.binary_closing(np.pad(part | other, GAP), iterations=GAP)
     return np.asarray(both[GAP:-GAP, GAP:-GAP])
 
 
 def _smooth_regions(light: Light) -> Iterator[list[Bool[np.ndarray, "h w"]]]:
-    """Yield the regions that are no steeper than paper, for each slope."""
+    """Yield the regions that are less steep than each of the slopes."""
     slopes = ndimage.gaussian_gradient_magnitude(light, constants.SHEET_BLUR)
     for slope in constants.REGION_SLOPES:
-        # Opened, because a gap in a weak edge connects paper and table.
+        # The opening separates paper and table, which a gap in a weak edge connects.
         labels, _ = ndimage.label(ndimage.binary_opening(slopes < slope))
         areas = np.bincount(labels.ravel())
-        areas[0] = 0  # steeper
+        areas[0] = 0  # the steep pixels
         large = np.flatnonzero(areas > constants.REGION_MIN_PART * light.size)
         yield [labels == label for label in large]
 
@@ -128,11 +128,11 @@ def _smooth_regions(light: Light) -> Iterator[list[Bool[np.ndarray, "h w"]]]:
 def edge_length(region: Bool[np.ndarray, "h w"], light: Light) -> int:
     """Return the length of the edge of a sheet; 0 if the region cannot be one.
 
-    A sheet is convex and lighter than what is around it, in light and in shadow.
+    A sheet is convex and lighter than its surroundings, in light and in shadow.
     """
     outside = ~region
     hull = ConvexHull(np.argwhere(region & ~ndimage.binary_erosion(region)))
-    # Its outline is at the centers of pixels, half a pixel inside.
+    # The outline of the hull is at the centers of pixels, half a pixel inside.
     dents = hull.volume + hull.area / 2 - region.sum()
     most_of_region = constants.REGION_MAX_DENTS * region.sum()
     most_of_outside = constants.REGION_MAX_INNER * outside.sum()
@@ -143,7 +143,7 @@ def edge_length(region: Bool[np.ndarray, "h w"], light: Light) -> int:
     is_edge = (light[tuple(nearest)] - light)[ring] > constants.REGION_MIN_STEP
     if is_edge.sum() <= constants.SHEET_MIN_DARK * ring.sum():
         return 0
-    # White strokes on black have edges, too, but are not mostly light inside.
+    # White strokes on black have edges, too, but their inside is not mostly light.
     table = ndimage.distance_transform_edt(
         distances < GAP, return_distances=False, return_indices=True
     )
@@ -152,9 +152,9 @@ def edge_length(region: Bool[np.ndarray, "h w"], light: Light) -> int:
 
 
 def _beyond_edges(light: Light) -> Outside | None:
-    """Return what is beyond straight edges, nearly parallel to the borders."""
+    """Return the pixels beyond straight edges, which are almost parallel to borders."""
     outside = np.zeros(light.shape, bool)
-    for turns in range(4):  # each border of the image becomes the upper one in turn
+    for turns in range(4):  # each border of the image becomes the upper border in turn
         turned = np.rot90(light, turns)
         edge = _upper_edge(turned)
         if edge is not None:
@@ -162,8 +162,8 @@ def _beyond_edges(light: Light) -> Outside | None:
             outside |= np.rot90(rows < edge, -turns)
     if not outside.any() or outside.mean() > 1 - constants.EDGE_MIN_AREA:
         return None
-    # White strokes on black have edges, too, but are not mostly light between them. In
-    # uneven light, one side can be lighter, but not near the edges.
+    # White strokes on black have edges, too, but the area between the edges is not
+    # mostly light. In uneven light, one side can be lighter, but not near the edges.
     distance = ndimage.distance_transform_edt(outside)
     distance -= ndimage.distance_transform_edt(~outside)  # negative on the sheet
     for furthest in (np.inf, constants.EDGE_SURROUNDINGS):
@@ -179,7 +179,8 @@ def _beyond_edges(light: Light) -> Outside | None:
 def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     """Return the row of the upper edge of the sheet in each column, if there is one.
 
-    This is the line at which the image becomes lighter by the largest amount, downward.
+    The upper edge is the line below which the image becomes lighter by the largest
+    amount.
     """
     height, width = light.shape
     columns, size = np.arange(width), constants.SHEET_WINDOW
@@ -209,7 +210,7 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
 def is_light(levels: Levels, outside: Outside) -> bool:
     """Return whether the sheet is light, so that its ink is dark.
 
-    A dark one is a screen or a board.
+    A dark sheet is a screen or a board.
     """
     small = reduce_to(levels, constants.SHEET_SIDE)
     return bool(np.median(small[~outside]) > constants.SHEET_MIN_LEVEL)
@@ -229,6 +230,6 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
 
 
 def resized(outside: Outside, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
-    """Return what is outside the sheet in an image of another size."""
+    """Scale the pixels outside the sheet to an image of another size."""
     height, width = shape
     return np.asarray(Image.fromarray(outside).resize((width, height)))

@@ -1,8 +1,8 @@
 """The rules that make a prediction unsure, and their thresholds.
 
 The network assigns a class to every image, even a digit to a shoe, usually with a high
-probability. A prediction is therefore unsure if one of these rules applies; the first
-one that does is the reason:
+probability. Therefore, a prediction is unsure if one of these rules applies. The first
+rule that applies is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it stands out from the noise.
@@ -12,23 +12,23 @@ one that does is the reason:
   border.
 - cut off: the strokes reach the border of a photograph in another way.
 - several: the image shows several digits, side by side or one above the other, or a
-  photograph shows many.
+  photograph shows many shapes.
 - not drawn: a pen could not have drawn the shapes in the image.
-- unlike: the image does not look like the training images of the predicted class, or
-  looks far more like those of another class.
-- close: another class is almost as probable as the predicted one.
+- unlike: the image does not look like the training images of the predicted class, or it
+  looks far more like the training images of another class.
+- close: another class is almost as probable as the predicted class.
 
 The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform border,
 such as a drawing; see `Scene`.
 
-`preprocess` finds the first seven: *blank* and *no ink* itself, *shadow*, *edge*, *cut
-off* and many shapes with `judge_photo`, and several digits and *not drawn* with
-`judge`. If it finds none, `classify` uses the reason that `OodDetector.reasons`
-returns, which is one of the last two. The thresholds of *unlike* (in
-`datasets.components`) and of *close* (in `core.margin`) are quantiles of training
+`preprocess` finds the first seven reasons: *blank* and *no ink* itself, *shadow*,
+*edge*, *cut off* and many shapes with `judge_photo`, and several digits and *not drawn*
+with `judge`. If `preprocess` finds no reason, `classify` uses the reason that
+`OodDetector.reasons` returns, which is *unlike* or *close*. The thresholds of *unlike*
+(in `datasets.components`) and *close* (in `core.margin`) are quantiles of training
 images. The thresholds below were chosen by hand. `python tests/benchmarks/images.py`
-measures the effect of all of them: how many digits are unsure, and how many images of
-clothes and noise.
+measures the effect of all thresholds: how many predictions are unsure for digits, for
+clothes and for noise.
 """
 
 from typing import Literal
@@ -47,7 +47,7 @@ Reason = Literal[Finding, "unlike", "close"]
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
-# A pen drew the strokes, even if they are several digits, or only a part of one.
+# A pen drew the strokes, even if they are several digits or only a part of a digit.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # The text of predict, inspect and the interactive page for each reason.
@@ -64,28 +64,28 @@ TEXTS: dict[Reason, str] = {
     "close": "{name} is close ({percent})",
 }
 
-# edge: from a corner, the strokes touch a border along more than this fraction of it.
-# cut off: they touch a border in any other way. The strokes of a digit seldom reach a
-# corner; a table does.
+# edge: from a corner, the strokes touch more than this fraction of a border.
+# cut off: the strokes touch a border in any other way. A table reaches a corner of the
+# photograph, but the strokes of a digit seldom do.
 MIN_ALONG = 0.25
-# several: a photograph shows more than this number of shapes that are similarly large.
+# several: a photograph shows more than this number of shapes of similar size.
 MAX_SIMILAR = 6
-# A part of the strokes between empty columns, or between empty rows, is a digit if it
-# has these fractions of the height and of the area of the largest part. Pieces of a
-# broken stroke are smaller, or the gap between their rows has at most MAX_BREAK of the
+# A part of the strokes between empty columns, or between empty rows, is a digit if its
+# height and its area are at least these fractions of those of the largest part. Pieces
+# of a broken stroke are smaller, or the gap between them is at most MAX_BREAK times the
 # longer side.
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA, MAX_BREAK = 0.6, 0.25, 0.05
 # not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
 # horizontal line is too wide.
 MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
-MAX_OUTLINE = 8  # length, in sides of the digit
-MAX_THICKNESS = 3  # pixels of the box, to the edge
-MAX_ASPECT = 2  # width to height
+MAX_OUTLINE = 8  # maximum length of the outline, in sides of the digit
+MAX_THICKNESS = 3  # pixels of the box; maximum distance from the inside to the edge
+MAX_ASPECT = 2  # maximum ratio of width to height
 # A digit of few pixels has a smaller limit for its outline, because coarse outlines
-# have fewer corners. It may also be thicker in the box: up to MAX_THICKNESS pixels of
-# the image.
-MIN_OUTLINE = 5  # in sides; the limit at a side of 0, which rises to MAX_OUTLINE
-OUTLINE_SIDE = 16  # pixels of a side from which the limit is MAX_OUTLINE
+# have fewer corners. Such a digit may also be thicker in the box: up to MAX_THICKNESS
+# pixels of the image.
+MIN_OUTLINE = 5  # in sides; the limit for a side of 0 pixels, rising to MAX_OUTLINE
+OUTLINE_SIDE = 16  # the side, in pixels, from which the limit is MAX_OUTLINE
 
 
 def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
@@ -97,14 +97,14 @@ def border_finding(*, along: float) -> Finding:
     """Return the finding for strokes that touch the border of a photograph.
 
     Args:
-        along: The fraction of a border that they cover without a gap, from one of its
-            ends: the largest for the four borders.
+        along: The largest fraction of a border that the strokes cover without a gap,
+            from an end of the border.
     """
     return "edge" if along > MIN_ALONG else "cut off"
 
 
 def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:
-    """Return whether a photograph shows many shapes that are similarly large.
+    """Return whether a photograph shows many shapes of similar size.
 
     Args:
         areas: The areas of all shapes, in pixels.
@@ -122,7 +122,7 @@ def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -
 def is_noise(*, pieces: int, side: int) -> bool:
     """Return whether a small image has too many separate strokes for a digit.
 
-    In a photograph, the strokes can be those of other things.
+    In a photograph, the strokes can belong to other objects.
 
     Args:
         pieces: The number of separate strokes in the image.

@@ -1,8 +1,9 @@
 """The quantized network: its computation, and the quantization of a trained network.
 
-A good order to read the modules: `integer_network` computes; `bit_widths`,
-`quantization` and `finetuning` compute its numbers from a trained network, and
-`quantized_model` joins the two. `integers_file` writes, reads and finds the integers.
+A good order to read the modules: `integer_network` is the network; `bit_widths`,
+`quantization` and `finetuning` derive its integers from a trained network, and
+`quantized_model` joins the two networks. `integers_file` writes, reads and finds the
+integers.
 
 Other packages use only the names exported here.
 """

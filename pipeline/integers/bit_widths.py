@@ -1,9 +1,9 @@
-"""The bit widths of a weight of layer 1: how its weights are rounded and packed.
+"""The bit widths of a weight of layer 1: how weights are rounded and packed.
 
-`digits.c.jinja` in deploy/c unpacks them.
+`digits.c.jinja` in deploy/c unpacks the weights.
 
-All operations of rounding are exact or rounded as IEEE 754 defines it, so the result is
-the same on every processor.
+Every operation is either exact or rounded as IEEE 754 prescribes, so the result is the
+same on every processor.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class BitWidth:
     scales: Callable[[Float[np.ndarray, "hidden 784"]], np.ndarray]
     # q, (hidden, 784), from the weights and the scales, before it is clipped.
     rounding: Callable[[Float[np.ndarray, "hidden 784"], np.ndarray], np.ndarray]
-    # The codes of q, 0 to 2^bits - 1.
+    # The codes of the integers q, 0 to 2^bits - 1.
     encode: Callable[[Int16[np.ndarray, " n"]], np.ndarray]
     has_zero: bool = True
 
@@ -60,15 +60,15 @@ class BitWidth:
         return q.astype(np.int8), scale[:, 0]
 
     def fits(self, q: Int8[np.ndarray, "hidden 784"]) -> bool:
-        """Return whether these are weights with this bit width."""
+        """Return whether `q` are weights with this bit width."""
         is_in_range = -self.largest <= q.min() and q.max() <= self.largest
         return bool(is_in_range and (self.has_zero or q.all()))
 
     def pack(self, q: Int8[np.ndarray, "hidden 784"]) -> UInt8[np.ndarray, " bytes"]:
         """Return the table: pixel by pixel, and for each pixel neuron by neuron.
 
-        There are no gaps between pixels. The first weight of a byte is in its lowest
-        bits, and unused bits of the last byte are 0.
+        There are no gaps between pixels. The lowest bits of a byte contain its first
+        weight. Unused bits of the last byte are 0.
         """
         assert self.fits(q), "a weight does not fit in its bits"
         codes = self.encode(q.T.ravel().astype(np.int16)).astype(np.uint8)
@@ -78,14 +78,14 @@ class BitWidth:
 
 
 def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Round to the nearest integer, and ties up."""
+    """Round to the nearest integer; round ties up."""
     return np.floor(values + 0.5)
 
 
 def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
     """Add non-negative numbers; the result does not depend on their order.
 
-    They are added as integers of at most 2^52, so the sums are below 2^62.
+    The numbers are added as integers of at most 2^52, so the sums are below 2^62.
     """
     _, exponent = np.frexp(sizes.max(axis=1, keepdims=True))
     integers = np.rint(sizes * np.ldexp(1.0, 52 - exponent)).astype(np.int64)

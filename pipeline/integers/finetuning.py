@@ -27,8 +27,8 @@ def finetune(
 ) -> Iterator[Network]:
     """Train a copy of a network so that it works with weights of `bits` bits.
 
-    The seed determines the order of the images. Yields a new network after each epoch,
-    with weights in floating point, which `quantize` rounds.
+    The seed determines the order of the images. After each epoch, the function yields a
+    new network with weights in floating point, which `quantize` rounds.
     """
     network, rounded = (network_from(snapshot(network)) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)

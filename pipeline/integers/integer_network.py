@@ -1,8 +1,8 @@
 """The quantized network: the reference that all other implementations must equal.
 
-`quantization.py` computes the integers from a trained network;
-deploy/c/number_format.txt has the formulas. The generated C code does not share code
-with this module, so the two can be compared.
+`quantization.py` computes the integers from a trained network.
+deploy/c/number_format.txt has the formulas. The generated C code shares no code with
+this module, so that a comparison of the two is a test.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class IntegerNetwork:
     """
 
     bits: int  # bits for each weight of layer 1: 8, 4, 2 or 1
-    # Each row of weights belongs to a neuron: transposed, compared with the C code.
+    # Each row of weights belongs to a neuron. In the C code, each column does.
     weights_1: Int8[np.ndarray, "hidden 784"]  # weights of layer 1
     biases_1: Int32[np.ndarray, " hidden"]  # biases of layer 1
     shifts: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
@@ -54,19 +54,19 @@ class IntegerNetwork:
 
     @property
     def table_bytes(self) -> int:
-        """The bytes of all arrays, the weights of layer 1 packed, without scales."""
+        """The bytes of all arrays except the scales; weights of layer 1 are packed."""
         packed = (self.weights_1.size * self.bit_width.stored_bits + 7) // 8
         others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)
 
     @property
     def sum_unit(self) -> Float[np.ndarray, " hidden"]:
-        """The real number that a sum of 1 of each neuron of layer 1 represents."""
+        """The real number that a sum of 1 represents, for each neuron of layer 1."""
         return self.scale_1 / WHITE
 
     @property
     def output_unit(self) -> Float[np.ndarray, " hidden"]:
-        """The real number that an output of 1 of each neuron represents."""
+        """The real number that an output of 1 represents, for each neuron."""
         return np.asarray(np.ldexp(self.sum_unit, self.shifts.astype(np.int32)))
 
     @cached_property
@@ -77,7 +77,7 @@ class IntegerNetwork:
     def sums(
         self, images: UInt8[np.ndarray, "n 28 28"]
     ) -> Int64[np.ndarray, "n hidden"]:
-        """Compute the sums of layer 1, biases included."""
+        """Compute the sums of layer 1, including the biases."""
         weights = self.weights_1.T.astype(np.int64)
         biases = self.biases_1.astype(np.int64)
         pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
@@ -110,10 +110,10 @@ class IntegerNetwork:
     def largest_values(self) -> dict[str, int]:
         """Return bounds of all 32-bit intermediate results, by name.
 
-        They hold for every image: the sum is largest if the pixels with positive
-        weights are white and all others black, and smallest in the opposite case.
-        They also hold for partial sums, in any order of the pixels: a partial sum is
-        the sum of an image whose other pixels are 0.
+        The bounds hold for every image: the sum is largest if the pixels with positive
+        weights are white and all others are black, and smallest in the opposite case.
+        The bounds also hold for partial sums, in any order of the pixels, because a
+        partial sum is the sum of an image whose other pixels are 0.
         """
         layers = {
             "sum": (self.weights_1, self.biases_1),

@@ -1,4 +1,4 @@
-"""The file of a quantized network: writes, reads and finds it."""
+"""Writes, reads and finds the file of a quantized network."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +15,12 @@ from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantized_model import QuantizedModel
 from pipeline.model import TrainedModel
 
-INTEGERS_FILE = "integers.safetensors"  # its name in outputs/export/
+INTEGERS_FILE = "integers.safetensors"  # the name of the file in outputs/export/
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class StoredIntegers:
-    """A quantized network in a file, and what it was made from."""
+    """A quantized network in a file, and how it was made."""
 
     path: Path
     network: IntegerNetwork
@@ -29,7 +29,7 @@ class StoredIntegers:
 
 
 def bit_folder(bits: int | str) -> str:
-    """Return the folder of a bit width: in a run, and in an export of several."""
+    """Return the name of the folder of a bit width, in a run or in several exports."""
     return f"{bits}bit"
 
 
@@ -41,7 +41,7 @@ def save_integers(path: Path, model: QuantizedModel) -> None:
         "finetune": model.finetuning_epochs,
         "weights_sha256": model.trained.weights_sha256,
     }
-    # safetensors writes the memory of an array, so a transposed one must be copied.
+    # safetensors writes the memory of an array, so a transposed array must be copied.
     arrays = {name: np.asarray(each, order="C") for name, each in tensors.items()}
     write_tensors(path, arrays, metadata)
 
@@ -77,7 +77,7 @@ def load_integers(path: Path) -> StoredIntegers:
             for name in ("scale_1", "scale_2")
         )
     ):
-        raise UserError(f"{path} is damaged")
+        raise UserError(f"{path} is damaged: run python -m pipeline.export again")
     bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
     network = IntegerNetwork(bits, scale_2=scale_2, **tensors)
     return StoredIntegers(
@@ -88,9 +88,9 @@ def load_integers(path: Path) -> StoredIntegers:
 def find_integers(trained: TrainedModel, last: Path) -> StoredIntegers:
     """Return the integers of a network.
 
-    The last export takes precedence over those of the network's run; if there are
-    several bit widths, the largest is used. A damaged file is an error only if no other
-    file has the integers.
+    The last export takes precedence over exports in the network's run. If there are
+    several bit widths, the largest bit width is used. A damaged file is an error only
+    if no other file has the integers.
 
     Args:
         trained: The network. If it belongs to a recorded run, the exports of the run
@@ -98,7 +98,7 @@ def find_integers(trained: TrainedModel, last: Path) -> StoredIntegers:
         last: The folder of the last export.
 
     Raises:
-        UserError: If there are none.
+        UserError: If no file has the integers.
     """
     problem = f"{displayed(last)} does not contain the integers of this network"
     artifacts = trained.path.resolve().parent.parent

@@ -1,7 +1,8 @@
 """Quantizes a trained network: converts it to integers.
 
-deploy/c/number_format.txt has the formulas, which use shifts but no divisions;
-`integer_network.py` computes them, and `bit_widths.py` rounds the weights of layer 1.
+deploy/c/number_format.txt has the formulas, which use shifts but no divisions.
+`integer_network.py` computes with these formulas, and `bit_widths.py` rounds the
+weights of layer 1.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def quantize(
 
     Args:
         network: The trained network.
-        images: The training images; the shifts make their sums fit into 8 bits.
+        images: The training images. The shifts make their sums fit into 8 bits.
         bits: The bit width of the weights of layer 1; layer 2 always has 8 bits.
 
     Raises:
@@ -57,7 +58,7 @@ def check_weights(network: Network, *, bits: int) -> None:
     """Check the weights of a network before it is fine-tuned and quantized.
 
     Raises:
-        UserError: If integers cannot represent them.
+        UserError: If integers cannot represent the weights.
     """
     w1, bias, w2, b2 = _tensors(network)
     if not all(np.isfinite(tensor).all() for tensor in (w1, bias, w2, b2)):
@@ -83,8 +84,9 @@ def largest_sums(
 ) -> Int64[np.ndarray, " hidden"]:
     """Return the largest sum of each neuron over many images.
 
-    The products are added as float64, which is five times as fast as int64 and exact in
-    any order: all partial sums are integers below 784 · 127 · 255 < 2^53.
+    The products are added as float64, which is five times as fast as int64. The sums
+    are exact in any order, because all partial sums are integers below
+    784 · 127 · 255 < 2^53.
     """
     weights = weights_1.T.astype(np.float64)
     largest = [

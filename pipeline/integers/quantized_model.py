@@ -17,32 +17,32 @@ from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedModel, agreement
 
-FINETUNING_EPOCHS = 10  # with finetune=null and fewer than 8 bits
+FINETUNING_EPOCHS = 10  # the default with fewer than 8 bits
 
 
 @dataclass(frozen=True)
 class ExportReport:
     """The content of report.json, which is the same on every machine.
 
-    After fine-tuning, it depends on the type of the processor, as training does.
-    Accuracies are those on the test images, in [0, 1].
+    After fine-tuning, the content depends on the type of the processor, as training
+    does. Accuracies are measured on the test images, in [0, 1].
     """
 
-    bits: int  # of a weight of layer_1
+    bits: int  # bits of a weight of layer_1
     finetune: int  # epochs of fine-tuning
-    hidden: int  # neurons
+    hidden: int  # hidden neurons
     dataset: str
     test_images: int
-    accuracy: float  # in integers
-    float_accuracy: float  # of the trained network
+    accuracy: float  # the accuracy in integers
+    float_accuracy: float  # the accuracy of the trained network
     same_predictions: float  # fraction of test images with the same prediction
     table_bytes: int  # the size of the parameters in flash
-    weights_sha256: str  # of the trained network
+    weights_sha256: str  # the hash of the trained network
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
-    """A trained network, its integers, and the predictions with each of the two."""
+    """A trained network, its integers, and the predictions of both networks."""
 
     trained: TrainedModel
     dataset: Dataset  # the data set of the training run
@@ -64,10 +64,12 @@ class QuantizedModel:
         Args:
             trained: The trained network. The seed of its training run also shuffles the
                 images for fine-tuning.
-            dataset: Its data set.
+            dataset: The data set of the network.
             bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
-            finetuning_epochs: None: 0 with 8 bits, otherwise `FINETUNING_EPOCHS`.
-            track: Shows progress: it gets an iterator and the number of epochs.
+            finetuning_epochs: The number of epochs of fine-tuning; by default, 0 with 8
+                bits and `FINETUNING_EPOCHS` with fewer bits.
+            track: A function that shows the progress. It receives an iterator and the
+                number of epochs.
 
         Raises:
             UserError: If integers cannot represent the network.
@@ -100,7 +102,7 @@ class QuantizedModel:
 
     @cached_property
     def report(self) -> ExportReport:
-        """The measurements, with the network and the data set that they belong to."""
+        """The measurements, with the names of the network and the data set."""
         labels = self.dataset.test.labels
         return ExportReport(
             bits=self.integers.bits,

@@ -1,7 +1,7 @@
 """The inside of a network: its neurons, their sums, and comparisons of networks.
 
-`inspect` is the command. For each of its results, some modules compute, and others
-print the result and write its files:
+`inspect` is the command. For each result, the modules before the semicolon compute, and
+the modules after the semicolon print the result and write its files:
 
 - the whole network: `analysis` with `measurements`; `tutorial`, `analysis_files`, and
   `page`, which renders the interactive page

@@ -17,15 +17,15 @@ from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
 from pipeline.model import agreement
 
-TIE_WEIGHT = 1e-6  # of a tie breaker, relative to a similarity
+TIE_WEIGHT = 1e-6  # the weight of a tie breaker, relative to a similarity
 
 
 @dataclass(frozen=True)
 class NeuronMatch:
-    """The match in network B of a neuron of network A."""
+    """A neuron of network B that matches a neuron of network A."""
 
     b: int  # the index of the neuron of B, from 0
-    similarity: float  # a correlation or cosine; nan if one of them never varies
+    similarity: float  # a correlation or cosine; nan if one of the neurons never varies
 
     @property
     def similarity_text(self) -> str:
@@ -41,8 +41,8 @@ def match_neurons(
     """Match neurons one to one so that the sum of their similarities is maximal.
 
     A similarity of nan counts as 0, and `tie_breaker` decides between equally good
-    matchings. If the networks differ in size, some neurons of the larger one have no
-    match.
+    matchings. If the networks differ in size, some neurons of the larger network have
+    no match.
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
@@ -58,7 +58,7 @@ def match_neurons(
 def cosine_similarity(
     a: Float[np.ndarray, "rows a"], b: Float[np.ndarray, "rows b"]
 ) -> Float[np.ndarray, "a b"]:
-    """Return the cosine of each pair of columns; nan if all values of one are 0.
+    """Return the cosine of each pair of columns; nan if a column has only zeros.
 
     Cosines are rounded, because the last digits of a matrix product depend on the
     processor.
@@ -83,7 +83,7 @@ class NetworkComparison:
     b: Network
     by_weights: dict[int, NeuronMatch]  # by the cosine of all parameters of a neuron
     by_activations: dict[int, NeuronMatch]  # by the correlation over the test images
-    accuracy: tuple[float, float]  # A's and B's on the test images
+    accuracy: tuple[float, float]  # the accuracy of A and of B on the test images
     agreement: float  # fraction of the test images with the same prediction
 
     @classmethod
@@ -94,7 +94,7 @@ class NetworkComparison:
         # The similarity is nan if all weights are 0, or if an output never varies.
         weights = [neuron_weights(n) for n in (a, b)]
         cosines = np.nan_to_num(cosine_similarity(*weights))
-        # The cosine is also 1 if all weights of one neuron are twice the other's.
+        # The cosine is also 1 if all weights of one neuron are twice as large.
         distances = cdist(*(columns.T for columns in weights))
         closeness = -distances / max(distances.max(), 1e-300)  # at least -1
         centered = [x - x.mean(axis=0, dtype=float) for x in outputs]
@@ -123,8 +123,8 @@ class NetworkComparison:
     def differences(self) -> dict[str, tuple[float, float]]:
         """Return the largest and the mean absolute difference of each array.
 
-        The neurons of B are ordered by their matches by weights. Neurons without a
-        match are omitted.
+        The neurons of B are in the order of the neurons of A that they match by their
+        weights. Neurons without a match are omitted.
         """
         matched = [match.b for match in self.by_weights.values()]
         a = neuron_weights(self.a)[:, [*self.by_weights]]

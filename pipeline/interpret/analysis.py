@@ -1,7 +1,7 @@
-"""The analysis of a trained network: everything that `inspect` measures about it.
+"""The analysis of a trained network: everything that `inspect` measures.
 
-This module only computes: `analysis_files` writes tables and plots, `tutorial` the
-text, and `page` the page.
+This module only computes. `analysis_files` writes tables and plots, `tutorial` makes
+the text, and `page` makes the interactive page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import Detector, TrainedModel, agreement, load_detector
 
-EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
+EXTREMES = 4  # images with the highest sums of a neuron, and as many with the lowest
 MAX_SHOWN_NEURONS = 20  # in text and plots
 
 
@@ -29,14 +29,14 @@ MAX_SHOWN_NEURONS = 20  # in text and plots
 class Example:
     """A weight that shows y = m·x + c; all indices are from 0."""
 
-    image: int  # of the test images: the first one that is not blank
-    neuron: int  # of layer_1
+    image: int  # the first test image that is not blank
+    neuron: int  # a neuron of layer_1
     pixel: int
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class ModelAnalysis:
-    """A trained network, the data set that it was trained on, and all measurements.
+    """A trained network, its data set, and all measurements.
 
     Each measurement is made when it is first used. Pixels and neurons are counted from
     0; a fraction or an accuracy is in [0, 1].
@@ -44,7 +44,7 @@ class ModelAnalysis:
 
     trained: TrainedModel
     dataset: Dataset
-    # Whether to read the histories of its weights and its metrics.
+    # Whether to read the histories of the weights and the metrics.
     with_histories: bool = True
 
     @property
@@ -54,7 +54,7 @@ class ModelAnalysis:
 
     @cached_property
     def split(self) -> Split:
-        """The images that the network was trained on, and those for validation."""
+        """The training images of the network, and the validation images."""
         return self.dataset.split(self.trained.split)
 
     @cached_property
@@ -69,13 +69,13 @@ class ModelAnalysis:
 
     @cached_property
     def epoch_count(self) -> int:
-        """The number of epochs; 0 if it is not recorded."""
+        """The number of epochs; 0 if the file of the network does not record it."""
         trained = self.trained
         return trained.epoch_count if self.with_histories else trained.planned_epochs
 
     @cached_property
     def history(self) -> Mapping[str, Sequence[float]]:
-        """The metrics after each epoch, by name; empty if they are not recorded."""
+        """The metrics after each epoch, by name; empty if no history is recorded."""
         return (self.trained.history if self.with_histories else None) or {}
 
     @cached_property
@@ -97,7 +97,10 @@ class ModelAnalysis:
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
-        """The frozen weights of other pixels; none without a weight history."""
+        """The frozen weights of pixels that are not always zero.
+
+        Without a weight history, there are none.
+        """
         if self.frozen is None:
             return np.zeros((PIXELS, self.hidden), bool)
         return np.asarray(self.frozen & ~self.always_zero[:, None])
@@ -143,7 +146,7 @@ class ModelAnalysis:
 
     @property
     def displayed_neurons(self) -> list[int]:
-        """The neurons in text and plots: those with the highest ablation cost."""
+        """The neurons in text and plots, which have the highest ablation costs."""
         order = np.argsort(-self.costs[:, 0], kind="stable")
         return [int(j) for j in order[:MAX_SHOWN_NEURONS]]
 
@@ -154,12 +157,15 @@ class ModelAnalysis:
 
     @property
     def cost_decimals(self) -> int:
-        """The decimals of an ablation cost in percent; more if all are below 1%."""
+        """The decimals of ablation costs in percent: 1, or 2 if all are below 1%."""
         return 1 if self.costs[:, 0].max() >= 0.01 else 2
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts in summary.json; the weights of always-zero pixels are frozen."""
+        """The counts in summary.json.
+
+        The frozen weights include the weights of always-zero pixels.
+        """
         frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,
@@ -171,14 +177,14 @@ class ModelAnalysis:
         return {name: int(count) for name, count in counts.items()}
 
     def extremes(self, neuron: int) -> tuple[list[int], list[int]]:
-        """Return the test images with the highest, and with the lowest, sums."""
+        """Return the images with the highest sums, and the images with the lowest."""
         order = np.argsort(-self.hidden_sums[:, neuron], kind="stable").tolist()
         return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
 
     def validation_accuracy(self, epochs: Sequence[int]) -> list[float]:
         """Return the accuracy on the validation images after each of these epochs.
 
-        history.csv records it, except for epoch 0, which is before training.
+        history.csv records this accuracy, except for epoch 0, which is before training.
         """
         recorded, accuracies = self.history.get("val/accuracy"), []
         for epoch in epochs:
@@ -197,9 +203,9 @@ class ModelAnalysis:
     def example(self) -> Example:
         """The weight with which the tutorial and the tour of the page begin.
 
-        The neuron has the largest absolute bias of the five most active neurons. The
-        pixel is the one closest to mid-gray among the neuron's 40 largest products.
-        Therefore, each of m, x and c clearly affects y.
+        The neuron has the largest absolute bias of the five most active neurons. Among
+        the pixels of the neuron's 40 largest products, the pixel is the closest to
+        mid-gray. Therefore, each of m, x and c clearly affects y.
         """
         _, bias = self.trained.network.layer_1.get_weights()
         images = self.dataset.test.images
@@ -209,6 +215,6 @@ class ModelAnalysis:
         levels = images[image].ravel().astype(int)
         products = np.abs(self.kernel[:, neuron] * levels)
         largest = np.argsort(-products, kind="stable")[:40]
-        # Half of WHITE is not an integer, so both are doubled.
+        # Half of WHITE is not an integer, so levels and WHITE / 2 are doubled.
         pixel = largest[np.abs(2 * levels[largest] - WHITE).argmin()]
         return Example(image=image, neuron=int(neuron), pixel=int(pixel))

@@ -84,7 +84,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     displayed = analysis.displayed_neurons
     scale = plots.weight_scale(analysis.kernel[:, displayed])
     gray_means = plots.meaning_of_gray(analysis.always_zero)
-    highest, _ = analysis.extremes(0)  # fewer than four if there are fewer images
+    highest, _ = analysis.extremes(0)  # a small test set gives fewer than four
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
         [neuron_images(analysis, j, scale=scale) for j in displayed],

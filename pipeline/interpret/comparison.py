@@ -17,8 +17,8 @@ from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import render_text
 from pipeline.plots import diverging_colors
 
-MAX_SHOWN_MATCHES = 100  # in the terminal and in matches.png; matches.csv contains all
-IMAGES_PER_ROW = 8  # in matches.png: four pairs
+MAX_SHOWN_MATCHES = 100  # matches in the terminal and in matches.png
+IMAGES_PER_ROW = 8  # images in a row of matches.png: four pairs
 
 FrozenWeights = Bool[np.ndarray, "784 hidden"]
 
@@ -76,7 +76,7 @@ def write_comparison(
 
 
 def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
-    """Return the matches of each neuron of A; a cell is empty if it has none."""
+    """Return the matches of each neuron of A; without a match, a cell is empty."""
     rows = []
     for j in range(comparison.a.hidden):
         row: dict[str, Any] = {"neuron": neuron_name(1, j)}
@@ -94,7 +94,7 @@ def comparison_images(
     *,
     scale: float,
 ) -> list[plots.Captioned]:
-    """Return the weights of neurons matched by their outputs, most similar first."""
+    """Return the weights of neurons that match by outputs, most similar first."""
     kernels, matches = comparison.kernels, comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = []

@@ -40,9 +40,9 @@ class Inspection:
     """The explanation of a network, or the answer to one question."""
 
     text: str = field(repr=False)  # what the command prints
-    folder: Path | None  # with the files, if there are any
+    folder: Path | None  # the folder of the files, if there are any
     run_id: str | None = None  # the MLflow run of the network, if it is recorded
-    # Whether the server has all of it; None without a server.
+    # Whether the server has a complete copy; None without a server.
     copied: bool | None = None
 
 
@@ -112,7 +112,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Ins
     )
     with busy("analyzing the network"):
         analysis = interpret.ModelAnalysis(trained, dataset)
-        # Before the run is opened, because both reject damaged files.
+        # Both calls reject damaged files, so they come before the run is opened.
         tutorial, _ = interpret.render_tutorial(analysis), analysis.history
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
@@ -129,7 +129,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Ins
         run.log_files("inspect", sorted(partial.iterdir()))
         problem = record_page(analysis, partial, run, name=name)
         counts = analysis.counts
-        section = "with_final_weights"  # MLflow sorts it after the curves
+        section = "with_final_weights"  # sorted after the learning curves
         metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
         run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"

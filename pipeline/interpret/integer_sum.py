@@ -20,8 +20,8 @@ class Shift:
     """How a sum of layer 1 becomes the output of its neuron in integers."""
 
     n: int  # the sum is divided by 2^n
-    half: int  # half of 2^n, which is added first
-    shifted: int  # the result
+    half: int  # half of 2^n, which is added before the division
+    shifted: int  # the result of the division
     output: int  # the result after the clamp
 
 
@@ -29,12 +29,13 @@ class Shift:
 class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 
-    bit_width: BitWidth  # of the weights of layer 1
+    bit_width: BitWidth  # the bit width of the weights of layer 1
     weights: Integer[np.ndarray, " inputs"]
     inputs: Integer[np.ndarray, " inputs"]  # gray levels, or outputs of layer 1
     bias: int
-    # The real numbers that a sum of 1 and, in layer 1, a weight of 1 represent, as they
-    # are printed. In layer 2, that of a weight depends on its input.
+    # `unit` is the real number that a sum of 1 represents, as printed. In layer 1,
+    # `scale` is the real number that a weight of 1 represents. In layer 2, this number
+    # depends on the input of the weight.
     unit: Decimal
     scale: Decimal | None = None
     shift: Shift | None = None  # None in layer 2
@@ -50,7 +51,7 @@ class IntegerSum:
         return int(self.terms.sum()) + self.bias
 
     def value(self, integer: int) -> Decimal:
-        """Return what an integer of the sum represents, rounded."""
+        """Return the real number that an integer of the sum represents, rounded."""
         return rounded(integer * self.unit)
 
 

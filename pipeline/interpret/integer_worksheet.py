@@ -1,4 +1,4 @@
-"""The integer columns and steps of a worksheet, next to those in floating point.
+"""The columns and steps in integers, which a worksheet shows beside those in float.
 
 worksheet.txt explains the columns and the steps.
 """
@@ -14,7 +14,7 @@ from pipeline.interpret.rounding import rounded
 def integer_columns(
     neuron: NeuronSum, integers: IntegerSum, displayed: Sequence[int]
 ) -> dict[str, list[str]]:
-    """Return the columns of the terms in integers, and the differences from floats."""
+    """Return the columns of the terms in integers and their rounding differences."""
     x = "gray" if neuron.layer == 1 else "h"
     terms = [int(integers.terms[k]) for k in displayed]
     rest = integers.total - integers.bias - sum(terms)
@@ -36,7 +36,7 @@ def integer_columns(
 
 
 def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
-    """Return the steps from the sum to what it represents and to the output."""
+    """Return the steps from the integer sum to its real number and to the output."""
     in_float, relu = rounded(neuron.total), rounded(neuron.relu)
     total, unit, shift = integers.total, integers.unit, integers.shift
     value = integers.value(total)
@@ -62,7 +62,8 @@ def integer_logits(
 ) -> dict[str, list[str]]:
     """Return the columns from the logits in integers to both predictions.
 
-    `z` are the rounded logits in floating point, and `predicted` is their prediction.
+    `z` are the rounded logits in floating point, and `predicted` is the class that the
+    network predicts in floating point.
     """
     totals = [each.total for each in sums]
     values = [each.value(each.total) for each in sums]

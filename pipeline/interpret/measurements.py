@@ -15,7 +15,8 @@ from pipeline.core.network import Network, batches
 def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
     """Return which parameters training never changed, from their values by epoch.
 
-    If an input is 0 for all training images, the gradient of its weights is always 0.
+    If an input is 0 for all training images, the gradient of the input's weights is
+    always 0.
     """
     bits = values.view(np.uint32)
     return np.asarray((bits == bits[0]).all(axis=0))
@@ -54,8 +55,9 @@ def ablation_costs(
 ) -> Float[np.ndarray, "hidden 11"]:
     """Return the accuracy lost when a neuron of layer 1 always outputs 0.
 
-    The first column is the cost over all images, the others the cost per class; a
-    negative cost is a gain. `activations` are the outputs of layer 1 for the images.
+    The first column is the cost over all images, and the other columns are the costs
+    per class. A negative cost is a gain. `activations` are the outputs of layer 1 for
+    the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

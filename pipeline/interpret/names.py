@@ -1,4 +1,4 @@
-"""Names of neurons and parameters, and what they refer to.
+"""Names of neurons and parameters, and what the names refer to.
 
 Neurons are counted from 1: N11 is the first neuron of layer 1, N120 the twentieth, and
 N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
@@ -17,20 +17,23 @@ from jaxtyping import Float
 from pipeline import ConfigError, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
-BIAS: Final = "bias"  # in place of the input of a weight, as in display.js
+BIAS: Final = "bias"  # replaces the input of a weight, as in display.js
 INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # numbers from 0 and from 1
 
 
 @dataclass(frozen=True)
 class NameForm:
-    """A form of names, which this module and the page (`locate` in search.js) read."""
+    """A form of names that this module and the page (`locate` in search.js) read."""
 
     pattern: str  # a regular expression for Python and JavaScript; case is ignored
-    groups: tuple[str, ...]  # what each group is: layer, input or neuron
+    groups: tuple[str, ...]  # the meaning of each group: layer, input or neuron
     first: int  # the number of the first input and of the first neuron
 
     def read(self, text: str) -> dict[str, int] | None:
-        """Return the groups, inputs and neurons from 0; None for another form."""
+        """Return the groups; None if the text has another form.
+
+        Inputs and neurons are counted from 0.
+        """
         match = re.fullmatch(self.pattern, text.strip(), re.I | re.A)
         if not match:
             return None
@@ -58,8 +61,10 @@ PARAMETERS = (
 def parse_neurons(text: str) -> list[str]:
     """Split comma-separated names of neurons; upper and lower case are the same.
 
+    The word `all`, without other names, selects all neurons.
+
     Raises:
-        ConfigError: If a name is invalid. `all` alone selects all neurons.
+        ConfigError: If a name is invalid.
     """
     parts = (part.strip() for part in text.lower().replace("n", "N").split(","))
     names = [*dict.fromkeys(parts)]
@@ -73,14 +78,14 @@ def parse_neurons(text: str) -> list[str]:
 
 
 def find_neurons(names: Sequence[str], *, hidden: int) -> list[str]:
-    """Return the names; for `all`, the names of all neurons.
+    """Return the names; for `all`, return the names of all neurons.
 
     Args:
         names: The result of `parse_neurons`.
         hidden: The number of neurons in layer 1.
 
     Raises:
-        ConfigError: If the network has no such neuron.
+        ConfigError: If the network does not have a named neuron.
     """
     existing = [neuron_name(1, k) for k in range(hidden)]
     existing += [neuron_name(2, k) for k in range(CLASSES)]
@@ -100,7 +105,7 @@ class ParameterLocation:
 
     layer: int
     input: int | Literal["bias"]  # the pixel or neuron of a weight, from 0; or BIAS
-    neuron: int  # the neuron that adds it to its sum, from 0
+    neuron: int  # the neuron whose sum contains the parameter, from 0
 
     @property
     def name(self) -> str:
@@ -113,7 +118,7 @@ class ParameterLocation:
         """Check that a network with this many hidden neurons has the parameter.
 
         Raises:
-            ConfigError: If the network does not have it.
+            ConfigError: If the network does not have the parameter.
         """
         layer = f"layer_{self.layer}"
         inputs, neurons = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]

@@ -56,8 +56,9 @@ class NeuronSum:
     def sizes(self) -> Float[np.ndarray, " inputs"]:
         """The absolute values of the terms, which determine their order.
 
-        With integers, each is the larger of the two absolute values, because after
-        fine-tuning, a term can be 0 in only one of the two networks.
+        If the sum in integers is known, each size is the larger absolute value of the
+        term in the two networks, because after fine-tuning, a term can be 0 in only one
+        of the networks.
         """
         sizes = np.abs(self.terms)
         if self.in_integers is not None:
@@ -89,9 +90,8 @@ def neuron_sums(
 ) -> dict[str, NeuronSum]:
     """Return the sum of every neuron by name, layer 1 first, in float64.
 
-    PyTorch computes the same sums in float32, which differ from these in the sixth
-    digit. If `integers` is given, each sum also contains the sum of the quantized
-    network.
+    PyTorch computes the same sums in float32. The results differ in the sixth digit. If
+    `integers` is given, each sum also contains the sum of the quantized network.
     """
     inputs = image.reshape(PIXELS) / WHITE
     in_integers = {} if integers is None else integer_sums(integers, image)

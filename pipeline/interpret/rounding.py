@@ -9,7 +9,7 @@ EXACT = Context(prec=400, rounding=ROUND_HALF_UP)  # enough digits for every flo
 
 
 def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
-    """Round to the nearest decimal number, and ties away from zero.
+    """Round to the nearest decimal number; round ties away from zero.
 
     `rounded` in display.js does the same. Sums of decimal numbers are exact.
     """

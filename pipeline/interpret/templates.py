@@ -7,7 +7,7 @@ from pipeline.base.terminal import wrap
 
 
 def render_text(template: str, **values: Any) -> str:  # noqa: ANN401
-    """Fill in the template in this file; its filter `paragraph` wraps lines."""
+    """Fill in a template file; in templates, the filter `paragraph` wraps lines."""
     environment = template_environment("pipeline.interpret", "", paragraph)
     return environment.get_template(template).render(values).rstrip()
 

@@ -78,7 +78,7 @@ def _example(analysis: ModelAnalysis) -> dict[str, Any]:
 
 
 def array_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
-    """Return the shapes and the size of each array of parameters, and their reason."""
+    """Return the shape and the size of each array of parameters, and the reason."""
     neurons, spec = counted(analysis.hidden, "neuron"), analysis.spec
     reasons = {
         "layer_1 weights": f"{PIXELS} pixels x {neurons}",
@@ -107,7 +107,7 @@ def _arrays(analysis: ModelAnalysis) -> str:
 
 
 def _responses(analysis: ModelAnalysis) -> str:
-    """Return what each neuron responds to, highest ablation cost first."""
+    """Return what each neuron responds to, in the order of falling ablation costs."""
     displayed, names = analysis.displayed_neurons, analysis.spec.class_names
     rows = []
     for j in displayed:

@@ -1,4 +1,4 @@
-"""The text and the file of `inspect weight=`: the history of a parameter, its pixel."""
+"""The text and the file of `inspect weight=`: the history of a parameter."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.rounding import rounded
 
-MAX_LISTED_EPOCHS = 24  # in the table of a weight's history; history.csv contains all
+MAX_LISTED_EPOCHS = 24  # epochs in the table of a history; history.csv contains all
 
 
 def describe_weight_history(
     location: ParameterLocation, values: Float[np.ndarray, " epochs"]
 ) -> str:
-    """Return the value of a parameter before training and after its epochs.
+    """Return the value of a parameter before training and after each epoch.
 
-    A long history shows every n-th epoch, and the first and the last; each change then
-    covers up to n epochs.
+    A long history shows the first epoch, every n-th epoch and the last epoch. Each
+    change then covers up to n epochs.
     """
     numbers = [rounded(value, 6) for value in values.tolist()]
     last = len(numbers) - 1
@@ -57,7 +57,7 @@ def write_weight_history(values: Float[np.ndarray, " epochs"], folder: Path) -> 
 
 
 def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
-    """Return how often a pixel is above 0 in the training images, and its mean."""
+    """Return how often a pixel is above 0 in training images, and the pixel's mean."""
     levels = images.reshape(-1, PIXELS)[:, pixel]
     count = np.count_nonzero(levels)
     return wrap(

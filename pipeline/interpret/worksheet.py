@@ -26,7 +26,7 @@ from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import render_text
 
-MAX_LISTED_TERMS = 12  # terms of a sum, those with the largest absolute values
+MAX_LISTED_TERMS = 12  # terms of a sum that are printed: the largest absolute values
 
 
 def worksheets(
@@ -63,7 +63,7 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []
-    if neuron.in_integers is not None:  # there is no space for remarks
+    if neuron.in_integers is not None:  # the table has no space for remarks
         title += ", in floating point and in integers"
         columns |= integer_columns(neuron, neuron.in_integers, displayed)
         steps = [f"rest   {rest}", *integer_steps(neuron, neuron.in_integers)]
@@ -81,7 +81,7 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
 
 
 def sum_columns(neuron: NeuronSum, displayed: Sequence[int]) -> dict[str, list[str]]:
-    """Return the columns of a sum by heading, with the largest terms."""
+    """Return the columns of a sum, with the largest terms, by heading."""
     terms = [rounded(neuron.terms[k]) for k in displayed]
     bias, total = rounded(neuron.bias), rounded(neuron.total)
     products = [*terms, total - bias - sum(terms), bias, total]
@@ -97,7 +97,7 @@ def sum_columns(neuron: NeuronSum, displayed: Sequence[int]) -> dict[str, list[s
 
 
 def _explain_names(neuron: NeuronSum) -> str:
-    """Say how the names of a weight in its sum and in the array are related."""
+    """Say how the names of a weight in the sum and in the array are related."""
     location = neuron.main_weight
     assert location.input != BIAS
     weight, _ = neuron.term_names[location.input].split("·")
@@ -123,7 +123,7 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
     integers = [each.in_integers for each in logits if each.in_integers is not None]
-    if integers:  # there is no space for the powers
+    if integers:  # the table has no space for the powers
         columns["probability"] = probability
         columns |= integer_logits(integers, z, predicted=int(totals.argmax()))
         text += (
@@ -146,8 +146,8 @@ def probabilities(logits: Float[np.ndarray, "10"]) -> list[Decimal]:
     """Return the softmax in percent, rounded so that the sum is exactly 100%."""
     unrounded = softmax(logits) * 10**4
     shares = [int(share) for share in unrounded]
-    # The largest remainders get a unit each until the sum is 100%, so the error of
-    # every probability is less than a unit (largest remainder method).
+    # In the largest remainder method, the shares with the largest remainders get a unit
+    # each until the sum is 100%. Thus, every error is less than a unit.
     for k in np.argsort(shares - unrounded, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     return [rounded(Decimal(share) / 100, 2) for share in shares]

@@ -42,7 +42,8 @@ def write_terms(
 def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
     """Return all terms, with the bias as a term with input 1.
 
-    Only what an integer represents is rounded: its unit has eight digits.
+    Values are exact, except the real numbers that integers represent: their unit has
+    eight digits.
     """
     names, rows = [*neuron.input_names, "bias"], []
     weights = [*neuron.weights.tolist(), neuron.bias]

@@ -1,6 +1,6 @@
 """Out-of-distribution detection, which judges the predictions of a network.
 
-`pipeline.images.unsure` describes all rules; these are the last two.
+`pipeline.images.unsure` describes all rules; this module has the last two.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class OodDetector:
 
         Args:
             images: The input of the network.
-            logits: Its output.
+            logits: The output of the network.
         """
         classes = logits.argmax(dim=1).numpy()
         probabilities = logits.softmax(dim=1).numpy()
-        rules = {  # the first one that applies is the reason
+        rules = {  # the first rule that applies is the reason
             "unlike": self.components.is_unlike(images, classes),
             "close": margin(probabilities) < self.min_margin,
         }
@@ -44,14 +44,14 @@ class OodDetector:
 
 @dataclass(frozen=True)
 class MissingDetector:
-    """In place of a detector that cannot be loaded: it judges no prediction."""
+    """Replaces a detector that cannot be loaded, and judges no prediction."""
 
-    missing: str  # why, with the remedy
+    missing: str  # why the detector is missing, with the remedy
 
     def reasons(
         self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
     ) -> list[None]:
-        """Return None for each image, because it is unknown whether it is sure."""
+        """Return None for each image, because no prediction can be judged."""
         return [None] * len(images)
 
 

@@ -1,7 +1,7 @@
 """Exports networks as torch.export programs, in a process alongside training.
 
-Importing torch.export takes two seconds, which this process would wait for at the end
-of a training run. The other process serves all training runs of this one.
+Importing torch.export would delay the end of a training run by two seconds. The other
+process serves all training runs of this process.
 """
 
 import io
@@ -26,7 +26,7 @@ _exporter: HelperProcess | None = None
 
 
 def prepare_export(hidden: int) -> None:
-    """Let the process import torch.export and trace a network; this does not wait."""
+    """Let the other process import torch.export and trace a network; do not wait."""
     _running_exporter().submit(_prepare, hidden)
 
 
@@ -35,12 +35,13 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
 
     The program maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
 
-    The process imports the code of the network later than this one. So the results of
-    the program are compared with those of the network in this process.
+    The other process imports the code of the network later than this process.
+    Therefore, the results of the program are compared with the results of the network
+    in this process.
 
     Raises:
-        HelperKilled: If the process is killed.
-        UserError: If the results differ, because the code was edited since then.
+        HelperKilled: If the other process is killed.
+        UserError: If the results differ, because the code was edited in between.
     """
     paths = network.resolve(), exported.resolve()
     results = _running_exporter().submit(_export, *paths, hidden).result()
@@ -55,19 +56,22 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
 
 
 def _running_exporter() -> HelperProcess:
-    """Return the process; start it if it does not run."""
+    """Return the other process; start it if it is not running."""
     global _exporter
     with _lock:
         if _exporter is None or not _exporter.check_running():
-            # The end of a training run waits for the process, so it must not starve on
-            # busy cores. Libraries may print something.
+            # The end of a training run waits for the process, so the process must not
+            # starve on busy cores. It is quiet, because libraries may print something.
             name = "the process that runs torch.export"
             _exporter = HelperProcess(name, niceness=2, quiet=True)
         return _exporter
 
 
 def _example() -> Tensor:
-    """Return pixels (2, 28, 28); a program traced with one image accepts only one."""
+    """Return pixels (2, 28, 28).
+
+    A program that is traced with one image accepts only one image.
+    """
     return torch.linspace(0, 1, 2 * PIXELS).view(2, SIDE, SIDE)
 
 

@@ -27,16 +27,16 @@ def select_trained_model(
     with_histories: bool = False,
     expected: Mapping[str, Any] | None = None,
 ) -> TrainedModel:
-    """Read the network that a command names or, by default, the last trained one.
+    """Read the network that a command names or, by default, the last trained network.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
         store: The folder of the store.
-        server: The server that a message names if only it has the run.
+        server: The server that a message names if only this server has the run.
         with_histories: Whether the histories of the weights and of the metrics of the
             last trained network are needed.
-        expected: The params that this network must have, if they are recorded.
+        expected: The params that the last trained network must have, if it records any.
 
     Raises:
         UserError: If the store does not contain the run; if a file is missing or
@@ -66,7 +66,7 @@ def load_recorded_model(run: str, *, store: Path, server: str | None) -> Trained
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
-    found = trained.metadata.params  # {} if they are not recorded
+    found = trained.metadata.params  # {} if the file records none
     actual, wanted = differing_params(found, expected if found else {})
     if wanted:
         raise UserError(
@@ -80,8 +80,8 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
     """Load the data set of a training run from the folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available, or its hash differs from the
-            recorded one.
+        UserError: If the data set is not available, or its hash is not the recorded
+            hash.
     """
     sha256 = trained.metadata.data_sha256
     return datasets.load(trained.dataset, folder=folder, sha256=sha256)
@@ -90,7 +90,8 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
 def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
     """Load the out-of-distribution detector from the folder of all data sets.
 
-    Its components are read, or computed and written if their file is missing.
+    The components are read from their file. If the file is missing, they are computed
+    and written.
     """
     margin, sha256 = trained.metadata.min_margin, trained.metadata.data_sha256
     if margin is None or sha256 is None:

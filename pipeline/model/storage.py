@@ -1,7 +1,8 @@
 """The files of trained networks: the weights, and the weight history.
 
-They are safetensors files, which cannot contain code. The hyperparameters are stored
-with the weights, so loading needs no configuration. `text_files` reads the others.
+These files are safetensors files, which cannot contain code. The hyperparameters are
+stored with the weights, so loading needs no configuration. `text_files` reads all other
+files of a training run.
 """
 
 import re
@@ -27,9 +28,9 @@ MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
 
 class Metadata(BaseModel):
-    """What the file of a network records of its training run, in its header.
+    """The header of a network's file, which describes the training run.
 
-    The values are validated. They are missing if another program wrote the file.
+    The values are validated. Values are missing if another program wrote the file.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -39,9 +40,9 @@ class Metadata(BaseModel):
     dataset: str = Field(
         default="mnist", pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )
-    data_sha256: str | None = None  # the hash of its file
+    data_sha256: str | None = None  # the hash of the file of the data set
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    # The version of PyTorch, such as 2.13.0, which only `homework` records.
+    # The version of PyTorch, such as 2.13.0. Only `homework` records the version.
     torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
     recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
 
@@ -58,7 +59,7 @@ class Metadata(BaseModel):
         try:
             Hyperparameters.model_validate(recorded)
         except ValidationError as invalid:
-            # One that was added after this training run can be missing.
+            # A hyperparameter that was added after the training run can be missing.
             if any(each["type"] != "missing" for each in invalid.errors()):
                 raise
         return metadata
@@ -71,7 +72,7 @@ class Metadata(BaseModel):
 
     @property
     def hyperparameters(self) -> Hyperparameters | None:
-        """The hyperparameters; None if the file is too old to contain all of them."""
+        """The hyperparameters; None if the file is too old to contain all."""
         is_complete = self.recorded.keys() >= Hyperparameters.model_fields.keys()
         return Hyperparameters(**self.recorded) if is_complete else None
 
@@ -79,7 +80,8 @@ class Metadata(BaseModel):
     def params(self) -> dict[str, Any]:
         """The data set and the recorded hyperparameters; {} if none is recorded.
 
-        `hidden` alone does not count, because the shapes of the weights give it.
+        `hidden` alone does not count, because it follows from the shapes of the
+        weights.
         """
         is_recorded = self.recorded.keys() - {"hidden"}
         return {"dataset": self.dataset, **self.recorded} if is_recorded else {}
@@ -107,7 +109,7 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
     """Read a network and its metadata; the file is not trusted.
 
     Raises:
-        UserError: If the file is missing, or names, shapes, types or values are not
+        UserError: If the file is missing, or if names, shapes, types or values are not
             those of a network.
     """
     with reading(path):
@@ -134,7 +136,7 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise UserError(f"{path}: {name} must contain finite float32 values")
-    # Pixels are at most 1, so no logit of any image is larger than `largest`.
+    # Pixels are at most 1, so `largest` is a bound of all logits of all images.
     largest = np.ones(PIXELS, np.float32)
     arrays = [np.abs(tensors[name]) for name in expected]
     with np.errstate(over="ignore"):
@@ -162,7 +164,7 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
 
 
 def load_weight_history(path: Path, *, network: Network) -> Snapshot:
-    """Read what `save_weight_history` wrote; its last epoch must be `network`.
+    """Read the file of `save_weight_history`, whose last epoch must be `network`.
 
     Raises:
         UserError: If the file is missing or damaged, or ends with another network.
@@ -181,7 +183,7 @@ def load_weight_history(path: Path, *, network: Network) -> Snapshot:
 
 
 def belongs_elsewhere(path: Path) -> UserError:
-    """Return the error of a file that another training run wrote."""
+    """Return the error for a file that another training run wrote."""
     return UserError(
         f"{path} does not belong to the network in the same folder: restore the "
         "files of its training run, or train the network again"

@@ -20,7 +20,7 @@ from pipeline.model.storage import belongs_elsewhere
 class RunFile:
     """The content of `run.json`, which differs between equal training runs."""
 
-    # The id of the MLflow run; None if it was not recorded.
+    # The id of the MLflow run; None if the training run was not recorded.
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
     seconds: list[FiniteFloat]  # the duration of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
@@ -55,7 +55,8 @@ def read_history(path: Path, *, epochs: int) -> dict[str, list[float]]:
     """Read a `history.csv`: the metrics after each epoch, by name.
 
     Raises:
-        UserError: If it cannot be read, is damaged or has another number of epochs.
+        UserError: If the file cannot be read, is damaged or has another number of
+            epochs.
     """
     content = _read(path)
     try:

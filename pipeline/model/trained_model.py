@@ -34,18 +34,18 @@ from pipeline.model.text_files import RunFile, read_history, read_metrics, read_
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedModel:
-    """A trained network, and what its file records of its training run.
+    """A trained network, with the metadata of its training run.
 
-    A property that is read from another file is None if this file is missing. It raises
-    a `UserError` if the file is damaged, or if it has the weights, the number of epochs
-    or the last metrics of another training run.
+    A property that is read from another file is None if this file is missing. The
+    property raises a `UserError` if the file is damaged, or if the file has the
+    weights, the number of epochs or the last metrics of another training run.
     """
 
     network: Network
     metadata: Metadata
     path: Path  # the network's file
     weights_sha256: str  # `tensors_sha256` of the network
-    # The id in run.json, which `reopen_run` uses if this run has the same weights.
+    # The id in run.json. `reopen_run` uses this run if it has the same weights.
     run_id: str | None
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class TrainedModel:
         return short_repr(self, network=self.network.sizes, **known)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the fields only, because a worker reads the other files if needed."""
+        """Pickle only the fields, because a worker can read the other files itself."""
         known = self.metadata, self.path, self.weights_sha256, self.run_id
         return TrainedModel, (self.network, *known)
 
@@ -65,32 +65,34 @@ class TrainedModel:
 
     @property
     def spec(self) -> datasets.DatasetSpec:
-        """The words for its images, and how they are preprocessed.
+        """The registry entry of the data set: words for images, and preprocessing.
 
-        The data set that was loaded by its hash can have another name on this machine.
+        The entry has the recorded name. The loaded data set, which is found by its
+        hash, can have another name on this machine.
         """
         return datasets.spec(self.dataset)
 
     @property
     def split(self) -> str:
-        """How the training run split the data set; by default as in the exercise."""
+        """How the training run split the data set; by default, as in the exercise."""
         return str(self.metadata.recorded.get("split", "exercise"))
 
-    # A method, because it depends on the hyperparameters if an augmentation is added.
+    # This is a method of the network, because with an augmentation, the result would
+    # depend on the hyperparameters.
     def images_with_ink(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
-        """Return in how many of its training images each pixel is above 0.
+        """Return in how many of the training images each pixel is above 0.
 
-        If a pixel is 0 in all of them, training cannot change its weights.
+        If a pixel is 0 in all training images, training cannot change its weights.
         """
         return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
 
     def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
-        """Return which pixels are 0 in all of its training images."""
+        """Return which pixels are 0 in all training images."""
         return np.asarray(self.images_with_ink(train) == 0)
 
     @property
     def planned_epochs(self) -> int:
-        """The setting `epochs` of its training run; 0 if it is not recorded."""
+        """The setting `epochs` of the training run; 0 if it is not recorded."""
         return int(self.metadata.recorded.get("epochs", 0))
 
     @property
@@ -142,7 +144,7 @@ class TrainedModel:
         return run_file
 
     def require_two_layers(self) -> "TrainedModel":
-        """Return itself, for the explanations and exports that assume two layers.
+        """Return this object, for explanations and exports that assume two layers.
 
         Raises:
             UserError: If the network has another number of layers.
@@ -157,7 +159,7 @@ class TrainedModel:
 
 
 def load_trained_model(path: Path) -> TrainedModel:
-    """Read a network, and the id of its run from `run.json` next to it.
+    """Read a network, and the id of its run from `run.json` in the same folder.
 
     Raises:
         UserError: If there is no network at `path`, or a file is damaged.

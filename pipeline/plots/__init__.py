@@ -1,8 +1,9 @@
 """Arrays in, images out: the only package that uses Matplotlib.
 
 There is one module for each kind of plot, and `common` contains shared code. The names
-exported here need only NumPy and Pillow. Matplotlib takes 0.4 s to import, so import
-plots that need it from their modules: `accuracy`, `evaluation`, `inspection`.
+exported here need only NumPy and Pillow. Importing Matplotlib takes 0.4 s, so import
+the plots that need Matplotlib from their modules: `accuracy`, `evaluation`,
+`inspection`.
 """
 
 from pipeline.plots.common import (

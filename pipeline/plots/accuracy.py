@@ -1,8 +1,9 @@
 """Plots of accuracy against size, or against another value, of several networks.
 
-`accuracy_plot` draws lines, as many as there are colors, and `accuracy_cloud` dots.
-`pipeline.sweeps` draws its configurations with them, and `pipeline.deploy` its exports.
-They select the x axis, the lines and the Pareto front.
+`accuracy_plot` draws lines, at most as many as there are colors, and `accuracy_cloud`
+draws dots. `pipeline.sweeps` plots its configurations with these functions, and
+`pipeline.deploy` plots its exports. The callers select the x axis, the lines and the
+Pareto front.
 """
 
 import textwrap
@@ -30,23 +31,23 @@ from pipeline.plots.figures import (
 
 COLORS = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
 MAX_LINES = len(COLORS)
-MARKERS = "os^Dv"  # lines differ in their markers too
-MAX_CAPTIONS = 10  # values of x with a tick and a caption each
-MAX_TICK_CHARACTERS = 100  # in the labels of the ticks; more would overlap
+MARKERS = "os^Dv"  # each line has its own marker, too
+MAX_CAPTIONS = 10  # values of x that have a tick with a caption
+MAX_TICK_CHARACTERS = 100  # in all labels of ticks; longer labels would overlap
 MAX_NORMAL_DOTS = 200  # dots of normal size
-WIDE = 0.2  # a range of accuracies; the axis of a smaller one is linear
+WIDE = 0.2  # range of accuracies from which the axis is logarithmic
 # Accuracies with a tick, for a wide range. From 60%, each tick halves the error rate.
 TICKS = (0.2, 0.4, *(1 - 0.4 / 2**n for n in range(8)))
 
 
 @dataclass(frozen=True)
 class AccuracyPoint:
-    """Networks that are averaged, such as those that differ only in their seed."""
+    """Networks that are averaged, for example networks with different seeds."""
 
     x: float
-    accuracies: Sequence[float]  # in [0, 1], one for each network
+    accuracies: Sequence[float]  # the accuracy of each network, in [0, 1]
     caption: str = ""
-    best: bool = False  # on the Pareto front: no smaller network is as accurate
+    best: bool = False  # whether the point is on the Pareto front
     shade: float | None = None  # the value that the color shows in a cloud
 
     @property
@@ -65,10 +66,10 @@ def accuracy_plot(
     """Plot every network as a dot, and lines through the means.
 
     Args:
-        lines: The points of each line, by their name in the legend; at most
-            `MAX_LINES`.
-        xlabel: The meaning of x; empty if the points have no order. They are then not
-            connected.
+        lines: The points of each line, by the name of the line in the legend. There are
+            at most `MAX_LINES` lines.
+        xlabel: The meaning of x; empty if the points have no order. Points without an
+            order are not connected.
         title: The title of the plot.
         ylabel: The meaning of the accuracy.
     """
@@ -129,7 +130,7 @@ def _complete(
     xlabel: str,
     ylabel: str,
     title: str,
-    has_captions: bool,  # below the axis; otherwise, some are next to the points
+    has_captions: bool,  # below the axis; if false, some points have captions
 ) -> Image.Image:
     """Mark the Pareto front of the drawn points, scale the axes, write all texts."""
     axes, best = figure.axes[0], _best(points)
@@ -146,14 +147,14 @@ def _complete(
     axes.margins(0.06, 0.12)
     axes.set_xlabel(f"{xlabel}{suffix}")
     axes.set_ylabel(f"{ylabel}{_scale_y(axes, points)}")
-    # The name of a sweep can have thousands of letters; only its start is shown.
+    # The name of a sweep can have thousands of letters; only the start is shown.
     wrapped = (textwrap.fill(t, 90, max_lines=5) for t in title.split("\n"))
     set_title(axes, "\n".join(wrapped))
     simplify_axes(axes)
     if axes.get_legend_handles_labels()[1]:
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)
     if not has_captions:
-        figure.draw_without_rendering()  # computes where the points are
+        figure.draw_without_rendering()  # computes the places of the points
         _label_points(axes, best or [max(points, key=lambda point: point.mean)])
     return to_image(figure)
 
@@ -196,7 +197,7 @@ def _scale_y(axes: Axes, points: Sequence[AccuracyPoint]) -> str:
 def _draw_lines(
     axes: Axes, lines: Mapping[str, Sequence[AccuracyPoint]], *, connect: bool
 ) -> None:
-    """Draw a dot for each network; dashes and a line show the means of several."""
+    """Draw a dot for each network, and dashes and a line for means of networks."""
     count = sum(len(point.accuracies) for line in lines.values() for point in line)
     styles = zip(COLORS, MARKERS, strict=True)
     for (name, line), (color, marker) in zip(lines.items(), styles, strict=False):
@@ -215,7 +216,7 @@ def _draw_lines(
 
 
 def _draw_cloud(axes: Axes, points: Sequence[AccuracyPoint], shade: str) -> None:
-    """Draw a dot for each mean, and the best accuracy up to each size as steps."""
+    """Draw a dot for each mean, and steps for the best accuracy up to each size."""
     size = 36 if len(points) <= MAX_NORMAL_DOTS else 9
     style: dict[str, Any] = {"color": INK, "linewidth": 1, "drawstyle": "steps-post"}
     axes.plot(*_means(_best(points)), ":", **style)
@@ -234,7 +235,7 @@ def _means(points: Sequence[AccuracyPoint]) -> tuple[list[float], list[float]]:
 
 
 def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) -> None:
-    """Label each value of x below the axis, with its number and its caption."""
+    """Label each value of x below the axis, with a number and a caption."""
     labels = [
         f"{x:,g}\n{caption}".strip() if numbers else caption
         for x, caption in captions.items()
@@ -247,10 +248,10 @@ def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) ->
 
 
 def _label_points(axes: Axes, points: Sequence[AccuracyPoint]) -> None:
-    """Write captions next to points, from the largest; omit those that would overlap.
+    """Write captions next to points, from the largest; omit overlapping captions.
 
-    No point is more accurate and smaller than one on the Pareto front, so there is room
-    above and to the left of it.
+    No point is smaller and more accurate than a point on the Pareto front, so there is
+    room above and to the left of such a point.
     """
     boxes: list[Bbox] = []
     for point in sorted(points, key=lambda point: -point.x):

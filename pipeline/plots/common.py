@@ -1,8 +1,8 @@
 """Colors, the font and legends, for all plots.
 
 Gray weights belong to always-zero pixels, which are 0 in all training images, so that
-training cannot change them (`meaning_of_gray`). In matches.png, whose legend says
-"frozen weights", all weights that training never changed are gray.
+training cannot change these weights (`meaning_of_gray`). In matches.png, whose legend
+says "frozen weights", all weights that training never changed are gray.
 
 `figures` contains the shared code of the plots with Matplotlib; `rows` arranges images.
 """
@@ -34,9 +34,9 @@ def diverging_colors(
     """Map values to colors: positive to blue, 0 to white, negative to red.
 
     Args:
-        values: An image of 784 values, or several.
+        values: An image of 784 values, or several images.
         scale: The absolute value that is drawn in the full color.
-        masked: The pixels that become gray, whatever their values.
+        masked: The pixels that become gray instead.
     """
     colors = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
     if masked is not None:
@@ -97,7 +97,7 @@ def meaning_of_gray(always_zero: Bool[np.ndarray, "784"]) -> str:
 
 
 def weight_limits(scale: float) -> tuple[str, str]:
-    """Return the texts for the full colors, which larger weights have, too."""
+    """Return the texts for the full colors; larger weights have the same colors."""
     return f"≤ \N{MINUS SIGN}{scale:.2f}", f"≥ {scale:.2f}"
 
 
@@ -111,7 +111,8 @@ def weight_legend(scale: float, *, gray_means: str) -> Image.Image:
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return the font of the plots in this size, in pixels.
 
-    It is found without importing Matplotlib, which would take longer than the drawing.
+    The file of the font is found without an import of Matplotlib, which would take
+    longer than the drawing.
     """
     package = find_spec("matplotlib")
     assert package and package.origin

@@ -18,7 +18,7 @@ from pipeline.plots.figures import (
     to_image,
 )
 
-FEW = 10  # images; the accuracy of fewer is uncertain
+FEW = 10  # images; with fewer images, an accuracy is uncertain
 
 
 def evaluation_scores(
@@ -34,8 +34,8 @@ def evaluation_scores(
 
     Args:
         counts: The number of images for each label (row) and prediction (column).
-        bins: For each bin of confidence, the number of images, their mean confidence
-            and their accuracy.
+        bins: For each bin of confidence, the number of images, the mean confidence and
+            the accuracy.
         bin_width: The range of confidence of a bin.
         label_names: The name of each class of the images.
         class_names: The name of each class of the network.
@@ -61,7 +61,8 @@ def draw_confusion_matrix(
 ) -> None:
     """Plot a confusion matrix; only the mistakes are colored.
 
-    Otherwise, 30 mistakes would hardly be visible next to 1,000 correct predictions.
+    In one color scale, 30 mistakes would hardly be visible next to 1,000 correct
+    predictions.
     """
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, np.nan, counts)
@@ -95,7 +96,8 @@ def draw_reliability_diagram(
     axes.set(ylabel="accuracy", ylim=(-0.04, 1.04))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)
-    # The mean confidences of two adjacent bins can be so close that bars would overlap.
+    # The bars are in the middle of the bins, because bars at the mean confidences of
+    # adjacent bins could overlap.
     middles = (np.ceil(confidence / bin_width) - 0.5) * bin_width
     below.bar(middles, counts, width=0.8 * bin_width, color=POSITIVE)
     below.set(ylabel="images", xlabel="confidence", yscale="log")

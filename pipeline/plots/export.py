@@ -1,6 +1,6 @@
 """The plots of the export stage: rounded weights, and images whose prediction changes.
 
-`rows` arranges their images.
+`rows` arranges the images.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from pipeline.plots.common import (
 from pipeline.plots.rows import ImageRow, image_rows
 
 NEURONS_PER_ROW = 10
-IMAGES_PER_ROW, MAX_ROWS_PER_CHANGE = 6, 2  # limits for each kind of change
+IMAGES_PER_ROW, MAX_ROWS_PER_CHANGE = 6, 2  # for each kind of change
 
 
 def rounded_weights(
@@ -33,13 +33,13 @@ def rounded_weights(
     largest: int,
     finetuned: bool,
 ) -> Image.Image:
-    """Draw the weights of each neuron above those that the integers represent.
+    """Draw the weights of each neuron above the weights that the integers represent.
 
     If no integer can be larger than 1, the integer 1 gets the full color.
 
     Args:
         weights: The weights of layer 1 after training.
-        rounded: The integers, multiplied by the scale of their neuron.
+        rounded: The integers, multiplied by the scale of each neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
         bit_width_text: The bit width of the integers in words, such as "8 bits".
         largest: The largest integer with this bit width.

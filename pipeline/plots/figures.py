@@ -54,7 +54,7 @@ def label_cells(
     columns: Sequence[str],
     dark: Bool[np.ndarray, "rows columns"],
 ) -> None:
-    """Write texts into the cells of a heatmap, white on dark ones; name its axes."""
+    """Write texts into the cells of a heatmap (white on dark cells), name its axes."""
     for (row, column), is_dark in np.ndenumerate(dark):
         text = axes.text(column, row, texts[row][column], fontsize=8.5)
         text.set(ha="center", va="center", color=PAPER if is_dark else INK)

@@ -13,7 +13,7 @@ from pipeline.plots.common import INK, LINE, MUTED, PAPER, POSITIVE, font
 GAP = 10  # pixels between images
 TITLE, HEADING, CAPTION, BAR = 16, 13, 12, 11  # sizes of text, in pixels
 MIN_WIDTH = 560  # pixels, so that titles fit
-BARS_WIDTH = 260  # pixels at least, with the text next to the bars
+BARS_WIDTH = 260  # minimum width in pixels, with the text next to the bars
 
 
 # A caption and the image above it; several images may have the same caption.
@@ -24,8 +24,8 @@ Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 
-    images: Sequence[Captioned | None]  # None: an empty place
-    title: str = ""  # above the images
+    images: Sequence[Captioned | None]  # None for an empty place
+    title: str = ""  # the title above the images
     bars: Mapping[str, float] = field(default_factory=dict)  # probabilities, by class
 
 
@@ -48,8 +48,8 @@ def image_rows(
         headings: Texts above the first row, by the index of their column.
         columns: The number of images in a row; 0 for the longest row.
         legend: An image below the title.
-        max_rows: If there are more rows, they are divided into parts of equal size,
-            which are next to each other.
+        max_rows: The maximum number of rows below each other. More rows are divided
+            into parts of equal size, which are side by side.
     """
     columns = columns or max(len(row.images) for row in rows)
     width = columns * (side + GAP) + GAP + BARS_WIDTH * any(row.bars for row in rows)
@@ -89,11 +89,11 @@ def image_grid(
 
 
 def align(rows: Sequence[ImageRow]) -> list[ImageRow]:
-    """Place images with the same caption below each other; a row can lack some."""
+    """Place images with the same caption below each other; rows can have gaps."""
     known = [dict(each for each in row.images if each) for row in rows]
     captions: list[str] = []
-    # The longest row first, because shorter ones do not show the order of what they
-    # lack: a row with a and c, and one with b and c, say nothing about a and b.
+    # The longest row is first, because a shorter row does not show the order of missing
+    # captions: the rows "a c" and "b c" say nothing about the order of a and b.
     for images in sorted(known, key=len, reverse=True):
         place = 0
         for caption in images:
@@ -173,7 +173,7 @@ def _bars(probabilities: Mapping[str, float], width: int, height: int) -> Image.
 
 
 def _text(text: str, width: int, size: int) -> Image.Image:
-    """Draw text, in as many lines as needed."""
+    """Draw text in one or more lines."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

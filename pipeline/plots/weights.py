@@ -1,6 +1,6 @@
 """The image of the weights of layer 1 after an epoch, as the train stage records it.
 
-It is drawn with NumPy and Pillow in 10 ms. Matplotlib would take longer than an epoch.
+NumPy and Pillow draw this image in 10 ms. Matplotlib would take longer than an epoch.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,9 @@ from pipeline.plots.common import (
 )
 
 MAX_NAMED_NEURONS = 30  # neurons with a name below each image; more names would overlap
-# Fractions of the width: the height that MLflow's card shows of a square image without
-# scrolling (measured in Chromium at 1366x768), the header, and the size of the text.
+# Fractions of the width of a square image: the height that MLflow's card shows without
+# scrolling (measured in Chromium at 1366x768), the height of the header, and the size
+# of the text.
 VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
 BINS = 40
 SHADES = 12  # shades of blue and of red
@@ -42,7 +43,7 @@ def weight_images(
 ) -> Image.Image:
     """Draw the weights of each neuron as an image, above histograms of all tensors.
 
-    The image is square. The neurons, at most 100, are in its upper part, because MLflow
+    The image is square. The neurons, at most 100, are in the upper part, because MLflow
     shows only this part without scrolling.
     """
     drawn = weights[:MAX_DRAWN_NEURONS]
@@ -74,7 +75,7 @@ def weight_images(
 def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
     """Arrange the images of neurons in the largest size that MLflow's card can show."""
     names = [neuron_name(1, index) for index in range(len(images))]
-    all_named = len(images) <= MAX_NAMED_NEURONS  # otherwise only the first of each row
+    all_named = len(images) <= MAX_NAMED_NEURONS  # if false, name the first of each row
     columns = _columns(len(images), all_named=all_named)
     rows = -(-len(images) // columns)
     zoom = max(1, round(720 / columns / SIDE))

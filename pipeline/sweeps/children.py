@@ -1,6 +1,6 @@
 """Records the outcomes of a sweep as the children of its run.
 
-Only the process of the sweep itself writes; its workers return arrays.
+Only the process of the sweep writes; its workers return arrays.
 """
 
 from dataclasses import dataclass, replace
@@ -31,16 +31,16 @@ class Children:
     """The children of a sweep's run."""
 
     run: Run
-    folder: Path  # the sweep's; without tracking, also for the networks
-    recorded: RecordedSweep  # by earlier processes
-    code: provenance.CodeState  # when the command started
+    folder: Path  # the folder of the sweep; without tracking, also of the networks
+    recorded: RecordedSweep  # the record of earlier processes
+    code: provenance.CodeState  # the code when the command started
 
     def record(
         self, job: Job, training: TrainingRun, reused: RecordedRun | None = None
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
-        # The name of the data set is the one in this sweep. The tags name the machine
-        # and the code that trained the network.
+        # The data set gets its name in this sweep. The tags name the machine and the
+        # code that trained the network.
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
         options = as_texts(job.options)
@@ -58,7 +58,7 @@ class Children:
             tags=tags | self._child_tags(job),
             start=start,
             end=end,
-            diff="" if reused else self.code.diff,  # `log_inputs` copies that of a run
+            diff="" if reused else self.code.diff,  # `log_inputs` copies it
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             network = parent / NETWORK_PATH
@@ -80,11 +80,11 @@ class Children:
     def record_best(self, best: Outcome, *, store: Path) -> None:
         """Record the model and the images of the weights of the best network.
 
-        Otherwise, only a single training run has these. The run is in `store`.
+        In a sweep, no other child has these. The run is in `store`.
 
         Raises:
-            UserError: If its files are damaged; the child is then a failed one, so the
-                same command trains it again.
+            UserError: If the files of the network are damaged. The child is then
+                marked as failed, so the same command trains the network again.
         """
         if best.run_id is None:  # nothing is recorded
             return
@@ -111,7 +111,7 @@ class Children:
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
         """Record a failed attempt to train a job; return the id of its run, if any.
 
-        The run has no tags for the host and the processor: the worker is not known.
+        The run has no tags for host and processor, because the worker is not known.
         """
         tags = provenance.tags(self.code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}

@@ -1,6 +1,7 @@
 """The configurations of a sweep: training runs that differ only in their seed.
 
-It computes their statistics over the seeds, their order, and the Pareto front.
+This module computes statistics over the seeds, the order of the configurations, and the
+Pareto front.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,22 +37,22 @@ class Configuration:
 
     @property
     def jobs(self) -> list[Job]:
-        """All of its jobs, one for each seed."""
+        """All jobs, one for each seed."""
         return [*(outcome.job for outcome in self.outcomes), *self.missing]
 
     @property
     def name(self) -> str:
-        """Its values, such as "hidden=5 lr=0.01"."""
+        """The varied values, such as "hidden=5 lr=0.01"."""
         return short_name(self.varied_values)
 
     @property
     def parameter_count(self) -> int:
-        """The number of parameters of its networks; at least one is trained."""
+        """The number of parameters of each network; at least one must be trained."""
         return self.trained[0].job.parameter_count
 
     @property
     def is_complete(self) -> bool:
-        """Whether it has a network of each seed; see `all_trained`."""
+        """Whether there is a network of each seed; see `all_trained`."""
         return all_trained(self.jobs, self.trained)
 
     @cached_property
@@ -96,7 +97,7 @@ class Configuration:
 def comparable(configurations: Iterable[Configuration]) -> bool:
     """Whether all networks are validated on the same images.
 
-    This includes those that are still missing, so that the answer does not change.
+    Networks that are still missing are included, so that the result does not change.
     """
     jobs = list[Job]()
     for each in configurations:
@@ -111,8 +112,8 @@ def group_by_configuration(
     """Group the jobs that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the configurations are sorted by their values.
-    Configurations in which seeds failed or are missing come after all others, and those
-    without a trained network come last.
+    Configurations in which seeds failed or are missing come after all others, and
+    configurations without a trained network come last.
 
     Args:
         outcomes: The outcomes of the jobs that have ended.
@@ -139,10 +140,11 @@ def group_by_configuration(
 
 
 def why_no_best(configurations: Sequence[Configuration]) -> str:
-    """Return why none of the sorted configurations is the best; empty if one is.
+    """Return why no configuration is the best; return "" if there is a best one.
 
-    A configuration with a failed seed is the best only if every one has a failed seed.
-    While a sweep runs, only a configuration with networks of all seeds is the best.
+    The configurations must be sorted. A configuration with a failed seed can be the
+    best only if every configuration has a failed seed. While a sweep runs, only a
+    configuration with networks of all seeds can be the best.
     """
     if not any(each.trained for each in configurations):
         return "no training run finished"
@@ -165,12 +167,12 @@ def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """Return the configurations that are more accurate than all that are not larger.
+    """Return the Pareto front of accuracy and the number of parameters.
 
-    Together they are the Pareto front of accuracy and the number of parameters, from
-    the smallest network to the largest. There is none if all networks have the same
-    number of parameters, or if accuracies are not comparable. Configurations in which
-    seeds failed or are missing are left out.
+    A configuration is on the front if it is more accurate than all configurations that
+    are not larger. The order is from the smallest network to the largest. The front is
+    empty if all networks have the same number of parameters, or if accuracies are not
+    comparable. Configurations in which seeds failed or are missing are left out.
     """
     complete = [each for each in configurations if each.is_complete]
     sizes = {each.parameter_count for each in complete}
@@ -187,7 +189,7 @@ def pareto_front(
     size: Callable[[Item], float],
     accuracy: Callable[[Item], float],
 ) -> list[Item]:
-    """Return the items that are more accurate than all smaller or equal ones."""
+    """Return the items that are more accurate than all items of at most their size."""
     front: list[Item] = []
     for item in sorted(items, key=lambda each: (size(each), -accuracy(each))):
         if not front or accuracy(item) > accuracy(front[-1]):

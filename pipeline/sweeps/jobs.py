@@ -1,6 +1,6 @@
-"""A job of a sweep, which is a combination of its values, and the outcome of a job.
+"""A job of a sweep, which is a combination of values, and the outcome of a job.
 
-Neither MLflow nor PyTorch is imported, so that the workers start first.
+This module does not import MLflow or PyTorch, so that the workers start first.
 """
 
 import math
@@ -27,11 +27,11 @@ Options = Mapping[str, frozenset[str]]  # by group
 class Job:
     """A combination of a sweep; it is trained unless it has an `error`."""
 
-    values: Mapping[str, Any]  # by key; if there is an error, some are invalid
-    options: Options  # of all combinations with its values
+    values: Mapping[str, Any]  # by key; if there is an error, some values are invalid
+    options: Options  # the options of all combinations with these values
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str = ""  # one line; empty if the values are valid
-    data_file: DataFile | None = None  # with its images; None if they are unknown
+    data_file: DataFile | None = None  # the file of the data set; None if unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -39,29 +39,29 @@ class Job:
 
     @property
     def data(self) -> DataFile:
-        """The file of its data set; the values must be valid."""
+        """The file of the data set; the values must be valid."""
         assert self.data_file, self.error
         return self.data_file
 
     @cached_property
     def hyperparameters(self) -> Hyperparameters:
-        """What determines its weights, besides the data; the values must be valid."""
+        """The settings that determine the weights; the values must be valid."""
         return Hyperparameters(**self.values)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of its training run; the values must be valid.
+        """The fingerprint of the training run; the values must be valid.
 
-        It is the same for equal images with different names.
+        Data sets with equal images and different names give the same fingerprint.
         """
         return fingerprint(self.hyperparameters, self.data.sha256)
 
     @cached_property
     def id(self) -> str:
-        """What distinguishes the jobs of a sweep: fingerprints, if values are valid.
+        """The id, which distinguishes the jobs of a sweep.
 
-        Otherwise, it is a hash of the values. In it, the images replace the name of a
-        data set that is known.
+        The id is the fingerprint if the values are valid. Otherwise, it is a hash of
+        the values, with the hash of the images instead of the name of a known data set.
         """
         if not self.error:
             return self.fingerprint
@@ -72,7 +72,7 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The params of its run: its options, and its values, which can be invalid."""
+        """The params of the run: the options, and the values, which can be invalid."""
         return params_of(self.values, as_texts(self.options))
 
     @property
@@ -87,7 +87,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
+        """The name of the run, such as "hidden=40 seed=2 epochs=5"."""
         texts = as_texts(self.options)
         options = [f"{name}={texts[name]}" for name in self.varied if name in texts]
         return " ".join([*options, run_name(self.values, named=self.varied)])
@@ -99,7 +99,7 @@ class Job:
 
     @property
     def parameter_count(self) -> int:
-        """The number of parameters of its network; `hidden` must be valid."""
+        """The number of parameters of the network; `hidden` must be valid."""
         return parameter_count(self.values["hidden"])
 
     @property
@@ -117,10 +117,10 @@ class Outcome:
     error: str = ""  # one line; empty if the job succeeded
     # The metrics in metrics.json and in the run; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = math.nan  # the time of all epochs; NaN if it failed
-    run_id: str | None = None  # the id of its MLflow run, even if it failed
-    network: Path | None = None  # its file; None if the job failed
-    reused: bool = False  # taken from an earlier run
+    seconds: float = math.nan  # the time of all epochs; NaN if the job failed
+    run_id: str | None = None  # the id of the MLflow run, even if the job failed
+    network: Path | None = None  # the file of the network; None if the job failed
+    reused: bool = False  # whether the results are from an earlier run
     traceback: str = ""  # set for an error in the program
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ class Outcome:
 
     @property
     def accuracy(self) -> float:
-        """The accuracy on the validation images, in [0, 1]; NaN if it failed."""
+        """The accuracy on the validation images, in [0, 1]; NaN if the job failed."""
         return self.metrics.get(VAL_ACCURACY, math.nan)
 
 
@@ -140,10 +140,10 @@ OnResult = Callable[[Outcome], object]
 
 
 def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
-    """Whether each job has a network, so that their mean accuracy is comparable.
+    """Whether each job has a network, so that the mean accuracy is comparable.
 
-    A mean without those that failed, or have not ended, can be too high. `outcomes` are
-    those of the jobs that have ended.
+    A mean without jobs that failed or have not ended can be too high. `outcomes` are
+    the outcomes of the jobs that have ended.
     """
     return sum(not outcome.error for outcome in outcomes) == len(jobs)
 

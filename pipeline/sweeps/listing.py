@@ -1,6 +1,6 @@
-"""Lists the jobs of a command; they determine the id and the name of the sweep.
+"""Lists the jobs of a command, which determine the id and the name of the sweep.
 
-Neither MLflow nor PyTorch is imported, so that the workers start first.
+This module does not import MLflow or PyTorch, so that the workers start first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,20 +21,22 @@ def list_jobs(
 ) -> list[Job]:
     """Return a job for each combination of the values.
 
-    Combinations with equal images and hyperparameters are one job, with the options of
-    all. A group without an option has the option null. A saved sweep, an option of the
-    group `experiment`, only lists combinations, so it does not distinguish jobs.
+    Combinations with equal images and hyperparameters are one job, which has the
+    options of all these combinations. A group without an option has the option null. A
+    saved sweep, an option of the group `experiment`, only lists combinations, so it
+    does not distinguish jobs.
 
-    For a search, each interval has one of its values.
+    For a search, each interval is replaced by one of its numbers.
 
     Args:
         command: The command of the sweep.
-        prepare: Returns the file of a data set; imports a folder with images. Data sets
-            with the same images are one, under the first of their names.
+        prepare: A function that returns the file of a data set, and imports a folder
+            with images. Data sets with the same images are one data set, with the first
+            of the names.
 
     Raises:
-        UserError, OSError: If a data set is not available: the id of the sweep depends
-            on its hash.
+        UserError, OSError: If a data set is not available. The id of the sweep depends
+            on the hash of the data set.
     """
     combinations = command.combinations
     groups = dict.fromkeys(group for each in combinations for group in each.options)
@@ -43,7 +45,7 @@ def list_jobs(
     )
     jobs = []
     for each in combinations:
-        # `run_name` names the sweep.
+        # `run_name` names the sweep, not its jobs.
         values = {**each.values, "run_name": None}
         file = data.get(values["dataset"])
         if file:
@@ -59,7 +61,7 @@ def list_jobs(
 def _prepare_each(
     names: Iterable[str], prepare: Callable[[str], DataFile]
 ) -> dict[str, DataFile]:
-    """Return the file of each data set, which is one for equal images."""
+    """Return the file of each data set; equal images have the same file."""
     data: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
     for name in sorted(names):
@@ -69,7 +71,7 @@ def _prepare_each(
 
 
 def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
-    """Return one job of those with the same fingerprint, with the options of all."""
+    """Return one job for each fingerprint, with the options of all equal jobs."""
     equal: dict[str, list[Job]] = {}
     for job in jobs:
         equal.setdefault(job.id, []).append(job)
@@ -90,7 +92,7 @@ def sweep_id(
 ) -> str:
     """Return the id of a sweep: 16 hexadecimal digits, whatever the order of the jobs.
 
-    It is a hash of the fingerprints of the jobs, their options of groups, which are
+    The id is a hash of the fingerprints of the jobs, the options of groups, which are
     tags of the run, the intervals of a search, the experiment (None if nothing is
     recorded), and the setting `again`.
     """
@@ -109,9 +111,10 @@ def sweep_name(
 ) -> str:
     """Return the name of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
 
-    If a key has more than `MAX_NAMED` values, only the first two and the last appear;
-    an interval appears as "hidden=4..128". If some combinations of the values are not
-    trained, their number follows, such as "hidden=5,10 lr=0.01,0.1 (3 combinations)".
+    If a key has more than `MAX_NAMED` values, only the first two values and the last
+    value appear. An interval appears as "hidden=4..128". If some combinations of the
+    values are not trained, the number of trained combinations follows, such as
+    "hidden=5,10 lr=0.01,0.1 (3 combinations)".
     """
     varied, product = dict[str, str](), 1
     for name in jobs[0].varied:

@@ -1,4 +1,4 @@
-"""The networks that a sweep trained, for stages that use all of them."""
+"""The networks that a sweep trained, for stages that use all these networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,11 @@ from pipeline.tracking import RecordedRun, find_sweep
 
 
 class SweptNetwork(NamedTuple):
-    """A network, and the options and values that its sweep varies; {} without one."""
+    """A network, and the options and values that its sweep varies, if any."""
 
     varied_values: Mapping[str, Any]
     trained: TrainedModel
-    run_id: str | None = None  # the child that trained it, if it is of a sweep
+    run_id: str | None = None  # the child of a sweep that trained the network, if any
 
 
 def read_networks(
@@ -26,16 +26,16 @@ def read_networks(
     """Read the finished networks of a sweep, in the order of their varied values.
 
     Args:
-        text: The id of its run, the first characters of its id, or its name.
+        text: The id of the sweep's run, the first characters of the id, or the name.
         store: The folder of the store.
-        server: The server that a message names if only it has the run.
+        server: The server that a message names if only this server has the run.
 
     Returns:
         The run and the networks.
 
     Raises:
-        UserError: If there is no such sweep, a file is damaged, or the networks were
-            trained on different data sets, so that they have no test images in common.
+        UserError: If there is no such sweep, if a file is damaged, or if the networks
+            were trained on different data sets, without common test images.
     """
     sweep, children = find_sweep(text, store=store, server=server)
     varied = sweep.tags.get(SWEPT_TAG, "").split(",")
@@ -57,7 +57,8 @@ def read_networks(
         values = {group: child.tags.get(group, NO_OPTION) for group in groups}
         values |= {key: params[key] for key in keys}
         networks.append(SweptNetwork(values, trained, child.run_id))
-    # Not the same question as `comparable`: test images do not depend on the split.
+    # Unlike `comparable`, this check ignores the split, because the test images are the
+    # same with every split.
     hashes = {each.trained.metadata.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(

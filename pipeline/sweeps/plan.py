@@ -1,4 +1,4 @@
-"""The plan of a sweep: its jobs, of which a search adds more, and their outcomes."""
+"""The plan of a sweep: the jobs and their outcomes; a search adds jobs."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ from pipeline.sweeps.jobs import Job, Outcome
 
 
 class Plan:
-    """The jobs of a sweep, all known from the start; `Search` overrides the methods."""
+    """The jobs of a sweep, which are known from the start, unlike in a `Search`."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
@@ -34,12 +34,12 @@ class Plan:
 
     @property
     def trainable(self) -> list[Job]:
-        """The missing jobs with valid values: they are trained, or reuse a run."""
+        """The missing jobs with valid values, which are trained or reuse a run."""
         return [job for job in self.missing if not job.error]
 
     @property
     def size(self) -> int:
-        """The number of jobs, with those that `suggest` will yield."""
+        """The number of jobs, including the jobs that `suggest` will yield."""
         return len(self._jobs) + self.remaining
 
     @property
@@ -58,11 +58,11 @@ class Plan:
         return 0
 
     def examples(self) -> list[Job]:
-        """Return `remaining` jobs that resemble those of `suggest`, for estimates."""
+        """Return `remaining` jobs that resemble jobs of `suggest`, for estimates."""
         return []
 
     def suggest(self) -> Iterator[Job]:
-        """Yield more jobs, which depend on the outcomes, when they are needed."""
+        """Yield more jobs, each when it is needed; they depend on earlier outcomes."""
         return iter(())
 
     def add(self, outcome: Outcome) -> None:

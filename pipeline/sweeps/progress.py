@@ -16,17 +16,18 @@ from pipeline.base.text import WIDTH, printable
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
-MAX_NAME = 36  # characters; a result with such a name fits in 80 columns
+MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 
 
 class TimeLeft:
     """Estimates the time that is left from the times at which results have arrived.
 
-    The first results of all workers arrive at once, so only later ones show the rate.
+    The first results of all workers arrive at the same time, so only later results show
+    the rate.
     """
 
     def __init__(self, workers: int) -> None:
-        """Start without results; `workers` are computed at a time."""
+        """Start without results; `workers` results are computed at a time."""
         self._workers, self._count = workers, 0
         self._first = self._last = 0.0
 
@@ -36,7 +37,7 @@ class TimeLeft:
         self._last, self._count = now, self._count + 1
 
     def seconds(self, missing: int, now: float) -> float | None:
-        """Return the time for the missing results; None before the first ones."""
+        """Return the time for the missing results; None until the rate is known."""
         if self._count <= self._workers:
             return None
         pace = (self._last - self._first) / (self._count - 1)
@@ -81,7 +82,7 @@ class Progress:
         return f"{self._plan.ended:,} of {self._plan.size:,}"
 
     def add_attempt(self, job: Job, reason: str) -> None:
-        """Print why an attempt failed; its training run is tried again."""
+        """Print why an attempt failed; the training run is tried again."""
         self._print(job, f"{reason}; trying again")
 
     def _print(self, job: Job, text: str) -> None:
@@ -94,7 +95,7 @@ class Progress:
 
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
-        # A run that should be reused can be damaged, and one of a search can be reused.
+        # A run to be reused can be damaged, and a job of a search can reuse a run.
         left = min(max(0, self._to_train), self._plan.size - self._plan.ended)
         parts = [self._count, f"{min(self._workers, left)} running"]
         if self._failed:
@@ -111,9 +112,9 @@ def show_progress(plan: Plan, *, to_train: int, workers: int) -> Iterator[Progre
 
     Args:
         plan: The jobs and their outcomes.
-        to_train: How many of the missing jobs are trained; the others are invalid, or
-            reuse a run, which takes little time.
-        workers: How many are trained at the same time.
+        to_train: The number of missing jobs that are trained. All other missing jobs
+            are invalid or reuse a run, which takes little time.
+        workers: The number of jobs that are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     bar = Bar(

@@ -1,6 +1,6 @@
-"""A sweep as it is recorded in the store; the same command continues it.
+"""The record of a sweep in the store, from which the same command continues.
 
-Neither MLflow nor PyTorch is imported, so that the workers start first.
+This module does not import MLflow or PyTorch, so that the workers start first.
 """
 
 import math
@@ -33,7 +33,7 @@ class RecordedSweep:
 
     sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # those that ended, oldest first
+    children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
     # The `training_results` of each child, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ class RecordedSweep:
     def read(cls, store: Path, sweep_id: str) -> "RecordedSweep":
         """Read the newest sweep with this id.
 
-        Children from any processor are included; their tags name the processor.
+        Children from any processor are included. A tag of a child names its processor.
         """
         runs = tagged_runs(store, SWEEP_TAG, [sweep_id])
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)

@@ -25,7 +25,7 @@ from pipeline.tracking import new_tracker
 def open_run(
     start: SweepStart, cfg: CommonSweepConfig
 ) -> Iterator[tuple[Children, Report]]:
-    """Open the run of a sweep; yield what records in it, its children and its report.
+    """Open the run of a sweep; yield the objects that record children and the report.
 
     `cfg` has the settings that all jobs have in common.
     """
@@ -50,7 +50,7 @@ def open_run(
 
 
 def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
-    """Return the tags of the run: the options of groups, and what identifies it."""
+    """Return the tags of the run: the options of groups, and identifying tags."""
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
@@ -63,7 +63,10 @@ def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
 
 
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return the params that all jobs have: MLflow cannot plot text such as 5,10."""
+    """Return the params that all jobs have in common.
+
+    Params that vary are left out, because MLflow cannot plot text such as 5,10.
+    """
     valid = next(job for job in jobs if not job.error)
     return {key: x for key, x in valid.params.items() if key not in valid.varied}
 
@@ -71,7 +74,7 @@ def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
 def finish(start: SweepStart, children: Children, report: Report) -> SweepResult:
     """Record the report and the best network of a sweep, and print the report.
 
-    The first traceback is printed; only an error in the program has one.
+    The first traceback is printed. Only an error in the program has a traceback.
     """
     outcomes, run = start.plan.outcomes, children.run
     result = SweepResult(outcomes, start.folder, run.run_id)

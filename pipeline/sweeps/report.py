@@ -1,7 +1,7 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
-It is computed from the jobs and their outcomes; `configurations.py` groups and ranks
-the outcomes.
+The report is computed from the jobs and their outcomes. `configurations.py` groups and
+ranks the outcomes.
 """
 
 import time
@@ -43,7 +43,7 @@ class Report:
     """The report of a sweep, in its folder and its run."""
 
     def __init__(self, run: Run, folder: Path, plan: Plan, *, title: str) -> None:
-        """Report the outcomes of a plan; the caller adds more of them."""
+        """Report the outcomes of a plan, to which the caller adds outcomes."""
         self.folder = folder
         self._run, self._plan, self._title = run, plan, title
         self._next_update = time.monotonic() + UPDATE_SECONDS
@@ -57,7 +57,7 @@ class Report:
 
     @contextmanager
     def written_on_error(self) -> Iterator[None]:
-        """Write the report if the block ends early: it has outcomes since the update.
+        """Write the report if the block ends early, to include the latest outcomes.
 
         The error that ended the block is raised, even if the report cannot be written.
         """
@@ -66,14 +66,14 @@ class Report:
         except BaseException as error:
             end_transactions(error)
             try:
-                if self._plan.jobs:  # a search may have suggested none yet
+                if self._plan.jobs:  # a search may not have suggested a job yet
                     self.write()
             except (UserError, OSError) as problem:
                 print_error(f"the report of the sweep could not be updated: {problem}")
             raise
 
     def write(self, links: Mapping[str, str] | None = None) -> None:
-        """Write the table and the plot, and record them with a description.
+        """Write the table and the plot; record both with a description.
 
         `links` are links to other pages for the description.
         """
@@ -118,8 +118,9 @@ def plot(
     *,
     title: str,
 ) -> Image:
-    """Plot accuracy against parameters; against a varied number if these are equal.
+    """Plot accuracy against the number of parameters.
 
+    If all networks have the same number of parameters, the x axis is a varied number.
     `front` has the configurations on the Pareto front.
     """
     trained = [each for each in configurations if each.trained]

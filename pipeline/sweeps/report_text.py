@@ -1,6 +1,6 @@
 """The text of a sweep and the description of its run: a table and the best networks.
 
-It is computed from the outcomes alone; `configurations.py` groups and ranks them.
+The text is computed only from the outcomes, which `configurations.py` groups and ranks.
 """
 
 import itertools
@@ -18,15 +18,15 @@ from pipeline.sweeps.configurations import (
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult, written_files
 
-MAX_DESCRIPTION = 7300  # characters; with its links, MLflow accepts 8,000
-MAX_ROWS = 20  # in the table in the terminal
+MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
+MAX_ROWS = 20  # rows of the table in the terminal
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
 def print_report(result: SweepResult, hint: str) -> None:
     """Print the table, the best configuration and the files of a result.
 
-    `hint` says how to view its run.
+    `hint` says how to view the run of the sweep.
     """
     outcomes, folder = result.outcomes, result.folder
     configurations = group_by_configuration(outcomes)
@@ -50,7 +50,8 @@ def print_report(result: SweepResult, hint: str) -> None:
 def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Select at most `MAX_ROWS` configurations, in their order.
 
-    The best fill half of the rows; then come those that failed, then the next best.
+    The best configurations fill half of the rows. Failed configurations have priority
+    in the other half, followed by the next best configurations.
     """
 
     def priority(rank: int) -> tuple[bool, bool]:
@@ -65,7 +66,7 @@ def description(configurations: Sequence[Configuration]) -> str:
 
     The configurations are in the order of the table.
     """
-    # MLflow shows five lines, and the others on a click.
+    # MLflow shows five lines, and all other lines after a click.
     summary = summarize(configurations)
     gap = "&emsp;| "  # MLflow shows no space between columns
     columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])  # more never fit
@@ -84,18 +85,19 @@ def description(configurations: Sequence[Configuration]) -> str:
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:
-    """Name the most accurate configuration, and the smallest one that is as good.
+    """Name the most accurate configuration, and the smallest that is as good.
 
-    "As good" means within one standard deviation of the best. If seeds failed in all
-    configurations, the text says how many seeds of the best one were trained. While a
-    sweep runs, a configuration without all of its seeds is not the best.
+    "As good" means within one standard deviation of the best configuration. If seeds
+    failed in all configurations, the text says how many seeds of the best configuration
+    were trained. While a sweep runs, a configuration without all of its seeds is not
+    the best.
     """
     best = configurations[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.is_complete:
         seeds = counted(len(best.jobs), "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
-    if best.trained and not best.varied_values:  # the only one
+    if best.trained and not best.varied_values:  # the only configuration
         has_mean = len(best.trained) > 1 and best.is_complete
         return f"all seeds: {accuracy}" if has_mean else accuracy
     if reason := why_no_best(configurations):

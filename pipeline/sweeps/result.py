@@ -28,12 +28,12 @@ MAX_REASONS = 3  # the number of different errors in an error message
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcomes of a sweep, and where they are."""
+    """The outcomes of a sweep, and the places of its results."""
 
     outcomes: Sequence[Outcome]  # in the order of the jobs
     folder: Path  # contains the table and the plot
     run_id: str | None  # the id of the MLflow run; None if not recorded
-    # Whether the server has all of it; None without a server.
+    # Whether the server has a complete copy; None without a server.
     copied: bool | None = None
 
     def __repr__(self) -> str:
@@ -47,8 +47,8 @@ class SweepResult:
     def best(self) -> Outcome | None:
         """The most accurate training run of the best configuration.
 
-        It is None if all failed, or if the validation images of the configurations
-        differ.
+        The result is None if all training runs failed, or if the validation images of
+        the configurations differ.
         """
         best = best_of(group_by_configuration(self.outcomes))
         return max(best.trained, key=lambda each: each.accuracy) if best else None
@@ -56,10 +56,10 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
-        It has the options of groups, the data set, the hyperparameters, all metrics of
-        metrics.json, the number of parameters, the seconds of all epochs, and the
-        status and the id of the run. If it failed, `error` says why, and the metrics
-        and the seconds are NaN, as in its outcome, and the number is None.
+        A row has the options of groups, the data set, the hyperparameters, all metrics
+        of metrics.json, the number of parameters, the seconds of all epochs, and the
+        status and the id of the run. If the training run failed, `error` says why, the
+        metrics and the seconds are NaN, and the number of parameters is None.
         """
         others = {name for outcome in self.outcomes for name in outcome.metrics}
         metrics = dict.fromkeys([*EPOCH_METRICS, *sorted(others)])
@@ -79,9 +79,9 @@ class SweepResult:
         ]
 
     def to_frame(self) -> Any:  # noqa: ANN401
-        """Return the `rows` as a pandas DataFrame, which has no type hints.
+        """Return the `rows` as a pandas DataFrame; pandas has no type hints.
 
-        Integers that a failed training run lacks are <NA>.
+        Missing integers of a failed training run are <NA>.
         """
         from pandas import DataFrame  # takes 0.3 s
 
@@ -95,7 +95,7 @@ class SweepResult:
         probabilities (n, 10).
 
         Raises:
-            UserError: If there is no `best`, or if its files are lost or damaged.
+            UserError: If `best` is None, or a file of the network is lost or damaged.
         """
         from pipeline.model import load_trained_model  # after the workers have started
 
@@ -116,7 +116,8 @@ def written_files(folder: Path) -> list[Path]:
 def give_to_caller(folder: Path, own: Path | None) -> Path:
     """Copy the files of the report to the caller's own folder, if there is one.
 
-    The folder of the sweep keeps them, so that the same call can continue the sweep.
+    The folder of the sweep keeps the files, so that the same call can continue the
+    sweep.
 
     Returns:
         The folder in which a caller finds the files.
@@ -130,11 +131,11 @@ def give_to_caller(folder: Path, own: Path | None) -> Path:
 
 
 def failure_message(outcomes: Sequence[Outcome]) -> str:
-    """Return the first errors of training runs; an empty text if none failed."""
+    """Return the first errors of training runs; "" if no training run failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
     if not failed:
         return ""
-    names: dict[str, list[str]] = {}  # of the training runs with an error
+    names: dict[str, list[str]] = {}  # the names of the training runs with each error
     for outcome in failed:
         names.setdefault(outcome.error, []).append(outcome.job.name)
     lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]

@@ -1,6 +1,6 @@
 """Finds finished runs in the store whose results a sweep can reuse.
 
-Neither MLflow nor PyTorch is imported, because runs are found before workers start.
+This module does not import MLflow or PyTorch, because it is used before workers start.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,7 +16,7 @@ Processors = Collection[str]  # names of processors
 class ReusableRuns:
     """The finished runs, in any experiment, whose results jobs can reuse.
 
-    A run has the same results as a job on the processor on which it was trained.
+    On the processor that trained a run, the job would have the same results.
     """
 
     def __init__(self, store: Path | None) -> None:
@@ -25,7 +25,7 @@ class ReusableRuns:
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
-        """Find the runs of all jobs at once, because a query for each takes longer."""
+        """Find the runs of all jobs at once, because a query per job takes longer."""
         if not self._store:
             return
         fingerprints = [job.fingerprint for job in jobs]
@@ -39,9 +39,9 @@ class ReusableRuns:
         return not self._runs
 
     def runs(self, job: Job, processors: Processors) -> list[RecordedRun]:
-        """Return the runs of a job, newest first; their files can be damaged.
+        """Return the runs of a job that were trained on one of the processors.
 
-        They were trained on one of the processors.
+        The newest run is first. The files of a run can be damaged.
         """
         found = self._runs.get(job.fingerprint, ())
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]

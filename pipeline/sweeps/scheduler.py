@@ -28,10 +28,11 @@ def run_missing_jobs(
 ) -> None:
     """Train the missing jobs of a plan, or reuse runs of the store.
 
-    `on_outcome` is called with each new outcome, which is then in the plan.
+    `on_outcome` is called with each new outcome, after the outcome was added to the
+    plan.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
+        KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
     plan, reusable = start.plan, start.reusable
     workers, processors = executor.workers, executor.processors
@@ -51,16 +52,16 @@ def run_missing_jobs(
 
 
 def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:
-    """Print how much is to be trained, and the disk space for all results in bytes.
+    """Print the number of training runs, and the disk space for all results.
 
-    `to_train` is the number of jobs that reuse no run. The results of reused runs are
-    recorded, too.
+    `size` is in bytes. `to_train` is the number of jobs that reuse no run. The results
+    of reused runs are recorded, too.
     """
     if to_train:
         runs = counted(to_train, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
         reused = len(plan.trainable) + plan.remaining - to_train
-        others = f" (with {counted(reused, 'reused run')})" if reused else ""
+        others = f" (including {counted(reused, 'reused run')})" if reused else ""
         say(f"{runs}{at_a_time}: {format_bytes(size)} of disk space{others}")
 
 
@@ -78,19 +79,20 @@ class Scheduler:
     plan: Plan
     children: Children
     reusable: ReusableRuns
-    processors: Processors  # those of the workers
+    processors: Processors  # the processors of the workers
     progress: Progress
     on_outcome: OnResult
 
     def tasks(self, interrupt: Interrupt) -> Iterator[Task]:
         """Yield a task for each job to train, when a worker needs one.
 
-        The jobs before it that need no training get their outcomes first, because the
-        next suggestion of a search depends on them. After an interrupt, there are none.
+        Earlier jobs that need no training get their outcomes first, because the next
+        suggestion of a search depends on these outcomes. After an interrupt, there are
+        no more tasks.
         """
         for job in itertools.chain(self.plan.missing, self._suggested()):
             # `executor.stop` takes effect only at the next yield. Thousands of reused
-            # jobs can be recorded before that.
+            # jobs can be recorded before the next yield.
             if interrupt.requested:
                 return
             if outcome := self._without_training(job):
@@ -114,7 +116,7 @@ class Scheduler:
             yield job
 
     def record(self, result: TaskResult) -> None:
-        """Record what a worker has sent, or that it was lost, as a child."""
+        """Record the result of a worker, or the loss of the worker, as a child."""
         job, children = self.plan.job(result.task.name), self.children
         if not result.error:
             self._add(children.record(job, result.value))

@@ -1,7 +1,7 @@
 """The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
-Optuna's study is in memory only. A continued search rebuilds it from the children of
-the sweep's run.
+Optuna's study is only in memory. A continued search rebuilds the study from the
+children of the sweep's run.
 """
 
 import itertools
@@ -26,22 +26,22 @@ from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome, all_trained
 from pipeline.sweeps.plan import Plan
 
-DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
-# Arithmetic with these digits; its smallest positive number is also a float.
+DIGITS = 4  # significant digits of a suggested value, which names of runs contain
+# Arithmetic with `DIGITS`, in which the smallest positive number is also a float.
 ROUNDED = Context(prec=DIGITS, Emin=-300)
-MAX_REPEATED = 20  # repeated suggestions in a row, before they become random
+MAX_REPEATED = 20  # repeated suggestions in a row, before suggestions become random
 MAX_RANDOM = 1000  # repeated random suggestions in a row, before the rest is listed
 SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
 class Search(Plan):
-    """The jobs of a search: for each trial, one for each combination of the grid.
+    """The jobs of a search. A trial has a job for each combination of the grid.
 
-    A trial is open until all of its jobs have an accuracy; then Optuna is told the
-    mean. When a search is continued, a trial is known if a child records one of its
-    jobs. If others are missing, because one was interrupted, failed or deleted, they
-    are trained before there are new trials. If all of them were deleted, Optuna does
-    not know the trial, and may suggest the same values again.
+    A trial is open until all of its jobs have an accuracy. Then Optuna gets the mean.
+    When a search is continued, a trial is known if a child records one of its jobs. If
+    other jobs of the trial are missing, because a job was interrupted, failed or
+    deleted, these jobs are trained before there are new trials. If all jobs of a trial
+    were deleted, Optuna does not know the trial, and may suggest the same values again.
     """
 
     def __init__(
@@ -51,13 +51,14 @@ class Search(Plan):
         trials: int,
         recorded: Iterable[Mapping[str, str]] = (),
     ) -> None:
-        """Start a search, or continue an earlier one.
+        """Start a search, or continue an earlier search.
 
         Args:
             grid: The combinations of the other keys, trained for each trial.
             intervals: The numbers that are suggested, by key.
-            trials: The number of trials, with the earlier ones; no two of them have
-                equal values, so there are fewer if the intervals have fewer numbers.
+            trials: The number of trials, including earlier trials. No two trials have
+                equal values, so there are fewer trials if the intervals have fewer
+                numbers.
             recorded: The tags of the recorded children, oldest first.
         """
         super().__init__([])
@@ -72,21 +73,22 @@ class Search(Plan):
         self.study = _new_study()
         for tags in recorded:
             self._repeat(tags)
-        self._trials = max(self._trials, len(self._suggestions))  # fewer than before
-        # With a fixed seed, each process would repeat the suggestions of the last one.
+        # A command can ask for fewer trials than are recorded.
+        self._trials = max(self._trials, len(self._suggestions))
+        # With a fixed seed, each process would repeat the suggestions of the previous.
         seed = (self._grid[0].values["seed"] + len(self._suggestions)) % SEEDS
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
     @property
     def remaining(self) -> int:
-        """The number of jobs of the trials that have not been suggested."""
+        """The number of jobs of all trials that have not been suggested."""
         return (self._trials - len(self._suggestions)) * len(self._grid)
 
     def examples(self) -> list[Job]:
         """Return `remaining` jobs with the ends of the intervals, for estimates.
 
-        This gives a rough mean and the exact maximum.
+        Estimates from these jobs are a rough mean and the exact maximum.
         """
         ends = [
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
@@ -96,11 +98,11 @@ class Search(Plan):
         return [job for index in rest for job in ends[index % 2]]
 
     def suggest(self) -> Iterator[Job]:
-        """Yield the jobs of new trials, each when its first job is needed."""
+        """Yield the jobs of new trials; start a trial when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
             self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            is_rest = repeated > MAX_REPEATED + MAX_RANDOM  # its values are improbable
+            is_rest = repeated > MAX_REPEATED + MAX_RANDOM  # the rest is improbable
             if is_rest:
                 self.study.enqueue_trial(self._unused())
             jobs = self._accept(self.study.ask(self._space))
@@ -110,9 +112,9 @@ class Search(Plan):
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; report finished trials to Optuna.
 
-        A trial with a failed job stays open: Optuna avoids similar values. A worker
-        gets its next job before the result that it has sent is added, so that it does
-        not wait.
+        A trial with a failed job stays open, so that Optuna avoids similar values. A
+        worker gets its next job before its result is added, so that the worker does not
+        wait.
         """
         super().add(outcome)
         number = self._trials_by_job[outcome.job.id]
@@ -131,8 +133,8 @@ class Search(Plan):
     def _repeat(self, tags: Mapping[str, str]) -> None:
         """Let Optuna suggest the values of a recorded child, unless it already has.
 
-        A child without valid values, or with those of another fingerprint, is skipped:
-        a user can edit its tags, or add other runs below the sweep.
+        A child is skipped if its values are invalid or do not fit its fingerprint,
+        because a user can edit tags, or add other runs below the sweep.
         """
         intervals = self._intervals.items()
         try:
@@ -140,14 +142,14 @@ class Search(Plan):
         except (KeyError, ValueError):
             return
         is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
-        if trained := tags.get(FINGERPRINT_TAG):  # a failed child has none
+        if trained := tags.get(FINGERPRINT_TAG):  # a failed child has no fingerprint
             is_valid &= trained in {job.fingerprint for job in self._combine(values)}
         if is_valid and tuple(values.values()) not in self._suggestions:
-            self.study.enqueue_trial(values)  # the next `ask` returns these
+            self.study.enqueue_trial(values)  # for the next `ask`
             self._accept(self.study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[Job]:
-        """Add a trial, and return its jobs; none if its values are not new."""
+        """Add a trial, and return its jobs; return [] if the values are not new."""
         values = {
             key: _round(trial.params[key], interval)
             for key, interval in self._intervals.items()
@@ -168,22 +170,22 @@ class Search(Plan):
 
 
 def _new_study() -> optuna.Study:
-    """Return a study without the line that Optuna prints about each new one."""
+    """Return a new study, without the line that Optuna prints about a new study."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         return optuna.create_study(direction="maximize")
-    finally:  # the program that calls this may use Optuna
+    finally:  # the calling program may use Optuna, too
         optuna.logging.set_verbosity(verbosity)
 
 
 def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
     """Return the numbers of an interval that can be suggested.
 
-    At most `limit` floats are listed, from the high end: from a low end of 0, the first
-    ones would be too small to be useful.
+    At most `limit` floats are listed, from the high end. If the low end is 0, the
+    lowest floats would be too small to be useful.
     """
-    # An end with more digits is never suggested if it rounds into the interval.
+    # An end with more digits is not suggested if it is rounded into the interval.
     low, high = (_round(end, interval) for end in (interval.low, interval.high))
     if isinstance(low, int) and isinstance(high, int):
         return range(low, high + 1)

@@ -1,4 +1,7 @@
-"""A sweep before its run is opened, without MLflow and PyTorch."""
+"""The state of a sweep before its run is opened.
+
+Importing this module does not import MLflow or PyTorch.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +15,16 @@ from pipeline.training.size import sweep_bytes
 
 @dataclass(frozen=True)
 class SweepStart:
-    """What `train_sweep` has found before it opens the run."""
+    """The state that `train_sweep` has found before it opens the run."""
 
-    store: Path  # the folder of the store; `on_result` can change what is current
+    store: Path  # the folder of the store when the command started
     plan: Plan
     recorded: RecordedSweep
     reusable: ReusableRuns
-    name: str  # of the run
-    folder: Path  # of the table and the plot; of networks, too, if nothing is recorded
-    own_folder: Path | None  # of a call from Python; it gets copies of table and plot
-    code: CodeState  # when the command started
+    name: str  # the name of the run
+    folder: Path  # for table and plot; for networks, too, if nothing is recorded
+    own_folder: Path | None  # for copies of table and plot, in a call from Python
+    code: CodeState  # the code when the command started
 
     @property
     def disk_space(self) -> int:

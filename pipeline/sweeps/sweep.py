@@ -1,7 +1,7 @@
 """The command train -m: many training runs under one parent run, with one report.
 
-After an interruption of any kind, the same command continues the sweep: the children of
-the run in MLflow are the record of what is trained. The files are in
+After an interruption of any kind, the same command continues the sweep, because the
+children of the run in MLflow record which jobs are trained. The files are in
 outputs/sweeps/<id>/.
 """
 
@@ -59,21 +59,21 @@ def train_sweep(
     `on_result` is called with each outcome, including those of earlier processes.
 
     Raises:
-        PartlyFailed: If jobs are invalid or failed; the others are trained first.
-        UserError: If `on_result` of another sweep calls it.
+        PartlyFailed: If jobs are invalid or failed. All other jobs are trained first.
+        UserError: If `on_result` of another sweep calls this function.
     """
-    # Two such processes could wait for each other.
+    # Two processes with nested sweeps could wait for each other.
     if locking.thread_holds(Level.SWEEP):
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
-    code = provenance.code_state()  # of all training runs; it may change later
+    code = provenance.code_state()  # for all training runs; files may change later
     jobs, identifier = _identify(command)
     store = store_dir()
     parent = store / "sweeps"
     folder, lock = parent / identifier, parent / f".{identifier}.lock"
     own = own_folder()
-    if not cfg.is_recorded:  # the networks are there, too; nothing is continued
+    if not cfg.is_recorded:  # the networks are in the folder; nothing is continued
         folder = own or folder
     waiting = "waiting for another process that is running the same sweep"
     with locking.lock(lock, Level.SWEEP, waiting=waiting):
@@ -106,9 +106,10 @@ def _train_missing(
     cfg: CommonSweepConfig,
     on_result: OnResult | None,
 ) -> SweepResult:
-    """Train the missing jobs in the run of the sweep, which is FAILED if a job failed.
+    """Train the missing jobs in the run of the sweep.
 
-    `cfg` has the settings that all jobs have in common.
+    The run is FAILED if a job failed. `cfg` has the settings that all jobs have in
+    common.
     """
     with busy("loading PyTorch and MLflow"):
         from pipeline.sweeps import recording, scheduler
@@ -143,7 +144,7 @@ def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
 def _announce_name(
     command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
 ) -> str:
-    """Print and return the name of the sweep, which it keeps from its first start."""
+    """Print and return the name of the sweep; a continued sweep keeps its name."""
     cfg = command.config
     name = cfg.run_name or sweep_name(jobs, command.intervals)
     if recorded.run:
@@ -178,7 +179,7 @@ def _show_finished(
 def _read_recorded(
     store: Path, cfg: CommonSweepConfig, identifier: str
 ) -> RecordedSweep:
-    """Return what earlier processes have recorded of this sweep.
+    """Return the record of this sweep by earlier processes.
 
     With again=true, a finished sweep is not continued.
     """
@@ -192,13 +193,13 @@ def _read_recorded(
 def _plan(
     command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
 ) -> Plan:
-    """Return the jobs, and the outcomes of those that earlier processes trained."""
+    """Return the jobs, and the outcomes of jobs that earlier processes trained."""
     if command.intervals:
         from pipeline.sweeps.search import Search  # Optuna takes half a second
 
         tags = [child.tags for child in recorded.children]
         trials = command.config.trials
-        assert trials  # a rule of the command
+        assert trials  # a search without trials is rejected by `cli.rules`
         plan: Plan = Search(jobs, command.intervals, trials, tags)
     else:
         plan = Plan(jobs)
@@ -212,9 +213,10 @@ def _jobs_to_train(
 ) -> list[Job]:
     """Return the jobs that need a worker, because no run can be reused.
 
-    These are all jobs with valid values if the processors are not known yet.
+    If the processors are not known yet, the result is all jobs with valid values.
     """
-    # Without runs, this process need not import PyTorch before the workers start.
+    # If there are no runs to reuse, this process need not import PyTorch before the
+    # workers start.
     processors = None if reusable.is_empty else known_processors(cfg.executor)
     if processors is None:
         return plan.trainable

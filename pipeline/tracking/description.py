@@ -1,9 +1,9 @@
 """The description of a run: a line of links, a text and a list of results, in Markdown.
 
-A user can edit it on the run's page. New entries keep the edits; a new text, which a
-sweep writes until it has ended, replaces the whole description. One tag of the run is
-the description. Another tag has the entries, which are the links and the results, so
-that they can be replaced.
+A user can edit the description on the run's page. New entries keep the edits. A new
+text, which a sweep writes until the sweep has ended, replaces the whole description.
+One tag of the run is the description. Another tag has the entries, which are the links
+and the results, so that entries can be replaced.
 """
 
 import json
@@ -33,12 +33,13 @@ def extended(
 ) -> dict[str, str]:
     """Return both tags with new "links" or "results", for the tags of a run.
 
-    If a user has changed these, they are kept, and the new entries are appended.
+    If a user has changed the links or results, the changes are kept, and the new
+    entries are appended.
     """
     entries, note = _entries(tags), tags.get(NOTE_TAG, "")
     before, parts = _markdown(kind, entries[kind]), note.split("\n\n")
     if before and before in parts:
-        if kind == "results":  # the newest are last; links keep their places
+        if kind == "results":  # new results are last; links keep their places
             for title in new:
                 entries[kind].pop(title, None)
         entries[kind].update(new)
@@ -51,7 +52,7 @@ def extended(
 
 
 def _entries(tags: Mapping[str, str]) -> Entries:
-    """Return the entries, the newest last; none if a user has made them unreadable."""
+    """Return the entries, the newest last; none if a user's edits are unreadable."""
     found: Entries = {}
     with suppress(ValidationError):
         found = ENTRIES.validate_json(tags.get(ENTRIES_TAG, "{}"))
@@ -59,7 +60,7 @@ def _entries(tags: Mapping[str, str]) -> Entries:
 
 
 def _as_tags(note: str, entries: Entries) -> dict[str, str]:
-    """Return both tags; the oldest results are left out if one is too long."""
+    """Return both tags; leave out the oldest results if a tag is too long."""
     results = dict(entries["results"])
     while True:
         text = json.dumps({**entries, "results": results}, ensure_ascii=False)
@@ -75,5 +76,5 @@ def _markdown(kind: str, entries: Mapping[str, str]) -> str:
     """Return links as a line, and results as a list that is sorted by title."""
     if kind == "links":
         return " · ".join(entries.values())
-    items = sorted(entries.items())  # this puts all accuracies together
+    items = sorted(entries.items())  # all accuracies are together
     return "\n".join(f"- **{title}**: {entry}" for title, entry in items)

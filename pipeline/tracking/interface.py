@@ -6,9 +6,9 @@ so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`)
 store.
 
     class            defined in         a run that is             opened by
-    OpenRun          here               open in some process
-    ├─ HelperRun     recording_process  open in another one       HelperTracker
-    └─ Run           here               open in this one
+    OpenRun          here               open in any process
+    ├─ HelperRun     recording_process  open in another process   HelperTracker
+    └─ Run           here               open in this process
        ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
        └─ NullRun    null               not recorded              NullTracker
 """
@@ -33,8 +33,8 @@ Arguments = ParamSpec("Arguments")
 class EpochPoint(NamedTuple):
     """The metrics of an epoch, with the step and the time that MLflow stores.
 
-    Unlike an `Epoch`, it has no arrays, so it is small enough to be sent for each
-    epoch. A `MetricPoint` is one of its values, as it is read again from the database.
+    Unlike an `Epoch`, an `EpochPoint` has no arrays, so it is small enough to be sent
+    for each epoch. A `MetricPoint` is one of the values, as read from the database.
     """
 
     step: int  # the number of the epoch
@@ -49,20 +49,20 @@ class OpenRun(ABC):
     failure = ""  # see `fail`
 
     def fail(self, reason: str) -> None:
-        """Let the run be FAILED when the block of `Tracker.start_run` ends normally."""
+        """Let a run be FAILED if the block of `Tracker.start_run` ends normally."""
         self.failure = reason
 
     def end_copy(self, *, is_complete: bool) -> None:
         """Record whether the copy on the server is complete.
 
-        Not called if there is no server.
+        If there is no server, this method is not called.
         """
         self.copied = is_complete
 
     @property
     @abstractmethod
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded.
+        """The id of the run in MLflow; None if the run is not recorded.
 
         Callers rarely need to check this, because `NullRun` implements all methods.
         """
@@ -75,7 +75,7 @@ class OpenRun(ABC):
     @property
     @abstractmethod
     def artifacts(self) -> Path | None:
-        """The folder of its artifacts; None if it is not recorded."""
+        """The folder of the artifacts; None if the run is not recorded."""
 
     @abstractmethod
     def submit(
@@ -84,18 +84,18 @@ class OpenRun(ABC):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) where the run is recorded, perhaps later.
+        """Call function(run, ...) in the process that records the run, perhaps later.
 
-        Calls are made in their order. The function is defined in a module and calls
-        methods of the run that it gets.
+        Calls are made in their order. The function must be defined in a module. It
+        calls methods of its argument `run`.
 
         Raises:
-            UserError, OSError: If the run or what an earlier call recorded is lost.
+            UserError, OSError: If the run, or data of an earlier call, is lost.
         """
 
     @abstractmethod
     def wait(self) -> None:
-        """Wait until all calls are made; raise their first error."""
+        """Wait until all calls of `submit` are made; raise their first error."""
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
@@ -113,10 +113,10 @@ def viewing_hint(label: str) -> str:
 class Run(OpenRun):
     """An open run of this process; each method returns when the data is stored.
 
-    It can be a sweep, whose training runs are its children.
+    The run can be a sweep, whose training runs are its children.
 
-    Its methods can be called directly. `submit` is for functions that also record a run
-    of another process, such as those of `training/log.py`.
+    Callers can call the methods directly. `submit` is for functions that also record a
+    run of another process, such as the functions of `training/log.py`.
     """
 
     def wait(self) -> None:
@@ -137,12 +137,12 @@ class Run(OpenRun):
     def log_points(self, points: Sequence[EpochPoint]) -> None:
         """Record the metrics of many epochs at once.
 
-        This takes less than a tenth of the time of a call of `log_metrics` for each.
+        One call takes less than a tenth of the time of a `log_metrics` call per epoch.
         """
 
     @abstractmethod
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
-        """Record an image of an epoch, which replaces an earlier one."""
+        """Record an image of an epoch; it replaces an earlier image of this epoch."""
 
     @abstractmethod
     def log_text(self, name: str, text: str) -> None:
@@ -167,9 +167,10 @@ class Run(OpenRun):
         """Record a network as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
-        is the same as a torch.export program, for `mlflow.pytorch.load_model`. The
-        model gets metrics, which the run already has, as in `log_points`, and the name
-        and sha256 of the data set that they were measured on.
+        is the same network as a torch.export program, for `mlflow.pytorch.load_model`.
+        `points` are metrics that the run already has, as in `log_points`, and `dataset`
+        is the name and the sha256 of the data set with which they were measured. The
+        model gets both.
         """
 
     @abstractmethod
@@ -191,7 +192,7 @@ class Run(OpenRun):
         """Set the text and links of the description, which is Markdown.
 
         The description is a line of links, the text, and a list of results. The run's
-        page shows four lines of it and the rest on demand. See `add_links`.
+        page shows the first four lines, and the rest on demand. See `add_links`.
         """
 
     @abstractmethod
@@ -200,7 +201,7 @@ class Run(OpenRun):
 
     @abstractmethod
     def add_results(self, results: Mapping[str, str]) -> None:
-        """Add results to the description, or replace those with the same titles."""
+        """Add results to the description, or replace results with the same titles."""
 
     @abstractmethod
     def link(self, text: str, page: str) -> str:
@@ -223,16 +224,16 @@ class Run(OpenRun):
     ) -> "AbstractContextManager[Run]":
         """Record a finished training run of this sweep as a child of this run.
 
-        Its tags contain its provenance, and `diff` is its `code_diff`. It lasted from
-        `start` to `end`, in milliseconds since 1970; None means now. When the block
-        ends, the child becomes FINISHED, or FAILED if there is an error. If the block
-        fails or this process is killed inside it, `delete_unfinished_children` removes
-        the child.
+        `tags` contain the provenance of the training run, and `diff` is its
+        `code_diff`. The training run lasted from `start` to `end`, in milliseconds
+        since 1970; None means now. When the block ends, the child becomes FINISHED, or
+        FAILED if there is an `error`. If the block fails, or if this process is killed
+        in the block, `delete_unfinished_children` removes the child.
         """
 
     @abstractmethod
     def reopen_child(self, run_id: str) -> "Run":
-        """Return a child to which more can be recorded; it stays finished."""
+        """Return a finished child to record more data; its status does not change."""
 
     @abstractmethod
     def fail_child(self, run_id: str, error: str) -> None:
@@ -240,13 +241,13 @@ class Run(OpenRun):
 
     @abstractmethod
     def delete_unfinished_children(self) -> None:
-        """Delete the incomplete children; failed ones remain."""
+        """Delete the incomplete children; keep the failed children."""
 
     @abstractmethod
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
-        """Return Markdown links to pages with the children, best first, by name.
+        """Return Markdown links, by name, to pages with the children, best first.
 
-        These are a list with columns for the varied `params`, and two charts. One plots
-        the validation accuracy against the first of `params`; the other shows all of
-        them as parallel coordinates.
+        The pages are a list with columns for the varied `params`, and two charts. One
+        chart plots the validation accuracy against the first of `params`. The other
+        chart shows all `params` as parallel coordinates.
         """

@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models, and the children of a sweep.
 
-Runs are opened and closed in `mlflow_tracker`, in the same process.
+`mlflow_tracker` opens and closes runs in the same process.
 """
 
 import json
@@ -36,7 +36,7 @@ from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
 
-THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
+THUMBNAIL_SIDE = 512  # pixels; on a large screen, a card is up to 500 pixels wide
 
 
 class MlflowRun(Run):
@@ -62,7 +62,7 @@ class MlflowRun(Run):
         return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
-        """Release and remove the lock of the run; it must be closed."""
+        """Release and remove the lock of the run, which must be closed."""
         if self._lock:
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
@@ -77,7 +77,7 @@ class MlflowRun(Run):
         function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
-        """Record what is known when the run starts; see `log_diff` for `diff`."""
+        """Record the data that is known when the run starts; see `log_diff`."""
         self._client.log_batch(
             self.run_id,
             params=[Param(key, str(value)) for key, value in params.items()],
@@ -86,10 +86,10 @@ class MlflowRun(Run):
         self.log_diff(diff)
 
     def log_diff(self, diff: str) -> None:
-        """Record the `code_diff`, of which a tag of the run has the hash.
+        """Record the `code_diff`, whose hash is a tag of the run.
 
-        A resumed run may have one of its first start. An empty file replaces it, also
-        in a copy on a server, from which no file is removed.
+        A resumed run may have a file from its first start. If `diff` is empty, an empty
+        file replaces it, also in a copy on a server, from which no file is removed.
         """
         if diff or (self.artifacts / DIFF_FILE).exists():
             self.log_text(DIFF_FILE, diff)
@@ -105,7 +105,7 @@ class MlflowRun(Run):
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
 
-        MLflow's own thumbnails are too small: they fill half the area of the UI's card.
+        MLflow's own thumbnails fill only half the area of the UI's card.
         """
         image_path, thumbnail_path = image_files(name, step)
         if not (self.artifacts / image_path).parent.exists():
@@ -120,7 +120,7 @@ class MlflowRun(Run):
     def _artifact(self, name: str | Path) -> AbstractContextManager[Path]:
         """Return a block that writes an artifact, which is complete or absent.
 
-        It is not flushed to the disk, because a run has many artifacts.
+        The artifact is not flushed to the disk, because a run has many artifacts.
         """
         return files.atomic_file(self.artifacts / name, flush=False)
 
@@ -141,7 +141,7 @@ class MlflowRun(Run):
         dataset: tuple[str, str],
     ) -> None:
         client, run = self._client, self._client.get_run(self.run_id)
-        # It may be incomplete. A user can have logged another model.
+        # A model of an earlier process may be incomplete. Users can log other models.
         condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
         models = client.search_logged_models([self._experiment_id], condition)
         model = next(iter(models), None) or client.create_logged_model(
@@ -188,7 +188,8 @@ class MlflowRun(Run):
             profile=json.dumps(dict(counts)),
         )
         tag = entities.InputTag("mlflow.data.context", use)
-        # If two processes record the same new data set at once, one of them fails.
+        # Without the lock, if two processes record the same new data set at the same
+        # time, one process fails.
         with write_lock(self._client.store):
             entry = entities.DatasetInput(dataset, [tag])
             self._client.log_inputs(self.run_id, datasets=[entry])
@@ -276,9 +277,9 @@ class MlflowRun(Run):
 
 
 class NewChild(MlflowRun):
-    """A child that is not complete; its metrics and tags are kept until it is.
+    """An incomplete child, which keeps its metrics and tags until it is complete.
 
-    They are recorded in one transaction, because each takes 10 ms.
+    All are then recorded in one transaction, because each transaction takes 10 ms.
     """
 
     def __init__(self, client: StoreClient, run: entities.Run) -> None:
@@ -308,5 +309,5 @@ class NewChild(MlflowRun):
 
 
 def digest(sha256: str) -> str:
-    """Return the hash of a data set as MLflow stores it: it accepts 36 characters."""
+    """Return the first 32 characters of a hash, because MLflow accepts at most 36."""
     return sha256[:32]

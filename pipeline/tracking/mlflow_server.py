@@ -1,6 +1,7 @@
-"""MLflow's server in a thread; `mlflow_internals` contains other internals of MLflow.
+"""MLflow's server in a thread, which depends on internals of MLflow.
 
-`tests/stages/test_ui.py` fails if a new release of MLflow changes them.
+`tests/stages/test_ui.py` fails if a new release of MLflow changes these internals.
+`mlflow_internals` contains the code that depends on other internals.
 """
 
 import os
@@ -21,8 +22,8 @@ from pipeline import UserError
 
 # Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
-# Its mode: model training or, without this entry, generative AI, even for a click on a
-# run in the list of a page whose URL has the mode.
+# Key in the browser's storage: the mode of the UI. Without this entry, the mode is
+# generative AI, even after a click on a run in a page whose URL has the mode.
 WORKFLOW_KEY = "mlflow.workflowType_v1"
 
 
@@ -30,7 +31,7 @@ async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
     """Serve the UI's page in *Model training*, without the chat panel.
 
     At the first visit, MLflow would open the panel, which takes a quarter of a laptop's
-    screen. Its button remains. A mode that the user has selected remains, too.
+    screen. The button of the panel remains, and so does a mode that the user selected.
     """
     response = await call_next(request)
     if request.url.path != "/" or response.status_code != 200:
@@ -42,7 +43,7 @@ async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
     )
     page = page.replace(b"<head>", f"<head><script>{script}</script>".encode(), 1)
     del response.headers["content-length"]
-    # The other headers protect the page, for example from being framed elsewhere.
+    # All other headers are kept. They protect the page, for example from being framed.
     return HTMLResponse(page, headers=response.headers)
 
 
@@ -50,9 +51,9 @@ async def _for_training(request: Any, call_next: Any) -> Any:  # noqa: ANN401
 def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
     """Run MLflow's server in a thread until the block ends; wait until it responds.
 
-    `mlflow ui` would start two more processes. That takes twice as long, and they
-    would remain if this one is killed. `uri` locates the database, and `artifacts` the
-    artifacts of new experiments.
+    `mlflow ui` would start two more processes. This would take twice as long, and the
+    two processes would remain if this process is killed. `uri` locates the database,
+    and `artifacts` locates the artifacts of new experiments.
 
     Raises:
         UserError: If the server does not start.
@@ -71,7 +72,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a block; a caller from Python keeps its own."""
+    """Set environment variables for a block, and restore them afterwards."""
     earlier = {name: os.environ[name] for name in settings if name in os.environ}
     os.environ.update(settings)
     try:

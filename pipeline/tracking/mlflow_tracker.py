@@ -20,7 +20,7 @@ from pipeline.tracking.store.database import new_name, run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
 
-OPEN_SECONDS = 10.0  # a killed process has released its run by then; see `locks`
+OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
 
 
 class MlflowTracker(LocalTracker):
@@ -50,7 +50,7 @@ class MlflowTracker(LocalTracker):
                 client.update_run(opened.run_id, Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                     client.delete_tag(opened.run_id, ERROR_TAG)
-            # A resumed run keeps its params: MLflow refuses another data set name.
+            # A resumed run keeps its params, because MLflow rejects changed values.
             known = run.data.params
             new = {k: v for k, v in start.params.items() if k not in known}
             opened.log_start(new, start.tags if start.resume else {}, start.diff)
@@ -84,7 +84,7 @@ class MlflowTracker(LocalTracker):
         return True
 
     def _mark_killed_runs(self) -> None:
-        """Mark the children that this run has not finished; see `mark_killed_runs`."""
+        """Mark the unfinished children of this run; see `mark_killed_runs`."""
         try:
             with store_lock(self.store):
                 self.client.mark_killed_runs()
@@ -99,15 +99,15 @@ class MlflowTracker(LocalTracker):
         with store_lock(store):
             client.mark_killed_runs()
             run = self._run_of_network(run_id, weights_sha256)
-            # A run that was created for a network is closed before anything is added,
-            # so that a process that is killed leaves no open run.
+            # A run that was created for a network is closed before data is added, so
+            # that a killed process leaves no open run.
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
         return MlflowRun(client, run)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
-        """Return the newest run with these weights, or `run_id` if it has them."""
+        """Return the run `run_id` if it has these weights, else the newest such run."""
         client = self.client
         if sha256 is None:
             assert run_id

@@ -1,4 +1,4 @@
-"""Runs with tracking=none: they accept all data and record nothing."""
+"""Runs with tracking=none, which accept all data and record nothing."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -12,7 +12,7 @@ def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
 
 
 class NullRun(Run):
-    """A run that records nothing; its children are itself."""
+    """A run that records nothing, and is its own child."""
 
     run_id = None
     label = "the training run"

@@ -1,6 +1,6 @@
 """The provenance of a run: code, command, user, machine and packages.
 
-This is the provenance of this process; a stage records the data and settings of a run.
+This module describes the current process. Stages record the data and settings of runs.
 """
 
 import functools
@@ -32,12 +32,12 @@ from pipeline.base.tags import (
 from pipeline.core.fingerprint import check_code, processor, torch_version
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
-# What can change a result. A process does not see later edits of the modules that it
-# has imported, but each command reads the settings.
+# Files that can change a result. A process does not see later edits of the modules that
+# it has imported, but each command reads the settings.
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
-NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
+NOTEBOOKS = ":(exclude)*.ipynb"  # a notebook changes when someone saves an answer
 MAX_DIFF = 1_000_000  # characters
-# The tags below; a config group may have the name "git" or "version".
+# The tags of this module. A config group may have the name "git" or "version".
 PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 
@@ -50,7 +50,7 @@ class CodeState(NamedTuple):
 
 
 def tags(code: CodeState) -> dict[str, str]:
-    """Return command, user and machine of this process, and its code, as MLflow tags.
+    """Return command, user, machine and code of this process as MLflow tags.
 
     `code` is the `code_state` when the command started.
     """
@@ -73,7 +73,7 @@ def _command_line(arguments: Sequence[str]) -> str:
 
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
-    """Return those tags of a recorded run that name its provenance."""
+    """Return the tags of a recorded run that name its provenance."""
     return {
         key: value
         for key, value in recorded.items()
@@ -84,8 +84,8 @@ def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
 def code_state() -> CodeState:
     """Return the code of this process, and the settings as they are now.
 
-    A command that trains calls this when it starts, as it reads its settings then and
-    hashes its modules. The call takes 0.1 s.
+    A command that trains calls this function when the command starts, because it reads
+    its settings and hashes its modules at this time. The call takes 0.1 s.
     """
     diff = code_diff()
     code_tags = {
@@ -99,14 +99,14 @@ def code_state() -> CodeState:
 
 @functools.cache
 def packages() -> str:
-    """Return the installed packages, which `pip install -r` installs elsewhere.
+    """Return the installed packages in the format of `pip install -r`.
 
     This project, packages that were installed from a folder, and local versions such as
     +cpu are left out, because a package index does not have them.
     """
     versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():
-        # `package.metadata` parses the whole file, which takes ten times as long.
+        # `package.metadata` would parse the whole file, which takes ten times as long.
         text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
         fields = dict(re.findall("^(Name|Version): (.+)$", text, re.MULTILINE)[:2])
         is_folder = '"dir_info"' in (package.read_text("direct_url.json") or "")
@@ -138,7 +138,7 @@ def _modules_diff() -> str:
 
 def _diff(names: Sequence[str]) -> str:
     paths = [name for name in names if (ROOT / name).exists()]
-    # HEAD is another commit after a `git commit` during this process.
+    # HEAD can be another commit, if a user commits while this process runs.
     if (commit := _commit()) is None or not paths:
         return ""
     with tempfile.TemporaryDirectory() as folder:
@@ -146,8 +146,8 @@ def _diff(names: Sequence[str]) -> str:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(ROOT, "read-tree", commit, **index)
         git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
-        # Unlike `git diff`, it ignores settings of the user such as diff.noprefix, with
-        # which `git apply` would not find the files.
+        # Unlike `git diff`, `git diff-index` ignores settings of the user such as
+        # diff.noprefix, with which `git apply` would not find the files.
         options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", commit)
         diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
     return diff or ""

@@ -1,4 +1,4 @@
-"""Records a run in a helper process, which imports MLflow while this one trains.
+"""Records a run in a helper process, which imports MLflow while this process trains.
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
@@ -27,12 +27,12 @@ RECORDER = "the process that records the run"
 
 
 class HelperRun(OpenRun):
-    """The run in the helper process; its properties wait until it is open."""
+    """The run in the helper process; properties wait until the run is open."""
 
     def __init__(
         self, helper: HelperProcess, opened: "Future[tuple[str, str, Path]]"
     ) -> None:
-        """Keep the process, and the future id, label and artifacts of the run."""
+        """Set the process, and the future id, label and artifacts of the run."""
         self._helper, self._opened = helper, opened
         self._calls: list[Future[Any]] = [opened]  # calls that may still raise an error
 
@@ -54,13 +54,13 @@ class HelperRun(OpenRun):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) in the helper process, and do not wait for it."""
+        """Call function(run, ...) in the helper process without waiting."""
         self._check(wait=False)
         call = self._helper.submit(_record, function, *arguments, **options)
         self._calls.append(call)
 
     def wait(self) -> None:
-        """Wait until all calls are made; raise their first error."""
+        """Wait until all calls of `submit` are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -69,7 +69,7 @@ class HelperRun(OpenRun):
 
 
 class HelperTracker(Tracker[HelperRun]):
-    """Records one run in a helper process, which ends with this one."""
+    """Records one run in a helper process, which ends with this process."""
 
     experiment: str
 
@@ -91,12 +91,12 @@ class HelperTracker(Tracker[HelperRun]):
 
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
-            # Waits until the run is open, unless there is a further interrupt.
+            # This waits until the run is open, unless there is a further interrupt.
             return self._helper.submit(_close, status, error).result()
         except HelperKilled:
             if status == Status.FINISHED:
                 raise
-            # The error that ended the run is still the one that is raised.
+            # The error that ended the run is raised, and not this error.
             reason = f"{RECORDER} was killed"
             print_error(f"the run could not be marked {status}: {reason}")
             return None
@@ -110,10 +110,10 @@ class HelperTracker(Tracker[HelperRun]):
 def start_tracker(
     store: Path, *, server: str | None, experiment: str | None, is_recorded: bool = True
 ) -> Iterator[Tracker[OpenRun]]:
-    """Start a process that imports MLflow; it records one run and ends with the block.
+    """Start a process that imports MLflow, records one run and ends with the block.
 
-    If this process has imported MLflow itself, the other one would save no time, and is
-    not started. Arguments: see `new_tracker`.
+    If this process has already imported MLflow, another process would save no time and
+    is not started. `new_tracker` describes the arguments.
     """
     if is_recorded and "mlflow" not in sys.modules:
         name = experiment_of(experiment)
@@ -125,7 +125,7 @@ def start_tracker(
         store,
         server=server,
         experiment=experiment,
-        code=provenance.code_state(),  # now, because it may change later
+        code=provenance.code_state(),  # now, because files may change later
         is_recorded=is_recorded,
     )
 

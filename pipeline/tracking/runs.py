@@ -1,6 +1,7 @@
-"""Finds recorded runs by what a user enters: an id, the start of an id, or a name.
+"""Finds the run that a user names by an id, the start of an id, or a name.
 
-If there is no such run, a server is asked, so that the message can say where it is.
+If there is no such run, this module asks a server, so that the message can say where
+the run is.
 """
 
 import json
@@ -33,18 +34,18 @@ from pipeline.tracking.store.database import (
 )
 from pipeline.tracking.store.sqlite import mlflow_command
 
-MAX_LISTED = 10  # runs that a name matches
-SERVER_SECONDS = 3  # the wait for a server
+MAX_LISTED = 10  # runs in a message about several runs
+SERVER_SECONDS = 3  # maximum wait for a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
-    """Return the run with this id or name or, if there is none, start of an id.
+    """Return the run with this id or name, or else with an id that starts like this.
 
-    If there is none, the message says whether it is on a server, by default the one at
-    MLFLOW_TRACKING_URI.
+    If there is no such run, the message says whether the run is on a server, by default
+    the server at MLFLOW_TRACKING_URI.
 
     Raises:
-        UserError: If there is not exactly one such run, or it was deleted.
+        UserError: If there is not exactly one such run, or if the run was deleted.
     """
     has_store = database_path(store).exists()
     if not has_store and (message := _on_server(text, server, store)):
@@ -73,7 +74,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
 
 
 def _on_server(text: str, server: str | None, store: Path) -> str:
-    """Return the message for a run that is on a server; "" if it is not there."""
+    """Return the message for a run that is on a server; "" if no server has it."""
     server = server or tracking_uri()
     tags = _tags_on(server, text)
     if tags is None:
@@ -105,7 +106,7 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
 
 
 def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
-    """Return the tags of the run with this id on a server; None if there is none."""
+    """Return the tags of the run with this id on a server; None without such a run."""
     if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
@@ -113,7 +114,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         request = Request(url, headers=_credentials())
         with urlopen(request, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    # It may be another kind of server, or not a valid URL.
+    # The URL may be invalid, or name another kind of server.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}
@@ -135,7 +136,7 @@ def find_training_run(
     """Find a recorded training run; see `find_run`.
 
     Raises:
-        UserError: If there is not exactly one such run, or it has no network.
+        UserError: If there is not exactly one such run, or if the run has no network.
     """
     run = find_run(text, store=store, server=server)
     if not run.network_path.exists():
@@ -152,8 +153,8 @@ def find_sweep(
     """Find a recorded sweep, and the newest trained run of each job; see `find_run`.
 
     Raises:
-        UserError: If there is not exactly one such run, or the run is not a sweep or
-            has no finished training run, or files of a training run are lost.
+        UserError: If there is not exactly one such run, if the run is not a sweep or
+            has no finished training run, or if files of a training run are lost.
     """
     sweep = find_run(text, store=store, server=server)
     if parent := sweep.tags.get(PARENT_TAG):
@@ -178,8 +179,9 @@ def find_sweep(
 def newest_trained(children: Iterable[RecordedRun]) -> dict[str | None, RecordedRun]:
     """Return the result of each job of a sweep: its newest child that has all files.
 
-    Children are oldest first, and the keys are their fingerprints. A job of which a
-    file was lost is trained again, so it can have several children.
+    `children` must be in the order of their start. The keys of the result are
+    fingerprints. A job can have several children, because a job with a lost file is
+    trained again.
     """
     trained = [child for child in children if child.has_all_files]
     return {child.tags.get(FINGERPRINT_TAG): child for child in trained}

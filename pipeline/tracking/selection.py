@@ -1,6 +1,6 @@
 """The tracker that the keys `tracking`, `server` and `experiment_name` select.
 
-MLflow is imported when a tracker is created, because it takes a second.
+MLflow is imported only when a tracker is created, because the import takes a second.
 """
 
 import os
@@ -41,8 +41,9 @@ def new_tracker(
 
     The store in the folder `store` is opened now, so that an unusable store is rejected
     before any work. If there is no store, the first run creates it. A server receives
-    copies of the runs. New runs belong to `experiment`; None is the default. The runs
-    record `code`; if it is None, it is read when a run needs it.
+    copies of the runs. New runs belong to `experiment`; None means the default
+    experiment. The runs record `code`. If `code` is None, the state of the code is read
+    when a run needs it.
 
     Raises:
         UserError, OSError: If the store cannot be used.

@@ -28,16 +28,16 @@ RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
 
 
 def sync(server: str, *, run: str | None) -> dict[str, str]:
-    """Copy runs that are missing on a server, and print what was done with each.
+    """Copy runs that are missing on a server, and print the results.
 
     Returns:
-        The URL of each copy by the id of the original.
+        The URL of each copy, by the id of its original.
 
     Raises:
-        PartlyFailed: If the server rejected some of the runs; the others are copied
-            first, and `error.result` has their URLs.
-        UserError: If nothing has been recorded yet, there is no such run, it was not
-            copied, or the server does not respond.
+        PartlyFailed: If the server rejected some runs. All other runs are copied first,
+            and `error.result` has the URLs of their copies.
+        UserError: If nothing has been recorded yet, if the run `run` does not exist or
+            was not copied, or if the server does not respond.
     """
     store = store_dir()
     require_store(store)
@@ -74,7 +74,7 @@ def _copy_run(
         UserError: If the server does not respond or is too slow.
     """
     with server_lock(store):
-        pass  # waits without a limit, and says so; `copy_run` gets the lock then
+        pass  # wait without a limit, and print this; then `copy_run` gets the lock
     call = helper.submit(copy_run, store, server, recorded, seconds=RUN_SECONDS / 2)
     wait([call], RUN_SECONDS)
     if not call.done():
@@ -85,7 +85,7 @@ def _copy_run(
 def _report(
     experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, CopyStatus]
 ) -> Iterator[str]:
-    """Yield the number of runs of each kind, and why some have no complete copy."""
+    """Yield the number of runs of each kind, and why runs have no complete copy."""
     states = Counter(done[each.run_id].state for each in runs)
     without = [each for each in runs if not done[each.run_id].url]
     counts = {

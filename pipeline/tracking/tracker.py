@@ -1,18 +1,18 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
 `Tracker.start_run` performs these steps. "See" gives the name of a test in
-`tests/tracking/`, which fails if the program no longer does what the step says.
+`tests/tracking/` that fails if the program does not perform the step as described.
 
 1. A command that trains reads the commit and the uncommitted changes when it starts,
    because files can change later. The result is the `code` of the tracker. See
    "an edit after a training run has started".
-2. `open_run` creates a run, or opens one again. It acquires the lock of the run before
-   it releases the lock of the store. Otherwise, another process would mark the run as
-   KILLED; see `store/locks.py`. See "a running run whose lock is free".
-   The status and the error of the earlier end of a resumed run are removed. See "a
-   run that ended early".
-   If the rest of `open_run` fails, no caller has the run, so it is closed. See "a run
-   that cannot be opened has failed".
+2. `open_run` creates a run, or opens a run again. `open_run` acquires the lock of the
+   run before it releases the lock of the store. Otherwise, another process would mark
+   the run as KILLED (`store/locks.py`). See "a running run whose lock is free".
+   If the run is resumed, the status and the error of its earlier end are removed. See
+   "a run that ended early".
+   If `open_run` fails after this, no caller has the run, so `open_run` closes the run.
+   See "a run that cannot be opened has failed".
 3. `Mirror.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
@@ -22,17 +22,17 @@
 7. `close_run` sets the status and the error, then releases the run's lock, then marks
    incomplete children as KILLED. See "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
-   If a run cannot be closed, the error that ended it is still the one that is raised.
+   If an error ended the run and the run cannot be closed, the first error is raised.
    See "a run that cannot be closed is never reported as finished".
-8. `Mirror.finish` completes the copy. This step is the last one, because the copy gets
-   the status. It is done after an error, too. See "results that an error ended".
+8. `Mirror.finish` completes the copy, also after an error. This step is the last step,
+   because the copy gets the status. See "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
 returns the run. Steps 3 and 7 are left out, because the status and the end time of the
 run do not change.
 
-`MlflowTracker` performs steps 2 and 7. `HelperTracker` has a helper process perform
-them and call the functions of step 4.
+`MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs
+these steps and calls the functions of step 4.
 """
 
 import gc
@@ -74,7 +74,7 @@ def final_status(error: BaseException) -> tuple[Status, str]:
 
 
 def end_transactions(error: BaseException) -> None:
-    """Clear the frames of an interrupt, whose transactions keep the database locked."""
+    """Clear the frames of an interrupt, because open transactions lock the database."""
     if final_status(error)[0] == Status.KILLED:
         # Only the garbage collector frees Python's connections.
         traceback.clear_frames(error.__traceback__)
@@ -87,16 +87,16 @@ class RunStart:
 
     name: str
     params: Params
-    tags: Tags  # with the `provenance.tags` of the process that trains
-    diff: str  # of its `CodeState`
+    tags: Tags  # including the `provenance.tags` of the process that trains
+    diff: str  # the diff of the `CodeState` of this process
     time: int  # in milliseconds since 1970
-    resume: str | None  # the id of the run that is opened again; None for a new one
+    resume: str | None  # the id of the run that is opened again; None for a new run
 
 
 class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
-    # For copies to the server; None if they need a process of their own.
+    # A lane for copies to the server; None if copies need another process.
     copying_lane: Lane | None = None
 
     def __init__(
@@ -130,7 +130,7 @@ class Tracker(ABC, Generic[RunType]):
         FAILED after an exception or `OpenRun.fail`, or KILLED after an interrupt.
 
         Raises:
-            UserError, OSError: If the store cannot be written to.
+            UserError, OSError: If data cannot be written to the store.
         """
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
@@ -155,7 +155,7 @@ class Tracker(ABC, Generic[RunType]):
         mirror: Mirror | None,
         close: Callable[[Status, str], str | None],
     ) -> Iterator[None]:
-        """Record a run in the block, then close it and complete its copy: steps 4 to 8.
+        """Record a run in the block, then close and copy the run: steps 4 to 8.
 
         `close` gets the status and the error, like `close_run`.
         """
@@ -167,7 +167,7 @@ class Tracker(ABC, Generic[RunType]):
                 status, error = Status.FAILED, run.failure
         except BaseException as exception:
             status, error = final_status(exception)
-            if isinstance(run, Run):  # of this process
+            if isinstance(run, Run):  # a run of this process
                 end_transactions(exception)  # step 6
             raise
         finally:
@@ -178,11 +178,11 @@ class Tracker(ABC, Generic[RunType]):
 
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:
-        """Create a run, or open one again; `close_run` closes it."""
+        """Create a run, or open a run again; `close_run` closes the run."""
 
     @abstractmethod
     def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
-        """Close a run and record its error, if any; return the id if it has one.
+        """Close a run, record its error, if any, and return its id, if any.
 
         Raises:
             UserError, OSError: If a run cannot be marked FINISHED. For another status,
@@ -200,15 +200,15 @@ class LocalTracker(Tracker[Run]):
         """Open the run that trained a network, to add results.
 
         The status and the end time of the run do not change. The run is found by the
-        hash of its weights. If there are several such runs, `run_id` is used, or else
-        the newest. If there is none, as in a fresh clone, a run is created and a
-        message is printed. A sweep has no weights, so it is found by its id. A server
-        gets a copy when the block ends.
+        hash of its weights. If several runs have these weights, the run `run_id` is
+        used or, if it is not among them, the newest run. If no run has these weights,
+        as in a fresh clone, a run is created and a message is printed. A sweep has no
+        weights, so it is found by its id. A server gets a copy when the block ends.
         """
         with self._mirror() as mirror:
             if mirror:
-                with suppress(UserError):  # `finish` tries again, and reports it
-                    mirror.start()  # meanwhile, its process imports MLflow
+                with suppress(UserError):  # `finish` tries again, and reports an error
+                    mirror.start()  # its process imports MLflow during the block
             run = self._find_or_create(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.run_id):
                 yield run

@@ -18,7 +18,7 @@ from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
-PORT = 5000  # unless another program uses it
+PORT = 5000  # unless another program uses this port
 
 
 def ui(*, run: str | None, browser: bool) -> None:
@@ -36,13 +36,13 @@ def ui(*, run: str | None, browser: bool) -> None:
 def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
-    Yields the URL of a page as soon as the server responds. It is the page of `run`,
-    which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs; see `newest_list`.
+    As soon as the server responds, the function yields the URL of a page: the page of
+    `run`, which is an id, the start of an id, or a name. If `run` is None, the page is
+    the list of the runs; see `newest_list`.
 
     Raises:
-        UserError: If nothing has been recorded yet, there is no such run, the database
-            cannot be read, or the server does not start.
+        UserError: If nothing has been recorded yet, if the run does not exist, if the
+            database cannot be read, or if the server does not start.
     """
     require_store(store)
     client = open_store(store)
@@ -62,7 +62,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 def newest_list(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
-    It is MLFLOW_EXPERIMENT_NAME or, by default, the experiment of the newest run.
+    The experiment is MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
 
     Raises:
         UserError: If there is no such experiment, or no run.
@@ -82,7 +82,7 @@ def newest_list(client: StoreClient) -> str:
 
 
 def _listen() -> socket.socket:
-    """Return a socket that listens on `PORT` or, if it is taken, on a free one."""
+    """Return a socket that listens on `PORT` or, if that is in use, on a free port."""
     try:
         return socket.create_server(("127.0.0.1", PORT))
     except OSError:

@@ -1,4 +1,4 @@
-"""Training: checkpoints, what a run logs, its files, and reproduction.
+"""Training: checkpoints, the data and files of a run, and reproduction.
 
 `pipeline/core/` contains the training loop.
 """

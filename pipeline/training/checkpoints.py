@@ -1,10 +1,11 @@
-"""Saves a training run after each epoch, and resumes it with the same result.
+"""Saves a training run after each epoch, and resumes a run with the same result.
 
 A training run has a folder with three files. `context.json` says where the run is
-trained and recorded. `epochs` is append-only: a record per epoch with the network's
-tensors and metrics. `state` is replaced after each epoch: the tensors of the optimizer,
-the generator, and the size and hash of `epochs`. A record is on disk before the state
-that includes it, so the process can be killed at any point.
+trained and recorded. `epochs` is append-only, and has a record per epoch with the
+network's tensors and metrics. `state` is replaced after each epoch, and contains the
+tensors of the optimizer, the generator, and the size and hash of `epochs`. A record is
+on disk before the state that includes the record, so the process can be killed at any
+point.
 """
 
 import hashlib
@@ -38,14 +39,14 @@ HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 class Checkpoint:
     """The folder of an unfinished training run, locked by this process.
 
-    `epochs` are the saved epochs; in a new training run, only epoch 0.
+    `epochs` are the saved epochs. A new training run has only epoch 0.
     """
 
     def __init__(self, folder: Path, state: TrainingState) -> None:
         """Keep the folder, and the state that `save` reads and `_resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / "state", folder / "epochs"
-        self._size, self._hash = 0, hashlib.sha256()  # of the file `epochs`
+        self._size, self._hash = 0, hashlib.sha256()  # size and hash of `epochs`
         self.epochs: list[Epoch] = []
 
     @classmethod
@@ -60,11 +61,11 @@ class Checkpoint:
 
     @property
     def id(self) -> str:
-        """The id of the checkpoint; the MLflow run has it as a tag."""
+        """The id of the checkpoint, which is a tag of the MLflow run."""
         return self.folder.name
 
     def save(self, epoch: Epoch) -> None:
-        """Save what is needed to resume after this epoch."""
+        """Save everything that is needed to resume after this epoch."""
         values = {**vars(epoch)}  # `_read_epochs` recreates the epoch
         record = _pack(values.pop("tensors"), values)
         with self._epochs_file.open("ab") as stream:
@@ -87,7 +88,8 @@ class Checkpoint:
         """Set network, optimizer and generator to the state after the last epoch.
 
         Raises:
-            UserError: If a file is damaged: one bit would change all later epochs.
+            UserError: If a file is damaged, because one bit would change all later
+                epochs.
         """
         state = self._state
         stored = self._state_file.read_bytes()
@@ -139,14 +141,15 @@ def open_checkpoint(
     *,
     resume: bool,
 ) -> Iterator[Checkpoint]:
-    """Lock the checkpoint of a killed training run, or of a new one, while it runs.
+    """Lock the checkpoint of a killed or a new training run in a block.
 
     Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
     the folder of the store. The folder is removed when training has finished.
 
     `context` says where a training run is trained and recorded. Of the killed training
-    runs with this fingerprint and `context`, the one with the most epochs is resumed,
-    which changes `state`. Without `resume`, all of them are removed.
+    runs with this fingerprint and `context`, the run with the most epochs is resumed,
+    which changes `state`. Without `resume`, the checkpoints of all these runs are
+    removed.
     """
     content = files.as_json(dict(sorted(context.items()))).encode()
     with store_lock(store):
@@ -167,8 +170,8 @@ def open_checkpoint(
 def _clean_and_choose(parent: Path, context: bytes, *, resume: bool) -> Path:
     """Remove checkpoints that no process will resume; return a checkpoint's folder.
 
-    `parent` is the folder of all checkpoints with the same fingerprint, and
-    `context` the content of the file with the context.
+    `parent` is the folder of all checkpoints with the same fingerprint, and `context`
+    is the content of the file with the context.
     """
     for folder in parent.parent.glob(f"{REMOVED}*"):
         shutil.rmtree(folder)  # a process was killed while it removed this folder

@@ -1,4 +1,4 @@
-"""Logs a training run: its inputs, each epoch, and its results at the end.
+"""Logs a training run: the inputs, each epoch, and the results at the end.
 
 `OpenRun.submit` calls these functions in the process that records the run. For `train`,
 this is a helper process, which does not need PyTorch. Therefore, this module does not
@@ -25,7 +25,7 @@ from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 
 MAX_IMAGES = 20  # epochs with images and statistics of the weights, besides epoch 0
-# What a reproduction reads in the artifacts of a run; the folder has files of the data.
+# A folder of data and a file in the artifacts of a run, which a reproduction reads.
 DATA_FOLDER, CODE_FILE = "data", "code.json"
 
 
@@ -42,14 +42,15 @@ def log_inputs(
 
     Args:
         run: The run.
-        data: The file of the data set, with its hash when it was read.
+        data: The file of the data set, with the hash that the file had when it was
+            read.
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        reused: The recorded run with these results, with its own packages and code.
+        reused: The recorded run whose results are reused, with its packages and code.
 
     Raises:
-        UserError: If the file of the data set was replaced in the meantime.
+        UserError: If the file of the data set was replaced since it was read.
     """
     summary = datasets.summary(data.path)
     data.check(summary.sha256)
@@ -75,7 +76,7 @@ def log_inputs(
 def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
     """Return epochs, with tensors only if a run shows the weights after this epoch.
 
-    `total` is the number of epochs, planned or of a finished training run.
+    `total` is the planned number of epochs, or the number in a finished training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
     return [
@@ -87,10 +88,10 @@ def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
 
 
 def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
-    """Log the metrics of epochs; epoch 0, before training, has none.
+    """Log the metrics of epochs; epoch 0, before training, has no metrics.
 
-    An epoch with tensors also gets their statistics and an image of the weights of
-    layer 1. Logging an epoch again has no effect.
+    For an epoch with tensors, the function also logs statistics of the tensors and an
+    image of the weights of layer 1. Logging an epoch again has no effect.
 
     MLflow lists the names of the metrics in the order in which they are first logged.
     Therefore, the statistics are last, and epoch 0 is logged together with epoch 1.
@@ -128,7 +129,7 @@ def log_result(
     time: int,
     sha256: str,
 ) -> None:
-    """Log the scores of the trained network, its hash as a tag, and a description.
+    """Log the scores and the hash of the trained network, and a description.
 
     Args:
         run: The run.
@@ -160,7 +161,8 @@ def log_model(
 ) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
-    In a sweep, only the best network gets one. `log_epochs` has logged its images.
+    In a sweep, only the best network gets a model. `log_epochs` has logged the images
+    of its weights.
     """
     run.log_model(network, exported, metrics, dataset)
     title = "learning curves and images of the weights"

@@ -23,7 +23,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int, done: int) -> Iterator[
         task = progress.add_task("epochs", total=total, completed=done)
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
-            yield epoch  # the caller saves it before its line is printed
+            yield epoch  # the caller saves the epoch before the line is printed
             progress.update(task, completed=epoch.number)
             metrics = epoch.metrics
             console.print(

@@ -21,8 +21,8 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
     """Read the artifacts of a recorded run, which `TrainingRun.write` wrote.
 
     Raises:
-        UserError: If a file is missing, damaged or of another training run, or an
-            earlier version wrote it.
+        UserError: If a file is missing, damaged, from another training run, or from
+            an earlier version of this project.
     """
     trained = load_trained_model(run.network_path)
     _check_weights(trained, run)
@@ -58,7 +58,7 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
 
 
 def _existing(value: Value | None, path: Path) -> Value:
-    """Return what a file contains; it is None if the file is missing."""
+    """Return the content of a file; raise a UserError if it is None (missing file)."""
     if value is None:
         rule = "must contain all files of a training run"
         raise UserError(f"{path.parent} {rule}, but {path.name} is missing: {RESTORE}")
@@ -66,7 +66,10 @@ def _existing(value: Value | None, path: Path) -> Value:
 
 
 def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
-    """Return a value of the metadata; it is None in files of earlier versions."""
+    """Return a value of the metadata; raise a UserError if it is None.
+
+    A value can be None in files of earlier versions.
+    """
     if value is None:
         raise UserError(
             f"{trained.path} must record the {name} of its training run, which an "
@@ -76,7 +79,7 @@ def _recorded(value: Value | None, name: str, trained: TrainedModel) -> Value:
 
 
 def _check_weights(trained: TrainedModel, run: RecordedRun) -> None:
-    """Raise a UserError unless a network is the one that a run recorded."""
+    """Raise a UserError unless a run recorded this network."""
     recorded = run.tags.get(WEIGHTS_TAG)
     if trained.weights_sha256 != recorded:
         raise UserError(

@@ -1,7 +1,7 @@
 """Records a training run, of the train stage or of a sweep.
 
-The functions of `log` run in the process that records the run. The functions here pass
-them what they need.
+The functions of `log` run in the process that records the run. The functions of this
+module call them with the data that they need.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,11 @@ from pipeline.training.training_run import TrainingRun
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What determines a training run, as its run records it from the start."""
+    """The data and settings of a training run, which its run records at the start."""
 
-    data: DataFile  # with its hash when it was read
+    data: DataFile  # with the hash that the file had when it was read
     values: Mapping[str, Any]  # all settings, by key
-    options: Mapping[str, str]  # of config groups
+    options: Mapping[str, str]  # the options of config groups
     fingerprint: str
 
     @property
@@ -43,7 +43,7 @@ class TrainingInputs:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that identify the training run, with those of the options."""
+        """The tags that identify the training run, and the tags of the options."""
         return {
             **self.options,
             KIND_TAG: Kind.TRAINING,

@@ -1,7 +1,7 @@
-"""Reproduction: compares a training run with a recorded one, byte by byte.
+"""Reproduction: compares a training run with a recorded run, byte by byte.
 
-If the weights differ, a report says by how much, and what else is different: commit,
-code, versions or processor.
+If the weights differ, a report says by how much, and lists other differences: commit,
+code, versions and processor.
 """
 
 import json
@@ -58,7 +58,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
         try:
             origin = json.loads(recorded.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
-            raise UserError(f"{recorded} is damaged") from None
+            raise UserError(f"{recorded} is damaged: choose another run") from None
     name, sha256 = original.training.dataset, original.training.data_sha256
     return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
@@ -66,7 +66,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
 def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> str:
     """Compare a recorded run with its reproduction, and return a report.
 
-    `tags` are those of the process that reproduced the run.
+    `tags` are the tags of the process that reproduced the run.
 
     Raises:
         UserError: If the hashes differ; the message is the report.

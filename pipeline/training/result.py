@@ -13,9 +13,9 @@ from pipeline.training.training_run import TrainingRun
 class TrainResult(TrainingRun):
     """The result of the train stage: a training run, and where it is recorded."""
 
-    folder: Path  # with the files; if it is recorded, in the store
-    run_id: str | None  # the id of the MLflow run; None if it is not recorded
-    copied: bool | None  # whether the server has all of it; None without a server
+    folder: Path  # the folder of the files; in the store if they are recorded
+    run_id: str | None  # the id of the MLflow run; None without a recorded run
+    copied: bool | None  # whether the server has a complete copy; None without a server
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all epochs."""

@@ -5,28 +5,28 @@ from collections.abc import Iterable
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
-# Copies of the weight history. In memory, a sweep has two in the worker and two in the
-# main process; a single training run has as many while it writes its files.
+# Copies of the weight history in memory. A sweep has two copies in the worker and two
+# in the main process. A single training run has four copies while it writes its files.
 COPIES = 4
-FILES = 3  # on the disk, of a single run: its checkpoint, its artifacts, outputs/train/
-# A child run without its weights: files, and rows of the database. Measured with 20
-# epochs: 144,000 bytes.
+FILES = 3  # copies of a single run on the disk: checkpoint, artifacts, outputs/train/
+# Files and database rows of a child run without its weights. Measured with 20 epochs:
+# 144,000 bytes.
 RUN_BYTES = 150_000
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
 def training_bytes(runs: Iterable[Hyperparameters]) -> int:
-    """Return the memory of the largest training run: copies of its weight history."""
+    """Return the memory of the largest training run, in bytes."""
     return COPIES * max(map(_weight_history_bytes, runs), default=0)
 
 
 def single_run_bytes(run: Hyperparameters) -> int:
-    """Return the disk space of a single run's weights; its other files are small."""
+    """Return the disk space of a single run's weights; all other files are small."""
     return FILES * _weight_history_bytes(run)
 
 
 def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
-    """Return the disk space of the training runs of a sweep, with the files of each.
+    """Return the disk space of the training runs of a sweep, including all files.
 
     `patch_bytes` is the size of the uncommitted changes, which each run records.
     """

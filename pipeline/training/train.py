@@ -69,7 +69,7 @@ def train_or_reproduce(
         if cfg.reproduce:
             return _reproduce(cfg, command.options, tracker, on_epoch)
         dataset = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
-        cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
+        cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         options = command.options
         training = _record_training(cfg, options, dataset, tracker, on_epoch)
     say(_next_steps())
@@ -77,7 +77,7 @@ def train_or_reproduce(
 
 
 def _next_steps() -> str:
-    """Suggest what to do with the network: the last one, or that of a call's folder."""
+    """Suggest commands for the last trained network, or for the folder of a call."""
     own = own_folder()
     model = str(displayed(own / MODEL_FILE)) if own else None
     return next_steps(
@@ -135,7 +135,7 @@ def _record_training(
 ) -> TrainResult:
     """Train a network in a run, and write the results.
 
-    A reproduction has an `original`.
+    `original` is the run that is reproduced, if any.
     """
     hyperparameters = cfg.hyperparameters()
     _check_machine(hyperparameters, tracker.store)
@@ -187,12 +187,12 @@ def _check_machine(hyperparameters: Hyperparameters, store: Path) -> None:
 def _context(
     cfg: TrainConfig, options: Mapping[str, str], *, experiment: str | None
 ) -> dict[str, Any]:
-    """Return what must match besides the fingerprint to resume a training run."""
+    """Return the values that must match, besides the fingerprint, to resume a run."""
     return {
-        "processor": processor(),  # another one computes other weights
+        "processor": processor(),  # another processor computes other weights
         "experiment": experiment,  # contains the run
-        # The run records these. The name is included because identical images can
-        # have several names.
+        # The run records the following values. The name is included because identical
+        # images can have several names.
         "dataset": cfg.dataset,
         "reproduces": cfg.reproduce,
         "options": dict(sorted(options.items())),
@@ -207,7 +207,7 @@ def _start_run(
     name: str,
     inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:
-    """Open the run that a checkpoint belongs to, or a new one."""
+    """Open the run that a checkpoint belongs to, or a new run."""
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
     wanted = [checkpoint.id] if cfg.is_recorded else []
     killed = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
@@ -233,8 +233,8 @@ def _record_epochs(
     run: OpenRun,
     on_epoch: OnEpoch | None,
 ) -> None:
-    """Train epoch by epoch: save each, record it, and print it."""
-    # A killed process may not have logged those of the checkpoint.
+    """Train epoch by epoch: save, record and print each epoch."""
+    # A killed process may not have logged the epochs of the checkpoint.
     unlogged = [*checkpoint.epochs]
     for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
@@ -242,14 +242,14 @@ def _record_epochs(
         unlogged = []
         if on_epoch:
             on_epoch(deepcopy(epoch))  # because `on_epoch` may change its arrays
-    if unlogged:  # no epoch was missing
+    if unlogged:  # no epoch was left to train
         run.submit(log_epochs, with_shown_tensors(unlogged, total))
 
 
 def _write(
     training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
 ) -> None:
-    """Write and record the results; a reproduction also gets the tag `reproduced`."""
+    """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), new_results(folder) as temporary:
         record_result(run, training, temporary)

@@ -1,7 +1,7 @@
-"""A finished training run: what determined it, its epochs, and its files.
+"""A finished training run: the data and settings, the epochs, and the files.
 
 A single training run and the worker of a sweep make the same object with the functions
-of this module. The object contains no PyTorch objects, so a worker can send it to
+of this module. A `TrainingRun` contains no PyTorch objects, so a worker can send it to
 another machine. It does not depend on where the run is recorded; `reading` reads it
 from there.
 """
@@ -43,15 +43,15 @@ class TrainingRun:
 
     @property
     def last(self) -> Epoch:
-        """The last epoch; its number is the number of epochs that were trained.
+        """The last epoch, whose number is the number of epochs that were trained.
 
-        `hyperparameters.epochs` is the planned number.
+        `hyperparameters.epochs` is the planned number of epochs.
         """
         return self.epochs[-1]
 
     @property
     def network(self) -> Network:
-        """The trained network; each access makes a new one."""
+        """The trained network; each access makes a new object."""
         return network_from(self.last.tensors)
 
     @cached_property
@@ -68,7 +68,7 @@ class TrainingRun:
     def best(self) -> str:
         """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
         accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
-        first = max(accuracies, key=accuracies.__getitem__)  # of equal ones
+        first = max(accuracies, key=accuracies.__getitem__)  # the first such epoch
         return f"best: {accuracies[first]:.2%} after epoch {first}"
 
     @property
@@ -83,7 +83,7 @@ class TrainingRun:
 
     @property
     def metadata(self) -> Metadata:
-        """What the files of the network record of this training run."""
+        """The metadata of this training run in the files of the network."""
         return Metadata(
             dataset=self.dataset,
             data_sha256=self.data_sha256,
@@ -118,7 +118,7 @@ class TrainingRun:
 def finished_training_run(
     dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
 ) -> TrainingRun:
-    """Measure the trained network on its training images, on this machine."""
+    """Measure the trained network on its training images."""
     split = dataset.split(hyperparameters.split)
     score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
     return TrainingRun(
@@ -136,10 +136,10 @@ def finished_training_run(
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
-    """Train on one thread; the weights are byte-identical to those of `train`.
+    """Train on one thread, with weights that are byte-identical to those of `train`.
 
-    This function uses neither the configuration nor MLflow, and writes no file. See
-    `train_network` for its arguments.
+    This function uses neither the configuration nor MLflow, and writes no file.
+    `train_network` describes the arguments.
 
     Raises:
         UserError: If the data set is too small for the split or the batch size.

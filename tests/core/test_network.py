@@ -92,7 +92,7 @@ def test_a_default_type_of_a_program_does_not_change_a_network(new_network, few)
 def test_a_network_cannot_be_converted_to_another_type(new_network, few, convert):
     network, images = new_network(20), few.val.images
     before = network.logits(images)
-    with pytest.raises(UserError, match="is float32 on the CPU: convert its "):
+    with pytest.raises(UserError, match="must stay float32 on the CPU: convert its "):
         getattr(network, convert)()
     assert network.float() is network.to("cpu") is network
     network.vector.mul_(2)  # the layers still share it

@@ -228,7 +228,9 @@ def test_a_weight_that_does_not_have_the_bit_width_is_rejected(
     weights[3, 300] = weight
     changed = replace(model.integers, weights_1=weights)
     save_integers(path, replace(model, integers=changed))
-    with pytest.raises(UserError, match=r"is damaged$"):
+    with pytest.raises(
+        UserError, match=r"damaged: run python -m pipeline\.export again$"
+    ):
         load_integers(path)
 
 
@@ -248,7 +250,9 @@ def test_a_damaged_file_of_integers_is_rejected(name, value, quantized, tmp_path
     save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
     write_tensors(path, tensors | {name: np.asarray(value)}, metadata)
-    with pytest.raises(UserError, match=r"is damaged$"):
+    with pytest.raises(
+        UserError, match=r"damaged: run python -m pipeline\.export again$"
+    ):
         load_integers(path)
 
 
@@ -260,7 +264,9 @@ def test_a_file_of_integers_with_damaged_metadata_is_rejected(
     save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
     write_tensors(path, tensors, metadata | wrong)
-    with pytest.raises(UserError, match=r"is damaged$"):
+    with pytest.raises(
+        UserError, match=r"damaged: run python -m pipeline\.export again$"
+    ):
         load_integers(path)
 
 

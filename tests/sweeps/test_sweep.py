@@ -215,7 +215,8 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
     assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3
-    announced = r"\n1 training run: (\d+) MB of disk space \(with 2 reused runs\)\n"
+    space = r"(\d+) MB of disk space \(including 2 reused runs\)"
+    announced = rf"\n1 training run: {space}\n"
     needed = 1e6 * int(re.search(announced, printed)[1])
     patch = 3 * len(code_state().diff.encode())  # of an edited clone
     # With one epoch, the best network has fewer images than the 5 MB that are counted.

@@ -10,7 +10,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance, start_tracker
 from pipeline.training.reading import read_training_run
-from pipeline.training.reproduction import Original, compare
+from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.train import train_or_reproduce
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -66,6 +66,17 @@ def test_damaged_metrics_are_rejected_before_the_training(own_copy):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
             read_training_run(recorded)
+
+
+def test_a_damaged_summary_of_the_data_names_a_remedy(own_copy):
+    recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
+    original = Original(recorded, read_training_run(recorded))
+    path = recorded.artifacts / "data" / "digits.json"
+    content = path.read_bytes()
+    for damaged in (content[:50], b"[]", b"{}"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"digits\.json is damaged: choose anoth"):
+            load_data(original, own_copy.outputs / "data")
 
 
 def test_other_code_gives_another_network_and_a_report(own_copy, monkeypatch):

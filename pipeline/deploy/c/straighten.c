@@ -1,24 +1,25 @@
 /* Straightens an image: shears it so that it has the mean slant of MNIST's digits.
  *
- * The slant is how far the digit's center moves to the right from one row to the next.
- * It follows from the distances dx and dy of each pixel from the center of mass:
+ * The slant is the distance by which the digit's center moves to the right from one row
+ * to the next. It follows from the distances dx and dy of each pixel from the center of
+ * mass:
  *
  *     slant = sum of gray * dx * dy / sum of gray * dy * dy
  *
- * The results are those of pipeline/datasets/upright.py, which uses the same constants.
- * For every image, all values fit into their types, and nothing negative is divided.
+ * pipeline/datasets/upright.py gives the same results, with the same constants.
+ * For every image, all values fit into their types, and no dividend is negative.
  */
 #include "digits.h"
 
 #define SIDE 28              /* rows and columns */
 #define ONE 1024L            /* a slant of 1, which is 45 degrees */
-#define MEAN_SLANT (-113)    /* of MNIST's training images: they lean to the right */
-#define PARTS 16             /* of a row; the distance from the center is in parts */
-#define FRACTIONS 256        /* of a column; gray levels are interpolated at each */
+#define MEAN_SLANT (-113)    /* of MNIST's training images, which lean to the right */
+#define PARTS 16             /* parts of a row, the unit of distances from the center */
+#define FRACTIONS 256        /* of a column, the steps of the interpolation */
 #define MARGIN 32            /* columns; more than a row can move */
 #define COLUMN (ONE * PARTS) /* a column, in the units in which rows move */
 
-/* Moves a row. Its first pixel gets the gray level at the position `start`, which is
+/* Moves a row. The first pixel gets the gray level at the position `start`, which is
  * measured from MARGIN columns to the left of the row, so that it is never negative.
  * Between two pixels, the gray level is interpolated; outside of the row, it is 0. */
 static void move_row(uint8_t row[SIDE], uint32_t start)

@@ -3,25 +3,29 @@
 The page computes in the browser and sends no request, so it opens from disk and in the
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 
-`page_data` says what Python gives to the page. `rendering` selects it and fills the
-templates; `curve` computes the plots of the learning curve, and `integer_data` what
-belongs to a quantized network. `recording` writes and records the page. There are two
-kinds of page: epoch_page.html and bit_width_page.html extend page.html, `PageKind` in
-`rendering` has their other differences in Python, and `start` in page.js selects the
-parts by `PageData.kind`. A good order to read the scripts:
+`page_data` defines the data that Python gives to the page. `rendering` selects the data
+and fills the templates. `curve` computes the plots of the learning curve, and
+`integer_data` selects the data of a quantized network. `recording` writes and records
+the page.
+
+There are two kinds of page. epoch_page.html and bit_width_page.html extend page.html.
+`PageKind` in `rendering` has the differences between the kinds in Python, and `start`
+in page.js selects the parts by `PageData.kind`.
+
+A good order to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
-  of the page, in the order in which they are updated.
-- model.js has `model`, the loaded data, and `state`, what the user selected. Only the
-  function `change` changes `state`; it then updates all parts.
+  of the page, in the order in which the parts are updated.
+- model.js has `model`, the loaded data, and `state`, the selection of the user. Only
+  the function `change` changes `state`. It then updates all parts.
 - networks.js repeats the computations of Python for networks and the detector, and
-  drawing.js those for drawings.
+  drawing.js repeats the computations for drawings.
 - display.js displays elements, numbers and colors for all parts.
 
 The parts, one subject in each file:
 
 - input_image.js: the image, which is a drawing or a test image.
-- selectors.js: the network, which is that of an epoch or of a bit width.
+- selectors.js: the selection of the network, by epoch or by bit width.
 - neurons.js: the tiles of layer 1, and the bars of layer 2.
 - connections.js: the lines to and from the selected neuron.
 - prediction.js: the prediction, why it is unsure, and the accuracy.

@@ -1,5 +1,5 @@
-// The lines to and from the selected neuron. A line represents a product: its color
-// shows the sign, its width the size.
+// The lines to and from the selected neuron. A line represents a product: the color
+// shows the sign, and the width shows the size.
 
 import { $, SIDE, coordinates, largest, neuronName, svg } from "display.js";
 import { change, currentResult, network, quantity, state } from "model.js";
@@ -8,11 +8,11 @@ import { bars, tiles } from "neurons.js";
 // In each direction, the lines show the largest products.
 const MAX_LINES = 40;
 const MAX_LINE_WIDTH = 8; // pixels of the screen, for the largest product
-const MIN_SHARE = 0.02; // fraction of the largest product; no smaller one is drawn
+const MIN_SHARE = 0.02; // fraction of the largest product; smaller ones are not drawn
 
 // The products into and out of the selected neuron, each as { from, to, product }: two
-// boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
-// Neurons that are scrolled out of view have none.
+// boxes on the screen and a number. A neuron of layer 2 has no products out of it.
+// Neurons that are scrolled out of view have no products.
 function connectionsOf({ pixels, outputs }) {
   const { layer, neuron } = state;
   const line = (from, to, value, location) =>
@@ -37,9 +37,9 @@ function tileBox(neuron) {
   return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
 }
 
-// Where the 28x28 pixels are over the board, and the side of a pixel: a test image
-// fills the board; that of a drawing is moved and scaled so that its pixels cover the
-// drawn strokes. `pixelBox` undoes its shear.
+// The position of the 28x28 pixels over the board, and the side of a pixel. A test
+// image fills the board. The image of a drawing is moved and scaled so that its pixels
+// cover the drawn strokes. `pixelBox` undoes the shear of the image.
 function inputGrid() {
   const { left, top, width } = $("board").getBoundingClientRect(); // a square
   const transform = state.shown.transform ?? { scale: SIDE, left: 0, top: 0 };
@@ -54,14 +54,15 @@ function pixelBox({ left, top, side }, pixel) {
   return { left: x, right: x, top: y, bottom: y };
 }
 
-// A curve from one box to another: horizontal if the second is to the right of the
-// first, as in the three columns of a wide page, otherwise vertical.
+// A curve from one box to another box. The curve is horizontal if the second box is to
+// the right of the first, as in the three columns of a wide page. Otherwise, it is
+// vertical.
 function curveBetween(from, to) {
   const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
   if (isBeside(from, to)) {
     const [a, b] = [from.right, to.left];
-    // A line from a pixel goes to the other row in the gap, not across the prediction.
+    // A line from a pixel runs in the gap between rows, not across the prediction.
     const bend = Math.max((a + b) / 2, $("input").getBoundingClientRect().right + 10);
     return [[a, fromY], [bend, fromY], [bend, toY], [b, toY]];
   }

@@ -27,7 +27,7 @@ class CurvePlot:
 
     title: str
     epochs: int
-    width: int  # of the area of the lines
+    width: int  # the width of the area of the lines
     height: int
     ticks: list[tuple[float, str]]  # y and text
     lines: list[Line]

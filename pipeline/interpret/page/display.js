@@ -1,5 +1,5 @@
-// How the other scripts display things: elements, announcements, numbers and names as
-// text, colors.
+// Functions with which the other scripts display elements, announcements, numbers,
+// names and colors.
 
 export const SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10;
 export const WHITE = 255; // the highest gray level
@@ -20,7 +20,7 @@ export const element = elementsOf("http://www.w3.org/1999/xhtml");
 export const svg = elementsOf("http://www.w3.org/2000/svg");
 
 // Run an action on Enter in an input, and on a click of its button. The page has no
-// forms: they do not work in the frame in which MLflow shows the page.
+// forms, because forms do not work in the frame in which MLflow shows the page.
 export function onEnter(input, button, action) {
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
@@ -49,7 +49,7 @@ export function positionOn(target, { clientX, clientY }) {
 }
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
-// The largest of values, or 0 if it is larger.
+// The largest of values and 0.
 export const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
 // The indices of values, from the highest value to the lowest.
 export const ranked = (values) =>
@@ -58,10 +58,10 @@ export const ranked = (values) =>
 const DECIMALS = 4;
 export const MINUS = "−";
 
-// Round to the nearest number, and ties away from zero, as `rounded` does in Python.
+// Round to the nearest number; round ties away from zero, as `rounded` does in Python.
 export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
-// The rounded number as text; its sign is never that of −0.0000.
-const formats = []; // by the count of decimals; creating one takes long
+// The rounded number as text, which is never −0.0000.
+const formats = []; // by the count of decimals; creating a format takes long
 export function number(value, decimals = DECIMALS) {
   const shown = rounded(value, decimals);
   formats[decimals] ??=
@@ -75,7 +75,7 @@ export const plural = (count, noun) =>
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumSignificantDigits: digits });
-// Replace each {name} in a text by the value of this name, and put it into one line.
+// Replace each {name} in a text by the value of this name; return a single line.
 export const fillIn = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => {
   if (!(name in values)) throw Error(`{${name}} has no value in: ${text}`);
   return values[name];

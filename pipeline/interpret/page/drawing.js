@@ -1,16 +1,17 @@
-// A drawing becomes an image as in pipeline/images/: stray strokes are left out, the
-// others are scaled, centered, straightened and judged. Nothing here changes the page.
+// Makes an image of a drawing, as in pipeline/images/: stray strokes are left out, and
+// all other strokes are scaled, centered, straightened and judged. This module does not
+// change the page.
 //
-// A drawing is a list of strokes, and a stroke a list of points [x, y], as fractions of
+// A drawing is a list of strokes. A stroke is a list of points [x, y], as fractions of
 // the sides of the board.
 
 import { $, PIXELS, SIDE, element, largest, ranked, sum } from "display.js";
 import { model } from "model.js";
 
-// MNIST's digits fill a box and have their center of mass at pixel (14, 14). `box` and
-// `pen`, the width of their strokes, are fields of `DrawingConstants`.
-export const BOARD_PEN = 1 / 16; // of the pen, as a fraction of the side of the board
-const MIN_SIDE = 2 * BOARD_PEN; // the side of the smallest digit; anything smaller is a dot
+// MNIST's digits fill a box and have their center of mass at pixel (14, 14). The side
+// `box` and the width `pen` of strokes are fields of `DrawingConstants`.
+export const BOARD_PEN = 1 / 16; // width of the pen, as a fraction of the board's side
+const MIN_SIDE = 2 * BOARD_PEN; // side of the smallest digit; a smaller one is a dot
 
 // The box of points and pen, moved by half of the pen's width to the lower right.
 function extent(points) {
@@ -27,8 +28,8 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps));
 }
 
-// Leave out stray strokes, as predict does: those that are small, compared with the
-// largest one. The limit is higher for strokes that are not near it.
+// Leave out stray strokes, as predict does: strokes that are small, compared with the
+// largest stroke. The limit is higher for strokes that are far from the largest stroke.
 function withoutStray(all) {
   const { constants } = model;
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
@@ -43,7 +44,7 @@ function withoutStray(all) {
 
 // Count the digits that stand side by side (from "left" to "right") or one above the
 // other, with more than a gap between them, as predict does. A part is a digit if its
-// height and area are not much smaller than the largest ones.
+// height and area are not much smaller than those of the largest part.
 function countDigits(kept, start, end, gap) {
   const parts = [], { constants } = model; // a part is a list of strokes
   const extents = () => parts.map((part) => extent(part.flat()));
@@ -58,10 +59,11 @@ function countDigits(kept, start, end, gap) {
     areas[i] >= constants.min_digit_area * largest(areas)).length;
 }
 
-// Why lines are not a single digit, or "", as in predict. Of the four limits of `is_drawn` in
-// unsure.py, this checks the aspect ratio, the outline, which is about twice as long as
-// the lines if they do not overlap, and, instead of the thickness, the size of a dot.
-// The number of pieces does not count in an image of the size of the board.
+// Why lines are not a single digit, or "", as in predict. This function checks the
+// aspect ratio and the outline, which is about twice as long as the lines if they do
+// not overlap. Instead of the thickness, the function checks the size of a dot.
+// `is_drawn` in unsure.py has the limits. As in predict, the number of pieces does not
+// count in an image of the size of the board.
 function findingOf(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());
   const { max_aspect: aspect, max_break: gap, max_outline: outline } = model.constants;
@@ -74,11 +76,11 @@ function findingOf(lines) {
     2 * along > outline * side ? "not drawn" : "";
 }
 
-// What makes a test image unsure: whether all its pixels are the same.
+// The finding of a test image: "blank" if all pixels are the same.
 export const findingOfImage = (image) =>
   (image.every((level) => level === image[0]) ? "blank" : "");
 
-// Whether a drawing is only a dot, such as that of a tap.
+// Whether a drawing is only a dot, such as a tap.
 export const isDot = (drawn) =>
   drawn.length > 0 && extent(drawn.flat()).side <= MIN_SIDE;
 
@@ -93,7 +95,7 @@ function paint(canvas, lines, width, positionOf) {
   for (const line of lines) {
     const [start, ...others] = line.map(positionOf);
     context.moveTo(...start);
-    // A line without length is not drawn, so a tap gets a small one.
+    // A line without length is not drawn, so a tap gets a short line.
     context.lineTo(start[0] + 0.01, start[1]);
     for (const each of others) context.lineTo(...each);
   }
@@ -110,8 +112,8 @@ function smallImage(lines, { scale, left, top }) {
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
 
-// The shear that gives an image the mean slant: how far to the left each row moves, in
-// columns. These are the integers of upright.py. Null if no row moves.
+// The shear that gives an image the mean slant: the columns by which each row moves to
+// the left, computed with the integers of upright.py. Null if no row moves.
 function shearOf(image) {
   if (!model.straightening) return null;
   const { one, mean_slant: meanSlant, parts } = model.straightening;
@@ -140,9 +142,9 @@ export function straighten(image, shear = shearOf(image)) {
   });
 }
 
-// Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the transform: pixel = offset + scale * fraction, after
-// which `shear(row)` moves a row to the left.
+// Prepare a drawing like MNIST's images. The result is 28x28 gray levels, the number of
+// strokes that were left out, the finding, and the transform: pixel = offset + scale *
+// fraction, after which `shear(row)` moves a row to the left.
 export function prepareDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };

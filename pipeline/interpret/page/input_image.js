@@ -14,8 +14,8 @@ export function useTestImage(place) {
     finding: findingOfImage(image), transform: null } });
 }
 
-// The strokes that the next frame shows; null: the drawing has not changed since the
-// last frame, or another image was selected.
+// The strokes that the next frame shows. Null if the drawing has not changed since the
+// last frame, or if another image was selected.
 let pending = null;
 
 const useDrawing = (strokes) =>
@@ -36,7 +36,7 @@ function listenToPen() {
   const board = $("board");
   board.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary || event.button) return;
-    board.setPointerCapture(event.pointerId); // until it is lifted
+    board.setPointerCapture(event.pointerId); // until the pointer is lifted
     strokesToChange().push([penPosition(event)]);
   });
   board.addEventListener("pointermove", (event) => {
@@ -71,7 +71,7 @@ export const inputImage = {
   },
 };
 
-// Show an image on the board, and how a drawing was prepared.
+// Show an image on the board, and say how a drawing was prepared.
 function showImage({ image, place, strokes, stray }) {
   pending = null;
   const board = $("board"), context = board.getContext("2d");

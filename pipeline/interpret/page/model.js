@@ -4,14 +4,14 @@
 import { BIAS, PIXELS, readColors, signed } from "display.js";
 
 /**
- * What was loaded: the fields of `PageData` in page_data.py, and those below. A name
- * with an underscore, such as class_names, is that of a field or tensor from Python.
+ * The loaded data: the fields of `PageData` in page_data.py, and the fields below. A
+ * field or tensor from Python has a name with underscores, such as class_names.
  *
  * @property {Object<string, TypedArray>} tensors  see `Tensors`
- * @property {Array<FloatNetwork|IntegerNetwork>} networks  one can be selected
+ * @property {Array<FloatNetwork|IntegerNetwork>} networks  the user selects one
  * @property {FloatNetwork} trained  the network after the last epoch
- * @property {number} trainedIndex  its index in `networks`
- * @property {Detector} detector  judges its predictions; null if there is none
+ * @property {number} trainedIndex  the index of `trained` in `networks`
+ * @property {Detector} detector  judges predictions of `trained`; null if there is none
  * @property {boolean} hasEarlierEpochs  whether `networks` has earlier epochs
  *
  * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
@@ -23,25 +23,25 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property images  (n, 784), gray levels, with image_labels (n)
  * @property activations  (m, hidden) for test images, with labels (m)
  * @property frozen.layer_1.weight  (hidden, 784) and so on, 1: training never changed
- *   the parameter; without a weight history, only of this array
+ *   the parameter; without a weight history, there is only this array
  * @property images_with_ink  (784), the training images in which the pixel is above 0
  * @property detector.means  (10, 784), with detector.components (10, k, 784)
  * @property 8bit.weights_1  and so on: the arrays of integers/integer_network.py
  *
  * @typedef {object} ShownImage  a new one for each image or drawing
  * @property image  (784), gray levels
- * @property {string} finding  what makes it unsure, as in unsure.py
+ * @property {string} finding  why the image is unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
- * @property {number} stray  how many strokes are left out of the image
- * @property transform  how the board became the image; null for a test image
- * @property place  of a test image in the gallery; null for a drawing
+ * @property {number} stray  the number of strokes that are left out of the image
+ * @property transform  from the board to the image; null for a test image
+ * @property place  the place of a test image in the gallery; null for a drawing
  *
- * @typedef {object} Result  what `classify` of a network returns
+ * @typedef {object} Result  the result of `classify` of a network
  * @property pixels  (784), in [0, 1] or gray levels
- * @property hiddenSums  (hidden), biases included
- * @property outputs  (hidden), those of layer 1
+ * @property hiddenSums  (hidden), including the biases
+ * @property outputs  (hidden), the outputs of layer 1
  * @property logits  (10), the sums of layer 2
- * @property realLogits  (10), the real numbers that they represent
+ * @property realLogits  (10), the real numbers that the logits represent
  * @property probabilities  (10), in [0, 1]
  * @property first  the class with the highest probability, and second
  */
@@ -65,14 +65,13 @@ let parts = [], displayed = {}, isUpdating = false;
 /**
  * Change fields of `state`, then call `update(result, changed)` of each part in order.
  * A part displays the state and never calls `change` in `update`. Fields get new
- * values: `off` a new set, because `changed` compares identities.
+ * values. For example, `off` gets a new set, because `changed` compares identities.
  *
  * @param {object} fields  such as { neuron: 3 }
  *
- * @typedef {object} Changed  what is new on the page; with it, a part does only what is
- *   needed
+ * @typedef {object} Changed  the changes, so that a part displays only new values
  * @property {boolean} network  the selected network
- * @property {boolean} evaluated  its `evaluated`, see networks.js
+ * @property {boolean} evaluated  `evaluated` of the selected network, see networks.js
  * @property {boolean} image
  * @property {boolean} off
  * @property {boolean} selection  the neuron or parameter: new, or selected again
@@ -98,14 +97,14 @@ export function change(fields) {
 // Display everything again, in the colors of the style sheet.
 export const repaint = () => { readColors(); displayed = {}; change({}); };
 
-// Build the parts in their order; `fields` are those of `state` that they start with.
+// Build the parts in their order; `fields` are the first values of fields of `state`.
 export function build(list, fields) {
   parts = list;
   Object.assign(state, fields);
   for (const part of parts) part.build?.();
 }
 
-// Select a neuron, or with an input one of its parameters.
+// Select a neuron. With an input, also select the parameter of this input.
 export const select = (layer, neuron, input = null) =>
   change({ layer, neuron, input, isOpen: true });
 

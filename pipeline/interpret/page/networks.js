@@ -1,9 +1,11 @@
-// Networks in floating point and in integers: they compute as in
+// Networks in floating point and in integers, which compute as in
 // pipeline/core/network.py and pipeline/integers/integer_network.py, and describe their
-// numbers in words. The detector judges predictions. Nothing here changes the page.
+// numbers in words. The detector judges predictions. This module does not change the
+// page.
 //
-// All networks have this interface, so the rest of the page does not ask which one it
-// displays. A layer is 1 or 2, a neuron an index, an input an index or BIAS.
+// All networks have this interface, so the rest of the page does not distinguish
+// between kinds of networks. A layer is 1 or 2, a neuron is an index, and an input is
+// an index or BIAS.
 //
 //   kind                         float or integer
 //   bitWidth, says, sumNames     words: "4 bits", "With 4 bits, the network predicts "
@@ -20,19 +22,20 @@
 //                                the values in the text about a sum in page.html;
 //                                `inFloat` is the result of `model.trained` with the
 //                                same neurons off
-//   evaluated                    the network whose accuracy the page shows: of an
-//                                epoch, the one after the last; of a bit width, itself
+//   evaluated                    the network whose accuracy the page shows: for an
+//                                epoch, the final network; for a bit width, itself
 //   title                        the name of `evaluated` in a sentence
 //   weight_scale, maxOutput       a weight in full color, the length of a full bar
 //   legend()                     both in words, and the other end of the scale
-//   storedPredictions(off)       its classes for test images, from `activations`
+//   storedPredictions(off)       predicted classes of test images, from `activations`
 
 import {
   BIAS, CLASSES, MINUS, PIXELS, WHITE, integer, number, plural, ranked, significant,
   sum,
 } from "display.js";
 
-// What networks in floating point and in integers have in common. Weights are stored as in PyTorch, a row for each neuron.
+// The common base of networks in floating point and in integers. Weights are stored as
+// in PyTorch, with a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
     Object.assign(this, { weights, biases, hidden: biases[0].length,
@@ -43,13 +46,13 @@ class TwoLayers {
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
 
-  // The weight from an input to a neuron; its bias if the input is BIAS.
+  // The weight from an input to a neuron; the neuron's bias if the input is BIAS.
   parameter(layer, input, neuron) {
     if (input === BIAS) return this.biases[layer - 1][neuron];
     return this.weights[layer - 1][neuron * this.inputs(layer) + input];
   }
 
-  // The weighted sum of each neuron of a layer, bias included.
+  // The weighted sum of each neuron of a layer, including the bias.
   sums(layer, values) {
     const weights = this.weights[layer - 1], size = this.inputs(layer);
     const nonzero = [...values.keys()].filter((input) => values[input]);
@@ -69,7 +72,7 @@ class TwoLayers {
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
     const logits = this.sums(2, outputs);
     const realLogits = logits.map((logit) => this.logit_unit * logit);
-    // Probabilities can be equal where logits are not.
+    // Probabilities can be equal although the logits differ.
     const probabilities = softmax(realLogits), [first, second] = ranked(logits);
     return { pixels, hiddenSums, outputs, logits, realLogits, probabilities, first,
       second };
@@ -127,7 +130,7 @@ export class FloatNetwork extends TwoLayers {
 }
 
 // 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of
-// at most 32 bits; `>>` and sums of them are exact in JavaScript.
+// at most 32 bits, for which `>>` and sums are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
   kind = "integer";
   sumNames = ["sum", "logit"];
@@ -217,22 +220,22 @@ export class IntegerNetwork extends TwoLayers {
   }
 }
 
-// Judges predictions, as OodDetector in pipeline/model/ood.py. Its fields are those of
-// `DetectorData` in page_data.py, `means` and `components`.
+// Judges predictions, as OodDetector in pipeline/model/ood.py does. The fields are the
+// fields of `DetectorData` in page_data.py, `means` and `components`.
 export class Detector {
   constructor(fields) { Object.assign(this, fields); }
 
   // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
   // training images is judged for the class that the trained network in floating point
-  // predicts; `allOn` is its result with all neurons on.
+  // predicts. `allOn` is the result of this network with all neurons on.
   reason(image, allOn, { probabilities, first, second } = allOn) {
     if (this.isUnlike(image, allOn.first)) return "unlike";
     const margin = probabilities[first] - probabilities[second];
     return margin < this.min_margin ? "close" : "";
   }
 
-  // Whether the components of a class explain too little of an image, or those of
-  // another class explain far more of it.
+  // Whether the components of a class explain too little of an image, or the components
+  // of another class explain far more of the image.
   isUnlike(image, label) {
     const limits = this.max_errors;
     const errors = limits.map((_, each) => this.error(image, each));
@@ -240,7 +243,7 @@ export class Detector {
       other !== label && errors[label] > this.max_ratio * error);
   }
 
-  // How much of an image the principal components of a class do not explain.
+  // The reconstruction error of an image from the principal components of a class.
   error(image, label) {
     const { means, components } = this, size = components.length / CLASSES;
     const mean = means.subarray(label * PIXELS);
@@ -256,7 +259,7 @@ export class Detector {
   }
 }
 
-// The dot product of two images; a loop is ten times as fast as `reduce`.
+// The dot product of two images. A loop is ten times as fast as `reduce`.
 function dot(a, b) {
   let total = 0;
   for (let i = 0; i < PIXELS; i++) total += a[i] * b[i];

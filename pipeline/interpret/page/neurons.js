@@ -19,7 +19,7 @@ export const weightColor = (value) => diverging(value / network().weight_scale);
 export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
-export const tiles = [], bars = []; // of the neurons of layer 1, and of layer 2
+export const tiles = [], bars = []; // for the neurons of layer 1 and of layer 2
 
 function buildTile(neuron) {
   const canvas = element("canvas"), value = element("span"), bar = element("span");
@@ -57,8 +57,8 @@ function moveFocus(event, neurons) {
   neurons[index + step]?.button.focus();
 }
 
-// Both ends of the scale of the colors, and the length of a full bar. They are the same
-// for all images and epochs.
+// Both ends of the scale of the colors, and the length of a full bar, which are the
+// same for all images and epochs.
 function showLegends() {
   for (const [name, text] of Object.entries(network().legend()))
     for (const each of document.querySelectorAll(`[data-legend=${name}]`))

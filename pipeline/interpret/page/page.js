@@ -1,4 +1,4 @@
-// Starts the page: reads its data, makes the networks and builds the parts. A part can
+// Starts the page: reads the data, makes the networks and builds the parts. A part can
 // have a method `build`, which runs once, and a method `update`, which shows the state.
 
 import { connections } from "connections.js";
@@ -22,7 +22,7 @@ async function unpack(text) {
   return new Response(new Blob([packed]).stream().pipeThrough(gzip)).arrayBuffer();
 }
 
-// Read a safetensors file: the length of its header, the header as JSON, the tensors.
+// Read a safetensors file: the length of the header, the header as JSON, the tensors.
 function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
@@ -51,8 +51,8 @@ function fromHalves(bytes) {
   return numbers;
 }
 
-// The page has the networks of the epochs, the last of which is `trained`, or this one
-// followed by those in integers.
+// The page has either the networks of the epochs, of which the last is `trained`, or
+// `trained` followed by the networks in integers.
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1;
   const common = { weight_scale: metadata.weight_scale, title: metadata.trained_title,
@@ -70,7 +70,8 @@ function load({ tensors, metadata }) {
     networks: [...earlier, trained, ...integers], hasEarlierEpochs: last > 0 });
 }
 
-// The values of a tensor in an epoch; the page has those of a parameter side by side.
+// The values of a tensor in an epoch. In the page, the values of a parameter in all
+// epochs are side by side.
 function earlierValues(tensors, name, epoch) {
   const all = tensors[`epochs.${name}`], frozen = tensors[`frozen.${name}`];
   const count = all.length / tensors[name].length;
@@ -78,7 +79,7 @@ function earlierValues(tensors, name, epoch) {
     (frozen[i] ? value : all[i * count + epoch]));
 }
 
-// The template calls this, and displays an error.
+// The template calls this function, and displays an error.
 export async function start() {
   await new Promise((resume) => // after the first frame, which says that it is loading
     requestAnimationFrame(() => setTimeout(resume)));
@@ -89,14 +90,14 @@ export async function start() {
   readColors();
   const [selector, values] = model.kind === "bit widths"
     ? [bitWidths, overBitWidths] : [epochs, overEpochs];
-  // A part is built and updated after those whose elements it uses. Of their
-  // announcements, the last one is heard.
+  // A part is built and updated after the parts whose elements it uses. Screen readers
+  // read the last announcement.
   build([selector, search, inputImage, neurons, panel, images, parameter(values),
     ...($("curve") ? [curve] : []), effect, prediction, connections, tour],
   { networkIndex: model.trainedIndex, isOpen: isDocked.matches,
     // In one or two columns, the lines would cover the prediction.
     hasLines: $("network").clientWidth > 760 });
-  // Escape closes one thing: the tour, a message of the search, or the panel.
+  // Escape closes one of these: the tour, a message of the search, or the panel.
   document.addEventListener("keydown", ({ key }) => {
     if (key === "Escape") [tour, search, panel].find((part) => part.isOpen())?.close();
   });

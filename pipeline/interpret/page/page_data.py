@@ -1,4 +1,4 @@
-"""The data of the page: `model.js` reads `PageData`, as JSON, and tensors."""
+"""The data of the page: `PageData`, which `model.js` reads as JSON, and tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from pipeline.interpret.names import NameForm
 class DrawingConstants:
     """The pen of drawings, and the constants of `images` that `drawing.js` needs."""
 
-    pen: int = 3  # pixels; the strokes of MNIST's digits are about as wide
+    pen: int = 3  # pixels; about the width of the strokes of MNIST's digits
     box: int = constants.BOX  # pixels; the longer side of a digit
     min_area: float = constants.MIN_AREA  # fraction of the area of the largest stroke
     min_distant_area: float = constants.MIN_DISTANT_AREA  # for distant strokes
-    max_gap: float = constants.MAX_GAP  # maximum gap / longer side of the largest one
+    max_gap: float = constants.MAX_GAP  # maximum gap / longer side of the largest blob
     min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # fraction of the largest height
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # fraction of the largest area
     max_break: float = unsure.MAX_BREAK  # maximum gap / longer side of a digit
@@ -42,7 +42,7 @@ class DetectorData:
     """The thresholds of `OodDetector`."""
 
     max_errors: Sequence[float]  # maximum reconstruction error of each class
-    max_ratio: float  # of the error to the smallest error of the other classes
+    max_ratio: float  # maximum ratio of the error to the smallest of other classes
     min_margin: float  # a prediction with a smaller margin is close
 
 
@@ -50,8 +50,8 @@ class DetectorData:
 class BitWidthData:
     """The numbers of a quantized network."""
 
-    report: ExportReport  # its bit width, and what was measured
-    largest_weight: int  # of layer 1
+    report: ExportReport  # the bit width and the measurements
+    largest_weight: int  # the largest integer that a weight of layer 1 can have
     weight_scale: float  # the absolute weight of layer 1 drawn in full color
     logit_unit: float  # the real number that a logit of 1 represents
 
@@ -60,43 +60,43 @@ class BitWidthData:
 class PageData:
     """All names and numbers of the page that are not tensors.
 
-    The templates use them by name, the scripts as fields of `model`.
+    The templates use these data by name, and the scripts use them as fields of `model`.
     """
 
     kind: Literal["epochs", "bit widths"]  # what the user selects
     dataset: str  # the name of the data set
     noun: str  # what an image shows: digit
-    plural: str  # digits
+    plural: str  # the plural of `noun`: digits
     class_names: Sequence[str]
-    class_titles: Sequence[str]  # digit 7, or sneaker
-    images_of: Sequence[str]  # for each class, a phrase for its images: 7s
-    one_image: Sequence[str]  # and for one of them: a 7
+    class_titles: Sequence[str]  # the title of each class: digit 7, or sneaker
+    images_of: Sequence[str]  # a phrase for the images of each class: 7s
+    one_image: Sequence[str]  # a phrase for one image of each class: a 7
     drawable: bool  # whether the user can draw images of the data set
     straightening: Straightening | None  # None if drawings are not straightened
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set
     always_zero_count: int  # pixels that are 0 in all training images
-    frozen_others_count: int  # frozen weights of other pixels
+    frozen_others_count: int  # frozen weights of all other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
-    example: Example  # with which the tour begins
+    example: Example  # the weight with which the tour begins
 
-    sha256: str  # of the network's tensors: weights.sha256
-    trained_title: str  # how a sentence names it
+    sha256: str  # the hash of the network's tensors: weights.sha256
+    trained_title: str  # the phrase for the network in a sentence
     hidden: int  # neurons in layer 1
-    size: int  # parameters
+    size: int  # number of parameters
     weight_scale: float  # the absolute weight of layer 1 drawn in full color
-    float_accuracy: float  # of the final network on the test images, in [0, 1]
-    epochs: Sequence[int]  # that can be selected; the last one is the final network
-    validation_accuracy: Sequence[float]  # after each of them, in [0, 1]
+    float_accuracy: float  # accuracy of the final network on test images, in [0, 1]
+    epochs: Sequence[int]  # the epochs to select from; the last is the final network
+    validation_accuracy: Sequence[float]  # after each of these epochs, in [0, 1]
     history: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
     gallery: Sequence[int]  # the numbers of the stored test images
-    bit_widths: Sequence[BitWidthData]  # in place of the epochs; may be empty
+    bit_widths: Sequence[BitWidthData]  # replace the epochs; may be empty
 
     neuron_names: Sequence[NameForm]
     parameter_names: Sequence[NameForm]
-    texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
+    texts: Mapping[unsure.Reason, str]  # templates of the text for each reason
     constants: DrawingConstants
     detector: DetectorData | None
-    missing_detector: str  # why it is None; see `MissingDetector`
+    missing_detector: str  # why `detector` is None; see `MissingDetector`

@@ -1,5 +1,5 @@
-// The panel of the selected neuron, next to the page or as a sheet on a phone: how its
-// sum is computed, and the softmax.
+// The panel of the selected neuron, next to the page or as a sheet on a phone. It shows
+// how the sum of the neuron is computed, and the softmax.
 
 import {
   $, BIAS, announce, coordinates, element, fillTemplate, inputName, MINUS,
@@ -80,7 +80,7 @@ export const panel = {
   },
 };
 
-// The displayed terms of a sum, largest first; with the rest, they add up exactly.
+// The displayed terms of a sum, largest first, which add up exactly with the rest.
 function termsOf(layer, neuron, values, count) {
   const terms = Array.from(values, (value, input) => {
     const weight = network().parameter(layer, input, neuron);
@@ -111,7 +111,7 @@ function showEquation({ listed, others, bias, total }, shares) {
     element("span", {}, text, element("b", {}, value))));
 }
 
-// A number with its sign: as an operator, except in front of a sum.
+// A number with its sign, which is an operator except in front of a sum.
 const summand = (value, isFirst) => (isFirst ? [signedQuantity(value)]
   : [value < 0 ? ` ${MINUS} ` : " + ", signed(value, quantity(Math.abs(value)))]);
 
@@ -155,7 +155,7 @@ function termButton(input) {
   return cell;
 }
 
-// All weights into a neuron of layer 2, including those from neurons whose output is 0.
+// All weights into a neuron of layer 2, including weights from neurons with output 0.
 function showIncoming() {
   const { layer, neuron: label } = state;
   $("incoming").hidden = layer === 1;
@@ -187,8 +187,8 @@ function showSoftmax({ logits, realLogits }, shares) {
       "total"));
 }
 
-// Fractions rounded to hundredths of a percent, which add up to 100%: large remainders
-// gain.
+// Fractions rounded to hundredths of a percent, which add up to 100% because fractions
+// with large remainders are rounded up.
 function hundredths(shares) {
   const unrounded = shares.map((share) => 10000 * share);
   const result = unrounded.map(Math.floor);

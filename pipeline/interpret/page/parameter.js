@@ -9,7 +9,7 @@ import {
 import { isFrozen, model, network, quantity, select, state } from "model.js";
 import { templateColors, weightColor } from "neurons.js";
 
-const CENTER = 14 * SIDE + 14; // the first pixel that the arrow keys start from
+const CENTER = 14 * SIDE + 14; // the pixel from which the arrow keys start
 // The canvases show the weights, the image, and their products.
 const canvases = [...$("images").querySelectorAll("canvas")];
 
@@ -35,7 +35,7 @@ function listenTo(canvas) {
   });
 }
 
-// The pixel whose weight is selected; null: none.
+// The pixel whose weight is selected; null if none is selected.
 const selectedPixel = () => (state.input === BIAS ? null : state.input);
 
 function pixelText(pixel) {
@@ -113,10 +113,10 @@ export const parameter = (values) => ({
 const svgText = (x, y, content, align = "middle", kind = "") =>
   svg("text", { x, y, "text-anchor": align, class: kind }, ...[content].flat());
 
-// A float16, of which the networks of earlier epochs consist, has three decimal digits.
+// Networks of earlier epochs consist of float16 numbers, with three decimal digits.
 const approximate = (value) => `about ${significant(value, 3)}`;
 
-// What the value of a parameter was in each epoch.
+// The value of a parameter in each epoch.
 export const overEpochs = {
   // In words.
   describe(layer, input, neuron) {
@@ -164,7 +164,7 @@ export const overEpochs = {
   },
 };
 
-// What the value of a parameter is at each bit width.
+// The value of a parameter at each bit width.
 export const overBitWidths = {
   describe: () => "Its value in floating point, its integer at each bit width, and " +
     "the real number that the integer represents.",

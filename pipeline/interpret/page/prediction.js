@@ -1,5 +1,5 @@
-// What the network predicts for the selected image, and why the prediction is unsure;
-// how many of the stored test images it classifies correctly.
+// The prediction for the selected image, why the prediction is unsure, and how many of
+// the stored test images the network classifies correctly.
 
 import {
   $, announce, capitalized, element, fillIn, integer, neuronName, percent, plural, sum,
@@ -7,8 +7,9 @@ import {
 import { isDot } from "drawing.js";
 import { change, className, classTitle, model, network, state } from "model.js";
 
-// What follows the predicted class: the second class, and why the prediction is unsure,
-// if it is. Without a detector, only what was found in the image can be a reason.
+// The text after the predicted class: the second class, and the reason if the
+// prediction is unsure. Without a detector, only a finding of preprocessing can be the
+// reason.
 export function conclusion(result) {
   const { probabilities, first, second } = result, { image, finding } = state.shown;
   const share = percent(probabilities[second]);
@@ -28,7 +29,7 @@ export function conclusion(result) {
     "page cannot tell whether the prediction is sure.") };
 }
 
-// The text of a reason in unsure.py, with what the page knows in addition.
+// The text of a reason in unsure.py, with additional information of the page.
 function inWords(reason, images, second, probability) {
   const text = fillIn(model.texts[reason], { noun: model.noun, images,
     name: className(second), percent: percent(probability) });
@@ -37,7 +38,7 @@ function inWords(reason, images, second, probability) {
     : `${text}: the difference is below ${percent(model.detector.min_margin)}`;
 }
 
-// What the final network in floating point predicts, if the selected one differs.
+// The prediction of the final network in floating point, if it differs.
 function otherPrediction(next, { first, probabilities }) {
   const without = state.off.size ? "with all neurons on, " : "";
   return { text: `${next} ${capitalized(without + model.trained.title)} predicts ` +
@@ -93,7 +94,7 @@ export const effect = {
   },
 };
 
-// The accuracy for one class: a hollow bar before the change, a solid one after it.
+// The accuracy for one class: a hollow bar before the change, and a solid bar after it.
 function accuracyBars(label, before, after) {
   const images = model.tensors.labels.filter((each) => each === label).length;
   const share = (count) => count / Math.max(images, 1); // 0 for a class without images

@@ -23,8 +23,8 @@ def record_page(
 ) -> str:
     """Write the page to the folder of its command, and record it in a run.
 
-    Return why there is no page, or ""; `render_page` explains the name and the
-    networks.
+    Return the reason why there is no page, or "". `render_page` explains the name and
+    the networks.
     """
     kind = kind_of(quantized)
     html, problem = render_page(analysis, name=name, quantized=quantized), ""

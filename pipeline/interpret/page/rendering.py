@@ -36,11 +36,11 @@ from pipeline.plots import weight_scale
 
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
-GALLERY_MISTAKES = 25  # misclassified images among them, at most
-GALLERY_DIFFERENT = 8  # at most, per bit width: its prediction differs from float
+GALLERY_MISTAKES = 25  # maximum number of misclassified images in the gallery
+GALLERY_DIFFERENT = 8  # maximum, per bit width, of images with another prediction
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
-MAX_EARLIER_EPOCHS = 20  # earlier than the last one, including epoch 0
-MAX_WEIGHT_BYTES = 3_600_000  # of weights and activations; limits the epochs
+MAX_EARLIER_EPOCHS = 20  # epochs before the last epoch, including epoch 0
+MAX_WEIGHT_BYTES = 3_600_000  # for weights and activations; limits the epochs
 
 MeasuredIntegers = tuple[IntegerNetwork, ExportReport]
 
@@ -50,10 +50,10 @@ class PageKind:
     """The differences between the page of `inspect` and the page of `export`."""
 
     selects: Literal["epochs", "bit widths"]
-    template: str  # extends page.html
+    template: str  # the template, which extends page.html
     max_bytes: int
-    command: str  # which writes the page
-    link: str  # the name of its link in the MLflow run
+    command: str  # the command that writes the page
+    link: str  # the name of the link in the MLflow run
     title: str  # the text of the link
 
 
@@ -76,7 +76,7 @@ BIT_WIDTH_PAGE = PageKind(
 
 
 def kind_of(quantized: Sequence[MeasuredIntegers]) -> PageKind:
-    """Return the kind of the page of a network, and of these quantized networks."""
+    """Return the kind of the page: with or without quantized networks."""
     return BIT_WIDTH_PAGE if quantized else EPOCH_PAGE
 
 
@@ -88,15 +88,15 @@ def render_page(
     Args:
         analysis: The analysis of the trained network.
         name: The name of the network.
-        quantized: The quantized network at each bit width, and its report. If there
-            are any, the page has a switch between bit widths in place of the epochs,
-            and the analysis must have no weight history.
+        quantized: The quantized network at each bit width, and its report. If there are
+            quantized networks, the page has a switch between bit widths instead of
+            epochs, and the analysis must have no weight history.
 
     Returns:
-        The page; None if it has more bytes than pages of its kind may have.
+        The page; None if the page has more bytes than this kind of page may have.
     """
     kind = kind_of(quantized)
-    # Weights hardly get smaller than 4 bytes: building a larger page takes seconds.
+    # A weight takes about 4 bytes. This check saves the seconds to build a large page.
     if 4 * analysis.trained.network.parameter_count > kind.max_bytes:
         return None
     tensors, page_data = select_data(analysis, quantized)
@@ -104,7 +104,7 @@ def render_page(
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     # The highest level takes three times as long, and saves 0.3%.
     data = base64.b64encode(gzip.compress(packed, compresslevel=6, mtime=0)).decode()
-    # White space stays, because HTML displays some of it.
+    # White space is kept, because HTML displays some of it.
     layout = {"trim_blocks": False, "lstrip_blocks": False}
     templates = template_environment(
         "pipeline.interpret", "page", autoescape=True, **layout
@@ -120,7 +120,7 @@ def render_page(
 
 
 def scripts() -> dict[str, str]:
-    """Return the JavaScript modules of the page by file name, which they import."""
+    """Return the JavaScript modules of the page by the file name in their imports."""
     folder = files("pipeline.interpret.page")
     paths = [path for path in folder.iterdir() if path.name.endswith(".js")]
     ordered = sorted(paths, key=lambda path: path.name)
@@ -130,7 +130,7 @@ def scripts() -> dict[str, str]:
 def select_data(
     analysis: ModelAnalysis, quantized: Sequence[MeasuredIntegers] = ()
 ) -> tuple[dict[str, np.ndarray], PageData]:
-    """Return the tensors of the page by name, and its other data.
+    """Return the tensors of the page by name, and all other data.
 
     Only the other data contain text from users, which the page displays without HTML.
     """
@@ -170,9 +170,9 @@ def select_data(
 def _earlier_epochs(
     analysis: ModelAnalysis,
 ) -> tuple[list[int], dict[str, np.ndarray]]:
-    """Return the selected epochs before the last one, their weights, what is frozen."""
+    """Return the selected epochs before the last, their weights, the frozen weights."""
     weight_history = analysis.weight_history
-    if weight_history is None:  # only the weights that training cannot change are known
+    if weight_history is None:  # only weights of always-zero pixels are known as frozen
         frozen = np.tile(analysis.always_zero, (analysis.hidden, 1))
         return [], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
     recorded = len(weight_history["layer_1.bias"])
@@ -251,9 +251,9 @@ def half_bytes(
 ) -> UInt8[np.ndarray, "2 ... epochs"]:
     """Return the low bytes, then the high bytes, of weights rounded to float16.
 
-    The values of a weight in all epochs are side by side. Similar bytes compress better
-    together: the page is 150 KB smaller. Larger weights become the largest number,
-    65,504.
+    The values of a weight in all epochs are side by side, because similar bytes
+    compress better together: the page is 150 KB smaller. Weights above 65,504, the
+    largest number of float16, become this number.
     """
     largest = float(np.finfo(np.float16).max)
     halves = np.moveaxis(weights, 0, -1).clip(-largest, largest).astype("<f2")
@@ -262,11 +262,11 @@ def half_bytes(
 
 
 def epoch_capacity(network: Network) -> int:
-    """Return how many earlier epochs the page has room for, at least one.
+    """Return for how many earlier epochs the page has room, at least one.
 
-    A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
-    activation 4. Compression makes these data smaller, but base64 makes them larger
-    again.
+    A weight takes 4 bytes in the last epoch and 2 bytes in an earlier epoch. A stored
+    hidden activation takes 4 bytes. Compression makes these data smaller, but base64
+    makes the result larger again.
     """
     used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
     return max(1, (MAX_WEIGHT_BYTES - used) // (2 * network.parameter_count))

@@ -3,9 +3,9 @@
 import { $, BIAS, neuronName, onEnter } from "display.js";
 import { classTitle, model, network, select, state } from "model.js";
 
-// What a name refers to, as [layer, neuron, input]; the input is null for a neuron. The
-// forms of names are those of `NameForm` in names.py; classes and pixels have names on
-// the page only.
+// The neuron or parameter that a name means, as [layer, neuron, input]; for a neuron,
+// the input is null. `NameForm` in names.py defines the forms of names. Only on the
+// page, classes and pixels have names, too.
 function locate(name) {
   const label = model.class_names.findIndex((_, each) =>
     classTitle(each).toLowerCase() === name.toLowerCase());
@@ -25,7 +25,7 @@ function locate(name) {
   return null;
 }
 
-// Select what a name refers to; return what is wrong with the name, or "".
+// Select the neuron or parameter of a name; return the error of the name, or "".
 export function find(text) {
   const name = text.trim();
   const found = locate(name);

@@ -1,5 +1,5 @@
-// Selects the network: that of an epoch with the slider or a learning curve or, on a
-// page with integers, that of a bit width.
+// Selects the network: the network of an epoch, with the slider or a learning curve, or
+// the network of a bit width on a page with integers.
 
 import {
   $, element, fillTemplate, integer, number, percent, plural, positionOn, ranked,
@@ -10,7 +10,7 @@ const EPOCH_MS = 700; // time per epoch when the training is played
 
 let playing = null; // the timer, while the training is played
 
-// Show one epoch after the other, from the selected one, or from the first.
+// Show one epoch after the other, from the selected epoch or from the first.
 function play() {
   const { trainedIndex: last } = model;
   if (state.networkIndex === last) change({ networkIndex: 0 });
@@ -76,7 +76,7 @@ export const bitWidths = {
   },
 };
 
-// Mark the bit width in the table, and count how many predictions it changes.
+// Mark the bit width in the table, and count the predictions that it changes.
 function showTable() {
   [...$("bit-widths-table").rows].forEach((row, index) =>
     row.setAttribute("aria-current", index - 1 === state.networkIndex));
@@ -89,8 +89,8 @@ function showTable() {
       bitWidth: network().bitWidth });
 }
 
-// The learning curves: a cursor at the selected epoch, and its
-// values. A click selects an epoch, as the slider does.
+// The learning curves, with a cursor at the selected epoch and the values of this
+// epoch. A click selects an epoch, as the slider does.
 export const curve = {
   build() {
     for (const plot of $("curves").children) plot.addEventListener("click",

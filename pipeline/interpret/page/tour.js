@@ -1,7 +1,7 @@
 // The tour: a card that points at the elements of the page, one step at a time, and
 // asks for a guess before it shows an answer. tour_steps.html has the texts, and the
-// style sheet places the card: on a wide page over the panel or, while it points at the
-// panel, next to it; otherwise at the lower edge.
+// style sheet places the card. On a wide page, the card is over the panel or, while it
+// points at the panel, next to the panel. Otherwise, it is at the lower edge.
 
 import {
   $, BIAS, MINUS, element, fillIn, neuronName, number, onEnter, percent, plural, ranked,
@@ -14,11 +14,11 @@ import {
 import { bars, tiles } from "neurons.js";
 import { isDocked } from "panel.js";
 
-let steps = [], stepIndex = null; // the steps for this network; null: no tour is open
+let steps = [], stepIndex = null; // the steps for this network; null if no tour is open
 let leftAt = 0; // the step at which the tour continues
-let before = {}, own = {}; // `state` before the tour, and when it had started
+let before = {}, own = {}; // `state` before the tour, and after the tour had started
 let solved = new Set(); // the answered steps
-let feedback = null; // what the card says about the last guess
+let feedback = null; // the text of the card about the last guess
 const currentStep = () => steps[stepIndex];
 
 function startTour() {
@@ -120,13 +120,13 @@ function solveStep() {
   solved.add(currentStep());
   currentStep().solved?.();
   tour.update();
-  $("tour").focus({ preventScroll: true }); // the question, which had it, is gone
+  $("tour").focus({ preventScroll: true }); // the question had the focus, and is gone
   scrollToTarget();
 }
 
-// The first displayed target of the step that fits in the space below the bar and,
-// where the card is at the lower edge, above it; the last one is small. If none is
-// displayed, because the user closed the panel: all neurons.
+// The first displayed target of the step that fits in the space below the bar and, if
+// the card is at the lower edge, above the card. The last target is small. If no target
+// is displayed, because the user closed the panel, the target is all neurons.
 export function currentTarget() {
   const bar = document.querySelector(".bar");
   const targets = currentStep().targets().filter((each) => each?.offsetHeight);
@@ -142,7 +142,8 @@ function markTarget(target) {
   document.body.dataset.target = $("panel").contains(target) ? "panel" : "page";
 }
 
-// The panel scrolls by itself. `scene` is what changes, if that is not the target.
+// The panel scrolls by itself. `scene` is the element that changes, if this is not the
+// target.
 function scrollToTarget() {
   const { scene } = currentStep(), target = currentTarget(), panel = $("panel");
   if (scene) scene().scrollIntoView({ block: "start" });
@@ -168,7 +169,7 @@ function goByKey(event) {
   const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
   if (!step || stepIndex === null) return;
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  const isInUse = target.value && target.type !== "checkbox"; // it is always "on"
+  const isInUse = target.value && target.type !== "checkbox"; // value is always "on"
   if (!event.defaultPrevented && !isInUse) goToStep(stepIndex + step);
 }
 
@@ -184,8 +185,8 @@ export const tour = {
       const { question } = currentStep().content();
       checkGuess(readNumber($("guess-value").value, question.isWhole));
     });
-    // The tour is about the network in floating point: before another one is selected,
-    // leave it.
+    // The tour is about the network in floating point. Before another network is
+    // selected, leave the tour.
     $("bit-widths")?.addEventListener("change", () => {
       if (stepIndex !== null) endTour(document.activeElement);
     }, { capture: true });
@@ -202,8 +203,8 @@ export const tour = {
   },
 };
 
-// The steps: the elements that each can point at (the largest first), what it selects,
-// and the values in its text.
+// The steps: for each step, the elements that the card can point at (the largest
+// first), the selection, and the values in the text.
 export function tourSteps() {
   const { neuron, pixel } = model.example, name = neuronName(1, neuron);
   // The class of the steps about layer 2, also after another image is chosen.
@@ -235,8 +236,9 @@ function lineStep(neuron, pixel, name) {
     } };
 }
 
-// m·x + c and typical mistakes, for numbers with two decimals. They are computed with
-// integers, as the tutorial of Python does: floats would round some ties down.
+// m·x + c and typical mistakes, for numbers with two decimals. As in the tutorial of
+// Python, the results are computed with integers, because floats would round some ties
+// down.
 export function lineValues(...numbers) {
   const [m, x, c] = numbers.map((each) => Math.round(100 * each));
   const unrounded = { y: m * x + 100 * c, product: m * x, noInput: 100 * (m + c),
@@ -294,7 +296,8 @@ function contentOf({ id, values: valuesOf = () => ({}) }) {
     question: values.hasQuestion === false ? null : questionOf(content, values) };
 }
 
-// A copy of a template with values in its texts; one that is a number has two decimals.
+// A copy of a template with values in its texts. A value that is a number has two
+// decimals.
 function filled(template, values) {
   const content = template.content.cloneNode(true);
   const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
@@ -326,14 +329,14 @@ function questionOf(content, values) {
     isWhole: tolerance === 0, check };
 }
 
-// A number in an attribute, or the value that it names.
+// The number in an attribute, or the value that the attribute names.
 function valueOf(text, values) {
   const value = Number(values[text] ?? text);
   if (Number.isNaN(value)) throw Error(`${text} is not a number`);
   return value;
 }
 
-// What is wrong with a number, or "".
+// The error of a number, or "".
 function problemOf(guess, answer, guesses, hint, tolerance) {
   const isNear = (a, b) => Math.abs(a - b) <= tolerance + 1e-9;
   if (isNear(guess, answer)) return "";

@@ -1,6 +1,7 @@
-"""Copies a run to a server while it is open, in a lane of a helper process.
+"""Copies a run to a server while the run is open, in a lane of a helper process.
 
-The main process holds the `Mirror`; `process` contains what runs in the helper process.
+The main process holds the `Mirror`. `process` contains the functions that run in the
+helper process.
 """
 
 import threading
@@ -22,9 +23,9 @@ from pipeline.tracking.copies.process import (
 )
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
-ANSWER_SECONDS = 1  # of these, reserved for the response of the copying process
+ANSWER_SECONDS = 1  # part of this wait, for the response of the copying process
 COPY_SECONDS = 3  # interval between the starts of two copies of an open run
-WAIT_SECONDS = 2  # maximum wait for the lock, at each of these copies
+WAIT_SECONDS = 2  # maximum wait for the lock, in each copy of an open run
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
 
@@ -38,8 +39,8 @@ class Mirror:
         Args:
             store: The folder of the store.
             server: The URL of the server.
-            lane: A lane of a process that imports MLflow, too, and is not closed here.
-                If it is None, a process is started when it is needed.
+            lane: A lane of a process that imports MLflow, too. The caller closes this
+                process. With None, a process is started when it is needed.
         """
         self._store, self._server, self._lane = store, server, lane
         self._ended, self._starting = threading.Event(), threading.Lock()
@@ -47,11 +48,11 @@ class Mirror:
         self._is_closed = False
 
     def start(self) -> Lane:
-        """Start the process, which imports MLflow, unless it is running.
+        """Start the copying process, which imports MLflow, unless it is running.
 
         Raises:
-            HelperKilled: If this object was closed, which the thread of `follow`
-                can notice late: it must not leave a process behind.
+            HelperKilled: If this object was closed. The thread of `follow` can notice
+                this late, but must not start a process that remains.
         """
         with self._starting:
             if self._is_closed:
@@ -63,15 +64,15 @@ class Mirror:
             return self._lane
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
-        """Copy an open run every three seconds; `run_id` waits until it is open.
+        """Copy an open run every three seconds; `run_id` waits until the run is open.
 
-        The first copy is made at once, unless a process must be started for it: the
-        workers of a sweep start first.
-        Errors are ignored here, because `finish` repeats everything that is missing.
+        The first copy is made at once, unless a process must be started for the copy,
+        because the workers of a sweep start first.
+        This method ignores errors, because `finish` repeats everything that is missing.
         """
 
         def repeat() -> None:
-            with suppress(Exception):  # a run that is never open is never copied
+            with suppress(Exception):  # if the run is never opened, it is not copied
                 opened = str(run_id())
                 if self._lane is None:
                     self._ended.wait(COPY_SECONDS)
@@ -84,20 +85,21 @@ class Mirror:
         threading.Thread(target=repeat, daemon=True).start()
 
     def finish(self, run_id: str, *, is_killed: bool = False) -> bool:
-        """Copy a closed run; print the URL, or why the copy is incomplete and a remedy.
+        """Copy a closed run, and return whether the copy is complete.
 
-        Return whether the copy is complete. If an interrupt ended the run before the
-        process was started, nothing is copied.
+        This method prints the URL of the copy, or why the copy is incomplete and a
+        remedy. If an interrupt ended the run before the copying process was started,
+        nothing is copied.
 
         The process is killed after a timeout. MLflow's own timeout applies to each
-        read, so a server that responds in small pieces would never exceed it.
+        read, so a server that responds in small pieces would never exceed that timeout.
         """
         self._ended.set()
         if is_killed and self._lane is None:
             return False
         try:
             with busy(f"copying the run to {self._server}"):
-                # The process responds in time even if it waits for a lock.
+                # The process responds in time, even if the process waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, end, is_open=False)
                 wait([call], FINISH_SECONDS)
@@ -122,7 +124,7 @@ class Mirror:
         return False
 
     def close(self) -> None:
-        """End the process that was started here."""
+        """End the process that this object started."""
         self._ended.set()
         with self._starting:
             self._is_closed = True

@@ -1,4 +1,4 @@
-"""Copies runs to a server one by one, and reports what was done with each."""
+"""Copies runs to a server one by one, and reports the result for each run."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +13,8 @@ class CopyStatus(NamedTuple):
     """The result of copying a run."""
 
     state: Literal["copied", "complete", "running", "deleted", "failed"]
-    url: str = ""  # the URL of its copy, if there is a complete one
-    reason: str = ""  # why there is none
+    url: str = ""  # the URL of the copy, if the copy is complete
+    reason: str = ""  # why there is no complete copy
 
 
 RUNNING = CopyStatus("running", reason="it is still running")
@@ -34,12 +34,12 @@ def copy_in_order(
     `copy` copies a run and returns None if the run was deleted.
 
     Returns:
-        The status of each run that was not deleted, by its id; `run_id` is last.
+        The status of each run that was not deleted, by the id; `run_id` is last.
     """
     runs = runs_to_copy(store, run_id)
     # Parents are last, because a description links to the copies of children. A run
-    # that reuses another one follows it, because its tags refer to the copy of that
-    # run. The two can have the same start.
+    # that reuses another run comes after it, because a tag refers to the copy of the
+    # reused run. Both runs can have the same start.
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
     runs.sort(key=lambda x: (x.run_id in parents, x.start, REUSED_TAG in x.tags))
     return {
@@ -50,7 +50,7 @@ def copy_in_order(
 
 
 def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
-    """Return how many runs the server rejected, and why the first; "" if none."""
+    """Return how many runs the server rejected, and the first reason; "" if none."""
     failed = [key for key, each in done.items() if each.state == "failed"]
     if not failed:
         return ""

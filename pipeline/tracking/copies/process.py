@@ -1,7 +1,7 @@
 """The functions that run in the helper process that copies runs.
 
-`mirror` and `sync` start this process and import this module, too. So `server`, which
-imports MLflow, is imported inside the functions.
+`mirror` and `sync` start this process and import this module, too. Therefore, the
+functions import `server`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -14,7 +14,7 @@ from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_f
 from pipeline.tracking.store.database import RecordedRun
 from pipeline.tracking.store.locks import server_lock
 
-COPIER = "the process that copies runs"  # its name in messages
+COPIER = "the process that copies runs"  # the name of the process in messages
 
 
 def import_mlflow() -> None:
@@ -25,13 +25,13 @@ def import_mlflow() -> None:
 def copy_with_children(
     store: Path, server: str, run_id: str, end: float, *, is_open: bool
 ) -> str:
-    """Copy what is new in a run and its children; return the URL of the copy.
+    """Copy the new data of a run and its children; return the URL of the copy.
 
-    A run that is open is copied only if `is_open`; an open child never is.
+    An open run is copied only if `is_open` is true. An open child is never copied.
 
     Raises:
-        UserError: If not all runs were copied, or another process holds the lock of the
-            copies until `end`, in seconds since 1970; the message says why.
+        UserError: If not all runs were copied, or if another process holds the lock of
+            the copies until `end`, in seconds since 1970. The message says why.
     """
 
     def copy(recorded: RecordedRun) -> CopyStatus | None:
@@ -60,11 +60,12 @@ def copy_run(
 ) -> CopyStatus | None:
     """Copy a run while this process holds the lock of the copies.
 
-    If the main process is killed, no other process gets the lock before this one ends.
+    If the main process is killed, no other process gets the lock before this process
+    ends.
 
     Raises:
-        UserError: If another process holds the lock, and does not release it in
-            `seconds`, or if the server does not respond.
+        UserError: If another process does not release the lock in `seconds`, or if the
+            server does not respond.
     """
     from pipeline.tracking.copies.server import copies_on
 
@@ -73,7 +74,7 @@ def copy_run(
 
 
 def mark_killed_runs(store: Path) -> None:
-    """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
+    """Mark killed runs for the command `sync`, which holds the lock of the store."""
     from pipeline.tracking.store.client import open_store
 
     open_store(store).mark_killed_runs()

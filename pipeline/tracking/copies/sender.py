@@ -1,12 +1,13 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
 While the run is open, new data is sent: params, tags, points, data sets, and files that
-did not change in the last second. When it is closed, the rest is sent, then the models,
-the status, and the tag `copy.sha256`. All of this can be sent again: MLflow stores
-equal points once, a file replaces an earlier one, and models have the tag `copy.of`.
+did not change in the last second. When the run is closed, the remaining data is sent,
+then the models, the status, and the tag `copy.sha256`. All data can be sent again:
+MLflow stores equal points once, a file replaces an earlier file with the same name, and
+models have the tag `copy.of`.
 
-Two values say whether the copy of a closed run is complete. The first needs no request,
-the second survives the process:
+Two comparisons say whether the copy of a closed run is complete. The first comparison
+needs no request. The second comparison also works in a new process.
 
 - `_local_state` of the original equals `_sent_state`, which this process remembers.
 - `_sha256` of the original, with the tags for the copy, equals the tag `copy.sha256`
@@ -35,7 +36,7 @@ from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 
 CONNECTIONS = 4  # files that are sent at a time
-WRITING_NS = 1_000_000_000  # a file that was written to later may be incomplete
+WRITING_NS = 1_000_000_000  # age below which a file may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
 Key = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
@@ -43,12 +44,12 @@ FileStats = dict[Path, tuple[int, int]]  # size and time of each file
 
 
 class Sender:
-    """Sends one run to its copy; what this process has sent is not sent again."""
+    """Sends one run to its copy, and sends no data twice."""
 
     def __init__(
         self, source: StoreClient, server: MlflowClient, copy: entities.Run
     ) -> None:
-        """Start with an empty record of what was sent."""
+        """Start with an empty record of the data that was sent."""
         self._source, self._server = source, server
         self.copy_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
@@ -56,9 +57,9 @@ class Sender:
         self._params: dict[str, str] = {}
         self._tags: dict[str, str] = {}
         self._points: set[Key] = set()
-        self._inputs: set[str] = set()  # data sets with their use, as JSON
+        self._inputs: set[str] = set()  # each data set with its use, as JSON
         self._files: FileStats = {}
-        self._sent_state: object = None  # see above
+        self._sent_state: object = None  # see the docstring of this module
 
     def is_complete(self, recorded: RecordedRun) -> bool:
         """Return whether this process has sent everything in a closed run.
@@ -74,18 +75,18 @@ class Sender:
         copy: entities.Run,
         tags: dict[str, str],
     ) -> bool:
-        """Send what is new in a run and, if it is closed, complete the copy.
+        """Send the new data of a run and, if the run is closed, complete the copy.
 
         Tags that users added to the copy remain.
 
         Args:
-            recorded: The run, read before `original`.
+            recorded: The run, which was read before `original`.
             original: The run as MLflow describes it now.
             copy: The copy as MLflow describes it now.
             tags: The tags for the copy.
 
         Returns:
-            Whether anything was sent; not if the copy of a closed run was complete.
+            Whether data was sent: False if the copy of a closed run was complete.
         """
         server, info, state = self._server, original.info, self._local_state(recorded)
         points = metric_points(self._source.store, info.run_id)
@@ -100,7 +101,7 @@ class Sender:
             self._send(original, copy, tags, points)
             self._send_models(original, copy)
             views = self._source.get_experiment(info.experiment_id).tags
-            if view := views.get(VIEW_TAG + info.run_id):  # of a sweep's children
+            if view := views.get(VIEW_TAG + info.run_id):  # view of a sweep's children
                 tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
                 server.set_experiment_tag(self.experiment_id, *tag)
             server.set_terminated(self.copy_id, info.status, info.end_time)
@@ -150,7 +151,7 @@ class Sender:
         new = {
             path: stat
             for path, stat in _changed(_files(artifacts), self._files).items()
-            # A file that is being written has a later time.
+            # A file that is being written has a more recent time.
             if not is_open or now - stat[1] > WRITING_NS
         }
 
@@ -167,13 +168,13 @@ class Sender:
         """Return a value that changes when a closed run changes; see `is_complete`.
 
         The points and data sets of a closed run never change, but commands can add
-        some, so counting them is enough.
+        points and data sets. Therefore, their numbers are sufficient.
         """
         counts = content_counts(self._source.store, recorded.run_id)
         return counts, recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
     def _send_models(self, original: entities.Run, copy: entities.Run) -> None:
-        """Send the models of a run that the copy does not have, and link them to it."""
+        """Send the models of a run that the copy lacks, and link them to the copy."""
         if not model_outputs(original):
             return
         server = self._server
@@ -212,7 +213,7 @@ def is_running(run: entities.Run) -> bool:
 def _changed(
     entries: Mapping[Name, Value], sent: Mapping[Name, Value]
 ) -> dict[Name, Value]:
-    """Return the entries that were not sent with this value."""
+    """Return the entries whose current value was not sent."""
     return {key: value for key, value in entries.items() if sent.get(key) != value}
 
 
@@ -223,7 +224,10 @@ def _key(point: MetricPoint) -> Key:
 
 
 def _files(folder: Path) -> FileStats:
-    """Return size and time of each file in a folder; hidden ones are incomplete."""
+    """Return size and time of each file in a folder, without hidden files.
+
+    Hidden files are incomplete.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     stats = {path: path.stat() for path in paths if path.name[0] != "."}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
@@ -232,14 +236,15 @@ def _files(folder: Path) -> FileStats:
 def _sha256(
     run: entities.Run, points: list[MetricPoint], tags: Mapping[str, str]
 ) -> str:
-    """Return a hash that changes when anything that the copy gets changes.
+    """Return a hash of all data that the copy gets.
 
-    `tags` are those of the copy: they change when a run that they refer to is copied.
-    Unlike `_local_state`, the hash is the same in another process and in a moved store.
+    `tags` are the tags of the copy, which change when a run that a tag refers to is
+    copied. Unlike `_local_state`, the hash is the same in another process and in a
+    moved store.
     """
     entries = run.to_dictionary()
     entries["data"]["tags"] = tags
-    # The project may move.
+    # The path is not part of the hash, because the project may move.
     artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     stats = _files(artifacts).items()
     sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in stats]

@@ -1,14 +1,14 @@
-"""The copies on an MLflow server: finds or creates them, and brings them up to date.
+"""Finds, creates and updates the copies of runs on an MLflow server.
 
-A copy is a run with an id of its own, and with the tag `copy.of`, the id of its
-original, in the experiment that has the same name. Nothing else identifies the copy, so
-two processes could create two copies: `copy_run` therefore holds `server_lock`. Ids in
-tags and links are replaced by the ids of copies, so the runs that a run refers to are
-copied first (see `order`). The id of a run without a copy is replaced as soon as there
-is one.
+A copy is a run with its own id in the experiment with the same name. The tag `copy.of`
+of the copy is the id of the original. Nothing else identifies the copy, so two
+processes could create two copies. Therefore, `copy_run` holds `server_lock`. In tags
+and links of a copy, the ids of runs are replaced by the ids of their copies, so the
+runs that a run refers to are copied first (see `order`). The id of a run without a copy
+is replaced as soon as the run has a copy.
 
-The helper process of `process` can be killed at any point: the next one continues, and
-nothing is lost or stored twice. `sender` sends the data of each run.
+The helper process of `process` can be killed at any point. The next helper process
+continues, and nothing is lost or stored twice. `sender` sends the data of each run.
 """
 
 import os
@@ -36,15 +36,15 @@ from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, named_runs
 
-# Errors of a run or of the server, whose text says enough. A server can send a response
-# that MLflow cannot read, which raises any other error.
+# Errors of a run or of the server with a clear text. If a server sends a response that
+# MLflow cannot read, any other error can be raised.
 ERRORS = (MlflowException, OSError, UserError)
 
 
 @cache
 def copies_on(server: str, store: Path) -> "Copies":
     """Return the `Copies` of a store, which remember what this process has sent."""
-    # A retry could create a run twice.
+    # MLflow must not repeat requests, because this could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     return Copies(open_store(store), server)
@@ -58,7 +58,7 @@ class Copies:
         self._source, self.url = source, url
         self._server = MlflowClient(url)
         self._senders: dict[str, Sender] = {}  # by the id of the run
-        self._experiments: dict[str, str] = {}  # ids of copies, by ids of the originals
+        self._experiments: dict[str, str] = {}  # the id of the copy, by original id
 
     def try_update(
         self, recorded: RecordedRun, *, is_open: bool = False
@@ -96,7 +96,7 @@ class Copies:
         run = self._source.get_run(recorded.run_id)
         copy = self._find(run)
         if _is_deleted(run):
-            # Another attempt has replaced a run that failed.
+            # The run failed, and another attempt has replaced it.
             if copy and not _is_deleted(copy) and run.info.status != Status.FINISHED:
                 self._server.delete_run(copy.info.run_id)
             return None
@@ -115,7 +115,7 @@ class Copies:
         return printable(f"{self.url.rstrip('/')}/{page}")
 
     def _sender(self, run: entities.Run, copy: entities.Run) -> Sender:
-        """Return the `Sender` of a run, which knows what was sent to the copy."""
+        """Return the `Sender` of a run, which knows the data that was sent."""
         run_id = run.info.run_id
         known = self._senders.get(run_id)
         if known is None or known.copy_id != copy.info.run_id:
@@ -123,7 +123,7 @@ class Copies:
         return known
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy; create it if there is none."""
+        """Return the experiment of a copy; create the experiment if necessary."""
         if known := self._find_experiment(run):
             return known
         name = self._source.get_experiment(run.info.experiment_id).name
@@ -131,7 +131,7 @@ class Copies:
         return self._remember(run, self._server.get_experiment(created))
 
     def _find_experiment(self, run: entities.Run) -> str | None:
-        """Return the experiment on the server that has the name of the original's."""
+        """Return the experiment on the server with the name of the run's experiment."""
         original_id = run.info.experiment_id
         if original_id not in self._experiments:
             name = self._source.get_experiment(original_id).name
@@ -140,7 +140,7 @@ class Copies:
         return self._experiments.get(original_id)
 
     def _remember(self, run: entities.Run, experiment: entities.Experiment) -> str:
-        """Add what an experiment lacks (note, view); cache and return its id.
+        """Add a missing note or view to an experiment; cache and return its id.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
@@ -175,8 +175,8 @@ class Copies:
     def _find_related(self, run: entities.Run) -> None:
         """Find the copies of the runs that tags refer to, so that their ids are known.
 
-        If the parent has no copy, it is created. The copy stays open until the parent
-        itself is copied.
+        If the parent has no copy, a copy of the parent is created. This copy stays open
+        until the parent itself is copied.
         """
         for tag in RUN_TAGS:
             run_id = run.data.tags.get(tag, "")
@@ -191,7 +191,7 @@ class Copies:
                     self._sender(original, copy)
 
     def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
-        """Return the tags of the copy, with the ids of copies where they exist."""
+        """Return the tags of the copy, with the ids of all copies that exist."""
         tags = dict(run.data.tags)
         for tag in ID_TAGS & tags.keys():
             ids = run.info.experiment_id, self._experiment_of(run)
@@ -222,5 +222,5 @@ def _describe(error: Exception) -> str:
 
 
 def _system_error(error: Exception) -> re.Match[str] | None:
-    """Find the error of the operating system in that of a library."""
+    """Find the error of the operating system in the error of a library."""
     return re.search(r"\[Errno -?\d+\] ([\w ]+)", " ".join(str(error).split()))

@@ -1,6 +1,6 @@
 """The store: MLflow's database and artifacts in `outputs/`.
 
-`database` reads it with SQL, without MLflow; `client` is MLflow's client,
-which creates it. `locks` lists the locks of runs, `pages` the URLs of MLflow's pages.
-`base.tags` lists the tags of runs.
+`database` reads the store with SQL, without MLflow. `client` is MLflow's client, which
+creates the store and writes to it. `locks` has the locks of runs, and `pages` has the
+URLs of MLflow's pages. `base.tags` lists the tags of runs.
 """

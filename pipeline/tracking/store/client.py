@@ -1,6 +1,6 @@
-"""MLflow's client for the store, which is created here.
+"""MLflow's client for the store, and the creation of the store.
 
-The store needs no server and no network, and several processes can write to it at once.
+The store needs no server and no network. Several processes can write at the same time.
 """
 
 import errno
@@ -36,7 +36,7 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 class StoreClient(MlflowClient):
     """A client that knows the folder of its store.
 
-    The methods of MLflow raise a `UserError` of one line if they fail; see below.
+    If a method of MLflow fails, it raises a `UserError` of one line; see `_translated`.
     """
 
     def __init__(self, store: Path) -> None:
@@ -54,7 +54,7 @@ class StoreClient(MlflowClient):
         """Return the experiment with this name.
 
         Raises:
-            UserError: If it was deleted, or the database cannot be used.
+            UserError: If the experiment was deleted, or the database cannot be used.
         """
         store = self.store
         with write_lock(store):
@@ -84,7 +84,8 @@ class StoreClient(MlflowClient):
             lock = run_lock_file(self.store, tags.get(PARENT_TAG, run_id))
             if PROJECT_TAG not in tags or locking.is_locked(lock):
                 continue
-            # Read again: its process may have closed it before it freed the lock.
+            # The run is read again, because its process may have closed the run before
+            # the process released the lock.
             if self.get_run(run_id).info.status == Status.RUNNING:
                 self.set_terminated(run_id, Status.KILLED)
             run_lock_file(self.store, run_id).unlink(missing_ok=True)
@@ -117,19 +118,21 @@ def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# All methods are wrapped here, so that no call is forgotten and prints MLflow's
-# traceback. Methods that StoreClient defines itself are not replaced, even if a new
-# version of MLflow has a method with the same name.
+# All methods of MLflow's client are wrapped, so that no call prints MLflow's traceback.
+# Methods that StoreClient defines are not replaced, even if a new version of MLflow has
+# a method with the same name.
 for _name, _method in vars(MlflowClient).items():
     if _name[0] != "_" and callable(_method) and _name not in vars(StoreClient):
         setattr(StoreClient, _name, _translated(_method))
 
 
 def open_store(store: Path) -> StoreClient:
-    """Open the store in the folder `store`; it is created or, after a move, updated.
+    """Open the store in the folder `store`.
+
+    A missing store is created. A store that was moved is updated.
 
     Raises:
-        UserError: If its artifacts are elsewhere, or the database cannot be opened.
+        UserError: If the artifacts are elsewhere, or the database cannot be opened.
     """
     database = database_path(store)
     with translate_errors(store, "open"):
@@ -154,8 +157,9 @@ def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
 def _create(database: Path) -> None:
     """Create the database under another name and move it into place when complete.
 
-    MLflow creates its tables one by one and without a lock. Concurrent processes, or a
-    process that is killed, would leave a database that cannot be opened.
+    MLflow creates its tables one by one and without a lock. Therefore, concurrent
+    processes, or a process that is killed, could leave a database that cannot be
+    opened.
     """
     root = artifact_root(database.parent)
     with write_lock(database.parent):

@@ -1,11 +1,12 @@
 """Reads the runs in the database of the store with SQL.
 
-MLflow's client is not used, because its import takes 1.1 s, and it needs 3.8 s instead
-of 0.2 s to find 5,000 runs. These are the tables of MLflow 3;
-`tests/tracking/test_mlflow_internals.py` fails if a new version changes them.
+This module does not use MLflow's client, because the import takes 1.1 s, and the client
+takes 3.8 s instead of 0.2 s to find 5,000 runs. The queries are for the tables of
+MLflow 3. `tests/tracking/test_mlflow_internals.py` fails if a new version changes these
+tables.
 
-Each function opens the database: a connection that is passed on would have to be closed
-by its caller, and could be used in one thread only.
+Each function opens the database. If a connection were passed on, the caller would have
+to close the connection, and could use it in only one thread.
 """
 
 import json
@@ -69,37 +70,37 @@ def run_label(name: str, run_id: str) -> str:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run in the store, as it was when it was read."""
+    """A run in the store, in the state in which it was read."""
 
     run_id: str
     name: str
     experiment: str  # the name of the experiment
     status: str  # a `Status`
     tags: Mapping[str, str]
-    artifacts: Path  # their folder
+    artifacts: Path  # the folder of the artifacts
     start: int  # in milliseconds since 1970
 
     @property
     def label(self) -> str:
-        """See `run_label`."""
+        """Name and id of the run, for messages."""
         return run_label(self.name, self.run_id)
 
     @property
     def is_final(self) -> bool:
-        """Whether it finished or failed; it is not running and was not killed."""
+        """Whether the run finished or failed: it neither runs nor was killed."""
         return self.status in (Status.FINISHED, Status.FAILED)
 
     @property
     def network_path(self) -> Path:
-        """Its network, if it is a training run; see `TrainingRun.write`."""
+        """The file of the network of a training run; see `TrainingRun.write`."""
         return self.artifacts / NETWORK_PATH
 
     @property
     def has_all_files(self) -> bool:
-        """Whether it finished and has all files that `read_training_run` reads.
+        """Whether the run finished and has all files that `read_training_run` reads.
 
-        If a file was lost, sweeps train the network again. Whether a file is damaged
-        is known only when it is read.
+        If a file was lost, sweeps train the network again. This property does not check
+        whether a file is damaged.
         """
         folder = self.network_path.parent
         is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
@@ -128,12 +129,12 @@ def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRu
 
 
 def open_runs(store: Path) -> list[RecordedRun]:
-    """Return the runs that are RUNNING, of any program."""
+    """Return the runs of all programs that are RUNNING."""
     return _select(store, f"status = '{Status.RUNNING}' AND {ACTIVE}")
 
 
 def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
-    """Return all runs, or a run and its children; deleted ones are included."""
+    """Return all runs, or a run and its children, including deleted runs."""
     if run_id is None:
         return _select(store, "TRUE")
     condition = f"(run_uuid = ? OR {TAGGED})"
@@ -143,8 +144,8 @@ def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
 def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the training runs of a sweep, oldest first.
 
-    Only these have the tag of the sweep. Other runs that a user has put below the sweep
-    do not have it.
+    Only training runs of the sweep have the tag of the sweep. Other runs, which a user
+    has put below the sweep, are left out.
     """
     runs = tagged_runs(store, PARENT_TAG, [run_id])
     return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
@@ -155,10 +156,10 @@ def training_results(
 ) -> dict[str, dict[str, float]]:
     """Return the training metrics of each run, by its id.
 
-    These are the last values of the metrics, and the seconds of all epochs together.
-    Runs without a validation accuracy are left out. The files of a run, which
-    `read_training_run` reads, have the same metrics; here, a query reads those of all
-    runs.
+    The training metrics are the last values, and the total seconds of all epochs. Runs
+    without a validation accuracy are left out. The files of a run, which
+    `read_training_run` reads, have the same metrics, but a single query reads the
+    metrics of all runs.
     """
     ids = json.dumps([run.run_id for run in runs])
     found: dict[str, dict[str, float]] = {}
@@ -194,10 +195,11 @@ def named_runs(
 ) -> list[RecordedRun]:
     """Return the runs with this name, id or start of an id, newest first.
 
-    `deleted` selects deleted runs, experiments="deleted" runs of deleted experiments.
+    `deleted` selects deleted runs, and experiments="deleted" selects runs of deleted
+    experiments.
     """
     condition = f"{NAMED} AND {'NOT ' if deleted else ''}{ACTIVE}"
-    if experiments == "deleted":  # all of their runs are deleted, too
+    if experiments == "deleted":  # all runs of such an experiment are deleted, too
         condition = NAMED
     return _select(store, condition, *[text] * 4, experiments=experiments)
 
@@ -205,8 +207,8 @@ def named_runs(
 def new_name(store: Path, name: str, experiment_id: str) -> str:
     """Return a name for a new run, so that lists of runs have no equal names.
 
-    If the experiment has a run with this name, a number is added: "hidden=20 seed=1 #2"
-    is the second one. Processes that start at the same time can get equal names.
+    If the experiment has a run with this name, a number is added: the second run is
+    "hidden=20 seed=1 #2". Processes that start at the same time can get equal names.
     """
     with open_database(store) as connection:
         rows = connection.execute(LIKE_NAMED, (experiment_id, name, name)).fetchall()

@@ -1,8 +1,8 @@
 """The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
-The process that records a run holds the run's lock until the run is closed, so a run
-that is RUNNING and whose lock is free was killed. The lock of a sweep's run also covers
-its children.
+The process that records a run holds the run's lock until the run is closed. Therefore,
+if a run is RUNNING and its lock is free, the process was killed. The lock of a sweep's
+run also covers the children.
 """
 
 from contextlib import AbstractContextManager
@@ -22,9 +22,9 @@ def store_lock(store: Path) -> AbstractContextManager[None]:
 def server_lock(
     store: Path, *, seconds: float | None = None
 ) -> AbstractContextManager[None]:
-    """Lock the copies of a store; two processes could create two copies of a run.
+    """Lock the copies of a store, so that only one process creates a copy of a run.
 
-    For `seconds`, see `locking.lock`.
+    `locking.lock` describes `seconds`.
     """
     waiting = "waiting for another process that copies runs to a server"
     path = store / ".server.lock"

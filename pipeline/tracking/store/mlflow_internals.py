@@ -1,7 +1,7 @@
-"""Code that depends on internals of MLflow; `mlflow_server` contains its server.
+"""Code that depends on internals of MLflow; `mlflow_server` runs MLflow's server.
 
-MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
-if it does.
+Any release of MLflow can change these internals. In this case,
+`tests/tracking/test_mlflow_internals.py` fails.
 """
 
 import base64
@@ -21,13 +21,13 @@ from pipeline.base.process import disable_telemetry
 from pipeline.base.urls import sqlite_uri
 
 VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
-VIEW_TAG = "mlflow.sharedViewState."  # an experiment's tag: this and the key of a view
+VIEW_TAG = "mlflow.sharedViewState."  # followed by the key of a view: an experiment tag
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence MLflow in this thread; it logs every error that it also raises."""
-    disable_telemetry()  # a user may have imported MLflow before
+    """Silence MLflow in this thread, because MLflow logs each error that it raises."""
+    disable_telemetry()  # again, because a user may have imported MLflow before
     with suppress_logs_in_thread():
         yield
 
@@ -35,12 +35,12 @@ def quiet() -> Iterator[None]:
 def create_database(path: Path, artifacts: str) -> None:
     """Create MLflow's tables in an empty database.
 
-    MLflow commits 68 times, and SQLite would wait for the disk each time. The caller
-    flushes the file when it is complete.
+    MLflow commits 68 times, and SQLite would wait for the disk each time. Therefore,
+    only the caller flushes the file, when the file is complete.
     """
 
     def do_not_flush(connection: object, _: object) -> None:
-        # Other threads can open other databases at the same time, also PostgreSQL's.
+        # Other threads can open other databases at the same time, such as PostgreSQL.
         if not isinstance(connection, sqlite3.Connection):
             return
         if connection.execute("PRAGMA database_list").fetchone()[2] == str(path):
@@ -56,9 +56,9 @@ def create_database(path: Path, artifacts: str) -> None:
 def image_files(key: str, step: int) -> tuple[str, str]:
     """Return the paths of an image that the UI displays on a slider over the steps.
 
-    They are the artifacts of the image and its thumbnail. MLflow's own paths contain a
-    time and a random identifier; with these, an image that is logged again replaces the
-    first.
+    The two paths, in the artifacts, are for the image and its thumbnail. MLflow's own
+    paths contain a time and a random identifier. With the paths of this function, an
+    image that is logged again replaces the first image.
     """
     stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{step}+0"
     return f"{stem}.png", f"{stem}+compressed.webp"
@@ -67,7 +67,7 @@ def image_files(key: str, step: int) -> tuple[str, str]:
 def saved_view(name: str, state: Mapping[str, Any]) -> str:
     """Return the value of the tag of an experiment that saves a view of its runs.
 
-    The UI has defaults for what is missing in `state`.
+    The UI has defaults for missing parts of `state`.
     """
     compressed = zlib.compress(json.dumps(state).encode(), level=9)
     text = f"deflate;{base64.b64encode(compressed).decode()}"

@@ -12,7 +12,7 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.tags import NOTE_TAG, PARENT_TAG, SWEPT_TAG
 from pipeline.tracking.store import mlflow_internals
 
-WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
+WORKFLOW = "workflowType=machine_learning"  # without this, the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
 NAME = {"attributes.`Run Name`": 255}  # columns and their widths in pixels
 ACCURACY = {f"metrics.`{VAL_ACCURACY}`": 105}
@@ -29,7 +29,7 @@ COLUMNS = {  # the columns of the saved view
     **DURATION,
 }
 PARAM_WIDTH = 90  # pixels of a column with a varied setting
-# The UI shows the children of a sweep below it only in this order.
+# Only in this order, the UI shows the children of a sweep below the sweep.
 NEWEST_FIRST = {"orderByKey": "attributes.start_time", "orderByAsc": False}
 BEST_FIRST = {"orderByKey": f"metrics.`{VAL_ACCURACY}`", "orderByAsc": False}
 
@@ -37,7 +37,8 @@ BEST_FIRST = {"orderByKey": f"metrics.`{VAL_ACCURACY}`", "orderByAsc": False}
 def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
     """Return the URL of the list of runs, with the saved view if the tags have it.
 
-    Without it, as in an experiment of another program, the UI would open another page.
+    In an experiment of another program, the tags have no view. With a missing view, the
+    UI would open another page.
     """
     has_view = mlflow_internals.VIEW_TAG + VIEW in tags
     view = f"&{mlflow_internals.VIEW_QUERY}={VIEW}" if has_view else ""
@@ -51,9 +52,9 @@ def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
 
 
 def children_page(experiment_id: str, run_id: str, *, mode: str) -> str:
-    """Return the URL of a sweep's children, best first; see children_tag.
+    """Return the URL of the list of a sweep's children, best first.
 
-    `mode` is TABLE or CHART.
+    `mode` is TABLE or CHART. `children_tag` defines the view.
     """
     view = f"{mlflow_internals.VIEW_QUERY}={run_id}"
     query = f"{WORKFLOW}&compareRunsMode={mode}&{view}"
@@ -63,9 +64,9 @@ def children_page(experiment_id: str, run_id: str, *, mode: str) -> str:
 def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     """Return the tag of an experiment that defines the pages of a sweep's children.
 
-    The table has columns for the varied `params`; the first of them is the x axis of
-    the first chart. The UI loads the 100 best children, and more on demand. The view
-    has no name, so it is not in the menu of views, which is limited to 40.
+    The table has columns for the varied `params`. The first param is the x axis of the
+    first chart. The UI loads the 100 best children, and more on demand. The view has no
+    name, so that it is not in the menu of views, which is limited to 40 views.
     """
     varied = {f"params.`{key}`": PARAM_WIDTH for key in params}
     accuracy = VAL_ACCURACY
@@ -76,7 +77,7 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
         **BEST_FIRST,
         **_columns({**NAME, **varied, **ACCURACY, **DURATION}),
         "runsHiddenMode": "SHOW_ALL",
-        "isAccordionReordered": True,  # otherwise this section would not be the first
+        "isAccordionReordered": True,  # without this, the section would not be first
         "compareRunSections": [
             {
                 "uuid": "accuracy",
@@ -112,17 +113,17 @@ def _columns(widths: Mapping[str, int]) -> dict[str, object]:
 
 
 def move_links(text: str, before: str, after: str) -> str:
-    """Return Markdown in which links to an experiment lead to another one."""
+    """Return Markdown with links to another experiment."""
     return text.replace(f"#/experiments/{before}/", f"#/experiments/{after}/")
 
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:
-    """Return the tags of an experiment: its note, and the saved view of its runs."""
+    """Return the tags of an experiment: the note, and the saved view of the runs."""
     view = NEWEST_FIRST | _columns(COLUMNS)
     value = mlflow_internals.saved_view("Newest first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
-    # The UI shows one line; its start page shows only the first words.
+    # The UI shows one line of the note. Its start page shows only the first words.
     hint = "If *GenAI* is selected on the left, select *Model training*."
     note = "Trained networks, newest first; click + to show the networks of a sweep."
     note += f" {link} {hint}"

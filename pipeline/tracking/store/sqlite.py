@@ -1,7 +1,8 @@
 """The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
 
-`database.py` reads the runs, and `client.py` writes. A store that was moved or
-copied is updated when its database is opened. MLflow is not imported.
+`database.py` reads the runs, and `client.py` writes to the store. A store that was
+moved or copied is updated when its database is opened. This module does not import
+MLflow.
 """
 
 import re
@@ -75,9 +76,9 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
 def _relocate(store: Path, connection: sqlite3.Connection) -> None:
     """Update the URIs of the artifacts in a store that was moved or copied.
 
-    The first experiment, MLflow's Default, was created with the store, so the root of
-    its artifacts is the one that was written last. Experiments of other programs may
-    have their artifacts elsewhere; these stay as they are.
+    The first experiment, MLflow's Default, was created with the store, so its artifacts
+    show the root that was written last. Experiments of other programs may have their
+    artifacts elsewhere. URIs of such artifacts are not changed.
     """
     first = "SELECT artifact_location FROM experiments ORDER BY experiment_id LIMIT 1"
     row = connection.execute(first).fetchone()  # None if `mlflow gc` removed all
