@@ -15,7 +15,7 @@ from pipeline.cli.command import Interval
 from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import located
 from pipeline.cli.schema import TEXT_KEYS
-from pipeline.cli.source import NO_RESOLVER, calls_resolver
+from pipeline.cli.source import reject_resolver
 from pipeline.cli.values import SweepValues
 
 
@@ -93,8 +93,7 @@ class Settings:
         if references <= TEXT_KEYS:
             return values
         for key in references - TEXT_KEYS:
-            if calls_resolver(str(values[key])):
-                raise ConfigError(f"{key}={values[key]} {NO_RESOLVER}")
+            reject_resolver(key, str(values[key]))
         others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
         try:
             resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)

@@ -188,6 +188,16 @@ def test_all_invalid_values_are_reported_at_once():
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["hid\nden=3", "--hid\nden", "a\nb", "lr=${oc.env:A\nB}", "experiment='a\nb"],
+)
+def test_a_problem_is_one_line_even_if_a_word_has_several(word):
+    given, size = problems(word, "hidden=0")
+    assert "\ufffd" in given or r"\n" in given
+    assert size.startswith("hidden must be at least 1")
+
+
 VALID = {
     "train hidden=40": 40,
     "train +hidden=40": 40,
