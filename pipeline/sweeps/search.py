@@ -65,7 +65,7 @@ class Search(Plan):
         self._intervals = intervals
         self._numbers = {key: _numbers(x, trials) for key, x in intervals.items()}
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
-        self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
+        self._suggestions: set[tuple[Any, ...]] = set()  # a value for each interval
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
         self._trials_by_job: dict[str, int] = {}  # by `Job.id`
         self._space = {key: _distribution(each) for key, each in intervals.items()}

@@ -24,7 +24,7 @@ from PIL import Image
 
 from pipeline.base.terminal import wrap
 
-Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
+Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
 Arguments = ParamSpec("Arguments")

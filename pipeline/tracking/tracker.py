@@ -19,8 +19,9 @@
    ended. See "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. See "an interrupt inside a transaction".
-7. `close_run` sets the status and the error, then releases the run's lock, then marks
-   incomplete children as KILLED. See "a child is complete or removed".
+7. `close_run` sets the status and the error, then releases the run's lock. After an
+   error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
+   children of this run. See "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If a run cannot be closed, the error that ended it is still the one that is raised.
    See "a run that cannot be closed is never reported as finished".
