@@ -71,7 +71,7 @@ def lock(
         UserError: If the lock is not released in `seconds`; None waits as long as
             necessary.
     """
-    _check_order(level)
+    check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -99,7 +99,7 @@ def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
         UserError: If another process holds the lock, and does not release it in
             `seconds`.
     """
-    _check_order(Level.RUN)
+    check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -124,7 +124,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _check_order(level: Level) -> None:
+def check_order(level: Level) -> None:
     """Check that all locks that this thread holds come before this level.
 
     Raises:
