@@ -70,7 +70,7 @@ class Settings:
         """The intervals of the keys that a search varies."""
         return {k: x for k, x in self.several.items() if isinstance(x, Interval)}
 
-    def combinations(self, end: str = "low") -> Iterator[dict[str, Any]]:
+    def combinations(self, *, high: bool = False) -> Iterator[dict[str, Any]]:
         """Yield each combination of the values, with one end of each interval.
 
         Raises:
@@ -78,7 +78,7 @@ class Settings:
         """
         values = {key: setting.value for key, setting in self.by_key.items()}
         varied = [
-            [getattr(x, end)] if isinstance(x, Interval) else x
+            [x.end(high=high)] if isinstance(x, Interval) else x
             for x in self.several.values()
         ]
         for row in itertools.product(*varied):

@@ -89,8 +89,8 @@ class Search(Plan):
         This gives a rough mean and the exact maximum.
         """
         ends = [
-            self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
-            for end in ("high", "low")
+            self._combine({k: x.end(high=high) for k, x in self._intervals.items()})
+            for high in (True, False)
         ]
         rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]
