@@ -35,7 +35,7 @@ Name = Annotated[Text, AfterValidator(printable)]
 
 
 def contains(annotation: object, kind: type) -> bool:
-    """Return whether a type is str or list, or a union with it."""
+    """Return whether `kind` is a type, or occurs in it, as str in str | None."""
     is_kind = kind in (annotation, get_origin(annotation))
     return is_kind or any(contains(part, kind) for part in get_args(annotation))
 

@@ -14,10 +14,11 @@ from pipeline.training.size import sweep_bytes
 class SweepStart:
     """What `train_sweep` has found before it opens the run."""
 
-    store: Path  # the folder of the store; `on_result` can change what is current
+    store: Path  # the folder of the store; `on_result` can change the variables
     plan: Plan
     recorded: RecordedSweep
     reusable: ReusableRuns
+    experiment: str | None  # of the run; None if nothing is recorded
     name: str  # of the run
     folder: Path  # of the table and the plot; of networks, too, if nothing is recorded
     own_folder: Path | None  # of a call from Python; it gets copies of table and plot

@@ -30,6 +30,11 @@ Metrics = Mapping[str, float | int]
 Arguments = ParamSpec("Arguments")
 
 
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow stores it."""
+    return time_ns() // 1_000_000
+
+
 class EpochPoint(NamedTuple):
     """The metrics of an epoch, with the step and the time that MLflow stores.
 
@@ -130,8 +135,8 @@ class Run(OpenRun):
         `time` is in milliseconds since 1970; None means now. A value that is recorded
         twice with the same time is stored once.
         """
-        now = time_ns() // 1_000_000
-        self.log_points([EpochPoint(step, now if time is None else time, metrics)])
+        time = now() if time is None else time
+        self.log_points([EpochPoint(step, time, metrics)])
 
     @abstractmethod
     def log_points(self, points: Sequence[EpochPoint]) -> None:

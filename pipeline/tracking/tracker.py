@@ -50,7 +50,6 @@ from contextlib import (
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import time_ns
 from typing import Generic, TypeVar
 
 from pipeline import UserError
@@ -58,7 +57,7 @@ from pipeline.base.tags import Status
 from pipeline.execution.helper_process import Lane
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags, now
 from pipeline.tracking.provenance import CodeState
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -135,8 +134,7 @@ class Tracker(ABC, Generic[RunType]):
         """
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
-            now = time_ns() // 1_000_000
-            start = RunStart(name, params, all_tags, self.code.diff, now, resume)
+            start = RunStart(name, params, all_tags, self.code.diff, now(), resume)
             run = self.open_run(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)

@@ -271,4 +271,5 @@ def _write(
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, original.is_reproduced_by(training))
+        # The recording process reads the files of `temporary` before they are moved.
         run.wait()

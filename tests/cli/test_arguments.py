@@ -198,6 +198,20 @@ def test_a_problem_is_one_line_even_if_a_word_has_several(word):
     assert size.startswith("hidden must be at least 1")
 
 
+class Show(cli.schema.StageConfig):
+    """A stage with some settings of rules about several, but without the others."""
+
+    image: int | None
+    integers: bool
+    executor: str
+
+
+def test_a_rule_about_several_settings_applies_only_to_a_stage_that_has_them():
+    words = ["image=3", "integers=true", "executor=ray"]
+    config = parse(words, Show).config
+    assert (config.image, config.integers, config.executor) == (3, True, "ray")
+
+
 VALID = {
     "train hidden=40": 40,
     "train +hidden=40": 40,

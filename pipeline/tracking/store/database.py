@@ -96,10 +96,9 @@ class RecordedRun:
 
     @property
     def has_all_files(self) -> bool:
-        """Whether it finished and has all files that `read_training_run` reads.
+        """Whether this is a finished training run of which no file is lost.
 
-        If a file was lost, sweeps train the network again. Whether a file is damaged
-        is known only when it is read.
+        `read_training_run` reads these files; a damaged one is found only then.
         """
         folder = self.network_path.parent
         is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
