@@ -168,7 +168,7 @@ def _record_training(
         inputs.log(run, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
-        _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
+        _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
         training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
@@ -239,7 +239,7 @@ def _start_run(
         yield run
 
 
-def _record_epochs(
+def _train_epochs(
     epochs: Iterator[Epoch],
     total: int,
     checkpoint: Checkpoint,
