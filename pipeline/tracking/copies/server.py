@@ -7,8 +7,8 @@ tags and links are replaced by the ids of copies, so the runs that a run refers 
 copied first (see `order`). The id of a run without a copy is replaced as soon as there
 is one.
 
-The helper process can be killed at any point: the next one continues, and
-nothing is lost or stored twice. `sender` sends the data of each run.
+The helper process can be killed at any point: the next one continues, and nothing is
+lost or stored twice. `sender` sends the data of each run.
 """
 
 import os
