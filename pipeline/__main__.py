@@ -21,17 +21,19 @@ LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items(
 
 
 def main(words: Sequence[str]) -> None:
-    """Run the stage that the first word names; without words, list all stages.
+    """Run the stage that the first name in `words` names; without a name, list all.
 
-    Any other name is an error.
+    Any other name is an error. --help can precede the name.
     """
-    if not {*words} - {"-h", "--help"}:
+    stage = next((word for word in words if word not in ("-h", "--help")), None)
+    if stage is None:
         print(f"{LIST}\n\nAdd --help to a command to list its settings.")
-    elif words[0] in STAGES:
-        sys.argv[1:] = words[1:]
-        runpy.run_module(f"pipeline.{words[0]}", run_name="__main__", alter_sys=True)
+    elif stage in STAGES:
+        place = words.index(stage)
+        sys.argv[1:] = [*words[:place], *words[place + 1 :]]
+        runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
     else:
-        message = f"{words[0]!r} is not a stage: choose one of\n{LIST}"
+        message = f"{stage!r} is not a stage: choose one of\n{LIST}"
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

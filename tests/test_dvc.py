@@ -29,6 +29,8 @@ NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
 
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}
+# Modules that decide which files a stage reads and writes.
+CHOOSING = {"base/call.py", "base/paths.py", "model/selection.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},
@@ -84,6 +86,8 @@ def test_dvc_ignores_only_files_that_exist_and_none_that_shape_the_weights():
     modules = {path for path in IGNORED if path.startswith("/pipeline/")}
     assert all((ROOT / path[1:]).exists() for path in modules)
     assert not [path for path in modules if path.startswith("/pipeline/core")]
+    assert not modules & {f"/pipeline/{path}" for path in CHOOSING}
+    assert all((ROOT / "pipeline" / path).exists() for path in CHOOSING)
 
 
 def test_all_files_of_a_folder_are_outputs_except_the_id_of_a_run():

@@ -71,7 +71,7 @@ def lock(
         UserError: If the lock is not released in `seconds`. With None, the thread waits
             as long as necessary.
     """
-    _check_order(level)
+    check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -98,7 +98,7 @@ def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
     Raises:
         UserError: If another process does not release the lock in `seconds`.
     """
-    _check_order(Level.RUN)
+    check_order(Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -123,7 +123,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _check_order(level: Level) -> None:
+def check_order(level: Level) -> None:
     """Check that all locks of this thread have a level before this level.
 
     Raises:

@@ -48,6 +48,12 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
         )
 
 
+def on_same_disk(one: Path, other: Path) -> bool:
+    """Return whether two folders, which need not exist, are on the same disk."""
+    first, second = (existing_folder(each).stat().st_dev for each in (one, other))
+    return first == second
+
+
 def free_memory(
     groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
 ) -> int:

@@ -170,7 +170,7 @@ def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str
     A search sets only the key that has the interval, so no key may refer to this key.
     """
     for part in (each for each in parts if each.intervals):
-        lowest, highest = (part.combinations(end) for end in ("low", "high"))
+        lowest, highest = (part.combinations(high=high) for high in (False, True))
         for low, high in zip(lowest, highest, strict=True):
             for end in (low, high):
                 if error := _combination(end, schema, part).error:

@@ -24,6 +24,10 @@ class Interval:
     high: int | float  # included
     log: bool  # whether the search is on a logarithmic scale
 
+    def end(self, *, high: bool) -> int | float:
+        """Return the high or the low end."""
+        return self.high if high else self.low
+
     def __str__(self) -> str:
         """Return the interval as it is typed."""
         text = f"interval({self.low},{self.high})"

@@ -12,7 +12,7 @@ from pipeline.base.text import shortened
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.folders import ConfigFolders
-from pipeline.cli.problems import collected
+from pipeline.cli.problems import located
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.settings import Setting
 from pipeline.cli.source import describe_hydra
@@ -67,12 +67,15 @@ def _read_each(
     settings, groups = dict[str, Setting](), dict[str, GroupOverrides]()
     problems: list[str] = []
     for item in items:
-        with collected(problems):
+        try:
             name, value = read(item, schema, folders)
-            if isinstance(value, GroupOverrides):
-                groups[name] = value
-            else:
-                settings[name] = Setting(value)
+        except ConfigError as error:
+            problems.append(located(str(error), None))
+            continue
+        if isinstance(value, GroupOverrides):
+            groups[name] = value
+        else:
+            settings[name] = Setting(value)
     return Given(settings, groups, problems)
 
 

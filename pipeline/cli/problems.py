@@ -6,11 +6,15 @@ from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
+from pipeline.base.text import printable
 
 
 def located(message: str, path: Path | None) -> str:
-    """Return the message of a problem, with the file that contains it, if any."""
-    return f"{displayed(path)}: {message}" if path else message
+    """Return the message of a problem, with the file that contains it, if any.
+
+    The result is one line, whatever a key or a value contains.
+    """
+    return printable(f"{displayed(path)}: {message}" if path else message)
 
 
 @contextmanager

@@ -121,12 +121,13 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]
     if len(questions) > 1:
         rule = "cannot be combined: use only one"
         yield questions, f"{', '.join(questions)} {rule}"
-    if values.get("image") is not None and not values["neuron"]:
+    lacks_neuron = "neuron" in values and not values["neuron"]
+    if lacks_neuron and values.get("image") is not None:
         yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
-    if values.get("integers") and not values["neuron"]:
+    if lacks_neuron and values.get("integers"):
         rule = "requires neuron: add neuron=N11, or leave out integers"
         yield ["integers"], f"integers {rule}"
-    if values.get("executor") == "ray" and values["workers"]:
+    if values.get("executor") == "ray" and values.get("workers"):
         rule = "has no effect with executor=ray, which uses all cores of the nodes"
         yield ["workers", "executor"], f"workers {rule}: leave it out"
 

@@ -15,7 +15,7 @@ from pipeline.cli.command import Interval
 from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import located
 from pipeline.cli.schema import TEXT_KEYS
-from pipeline.cli.source import NO_RESOLVER, calls_resolver
+from pipeline.cli.source import reject_resolver
 from pipeline.cli.values import SweepValues
 
 
@@ -69,7 +69,7 @@ class Settings:
         """The intervals of the keys that a search varies."""
         return {k: x for k, x in self.several.items() if isinstance(x, Interval)}
 
-    def combinations(self, end: str = "low") -> Iterator[dict[str, Any]]:
+    def combinations(self, *, high: bool = False) -> Iterator[dict[str, Any]]:
         """Yield each combination of the values, with one end of each interval.
 
         Raises:
@@ -77,7 +77,7 @@ class Settings:
         """
         values = {key: setting.value for key, setting in self.by_key.items()}
         varied = [
-            [getattr(x, end)] if isinstance(x, Interval) else x
+            [x.end(high=high)] if isinstance(x, Interval) else x
             for x in self.several.values()
         ]
         for row in itertools.product(*varied):
@@ -92,8 +92,7 @@ class Settings:
         if references <= TEXT_KEYS:
             return values
         for key in references - TEXT_KEYS:
-            if calls_resolver(str(values[key])):
-                raise ConfigError(f"{key}={values[key]} {NO_RESOLVER}")
+            reject_resolver(key, str(values[key]))
         others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
         try:
             resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)

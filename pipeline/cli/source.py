@@ -98,6 +98,12 @@ def calls_resolver(text: str) -> bool:
     return "${" in text and ":" in text[text.index("${") :]
 
 
+def reject_resolver(key: str, value: str) -> None:
+    """Raise a ConfigError if the value of a key `calls_resolver`."""
+    if calls_resolver(value):
+        raise ConfigError(located(f"{key}={value} {NO_RESOLVER}", None))
+
+
 def describe_hydra(name: str) -> str:
     """Return why a setting of Hydra, such as hydra.run.dir, cannot be set."""
     setting = re.split("hydra[./@]?", name, maxsplit=1)[1]

@@ -25,7 +25,7 @@ from pipeline.cli.hydra_internals import (
     parse_values,
 )
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.source import NO_LIST, NO_RESOLVER, calls_resolver
+from pipeline.cli.source import NO_LIST, reject_resolver
 
 MAX_VALUES = 100_000  # the maximum number of combinations of a sweep
 MAX_FLOAT = 2**53  # floats represent all integers below this number
@@ -138,8 +138,7 @@ def _unquote(text: str) -> str:
 
 def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     """Parse a number, a Boolean, a range, an interval, a word or a reference."""
-    if calls_resolver(text):
-        raise ConfigError(f"{key}={text} {NO_RESOLVER}")
+    reject_resolver(key, text)
     try:
         values, is_sweep = parse_values(f"{key}={text}", MAX_VALUES + 1)
     except PARSE_ERRORS:

@@ -213,8 +213,8 @@ def _check_finite(
     if names:
         step = _first_non_finite_step(outputs, labels.split(outputs[0].shape[1]))
         raise FloatingPointError(
-            f"{', '.join(names)} became non-finite in epoch {number}, step {step} "
-            f"of {len(outputs)} (the last good epoch is {number - 1}): use an "
+            f"{', '.join(names)} became non-finite in epoch {number}, by step "
+            f"{step} of {len(outputs)} (the last good epoch is {number - 1}): use an "
             f"lr smaller than {lr}"
         )
 

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
+from pipeline import UserError
+from pipeline.base.errors import AGAIN
 from pipeline.core import CLASSES
 from pipeline.core.dataset import Dataset, LabeledImages
 
@@ -101,14 +103,19 @@ def summary(path: Path) -> Summary:
     """Return the stored summary of a data set.
 
     Raises:
-        OSError, ValueError: If the summary cannot be read, or is damaged.
+        OSError: If the summary cannot be read.
+        UserError: If it is damaged. The same command creates it again.
     """
-    content = files_beside(path).summary.read_bytes()
-    return Summary.model_validate_json(content)
+    file = files_beside(path).summary
+    content = file.read_bytes()
+    try:
+        return Summary.model_validate_json(content)
+    except ValueError:
+        raise UserError(f"{file} is damaged: {AGAIN}") from None
 
 
 def stored_summary(path: Path) -> Summary | None:
     """Return the `summary` of a data set; None if it is missing or damaged."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, UserError):
         return summary(path)
     return None

@@ -17,6 +17,7 @@ from pipeline.base.paths import PACKAGE
 from pipeline.base.terminal import busy
 
 CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits 20 s
+MAX_PORT = 65_535
 DEFAULTS = {  # Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -58,7 +59,7 @@ def find_cluster() -> str:
     """
     address = os.environ.get("RAY_ADDRESS", "")
     found = re.fullmatch(r"([^/]+):([0-9]{1,5})", address)
-    if not found:
+    if not found or int(found[2]) > MAX_PORT:
         raise UserError(
             "executor=ray needs RAY_ADDRESS: it must be host:port of the head of a "
             f"Ray cluster, such as 10.0.0.1:6379, got {address!r}"

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from pipeline import UserError
+from pipeline.base.errors import AGAIN
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network, network_from
 from pipeline.execution.helper_process import HelperProcess
@@ -50,8 +51,7 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         exported.unlink()
         raise UserError(
             "the exported program and the network compute different probabilities, "
-            "because the code was edited while the command was running: run the "
-            "same command again"
+            f"because the code was edited while the command was running: {AGAIN}"
         )
 
 

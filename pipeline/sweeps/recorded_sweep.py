@@ -34,7 +34,7 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `training_results` of each child, by its id.
+    # The `training_results` of each child with a validation accuracy, by its id.
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
@@ -56,8 +56,11 @@ class RecordedSweep:
         return self.run is not None and self.run.status == Status.FINISHED
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
-        """Return the outcomes of the jobs that have a trained child."""
-        trained = newest_trained(self.children)
+        """Return the outcomes of the jobs that have a trained child.
+
+        A child whose accuracy was deleted from the database does not count.
+        """
+        trained = newest_trained(c for c in self.children if c.run_id in self.results)
         found = []
         for job in jobs:
             if child := trained.get(job.id):

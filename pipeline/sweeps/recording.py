@@ -34,7 +34,7 @@ def open_run(
     tracker = new_tracker(
         start.store,
         server=cfg.server,
-        experiment=cfg.experiment_name,
+        experiment=start.experiment,
         code=start.code,
         is_recorded=cfg.is_recorded,
     )

@@ -66,7 +66,7 @@ class Search(Plan):
         self._intervals = intervals
         self._numbers = {key: _numbers(x, trials) for key, x in intervals.items()}
         self._trials = min(trials, math.prod(map(len, self._numbers.values())))
-        self._suggestions: set[tuple[Any, ...]] = set()  # in the order of the intervals
+        self._suggestions: set[tuple[Any, ...]] = set()  # a value for each interval
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
         self._trials_by_job: dict[str, int] = {}  # by `Job.id`
         self._space = {key: _distribution(each) for key, each in intervals.items()}
@@ -91,8 +91,8 @@ class Search(Plan):
         Estimates from these jobs are a rough mean and the exact maximum.
         """
         ends = [
-            self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
-            for end in ("high", "low")
+            self._combine({k: x.end(high=high) for k, x in self._intervals.items()})
+            for high in (True, False)
         ]
         rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]

@@ -17,10 +17,11 @@ from pipeline.training.size import sweep_bytes
 class SweepStart:
     """The state that `train_sweep` has found before it opens the run."""
 
-    store: Path  # the folder of the store when the command started
+    store: Path  # the folder of the store; `on_result` can change the variables
     plan: Plan
     recorded: RecordedSweep
     reusable: ReusableRuns
+    experiment: str | None  # the experiment of the run; None if nothing is recorded
     name: str  # the name of the run
     folder: Path  # for table and plot; for networks, too, if nothing is recorded
     own_folder: Path | None  # for copies of table and plot, in a call from Python

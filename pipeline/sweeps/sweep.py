@@ -68,7 +68,8 @@ def train_sweep(
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
     code = provenance.code_state()  # for all training runs; files may change later
-    jobs, identifier = _identify(command)
+    experiment = experiment_of(cfg.experiment_name) if cfg.is_recorded else None
+    jobs, identifier = _identify(command, experiment)
     store = store_dir()
     parent = store / "sweeps"
     folder, lock = parent / identifier, parent / f".{identifier}.lock"
@@ -82,7 +83,17 @@ def train_sweep(
         plan = _plan(command, jobs, recorded)
         takes_runs = cfg.is_recorded and not cfg.again
         reusable = ReusableRuns(store if takes_runs else None)
-        start = SweepStart(store, plan, recorded, reusable, name, folder, own, code)
+        start = SweepStart(
+            store=store,
+            plan=plan,
+            recorded=recorded,
+            reusable=reusable,
+            experiment=experiment,
+            name=name,
+            folder=folder,
+            own_folder=own,
+            code=code,
+        )
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
@@ -129,12 +140,11 @@ def _train_missing(
     return replace(result, copied=children.run.copied)
 
 
-def _identify(command: Command[TrainConfig]) -> tuple[list[Job], str]:
+def _identify(
+    command: Command[TrainConfig], experiment: str | None
+) -> tuple[list[Job], str]:
     """Return the jobs, with their data sets, and the `sweep_id`."""
-    cfg, experiment = command.config, None
-    if cfg.is_recorded:
-        experiment = experiment_of(cfg.experiment_name)
-    folder = data_dir()
+    cfg, folder = command.config, data_dir()
     jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=folder).file)
     return jobs, sweep_id(
         jobs, command.intervals, experiment=experiment, again=cfg.again

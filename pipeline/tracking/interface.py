@@ -24,10 +24,15 @@ from PIL import Image
 
 from pipeline.base.terminal import wrap
 
-Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
+Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
 Arguments = ParamSpec("Arguments")
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow stores it."""
+    return time_ns() // 1_000_000
 
 
 class EpochPoint(NamedTuple):
@@ -130,8 +135,8 @@ class Run(OpenRun):
         `time` is in milliseconds since 1970; None means now. A value that is recorded
         twice with the same time is stored once.
         """
-        now = time_ns() // 1_000_000
-        self.log_points([EpochPoint(step, now if time is None else time, metrics)])
+        time = now() if time is None else time
+        self.log_points([EpochPoint(step, time, metrics)])
 
     @abstractmethod
     def log_points(self, points: Sequence[EpochPoint]) -> None:

@@ -84,7 +84,7 @@ class MlflowTracker(LocalTracker):
         return True
 
     def _mark_killed_runs(self) -> None:
-        """Mark the unfinished children of this run; see `mark_killed_runs`."""
+        """Mark killed runs, with the children that this run has not finished."""
         try:
             with store_lock(self.store):
                 self.client.mark_killed_runs()

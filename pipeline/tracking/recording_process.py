@@ -20,7 +20,12 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun
-from pipeline.tracking.selection import experiment_of, new_tracker
+from pipeline.tracking.selection import (
+    announce_other_store,
+    experiment_of,
+    new_tracker,
+    open_tracker,
+)
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"
@@ -76,6 +81,7 @@ class HelperTracker(Tracker[HelperRun]):
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
         """Start the process; see `new_tracker` for the arguments."""
         super().__init__(store, server=server, experiment=experiment)
+        self._is_used = False
         disable_telemetry()
         self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
@@ -86,6 +92,8 @@ class HelperTracker(Tracker[HelperRun]):
 
         If the store cannot be opened, the first call that waits raises the error.
         """
+        assert not self._is_used, "the helper process records only one run"
+        self._is_used = True
         opened = self._helper.submit(_open, self.store, self.experiment, start)
         return HelperRun(self._helper, opened)
 
@@ -116,6 +124,7 @@ def start_tracker(
     is not started. `new_tracker` describes the arguments.
     """
     if is_recorded and "mlflow" not in sys.modules:
+        announce_other_store(store)
         name = experiment_of(experiment)
         with closing(HelperTracker(store, server, name)) as tracker:
             _ = tracker.code  # takes 0.1 s, in which the process imports MLflow
@@ -139,7 +148,7 @@ _run: Run = NullRun()
 def _open(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
-    tracker = new_tracker(store, server=None, experiment=experiment)
+    tracker = open_tracker(store, server=None, experiment=experiment, code=None)
     _tracker, _run = tracker, tracker.open_run(start)
     assert _run.run_id and _run.artifacts
     return _run.run_id, _run.label, _run.artifacts

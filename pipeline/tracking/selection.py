@@ -29,6 +29,13 @@ def announce_kept_name(name: str, run_name: str | None) -> None:
         say("run_name has no effect: this run was started with another name")
 
 
+def announce_other_store(store: Path) -> None:
+    """Print a message if MLFLOW_TRACKING_URI names a store that is not used."""
+    if names_another_store(store):
+        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
+
+
 def new_tracker(
     store: Path,
     *,
@@ -50,14 +57,19 @@ def new_tracker(
     """
     if not is_recorded:
         return NullTracker(store, code=code)
+    announce_other_store(store)
+    name = experiment_of(experiment)
+    return open_tracker(store, server=server, experiment=name, code=code)
+
+
+def open_tracker(
+    store: Path, *, server: str | None, experiment: str, code: CodeState | None
+) -> LocalTracker:
+    """Import MLflow, and open the store; see `new_tracker`, which prints a message."""
     disable_telemetry()
     with busy("importing MLflow"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker
-    if names_another_store(store):
-        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    name = experiment_of(experiment)
-    tracker = MlflowTracker(store, server=server, experiment=name, code=code)
+    tracker = MlflowTracker(store, server=server, experiment=experiment, code=code)
     if database_path(store).exists():
         _ = tracker.client
     return tracker

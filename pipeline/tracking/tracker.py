@@ -19,8 +19,9 @@
    ended. See "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. See "an interrupt inside a transaction".
-7. `close_run` sets the status and the error, then releases the run's lock, then marks
-   incomplete children as KILLED. See "a child is complete or removed".
+7. `close_run` sets the status and the error, then releases the run's lock. After an
+   error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
+   children of this run. See "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
    See "a run that cannot be closed is never reported as finished".
@@ -49,7 +50,6 @@ from contextlib import (
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import time_ns
 from typing import Generic, TypeVar
 
 from pipeline import UserError
@@ -57,7 +57,7 @@ from pipeline.base.tags import Status
 from pipeline.execution.helper_process import Lane
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import OpenRun, Params, Run, Tags, now
 from pipeline.tracking.provenance import CodeState
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -134,8 +134,7 @@ class Tracker(ABC, Generic[RunType]):
         """
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
-            now = time_ns() // 1_000_000
-            start = RunStart(name, params, all_tags, self.code.diff, now, resume)
+            start = RunStart(name, params, all_tags, self.code.diff, now(), resume)
             run = self.open_run(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import displayed, store_dir
+from pipeline.base.printing import say
 from pipeline.base.terminal import busy
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
@@ -26,9 +27,9 @@ def ui(*, run: str | None, browser: bool) -> None:
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         with busy("starting MLflow's UI"):
             address = stack.enter_context(serve_ui(store_dir(), run=run))
-        print(f"{address}\nPress Ctrl-C to stop.", flush=True)
+        say(f"{address}\nPress Ctrl-C to stop.", flush=True)
         if browser and not webbrowser.open(address):
-            print("no browser was found: open this URL in a browser", flush=True)
+            say("no browser was found: open this URL in a browser", flush=True)
         threading.Event().wait()
 
 

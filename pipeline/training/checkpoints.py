@@ -25,15 +25,18 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError
 from pipeline.base import files, locking
+from pipeline.base.tensors import UNREADABLE
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
 REMOVED = ".removed-"  # the start of the name of a folder that is being removed
-CONTEXT_FILE = "context.json"
+CONTEXT_FILE, STATE_FILE, EPOCHS_FILE = "context.json", "state", "epochs"
 GENERATOR = ".generator"  # no tensor of an optimizer has a name with a period
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
+# Errors of `_resume` if a record is incomplete or of another version of this module.
+UNREADABLE_RECORD = (*UNREADABLE, LookupError, RuntimeError)
 
 
 class Checkpoint:
@@ -45,18 +48,27 @@ class Checkpoint:
     def __init__(self, folder: Path, state: TrainingState) -> None:
         """Keep the folder, and the state that `save` reads and `_resume` changes."""
         self.folder, self._state = folder, state
-        self._state_file, self._epochs_file = folder / "state", folder / "epochs"
+        self._state_file, self._epochs_file = folder / STATE_FILE, folder / EPOCHS_FILE
         self._size, self._hash = 0, hashlib.sha256()  # size and hash of `epochs`
         self.epochs: list[Epoch] = []
 
     @classmethod
     def resume_or_start(cls, folder: Path, state: TrainingState) -> "Checkpoint":
-        """Resume the training run in a folder, if there is one, or save epoch 0."""
+        """Resume the training run in a folder, if there is one, or save epoch 0.
+
+        Raises:
+            UserError: If a file cannot be read, or is damaged.
+        """
         checkpoint = cls(folder, state)
-        if checkpoint._state_file.exists():
-            checkpoint._resume()
-        else:
+        if not checkpoint._state_file.exists():
             checkpoint.save(Epoch(snapshot(state.network)))
+            return checkpoint
+        try:
+            checkpoint._resume()
+        except UserError:
+            raise
+        except UNREADABLE_RECORD as error:
+            raise _damaged(folder) from error
         return checkpoint
 
     @property
@@ -115,8 +127,12 @@ class Checkpoint:
 
 def _check(content: bytes, sha256: str, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
-        remedy = "resume=false starts training again"
-        raise UserError(f"the checkpoint {path} is damaged: {remedy}")
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> UserError:
+    remedy = "resume=false starts training again"
+    return UserError(f"the checkpoint {path} is damaged: {remedy}")
 
 
 def _pack(tensors: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> bytes:
@@ -191,8 +207,8 @@ def _clean_and_choose(parent: Path, context: bytes, *, resume: bool) -> Path:
 
 
 def _epochs_size(folder: Path) -> int:
-    saved = all((folder / name).exists() for name in ("state", "epochs"))
-    return (folder / "epochs").stat().st_size if saved else 0
+    saved = all((folder / name).exists() for name in (STATE_FILE, EPOCHS_FILE))
+    return (folder / EPOCHS_FILE).stat().st_size if saved else 0
 
 
 def _remove(folder: Path) -> None:

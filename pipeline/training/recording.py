@@ -110,4 +110,4 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
             metrics,
             (training.dataset, training.data_sha256),
         )
-        run.wait()
+        run.wait()  # the recording process reads `exported` before it is removed

@@ -8,7 +8,6 @@ from pipeline.core.shapes import parameter_count
 # Copies of the weight history in memory. A sweep has two copies in the worker and two
 # in the main process. A single training run has four copies while it writes its files.
 COPIES = 4
-FILES = 3  # copies of a single run on the disk: checkpoint, artifacts, outputs/train/
 # Files and database rows of a child run without its weights. Measured with 20 epochs:
 # 144,000 bytes.
 RUN_BYTES = 150_000
@@ -17,12 +16,7 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 def training_bytes(runs: Iterable[Hyperparameters]) -> int:
     """Return the memory of the largest training run, in bytes."""
-    return COPIES * max(map(_weight_history_bytes, runs), default=0)
-
-
-def single_run_bytes(run: Hyperparameters) -> int:
-    """Return the disk space of a single run's weights; all other files are small."""
-    return FILES * _weight_history_bytes(run)
+    return COPIES * max(map(weight_history_bytes, runs), default=0)
 
 
 def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
@@ -32,12 +26,15 @@ def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
     """
     others = RUN_BYTES + patch_bytes
     sizes = [
-        _weight_history_bytes(run) + 4 * parameter_count(run.hidden) + others
+        weight_history_bytes(run) + 4 * parameter_count(run.hidden) + others
         for run in runs
     ]
     return sum(sizes) + (BEST_BYTES if sizes else 0)
 
 
-def _weight_history_bytes(run: Hyperparameters) -> int:
-    """Return the size of the tensors before training and after each epoch."""
+def weight_history_bytes(run: Hyperparameters) -> int:
+    """Return the size of the tensors before training and after each epoch.
+
+    The other files of a single run are small.
+    """
     return 4 * parameter_count(run.hidden) * (run.epochs + 1)

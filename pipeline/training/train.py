@@ -16,14 +16,18 @@ from pipeline.base.paths import (
     displayed,
 )
 from pipeline.base.printing import say
-from pipeline.base.resources import check_memory, check_space, free_memory
+from pipeline.base.resources import (
+    check_memory,
+    check_space,
+    free_memory,
+    on_same_disk,
+)
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import busy, command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
-from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
@@ -48,7 +52,7 @@ from pipeline.training.reading import read_training_run
 from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
-from pipeline.training.size import single_run_bytes, training_bytes
+from pipeline.training.size import training_bytes, weight_history_bytes
 from pipeline.training.training_run import TrainingRun, finished_training_run
 
 OnEpoch = Callable[[Epoch], object]
@@ -138,10 +142,10 @@ def _record_training(
     `original` is the run that is reproduced, if any.
     """
     hyperparameters = cfg.hyperparameters()
-    _check_machine(hyperparameters, tracker.store)
+    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
+    _check_machine(cfg, tracker.store, folder)
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
     name = cfg.run_name or run_name(dict(cfg))
     network = state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
@@ -164,7 +168,7 @@ def _record_training(
         inputs.log(run, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
-        _record_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
+        _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
         training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
         _write(training, folder, run, original)
     print_summary(training, split.val)
@@ -177,11 +181,20 @@ def _record_training(
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
 
 
-def _check_machine(hyperparameters: Hyperparameters, store: Path) -> None:
-    """Check that there are enough memory and disk space for a training run."""
-    what, needed = "the training run", training_bytes([hyperparameters])
+def _check_machine(cfg: TrainConfig, store: Path, folder: Path) -> None:
+    """Check that there are enough memory and disk space for a training run.
+
+    `folder` gets the results; it can be on another disk than the store.
+    """
+    what, hyperparameters = "the training run", cfg.hyperparameters()
+    needed = training_bytes([hyperparameters])
     check_memory(needed, free=free_memory(), what=what)
-    check_space(single_run_bytes(hyperparameters), store, what=what)
+    # The weight history is in the checkpoint, in the results and in the artifacts.
+    copies = [store, folder, *([store] if cfg.is_recorded else [])]
+    for place in (store, folder):
+        count = sum(on_same_disk(each, place) for each in copies)
+        size = count * weight_history_bytes(hyperparameters)
+        check_space(size, place, what=what)
 
 
 def _context(
@@ -226,7 +239,7 @@ def _start_run(
         yield run
 
 
-def _record_epochs(
+def _train_epochs(
     epochs: Iterator[Epoch],
     total: int,
     checkpoint: Checkpoint,
@@ -258,4 +271,5 @@ def _write(
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, original.is_reproduced_by(training))
+        # The recording process reads the files of `temporary` before they are moved.
         run.wait()

@@ -188,6 +188,30 @@ def test_all_invalid_values_are_reported_at_once():
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["hid\nden=3", "--hid\nden", "a\nb", "lr=${oc.env:A\nB}", "experiment='a\nb"],
+)
+def test_a_problem_is_one_line_even_if_a_word_has_several(word):
+    given, size = problems(word, "hidden=0")
+    assert "\ufffd" in given or r"\n" in given
+    assert size.startswith("hidden must be at least 1")
+
+
+class Show(cli.schema.StageConfig):
+    """A stage with some settings of rules about several, but without the others."""
+
+    image: int | None
+    integers: bool
+    executor: str
+
+
+def test_a_rule_about_several_settings_applies_only_to_a_stage_that_has_them():
+    words = ["image=3", "integers=true", "executor=ray"]
+    config = parse(words, Show).config
+    assert (config.image, config.integers, config.executor) == (3, True, "ray")
+
+
 VALID = {
     "train hidden=40": 40,
     "train +hidden=40": 40,

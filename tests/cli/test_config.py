@@ -196,6 +196,7 @@ def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):
             0,
             "python -m pipeline.inspect [key=value ...]\n\nExplain ",
         ),
+        ("--help train", 0, "python -m pipeline.train [key=value ...]\n\nTrain "),
         ("train hiden=5", 2, "did you mean hidden?\n  see python -m pipeline.train --"),
     ],
 )

@@ -710,6 +710,14 @@ def test_text_is_literal_in_files_and_on_the_command_line(conf):
     assert read(r"run_name=\${a} ${seed}").config.run_name == r"\${a} ${seed}"
 
 
+def test_a_problem_is_one_line_even_if_a_key_in_a_file_has_several(conf):
+    conf({"conf/team/x.yaml": f'{GLOBAL}"hid\\nden": 3\n"hydra.a\\nb": 1'})
+    with pytest.raises(ConfigError) as error:
+        read("team=x", "hidden=0")
+    lines = error.value.problems
+    assert all(line.startswith(("conf/team/x.yaml: ", "hidden must")) for line in lines)
+
+
 def test_dvc_rejects_values_that_it_does_not_record(conf, monkeypatch):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, _self_]"})
     assert read("server=null").config.hidden == 10

@@ -1,4 +1,7 @@
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from jaxtyping import TypeCheckError
@@ -17,6 +20,18 @@ def test_a_fingerprint_is_one_of_hyperparameters_not_of_all_settings():
         cfg = validate(schema, defaults())
         with pytest.raises(TypeCheckError):
             fingerprints.fingerprint(cfg, "0" * 64)
+
+
+def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to():
+    print_it = "from pipeline.core.fingerprint import processor; print(processor())"
+    command = [sys.executable, "-c", print_it]  # a process, as it is computed once
+    names = []
+    for variant in ({}, {"MKL_CBWR": "COMPATIBLE"}):
+        environment = {k: v for k, v in os.environ.items() if k != "MKL_CBWR"}
+        environment |= variant
+        names.append(subprocess.check_output(command, env=environment, text=True))
+    unset, compatible = (name.strip() for name in names)
+    assert compatible == f"{unset}, MKL_CBWR=COMPATIBLE"
 
 
 def test_a_fingerprint_depends_on_all_that_determines_the_weights(

@@ -75,8 +75,6 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     assert sizes(100) == (False, 100)
     assert sizes(200) == (True, 200)
     assert not [*tmp_path.glob("*.bad")]
-    upright = REGISTRY["mnist_upright"].code_sha256
-    assert upright == code_sha256(datasets.upright.__file__)
 
 
 def test_data_sets_that_may_share_raw_files_are_read_one_after_the_other(

@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
-from pipeline.datasets import summary
+from pipeline import UserError
+from pipeline.datasets import prepare, summary
 from pipeline.datasets.statistics import summarize
 
 
@@ -18,3 +21,15 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
     assert summary(mnist.file.path) == described
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_a_damaged_summary_is_one_line_and_is_created_again(project, tmp_path, content):
+    data = shutil.copytree(project.outputs / "data", tmp_path / "data")
+    path = data / "digits.json"
+    created = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"^.*digits\.json is damaged: run the same"):
+        summary(data / "digits.safetensors")
+    prepare("digits", folder=data)
+    assert path.read_bytes() == created

@@ -15,6 +15,7 @@ pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
         ("auto", "RAY_ADDRESS: it must be host:port .*, got 'auto'"),
         ("127.0.0.1:²", "RAY_ADDRESS: it must be host:port .*, got '127.0.0.1:²'"),
         ("127.0.0.1:" + "1" * 30, "RAY_ADDRESS: it must be host:port .*, got "),
+        ("127.0.0.1:65536", "RAY_ADDRESS: it must be host:port .*, got '127.0.0.1:65"),
         ("127.0.0.1:1", "can be used at RAY_ADDRESS=127.0.0.1:1: .*refused"),
         ("nowhere.invalid:6379", "can be used at RAY_ADDRESS=nowhere.invalid:6379: "),
     ],

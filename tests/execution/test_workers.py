@@ -13,7 +13,6 @@ from pipeline.execution.workers import (
     DRIVER_BYTES,
     WORKER_BYTES,
     choose_workers,
-    new_executor,
 )
 
 GB = 10**9
@@ -46,11 +45,6 @@ def test_workers_are_at_most_as_many_as_fit_into_the_memory():
     assert choose(cores + 1, tasks=1) == 1
     with pytest.raises(UserError, match=r"^workers must be at most 1, got 99: each"):
         choose(99, tasks=2, free=GB)
-
-
-def test_an_executor_that_does_not_exist_is_an_error():
-    with pytest.raises(ValueError, match="no executor 'slurm'"):
-        new_executor("slurm", workers=1, tasks=1, task_bytes=0, modules=[])
 
 
 @pytest.mark.parametrize("requested", [None, 1])

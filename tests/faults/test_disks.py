@@ -15,6 +15,7 @@ from functools import partial
 import pytest
 from torchvision.datasets import MNIST
 
+from pipeline import UserError
 from pipeline.base.files import file_sha256
 from pipeline.datasets.registry import MNIST_FILES
 
@@ -86,6 +87,18 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
         for run_id, data in runs.items():
             assert data.params == after[run_id].data.params
     assert failures >= len(commands)
+
+
+def test_the_disk_of_the_folder_of_a_call_needs_space_for_the_results(
+    project, tmp_path, mount
+):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", folder=disk)
+    with pytest.raises(UserError, match=r"needs about 6 MB of disk space") as error:
+        project.call("train", dataset="digits", epochs=100, folder=disk / "own")
+    assert f" is free in {disk / 'own'}: delete files" in str(error.value)
+    assert not project.runs()
 
 
 @pytest.fixture

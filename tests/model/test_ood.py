@@ -7,7 +7,7 @@ from pipeline.core.dataset import Split
 from pipeline.core.margin import margin, min_margin
 from pipeline.datasets.components import fit_components
 from pipeline.evaluation import Predictions
-from pipeline.images import ImageSet, PreparedImages, unsure
+from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import OodDetector
 
 
@@ -66,4 +66,3 @@ def test_a_doubt_names_its_reason(detector, few):
         "the image is blank",
         "the strokes are unusual for a garment",
     ]
-    assert unsure.images_of("7") == "7s"

@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -374,6 +376,19 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     assert (len(parents), len(children)) == (3, 2 + 3 + 3)
     assert not any("reused_from" in child.data.tags for child in children)
     assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
+
+
+def test_a_child_without_an_accuracy_in_the_database_is_recorded_again(sweep):
+    sweep.run("seed=1,2")
+    _, (child, _) = sweep.runs()
+    with closing(sqlite3.connect(sweep.workspace.outputs / "mlflow.db")) as database:
+        sql = "DELETE FROM latest_metrics WHERE key = 'val/accuracy' AND run_uuid = ?"
+        database.execute(sql, (child.info.run_id,))
+        database.commit()
+    printed, error = sweep.run("seed=1,2")
+    assert "reused  (2 of 2)" in printed and not error  # its files are whole
+    printed, error = sweep.run("seed=1,2")
+    assert "this sweep is finished" in printed and not error
 
 
 def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(

@@ -365,14 +365,17 @@ def test_a_resumed_run_is_open_on_the_server_again(
         run.log_diff("a patch")  # the code that resumes the run has no such changes
         raise ValueError("disk is full")
     copy(store)
+    complete = copies_on(server)[run.run_id].data.tags["copy.sha256"]
     with start_run(store, resume=run.run_id):
         copies = Copies(open_store(store), server.url)
         copies.update(find_run(run.run_id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
-        assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
+        assert copied.info.status == "RUNNING"
+        assert not {"error", "copy.sha256"} & copied.data.tags.keys()
     copy(store)
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "FINISHED"
+    assert copied.data.tags["copy.sha256"] != complete
     client = MlflowClient(server.url)
     path = client.download_artifacts(copied.info.run_id, "code.diff", str(tmp_path))
     assert Path(path).read_text() == (run.artifacts / "code.diff").read_text()

@@ -22,7 +22,7 @@ from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.process import copy_run, copy_with_children
+from pipeline.tracking.copies.copying_functions import copy_run, copy_with_children
 
 UNREADABLE = (
     "{url} rejected the copy: ParseError: Failed to parse experiments field: "

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from mlflow import server
 from PIL import Image
+from sqlalchemy import text
 
 from pipeline.tracking import EpochPoint, mlflow_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
+    LOCKED_SECONDS,
     artifact_root,
     relocate_artifacts,
 )
@@ -39,6 +41,11 @@ def test_relocation_updates_every_column_with_an_artifact_address(store, client,
     with closing(sqlite3.connect(path)) as connection:
         relocate_artifacts(connection, before[1:], after[1:])
     assert dump(path) == content.replace(before, after)
+
+
+def test_a_read_waits_for_a_writer_as_long_as_mlflow_does(client):
+    with client._tracking_client.store.ManagedSessionMaker() as session:
+        assert session.scalar(text("PRAGMA busy_timeout")) == LOCKED_SECONDS * 1000
 
 
 LOSS = "with_final_weights/train_loss"

@@ -65,12 +65,6 @@ def test_a_run_can_fail_although_its_block_ends_normally(store, start_run, only_
     assert only_run().data.tags["error"] == "a training run failed"
 
 
-@pytest.mark.parametrize("is_recorded", [True, False])
-def test_a_tracker_knows_its_store_even_if_it_records_nothing(store, is_recorded):
-    tracker = new_tracker(store, server=None, is_recorded=is_recorded)
-    assert tracker.store == store
-
-
 def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}}
     with pytest.raises(UserError, match="tab"), tracker.start_run(**run):

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import sqlite3
@@ -5,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,32 @@ def test_the_process_that_records_does_not_import_pytorch(
     modules = lasting_helper.submit(imported_modules).result()
     assert {"pipeline.training.log", "pipeline.tracking.mlflow_tracker"} <= modules
     assert "torch" not in modules
+
+
+def test_the_other_process_records_only_one_run(shared_tracker, runs):
+    with shared_tracker.start_run(**RUN):
+        pass
+    with (
+        pytest.raises(AssertionError, match="only one run"),
+        shared_tracker.start_run(**RUN),
+    ):
+        raise NotImplementedError  # is not reached
+    assert len(runs()) == 1
+
+
+def test_the_command_itself_says_that_another_store_is_not_used(
+    store, monkeypatch, capfd
+):
+    monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    with (
+        redirect_stdout(io.StringIO()) as printed,  # of this process only
+        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracker.start_run(**RUN) as run,
+    ):
+        run.wait()
+    assert printed.getvalue().count("runs are recorded in") == 1
+    assert "runs are recorded in" not in capfd.readouterr().out
 
 
 def test_what_the_other_process_cannot_record_is_an_error_of_the_run(

@@ -1,6 +1,8 @@
 import shutil
 import sqlite3
 import sys
+import threading
+import time
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -9,6 +11,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, tracking
+from pipeline.base import locking
+from pipeline.base.locking import Level
 from pipeline.tracking.store.client import open_store, translate_errors
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -116,6 +120,29 @@ def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):
             UserError, match=r"^cannot read .*\.db: .*no such (table|column)"
         ):
             read()
+
+
+def test_a_read_waits_for_another_program_that_writes(store):
+    with closing(
+        sqlite3.connect(store / "mlflow.db", check_same_thread=False)
+    ) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        start = time.monotonic()
+        end = threading.Timer(6, writer.rollback)  # Python itself waits for 5 s
+        end.start()
+        assert tracking.tagged_runs(store, "kind", ["sweep"]) == []
+        assert time.monotonic() - start > 5
+        end.join()
+
+
+def test_a_read_below_the_lock_of_a_data_set_is_an_error_of_the_program(
+    store, tmp_path
+):
+    with (
+        locking.lock(tmp_path / "lock", Level.DATASET, waiting=""),
+        pytest.raises(RuntimeError, match="DATABASE must be acquired before DATASET"),
+    ):
+        tracking.tagged_runs(store, "kind", ["sweep"])
 
 
 def test_a_tracking_uri_of_another_store_is_named_as_not_used(

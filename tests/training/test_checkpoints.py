@@ -1,14 +1,16 @@
 import contextlib
+import hashlib
 import os
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline import UserError
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
-from pipeline.training.checkpoints import open_checkpoint
+from pipeline.training.checkpoints import _pack, _unpack, open_checkpoint
 
 CONTEXT = {"processor": "Z80", "experiment": None}
 
@@ -152,6 +154,42 @@ def test_a_damaged_file_is_rejected_with_the_remedy(tmp_path, few, name):
     with open_new(tmp_path, resume=False) as checkpoint:
         assert len(checkpoint.epochs) == 1
         assert unfinished(tmp_path) == [checkpoint.folder] != [folder]
+
+
+def edit(folder, *, state=None, tensors=None, epoch=None):
+    """Edit the values of the state or of each epoch, and correct the hashes."""
+    records = (folder / "epochs").read_bytes()
+    ((saved, values),) = _unpack((folder / "state").read_bytes()[32:])
+    if epoch:
+        records = b"".join(_pack(x, epoch(y)) for x, y in _unpack(records))
+        sha256 = hashlib.sha256(records).hexdigest()
+        values["epochs"] = {"size": len(records), "sha256": sha256}
+        (folder / "epochs").write_bytes(records)
+    content = _pack(tensors(saved) if tensors else saved, {**values, **(state or {})})
+    (folder / "state").write_bytes(hashlib.sha256(content).digest() + content)
+
+
+NO_EPOCH = {"size": 0, "sha256": hashlib.sha256().hexdigest()}
+OTHER_VERSIONS = [
+    {"state": {"epochs": {}}},
+    {"state": {"epochs": NO_EPOCH}},
+    {"state": {"epochs": 3}},
+    {"tensors": lambda tensors: {}},
+    {"tensors": lambda tensors: {name: x[:-1] for name, x in tensors.items()}},
+    {"epoch": lambda values: {**values, "learning_rate": 0.001}},
+]
+
+
+@pytest.mark.parametrize("edits", OTHER_VERSIONS)
+def test_a_checkpoint_of_another_version_is_rejected_with_the_remedy(
+    tmp_path, few, edits
+):
+    folder = interrupt(tmp_path, few, after=1)
+    edit(folder)
+    assert restored_epochs(tmp_path) == [0, 1]
+    edit(folder, **edits)
+    with pytest.raises(UserError, match=rf"{folder.name} is damaged: resume=false st"):
+        restored_epochs(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 40])

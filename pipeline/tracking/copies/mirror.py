@@ -1,7 +1,6 @@
 """Copies a run to a server while the run is open, in a lane of a helper process.
 
-The main process holds the `Mirror`. `process` contains the functions that run in the
-helper process.
+The main process holds the `Mirror`. The helper process runs `copying_functions`.
 """
 
 import threading
@@ -16,7 +15,7 @@ from pipeline.base.printing import say, warn
 from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import HelperKilled, HelperProcess, Lane
-from pipeline.tracking.copies.process import (
+from pipeline.tracking.copies.copying_functions import (
     COPIER,
     copy_with_children,
     import_mlflow,

@@ -7,8 +7,8 @@ and links of a copy, the ids of runs are replaced by the ids of their copies, so
 runs that a run refers to are copied first (see `order`). The id of a run without a copy
 is replaced as soon as the run has a copy.
 
-The helper process of `process` can be killed at any point. The next helper process
-continues, and nothing is lost or stored twice. `sender` sends the data of each run.
+The helper process can be killed at any point. The next helper process continues, and
+nothing is lost or stored twice. `sender` sends the data of each run.
 """
 
 import os

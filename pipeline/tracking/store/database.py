@@ -97,10 +97,10 @@ class RecordedRun:
 
     @property
     def has_all_files(self) -> bool:
-        """Whether the run finished and has all files that `read_training_run` reads.
+        """Whether this is a finished training run with all of its files.
 
-        If a file was lost, sweeps train the network again. This property does not check
-        whether a file is damaged.
+        `read_training_run` reads these files. This property does not check whether a
+        file is damaged.
         """
         folder = self.network_path.parent
         is_whole = all((folder / name).is_file() for name in TRAINING_FILES)

@@ -16,13 +16,15 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
+from pipeline.base import locking
+from pipeline.base.locking import Level
 from pipeline.base.printing import say
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store.locks import write_lock
 
-# Maximum wait for another process that writes. On a busy machine, five seconds, the
-# default, can be too short.
-LOCKED_SECONDS = 30
+# Maximum wait of a read for another process that writes. MLflow's own sessions wait as
+# long; on a busy machine, five seconds, the default of Python, can be too short.
+LOCKED_SECONDS = 20
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
     "experiments": "artifact_location",
@@ -57,10 +59,14 @@ def require_store(store: Path) -> None:
 def open_database(store: Path) -> Iterator[sqlite3.Connection]:
     """Open the database of a store, which may have been moved since it was written.
 
+    The first read after a move updates the URIs of the artifacts with the lock of the
+    database. A thread that holds this lock or a later one can therefore read nothing.
+
     Raises:
         UserError: If nothing is recorded yet, the artifacts are elsewhere, or the
             database cannot be read.
     """
+    locking.check_order(Level.DATABASE)
     database = database_path(store)
     if not database.exists():
         problem = f"{database} is missing, because no run is recorded yet"
