@@ -15,6 +15,7 @@ from pipeline import UserError
 from pipeline.base import files
 
 VERSION = 1  # the version of the file format
+NOT_READABLE = "is not a safetensors file"
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
 
@@ -41,7 +42,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except UNREADABLE as error:
-        raise UserError(f"{path} is not a safetensors file: {error}") from None
+        raise UserError(f"{path} {NOT_READABLE}: {error}") from None
     version = metadata.pop("version", None) if metadata else VERSION
     if version != VERSION:
         raise UserError(
