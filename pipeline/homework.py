@@ -1,7 +1,7 @@
 """Write homework for a student: questions about the student's own network.
 
 The student's id and a course code that the instructor chooses determine the seed of the
-network, the test image, the neurons and the weights in the questions. Trains the
+network, the test image, the neurons and the numbers in the questions. Trains the
 network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<id>/. The student types the answers into
 answers.json and submits the folder. Running the command again keeps the answers.

@@ -18,6 +18,7 @@ from pipeline import UserError
 from pipeline.base import files
 
 VERSION = 1  # the version of the file format
+NOT_READABLE = "is not a safetensors file"
 # A dtype that NumPy lacks raises an AttributeError, and deeply nested JSON raises a
 # RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
@@ -45,7 +46,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except UNREADABLE as error:
-        raise UserError(f"{path} is not a safetensors file: {error}") from None
+        raise UserError(f"{path} {NOT_READABLE}: {error}") from None
     version = metadata.pop("version", None) if metadata else VERSION
     if version != VERSION:
         raise UserError(

@@ -20,6 +20,8 @@ MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 MAX_PROBLEMS = 20  # unknown names in one file
 DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
+# The name of a question, and the characters after the colon that belong to a number.
+BEGUN = re.compile(r'"(?!id"|course")\w+"\s*:\s*([^\s",{}\[\]]*) *\Z')
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,7 @@ def read_answers(content: bytes) -> Answers:
     except UnicodeDecodeError:
         raise UserError(f"{FILE} must be text: save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        problem = f"{error.msg} in {place}"
-        before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
-        line = before.count("\n") + 1
-        if "," in error.msg and after and line < error.lineno:
-            problem = f"a comma is missing at the end of line {line}"
-        if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
-            problem = f"write numbers as 54096 or 3.5, without a comma, in {place}"
-        raise UserError(f"{FILE} is not JSON: {problem}") from None
+        raise UserError(f"{FILE} is not JSON: {_json_problem(error)}") from None
     except RecursionError:
         raise UserError(f"{FILE} is nested too deeply") from None
     except ValueError as error:  # a duplicate
@@ -88,6 +82,28 @@ def read_answers(content: bytes) -> Answers:
     student, course = _student(stored.get("id")), stored.get("course")
     course = normalize(course) if isinstance(course, str) else ""
     return Answers(student, course, *_sort(stored["answers"]), count)
+
+
+def _json_problem(error: json.JSONDecodeError) -> str:
+    """Return what is wrong with a text, and how to correct a typical mistake."""
+    place = f"line {error.lineno}, column {error.colno}"
+    before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
+    line = before.count("\n") + 1
+    # Newer versions of Python report a comma before a bracket at its own position.
+    commas = error.doc[: error.pos + 1].rstrip("]} \t\r\n")
+    if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
+        return f"write numbers as 54096 or 3.5, without a comma, in {place}"
+    if commas.endswith(",") and error.doc[len(commas) :].lstrip()[:1] in ("}", "]"):
+        last = commas.count("\n") + 1
+        return f"remove the comma after the last answer, at the end of line {last}"
+    if "," in error.msg and after and line < error.lineno:
+        return f"a comma is missing at the end of line {line}"
+    rest = re.split(r"[,}\n]", after)[0].strip()
+    begun = BEGUN.search(error.doc[: error.pos])
+    if begun and after and not rest.startswith('"'):
+        got = _short(error.doc[begun.start(1) : error.pos] + rest) or "nothing"
+        return f"write only a number, such as 3.5, in line {line}, got {got}"
+    return f"{error.msg} in {place}"
 
 
 def _student(value: object) -> str:

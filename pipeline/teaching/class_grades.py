@@ -12,7 +12,12 @@ from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
-from pipeline.teaching.grading import QUESTIONS_SHA256, Training, copied_from
+from pipeline.teaching.grading import (
+    QUESTIONS_SHA256,
+    SubmissionGrade,
+    Training,
+    copied_from,
+)
 from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
@@ -82,13 +87,12 @@ class ClassGrades(Roster):
                 f"{counted(old, 'submission')} {verb} graded before the questions "
                 "changed: add again=true to grade again"
             )
-        again = [entry for entry in self.graded if entry.before is not None]
         changed = [
-            f"{entry.student} {entry.before:g} -> {entry.grade.points:g}"
-            for entry in again
-            if entry.before != entry.grade.points
+            f"{x.student} {_shown(x.before, x.grade)} -> {_shown(x.grade, x.before)}"
+            for x in self.graded
+            if x.before and x.before.points != x.grade.points
         ]
-        if again:
+        if any(entry.before for entry in self.graded):
             names = f": {', '.join(changed)}" if changed else ""
             number = counted(len(changed), "student")
             found.append(f"points changed for {number}{names}")
@@ -129,7 +133,8 @@ class ClassGrades(Roster):
         found = {
             "network": [
                 f"{x.student} ({x.grade.training}"
-                + (f", PyTorch {x.other_torch})" if x.other_torch else ")")
+                + (f", PyTorch {x.other_torch}" * bool(x.other_torch))
+                + (", accepted)" if x.is_accepted else ")")
                 for x in self.others
             ],
             "identical": copies,
@@ -180,3 +185,9 @@ class ClassGrades(Roster):
             {**row, "id": spelled.get(student, student)}
             for student, row in sorted(rows.items())
         ]
+
+
+def _shown(grade: SubmissionGrade, other: SubmissionGrade) -> str:
+    """Return the points of a grade, and of how many if this is different in another."""
+    is_same = grade.possible == other.possible
+    return f"{grade.points:g}" + ("" if is_same else f" of {grade.possible:g}")

@@ -23,6 +23,7 @@ ID_COLUMNS = {
 }
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
+ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ListedStudent:
 
     spelled: str  # the id as it is in the list
     name: str  # empty if the list has no names
+    # Whether the instructor accepts another network than the assigned one.
+    is_accepted: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -56,7 +59,7 @@ def read_students(
 
     Raises:
         UserError: If it cannot be read, has no title in `ID_COLUMNS`, or contains an
-            invalid or a repeated id, or none.
+            invalid or a repeated id, or none, or another word than yes in `ACCEPTED`.
     """
     name = printable(path)
     titles, rows = read_csv(path)
@@ -88,8 +91,13 @@ def read_students(
         student = next((x for x in others if x in submitted), student)
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        words = " ".join(row[title] for title in named).split()
-        students[student] = ListedStudent(spelled, printable(" ".join(words)))
+        accepted = normalize(row.get(ACCEPTED, ""))
+        if accepted not in ("", "yes"):
+            rule = f"{ACCEPTED} must be yes or empty"
+            problem = f"line {number}: {rule}, got {printable(accepted)[:60]!r}"
+            raise UserError(f"{name}, {problem}")
+        words = printable(" ".join(" ".join(row[title] for title in named).split()))
+        students[student] = ListedStudent(spelled, words, accepted == "yes")
     unused = list[str]()
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
@@ -97,7 +105,7 @@ def read_students(
         by_name = "submissions are matched by the names of the folders"
         rule = by_name if named else "add a column with these"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
-    if not named and {*titles} - {*ID_COLUMNS}:
+    if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(f"names are not used: {rule}, got {found}")
     if without_id:

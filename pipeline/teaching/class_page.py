@@ -48,6 +48,7 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
         pytorch=pytorch(),
         kind_of=_kind,
         any_denied=any(entry.grade.denied for entry in grades.graded),
+        any_notebook=any(entry.answers.notebook for entry in grades.graded),
         processor=Training.PROCESSOR.value,
         mean=sum(counted) / len(counted) if counted else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
@@ -99,7 +100,5 @@ def render_feedback(
         solutions=solutions,
         malformed=graded.answers.problems if graded else {},
         answered=[(each, answers[each.name]) for each in questions],
-        first_with=lambda hint: next(
-            x.question for x in answers.values() if x.hint == hint and not x.repeated
-        ),
+        numbers=graded.numbers if graded else {},
     )

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -71,19 +72,27 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         listed = with_submitted_ids(listed, with_owners(read, listed))
     found = with_owners(read, listed)
     if not found:
-        raise UserError(f"{cfg.submissions} contains no submissions")
+        raise UserError(
+            f"{cfg.submissions} contains no submissions: it must contain a folder or a "
+            "zip file for each student"
+        )
     check_course(found)
     data = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
     data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
-    readable = [entry for entry in found if isinstance(entry, Submission)]
+    accepted = {student for student, about in listed.items() if about.is_accepted}
+    readable = [
+        replace(entry, is_accepted=entry.student in accepted)
+        for entry in found
+        if isinstance(entry, Submission)
+    ]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
     forgotten = forgotten_settings(assignment, readable)
     mistakes = list(filter(None, [forgotten.notice, *other_pytorch(readable)]))
     notices += mistakes
     for notice in notices:  # before the assigned networks are trained
-        say(wrap(notice, indent=0))
+        say(wrap(notice))
     if mistakes:
-        say("Ctrl-C stops the command")
+        say("Press Ctrl-C to stop the command.")
     entries = sorted(
         one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
@@ -141,8 +150,7 @@ def _grade(
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
         if earlier and earlier.is_complete and not cfg.again:
-            grade = earlier.required(cfg.require)
-            done.append(Graded(**vars(entry), grade=grade, before=None))
+            done.append(entry.graded(earlier, None, require=cfg.require))
             continue
         arguments = {
             "assignment": assignment,
@@ -191,11 +199,8 @@ def _finish(
         if result.traceback:
             say(result.traceback, file=sys.stderr)
         return entry.rejected(result.error)
-    grade: SubmissionGrade = result.value
-    write_grade(path, grade)
-    # With the same setting, so that only a change of the questions is a difference.
-    before = earlier.required(require).points if earlier else None
-    return Graded(**vars(entry), grade=grade.required(require), before=before)
+    write_grade(path, result.value)
+    return entry.graded(result.value, earlier, require=require)
 
 
 def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
@@ -229,8 +234,6 @@ def _print(grades: ClassGrades) -> None:
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
         say(wrap(f"{entry.place}: {entry.problem}", start="  ", indent=4))
-    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
-        say(wrap(notice, indent=0))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     if denied := sum(entry.grade.denied for entry in grades.graded):
@@ -246,3 +249,5 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
+    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
+        say(wrap(notice))

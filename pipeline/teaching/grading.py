@@ -22,7 +22,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
-from pipeline.teaching.question import ROUNDED, GradedAnswer
+from pipeline.teaching.question import PARTIAL, ROUNDED, GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
@@ -40,19 +40,19 @@ NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
 # difference of two processors is below a tenth of it or, if the largest one exceeds
 # `MAX_DIFFERENCE`, more than ten times as large.
 MAX_ROUNDING = 0.00001
-# With so many kept weights, a network is an edited copy. Only the weights that changed
-# in the last epoch count: those of a neuron whose output has become 0 for all images
-# are the same after each later epoch, so they would accuse a student who forgot to set
-# the number of epochs.
+# With at least this fraction of kept weights, a network is an edited copy. Only the
+# weights that changed in the last epoch count: those of a neuron whose output has
+# become 0 for all images are the same after each later epoch, so they would accuse a
+# student who forgot to set the number of epochs.
 MIN_KEPT = 0.5
-# The least accuracy of a network that is graded, as a fraction of the accuracy of the
+# The minimum accuracy of a network that is graded, as a fraction of the accuracy of the
 # assigned one. Weights that were never trained make many answers 0 or equal. A network
 # with other settings is graded if it has learned: one epoch gives more than nine
 # tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
 ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
-# The share of the points for each further answer that follows from the same mistake.
-REPEATED = 0.75
+# Why an answer with such a mistake gets no points; see `grade_answers`.
+GUESS = "A guess could also give this number, so it gets no points."
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
@@ -70,7 +70,10 @@ class Training(StrEnum):
 
     @property
     def is_assigned(self) -> bool:
-        """Whether the weights are those of the assigned training run, as measured."""
+        """Whether the weights are those of the assigned training run.
+
+        Measured differences between processors do not count.
+        """
         return self in (Training.SAME, Training.PROCESSOR)
 
     @property
@@ -121,6 +124,11 @@ class SubmissionGrade(Comparison):
     def points(self) -> float:
         """The sum of the points of all answers."""
         return round(sum(answer.points for answer in self.answers), 2)
+
+    @property
+    def possible(self) -> float:
+        """The points of a submission whose answers are all correct."""
+        return sum(answer.possible for answer in self.answers)
 
     def required(self, require: str) -> "SubmissionGrade":
         """Return the grade in a course with this value of the setting `require`.
@@ -197,35 +205,36 @@ def grade_submission(
 def grade_answers(
     answers: Mapping[str, float], basis: Basis
 ) -> tuple[GradedAnswer, ...]:
-    """Grade the answers to all questions; a mistake that is repeated costs less.
+    """Grade the answers to all questions, so that the same mistake costs the same.
 
-    If several answers follow from the same mistake of `Basis.mistaken`, or are rounded
-    too much, the first of them gets the points that its question gives for it, and the
-    others get `REPEATED`. Answers that are rounded so much that they get no points
-    alone are not counted: 0 would be one of them.
+    An answer with a mistake of `Basis.mistaken` or `ROUNDED` gets a part of the points.
+    If a guess could also give it, it gets them only if another answer, which is no such
+    guess, shows the same mistake.
     """
     graded = {q.name: q.grade(answers.get(q.name), basis) for q in QUESTIONS}
     wrong = {
         question.name: {
-            x.hint: x
+            x.hint: x.points
             for x in question.mistakes(answer, basis)
-            if x.hint != ROUNDED or x.points
+            if x.value or x.hint not in ROUNDED  # 0 is always a guess
         }
         for question in QUESTIONS
         if (answer := graded[question.name].answer) is not None
         and graded[question.name].kind != "full"
     }
+    shared = [*basis.mistaken, *ROUNDED]
     hints = Counter(hint for found in wrong.values() for hint in found)
-    for hint in sorted([*basis.mistaken, ROUNDED], key=lambda hint: -hints[hint]):
+    for hint in sorted(shared, key=lambda hint: -hints[hint]):
         same = [name for name, found in wrong.items() if hint in found]
-        for name in same if len(same) > 1 else []:
-            mistake, repeated = wrong.pop(name)[hint], name != same[0]
-            points = REPEATED * graded[name].possible if repeated else mistake.points
-            points = max(points, graded[name].points)
-            graded[name] = replace(
-                graded[name], hint=hint, points=points, repeated=repeated
-            )
-    return tuple(graded.values())
+        if len(same) > 1 and any(wrong[name][hint] for name in same):
+            for name in same:
+                del wrong[name]
+                points = PARTIAL * graded[name].possible
+                graded[name] = replace(graded[name], hint=hint, points=points)
+    return tuple(
+        replace(x, hint=f"{x.hint} {GUESS}") if x.hint in shared and not x.points else x
+        for x in graded.values()
+    )
 
 
 def read_assigned(path: Path) -> Assigned:

@@ -25,7 +25,12 @@ from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.question import MAX_DECIMALS
 from pipeline.teaching.questions import questions_for
-from pipeline.teaching.submissions import ONE_COUNTS, Rejected, read_submission
+from pipeline.teaching.submissions import (
+    DAMAGED,
+    ONE_COUNTS,
+    Rejected,
+    read_submission,
+)
 from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
@@ -118,8 +123,11 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     say(wrap(f"{known}: are these right?"))
     _print_other_torch(torch)
     if isinstance(found, Rejected):
-        is_double = ONE_COUNTS in found.problem
-        remedy = "delete those that do not count" if is_double else WITHOUT_CHECK
+        remedy = WITHOUT_CHECK
+        if ONE_COUNTS in found.problem:
+            remedy = "delete those that do not count"
+        if found.problem == DAMAGED:
+            remedy = f"otherwise, delete it and {WITHOUT_CHECK}"
         raise UserError(
             f"{displayed(folder)} cannot be graded: {found.problem}; {remedy}"
         )
@@ -238,12 +246,17 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     say(table(["question", "answer"], rows, left=["question", "answer"]))
     well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    say(f"{well_formed} are well-formed. This does not mean that they are correct.")
+    verb = "is" if len(answers.numbers) == 1 else "are"
+    rule = "This does not mean that the answers are correct."
+    say(f"{well_formed} {verb} well-formed. {rule}")
     coarse = [
         f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), 'decimal')}"
         for q in questions
         if q.is_coarse(answers.numbers.get(q.name, 0.0))
     ]
     if coarse:
-        rule = "With fewer, right answers can lose points, unless the others are 0."
+        rule = (
+            "With fewer decimals, a correct answer can lose points, unless the missing "
+            "decimals are zeros."
+        )
         say(wrap(f"Rounded too much? {', '.join(coarse)}. {rule}", indent=0))

@@ -83,8 +83,8 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they submitted.
 
-    This applies only if most of these ids are not in the list. A student without a
-    folder of their name keeps the id in the list. So does a student whose submitted id
+    This applies only if most of these ids are not in the list. A student for whom no
+    folder is named keeps the id in the list. So does a student whose submitted id
     is also in another such folder, or is that of another student in the list.
     """
     given = [entry for entry in entries if entry.student]

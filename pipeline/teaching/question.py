@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from pipeline import UserError
+from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
 from pipeline.teaching.basis import Basis, Topic
 
@@ -19,9 +20,14 @@ ROUNDING = 1e-5
 # would be a right answer to each question whose correct answer is near 0.
 RELATIVE = 0.01
 MAX_DECIMALS = 5  # rounding to so many never exceeds a tolerance, because of ROUNDING
-ROUNDED = (
-    f"This is rounded too much. {MAX_DECIMALS} decimals are enough for every question."
+# The hints for right answers that are rounded too much, by their decimals.
+ROUNDED = tuple(
+    f"This is rounded to {counted(decimals, 'decimal')}, which is not exact enough. "
+    f"{MAX_DECIMALS} decimals are enough for every question."
+    for decimals in range(MAX_DECIMALS)
 )
+# The share of the points for an answer with a mistake that can change many answers.
+PARTIAL = 0.5
 GROUPS: Final = (
     "The size of a network",
     "The equation of one neuron",
@@ -65,7 +71,6 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # about the mistake; None if it is not a typical one
     correct: float
-    repeated: bool = False  # whether an earlier answer shows the same mistake
     denied: bool = False  # no points, because the network is not the assigned one
 
     @property
@@ -110,8 +115,8 @@ class Question(ABC):
         group: One of `GROUPS`.
         points: The points for a correct answer.
         form: The numbers that can be an answer for any network.
-        tolerance: How far a correct answer may be from the exact one; unless it is a
-            whole number, also at most `RELATIVE`.
+        tolerance: The maximum absolute error of an answer. Unless the answer is a whole
+            number, its relative error must also be at most `RELATIVE`.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
     """
 
@@ -135,10 +140,11 @@ class Question(ABC):
         return f"within {self.tolerance:g}{relative}"
 
     def decimals(self, answer: float) -> int:
-        """Return how many decimals an answer needs: rounding is within the tolerance.
+        """Return the number of decimals that an answer needs.
 
-        This depends on its size alone. 0, and the smallest and the largest possible
-        number, can be exact without decimals.
+        With these, its rounding error is within the tolerance. Only its size determines
+        the number. 0, and the smallest and the largest possible number, can be exact
+        without decimals.
         """
         exact = (0.0, self.form.low, self.form.high)
         if self.form.whole or not self.tolerance or answer in exact:
@@ -146,7 +152,7 @@ class Question(ABC):
         return max(0, math.ceil(-math.log10(2 * self._tolerance(answer))))
 
     def is_coarse(self, answer: float) -> bool:
-        """Whether an answer has fewer decimals than it needs, or ends with a 0."""
+        """Whether an answer has too few decimals, or its last required decimal is 0."""
         needed = self.decimals(answer)
         return needed > 0 and round(answer, needed - 1) == answer
 
@@ -182,11 +188,13 @@ class Question(ABC):
         correct, known = self.correct(basis), self._answers(basis)
         for hint, changed in basis.mistaken.items():
             value = self.correct(changed)[0]
-            known.append(Mistake(value, hint, self._half(value)))
-        if self.tolerance:
-            known += [
-                self._rounded(correct[0], n) for n in reversed(range(MAX_DECIMALS))
-            ]
+            known.append(Mistake(value, hint, self._partial(value)))
+        for decimals, hint in enumerate(ROUNDED if self.tolerance else ()):
+            value = round(correct[0], decimals)
+            # Many students would have the same value with only one digit.
+            is_guess = value == float(f"{value:.0e}")
+            points = 0.0 if is_guess else self._partial(value)
+            known.append(Mistake(value, hint, points))
         mistakes = [
             replace(each, value=float(each.value))
             for each in known
@@ -209,18 +217,11 @@ class Question(ABC):
                 points, hint = mistake.points, mistake.hint
         return GradedAnswer(self.name, answer, points, self.points, hint, correct[0])
 
-    def _rounded(self, correct: float, decimals: int) -> Mistake:
-        """Return the mistake that a correct answer is rounded too much."""
-        value = round(correct, decimals)
-        # Many students would have the same value with one decimal or digit.
-        is_guess = decimals < 2 or abs(value) < 10 ** (1 - decimals)
-        return Mistake(value, ROUNDED, 0.0 if is_guess else self._half(value))
-
-    def _half(self, value: float) -> float:
-        """Return half of the points for a mistake that leads to this value."""
+    def _partial(self, value: float) -> float:
+        """Return the points for a mistake that leads to this value."""
         # Guesses and many mistakes lead to the smallest or the largest answer.
         low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
-        return self.points / 2 if low < value < high else 0.0
+        return PARTIAL * self.points if low < value < high else 0.0
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         return any(

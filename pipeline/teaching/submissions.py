@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import json_sha256, list_folder
 from pipeline.base.paths import MODEL_FILE
-from pipeline.base.tensors import tensors_sha256
+from pipeline.base.tensors import NOT_READABLE, tensors_sha256
 from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -31,10 +31,12 @@ from pipeline.teaching.submitted_files import (
 
 MAX_PROBLEM = 300  # characters
 ONE_COUNTS = "but only one can count"  # of several files with the same name
+DAMAGED = f"{MODEL_FILE} is damaged: copy it again"
 MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
+NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in it
 SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
@@ -101,11 +103,30 @@ class Submission(Entry):
     torch: str  # the version of PyTorch there; empty if it is not recorded
     sheet: str  # questions.md in one line; empty if it is missing
     sha256: str  # of the answers and the network
+    # Whether the list of students says that another network is accepted.
+    is_accepted: bool = field(default=False, kw_only=True)
 
     @property
     def other_torch(self) -> str:
         """The recorded version of PyTorch if this process has another one, or ""."""
         return "" if self.torch == pytorch() else self.torch
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The numbers of the questions in questions.md, by name."""
+        return {name: number for number, name in NUMBER_OF.findall(self.sheet)}
+
+    def graded(
+        self, grade: SubmissionGrade, before: SubmissionGrade | None, *, require: str
+    ) -> "Graded":
+        """Return this submission with its grade, and an earlier one if there is one.
+
+        Both are those of a course with this value of the setting `require`, so that
+        only a change of the questions is a difference.
+        """
+        require = "any" if self.is_accepted else require
+        before = before.required(require) if before else None
+        return Graded(**vars(self), grade=grade.required(require), before=before)
 
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.
@@ -124,7 +145,7 @@ class Graded(Submission):
     """A graded submission."""
 
     grade: SubmissionGrade
-    before: float | None  # the earlier points if it was graded again
+    before: SubmissionGrade | None  # the earlier grade if it was graded again
 
     @property
     def is_assigned(self) -> bool:
@@ -242,7 +263,10 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata]:
         try:
             network, metadata = load_network(path)
         except UserError as error:
-            raise UserError(str(error).replace(str(path), MODEL_FILE)) from None
+            problem = str(error).replace(str(path), MODEL_FILE)
+            if NOT_READABLE in problem:  # such as a part of the file
+                problem = DAMAGED
+            raise UserError(problem) from None
     tensors = snapshot(network)
     if (found := tensors["layer_1.bias"].size) != hidden:
         raise UserError(f"its network has {found} hidden neurons instead of {hidden}")

@@ -1,6 +1,7 @@
 """What answers.json may contain, and what is wrong with other files."""
 
 import json
+import re
 
 import pytest
 
@@ -99,7 +100,25 @@ def test_unknown_names_are_problems_but_not_too_many():
             b'{"id": "a",\n "answers": {"logit": -3,5}}',
             "write numbers as 54096 or 3.5, without a comma, in line 2, column 26",
         ),
-        (b'{"answers": {"logit": 3, "x": 4,}}', "Expecting property name"),
+        (
+            b'{"answers": {"logit": 3, "x": 4,}}',
+            "remove the comma after the last answer, at the end of line 1$",
+        ),
+        (
+            b'{"id": "a",\n "answers": {\n  "logit": 3,\n\n }\n}',
+            "remove the comma after the last answer, at the end of line 3$",
+        ),
+        *(
+            (
+                b'{"id": "a",\n "answers": {\n  "x": %s,\n  "y": 4}}' % value,
+                "write only a number, such as 3.5, in line 3, got "
+                + (re.escape(value.decode()) or "nothing"),
+            )
+            for value in (b"66%", b"9449 images", b"100*784+1", b".5", b"N12", b"")
+        ),
+        (b'{"id": a, "answers": {}}', "Expecting value in line 1, column 8"),
+        (b'{"answers": {"logit": 3', "Expecting ',' delimiter in line 1, column 24"),
+        (b'{"answers": {"logit": 3 "x": 4}}', "Expecting ',' delimiter in line 1, col"),
         (
             b'{"id": "a",\n "answers": {"logit": 3\n\n  "x": 4}}',
             "a comma is missing at the end of line 2$",

@@ -25,6 +25,7 @@ from pipeline.teaching.answers import FILE
 from pipeline.teaching.basis import NO_BIAS
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
+    GUESS,
     MAX_DIFFERENCE,
     MAX_MEDIAN,
     Assigned,
@@ -110,12 +111,9 @@ def distinct(question, mistakes):
 
 
 def plant(course, student, network, numbers):
-    """Return answers with mistakes, and the expected points as they are in the CSV.
-
-    Also the questions with each mistake that changes the answers to several questions.
-    """
+    """Return answers with mistakes, and the expected points as they are in the CSV."""
     basis, answers, points = course.basis(student, network), {}, {}
-    hints = defaultdict(list)
+    hints = defaultdict(dict)  # the points of each question alone, by mistake
     for question in QUESTIONS:
         mistakes = distinct(question, question.solution(basis).mistakes)
         correct = question.solution(basis).correct[0]
@@ -125,11 +123,13 @@ def plant(course, student, network, numbers):
         chosen = numbers.choice(kinds)
         answers[question.name], points[question.name] = chosen
         for mistake in mistakes:
-            is_guess = mistake.hint == ROUNDED and not mistake.points
-            if chosen == (mistake.value, mistake.points) and not is_guess:
-                hints[mistake.hint].append(question.name)
-    shared = [*basis.mistaken, ROUNDED]
-    return answers, points, {x: hints[x] for x in hints if x in shared}
+            is_guess = mistake.hint in ROUNDED and not mistake.value
+            if chosen[0] is mistake.value and not is_guess:  # True is equal to 1
+                hints[mistake.hint][question.name] = mistake.points
+    for hint in (*basis.mistaken, *ROUNDED):
+        if len(hints[hint]) > 1 and any(hints[hint].values()):  # not only guesses
+            points |= dict.fromkeys(hints[hint], 0.5)
+    return answers, points
 
 
 @pytest.mark.fault
@@ -143,9 +143,7 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
         network = course.train(student, lr=0.01 if kind is Training.OTHER else 0.001)
         if kind is Training.PROCESSOR:
             network["layer_1.weight"][3, 400] += 2e-4
-        answers, points, hints = plant(course, student, network, numbers)
-        for same in hints.values():  # the same mistake in several answers
-            points |= dict.fromkeys(same[1:], 0.75)
+        answers, points = plant(course, student, network, numbers)
         name = f"{student}_12345_assignsubmission_file"
         folder = course.write(place / name / "a", student.upper(), answers, network)
         if index % 2:
@@ -583,7 +581,7 @@ def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
     with pytest.raises(SystemExit, match="training"):
         grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "if you assigned this, add epochs=2 Ctrl-C stops the command" in printed
+    assert "this, add epochs=2 Press Ctrl-C to stop the command." in printed
 
 
 def test_a_course_code_that_most_answers_do_not_have_is_an_error(
@@ -669,6 +667,10 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("id number,email\n,\n,b\n,b\n", "contains the id b twice"),
         ("id number,email\n,\n", "no ids in the column ID number or email$"),
         ("a" * 200_000, "cannot be read: field larger"),
+        (
+            "id,accepted\na,yes\nb,no\n",
+            "line 3: accepted must be yes or empty, got 'no'",
+        ),
         # The first line could be a title or a student.
         ("Vorname;Matrikel\nAna;17\n", "or Email address, got 'vorname, matrikel'"),
         ("Matrikelnummer\n17\n18\n", "must have the title id, ID number, username"),
@@ -710,6 +712,7 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
     [
         ("id\nana\n", []),
         ("id,Email\nana,a@b.de\n", []),
+        ("id,accepted\nana,\n", []),
         (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
             ["left out 1 line"],
@@ -851,6 +854,39 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         grade_all(require="own")
 
 
+def test_a_network_that_the_list_of_students_accepts_gets_points_in_spite_of_require(
+    course, outputs, place, same_worker, tmp_path, capsys
+):
+    path, count = tmp_path / "list.csv", len(QUESTIONS)
+    path.write_text("id,Accepted\nana, Yes \nben,\ncem,yes\n")
+    for name in ("ana", "ben", "cem"):
+        network = course.train(name, lr=0.001 if name == "cem" else 0.01)
+        course.write(place / name, name, course.solve(name, network), network)
+    keys = {"submissions": place, "require": "assigned", **course.keys}
+    grade(**keys)
+    points = {name: row["points"] for name, row in table(outputs).items()}
+    assert points == {"ana": "4.0", "ben": "4.0", "cem": f"{count}.0"}
+    capsys.readouterr()
+    for again in (False, True):
+        grades = grade(students=path, again=again, **keys)
+        rows = table(outputs)
+        points = {name: row["points"] for name, row in rows.items()}
+        assert points == {"ana": f"{count}.0", "ben": "4.0", "cem": f"{count}.0"}
+        assert [x for x in rows if rows[x]["problem"]] == ["ben"]
+        printed = " ".join(capsys.readouterr().out.split())
+        assert "ana (a different training run, accepted), ben (a different" in printed
+        shown = page(outputs)
+        assert "<b>ana</b> (accepted in your list of students): a different" in shown
+        assert shown.count("(accepted in") == 1
+        assert shown.count('<td class="training">a different training run, acc') == 1
+        for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0)):
+            feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
+            text = "Your instructor has accepted this network."
+            assert feedback.count(text) == accepted
+            assert ("Your course requires the assigned" in feedback) == (name == "ben")
+    assert grades.notices == ["points changed for 0 students"]
+
+
 def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
     course, grade_all, outputs, place
 ):
@@ -925,7 +961,7 @@ def test_another_version_of_pytorch_is_named_as_a_possible_reason(
     notice = f"PyTorch 2.0.1 was used for 3 of 4 networks, but {installed} is installed"
     assert [line.startswith(notice) for line in grades.early_notices] == [True]
     assert notice in page(outputs)
-    assert printed.startswith(notice) and "Ctrl-C stops the command" in printed
+    assert printed.startswith(notice) and "Press Ctrl-C to stop the com" in printed
 
 
 def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
@@ -1097,8 +1133,8 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     path.write_text(json.dumps(stored))
     grades, points = grade_all(), len(QUESTIONS)
     assert grades.entries[0].grade.points == points
-    notice = f"points changed for 1 student: ana {points - 1} -> {points}"
-    assert grades.notices == [notice]
+    changed = f"ana {points - 1} of {points - 1} -> {points} of {points}"
+    assert grades.notices == [f"points changed for 1 student: {changed}"]
 
 
 def test_upper_and_lower_case_of_the_course_code_make_no_difference(
@@ -1175,8 +1211,18 @@ def test_the_feedback_says_that_a_removed_question_is_no_longer_graded(
     shown = page(outputs, "feedback/ana.html")
     assert "<li>old_one is no longer graded</li>" in shown
     assert "<li>other is not the name of a question</li>" in shown
-    # They would not be the numbers in the student's questions.md.
-    assert not re.search(r"<h3>\d", shown)
+    assert not re.search(r"<h3>\d", shown)  # there is no questions.md
+
+
+def test_feedback_has_the_numbers_of_the_submitted_questions(
+    course, grade_all, outputs, place
+):
+    folder = course.write(place / "ana", "ana")
+    sheet = "# Homework\n\n**3. `old_one`** (exact): Why?\n\n**12. `logit`**\n (...)"
+    (folder / "questions.md").write_text(sheet)
+    grade_all()
+    shown = page(outputs, "feedback/ana.html")
+    assert re.findall(r"<h3>(\d.*?)</h3>", shown) == ["12. logit"]
 
 
 def test_feedback_has_the_hints_and_the_solutions_only_on_request(
@@ -1201,23 +1247,42 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     assert all(f"<dd>{value}</dd>" in shown for value in correct)
 
 
-def test_feedback_names_the_answer_that_shows_the_same_mistake_first(
+def test_feedback_says_why_an_answer_with_a_named_mistake_gets_no_points(
     course, grade_all, outputs, place
 ):
     basis = course.basis("ana", course.train("ana"))
     changed = basis.mistaken[NO_BIAS]
-    answers = {
-        question.name: question.solution(changed).correct[0]
-        for question in QUESTIONS
-        if question.name in ("sum_of_neuron", "logit")
+    by_name = {question.name: question for question in QUESTIONS}
+    wrong = {
+        name: by_name[name].solution(changed).correct[0]
+        for name in ("sum_of_neuron", "logit")
     }
-    course.write(place / "ana", "ana", answers)
+    weight = float(f"{basis.weights[basis.pixel]:.0e}")  # one digit
+    course.write(place / "ana", "ana", {**wrong, "weight_of_pixel": weight})
     grade_all()
     shown = page(outputs, "feedback/ana.html")
-    costs = "The answer to sum_of_neuron shows the same mistake, so it costs less here."
-    assert shown.count(NO_BIAS) == 2 and shown.count("it costs less here") == 1
-    assert costs in shown and shown.index(costs) > shown.index("<h3>logit</h3>")
+    assert shown.count(f"<dd>{NO_BIAS}</dd>") == 2 and shown.count("0.5 of 1<") == 2
+    reason = f"decimals are enough for every question. {GUESS}</dd>"
+    assert shown.count(reason) == 1 == shown.count(GUESS)
+    place_of = {x: shown.index(f"<h3>{x}</h3>") for x in by_name}
+    after = [x for x in place_of if place_of[x] < shown.index(reason)]
+    assert max(after, key=place_of.get) == "weight_of_pixel"
+    assert reason.removesuffix("</dd>") in page(outputs)
     assert "The equation of one neuron · within 0.001 and 1%" in shown
+
+
+def test_the_column_notebook_is_shown_if_the_notebook_has_recorded_answers(
+    course, grade_all, outputs, place
+):
+    folder = course.write(place / "ana", "ana")
+    (place / "ben").mkdir()
+    for recorded, cells in ((None, 2), ({"section 1": 784}, 3)):
+        change(folder, notebook=recorded)
+        grade_all()
+        shown, wide = page(outputs), f'<td colspan="{len(NAMES) + cells}">'
+        assert ("<button>notebook</button>" in shown) == (cells == 3)
+        assert ('<td class="right">1</td>' in shown) == (cells == 3)
+        assert wide in shown
 
 
 def test_the_class_page_counts_mistakes_and_names_them(
@@ -1340,6 +1405,7 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     grade_all(students=path)
     errors = []
     browser_page.on("console", lambda message: errors.append(message.text))
+    browser_page.set_viewport_size({"width": 1366, "height": 768})
     browser_page.goto((outputs / "grades" / "class.html").as_uri())
 
     def ids():
@@ -1369,6 +1435,7 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     assert "Zoë Abt" not in page(outputs, "feedback/a1.html")
     assert "d4 (Dora)" in " ".join(browser_page.inner_text("#look").split())
     browser_page.set_viewport_size({"width": 390, "height": 844})
+    assert not browser_page.get_by_role("button", name="name", exact=True).is_visible()
     shown = browser_page.locator("#table .scroll").bounding_box()
     for reason in browser_page.locator("#table tbody div").all():
         box = reason.bounding_box()

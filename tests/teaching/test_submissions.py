@@ -21,6 +21,7 @@ from pipeline.model.storage import MAX_NETWORK_BYTES
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.submissions import (
+    DAMAGED,
     Entry,
     Submission,
     read_submission,
@@ -392,6 +393,7 @@ def test_a_network_that_is_none_is_one_line(copy):
     files = {
         "pickled": pickle.dumps(Evil()),
         "empty": b"",
+        "truncated": (folder / MODEL_FILE).read_bytes()[:-10],
         "long header": struct.pack("<Q", 2**40),
         "shape": safetensors.save({**network, name: np.zeros(7, np.float32)}),
         "name": safetensors.save({**network, ESCAPE: np.zeros(7, np.float32)}),
@@ -399,9 +401,11 @@ def test_a_network_that_is_none_is_one_line(copy):
         "large": safetensors.save({**network, "layer_1.bias": large}),
         "type": safetensors.save({**network, name: np.zeros(shape, np.int32)}),
     }
-    for content in files.values():
+    damaged = {"pickled", "empty", "long header", "truncated"}
+    for kind, content in files.items():
         (folder / MODEL_FILE).write_bytes(content)
         assert problem(folder).startswith(MODEL_FILE)
+        assert (problem(folder) == DAMAGED) == (kind in damaged)
         # The answers can be read.
         assert read_submission(folder, ASSIGNMENT).student == "ana"
 
