@@ -46,7 +46,7 @@ its usual form."""
 # Advice for each reason whose text contains no advice.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
-    "several": "If there is more than one digit, crop the image to one.",
+    "several": "If there is more than one digit or object, crop the image to a digit.",
     "not drawn": USUAL_FORM,
     "unlike": USUAL_FORM,
     "close": USUAL_FORM,

@@ -285,7 +285,33 @@ def judge_photo(
     labels, _ = ndimage.label(strokes.shapes, EIGHT_NEIGHBORS)
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     largest = int(np.bincount(labels[mask], minlength=1).max())
-    return "several" if unsure.shows_many(areas, largest=largest) else ""
+    shows_many = unsure.shows_many(areas, largest=largest)
+    shows_two = not has_uniform_border and mask.any() and shows_second(labels, mask)
+    return "several" if shows_many or shows_two else ""
+
+
+def shows_second(labels: Int[np.ndarray, "h w"], mask: Mask) -> bool:
+    """Return whether a large shape, such as a pen, lies apart from a digit.
+
+    The distance is measured from the largest shape of the digit. Shapes at the border
+    of the photograph do not count.
+
+    Args:
+        labels: The number of the shape at each pixel; 0 is the paper.
+        mask: The strokes of the digit.
+    """
+    boxes = ndimage.find_objects(labels)
+    digit = boxes[int(np.bincount(labels[mask]).argmax()) - 1]
+    at_border = {*np.concatenate(borders(labels))}
+    return any(
+        unsure.is_second(
+            height=box[0].stop - box[0].start,
+            distance=_distance(box, digit),
+            side=max(labels[digit].shape),
+        )
+        for label, box in enumerate(boxes, 1)
+        if label not in at_border
+    )
 
 
 def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:

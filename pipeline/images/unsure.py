@@ -12,7 +12,7 @@ rule that applies is the reason:
   border.
 - cut off: the strokes reach the border of a photograph in another way.
 - several: the image shows several digits, side by side or one above the other, or a
-  photograph shows many shapes.
+  photograph shows many shapes, or another large shape apart from the digit.
 - not drawn: a pen could not have drawn the shapes in the image.
 - unlike: the image does not look like the training images of the predicted class, or it
   looks far more like the training images of another class.
@@ -58,7 +58,7 @@ TEXTS: dict[Reason, str] = {
     "shadow": "the edge of a shadow may have been mistaken for ink: use even light",
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
-    "several": "there is more than one {noun}",
+    "several": "there is more than one {noun} or object",
     "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",
     "close": "{name} is close ({percent})",
@@ -70,6 +70,10 @@ TEXTS: dict[Reason, str] = {
 MIN_ALONG = 0.25
 # several: a photograph shows more than this number of shapes of similar size.
 MAX_SIMILAR = 6
+# several: in a photograph, another shape has this height and this distance from the
+# largest shape of the digit, as fractions of the longer side of the largest shape. A
+# line of text is lower, and the parts of a digit are closer.
+MIN_SECOND_HEIGHT, MIN_SECOND_DISTANCE = 1 / 3, 0.15
 # A part of the strokes between empty columns, or between empty rows, is a digit if its
 # height and its area are at least these fractions of those of the largest part. Pieces
 # of a broken stroke are smaller, or the gap between them is at most MAX_BREAK times the
@@ -111,6 +115,18 @@ def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:
         largest: The area of the largest shape of the digit.
     """
     return bool((areas >= MIN_DIGIT_AREA * largest).sum() > MAX_SIMILAR)
+
+
+def is_second(*, height: int, distance: int, side: int) -> bool:
+    """Return whether a shape in a photograph is not part of the digit; all in pixels.
+
+    Args:
+        height: The height of the shape.
+        distance: The distance of the shape from the largest shape of the digit.
+        side: The longer side of the largest shape of the digit.
+    """
+    is_high = height >= MIN_SECOND_HEIGHT * side
+    return is_high and distance > MIN_SECOND_DISTANCE * side
 
 
 def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:

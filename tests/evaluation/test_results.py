@@ -105,7 +105,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     predictions = classify(prepared, trained, load_detector(trained, folder=tmp_path))
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
-    assert predictions.doubt(1) == "there is more than one digit"
+    assert predictions.doubt(1) == "there is more than one digit or object"
     text = "The image is blank. For a blank image, the network predicts "
     assert describe_prediction(predictions, 2).startswith(text)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)

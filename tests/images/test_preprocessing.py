@@ -285,6 +285,22 @@ def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason
     assert [*TEXTS][: len(order)] == [*order]  # the order of the docstring
 
 
+@pytest.mark.parametrize(
+    ("top", "bottom", "expected"),
+    [
+        (50, 750, "several"),  # a pen, which is larger than the digit
+        (50, 900, ""),  # it reaches the border, where photographs show a table
+        (350, 380, ""),  # as high as a line of text
+    ],
+)
+def test_a_large_shape_apart_from_the_digit_is_a_second_one(top, bottom, expected):
+    def two_and_bar(pen):
+        pen.line([(300, 200), (500, 200), (300, 600), (520, 600)], fill=30, width=24)
+        pen.rectangle((800, top, 860, bottom), fill=30)
+
+    assert preprocess(photo_of(two_and_bar)).finding == expected
+
+
 BLANK = {
     "black": np.zeros((28, 28), np.uint8),
     "pixel": np.zeros((1, 1), np.uint8),

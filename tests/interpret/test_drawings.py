@@ -221,7 +221,9 @@ def test_two_digits_side_by_side_are_not_one(
     both, prepared = draw(page, left + right)
     assert prepared.findings == [both["finding"]] == ["several"]
     draw_on_page(page, left + right)
-    assert "more than one digit in the drawing" in page.inner_text("#prediction")
+    assert "more than one digit or object in the drawing" in page.inner_text(
+        "#prediction"
+    )
 
 
 def test_the_gap_between_two_strokes_is_no_ink(page):

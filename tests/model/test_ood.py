@@ -61,7 +61,7 @@ def test_a_doubt_names_its_reason(detector, few):
     assert [predictions.doubt(row) for row in range(6)] == [
         "",
         "coat is close (40.0%)",  # to 7, the sneaker
-        "there is more than one garment",
+        "there is more than one garment or object",
         unlike,
         "the image is blank",
         "the strokes are unusual for a garment",

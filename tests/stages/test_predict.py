@@ -95,7 +95,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     for name, image in images.items():
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     records, printed = predict(workspace, tmp_path)
-    assert "If there is more than one digit, crop the image to one." in printed
+    assert "more than one digit or object, crop the image to a digit." in printed
     assert "write the digit upright and in its usual form" in printed
     assert "If a digit is cut off" not in printed  # none is
     assert not any(record["sure"] for record in records)
@@ -105,7 +105,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert blank == "the image is blank"
     remedy = "use a darker pen or more light, or crop the image"
     assert noise == pale == f"no ink was found: {remedy}"
-    assert pair == "there is more than one digit"
+    assert pair == "there is more than one digit or object"
     assert line == "the strokes are unusual for a digit"
 
 
