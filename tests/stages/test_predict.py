@@ -51,10 +51,17 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
 
 
 def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace):
+    folder = workspace.outputs / "predict"
+
     def plotted(rows):
-        records, _ = predict(workspace, ",".join(map(str, rows)))
-        with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
-            return records, np.asarray(plot)[60:]  # without the title
+        records, printed = predict(workspace, ",".join(map(str, rows)))
+        names = ["preparation.png", "preparation-2.png", "preparation-3.png"]
+        assert f"plot {folder / names[0]}, {names[1]}, {names[2]} files" in printed
+        assert {path.name for path in folder.glob("*.png")} == {*names}
+        images = [Image.open(folder / name) for name in names]
+        assert {image.width for image in images} < {*range(1366)}  # of a laptop
+        bodies = [np.asarray(image)[-3000:] for image in images]  # without the titles
+        return records, np.stack(bodies)
 
     records, plot = plotted(range(150))
     groups = [  # wrong, unsure, sure
@@ -64,6 +71,8 @@ def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace)
     assert {*groups} == {0, 1, 2}
     rows = sorted(range(150), key=groups.__getitem__)[:60]
     assert (plotted(rows)[1] == plot).all()
+    predict(workspace, ",".join(map(str, rows[:20])))
+    assert [path.name for path in folder.glob("*.png")] == ["preparation.png"]
 
 
 def test_unreadable_images_are_named_and_the_others_are_classified(
