@@ -37,7 +37,9 @@ def print_report(result: SweepResult, hint: str) -> None:
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
         say(wrap(f"{runs} were reused: again=true trains all of them again"))
-    say(f"\n{wrap(summarize(configurations))}\n")
+    say(f"\n{wrap(summarize(configurations))}")
+    has_deviations = any(each.std is not None for each in configurations)
+    say("±: the standard deviation over the seeds\n" if has_deviations else "")
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     trained = [outcome for outcome in outcomes if not outcome.error]

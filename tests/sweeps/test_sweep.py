@@ -147,6 +147,7 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     for text in (printed, runs[0].data.tags["mlflow.note.content"]):
         assert f"best: hidden={best['hidden']}, validation accuracy {accuracy}" in text
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
+    assert "\n±: the standard deviation over the seeds\n" in printed
     (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
     (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
     seeds = [run for run in runs[1] if run.data.params["hidden"] == best["hidden"]]
@@ -312,6 +313,7 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     assert sweep.statuses() == (["FAILED"], ["FAILED"])
     printed, error = sweep.run("seed=1")
     assert "(1 of 1)" in printed and "reused" not in printed and not error
+    assert "±" not in printed
     assert sweep.statuses() == (["FINISHED"], ["FAILED", "FINISHED"])
     damaged = sweep.workspace.client.get_run(child.info.run_id)
     assert "cannot be read" in damaged.data.tags["error"]
