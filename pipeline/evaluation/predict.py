@@ -81,10 +81,10 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if detector.missing:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
+    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
-    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, detector, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.predict import predict as run_predict
+
 
 def predict(workspace, images, **keys):
     """Classify images in this process; return the predictions, and what is printed."""
@@ -152,11 +154,23 @@ def test_a_missing_image_is_named_with_the_folder_where_it_was_searched(
     workspace, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    text = f"foto.jpg is missing in {tmp_path}"
+    accepted = "must be the index of a test image, such as 0, or a file"
+    text = f"foto.jpg is missing in {tmp_path}: images {accepted} or folder"
     with pytest.raises(ValueError, match=f"{re.escape(text)}$"):
         predict(workspace, "foto.jpg")
-    with pytest.raises(ValueError, match=r"foto\.jpg is missing$"):
+    text = f"foto.jpg is missing: images {accepted} or folder"
+    with pytest.raises(ValueError, match=f"/{re.escape(text)}$"):
         predict(workspace, tmp_path / "foto.jpg")
+    with pytest.raises(ValueError, match=f"foto is missing in .*: image {accepted}$"):
+        workspace.call("inspect", image="foto", neuron="N11")
+
+
+def test_nothing_is_printed_about_labels_if_no_file_can_be_read(workspace, tmp_path):
+    (tmp_path / "7.png").write_text("a seven")
+    error = pytest.raises(ValueError, match=r"7\.png is damaged or not an image")
+    with workspace.captured() as printed, error:
+        run_predict(images=tmp_path / "7.png")
+    assert printed.getvalue() == ""
 
 
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
