@@ -7,7 +7,8 @@ network trained on Fashion-MNIST, images are only resized to 28x28 pixels. If th
 number in a file name has one digit, this digit is the label: draw0.png is labeled 0.
 Letters can be accepted as digits, because the network knows no other classes. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
-step, to outputs/predict/. Takes about 3 s; test image 0 is a 7 with a probability of
+step, to outputs/predict/. Of more than 20 images, there are several such plots, named
+preparation-2.png and so on. Takes about 3 s; test image 0 is a 7 with a probability of
 99.8%.
 """
 

@@ -32,6 +32,8 @@ from pipeline.model import (
 )
 from pipeline.tracking import Run
 
+UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
+
 Metrics = dict[str, dict[str, float | int]]  # metrics by the name of the set
 
 
@@ -83,6 +85,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         for result in results:
             _record(result, metrics[result.source.name], run)
     say(f"\n{_metrics_table(metrics)}\n")
+    if any(result.is_judged for result in results):
+        say(f"{UNSURE}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.is_judged for result in results):

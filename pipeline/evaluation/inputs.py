@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.upright import straighten
 from pipeline.images import ImageSet, PreparedImages
+from pipeline.images.reading import describe_missing
 
 INDEX = "-?[0-9]{1,80}"
 
@@ -36,23 +38,25 @@ def find_images(value: str, load_dataset: Callable[[], Dataset]) -> ImageSet:
 
     Raises:
         UserError: If a folder cannot be read, contains no images or has an invalid
-            labels.csv, or if a test image does not exist.
+            labels.csv, or if a file, folder or test image does not exist.
     """
+    others = "a file or folder"
     if not re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
-        return images.list_images(user_path(value, key="images"))
+        return images.list_images(_existing_path(value, key="images", others=others))
     rows = [int(row) for row in value.split(",")]
-    return _test_images(rows, load_dataset(), key="images", others="a file or folder")
+    return _test_images(rows, load_dataset(), key="images", others=others)
 
 
 def find_image(value: str, dataset: Dataset) -> ImageSet:
     """Find the image that the key `image` selects: a test image or a file.
 
     Raises:
-        UserError: If a test image does not exist, or the file is a folder.
+        UserError: If the test image or the file does not exist, or the file is a
+            folder.
     """
     if re.fullmatch(INDEX, value):
         return _test_images([int(value)], dataset, key="image", others="a file")
-    path = user_path(value, key="image")
+    path = _existing_path(value, key="image", others="a file")
     if os.path.isdir(path):  # False for a path that is too long
         raise UserError(f"image must be a file, got the folder {printable(path)}")
     return images.list_images(path, name="image")
@@ -141,6 +145,19 @@ def _remedy(images: Any) -> str:  # noqa: ANN401
 def name_of_test_images(dataset: Dataset) -> str:
     """Return the name of test images, which is printed before an index."""
     return f"{dataset.name} test image"
+
+
+def _existing_path(value: str, *, key: str, others: str) -> Path:
+    """Return a path; `key` and `others` appear in the message if it is missing."""
+    path = user_path(value, key=key)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        rule = f"{key} must be the index of a test image, such as 0, or {others}"
+        raise UserError(f"{describe_missing(path)}: {rule}") from None
+    except OSError:
+        pass  # `read_image` and `list_images` say what is wrong
+    return path
 
 
 def _test_images(

@@ -36,8 +36,8 @@ from pipeline.model import (
     select_trained_model,
 )
 
-MAX_PLOTTED_IMAGES = 60  # images in preparation.png; only their steps are kept
-MAX_ROWS = 20  # rows of images in preparation.png
+MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
+MAX_ROWS = 20  # images in one plot, so that a screen shows its whole width
 MAX_NAME_CHARACTERS = 36  # characters of the name of an image
 USUAL_FORM = """If an image does not look like a digit, or two digits are close, look
 at its steps in preparation.png. If they show anything besides the digit, such as a
@@ -81,21 +81,21 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if detector.missing:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
+    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
-    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     predictions = classify(prepared, trained, detector, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
     with busy("writing the results"), new_results(folder) as partial:
         _write(predictions, partial)
-        _plot(predictions, trained, detector, partial)
+        plotted = _plot(predictions, trained, detector, partial)
     say(_conclusion(predictions))
     _say_advice(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
     say(wrap(trained_on, indent=7, start="model  "))
-    say(f"plot   {displayed(folder / 'preparation.png')}")
+    say(f"plot   {', '.join([str(displayed(folder / plotted[0])), *plotted[1:]])}")
     say(f"files  {displayed(folder)}")
     say(_next_step(cfg, is_file=source.has_files))
     result = PredictResult(predictions, folder)
@@ -154,10 +154,11 @@ def _write(predictions: Predictions, folder: Path) -> None:
 
 def _plot(
     predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
-) -> None:
+) -> list[str]:
     """Plot the preprocessing steps: wrong predictions, then unsure predictions.
 
-    Predictions without a label follow, because a sure prediction can be wrong.
+    Predictions without a label follow, because a sure prediction can be wrong. Returns
+    the names of the files: preparation.png, preparation-2.png and so on.
     """
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
@@ -178,9 +179,14 @@ def _plot(
         prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
         predictions = classify(prepared, trained, detector, alone=True)
         rows = [*range(len(predictions))]
-    plotted = [_plotted_row(predictions, row, detector) for row in rows]
-    plot = plots.image_rows(plots.align(plotted), title=title, max_rows=MAX_ROWS)
-    plot.save(folder / "preparation.png")
+    aligned = plots.align([_plotted_row(predictions, row, detector) for row in rows])
+    starts, names = range(0, len(aligned), MAX_ROWS), list[str]()
+    for number, start in enumerate(starts, 1):
+        part = f"; part {number} of {len(starts)}" if len(starts) > 1 else ""
+        image = plots.image_rows(aligned[start : start + MAX_ROWS], title=title + part)
+        names.append(f"preparation{f'-{number}' if start else ''}.png")
+        image.save(folder / names[-1])
+    return names
 
 
 def _plotted_row(

@@ -12,6 +12,7 @@ from pipeline.base import files, tables
 from pipeline.base.paths import METRICS_FILE
 from pipeline.base.terminal import counted
 from pipeline.base.text import printable, shortened
+from pipeline.core import SIDE
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
@@ -64,7 +65,7 @@ def plot_mistakes(result: Predictions) -> Image.Image:
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_PLOTTED_MISTAKES:
         title += "; these are the most confident mistakes"
-    return plots.image_grid(mistakes(result), title=title, columns=6, side=112)
+    return plots.image_grid(mistakes(result), title=title, columns=6, side=5 * SIDE)
 
 
 def mistakes(result: Predictions) -> list[plots.Captioned]:
@@ -79,6 +80,7 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
         file = f"image {row}"
         if result.source.has_files:
             file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
-        caption = f"{name}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
+        confidence = f"confidence: {result.confidence[row]:.1%}"
+        caption = f"predicted: {name}\n{confidence}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

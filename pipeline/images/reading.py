@@ -80,8 +80,7 @@ def _check_file(path: Path, name: str) -> None:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
             if not os.path.lexists(path):
-                folder = "" if path.is_absolute() else f" in {printable(Path.cwd())}"
-                kind = f"missing{folder}"
+                raise UserError(describe_missing(path))
             raise UserError(f"{name} is {kind}")
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             rule = f"{name} must have at most {MAX_FILE_BYTES:,} bytes"
@@ -97,6 +96,12 @@ def _check_file(path: Path, name: str) -> None:
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
             raise UserError(f"{name} is {description}")
+
+
+def describe_missing(path: Path) -> str:
+    """Say that a path is missing and, if it is relative, in which folder."""
+    folder = "" if path.is_absolute() else f" in {printable(Path.cwd())}"
+    return f"{printable(path)} is missing{folder}"
 
 
 def _check_header(image: ImageFile.ImageFile, name: str) -> None:

@@ -37,7 +37,8 @@ def print_report(result: SweepResult, hint: str) -> None:
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
         say(wrap(f"{runs} were reused: again=true trains all of them again"))
-    say(f"\n{wrap(summarize(configurations))}\n")
+    note = _meaning_of_deviations(configurations)
+    say("\n".join(filter(None, [f"\n{wrap(summarize(configurations))}", note])) + "\n")
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     trained = [outcome for outcome in outcomes if not outcome.error]
@@ -66,8 +67,10 @@ def description(configurations: Sequence[Configuration]) -> str:
 
     The configurations are in the order of the table.
     """
-    # MLflow shows five lines, and all other lines after a click.
-    summary = summarize(configurations)
+    # MLflow shows the first five lines, with the links, and all other lines after a
+    # click. The best configurations must be among the first.
+    texts = [summarize(configurations), _meaning_of_deviations(configurations)]
+    summary = "\n\n".join(filter(None, texts))
     gap = "&emsp;| "  # MLflow shows no space between columns
     columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])  # more never fit
     lines = [
@@ -78,10 +81,10 @@ def description(configurations: Sequence[Configuration]) -> str:
     size = MAX_DESCRIPTION - len(summary) - 50
     ends = itertools.accumulate(len(line) + 1 for line in lines)
     shown = [line for line, end in zip(lines, ends, strict=True) if end <= size]
-    parts = [summary, "\n".join(shown)]
+    parts = ["\n".join(shown)]
     if more := len(configurations) - (len(shown) - 2):
         parts.append(f"and {more:,} more in `sweep.csv`.")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, summary])
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:
@@ -112,6 +115,12 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         size = f"{smallest.name} ({smallest.parameter_count:,} parameters)"
         others = f"; the smallest within one standard deviation: {size}"
     return f"best: {best.name}, {accuracy}{others}"
+
+
+def _meaning_of_deviations(configurations: Sequence[Configuration]) -> str:
+    """Say what ± means; an empty text if no configuration has a standard deviation."""
+    has_any = any(each.std is not None for each in configurations)
+    return "±: the standard deviation over the seeds" if has_any else ""
 
 
 def _next_step(outcome: Outcome, *, name: str) -> str:

@@ -33,6 +33,7 @@ class NotebookQuestion:
     hint: str
     wrong: Mapping[str, str] = field(default_factory=dict)  # hints; see notebook.toml
     within: int = 0
+    unit: str = ""
     form: str = "one number without commas, such as 15680"
     pattern: str | None = None  # of text
 
@@ -150,7 +151,7 @@ class Checker:
         values: Mapping[str, Any],
     ) -> str:
         explained = question.explanation.format(**values)
-        solution = f"the answer is {_readable(correct)}. {explained}"
+        solution = f"the answer is {_readable(correct)}{question.unit}. {explained}"
         if answer is None:
             return "Replace None with your answer, and run this cell again."
         if isinstance(answer, str) and answer.strip().casefold() == SHOW:

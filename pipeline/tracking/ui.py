@@ -11,15 +11,18 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.paths import displayed, store_dir
 from pipeline.base.printing import say
-from pipeline.base.terminal import busy
+from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.store import pages
+from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses this port
+# MLflow's message is above the list of runs, and looks like a warning.
+SHARED_VIEW = """MLflow calls this list a shared view. Close its message: it only means
+that your changes to the columns are not saved."""
 
 
 def ui(*, run: str | None, browser: bool) -> None:
@@ -28,6 +31,8 @@ def ui(*, run: str | None, browser: bool) -> None:
         with busy("starting MLflow's UI"):
             address = stack.enter_context(serve_ui(store_dir(), run=run))
         say(f"{address}\nPress Ctrl-C to stop.", flush=True)
+        if mlflow_internals.VIEW_QUERY in address:
+            say(wrap(SHARED_VIEW, indent=0), flush=True)
         if browser and not webbrowser.open(address):
             say("no browser was found: open this URL in a browser", flush=True)
         threading.Event().wait()

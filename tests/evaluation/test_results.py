@@ -73,11 +73,12 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     assert describe_prediction(result, 1).endswith("Wrong: the label is 0.")
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
-    assert first == "bag: 90.0%\nlabel: 1\nfew 4\ufffd.png"  # named by both data sets
-    assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
+    bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
+    assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
+    assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
     stored = replace(prepared, source=replace(source, images=images))
     caption, _ = mistakes(replace(result, prepared=stored))[0]
-    assert caption == "bag: 90.0%\nlabel: 1\nimage 4"
+    assert caption == f"{bag}image 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
     assert plot_mistakes(right).height < 50  # only a title

@@ -214,6 +214,28 @@ def test_an_empty_name_gets_the_focus_and_no_message(page):
     assert page.evaluate("document.activeElement.id") == "name"
 
 
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda page: page.locator("#t-network").click(),
+        lambda page: page.locator("#show-connections").dblclick(),
+        lambda page: page.locator("#epoch").focus(),
+        lambda page: page.mouse.wheel(0, 300),
+        lambda page: page.locator("#find").click(),
+    ],
+    ids=["a click", "a switch", "the epochs", "scrolling", "no name"],
+)
+def test_a_message_of_the_search_closes_when_the_user_does_something_else(page, do):
+    page.evaluate("scrollTo(0, 0)")
+    box, error = page.locator("#name"), page.locator("#search-error")
+    box.fill("N121")
+    box.press("Enter")
+    error.wait_for()
+    box.evaluate("(box) => { box.value = ''; }")  # without an event
+    do(page)
+    error.wait_for(state="hidden")
+
+
 def test_weights_that_never_changed_are_marked(page, analysis):
     always_zero = page.evaluate(
         "[...Array(784).keys()].filter((i) => !model.tensors.images_with_ink[i]).length"

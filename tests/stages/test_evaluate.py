@@ -47,6 +47,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(
     results, printed = evaluate(workspace, "digits", digit_folder)
     counts = {name: values["n"] for name, values in results.items()}
     assert counts == {"digits": 300, "my_digits": 10}
+    assert " unsure: do not rely on these predictions; " in printed
     assert results["digits"]["accuracy"] >= 0.76  # 0.17 if the images are only enlarged
     assert results["my_digits"]["accuracy"] >= 0.9
     assert "my_digits: 10 images, labels from the first number in" in printed
@@ -85,6 +86,7 @@ def test_without_a_detector_unsure_predictions_are_not_counted(
     results, printed = evaluate(workspace, drawn, model=model)
     assert "unsure" not in results["drawn"]
     assert "unsure predictions are not counted" in printed
+    assert "do not rely" not in printed
 
 
 def test_the_tables_of_evaluate_and_predict_describe_an_image_alike(

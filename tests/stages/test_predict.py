@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.predict import predict as run_predict
+
 
 def predict(workspace, images, **keys):
     """Classify images in this process; return the predictions, and what is printed."""
@@ -51,10 +53,17 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
 
 
 def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace):
+    folder = workspace.outputs / "predict"
+
     def plotted(rows):
-        records, _ = predict(workspace, ",".join(map(str, rows)))
-        with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
-            return records, np.asarray(plot)[60:]  # without the title
+        records, printed = predict(workspace, ",".join(map(str, rows)))
+        names = ["preparation.png", "preparation-2.png", "preparation-3.png"]
+        assert f"plot {folder / names[0]}, {names[1]}, {names[2]} files" in printed
+        assert {path.name for path in folder.glob("*.png")} == {*names}
+        images = [Image.open(folder / name) for name in names]
+        assert {image.width for image in images} < {*range(1366)}  # of a laptop
+        bodies = [np.asarray(image)[-3000:] for image in images]  # without the titles
+        return records, np.stack(bodies)
 
     records, plot = plotted(range(150))
     groups = [  # wrong, unsure, sure
@@ -64,6 +73,8 @@ def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace)
     assert {*groups} == {0, 1, 2}
     rows = sorted(range(150), key=groups.__getitem__)[:60]
     assert (plotted(rows)[1] == plot).all()
+    predict(workspace, ",".join(map(str, rows[:20])))
+    assert [path.name for path in folder.glob("*.png")] == ["preparation.png"]
 
 
 def test_unreadable_images_are_named_and_the_others_are_classified(
@@ -143,11 +154,23 @@ def test_a_missing_image_is_named_with_the_folder_where_it_was_searched(
     workspace, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    text = f"foto.jpg is missing in {tmp_path}"
+    accepted = "must be the index of a test image, such as 0, or a file"
+    text = f"foto.jpg is missing in {tmp_path}: images {accepted} or folder"
     with pytest.raises(ValueError, match=f"{re.escape(text)}$"):
         predict(workspace, "foto.jpg")
-    with pytest.raises(ValueError, match=r"foto\.jpg is missing$"):
+    text = f"foto.jpg is missing: images {accepted} or folder"
+    with pytest.raises(ValueError, match=f"/{re.escape(text)}$"):
         predict(workspace, tmp_path / "foto.jpg")
+    with pytest.raises(ValueError, match=f"foto is missing in .*: image {accepted}$"):
+        workspace.call("inspect", image="foto", neuron="N11")
+
+
+def test_nothing_is_printed_about_labels_if_no_file_can_be_read(workspace, tmp_path):
+    (tmp_path / "7.png").write_text("a seven")
+    error = pytest.raises(ValueError, match=r"7\.png is damaged or not an image")
+    with workspace.captured() as printed, error:
+        run_predict(images=tmp_path / "7.png")
+    assert printed.getvalue() == ""
 
 
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(

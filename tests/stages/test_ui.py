@@ -46,6 +46,7 @@ def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
     assert path.startswith("experiments/1/runs?workflowType=machine_learning")
     assert "Ctrl-C" in ui.stdout.readline()
+    assert ui.stdout.readline().startswith("MLflow calls this list a shared view. ")
     response = requests.get(base, timeout=30)
     assert response.status_code == 200
     assert response.headers["X-Frame-Options"] == "SAMEORIGIN"
@@ -67,6 +68,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     positions = [box["x"] for box in boxes]
     assert positions == sorted(positions) and positions[-1] < 1366
     page.get_by_role("link", name="Show the runs").wait_for()
+    page.get_by_text("You're viewing a shared view.").wait_for()  # `ui` explains it
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
     key = f"localStorage.getItem('{mlflow_server.ASSISTANT_KEY}')"
     assert page.evaluate(key) == "true"

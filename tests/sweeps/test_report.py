@@ -90,6 +90,8 @@ def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count
     assert shown == [*range(count, count - len(shown), -1)]
     more = re.findall(r"and ([\d,]+) more in `sweep.csv`", text)
     assert more == ([f"{count - len(shown):,}"] if count > 3 else [])
+    # MLflow hides all but the first lines.
+    assert text.startswith("| hidden&emsp;|") and "\n\nbest: hidden=" in text
 
 
 @pytest.mark.parametrize("failed", [0, 1, 7, 30])

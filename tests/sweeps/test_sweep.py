@@ -24,6 +24,7 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.tracking import find_sweep
 from pipeline.tracking.provenance import code_state
 
+LINE = 20  # pixels of a line of text in MLflow's UI
 SHORT = {"hidden": 5, "epochs": 1}
 NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
@@ -78,6 +79,30 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, 
         if child.info.status == "FINISHED":
             assert "train/model.safetensors" in workspace.artifacts(child, "train")
             assert len(workspace.values(child, "val/loss")) == 1
+
+
+def test_the_best_configuration_is_visible_in_mlflow_without_show_more(
+    swept, runs, chromium
+):
+    run = f"run={runs[0].info.run_id}"
+    page = chromium.new_page(viewport={"width": 1366, "height": 768})  # a laptop
+    page.set_default_timeout(60_000)  # milliseconds, for a busy machine
+    ui = swept[0].workspace.start("ui", run, "browser=false")
+    try:
+        page.goto(ui.stdout.readline().strip())
+        more = page.get_by_role("button", name="Expand description").bounding_box()
+        accuracy = re.search(r"best: .* accuracy (.*%)", swept[1])[1]
+        for place in (
+            page.get_by_role("link", name="sweep.csv"),
+            page.get_by_role("columnheader", name="val accuracy"),
+            page.get_by_role("cell", name=accuracy),
+        ):
+            # The text of the failures narrows the other columns, to two lines a row.
+            assert place.bounding_box()["y"] + LINE < more["y"]
+    finally:
+        ui.kill()
+        ui.communicate()
+        page.close()
 
 
 def test_a_continued_sweep_says_that_it_keeps_its_name(sweep):
@@ -147,6 +172,7 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     for text in (printed, runs[0].data.tags["mlflow.note.content"]):
         assert f"best: hidden={best['hidden']}, validation accuracy {accuracy}" in text
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
+    assert "\n±: the standard deviation over the seeds\n" in printed
     (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
     (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
     seeds = [run for run in runs[1] if run.data.params["hidden"] == best["hidden"]]
@@ -312,6 +338,7 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     assert sweep.statuses() == (["FAILED"], ["FAILED"])
     printed, error = sweep.run("seed=1")
     assert "(1 of 1)" in printed and "reused" not in printed and not error
+    assert "±" not in printed
     assert sweep.statuses() == (["FINISHED"], ["FAILED", "FINISHED"])
     damaged = sweep.workspace.client.get_run(child.info.run_id)
     assert "cannot be read" in damaged.data.tags["error"]

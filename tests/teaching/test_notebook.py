@@ -50,6 +50,13 @@ def test_a_right_answer_is_explained_at_once(ask):
     assert reply.startswith("Yes, the answer is")
 
 
+def test_a_percentage_is_shown_with_its_unit(ask):
+    assert ask(Checker(), "digits", "show", 12.3).startswith("The answer is 12.3%. ")
+    said = {"said": "shirt", "label": "coat", "count": 9, "digits": 95.9}
+    reply = ask(Checker(), "fashion", 85, 85.3, **said)
+    assert reply.startswith("Yes, the answer is 85.3%. ")
+
+
 @pytest.mark.parametrize("answer", ["show", " Show"])
 def test_the_answer_is_shown_on_request(ask, answer):
     check = Checker()

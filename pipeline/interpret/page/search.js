@@ -45,16 +45,22 @@ export function find(text) {
 
 const closeMessage = () => { $("search-error").textContent = ""; };
 
-// The message appears below the box and does not move the page.
+// The message appears below the box and does not move the page. It covers a part of the
+// page, so it closes when the user does something else.
 export const search = {
   build() {
     onEnter($("name"), $("find"), () => {
-      if (!$("name").value.trim()) { $("name").focus(); return; }
+      if (!$("name").value.trim()) { closeMessage(); $("name").focus(); return; }
       const problem = find($("name").value);
       $("search-error").textContent = problem;
       if (!problem) $("t-sum").focus({ preventScroll: true });
     });
     $("name").addEventListener("input", closeMessage);
+    for (const type of ["pointerdown", "focusin"])
+      document.addEventListener(type, ({ target }) => {
+        if (!$("search").contains(target)) closeMessage();
+      });
+    document.addEventListener("scroll", closeMessage, { passive: true });
   },
 
   isOpen: () => $("search-error").textContent !== "",
