@@ -61,9 +61,10 @@ def _running_exporter() -> HelperProcess:
     with _lock:
         if _exporter is None or not _exporter.check_running():
             # The end of a training run waits for the process, so the process must not
-            # starve on busy cores. It is quiet, because libraries may print something.
+            # starve on busy cores, but training has the higher priority. The process is
+            # quiet, because libraries may print something.
             name = "the process that runs torch.export"
-            _exporter = HelperProcess(name, niceness=2, quiet=True)
+            _exporter = HelperProcess(name, niceness=5, quiet=True)
         return _exporter
 
 

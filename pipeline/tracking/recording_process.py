@@ -29,6 +29,9 @@ from pipeline.tracking.selection import (
 from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
 
 RECORDER = "the process that records the run"
+# The copying to a server takes half a second of CPU time, and a server on this machine
+# takes as much. On two cores, both would delay training without a lower priority.
+COPYING_NICENESS = 3
 
 
 class HelperRun(OpenRun):
@@ -83,7 +86,10 @@ class HelperTracker(Tracker[HelperRun]):
         super().__init__(store, server=server, experiment=experiment)
         self._is_used = False
         disable_telemetry()
-        self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
+        niceness = COPYING_NICENESS if server else 0
+        self._helper = HelperProcess(
+            RECORDER, lanes=2, niceness=niceness, quiet=is_quiet()
+        )
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
         _, self.copying_lane = self._helper.lanes
 

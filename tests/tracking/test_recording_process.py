@@ -44,6 +44,10 @@ def imported_modules():
     return {*sys.modules}
 
 
+def niceness():
+    return os.nice(0)
+
+
 @pytest.fixture
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
@@ -280,3 +284,13 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
     assert (recorded.run_id, recorded.status) == (run.run_id, "FAILED")
     with pytest.raises(HelperKilled, match="has ended"):
         run.submit(log_files, [])
+
+
+@pytest.mark.parametrize("server", [None, "http://127.0.0.1:1"])
+def test_training_has_a_higher_priority_than_a_process_that_also_copies(
+    store, server, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with closing(HelperTracker(store, server, "mine")) as tracker:
+        added = tracker._helper.submit(niceness).result() - os.nice(0)
+    assert added == (recording_process.COPYING_NICENESS if server else 0)
