@@ -92,6 +92,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with opened as target:
+        if not found:
+            target.chmod(0o700)  # no other user can read the answers
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))

@@ -77,6 +77,10 @@ def test_the_homework_consists_of_three_files_and_nothing_is_recorded(written):
     assert names == [*stored["answers"]] and len(names) == COUNT
 
 
+def test_other_users_cannot_read_the_homework(written):
+    assert (written[0].outputs / FOLDER).stat().st_mode & 0o77 == 0
+
+
 def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace):
     lines = re.findall(r"^python -m pipeline\.(.*)$", questions(workspace), re.M)
     commands = [shlex.split(line) for line in lines]
