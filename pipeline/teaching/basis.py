@@ -92,7 +92,7 @@ class Topic:
             neurons=12 + pick("neurons", 60),
             more_neurons=80 + pick("more neurons", 100),
             side=10 + pick("side", 15),
-            bits=2 + pick("bits", 5),
+            bits=2 + pick("bits", 14),
         )
 
     @property

@@ -14,7 +14,6 @@ from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import (
     QUESTIONS_SHA256,
-    SubmissionGrade,
     Training,
     copied_from,
 )
@@ -77,7 +76,8 @@ class ClassGrades(Roster):
         if self.other_questions:
             found.append(
                 f"for {counted(self.other_questions, 'student')}, questions.md differs "
-                "from the questions that were graded: grade with the version of the "
+                "from the questions that were graded: if you corrected the text of a "
+                "question, this is expected; otherwise, grade with the version of the "
                 "project that the students used"
             )
         old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
@@ -87,12 +87,19 @@ class ClassGrades(Roster):
                 f"{counted(old, 'submission')} {verb} graded before the questions "
                 "changed: add again=true to grade again"
             )
+        pairs = [(x.student, x.before, x.grade) for x in self.graded if x.before]
         changed = [
-            f"{x.student} {_shown(x.before, x.grade)} -> {_shown(x.grade, x.before)}"
-            for x in self.graded
-            if x.before and x.before.points != x.grade.points
+            f"{student} {before.points:g} -> {after.points:g}"
+            for student, before, after in pairs
+            if after.has_other_points(before)
         ]
-        if any(entry.before for entry in self.graded):
+        maximums = {(before.possible, after.possible) for _, before, after in pairs}
+        for before_possible, possible in sorted(maximums):
+            if before_possible != possible:
+                maximum = f"from {before_possible:g} to {possible:g} points"
+                rule = "change it in your learning platform, too"
+                found.append(f"the maximum changed {maximum}: {rule}")
+        if pairs:
             names = f": {', '.join(changed)}" if changed else ""
             number = counted(len(changed), "student")
             found.append(f"points changed for {number}{names}")
@@ -185,9 +192,3 @@ class ClassGrades(Roster):
             {**row, "id": spelled.get(student, student)}
             for student, row in sorted(rows.items())
         ]
-
-
-def _shown(grade: SubmissionGrade, other: SubmissionGrade) -> str:
-    """Return the points of a grade, and of how many if this is different in another."""
-    is_same = grade.possible == other.possible
-    return f"{grade.points:g}" + ("" if is_same else f" of {grade.possible:g}")

@@ -1,7 +1,7 @@
 """The list of all students of a class: a CSV file."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,11 @@ def read_students(
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
     columns = [title for title in ID_COLUMNS if title in titles]
+    unused = list[str]()
+    if not columns:
+        columns = [title for title in titles if _has_most(submitted, title, rows)][:1]
+        rule = "has most of the submitted ids; the first line is read as titles"
+        unused += [f"the column {printable(title)} {rule}" for title in columns]
     if not columns:
         # Without a title, the first line could be a student.
         raise UserError(
@@ -98,7 +103,6 @@ def read_students(
             raise UserError(f"{name}, {problem}")
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
         students[student] = ListedStudent(spelled, words, accepted == "yes")
-    unused = list[str]()
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
@@ -118,6 +122,16 @@ def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> b
     return 2 * len({*submitted} - {*listed}) > len(submitted)
 
 
+def _has_most(
+    submitted: Collection[str],
+    title: str,
+    rows: Sequence[tuple[int, Mapping[str, str]]],
+) -> bool:
+    """Whether a column contains more than half of the submitted ids."""
+    found = {normalize(row[title]) for _, row in rows} & {*submitted}
+    return 2 * len(found) > len(submitted)
+
+
 def _shown(columns: list[str]) -> str:
-    titles = " or ".join(ID_COLUMNS[title] for title in columns)
+    titles = " or ".join(ID_COLUMNS.get(title, title) for title in columns)
     return f"the column {titles}"

@@ -39,12 +39,12 @@ from pipeline.teaching.grading import (
     write_grade,
 )
 from pipeline.teaching.ownership import (
-    MOODLE,
     one_for_each_id,
     with_owners,
     with_submitted_ids,
 )
 from pipeline.teaching.submissions import (
+    MOODLE,
     Graded,
     GradedOrRejected,
     Rejected,

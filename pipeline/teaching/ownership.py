@@ -11,7 +11,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.base.student_ids import normalize
@@ -21,6 +21,7 @@ from pipeline.teaching.class_list import (
     name_words,
 )
 from pipeline.teaching.submissions import (
+    MOODLE,
     Entry,
     Graded,
     GradedOrRejected,
@@ -28,7 +29,6 @@ from pipeline.teaching.submissions import (
     Submission,
 )
 
-MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 # The text after the name of a student, such as _1234_assignsubmission_file_ of Moodle.
 AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
 # Characters that continue an id; `_` does not, because platforms write it between the
@@ -47,12 +47,25 @@ def with_owners(
     are dropped; otherwise, one empty folder is kept.
     """
     kept, known = list[Submission | Rejected](), set[str]()
+    ids = {x for entry in entries for x in (entry.student, _owner(entry.place, listed))}
     for entry in sorted(entries, key=lambda x: x.is_empty):
         name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
         if not (entry.is_empty and name in known):
-            kept.append(_with_owner(entry, listed))
+            kept.append(_with_owner(_with_sheet_id(entry, ids), listed))
         known.add(name)
     return kept
+
+
+def _with_sheet_id(
+    entry: Submission | Rejected, others: Collection[str]
+) -> Submission | Rejected:
+    """Return an entry; without an id, it gets the id in questions.md.
+
+    This does not apply if another entry has this id or belongs to this student.
+    """
+    if isinstance(entry, Submission) or entry.student or entry.sheet_id in others:
+        return entry
+    return replace(entry, student=entry.sheet_id)
 
 
 def _with_owner(
@@ -73,9 +86,14 @@ def _with_owner(
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
     """Return the id of the only student whose name a folder has; empty if none."""
+    students = _namesakes(place, listed)
+    return students[0] if len(students) == 1 else ""
+
+
+def _namesakes(place: str, listed: Mapping[str, ListedStudent]) -> list[str]:
+    """Return the ids of the listed students whose name a folder has."""
     words = name_words(AFTER_NAME.sub("", place))
-    students = [student for student, name in listed.items() if name.words == words]
-    return students[0] if words and len(students) == 1 else ""
+    return [x for x, name in listed.items() if words and name.words == words]
 
 
 def with_submitted_ids(
@@ -204,5 +222,10 @@ class Roster:
         the list is empty.
         """
         known = [entry for entry in self.entries if entry.student]
-        found = [entry for entry in known if not is_named(entry)]
+        found = [
+            entry
+            for entry in known
+            if not is_named(entry)
+            and entry.student not in _namesakes(entry.place, self.listed)
+        ]
         return found if 2 * len(found) < len(known) else []

@@ -71,6 +71,7 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # about the mistake; None if it is not a typical one
     correct: float
+    needs_network: bool  # whether the correct answer depends on the weights
     denied: bool = False  # no points, because the network is not the assigned one
 
     @property
@@ -191,9 +192,7 @@ class Question(ABC):
             known.append(Mistake(value, hint, self._partial(value)))
         for decimals, hint in enumerate(ROUNDED if self.tolerance else ()):
             value = round(correct[0], decimals)
-            # Many students would have the same value with only one digit.
-            is_guess = value == float(f"{value:.0e}")
-            points = 0.0 if is_guess else self._partial(value)
+            points = 0.0 if _is_guess(value) else self._partial(value)
             known.append(Mistake(value, hint, points))
         mistakes = [
             replace(each, value=float(each.value))
@@ -207,6 +206,21 @@ class Question(ABC):
         found = self.solution(basis).mistakes
         return [each for each in found if self._is_one_of(answer, [each.value])]
 
+    def rounded_mistakes(self, answer: float, basis: Basis) -> list[tuple[str, str]]:
+        """Return the hints of mistakes whose value, rounded too much, is this answer.
+
+        Each pair is the hint of a mistake in `Basis.mistaken` and one of `ROUNDED`. The
+        list is empty if the answer could also be a guess.
+        """
+        if not self.tolerance or _is_guess(answer) or not self._partial(answer):
+            return []
+        return [
+            (mistake, rounded)
+            for mistake, changed in basis.mistaken.items()
+            for decimals, rounded in enumerate(ROUNDED)
+            if abs(round(self.correct(changed)[0], decimals) - answer) <= ROUNDING
+        ]
+
     def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
         """Grade an answer, any finite number; None if it is missing or malformed."""
         correct, points, hint = self.correct(basis), 0.0, None
@@ -215,7 +229,15 @@ class Question(ABC):
         elif answer is not None:
             for mistake in self.mistakes(answer, basis)[:1]:
                 points, hint = mistake.points, mistake.hint
-        return GradedAnswer(self.name, answer, points, self.points, hint, correct[0])
+        return GradedAnswer(
+            self.name,
+            answer,
+            points,
+            self.points,
+            hint,
+            correct[0],
+            self.needs_network,
+        )
 
     def _partial(self, value: float) -> float:
         """Return the points for a mistake that leads to this value."""
@@ -234,3 +256,8 @@ class Question(ABC):
             return self.tolerance
         size = abs(exact)
         return min(self.tolerance, RELATIVE * size) + ROUNDING * max(1.0, size)
+
+
+def _is_guess(value: float) -> bool:
+    """Whether a value has one significant digit: many students would get the same."""
+    return value == float(f"{value:.0e}")

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import json_sha256, list_folder
 from pipeline.base.paths import MODEL_FILE
+from pipeline.base.student_ids import student_id
 from pipeline.base.tensors import NOT_READABLE, tensors_sha256
+from pipeline.base.terminal import counted
 from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -38,6 +41,7 @@ DENIED = (
 )
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in it
 SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
+MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -82,6 +86,7 @@ class Rejected(Entry):
     problem: str  # one line: why it cannot be graded
     other_course: bool = False  # whether its answers are for another course
     to_student: str = ""  # the problem without the ids of others, if it names any
+    sheet_id: str = ""  # the normalized id in questions.md; empty if there is none
 
     @property
     def to_owner(self) -> str:
@@ -182,23 +187,33 @@ def read_submissions(
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     Raises:
-        UserError: If it is a file, such as a zip file, or the folder cannot be read.
+        UserError: If it is a file, such as a zip file, if the folder cannot be read, or
+            if it contains Moodle's files without their folders.
     """
     if os.path.isfile(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
         )
-    return [
-        read_submission(path, assignment)
+    paths = [
+        path
         for path in list_folder(folder)
         if not path.name.startswith(".") and path.name not in IGNORED
     ]
+    loose = [x for x in paths if MOODLE in x.name and x.suffix.lower() != ".zip"]
+    if loose := [path for path in loose if path.is_file()]:
+        raise UserError(
+            f"submissions contains {counted(len(loose), 'file')} outside of folders, "
+            f"such as {printable(loose[0].name)}: download the submissions again, with "
+            "Download submissions in folders selected"
+        )
+    return [read_submission(path, assignment) for path in paths]
 
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
     """Read a submission, or say why it cannot be graded."""
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
+    files = list[SubmittedFile]()
     try:
         files = find_files(path)
         about["is_empty"] = all(file.name == QUESTIONS_FILE for file in files)
@@ -215,17 +230,30 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
-        sheets = [file.content for file in beside if file.name == QUESTIONS_FILE]
-        sheet = " ".join(b"".join(sheets).decode(errors="replace").split())
+        sheet = _sheet(beside)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)
         about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(**about, problem=problem)
+        return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
     about |= {"answers": given, "network": network, "recorded": metadata.params}
     return Submission(**about, torch=metadata.torch or "", sheet=sheet, sha256=sha256)
+
+
+def _sheet(files: list[SubmittedFile]) -> str:
+    """Return the content of questions.md in one line; empty if it is missing."""
+    sheets = [file.content for file in files if file.name == QUESTIONS_FILE]
+    return " ".join(b"".join(sheets).decode(errors="replace").split())
+
+
+def _sheet_id(sheet: str) -> str:
+    """Return the normalized id in questions.md; empty if there is no valid one."""
+    found = SHEET_OF.match(sheet)
+    with suppress(ValueError):
+        return student_id(found[1]) if found else ""
+    return ""
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
