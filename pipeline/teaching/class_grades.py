@@ -45,9 +45,10 @@ class ClassGrades(Roster):
 
     @property
     def others(self) -> list[Graded]:
-        """The submissions without the assigned network, unless `forgotten` explains it.
+        """The submissions whose network is not the assigned one.
 
-        Those with edited weights are first.
+        A difference that `forgotten` explains does not count. Edited networks are
+        first.
         """
         settings = self.assignment.other_settings
         explained = self.forgotten.settings or None
@@ -125,7 +126,7 @@ class ClassGrades(Roster):
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the section with this title contains more than the usual lines."""
+        """Whether *Needs attention* contains more than the notices of every class."""
         # A list from a learning platform always contains teachers.
         early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
         lines = [*early, *self.notices, *self.problems]
@@ -161,7 +162,10 @@ class ClassGrades(Roster):
         ]
 
     def wrong(self, question: str) -> list[list[tuple[str, GradedAnswer]]]:
-        """Return the answers with the most frequent mistakes, and equal wrong ones."""
+        """Return the most frequent wrong answers of a question.
+
+        They are groups of answers with the same typical mistake or wrong number.
+        """
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):
             is_wrong = answer.answer is not None and answer.points < answer.possible
@@ -171,10 +175,10 @@ class ClassGrades(Roster):
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the lines of grades.csv: one for each id, the missing ones too.
+        """Return the lines of grades.csv, including students without a submission.
 
-        Submissions without an id are not among them: a learning platform could not
-        import them.
+        Submissions without an id have no line, because a learning platform could not
+        import such a line.
         """
         places = defaultdict[str, list[str]](list)  # several, if none of them counts
         for entry in self.entries:

@@ -12,8 +12,9 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
-# Titles of columns with ids, without spaces, and as they are shown. The first one with
-# an id in it is that of `spelled`; a student can use the id in any of them.
+# Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id
+# in the first of these columns that is not empty. A student can use the id in any of
+# these columns.
 ID_COLUMNS = {
     "id": "id",
     "idnumber": "ID number",
@@ -55,11 +56,13 @@ def read_students(
     """Return the students in a CSV file by id, and messages about unused parts.
 
     Lines without an id, such as those of teachers in Moodle's list, are left out. If a
-    line has several ids, the one in `submitted` is used: the ids of all submissions.
+    line has several ids, the id that is in `submitted`, the ids of all submissions, is
+    used. Without a column in `ID_COLUMNS`, the column with most of these ids is used.
 
     Raises:
-        UserError: If it cannot be read, has no title in `ID_COLUMNS`, or contains an
-            invalid or a repeated id, or none, or another word than yes in `ACCEPTED`.
+        UserError: If the file cannot be read or has no column with ids, if an id is
+            invalid or repeated, if there is no id, or if a value in the column
+            `ACCEPTED` is not yes.
     """
     name = printable(path)
     titles, rows = read_csv(path)

@@ -36,28 +36,29 @@ MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # different seeds differ by a median of 0.24.) The largest difference was less than 70
 # times the median; if it is much more, a few weights were edited.
 NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
-# A weight that differs by at most this from the assigned one counts as kept. The median
-# difference of two processors is below a tenth of it or, if the largest one exceeds
-# `MAX_DIFFERENCE`, more than ten times as large.
+# A weight that differs by at most this from the assigned one counts as kept. Between
+# two processors, the median difference is less than a tenth of this limit. If the
+# largest difference exceeds `MAX_DIFFERENCE`, the median is more than ten times this
+# limit.
 MAX_ROUNDING = 0.00001
 # With at least this fraction of kept weights, a network is an edited copy. Only the
-# weights that changed in the last epoch count: those of a neuron whose output has
-# become 0 for all images are the same after each later epoch, so they would accuse a
-# student who forgot to set the number of epochs.
+# weights that changed in the last epoch count: the weights of a neuron that has become
+# dead are the same after each later epoch. If they counted, a student who forgot to set
+# the number of epochs would be suspected of editing weights.
 MIN_KEPT = 0.5
-# The minimum accuracy of a network that is graded, as a fraction of the accuracy of the
-# assigned one. Weights that were never trained make many answers 0 or equal. A network
-# with other settings is graded if it has learned: one epoch gives more than nine
-# tenths of the accuracy after twenty.
+# The minimum accuracy of a submitted network, as a fraction of the accuracy of the
+# assigned network. Weights that were never trained make many answers 0 or equal. A
+# network with other settings is graded if it has learned: one epoch gives more than
+# nine tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
 # The maximum loss of accuracy of a network with nearly the assigned weights. With the
-# default settings, one epoch more or fewer changed the accuracy by at most 0.004 (8
-# seeds), and instructions up to SSE4.2 by at most 0.0007 (12 seeds). Without a neuron
+# default settings, one epoch more or fewer changed the accuracy by at most 0.0054 (12
+# seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Without a neuron
 # that was not dead, it was at least 0.009 lower; noise on all weights adds to this.
 MAX_LOSS = 0.01
 ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
-GUESS = "A guess could also give this number, so it gets no points."
+GUESS = "This number could also be a guess, so it gets no points."
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
@@ -218,8 +219,8 @@ def grade_answers(
     """Grade the answers to all questions, so that the same mistake costs the same.
 
     An answer with a mistake of `Basis.mistaken` or `ROUNDED` gets a part of the points.
-    If a guess could also give it, it gets them only if another answer, which is no such
-    guess, shows the same mistake.
+    If the answer could also be a guess, it gets these points only if another answer
+    that cannot be a guess shows the same mistake.
     """
     graded = {q.name: q.grade(answers.get(q.name), basis) for q in QUESTIONS}
     wrong = {
@@ -289,7 +290,7 @@ def write_grade(path: Path, grade: SubmissionGrade) -> None:
 def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
     """Whether the median difference of two networks is as small as rounding errors.
 
-    `compare` asks about the weights that differ: frozen ones are equal after each
+    `compare` asks about the weights that differ: frozen weights are equal after each
     training run with the same seed. `copied_from` asks about all weights: a copy stays
     a copy if a few of them were changed, by any amount.
     """

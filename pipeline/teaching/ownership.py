@@ -43,8 +43,8 @@ def with_owners(
 ) -> list[Submission | Rejected]:
     """Return the entries with their owners.
 
-    Moodle can create several folders for a student. If one has files, the empty ones
-    are dropped; otherwise, one empty folder is kept.
+    Moodle can create several folders for a student. If a folder has files, the
+    empty folders are dropped; otherwise, one empty folder is kept.
     """
     kept, known = list[Submission | Rejected](), set[str]()
     ids = {x for entry in entries for x in (entry.student, _owner(entry.place, listed))}
@@ -101,9 +101,10 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they submitted.
 
-    This applies only if most of these ids are not in the list. A student for whom no
-    folder is named keeps the id in the list. So does a student whose submitted id
-    is also in another such folder, or is that of another student in the list.
+    This applies only if most of these ids are not in the list. A student
+    keeps the id in the list if no folder has the student's name, if the submitted id
+    is also in the folder of another student, or if it is the id of another student in
+    the list.
     """
     given = [entry for entry in entries if entry.student]
     if not are_mostly_unknown({entry.student for entry in given}, listed):
@@ -125,9 +126,9 @@ def with_submitted_ids(
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
     """Return the entries, with at most one graded entry for each id.
 
-    The others with its id get a problem. They belong to the owner of their folder, who
-    would otherwise be listed as missing, or to nobody. If nothing decides which one
-    counts, all of them get a problem.
+    If several submissions have the same id, one is selected. All others are rejected,
+    and belong to the owner of their folder, who would otherwise be listed as missing,
+    or to nobody. If no rule selects a submission, all are rejected.
     """
     groups = defaultdict[str, list[GradedOrRejected]](list)
     for entry in entries:
@@ -139,7 +140,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         chosen = _chosen(same)
         found += [chosen] if chosen else []
         for entry in same:
-            if not chosen:  # the feedback says the same, so it does not name the others
+            if not chosen:  # the feedback shows this, so it names no other submission
                 problem = f"{len(same)} submissions have the id {student}: {ONLY_ONE}"
                 found.append(entry.rejected(problem))
             elif entry is not chosen:
@@ -150,7 +151,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
                     "to_student": "the id in your answers.json is another student's",
                 }
                 others.append(entry.rejected(problem, **about))
-    # Each of the others has only its owner now, so the second round is the last.
+    # A rejected submission now has only its owner's id: the second pass is the last.
     return found + (one_for_each_id(others) if others else [])
 
 
@@ -172,7 +173,7 @@ def is_named(entry: Entry) -> bool:
 
 
 def submitter(entry: Entry) -> str:
-    """Return the student whose name or id a submission has, or else its own name."""
+    """Return the student to whom a submission belongs, or the submission's name."""
     return entry.owner or (entry.student if is_named(entry) else "") or entry.place
 
 

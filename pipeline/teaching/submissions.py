@@ -56,7 +56,8 @@ class Entry:
     owner: str = field(default="", kw_only=True)
     # Whether it contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
-    # The hashes of its network and answers, if they could be read: copies are equal.
+    # The hashes of the network and the answers, if they could be read. Equal hashes
+    # identify copies.
     hashes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -66,7 +67,7 @@ class Entry:
 
     @property
     def to_owner(self) -> str:
-        """Its status, for the line in grades.csv of the student whose name it has."""
+        """The status of this entry, for the line of its owner in grades.csv."""
         return f"submitted with the id {self.student}"
 
     def row(self) -> dict[str, Any]:
@@ -124,10 +125,10 @@ class Submission(Entry):
     def graded(
         self, grade: SubmissionGrade, before: SubmissionGrade | None, *, require: str
     ) -> "Graded":
-        """Return this submission with its grade, and an earlier one if there is one.
+        """Return this submission with its grade and, if there is one, an earlier one.
 
-        Both are those of a course with this value of the setting `require`, so that
-        only a change of the questions is a difference.
+        Both grades apply the same value of the setting `require`, so that they differ
+        only if the questions changed.
         """
         require = "any" if self.is_accepted else require
         before = before.required(require) if before else None
@@ -136,7 +137,8 @@ class Submission(Entry):
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.
 
-        False if it belongs to another id, which always has different questions.
+        The result is False if questions.md belongs to another id, whose questions are
+        always different.
         """
         named = SHEET_OF.match(self.sheet)
         if not self.sheet or (named and named[1] != self.student):
@@ -211,7 +213,7 @@ def read_submissions(
 
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
-    """Read a submission, or say why it cannot be graded."""
+    """Read a submission; return a `Rejected` with the reason if it cannot be graded."""
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     files = list[SubmittedFile]()
     try:
@@ -257,7 +259,7 @@ def _sheet_id(sheet: str) -> str:
 
 
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
-    """Return the file of this name; equal ones in the same folder count once.
+    """Return the file with this name; identical copies in a folder count once.
 
     Raises:
         UserError: If there is none, or several.

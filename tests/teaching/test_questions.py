@@ -375,6 +375,17 @@ def test_rounding_on_top_of_another_mistake_is_named_if_other_answers_show_both(
         assert found["logit"].rounded_mistakes(guess, basis) == []
 
 
+def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
+    basis = new_basis("ana.ruiz")
+    (question,) = (each for each in QUESTIONS if each.name == "logit")
+    monkeypatch.setattr(type(question), "is_void", True)
+    for answers in ({}, {"logit": 4321.0}, {"logit": question.correct(basis)[0]}):
+        graded = graded_by_name(answers, basis)
+        assert sum(answer.points for answer in graded.values()) == 1
+        assert graded["logit"].points == 1
+        assert graded["logit"].hint == "All students get the points for this question."
+
+
 def test_an_answer_with_one_digit_gets_points_only_beside_one_of_as_many_decimals(
     new_basis,
 ):
