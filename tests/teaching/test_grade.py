@@ -1330,7 +1330,7 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     basis = course.basis("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
     mistake = question.solution(basis).mistakes[0]
-    course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1"})
+    course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1,"})
     correct = [
         f"{question.solution(basis).correct[0]:.6g}" for question in QUESTIONS[4:11]
     ]
