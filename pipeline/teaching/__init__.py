@@ -9,7 +9,7 @@ questions, whose texts are in `notebook.toml`.
 A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
 student's network. In the notebook, it is a line of `notebook.toml`, because an answer
 can also be a text or a range. The tour of the page, which works without Python, has its
-own in `tour_steps.html`.
+own hints in `tour_steps.html`.
 """
 
 from pipeline.teaching.variant import Variant

@@ -19,6 +19,8 @@ FILE = "answers.json"
 MAX_BYTES = 100_000
 NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 MAX_PROBLEMS = 20  # unknown names in one file
+# A number in quotes, in the form that JSON gives numbers.
+QUOTED = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
 # The name of a question, and the characters after the colon that belong to a number.
 BEGUN = re.compile(r'"(?!id"|course")\w+"\s*:\s*([^\s",{}\[\]]*) *\Z')
@@ -135,6 +137,8 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
 
 
 def _number(value: object) -> float:
+    if isinstance(value, str) and QUOTED.fullmatch(value):
+        value = float(value)
     if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")

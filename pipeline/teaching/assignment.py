@@ -42,9 +42,9 @@ class Assignment:
         return params_of({**self.settings, "dataset": self.dataset, "seed": seed})
 
     def other_settings(self, student: str, recorded: Mapping[str, Any]) -> str:
-        """Return the recorded params of a network that differ from the assigned ones.
+        """Return the recorded params of a network that differ from the assigned params.
 
-        Empty if none differs or none is recorded.
+        The result is empty if all are equal or no params are recorded.
         """
         return differing_params(recorded, self.params(student))[0] if recorded else ""
 
@@ -55,8 +55,8 @@ class Assignment:
     def train(self, student: str, dataset: Dataset) -> list[Epoch]:
         """Train the network of a student as the command `train` does.
 
-        It uses one thread, so that the weights are byte-identical. Nothing is recorded.
-        The first epoch that it returns is epoch 0, before the training.
+        Training uses one thread, so that the weights are byte-identical. Nothing is
+        recorded. The first epoch is epoch 0, before the training.
 
         Raises:
             FloatingPointError: If a loss or a weight becomes non-finite.

@@ -92,7 +92,7 @@ class Topic:
             neurons=12 + pick("neurons", 60),
             more_neurons=80 + pick("more neurons", 100),
             side=10 + pick("side", 15),
-            bits=2 + pick("bits", 5),
+            bits=2 + pick("bits", 14),
         )
 
     @property
@@ -108,11 +108,11 @@ class Topic:
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class Basis:
-    """A topic, a trained network and the test images: all that determines the answers.
+    """Everything that determines the answers: a topic, a network, the test images.
 
     The network is in float64 and in Keras's layout, so that this implementation
-    is independent of the network's own. PyTorch computes in float32; the results differ
-    in the sixth digit.
+    is independent of the class `Network`. PyTorch computes in float32; the results
+    differ in the sixth digit.
     """
 
     topic: Topic
@@ -146,7 +146,7 @@ class Basis:
 
     @cached_property
     def mistaken(self) -> dict[str, "Basis"]:
-        """For each typical mistake, the basis that a student who makes it uses.
+        """The basis that leads to the wrong answers of each typical mistake.
 
         The keys are hints. The correct answer for such a basis is the wrong answer to
         which the mistake leads.

@@ -14,7 +14,6 @@ from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import (
     QUESTIONS_SHA256,
-    SubmissionGrade,
     Training,
     copied_from,
 )
@@ -46,9 +45,10 @@ class ClassGrades(Roster):
 
     @property
     def others(self) -> list[Graded]:
-        """The submissions without the assigned network, unless `forgotten` explains it.
+        """The submissions whose network is not the assigned one.
 
-        Those with edited weights are first.
+        A difference that `forgotten` explains does not count. Edited networks are
+        first.
         """
         settings = self.assignment.other_settings
         explained = self.forgotten.settings or None
@@ -77,7 +77,8 @@ class ClassGrades(Roster):
         if self.other_questions:
             found.append(
                 f"for {counted(self.other_questions, 'student')}, questions.md differs "
-                "from the questions that were graded: grade with the version of the "
+                "from the questions that were graded: if you corrected the text of a "
+                "question, this is expected; otherwise, grade with the version of the "
                 "project that the students used"
             )
         old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
@@ -87,12 +88,19 @@ class ClassGrades(Roster):
                 f"{counted(old, 'submission')} {verb} graded before the questions "
                 "changed: add again=true to grade again"
             )
+        pairs = [(x.student, x.before, x.grade) for x in self.graded if x.before]
         changed = [
-            f"{x.student} {_shown(x.before, x.grade)} -> {_shown(x.grade, x.before)}"
-            for x in self.graded
-            if x.before and x.before.points != x.grade.points
+            f"{student} {before.points:g} -> {after.points:g}"
+            for student, before, after in pairs
+            if after.has_other_points(before)
         ]
-        if any(entry.before for entry in self.graded):
+        maximums = {(before.possible, after.possible) for _, before, after in pairs}
+        for before_possible, possible in sorted(maximums):
+            if before_possible != possible:
+                maximum = f"from {before_possible:g} to {possible:g} points"
+                rule = "change it in your learning platform, too"
+                found.append(f"the maximum changed {maximum}: {rule}")
+        if pairs:
             names = f": {', '.join(changed)}" if changed else ""
             number = counted(len(changed), "student")
             found.append(f"points changed for {number}{names}")
@@ -118,7 +126,7 @@ class ClassGrades(Roster):
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the section with this title contains more than the usual lines."""
+        """Whether *Needs attention* contains more than the notices of every class."""
         # A list from a learning platform always contains teachers.
         early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
         lines = [*early, *self.notices, *self.problems]
@@ -154,7 +162,10 @@ class ClassGrades(Roster):
         ]
 
     def wrong(self, question: str) -> list[list[tuple[str, GradedAnswer]]]:
-        """Return the answers with the most frequent mistakes, and equal wrong ones."""
+        """Return the most frequent wrong answers of a question.
+
+        They are groups of answers with the same typical mistake or wrong number.
+        """
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):
             is_wrong = answer.answer is not None and answer.points < answer.possible
@@ -164,10 +175,10 @@ class ClassGrades(Roster):
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the lines of grades.csv: one for each id, the missing ones too.
+        """Return the lines of grades.csv, including students without a submission.
 
-        Submissions without an id are not among them: a learning platform could not
-        import them.
+        Submissions without an id have no line, because a learning platform could not
+        import such a line.
         """
         places = defaultdict[str, list[str]](list)  # several, if none of them counts
         for entry in self.entries:
@@ -185,9 +196,3 @@ class ClassGrades(Roster):
             {**row, "id": spelled.get(student, student)}
             for student, row in sorted(rows.items())
         ]
-
-
-def _shown(grade: SubmissionGrade, other: SubmissionGrade) -> str:
-    """Return the points of a grade, and of how many if this is different in another."""
-    is_same = grade.possible == other.possible
-    return f"{grade.points:g}" + ("" if is_same else f" of {grade.possible:g}")

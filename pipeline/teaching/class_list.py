@@ -1,7 +1,7 @@
 """The list of all students of a class: a CSV file."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from pipeline.base.terminal import counted
 from pipeline.base.text import printable
 
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
-# Titles of columns with ids, without spaces, and as they are shown. The first one with
-# an id in it is that of `spelled`; a student can use the id in any of them.
+# Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id
+# in the first of these columns that is not empty. A student can use the id in any of
+# these columns.
 ID_COLUMNS = {
     "id": "id",
     "idnumber": "ID number",
@@ -55,16 +56,23 @@ def read_students(
     """Return the students in a CSV file by id, and messages about unused parts.
 
     Lines without an id, such as those of teachers in Moodle's list, are left out. If a
-    line has several ids, the one in `submitted` is used: the ids of all submissions.
+    line has several ids, the id that is in `submitted`, the ids of all submissions, is
+    used. Without a column in `ID_COLUMNS`, the column with most of these ids is used.
 
     Raises:
-        UserError: If it cannot be read, has no title in `ID_COLUMNS`, or contains an
-            invalid or a repeated id, or none, or another word than yes in `ACCEPTED`.
+        UserError: If the file cannot be read or has no column with ids, if an id is
+            invalid or repeated, if there is no id, or if a value in the column
+            `ACCEPTED` is not yes.
     """
     name = printable(path)
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
     columns = [title for title in ID_COLUMNS if title in titles]
+    unused = list[str]()
+    if not columns:
+        columns = [title for title in titles if _has_most(submitted, title, rows)][:1]
+        rule = "has most of the submitted ids; the first line is read as titles"
+        unused += [f"the column {printable(title)} {rule}" for title in columns]
     if not columns:
         # Without a title, the first line could be a student.
         raise UserError(
@@ -98,7 +106,6 @@ def read_students(
             raise UserError(f"{name}, {problem}")
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
         students[student] = ListedStudent(spelled, words, accepted == "yes")
-    unused = list[str]()
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
@@ -118,6 +125,16 @@ def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> b
     return 2 * len({*submitted} - {*listed}) > len(submitted)
 
 
+def _has_most(
+    submitted: Collection[str],
+    title: str,
+    rows: Sequence[tuple[int, Mapping[str, str]]],
+) -> bool:
+    """Whether a column contains more than half of the submitted ids."""
+    found = {normalize(row[title]) for _, row in rows} & {*submitted}
+    return 2 * len(found) > len(submitted)
+
+
 def _shown(columns: list[str]) -> str:
-    titles = " or ".join(ID_COLUMNS[title] for title in columns)
+    titles = " or ".join(ID_COLUMNS.get(title, title) for title in columns)
     return f"the column {titles}"

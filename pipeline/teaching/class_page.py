@@ -28,7 +28,7 @@ KINDS = ("full", "part", "none", "blank", "denied")  # in the order of their bar
 def render_class(grades: ClassGrades, *, require: str) -> str:
     """Return the page of a class with a graded submission, as one HTML file.
 
-    Neither the average nor the percentages count the answers that are denied points.
+    Answers that are denied points are left out of the average and of the percentages.
     """
     points = [entry.grade.points for entry in grades.graded]
     counted = [x.grade.points for x in grades.graded if not x.grade.denied]

@@ -11,7 +11,7 @@ from pipeline.teaching.submissions import Rejected, Submission
 
 
 class ForgottenSettings(NamedTuple):
-    """The settings of most networks, if others were assigned."""
+    """The settings of most networks, if they differ from the assigned settings."""
 
     settings: str = ""  # such as "epochs=2"; empty if the assigned ones are plausible
     notice: str = ""
@@ -34,7 +34,7 @@ def forgotten_settings(
     """Return the settings of most networks, if others were assigned."""
     found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
     for text, count in found.most_common(1):
-        # A seed is that of one student.
+        # Each student has a different seed.
         if text and "seed" not in text and 2 * count > len(entries):
             networks = f"{count} of {counted(len(entries), 'network')}"
             notice = f"{text} was used for {networks}: if you assigned this, add"

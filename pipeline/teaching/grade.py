@@ -39,12 +39,12 @@ from pipeline.teaching.grading import (
     write_grade,
 )
 from pipeline.teaching.ownership import (
-    MOODLE,
     one_for_each_id,
     with_owners,
     with_submitted_ids,
 )
 from pipeline.teaching.submissions import (
+    MOODLE,
     Graded,
     GradedOrRejected,
     Rejected,
@@ -99,7 +99,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     )
     assigned = dict[str, Snapshot]()
     for student in sorted({*listed, *(entry.student for entry in readable)}):
-        with suppress(UserError):  # it was not trained, if there is no submission
+        with suppress(UserError):  # without a submission, it was not trained
             file = _reference(student, assignment, data)
             assigned[student] = read_assigned(file).network
     other_questions = sum(
@@ -181,7 +181,7 @@ def _grade(
 def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
     """Return the file of an assigned network, whose name begins with a hash.
 
-    It is not in the folder of a call, which must be empty.
+    The file is not in the folder of a call, because this folder must be empty.
     """
     name = fingerprint(assignment.hyperparameters(student), data.file.sha256)
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"

@@ -37,8 +37,8 @@ from pipeline.teaching.variant import Variant
 from pipeline.training.training_run import compute_training_run
 
 MOVE_AWAY = (
-    "if the course code and the settings are correct, move the folder away and run "
-    "this command again"
+    "if the course code and the settings are correct, rename the homework folder and "
+    "run this command again"
 )
 WITHOUT_CHECK = "run the command without check=true"
 
@@ -92,6 +92,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with opened as target:
+        if not found:
+            target.chmod(0o700)  # no other user can read the answers
         write_atomic(target / QUESTIONS_FILE, sheet.encode())
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
@@ -105,7 +107,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
-    """Raise a UserError unless this is the assigned network, by its metadata."""
+    """Raise a UserError if a network's metadata is not that of the assigned one."""
     try:
         _, metadata = load_network(path)
     except UserError as error:
@@ -120,7 +122,7 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"
     known += f", trained with PyTorch {torch}" if torch else ""
-    say(wrap(f"{known}: are these right?"))
+    say(wrap(f"{known}: check that these values are correct."))
     _print_other_torch(torch)
     if isinstance(found, Rejected):
         remedy = WITHOUT_CHECK
@@ -141,8 +143,9 @@ def _print_other_torch(torch: str) -> None:
     if torch and torch != pytorch():
         notice = (
             f"{MODEL_FILE} was trained with PyTorch {torch}, but {pytorch()} is "
-            f"installed now: if your instructor specified {pytorch()}, move the folder "
-            f"away and {WITHOUT_CHECK}; compute the answers again with the new network"
+            f"installed now: if your instructor specified {pytorch()}, rename the "
+            f"homework folder and {WITHOUT_CHECK}; compute the answers again with the "
+            "new network"
         )
         say(wrap(notice, indent=0))
 
@@ -200,7 +203,7 @@ def _portable(path: Path) -> str:
 
 
 def _check_command(assignment: Assignment, variant: Variant) -> str:
-    """Return a command, with the assigned settings that are not the default ones."""
+    """Return the check command, with all settings that differ from their defaults."""
     default, assigned = defaults(), assignment.params(variant.student)
     others = {
         key: f"{assigned[key]}"
@@ -259,4 +262,9 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
             "With fewer decimals, a correct answer can lose points, unless the missing "
             "decimals are zeros."
         )
-        say(wrap(f"Rounded too much? {', '.join(coarse)}. {rule}", indent=0))
+        say(
+            wrap(
+                f"These answers may be rounded too much: {', '.join(coarse)}. {rule}",
+                indent=0,
+            )
+        )

@@ -106,11 +106,11 @@ class Checker:
         correct: Answer,
         **values: Any,  # noqa: ANN401
     ) -> None:
-        """Print whether an answer is right, or a hint; in homework, record it.
+        """Print whether an answer is correct, or a hint; in homework, record it.
 
         Args:
             name: The name of the question.
-            answer: The answer; None if there is none, "show" to see the correct one.
+            answer: The answer; None for no answer, "show" to see the correct answer.
             correct: The correct answer.
             values: The values of the explanation, and of typical wrong answers.
         """
@@ -124,7 +124,8 @@ class Checker:
     def tells(self, name: str) -> bool:
         """Return whether cells may show the answer to a question; if not, print why.
 
-        They may after this object has shown the answer, and never in homework.
+        Cells may show the answer after this object has shown it. In homework, they
+        never may.
         """
         if self.variant:
             say("Not shown in homework.")

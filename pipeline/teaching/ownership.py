@@ -11,7 +11,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.base.student_ids import normalize
@@ -21,6 +21,7 @@ from pipeline.teaching.class_list import (
     name_words,
 )
 from pipeline.teaching.submissions import (
+    MOODLE,
     Entry,
     Graded,
     GradedOrRejected,
@@ -28,7 +29,6 @@ from pipeline.teaching.submissions import (
     Submission,
 )
 
-MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 # The text after the name of a student, such as _1234_assignsubmission_file_ of Moodle.
 AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
 # Characters that continue an id; `_` does not, because platforms write it between the
@@ -43,16 +43,29 @@ def with_owners(
 ) -> list[Submission | Rejected]:
     """Return the entries with their owners.
 
-    Moodle can create several folders for a student. If one has files, the empty ones
-    are dropped; otherwise, one empty folder is kept.
+    Moodle can create several folders for a student. If a folder has files, the
+    empty folders are dropped; otherwise, one empty folder is kept.
     """
     kept, known = list[Submission | Rejected](), set[str]()
+    ids = {x for entry in entries for x in (entry.student, _owner(entry.place, listed))}
     for entry in sorted(entries, key=lambda x: x.is_empty):
         name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
         if not (entry.is_empty and name in known):
-            kept.append(_with_owner(entry, listed))
+            kept.append(_with_owner(_with_sheet_id(entry, ids), listed))
         known.add(name)
     return kept
+
+
+def _with_sheet_id(
+    entry: Submission | Rejected, others: Collection[str]
+) -> Submission | Rejected:
+    """Return an entry; without an id, it gets the id in questions.md.
+
+    This does not apply if another entry has this id or belongs to this student.
+    """
+    if isinstance(entry, Submission) or entry.student or entry.sheet_id in others:
+        return entry
+    return replace(entry, student=entry.sheet_id)
 
 
 def _with_owner(
@@ -73,9 +86,14 @@ def _with_owner(
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
     """Return the id of the only student whose name a folder has; empty if none."""
+    students = _namesakes(place, listed)
+    return students[0] if len(students) == 1 else ""
+
+
+def _namesakes(place: str, listed: Mapping[str, ListedStudent]) -> list[str]:
+    """Return the ids of the listed students whose name a folder has."""
     words = name_words(AFTER_NAME.sub("", place))
-    students = [student for student, name in listed.items() if name.words == words]
-    return students[0] if words and len(students) == 1 else ""
+    return [x for x, name in listed.items() if words and name.words == words]
 
 
 def with_submitted_ids(
@@ -83,9 +101,10 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they submitted.
 
-    This applies only if most of these ids are not in the list. A student for whom no
-    folder is named keeps the id in the list. So does a student whose submitted id
-    is also in another such folder, or is that of another student in the list.
+    This applies only if most of these ids are not in the list. A student
+    keeps the id in the list if no folder has the student's name, if the submitted id
+    is also in the folder of another student, or if it is the id of another student in
+    the list.
     """
     given = [entry for entry in entries if entry.student]
     if not are_mostly_unknown({entry.student for entry in given}, listed):
@@ -107,9 +126,9 @@ def with_submitted_ids(
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
     """Return the entries, with at most one graded entry for each id.
 
-    The others with its id get a problem. They belong to the owner of their folder, who
-    would otherwise be listed as missing, or to nobody. If nothing decides which one
-    counts, all of them get a problem.
+    If several submissions have the same id, one is selected. All others are rejected,
+    and belong to the owner of their folder, who would otherwise be listed as missing,
+    or to nobody. If no rule selects a submission, all are rejected.
     """
     groups = defaultdict[str, list[GradedOrRejected]](list)
     for entry in entries:
@@ -121,7 +140,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         chosen = _chosen(same)
         found += [chosen] if chosen else []
         for entry in same:
-            if not chosen:  # the feedback says the same, so it does not name the others
+            if not chosen:  # the feedback shows this, so it names no other submission
                 problem = f"{len(same)} submissions have the id {student}: {ONLY_ONE}"
                 found.append(entry.rejected(problem))
             elif entry is not chosen:
@@ -132,7 +151,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
                     "to_student": "the id in your answers.json is another student's",
                 }
                 others.append(entry.rejected(problem, **about))
-    # Each of the others has only its owner now, so the second round is the last.
+    # A rejected submission now has only its owner's id: the second pass is the last.
     return found + (one_for_each_id(others) if others else [])
 
 
@@ -154,7 +173,7 @@ def is_named(entry: Entry) -> bool:
 
 
 def submitter(entry: Entry) -> str:
-    """Return the student whose name or id a submission has, or else its own name."""
+    """Return the student to whom a submission belongs, or the submission's name."""
     return entry.owner or (entry.student if is_named(entry) else "") or entry.place
 
 
@@ -204,5 +223,10 @@ class Roster:
         the list is empty.
         """
         known = [entry for entry in self.entries if entry.student]
-        found = [entry for entry in known if not is_named(entry)]
+        found = [
+            entry
+            for entry in known
+            if not is_named(entry)
+            and entry.student not in _namesakes(entry.place, self.listed)
+        ]
         return found if 2 * len(found) < len(known) else []

@@ -16,16 +16,19 @@ from pipeline.teaching.basis import Basis, Topic
 # The results of float32, in which a student may compute, have this relative error. The
 # terms of a sum near 0 can be about 1, so it is also the absolute error of such a sum.
 ROUNDING = 1e-5
-# An answer must also be this close to the correct one, relative to it. Otherwise, 0
-# would be a right answer to each question whose correct answer is near 0.
+# The maximum relative error of an answer. Without this limit, 0 would be accepted for
+# every question whose correct answer is near 0.
 RELATIVE = 0.01
-MAX_DECIMALS = 5  # rounding to so many never exceeds a tolerance, because of ROUNDING
-# The hints for right answers that are rounded too much, by their decimals.
+# With this many decimals, the rounding error never exceeds a tolerance, which is at
+# least ROUNDING.
+MAX_DECIMALS = 5
+# The hints for correct answers that are rounded too much, by their decimals.
 ROUNDED = tuple(
-    f"This is rounded to {counted(decimals, 'decimal')}, which is not exact enough. "
+    f"This is rounded to {counted(decimals, 'decimal')}, which is not accurate enough. "
     f"{MAX_DECIMALS} decimals are enough for every question."
     for decimals in range(MAX_DECIMALS)
 )
+VOID = "All students get the points for this question."
 # The share of the points for an answer with a mistake that can change many answers.
 PARTIAL = 0.5
 GROUPS: Final = (
@@ -58,7 +61,7 @@ class Solution:
     """The correct answers to a question of a student, and typical wrong ones."""
 
     correct: list[float]  # one, or all that are equally correct
-    mistakes: list[Mistake]  # without those that are right for this network
+    mistakes: list[Mistake]  # without those that are correct for this network
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,12 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # about the mistake; None if it is not a typical one
     correct: float
+    needs_network: bool  # whether the correct answer depends on the weights
     denied: bool = False  # no points, because the network is not the assigned one
 
     @property
     def kind(self) -> str:
-        """Whether it has all points, a part of them or none, or is missing."""
+        """Full points, partial points, no points, or a missing answer."""
         if self.answer is None:
             return "blank"
         if not self.points:
@@ -117,6 +121,7 @@ class Question(ABC):
         form: The numbers that can be an answer for any network.
         tolerance: The maximum absolute error of an answer. Unless the answer is a whole
             number, its relative error must also be at most `RELATIVE`.
+        is_void: Whether all students get the points, because the question is faulty.
         template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
     """
 
@@ -125,6 +130,7 @@ class Question(ABC):
     points: ClassVar[float] = 1.0
     form: ClassVar[Form] = NUMBER
     tolerance: ClassVar[float] = 0.0
+    is_void: ClassVar[bool] = False
     template: ClassVar[str]
 
     def text(self, topic: Topic) -> str:
@@ -133,7 +139,7 @@ class Question(ABC):
 
     @property
     def exactness(self) -> str:
-        """How exact an answer must be, in words."""
+        """How accurate an answer must be, in words."""
         if not self.tolerance:
             return "exact"
         relative = "" if self.form.whole else f" and {RELATIVE:.0%}"
@@ -142,9 +148,9 @@ class Question(ABC):
     def decimals(self, answer: float) -> int:
         """Return the number of decimals that an answer needs.
 
-        With these, its rounding error is within the tolerance. Only its size determines
-        the number. 0, and the smallest and the largest possible number, can be exact
-        without decimals.
+        With this number of decimals, the rounding error is within the tolerance. It
+        depends only on the size of the answer. The result is 0 for the answer 0 and for
+        the smallest and the largest possible answer, which can be exact.
         """
         exact = (0.0, self.form.low, self.form.high)
         if self.form.whole or not self.tolerance or answer in exact:
@@ -163,9 +169,10 @@ class Question(ABC):
 
     @abstractmethod
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        """Return all correct answers, and mistakes, which can be correct by chance.
+        """Return all correct answers and the typical mistakes.
 
-        `solution` adds the answers to which the mistakes in `Basis.mistaken` lead.
+        The result of a mistake can be correct by chance. `solution` adds the answers to
+        which the mistakes in `Basis.mistaken` lead.
         """
 
     def correct(self, basis: Basis) -> list[float]:
@@ -191,9 +198,7 @@ class Question(ABC):
             known.append(Mistake(value, hint, self._partial(value)))
         for decimals, hint in enumerate(ROUNDED if self.tolerance else ()):
             value = round(correct[0], decimals)
-            # Many students would have the same value with only one digit.
-            is_guess = value == float(f"{value:.0e}")
-            points = 0.0 if is_guess else self._partial(value)
+            points = 0.0 if _is_guess(value) else self._partial(value)
             known.append(Mistake(value, hint, points))
         mistakes = [
             replace(each, value=float(each.value))
@@ -207,15 +212,40 @@ class Question(ABC):
         found = self.solution(basis).mistakes
         return [each for each in found if self._is_one_of(answer, [each.value])]
 
+    def rounded_mistakes(self, answer: float, basis: Basis) -> list[tuple[str, str]]:
+        """Return the hints of mistakes whose value, rounded too much, is this answer.
+
+        Each pair is the hint of a mistake in `Basis.mistaken` and one of `ROUNDED`. The
+        list is empty if the answer could also be a guess.
+        """
+        if not self.tolerance or _is_guess(answer) or not self._partial(answer):
+            return []
+        return [
+            (mistake, rounded)
+            for mistake, changed in basis.mistaken.items()
+            for decimals, rounded in enumerate(ROUNDED)
+            if abs(round(self.correct(changed)[0], decimals) - answer) <= ROUNDING
+        ]
+
     def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
         """Grade an answer, any finite number; None if it is missing or malformed."""
         correct, points, hint = self.correct(basis), 0.0, None
-        if answer is not None and self._is_one_of(answer, correct):
+        if self.is_void:
+            points, hint = self.points, VOID
+        elif answer is not None and self._is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
             for mistake in self.mistakes(answer, basis)[:1]:
                 points, hint = mistake.points, mistake.hint
-        return GradedAnswer(self.name, answer, points, self.points, hint, correct[0])
+        return GradedAnswer(
+            self.name,
+            answer,
+            points,
+            self.points,
+            hint,
+            correct[0],
+            self.needs_network,
+        )
 
     def _partial(self, value: float) -> float:
         """Return the points for a mistake that leads to this value."""
@@ -234,3 +264,8 @@ class Question(ABC):
             return self.tolerance
         size = abs(exact)
         return min(self.tolerance, RELATIVE * size) + ROUNDING * max(1.0, size)
+
+
+def _is_guess(value: float) -> bool:
+    """Whether a value has one significant digit, so that many students could get it."""
+    return value == float(f"{value:.0e}")

@@ -317,7 +317,7 @@ class LossOfWrongLabel(Question):
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
             Mistake(
                 -basis.log_probabilities[label],
-                "This is the loss with the right label.",
+                "This is the loss with the correct label.",
             ),
             Mistake(
                 -basis.logits[wrong],
@@ -429,8 +429,8 @@ class RaisedBias(Question):
     tolerance = COUNT
     template = """
         The bias of {t.neuron_2} is increased by {t.shift:g}. How many of the
-        {t.test_images:,} test images, whatever their label, does your network then
-        classify as class {t.digit}?
+        {t.test_images:,} test images, regardless of their label, does your network
+        then classify as class {t.digit}?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
@@ -454,7 +454,7 @@ class RaisedBias(Question):
 
 
 class ScaledLayer(Question):
-    """How sure is the network if all of its logits become smaller?"""
+    """How confident is the network if all of its logits become smaller?"""
 
     name = "scaled_layer"
     group = CHANGES

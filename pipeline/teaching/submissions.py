@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from pipeline import UserError
 from pipeline.base.files import json_sha256, list_folder
 from pipeline.base.paths import MODEL_FILE
+from pipeline.base.student_ids import student_id
 from pipeline.base.tensors import NOT_READABLE, tensors_sha256
+from pipeline.base.terminal import counted
 from pipeline.base.text import distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
@@ -38,6 +41,7 @@ DENIED = (
 )
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in it
 SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
+MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -52,7 +56,8 @@ class Entry:
     owner: str = field(default="", kw_only=True)
     # Whether it contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
-    # The hashes of its network and answers, if they could be read: copies are equal.
+    # The hashes of the network and the answers, if they could be read. Equal hashes
+    # identify copies.
     hashes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -62,7 +67,7 @@ class Entry:
 
     @property
     def to_owner(self) -> str:
-        """Its status, for the line in grades.csv of the student whose name it has."""
+        """The status of this entry, for the line of its owner in grades.csv."""
         return f"submitted with the id {self.student}"
 
     def row(self) -> dict[str, Any]:
@@ -82,6 +87,7 @@ class Rejected(Entry):
     problem: str  # one line: why it cannot be graded
     other_course: bool = False  # whether its answers are for another course
     to_student: str = ""  # the problem without the ids of others, if it names any
+    sheet_id: str = ""  # the normalized id in questions.md; empty if there is none
 
     @property
     def to_owner(self) -> str:
@@ -119,10 +125,10 @@ class Submission(Entry):
     def graded(
         self, grade: SubmissionGrade, before: SubmissionGrade | None, *, require: str
     ) -> "Graded":
-        """Return this submission with its grade, and an earlier one if there is one.
+        """Return this submission with its grade and, if there is one, an earlier one.
 
-        Both are those of a course with this value of the setting `require`, so that
-        only a change of the questions is a difference.
+        Both grades apply the same value of the setting `require`, so that they differ
+        only if the questions changed.
         """
         require = "any" if self.is_accepted else require
         before = before.required(require) if before else None
@@ -131,7 +137,8 @@ class Submission(Entry):
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.
 
-        False if it belongs to another id, which always has different questions.
+        The result is False if questions.md belongs to another id, whose questions are
+        always different.
         """
         named = SHEET_OF.match(self.sheet)
         if not self.sheet or (named and named[1] != self.student):
@@ -182,23 +189,33 @@ def read_submissions(
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     Raises:
-        UserError: If it is a file, such as a zip file, or the folder cannot be read.
+        UserError: If it is a file, such as a zip file, if the folder cannot be read, or
+            if it contains Moodle's files without their folders.
     """
     if os.path.isfile(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
         )
-    return [
-        read_submission(path, assignment)
+    paths = [
+        path
         for path in list_folder(folder)
         if not path.name.startswith(".") and path.name not in IGNORED
     ]
+    loose = [x for x in paths if MOODLE in x.name and x.suffix.lower() != ".zip"]
+    if loose := [path for path in loose if path.is_file()]:
+        raise UserError(
+            f"submissions contains {counted(len(loose), 'file')} outside of folders, "
+            f"such as {printable(loose[0].name)}: download the submissions again, with "
+            "Download submissions in folders selected"
+        )
+    return [read_submission(path, assignment) for path in paths]
 
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
-    """Read a submission, or say why it cannot be graded."""
+    """Read a submission; return a `Rejected` with the reason if it cannot be graded."""
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
+    files = list[SubmittedFile]()
     try:
         files = find_files(path)
         about["is_empty"] = all(file.name == QUESTIONS_FILE for file in files)
@@ -215,21 +232,34 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
-        sheets = [file.content for file in beside if file.name == QUESTIONS_FILE]
-        sheet = " ".join(b"".join(sheets).decode(errors="replace").split())
+        sheet = _sheet(beside)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)
         about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
-        return Rejected(**about, problem=problem)
+        return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
     about |= {"answers": given, "network": network, "recorded": metadata.params}
     return Submission(**about, torch=metadata.torch or "", sheet=sheet, sha256=sha256)
 
 
+def _sheet(files: list[SubmittedFile]) -> str:
+    """Return the content of questions.md in one line; empty if it is missing."""
+    sheets = [file.content for file in files if file.name == QUESTIONS_FILE]
+    return " ".join(b"".join(sheets).decode(errors="replace").split())
+
+
+def _sheet_id(sheet: str) -> str:
+    """Return the normalized id in questions.md; empty if there is no valid one."""
+    found = SHEET_OF.match(sheet)
+    with suppress(ValueError):
+        return student_id(found[1]) if found else ""
+    return ""
+
+
 def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
-    """Return the file of this name; equal ones in the same folder count once.
+    """Return the file with this name; identical copies in a folder count once.
 
     Raises:
         UserError: If there is none, or several.

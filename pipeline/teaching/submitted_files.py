@@ -36,7 +36,7 @@ LIMITS = {  # bytes
     QUESTIONS_FILE: 1_000_000,
 }
 MAX_ENTRIES = 2_000  # files and folders in a submission, with those in its zip files
-MAX_BYTES = 200_000_000  # all that is read of a submission
+MAX_BYTES = 200_000_000  # everything that is read of a submission
 MAX_ZIP_BYTES = 100_000_000
 MAX_LEVEL = 3  # a zip file in a zip file in a zip file
 # Bytes of a zip file that are read at once. The largest such part is the list of its
@@ -108,7 +108,7 @@ def find_files(path: Path) -> list[SubmittedFile]:
 
 
 def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
-    """Return the files without those of a folder that is a copy of another one."""
+    """Return the files, without the files of folders that are copies of others."""
     folders = defaultdict[PurePath, dict[str, bytes]](dict)
     for file in files:
         folders[file.path.parent][file.path.name] = file.content
@@ -194,7 +194,8 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         limits.count_entry()
         path = PureWindowsPath(info.filename)  # some programs write \ instead of /
         if path.drive or path.root or ".." in path.parts:
-            # It would do no harm, because nothing is unpacked, but it is no accident.
+            # Such a path would do no harm, because nothing is unpacked, but it shows
+            # that the file was manipulated.
             raise UserError(f"it contains the path {info.filename}")
         if info.is_dir() or not _is_read(path):
             continue
@@ -223,7 +224,7 @@ def _original_name(path: PurePath) -> str:
 
 
 def _check_kind(name: str, mode: int) -> None:
-    """Raise a UserError if the mode of a file, 0 if unknown, is not a regular one."""
+    """Raise a UserError unless a file is regular. `mode` is 0 if it is unknown."""
     if stat.S_ISLNK(mode):
         raise UserError(f"{name} is a link")
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):

@@ -31,8 +31,9 @@ class Variant:
     def pick(self, purpose: str, count: int) -> int:
         """Return a number from 0 to count - 1 that depends on the purpose.
 
-        Each purpose is drawn separately, so a new question changes no other one. With
-        256 bits, the numbers are equally frequent for all practical purposes.
+        The number for each purpose is drawn separately, so a new question does not
+        change the numbers of other questions. With 256 bits, the numbers are equally
+        frequent for all practical purposes.
         """
         text = "\0".join([self.course, self.student, purpose])
         return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big") % count

@@ -77,6 +77,10 @@ def test_the_homework_consists_of_three_files_and_nothing_is_recorded(written):
     assert names == [*stored["answers"]] and len(names) == COUNT
 
 
+def test_other_users_cannot_read_the_homework(written):
+    assert (written[0].outputs / FOLDER).stat().st_mode & 0o77 == 0
+
+
 def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace):
     lines = re.findall(r"^python -m pipeline\.(.*)$", questions(workspace), re.M)
     commands = [shlex.split(line) for line in lines]
@@ -159,7 +163,7 @@ def test_the_files_of_another_course_are_not_replaced(workspace):
     for check in (False, True):
         message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
         with pytest.raises(
-            UserError, match=rf"{message}.*; if .* move the folder away"
+            UserError, match=rf"{message}.*; if .* rename the homework folder"
         ):
             workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
     path = workspace.outputs / FOLDER / "answers.json"
@@ -211,9 +215,10 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     assert "not a whole number with 5 decimals" in questions(workspace)
     rounded = {"sum_of_neuron": 6.25, "weight_of_pixel": -0.1, "brighter_pixel": 2e-3}
     others = {"logit": 1.251, "upper_half": 0, "scaled_layer": 100, "misclassified": 3}
-    fill_in(workspace, **rounded, **others, log_of_ratio="2")
+    fill_in(workspace, **rounded, **others, log_of_ratio="2,0")
     words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
-    (named,) = re.findall(r"Rounded too much\? (.*?)\. With fewer dec", words)
+    text = r"These answers may be rounded too much: (.*?)\. With fewer dec"
+    (named,) = re.findall(text, words)
     assert set(named.split(", ")) == {
         "sum_of_neuron needs 3 decimals",
         "weight_of_pixel needs 4 decimals",
@@ -241,7 +246,7 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
         for answer in typed:
             fill_in(workspace, scaled_layer=answer)
             shown = workspace.call("homework", **SETTINGS, check=True)
-            assert ("Rounded too much?" in shown) == (decimals == 2)
+            assert ("may be rounded too much: " in shown) == (decimals == 2)
             printed.append(re.sub(r"(?m)^(scaled_layer +)[\d.]+$", r"\1", shown))
         assert printed[0] == printed[1]
     fill_in(workspace, weights_for_small_images=1, scaled_layer=1)
@@ -311,7 +316,7 @@ def test_the_version_of_pytorch_that_trained_the_network_is_named(workspace):
         write_tensors(path, tensors, {**about, "torch": recorded})
         words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
         asked = "id ana.ruiz, course embedded 2026, trained with PyTorch"
-        assert f"{asked} {recorded}: are these right?" in words
+        assert f"{asked} {recorded}: check that these values are correct." in words
         assert (notice in words) == (recorded != installed)
     words = " ".join(workspace.call("homework", **SETTINGS).split())
     assert notice in words and "kept answers.json, model.safetensors" in words
@@ -321,7 +326,7 @@ def test_the_version_of_pytorch_that_trained_the_network_is_named(workspace):
     assert notice not in printed and read_tensors(path)[1] == about
     write_tensors(path, tensors, {key: about[key] for key in about if key != "torch"})
     words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
-    assert "id ana.ruiz, course embedded 2026: are these right?" in words
+    assert "id ana.ruiz, course embedded 2026: check that these values are c" in words
 
 
 def test_of_two_answer_files_the_student_deletes_one(workspace):

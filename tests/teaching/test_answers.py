@@ -37,6 +37,12 @@ def test_whole_numbers_and_others_are_answers():
     assert {*answers.missing} == {*NAMES} - {"logit", "parameters"}
 
 
+@pytest.mark.parametrize("typed", ["37708", "-3.14", " 3.5 ", "1.2e-5"])
+def test_a_plain_number_in_quotes_is_read_as_the_number(typed):
+    answers = read_answers(content({"logit": typed}))
+    assert (answers.numbers, answers.problems) == ({"logit": float(typed)}, {})
+
+
 def test_a_byte_order_mark_is_accepted():
     assert read_answers(b"\xef\xbb\xbf" + content({"logit": 1})).numbers == {"logit": 1}
 
@@ -44,7 +50,14 @@ def test_a_byte_order_mark_is_accepted():
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
-        ('"3.5"', 'without quotes, such as 3.5, got "3.5"'),
+        ('"3,5"', 'without quotes, such as 3.5, got "3,5"'),
+        ('"1 000"', 'got "1 000"'),
+        ('"0x1F"', 'got "0x1F"'),
+        ('"1_000"', 'got "1_000"'),
+        ('"inf"', 'got "inf"'),
+        ('"\u0663"', 'got "\u0663"'),
+        ('""', 'got ""'),
+        ('"1e999"', "below 1e308, got inf"),
         ('"=cmd\\n<b>"', 'got "=cmd\ufffd<b>"'),
         ("true", "got true or false"),
         ("[1]", "got a list"),

@@ -24,7 +24,7 @@ TWICE = "2 submissions have the id a1: only one can be graded, so delete the oth
 
 
 def graded(place, student, training=Training.SAME):
-    grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, (), "")
+    grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, 0.9, (), "")
     given = Answers(student, "course", {})
     texts = dict.fromkeys(("torch", "sheet", "sha256"), "")
     return Graded(place, student, given, {}, {}, **texts, grade=grade, before=None)
@@ -134,6 +134,32 @@ def test_an_id_is_in_a_name_only_as_a_whole(name):
         named = [graded(x, x) for x in "xyz"]
         entry = graded(begins + name, student)
         assert Roster([entry, *named], {}).misnamed == [entry], begins
+
+
+def test_of_two_students_with_the_same_name_each_can_have_its_folder():
+    named = [graded(x, x) for x in ("a1", "b2")]
+    for student, misnamed in (("j7", False), ("j8", False), ("x9", True)):
+        entry = graded("Jo Doe_3" + FILE, student)
+        assert Roster([entry, *named], LISTED).misnamed == [entry] * misnamed
+
+
+@pytest.mark.parametrize(
+    ("others", "ids"),
+    [
+        ([], ["j7"]),
+        ([graded("Jo Doe_4", "j8")], ["j7", "j8"]),
+        ([rejected("Jo Doe_4", "j7")], ["", "j7"]),  # nobody else loses a submission
+    ],
+)
+def test_an_unreadable_submission_has_the_id_in_questions_md_if_nobody_else_has_it(
+    others, ids
+):
+    entry = Rejected("Jo Doe_3", "", "unreadable", sheet_id="j7")
+    found = one_for_each_id(with_owners([entry, *others], LISTED))
+    assert sorted(x.student for x in found) == ids
+    owned = Rejected("Ana Ruiz_1", "", "unreadable", sheet_id="a1")
+    (found,) = one_for_each_id(with_owners([owned], LISTED))
+    assert (found.student, found.problem) == ("a1", "unreadable")
 
 
 def test_a_student_whose_folders_are_all_empty_has_submitted():

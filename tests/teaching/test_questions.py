@@ -270,7 +270,7 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_b
 def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_basis):
     (question,) = (each for each in QUESTIONS if each.name == "bytes_of_weights")
     basis = new_basis("ana.ruiz")
-    for bits in range(2, 7):
+    for bits in range(2, 16):
         topic = dataclasses.replace(basis.topic, bits=bits)
         answer = -(-785 * 20 * bits // 8)  # rounded up
         question.form.check(answer := float(answer))
@@ -349,6 +349,43 @@ def test_right_answers_that_are_rounded_too_much_get_half_a_point_each_except_0(
             assert (answer.points, answer.hint) == (0, f"{ROUNDED[0]} {GUESS}")
 
 
+def test_rounding_on_top_of_another_mistake_is_named_if_other_answers_show_both(
+    new_basis,
+):
+    basis = new_basis("ana.ruiz")
+    found = {question.name: question for question in QUESTIONS}
+    without_relu = basis.mistaken[basis_module.NO_RELU]
+    typed = {
+        name: round(question.solution(without_relu).correct[0], 2)
+        for name, question in found.items()
+    }
+    graded = graded_by_name(typed, basis)
+    both = f"{basis_module.NO_RELU} {ROUNDED[2]}"
+    named = [x for x in graded.values() if x.hint == both]
+    assert len(named) >= 2 and {x.points for x in named} == {0.5}
+    # With only one of the two, and without decimals, it could be any wrong number.
+    shown = {x.question: x.answer for x in named}
+    for kept in (basis_module.NO_RELU, ROUNDED[2]):
+        some = {x.question: x.answer for x in graded.values() if x.hint == kept}
+        assert some
+        for name in shown:
+            answer = graded_by_name(shown | some, basis)[name]
+            assert (answer.points, answer.hint) == (0, None)
+    for guess in (0.0, 0.1, -2.0, 30.0):
+        assert found["logit"].rounded_mistakes(guess, basis) == []
+
+
+def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
+    basis = new_basis("ana.ruiz")
+    (question,) = (each for each in QUESTIONS if each.name == "logit")
+    monkeypatch.setattr(type(question), "is_void", True)
+    for answers in ({}, {"logit": 4321.0}, {"logit": question.correct(basis)[0]}):
+        graded = graded_by_name(answers, basis)
+        assert sum(answer.points for answer in graded.values()) == 1
+        assert graded["logit"].points == 1
+        assert graded["logit"].hint == "All students get the points for this question."
+
+
 def test_an_answer_with_one_digit_gets_points_only_beside_one_of_as_many_decimals(
     new_basis,
 ):
@@ -404,7 +441,7 @@ def test_no_constant_gets_points_from_more_than_a_few_students(question, class_b
         (np.abs(constants[:, None] - values) <= question.tolerance).any(axis=1)
         for values in accepted
     ]
-    # The bit width of bytes_of_weights has only five values.
+    # The bit width of bytes_of_weights has only fourteen values.
     assert np.sum(points, axis=0).max() <= len(class_bases) / 3
 
 
