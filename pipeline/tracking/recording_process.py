@@ -83,9 +83,9 @@ class HelperTracker(Tracker[HelperRun]):
         super().__init__(store, server=server, experiment=experiment)
         self._is_used = False
         disable_telemetry()
-        self._helper = HelperProcess(RECORDER, lanes=2, quiet=is_quiet())
+        self._helper = HelperProcess(RECORDER, channels=2, quiet=is_quiet())
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        _, self.copying_lane = self._helper.lanes
+        _, self.copying_channel = self._helper.channels
 
     def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.
