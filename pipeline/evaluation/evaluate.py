@@ -85,7 +85,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     say(f"\n{_metrics_table(metrics)}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
-    if not all(result.is_judged for result in results):
+    if not all(result.has_all_reasons for result in results):
         effect = "so unsure predictions are not counted"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")

@@ -118,7 +118,7 @@ def _conclusion(predictions: Predictions) -> str:
     if is_correct.size:
         noun = "image" if is_correct.size == len(predictions) else "labeled image"
         lines.append(count_correct(is_correct, noun))
-    if predictions.is_judged:
+    if predictions.has_all_reasons:
         lines.append(count_unsure(predictions))
     return "\n".join([*lines, ""]) if lines[1:] else ""
 
