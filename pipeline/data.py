@@ -1,7 +1,7 @@
 """Download a data set, verify it, and plot its images.
 
-Reads the data set from its source, or imports a folder with IDX files and prints a
-name. Afterwards, dataset= accepts this name instead of the folder. Writes
+Downloads or reads a data set, or imports a folder with IDX files as a new data set and
+prints its name. Later commands accept this name as dataset=. Writes
 <dataset>.safetensors, <dataset>.json, <dataset>-components.safetensors,
 <dataset>-means.png and <dataset>-samples.png to outputs/data/. MNIST is downloaded once
 (at most 20 MB; its files take 110 MB on disk). It has 60,000 training and 10,000 test

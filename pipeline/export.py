@@ -18,9 +18,10 @@ outputs/export/ and records them in the MLflow run that trained the network:
 
 The C code must compute the same integers as NumPy for all test images and for probe
 images, which cover other cases. network.onnx must give the same logits as PyTorch, up
-to rounding. Otherwise, nothing is written. If gcc, clang or the packages for ONNX are
-missing, the comparisons that need them are skipped, and a message says so.
-pip install -e '.[export]' installs the packages for ONNX.
+to rounding. If a result differs, nothing is written for this network and bit width. If
+gcc, clang or the packages for ONNX are missing, the comparisons that need them are
+skipped, and a message says so. pip install -e '.[export]' installs the packages for
+ONNX.
 
 bits=all or -m bits=8,4,2,1 exports several bit widths, each to its own folder; bits=all
 also writes report.html, the interactive page with a switch between the bit widths.

@@ -114,7 +114,7 @@ def do_not_flush(connection, _):
     """Disable SQLite's sync to the disk after each write: no test cuts the power.
 
     The sync also takes more than half of the processor time of a commit. Processes that
-    tests start do sync, as those of users.
+    tests start sync as usual.
     """
     with contextlib.suppress(sqlite3.Error):  # some tests damage the database
         connection.execute("PRAGMA synchronous = OFF")
@@ -144,8 +144,9 @@ def no_tracking_uri():
 def start_workers():
     """Return a function that starts a stage with two workers, and suspends the first.
 
-    So one task cannot end: however slow the machine is, the stage still runs when a
-    test stops it. The function returns the process of the stage and its workers.
+    One task therefore cannot end, so the stage is still running when a test stops it,
+    even on a slow machine. The function returns the process of the stage and the
+    workers.
     """
     processes = []
 
@@ -481,7 +482,8 @@ def use_repository(monkeypatch):
 def chromium():
     """The Chromium of this machine; a process can control only one.
 
-    Without a window, it takes half of the processor time: a window is a page, too.
+    Without a window, Chromium takes half of the processor time, because a window is
+    also a page.
     """
     executable = Path("/usr/bin/chromium-headless-shell")  # Debian's
     if not executable.exists():
@@ -546,7 +548,7 @@ def trained(finished):
 
 @pytest.fixture(scope="session")
 def detector(trained, mnist):
-    """Its out-of-distribution detector."""
+    """The out-of-distribution detector of the network `trained`."""
     from pipeline.model import load_detector
 
     return load_detector(trained, folder=mnist.file.path.parent)

@@ -45,10 +45,10 @@ def execute(
     Args:
         outputs: The folder of the results.
         student: What a student types into the cell with the settings.
-        course: Likewise.
+        course: The course code that a student types into this cell.
         answers: What is typed as an answer, by the name of the question.
-        epochs: Those of the network that is trained first.
-        experiments: Those of each network of the follow-up questions.
+        epochs: The epochs of the network that is trained first.
+        experiments: The epochs of each network of the follow-up questions.
         others: Other settings of the homework.
     """
     notebook = read()

@@ -1,9 +1,10 @@
-"""Makes the figures in .github/, so that they show the current texts.
+"""Generates the figures in .github/, so that they show the current texts.
 
     python tests/figures.py
 
-Takes three minutes on two cores and needs Chromium. Run it after a change of what the
-images show. `tests/benchmarks/upright.py` makes `upright.png`.
+Takes three minutes on two cores and needs Chromium. Run this script after
+you change a text that a figure shows. `tests/benchmarks/upright.py` generates
+`upright.png`.
 """
 
 import io

@@ -47,7 +47,8 @@ DROPPED_WORDS = {
     r"identity of (?:a|the) (?:training )?run": "fingerprint",
     r"backend": "store",
     r"pictures?": "image, plot or figure",
-    r"never[- ](?:lit|learned|trained)|never-changed|untrained": "always zero, frozen",
+    r"never[- ](?:lit|learned|trained)|never-changed": "always zero, frozen",
+    r"untrained(?! network)": "frozen",
     r"unlike any digit": "a sentence that says what is wrong",
     r"\d %(?!\})": "97.7%",
     r"(?<!and the )data (?:are|were|have)": "data is",
@@ -66,7 +67,8 @@ def readable_texts():
     """Yield each file with what people read in it: text, or strings with a space."""
     yield from DOCUMENTS.items()
     string = re.compile(r'"""(?s:.*?)"""|"[^"\n]*"|`[^`]*`')
-    for path in [*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("pipeline/**/*.*")]:
+    tests = {*ROOT.glob("tests/**/*.py")} - {Path(__file__)}
+    for path in [*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("pipeline/**/*.*"), *tests]:
         if path.suffix in (".py", ".js"):
             strings = string.findall(path.read_text())
             yield str(path), "\n".join(s.strip('"`') for s in strings if " " in s)

@@ -30,7 +30,7 @@ RESULTS = {
     for cell in CELLS
     if (match := re.search(r'check\.tells\("(\w+)"\)', cell.source))
 }
-# Right with the seed 1, on all processors that were tried.
+# Correct with the seed 1, on all processors that were tried.
 RIGHT = {
     "pixels": 784,
     "higher": "training",

@@ -71,7 +71,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     if path.is_mount():
         rule = f"{path} is a mount point, which cannot be replaced"
-        raise UserError(f"{rule}: link to a folder in it")
+        raise UserError(f"{rule}: move the mount point, and link to a folder in it")
     temporary = _temporary(path)
     temporary.mkdir()
     try:

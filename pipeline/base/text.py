@@ -33,6 +33,11 @@ def shortened(text: str, length: int = WIDTH) -> str:
     return f"{text[:start]}…{text[start + 1 - length :]}"
 
 
+def alternatives(names: Sequence[str]) -> str:
+    """Return names for a rule, such as "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def broken_rule(message: str) -> str:
     """Reword a message of pydantic like our own, such as "must be a number"."""
     rule = message.removeprefix("Value error, ").replace("Field required", "is missing")

@@ -12,6 +12,7 @@ from typing import Any, Generic
 
 from pipeline import ConfigError
 from pipeline.base.paths import conf_dir, user_path
+from pipeline.base.text import alternatives
 from pipeline.cli.folders import ConfigFolders
 from pipeline.cli.schema import ConfigT
 
@@ -83,7 +84,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         {path.stem for path in flags.folders.paths if path.suffix == ".yaml"}
     )
     if flags.name.removesuffix(".yaml") not in names:
-        rule = f"--config-name must be {' or '.join(names)}"
+        rule = f"--config-name must be {alternatives(names)}"
         raise ConfigError(f"{rule}, got {flags.name!r}")
     return flags, words
 

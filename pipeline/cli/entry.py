@@ -42,7 +42,7 @@ def stage(
         command = parse(arguments, schema)
         if command.prints:
             if (number := len(command.combinations)) > 1:
-                print(f"# the first valid of {number:,} combinations")
+                print(f"# the first valid combination of {number:,}")
             for group, option in command.options.items():
                 print(f"# {group}={option}")
             for key, interval in command.intervals.items():

@@ -107,8 +107,9 @@ def _read_word(
         ConfigError: If the words are neither. Several words are always rejected.
     """
     word = " ".join(words)
-    _check_form(word, schema, folders, is_spaced=len(words) > 1)
     name, equals, text = word.partition("=")
+    is_spaced = len(words) > 1 or name != name.strip()  # a quoted "hidden = 20"
+    _check_form(word, schema, folders, is_spaced=is_spaced)
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):

@@ -18,6 +18,7 @@ from pipeline.cli.values import SweepValues
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
+INTERVAL = "hidden=interval(4,128)"  # an example
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
     "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
@@ -49,7 +50,7 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
     for keys, problem in _conflicts(values):
         paths = (part.files[key] for key in keys if key in part.files)
         yield located(problem, next(paths, None))
-    reasons = _without_effect(values, schema, flags, is_sweep=part.is_sweep)
+    reasons = _without_effect(values, schema, flags, part)
     default_values = defaults()
     for key, setting in part.by_key.items():
         if key not in values:  # a setting of other stages
@@ -67,21 +68,32 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
             rule = "differs from conf/config.yaml, the only file that DVC records"
             yield f"{place} {rule}: set it there"
     if not part.is_sweep:
-        for key, several in part.several.items():
+        for key, several in part.lists.items():
             yield _has_several(key, several, schema, flags)
+        for key, interval in part.intervals.items():
+            has_trials = part.value("trials") is not None
+            yield _has_interval(key, interval, flags, has_trials=has_trials)
 
 
-def _has_several(
-    key: str, several: SweepValues | Interval, schema: Schema, flags: Flags
+def _has_interval(
+    key: str, interval: Interval, flags: Flags, *, has_trials: bool
 ) -> str:
+    """Return a problem: a setting has an interval outside a sweep."""
+    remedy = "add -m" if has_trials else "add -m and trials=40"
+    if flags.is_call:
+        trials = "trials=..." if has_trials else "trials=40"
+        remedy = f"call sweep({key}={str(interval)!r}, {trials})"
+    return f"{key}={interval} is an interval: {remedy} to search it"
+
+
+def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -> str:
     """Return a problem: a setting has several values outside a sweep."""
     rule = f"{shortened(f'{key}={several}')} has several values"
-    if isinstance(several, SweepValues) and len(several) == 1:
+    if len(several) == 1:
         rule = f"{shortened(f'{key}=[{several}]')} is a list"
-    given = several if isinstance(several, SweepValues) else str(several)
     remedy = "add -m to run all of them"
     if flags.is_call:
-        argument = shortened(f"{key}={given!r}")
+        argument = shortened(f"{key}={several!r}")
         has_function = schema.has_recorded_sweeps
         remedy = f"call sweep({argument})" if has_function else "give only one"
     return f"{rule}: {remedy}"
@@ -105,7 +117,7 @@ def _rules_of_sweep(
         if part.is_sweep and part.intervals and trials is None:
             yield "a search needs the number of trials: add trials=40"
         if part.is_sweep and trials is not None and not part.intervals:
-            rule = "has no effect without an interval: add hidden=interval(4,128)"
+            rule = f"has no effect without an interval: add {INTERVAL}"
             yield located(f"trials {rule}", part.files.get("trials"))
     if len(parts) > 1 and any(part.intervals for part in parts):
         yield "a search cannot be combined with another sweep: run them separately"
@@ -119,8 +131,9 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]
         names = " and ".join(networks[:2])
         yield networks, f"{names} both select a network: leave out one of them"
     if len(questions) > 1:
-        rule = "cannot be combined: use only one"
-        yield questions, f"{', '.join(questions)} {rule}"
+        *others, last = questions
+        rule = "cannot be combined: use only one of them"
+        yield questions, f"{', '.join(others)} and {last} {rule}"
     lacks_neuron = "neuron" in values and not values["neuron"]
     if lacks_neuron and values.get("image") is not None:
         yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
@@ -133,7 +146,7 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]
 
 
 def _without_effect(
-    values: Mapping[str, Any], schema: Schema, flags: Flags, *, is_sweep: bool
+    values: Mapping[str, Any], schema: Schema, flags: Flags, part: Settings
 ) -> dict[str, str]:
     """Return the settings that have no effect with these values, and why."""
     found: dict[str, str] = {}
@@ -145,10 +158,16 @@ def _without_effect(
     if values.get("reproduce"):
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
-    if is_sweep:
+    if part.is_sweep:
         found |= SINGLE_RUN_KEYS
     elif not schema.has_several_results(values):
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
+        if "trials" in found:
+            if flags.is_call:
+                remedy += " with an interval such as hidden='interval(4,128)'"
+            elif not part.intervals:
+                remedy += f" and an interval such as {INTERVAL}"
+            found["trials"] = f"is a setting of searches: {remedy}"
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline import ConfigError
 from pipeline.base.paths import user_path
 from pipeline.base.tags import NO_OPTION
-from pipeline.base.text import shortened
+from pipeline.base.text import alternatives, shortened
 from pipeline.cli.command import Interval
 from pipeline.cli.config import as_text, describe_default, explain_unknown_key
 from pipeline.cli.hydra_internals import (
@@ -95,7 +95,7 @@ def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
         if name.startswith("["):
             raise ConfigError(f"{shortened(word)} {NO_LIST}")
         if name not in (*names, NO_OPTION):
-            rule = f"{key} must be {' or '.join(names)}"
+            rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
     return GroupOverrides(
@@ -148,8 +148,8 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     if isinstance(values[0], IntervalSweep) and len(values) == 1:
         return _interval(key, text, values[0], integer=integer)
     if has_range(values):
-        rule = "cannot have an interval or a range and other values"
-        raise ConfigError(f"{key} {rule}: use one")
+        rule = "cannot combine an interval or a range with other values"
+        raise ConfigError(f"{key} {rule}: use only one of them")
     return SweepValues(values) if is_sweep else values[0]
 
 

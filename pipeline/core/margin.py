@@ -1,4 +1,4 @@
-"""The margin of a prediction, and `min_margin`, below which a prediction is close.
+"""The margin of a prediction, and `min_margin`, below which a prediction is unsure.
 
 The threshold is computed after training and stored with the network.
 """
@@ -6,7 +6,7 @@ The threshold is computed after training and stored with the network.
 import numpy as np
 from jaxtyping import Float
 
-MIN_MARGIN_QUANTILE = 0.03  # fraction of training images whose prediction is close
+MIN_MARGIN_QUANTILE = 0.03  # fraction of training images whose margin is too small
 LOWEST_MIN_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
 
 
@@ -17,7 +17,7 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
 
 
 def min_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
-    """Return the margin below which a prediction is close, from training images."""
+    """Return the margin below which a prediction is unsure, from training images."""
     ordered: list[float] = np.sort(margin(probabilities)).tolist()
     # np.quantile is not used, because its last bits depend on the version of NumPy.
     row, fraction = divmod(MIN_MARGIN_QUANTILE * (len(ordered) - 1), 1)

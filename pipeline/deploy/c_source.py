@@ -20,7 +20,7 @@ from pipeline.deploy.checks import Outputs
 from pipeline.integers import QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
-STRAIGHTEN = Path(__file__).parent / "c" / "straighten.c"  # for upright digits
+STRAIGHTEN = Path(__file__).parent / "c" / "straighten.c"  # for mnist_upright
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which the self-test's images are selected
@@ -30,7 +30,7 @@ MAX_SELFTEST_IMAGES = 8  # images in the self-test; each takes 784 bytes of flas
 def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c.
 
-    A network of upright digits also needs straighten.c, which is not a template.
+    A network trained on mnist_upright also needs straighten.c, which is not a template.
     """
     network = model.integers
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"

@@ -76,8 +76,8 @@ def describe_sizes(results: ExportsByJob) -> str:
         texts.append(f"{job.name}, {report.accuracy:.2%} with {size}")
     margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
-        return f"best: {texts[0]}; no smaller network is within {margin}"
-    return f"best: {texts[0]}; the smallest within {margin}: {texts[1]}"
+        return f"best: {texts[0]}; no smaller network is within {margin} of it"
+    return f"best: {texts[0]}; the smallest network within {margin} of it: {texts[1]}"
 
 
 def sizes_table(results: ExportsByJob) -> str:

@@ -85,11 +85,11 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         for result in results:
             _record(result, metrics[result.source.name], run)
     say(f"\n{_metrics_table(metrics)}\n")
-    if any(result.is_judged for result in results):
+    if any(result.has_all_reasons for result in results):
         say(f"{UNSURE}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
-    if not all(result.is_judged for result in results):
+    if not all(result.has_all_reasons for result in results):
         effect = "so unsure predictions are not counted"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")

@@ -72,8 +72,8 @@ def prepare_for(
     """Prepare images for a network that was trained on a data set.
 
     Raw images are preprocessed as in MNIST if the data set was preprocessed like this,
-    unless `as_mnist` says otherwise. If the network was trained on upright images, all
-    images that are not from its data set are then straightened.
+    unless `as_mnist` says otherwise. If the network was trained on straightened images,
+    all images that are not from its data set are then straightened.
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.kind == "raw"
@@ -86,7 +86,7 @@ def prepare_for(
         prepared,
         images=straightened,
         steps=[{**steps, "upright": image} for steps, image in pairs],
-        how=f"{prepared.how}, made upright",
+        how=f"{prepared.how}, straightened",
     )
 
 

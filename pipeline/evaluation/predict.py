@@ -1,4 +1,4 @@
-"""The command `predict`: classifies single images."""
+"""The command `predict`: classifies individual images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,10 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
 MAX_ROWS = 20  # images in one plot, so that a screen shows its whole width
 MAX_NAME_CHARACTERS = 36  # characters of the name of an image
-USUAL_FORM = """If an image does not look like a digit, or two digits are close, look
-at its steps in preparation.png. If they show anything besides the digit, such as a
-second digit that touches it, crop the image. Otherwise, write the digit upright and in
-its usual form."""
+USUAL_FORM = """If an image does not look like a digit, or two digits are almost equally
+probable, look at the preprocessing steps of the image in preparation.png. If they show
+anything besides the digit, such as a second digit that touches it, crop the image.
+Otherwise, write the digit upright and in its usual form."""
 # Advice for each reason whose text contains no advice.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
@@ -79,7 +79,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     )
     detector = load_detector(trained, folder=data_dir())
     if detector.missing:
-        effect = "so predict cannot judge whether a prediction is sure"
+        effect = "so predict cannot determine which predictions are unsure"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
     prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     if source.has_files and source.labels != [None]:
@@ -118,7 +118,7 @@ def _conclusion(predictions: Predictions) -> str:
     if is_correct.size:
         noun = "image" if is_correct.size == len(predictions) else "labeled image"
         lines.append(count_correct(is_correct, noun))
-    if predictions.is_judged:
+    if predictions.has_all_reasons:
         lines.append(count_unsure(predictions))
     return "\n".join([*lines, ""]) if lines[1:] else ""
 
@@ -157,8 +157,8 @@ def _plot(
 ) -> list[str]:
     """Plot the preprocessing steps: wrong predictions, then unsure predictions.
 
-    Predictions without a label follow, because a sure prediction can be wrong. Returns
-    the names of the files: preparation.png, preparation-2.png and so on.
+    Predictions without a label follow, because they can be wrong without being unsure.
+    Returns the names of the files: preparation.png, preparation-2.png and so on.
     """
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure

@@ -25,7 +25,7 @@ class Predictions:
     prepared: PreparedImages
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
-    reasons: Sequence[Reason | None]  # why each is unsure; "" if sure; None if unknown
+    reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
     missing_detector: str = ""  # why a reason is unknown; see `MissingDetector`
 
     def __repr__(self) -> str:
@@ -61,7 +61,7 @@ class Predictions:
 
     @property
     def sure(self) -> list[bool | None]:
-        """Whether each prediction is sure; None if it is unknown."""
+        """Whether each prediction is not unsure; None if it is unknown."""
         return [None if reason is None else not reason for reason in self.reasons]
 
     @property
@@ -70,8 +70,8 @@ class Predictions:
         return np.array([*map(bool, self.reasons)], bool)
 
     @property
-    def is_judged(self) -> bool:
-        """Whether every prediction is known to be sure or unsure."""
+    def has_all_reasons(self) -> bool:
+        """Whether it is known for every prediction if it is unsure."""
         return None not in self.reasons
 
     @property
@@ -85,7 +85,7 @@ class Predictions:
         return self.source.class_names or self.spec.class_names
 
     def doubt(self, row: int) -> str:
-        """Return in words why a prediction is unsure or unknown; "" if it is sure."""
+        """Return in words why a prediction is unsure or unknown; "" if it is not."""
         reason = self.reasons[row]
         if reason is None:
             return self.missing_detector
@@ -121,7 +121,7 @@ def classify(
     *,
     alone: bool = False,
 ) -> Predictions:
-    """Classify images, and judge whether each prediction is sure.
+    """Classify images, and determine which predictions are unsure.
 
     If the detector is missing, only the reasons that preprocessing found are known.
 

@@ -36,8 +36,8 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     """Return the metrics of predictions for labeled images.
 
     The metrics are n, loss (in nats), accuracy with its 95% interval, mean confidence,
-    expected calibration error and, if all predictions are judged, unsure: the fraction
-    of unsure predictions.
+    expected calibration error and, if all reasons are known, unsure: the fraction of
+    unsure predictions.
     """
     labels = predictions.source.known_labels
     n, correct = len(labels), int(predictions.is_correct.sum())
@@ -53,7 +53,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "confidence": float(predictions.confidence.mean()),
         "calibration_error": calibration_error(bins_of(predictions)),
     }
-    if predictions.is_judged:
+    if predictions.has_all_reasons:
         values["unsure"] = float(predictions.is_unsure.mean())
     return values
 

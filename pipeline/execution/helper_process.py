@@ -6,7 +6,7 @@ a `__main__` guard in the script of the user. Unlike a worker of loky, the helpe
 process can answer several calls at a time. If its parent is killed, the helper process
 ends, and so do the processes that it has started.
 
-`HelperProcess` and `Lane` are used in the parent; the functions run in the helper
+`HelperProcess` and `Channel` are used in the parent; the functions run in the helper
 process.
 """
 
@@ -41,8 +41,8 @@ class HelperKilled(UserError):
     """A helper process ended before it answered."""
 
 
-class Lane:
-    """Calls of a helper process, one after the other in the order of `submit`."""
+class Channel:
+    """A channel to a helper process; it runs calls one by one, in order of `submit`."""
 
     def __init__(
         self, name: str, connection: Connection, end: Callable[[], None]
@@ -100,7 +100,7 @@ class Lane:
         self._thread.join()
 
     def _exchange(self) -> None:
-        """Send each request and receive its answer, until the lane is closed."""
+        """Send each request and receive its answer, until the channel is closed."""
         with self._connection:
             while item := self._calls.get():
                 future, request = item
@@ -138,26 +138,26 @@ class HelperProcess:
     in a command.
 
     Attributes:
-        lanes: The lanes. Each lane has a thread in the process, so that a call in one
-            lane does not wait for calls in another lane.
+        channels: The channels. Each has a thread in the process, so that a call in one
+            channel does not wait for calls in another channel.
     """
 
     def __init__(
-        self, name: str, *, lanes: int = 1, niceness: int = 0, quiet: bool = False
+        self, name: str, *, channels: int = 1, niceness: int = 0, quiet: bool = False
     ) -> None:
         """Start the process.
 
         Args:
             name: The name of the process in messages, such as "the process that records
                 the run".
-            lanes: The number of lanes.
+            channels: The number of channels.
             niceness: A positive value lowers the priority; at most 19.
             quiet: Whether to discard what the process prints.
 
         Raises:
             UserError: If the process cannot be started.
         """
-        pipes = [Pipe() for _ in range(lanes)]
+        pipes = [Pipe() for _ in range(channels)]
         self._folder = tempfile.mkdtemp(prefix="pipeline-")
         descriptors = [other_end.fileno() for _, other_end in pipes]
         output = subprocess.DEVNULL if quiet else None
@@ -191,7 +191,9 @@ class HelperProcess:
             for _, other_end in pipes:
                 other_end.close()
         self._ending, self._ended = threading.RLock(), False
-        self.lanes = [Lane(name, connection, self._end) for connection, _ in pipes]
+        self.channels = [
+            Channel(name, connection, self._end) for connection, _ in pipes
+        ]
 
     def submit(
         self,
@@ -199,8 +201,8 @@ class HelperProcess:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> "Future[Value]":
-        """Let the process call a function in its first lane; see `Lane.submit`."""
-        return self.lanes[0].submit(function, *arguments, **options)
+        """Let the process call a function in channel 1; see `Channel.submit`."""
+        return self.channels[0].submit(function, *arguments, **options)
 
     def check_running(self) -> bool:
         """Return whether the process can still answer; `close` it if it has ended."""
@@ -213,8 +215,8 @@ class HelperProcess:
     def close(self) -> None:
         """End the process at once; calls without an answer raise `HelperKilled`."""
         self._end()
-        for lane in self.lanes:
-            lane.close()
+        for channel in self.channels:
+            channel.close()
 
     def _end(self) -> None:
         """Kill the process and all processes that it started; remove their files."""
@@ -252,15 +254,15 @@ def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> Non
 
     threading.Thread(target=receive, daemon=True).start()
     for connection in others:
-        threading.Thread(target=_serve_lane, args=(connection,), daemon=True).start()
+        threading.Thread(target=_serve_channel, args=(connection,), daemon=True).start()
     while True:
         answer = _respond(requests.get())
         with suppress(ConnectionError):  # `receive` notices the end, too
             first.send_bytes(answer)
 
 
-def _serve_lane(connection: Connection) -> None:
-    """Answer the requests of another lane; `receive` notices when the parent ends."""
+def _serve_channel(connection: Connection) -> None:
+    """Answer requests of another channel; `receive` notices when the parent ends."""
     with suppress(EOFError, OSError):
         while True:
             connection.send_bytes(_respond(connection.recv_bytes()))

@@ -36,12 +36,12 @@ class Interrupt:
 
 @contextmanager
 def delayed_interrupt(
-    stop: Callable[[], object] = lambda: None,
+    message: str, stop: Callable[[], object] = lambda: None
 ) -> Iterator[Interrupt]:
     """Handle Ctrl-C in a block.
 
-    The first Ctrl-C sets `Interrupt.requested`, calls `stop` and prints what happens.
-    The second Ctrl-C raises a KeyboardInterrupt.
+    The first Ctrl-C sets `Interrupt.requested`, calls `stop` and prints `message`, such
+    as "stopping after this epoch". The second Ctrl-C raises a KeyboardInterrupt.
 
     Nothing changes in a thread, in a process that ignores Ctrl-C, as with nohup, and in
     a process whose handler is not written in Python and could not be restored.
@@ -52,8 +52,7 @@ def delayed_interrupt(
         interrupt.check(f"stopped: {RESUME}")
         interrupt.requested = True
         stop()
-        message = "stopping at the next safe point (press Ctrl-C again to stop now)"
-        say(message, file=sys.stderr)
+        say(f"{message} (press Ctrl-C again to stop now)", file=sys.stderr)
 
     previous = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()

@@ -91,7 +91,7 @@ def _probe(address: str) -> None:
                 process.kill()
         timer.cancel()
     if process.returncode:
-        reason = reason or "no head of a Ray cluster responds there"
+        reason = reason or "the head of the cluster does not respond"
         raise UserError(_no_cluster(address, reason))
 
 

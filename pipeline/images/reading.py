@@ -41,7 +41,7 @@ OTHER_FORMATS = {  # the first bytes of other formats, in lower case
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
-    """Read an image of any size and mode as gray levels, rotated as its EXIF tag says.
+    """Read an image of any size and mode as gray levels, rotated by its EXIF tag.
 
     Raises:
         UserError: If the image cannot be read; the message names the file and the
@@ -128,8 +128,8 @@ def _decode(image: Image.Image) -> Image.Image:
     """Read the pixels of an image, as RGBA unless a pixel is a single 32-bit number.
 
     This function calls only functions of Pillow, because each can fail for a damaged
-    file. The image is rotated as its EXIF tag says, and a large image is reduced to
-    save memory.
+    file. The image is rotated according to its EXIF tag, and a large image is reduced
+    to save memory.
     """
     image = ImageOps.exif_transpose(image)
     factor = math.ceil(max(image.size) / REDUCED_SIDE)

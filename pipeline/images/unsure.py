@@ -61,7 +61,7 @@ TEXTS: dict[Reason, str] = {
     "several": "there is more than one {noun} or object",
     "not drawn": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",
-    "close": "{name} is close ({percent})",
+    "close": "{name} is a close second ({percent})",
 }
 
 # edge: from a corner, the strokes touch more than this fraction of a border.

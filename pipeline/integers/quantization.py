@@ -117,8 +117,8 @@ def _tensors(network: Network) -> list[Float[np.ndarray, "..."]]:
 def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
     index = int(np.abs(values).argmax())
     if not abs(values[index]) < LIMIT:
-        rule = "must be < 2^31 in steps of the scale"
-        raise _too_large(f"{name}[{index}] {rule}, got {values[index]:.3g}")
+        rule = "divided by the scale, must be below 2^31"
+        raise _too_large(f"{name}[{index}], {rule}, got {values[index]:.3g}")
     return values.astype(np.int32)
 
 

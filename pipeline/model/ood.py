@@ -20,12 +20,12 @@ class OodDetector:
 
     missing: ClassVar = ""  # see `MissingDetector`
     components: ClassComponents
-    min_margin: float  # smallest margin of a prediction that is not close
+    min_margin: float  # a prediction with a smaller margin is unsure
 
     def reasons(
         self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
     ) -> list[Literal["", "unlike", "close"]]:
-        """Return why the prediction for each image is unsure; "" if it is sure.
+        """Return why the prediction for each image is unsure; "" if it is not.
 
         Args:
             images: The input of the network.
@@ -51,7 +51,7 @@ class MissingDetector:
     def reasons(
         self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
     ) -> list[None]:
-        """Return None for each image, because no prediction can be judged."""
+        """Return None for each image, because no reason can be determined."""
         return [None] * len(images)
 
 

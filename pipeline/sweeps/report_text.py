@@ -113,7 +113,9 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     others = ""
     if smallest.parameter_count < best.parameter_count:
         size = f"{smallest.name} ({smallest.parameter_count:,} parameters)"
-        others = f"; the smallest within one standard deviation: {size}"
+        others = (
+            f"; the smallest configuration within one standard deviation of it: {size}"
+        )
     return f"best: {best.name}, {accuracy}{others}"
 
 

@@ -37,10 +37,11 @@ def run_missing_jobs(
     plan, reusable = start.plan, start.reusable
     workers, processors = executor.workers, executor.processors
     to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
+    stopping = "stopping and recording the results that have arrived"
     _announce(plan, start.disk_space, to_train=to_train, workers=workers)
     with (
         show_progress(plan, to_train=to_train, workers=workers) as progress,
-        delayed_interrupt(executor.stop) as interrupt,
+        delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
         scheduler = Scheduler(
             plan, children, reusable, processors, progress, on_outcome

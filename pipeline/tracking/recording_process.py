@@ -88,10 +88,10 @@ class HelperTracker(Tracker[HelperRun]):
         disable_telemetry()
         niceness = COPYING_NICENESS if server else 0
         self._helper = HelperProcess(
-            RECORDER, lanes=2, niceness=niceness, quiet=is_quiet()
+            RECORDER, channels=2, niceness=niceness, quiet=is_quiet()
         )
         self._helper.submit(import_module, "pipeline.tracking.mlflow_tracker")
-        _, self.copying_lane = self._helper.lanes
+        _, self.copying_channel = self._helper.channels
 
     def open_run(self, start: RunStart) -> HelperRun:
         """Open or resume a run without waiting.

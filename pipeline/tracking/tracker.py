@@ -54,7 +54,7 @@ from typing import Generic, TypeVar
 
 from pipeline import UserError
 from pipeline.base.tags import Status
-from pipeline.execution.helper_process import Lane
+from pipeline.execution.helper_process import Channel
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, Tags, now
@@ -96,8 +96,8 @@ class RunStart:
 class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
-    # A lane for copies to the server; None if copies need another process.
-    copying_lane: Lane | None = None
+    # A channel for copies to the server; None if copies need another process.
+    copying_channel: Channel | None = None
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Tracker(ABC, Generic[RunType]):
         """Return a context with a run's `Mirror`, or with None without a server."""
         if self.server is None:
             return nullcontext()
-        return closing(Mirror(self.store, self.server, self.copying_lane))
+        return closing(Mirror(self.store, self.server, self.copying_channel))
 
     @contextmanager
     def _recorded(

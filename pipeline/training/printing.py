@@ -39,12 +39,12 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
 
     With the split `exercise`, this is a test image.
     """
-    metrics = training.metrics
+    metrics, (best, epoch) = training.metrics, training.best
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
             ("training", FINAL_TRAIN, "measured after training"),
-            ("validation", "val/", training.best),
+            ("validation", "val/", f"best: {best:.2%} after epoch {epoch}"),
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")

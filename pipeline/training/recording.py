@@ -84,12 +84,14 @@ def _describe(training: TrainingRun) -> str:
     final = training.metrics[f"{FINAL_TRAIN}accuracy"]
     epochs = counted(training.last.number, "epoch")
     sizes = network.sizes.replace("->", "→")
+    best, epoch = training.best
     return (
         f"A {sizes} network with {network.parameter_count:,} parameters, trained on "
         f"{training.dataset} for {epochs}. It classifies "
         f"**{final:.2%}** of the training images and "
         f"**{accuracy:.2%}** of the validation images "
-        f"correctly (split={settings.split}; {training.best})."
+        f"correctly (split={settings.split}). The highest validation accuracy was "
+        f"{best:.2%}, after epoch {epoch}."
     )
 
 

@@ -163,7 +163,7 @@ def _record_training(
             tracker.store, inputs.fingerprint, context, state, resume=cfg.resume
         ) as checkpoint,
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
-        delayed_interrupt() as interrupt,
+        delayed_interrupt("stopping after this epoch") as interrupt,
     ):
         inputs.log(run, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))

@@ -65,11 +65,11 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def best(self) -> str:
-        """The highest validation accuracy, such as "best: 95.90% after epoch 18"."""
+    def best(self) -> tuple[float, int]:
+        """The highest validation accuracy, and the first epoch with this accuracy."""
         accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
         first = max(accuracies, key=accuracies.__getitem__)  # the first such epoch
-        return f"best: {accuracies[first]:.2%} after epoch {first}"
+        return accuracies[first], first
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -54,7 +54,11 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ),
         ("open('/missing/outputs/data')", 1, "error: [Errno 2] No such file or dir"),
         ("import os; os.listdir('/missing')", 1, "error: [Errno 2] No such file or d"),
-        ("raise OSError(28, 'full')", 1, "free space, then run the same command again"),
+        (
+            "raise OSError(28, 'full')",
+            1,
+            "free some disk space, then run the same command again",
+        ),
         ("raise OSError(30, 'Read-only', '/x')", 1, "error: [Errno 30] Read-only: '/x"),
         (
             "raise OSError(24, 'Too many open files')",

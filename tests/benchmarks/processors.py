@@ -8,12 +8,13 @@ student's. This benchmark measures where the limit between "the assigned weights
 the differences between processors" and "a different training run" must be.
 
 PyTorch and Intel's MKL choose their instructions by the processor. Two environment
-variables make them use those of an older one. For each of ten seeds, the default
-network is trained with the instructions of this processor and with older ones; and, as
-different training runs, with 19 epochs, with lr=0.0011 and with the next seed.
+variables make PyTorch and MKL use the instructions of an older processor. For each of
+ten seeds, the default network is trained with the instructions of this processor and
+with older instructions. It is also trained with 19 epochs, with lr=0.0011 and with the
+next seed, as different training runs.
 
 Emulated processors are 200 to 600 times slower. With --emulated, only the first steps
-are compared, also with those of older instructions.
+are compared, also with the first steps with older instructions.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measures how long the commands take, each compared with something.
+"""Measures the time of commands, each compared with a reference program.
 
     python tests/benchmarks/speed.py [rounds]
 

@@ -1,10 +1,11 @@
-"""Measures what straightening is worth: accuracy against flash, with and without it.
+"""Compares accuracy and flash with and without straightening.
 
     python tests/benchmarks/upright.py [plot.png]
 
 Trains networks of five sizes with five seeds on mnist and on mnist_upright, exports
-them with 8 bits, and compiles them for a Cortex-M0. The flash of an upright network
-includes the function that straightens an image. It takes eight minutes on an idle core.
+them with 8 bits, and compiles them for a Cortex-M0. The flash of a network
+trained on mnist_upright includes the function that straightens an image. The benchmark
+takes eight minutes on an idle core.
 """
 
 import sys
@@ -33,7 +34,7 @@ from emulators import CORTEX_M0_GCC, flash_of, straighten_on  # noqa: E402
 
 SIZES = (10, 15, 20, 30, 40)
 SEEDS = (1, 2, 3, 4, 5)
-OTHER = "digits"  # a set of other people's digits
+OTHER = "digits"  # not written by the writers of MNIST
 
 
 def metadata_of(dataset, hyperparameters):
@@ -100,7 +101,7 @@ def main():
         title += "\nflash of mnist_upright includes straightening"
         plot = accuracy_plot(
             lines,
-            xlabel="KB of flash; below it, the number of hidden neurons",
+            xlabel="flash (KB); second line: hidden neurons",
             ylabel="accuracy on the test images",
             title=title,
         )

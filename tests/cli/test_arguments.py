@@ -84,9 +84,9 @@ INVALID = {
     "train --config-dir=": "--config-dir must be an existing folder, got ''",
     "train --config-dir ~nosuchuser/x": "--config-dir must have a user name or /",
     "train digits": "not of the form key=value: did you mean dataset=digits?",
-    "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
+    "train experiment=x": "experiment must be hidden_sizes, learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",
-    "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
+    "train experiment=": "experiment must be hidden_sizes, learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
     "train -m reproduce=a": "reproduce cannot be used in a sweep: leave out -m",
     "train -m lr=interval(0.1,1)": "a search needs the number of trials: add trials=40",
@@ -100,10 +100,10 @@ INVALID = {
     "train -m split=choice()": "split has an invalid value 'choice()'",
     "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high) with low < h",
     "train -m seed=tag(log,interval(0,9)) trials=4": "low > 0 for tag(log,...), got",
-    "train -m hidden=interval(4,128),5": "hidden cannot have an interval or a range",
-    "train -m hidden=5,range(10,30,10)": "cannot have an interval or a range and other",
-    "train -m hidden=[5,range(10,30,10)]": "cannot have an interval or a range and oth",
-    "train -m lr=0.1,glob(a)": "lr cannot have an interval or a range and other values",
+    "train -m hidden=interval(4,128),5": "hidden cannot combine an interval or a",
+    "train -m hidden=5,range(10,30,10)": "cannot combine an interval or a range with",
+    "train -m hidden=[5,range(10,30,10)]": "cannot combine an interval or a range wit",
+    "train -m lr=0.1,glob(a)": "lr cannot combine an interval or a range with other va",
     "train -m seed=interval(0,9223372036854775807) trials=4": "seed must have an inte",
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
     "train -m workers=interval(1,2)": "has several values: give only one",
@@ -114,6 +114,8 @@ INVALID = {
     "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, because",
     "train hydra.run.dir=x": "a setting of Hydra: PIPELINE_OUTPUTS sets the folder",
     "train workers=2": "workers is a setting of sweeps: add -m",
+    "train trials=5": "a setting of searches: add -m and an interval such as hidden=",
+    "train hidden=interval(4,128)": "is an interval: add -m and trials=40 to search it",
     "train -m workers=0": "workers must be at least 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
@@ -144,8 +146,8 @@ INVALID = {
     "export bits=8.0": "bits must be 8, 4, 2, 1 or 'all', got 8.0",
     "export finetune=-1": "finetune must be at least 0, got -1",
     "export 4": "did you mean bits=4?",
-    "inspect weight=layer_1[300,5] neuron=N11": "neuron, weight cannot be combined",
-    "inspect arrays=true against=a": "arrays, against cannot be combined: use only one",
+    "inspect weight=layer_1[300,5] neuron=N11": "neuron and weight cannot be combined",
+    "inspect arrays=true against=a": "arrays and against cannot be combined: use",
     "inspect image=3": "image requires neuron: add neuron=N11, or leave out image",
     "inspect integers=true": "integers requires neuron: add neuron=N11, or leave out",
     "inspect neuron=N11 integers=3": "integers must be a valid boolean, got 3",
@@ -160,6 +162,26 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
     stage, *arguments = command.split()
     (problem,) = problems(*arguments, stage=stage)
     assert INVALID[command] in problem and "secret@" not in problem
+
+
+def test_a_quoted_assignment_with_spaces_is_rejected_like_an_unquoted_one():
+    for word in ("hidden = 3", "hidden =3"):
+        (problem,) = problems(word)
+        assert problem == f"'{word}' is not of the form key=value: write hidden=3"
+
+
+def test_a_search_without_multirun_gets_only_remedies_that_work():
+    for command, problem in {
+        "hidden=interval(4,128)": "add -m and trials=40 to search it",
+        "trials=5": "add -m and an interval such as hidden=interval(4,128)",
+    }.items():
+        (line,) = problems(*command.split())
+        assert line.endswith(problem)
+    assert problems("hidden=interval(4,128)", "trials=5") == [
+        "trials is a setting of searches: add -m",
+        "hidden=interval(4,128) is an interval: add -m to search it",
+    ]
+    read("-m", "hidden=interval(4,128)", "trials=40")
 
 
 def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(
@@ -294,7 +316,7 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(bare_project):
     assert yaml.safe_load(single) == {"run": None, "model": None, "images": images}
     assert search.startswith("hidden=interval(4,8): its lower bound is shown\n")
     assert yaml.safe_load(f"# {search}")["hidden"] == 4
-    assert swept.startswith("the first valid of 2 combinations\n")
+    assert swept.startswith("the first valid combination of 2\n")
     values = yaml.safe_load(f"# {swept}")
     assert (values["hidden"], values["lr"]) == (5, 0.1)
     assert saved.splitlines()[1] == "# experiment=learning_rates"

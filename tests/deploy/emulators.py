@@ -178,10 +178,10 @@ def flash_of(core, folder):
 def straighten_on(core, folder, images, *, measured=None):
     """Run `digits_straighten` on an emulated core with gcc.
 
-    `folder` has the files of `write_source` for a network of upright digits. Returns
-    the images and the figures: flash (with the functions of the compiler's library that
-    it needs) and stack in bytes, and the mean instructions or cycles for one of the
-    first `measured` images, or of all.
+    `folder` has the files of `write_source` for a network trained on mnist_upright.
+    Returns the images and the figures: flash (with the functions of the compiler's
+    library that it needs) and stack in bytes, and the mean instructions or cycles for
+    one of the first `measured` images, or of all.
     """
     sizes = []
     libgcc = [core.compiler.program, *core.flags.split(), "-print-libgcc-file-name"]

@@ -95,7 +95,7 @@ def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(
     text = " ".join(exported.split())
     assert f"{len(rows)} of {len(rows)} exports)" in text  # were compared
     assert f", {highest:.2%} with " in text
-    assert f"the smallest within 1 percentage point: {name}, " in text
+    assert f"the smallest network within 1 percentage point of it: {name}, " in text
     assert f"with {int(best['table_bytes']):,} bytes of tables " in text
 
 

@@ -47,7 +47,7 @@ def test_the_most_accurate_network_can_be_the_smallest_that_is_nearly_as_good(ex
     small = {"bits": 4, "accuracy": 0.9, "table_bytes": 10}
     text = describe_sizes(exports(small, {"bits": 8, "accuracy": 0.85}))
     assert text.startswith("best: seed=0 bits=4, 90.00% with 10 bytes of tables; ")
-    assert text.endswith("; no smaller network is within 1 percentage point")
+    assert text.endswith("; no smaller network is within 1 percentage point of it")
 
 
 def test_a_network_that_is_worse_by_exactly_one_point_is_nearly_as_good(exports):
@@ -57,7 +57,10 @@ def test_a_network_that_is_worse_by_exactly_one_point_is_nearly_as_good(exports)
         {"bits": 2, "accuracy": 0.4996, "table_bytes": 5},
     ]
     text = describe_sizes(exports(*reports))
-    assert "the smallest within 1 percentage point: seed=1 bits=4, 49.97%" in text
+    assert (
+        "the smallest network within 1 percentage point of it: seed=1 bits=4, 49.97%"
+        in text
+    )
 
 
 def test_a_long_table_names_the_file_with_the_other_rows(exports):

@@ -124,7 +124,7 @@ def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
     right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
     assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
     text = describe_prediction(replace(result, prepared=right), 1)
-    assert text.endswith("is close (10.0%). The prediction is correct.")
+    assert text.endswith("is a close second (10.0%). The prediction is correct.")
 
 
 def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(

@@ -1,4 +1,4 @@
-"""Images for a network of upright digits are straightened once; its own never."""
+"""A network trained on upright digits gets images that were straightened once."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def test_the_test_images_of_another_data_set_are_straightened(upright):
     source = find_test_set("mnist", dataset=upright, split="exercise")
     prepared = prepare_for(UPRIGHT, source.pick(range(1000), problems=()))
     np.testing.assert_array_equal(prepared.images, upright.test.images)
-    assert prepared.how == "not preprocessed, made upright"
+    assert prepared.how == "not preprocessed, straightened"
 
 
 def test_an_array_is_straightened(mnist, upright):

@@ -54,11 +54,11 @@ def test_calls_run_in_their_order_and_keep_what_the_module_stores(helper, functi
     assert helper.submit(functions.pid).result() != os.getpid()
 
 
-def test_a_call_in_a_lane_does_not_wait_for_those_in_another(functions):
-    helper = HelperProcess("the other process", lanes=2)
-    first, second = helper.lanes
+def test_a_call_in_a_channel_does_not_wait_for_calls_in_another(functions):
+    helper = HelperProcess("the other process", channels=2)
+    first, second = helper.channels
     forever = first.submit(time.sleep, 3600)
-    pids = [lane.submit(functions.pid) for lane in (second, second, first)]
+    pids = [channel.submit(functions.pid) for channel in (second, second, first)]
     assert pids[0].result() == pids[1].result() == helper._process.pid
     assert not forever.done() and not pids[2].done()
     helper.close()

@@ -8,11 +8,11 @@ from pipeline.execution.interrupt import delayed_interrupt
 @pytest.mark.parametrize("stopped", [None, []])
 def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys, stopped):
     stop = () if stopped is None else [lambda: stopped.append(True)]
-    with delayed_interrupt(*stop) as interrupt:
+    with delayed_interrupt("stopping soon", *stop) as interrupt:
         epochs = interrupt.between(range(1, 4))
         assert next(epochs) == 1
         signal.raise_signal(signal.SIGINT)
-        assert capsys.readouterr().err.startswith("stopping at the next safe point")
+        assert capsys.readouterr().err.startswith("stopping soon (press Ctrl-C again")
         with pytest.raises(KeyboardInterrupt, match="stopped after epoch 1"):
             next(epochs)
         with pytest.raises(KeyboardInterrupt, match=r"^stopped: run the same command"):
@@ -23,7 +23,7 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys, stopped):
 def test_an_ignored_ctrl_c_stays_ignored():
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as with nohup
     try:
-        with delayed_interrupt() as interrupt:
+        with delayed_interrupt("stopping soon") as interrupt:
             signal.raise_signal(signal.SIGINT)
             assert not interrupt.requested
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 @pytest.fixture(scope="session")
 def trained_digits(empty_project, make_once):
-    """A workspace in which a training on digits and its evaluation have finished."""
+    """A workspace with a finished training run on digits, and its evaluation."""
     made = empty_project("digits")
 
     def train(folder):
@@ -26,7 +26,7 @@ def trained_digits(empty_project, make_once):
 
 @pytest.fixture
 def digits(trained_digits, tmp_path):
-    """A copy of it."""
+    """A copy of the workspace `trained_digits`."""
     return trained_digits.copy(tmp_path / "digits")
 
 

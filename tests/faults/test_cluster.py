@@ -1,4 +1,4 @@
-"""Sweeps on a real Ray cluster, whose parts are killed.
+"""Sweeps on a real Ray cluster, whose workers, nodes and driver are killed.
 
 The cluster is started with the commands of the README. Its head and its node have
 network interfaces of their own, or, where this is not allowed, two ports of one.
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.fault
 README = Path(pipeline.execution.__file__).with_name("README.md")
 ROOT = Path(__file__).resolve().parents[2]
 HEAD, NODE = "10.0.0.1", "10.0.0.2"  # as in the README
-# Of both sweeps whose parts are killed: more than a node trains until it is noticed.
+# The settings of both sweeps whose processes are killed. They have more training runs
+# than a node finishes before the failure is noticed.
 SETTINGS = "hidden=2,3 seed=1,2,3,4,5 epochs=1"
 # A process that reads the files of the workers takes more than a second to start.
 WITHOUT_LOGS = "--include-log-monitor=false"
@@ -310,7 +311,7 @@ def test_another_pytorch_or_token_or_program_is_rejected_in_one_line(cluster, pr
     options = {
         "has PyTorch 1.0, but this program uses": {},
         "its token is missing here or differs": {"RAY_AUTH_TOKEN": "0" * 64},
-        "no head of a Ray cluster responds there": {"port": 7001},
+        "the head of the cluster does not respond": {"port": 7001},
     }
     sweeps = {
         reason: Sweep(cluster, project, f"seed={index},7", f"sweep{index}")

@@ -168,7 +168,9 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     for message in messages:
         lines = [line for line in errors.splitlines() if line.endswith(message)]
         assert len(lines) == messages.count(message)
-    if is_shifted:  # inspect calls no weight untrained that a shifted image changed
+    if (
+        is_shifted
+    ):  # inspect does not report a weight as frozen if a shifted image changed it
         summary = changed.read("inspect/summary.json")
         assert 0 < summary["weights_of_always_zero_pixels"] <= summary["frozen_weights"]
     for each in checks:

@@ -31,9 +31,9 @@ TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "2"))  # training runs that are started at once
 
 
-# A training run that pauses itself, and says so with a file, until a test kills it or
-# removes the file: after an epoch, or later, when it has done so many operations with
-# files. Its other threads continue, so what it has requested is still recorded.
+# A training run that pauses after an epoch or, later, after some file operations. It
+# then creates a file, and continues when a test removes this file. Its other threads
+# continue meanwhile, so what the training run has requested is still recorded.
 PAUSE = """
 import sys
 from pathlib import Path
@@ -221,7 +221,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
     _, stderr = process.communicate(timeout=900)
     assert process.returncode == 130
     first, last = stderr.splitlines()
-    assert first.startswith("stopping at the next safe point")
+    assert first.startswith("stopping after this epoch (press Ctrl-C again")
     stopped = re.fullmatch(r"stopped after epoch (\d+): run the .* to resume", last)
     assert stopped and int(stopped[1]) < EPOCHS, stderr
     (killed,) = project.runs()

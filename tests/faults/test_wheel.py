@@ -1,4 +1,4 @@
-"""The wheel contains all that the stages read, and runs in an empty folder."""
+"""The wheel contains everything that the stages read, and runs in an empty folder."""
 
 import os
 import subprocess

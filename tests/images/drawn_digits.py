@@ -1,4 +1,4 @@
-"""Digits as a pen or a camera would show them, for the tests and the image benchmark.
+"""Digits like pen drawings and photographs, for the tests and the image benchmark.
 
 They are drawn from MNIST's digits, or from strokes, with a random generator.
 """

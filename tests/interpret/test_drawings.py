@@ -1,4 +1,4 @@
-"""What the page and `predict` make of the same drawing, in a real Chromium.
+"""The page in a real Chromium and `predict` prepare and classify the same drawing.
 
 A drawing is a list of strokes, a stroke an array of points in shares of the board.
 """
@@ -70,7 +70,7 @@ SIZES = {
     "trembling": (0.5, 0.8),
     "with stray taps": (0.4, 0.75),
 }
-# Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
+# Returns the page's preprocessing and prediction of a drawing, and the board as a PNG.
 DRAW = """(strokes) => {
   paintBoard(strokes);
   const { image, finding } = prepareDrawing(strokes);
@@ -130,7 +130,7 @@ def drawings(count, *, seed):
 
 
 def draw(page, strokes):
-    """Return what the page and `predict` make of a drawing."""
+    """Return the results of the page and of `predict` for a drawing."""
     result = page.evaluate(DRAW, [np.asarray(stroke).tolist() for stroke in strokes])
     board = Image.open(io.BytesIO(base64.b64decode(result["png"]))).convert("L")
     saved = ImageSet(

@@ -255,9 +255,9 @@ def test_the_gallery_marks_predictions_that_differ(page, models, bits):
 
 @pytest.fixture(scope="module")
 def displayed(page):
-    """For 50 images: the prediction with 1 bit, whether it is sure, and the switch.
+    """For 50 images: the prediction with 1 bit, whether it is unsure, and the switch.
 
-    With a detector for which no image is strange.
+    The detector considers no image out of distribution.
     """
     set_bit_width(page, 1)
     return page.evaluate(
@@ -267,7 +267,7 @@ def displayed(page):
           const displayed = Array.from({ length: 50 }, (_, place) => {
             useTestImage(place);
             return [$("prediction").textContent,
-              !$("prediction").querySelector(".unsure"),
+              Boolean($("prediction").querySelector(".unsure")),
               [...$("bit-widths").querySelectorAll("label")]
                 .map((label) => label.classList.contains("differs"))];
           });
@@ -281,13 +281,13 @@ def test_the_prediction_in_floating_point_is_shown_if_it_differs(
     page, models, displayed
 ):
     model, rows = models[1], page.evaluate("model.gallery.slice(0, 50)")
-    for row, (text, is_sure, _) in zip(rows, displayed, strict=True):
+    for row, (text, is_unsure, _) in zip(rows, displayed, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
         name = (
             f" The network in floating point predicts {model.float_predictions[row]} ("
         )
-        assert is_sure and (name in text) == differs, text
+        assert not is_unsure and (name in text) == differs, text
 
 
 def test_the_switch_marks_bit_widths_whose_prediction_differs(page, models, displayed):

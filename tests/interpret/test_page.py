@@ -154,7 +154,7 @@ def test_the_networks_of_all_epochs_have_the_same_fields(page):
     assert len(fields) == 21 and all(each == fields[-1] for each in fields)
 
 
-def test_the_page_is_sure_when_predict_is_sure(page, trained, detector, mnist):
+def test_the_page_and_predict_agree_what_is_unsure(page, trained, detector, mnist):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
@@ -207,12 +207,13 @@ def test_the_second_class_is_named_unless_it_has_0_percent(page):
         })"""
     )
     sure = [each for each in displayed if ", but" not in each[2]]
-    named = ["is second" in text for *_, text in sure]
+    named = ["second most probable" in text for *_, text in sure]
     assert named == [shares[second] >= 0.0005 for second, shares, _ in sure]
     assert {*named} == {True, False}
     for second, shares, text in sure:
-        name = f". {second} is second ({100 * shares[second]:.1f}%)."
-        assert name in text or "is second" not in text
+        share = f"{100 * shares[second]:.1f}%"
+        name = f". The second most probable class is {second} ({share})."
+        assert name in text or "second most probable" not in text
 
 
 def test_without_a_detector_the_network_before_training_guesses(open_page, analysis):
@@ -232,7 +233,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrain
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
     text = page.inner_text("#prediction")
-    assert "cannot tell whether the prediction is sure" in text
+    assert "cannot determine whether the prediction is unsure" in text
     assert untrained(1).detector.missing[1:] in text
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
@@ -265,7 +266,7 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
     inner.locator("#start-tour").click()
     inner.locator("#guess-value").fill("many")
     inner.locator("#guess-check").click()
-    assert inner.locator("#tour-feedback").inner_text() == "Please enter a number."
+    assert inner.locator("#tour-feedback").inner_text() == "Enter a number."
 
 
 def test_bars_and_colors_have_one_scale(page, trained, mnist):

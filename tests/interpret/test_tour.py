@@ -15,7 +15,7 @@ WALK = [
         "One neuron",
         [
             ("784", "What else is in the sum?"),
-            ("0x311", "Please enter a number."),
+            ("0x311", "Enter a number."),
             ("785", RIGHT),
         ],
     ),
@@ -27,7 +27,7 @@ WALK = [
             ("20", "Each of them has 784 weights."),
             ("200", "weights of layer 2"),
             ("12345", "That is too small. Each neuron is connected to 784 pixels"),
-            ("many", "Please enter a number."),
+            ("many", "Enter a number."),
             ("15,680", RIGHT),
         ],
     ),
@@ -318,7 +318,7 @@ def test_the_card_never_covers_what_it_points_at(page, size):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are right
+@pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are correct
 def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     page = open_page(render_page(untrained(hidden), name="without history"))
     right = {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}

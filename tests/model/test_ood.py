@@ -60,7 +60,7 @@ def test_a_doubt_names_its_reason(detector, few):
     unlike = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",
-        "coat is close (40.0%)",  # to 7, the sneaker
+        "coat is a close second (40.0%)",  # to 7, the sneaker
         "there is more than one garment or object",
         unlike,
         "the image is blank",

@@ -69,5 +69,5 @@ def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
     killed._process.wait()
     export_network(path, exported, hidden=2)
     assert exported.exists() and program._exporter is not killed
-    (lane,) = killed.lanes
-    assert not lane._thread.is_alive() and lane._connection.closed
+    (channel,) = killed.channels
+    assert not channel._thread.is_alive() and channel._connection.closed

@@ -43,7 +43,7 @@ def written(empty_project):
 
 @pytest.fixture
 def workspace(written, tmp_path):
-    """A copy of it."""
+    """A copy of the workspace of `written`."""
     return copied(written[0], tmp_path / "outputs")
 
 

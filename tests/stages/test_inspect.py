@@ -1,4 +1,4 @@
-"""The inspect stage: the whole analysis, and the answers to single questions."""
+"""The inspect stage: the whole analysis, and the answers to individual questions."""
 
 import base64
 import gzip

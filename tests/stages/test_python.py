@@ -210,6 +210,11 @@ def test_the_remedies_are_those_of_python():
         "text": ({"seed": "range(1,3)"}, "call sweep(seed=[1, 2])"),
         "none": ({"epochs": None}, "epochs must have a value (the default is epochs="),
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
+        "interval": (
+            {"hidden": "interval(4,8)"},
+            "is an interval: call sweep(hidden='interval(4,8)', trials=40) to search",
+        ),
+        "trials": ({"trials": 4}, "searches: call sweep() with an interval such as hi"),
     }.values():
         with pytest.raises(ConfigError) as error:
             train(**settings, quiet=True)

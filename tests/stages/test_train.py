@@ -264,7 +264,7 @@ def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
 
     class Stop(BaseException):
-        """Ends a training after its first epoch."""
+        """Ends a training run after its first epoch."""
 
     def stop(epoch):
         raise Stop

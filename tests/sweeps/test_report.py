@@ -115,7 +115,8 @@ def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
     )
     assert summarize(configurations("hidden", *close)) == (
         "best: hidden=9, validation accuracy 91.00% ± 1.41; "
-        "the smallest within one standard deviation: hidden=8 (6,370 parameters)"
+        "the smallest configuration within one standard deviation of it: "
+        "hidden=8 (6,370 parameters)"
     )
 
 

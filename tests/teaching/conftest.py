@@ -69,7 +69,7 @@ class Course:
     def write(
         self, folder, student, answers=None, network=None, *, stated=None, torch=None
     ):
-        """Write a submission with these answers, by default with the right network.
+        """Write a submission with these answers, by default with the assigned network.
 
         Its id is that of the student, or another text. Its network can record a
         version of PyTorch.

@@ -99,7 +99,7 @@ def is_well_formed(question, answer):
 
 
 def distinct(question, mistakes):
-    """Return the well-formed mistakes that have no other one within the tolerance."""
+    """Return the well-formed mistakes that differ from all others by the tolerance."""
     wide = 2.1 * question.tolerance + 1e-9
     return [
         mistake

@@ -207,7 +207,7 @@ def neuron_of(text):
 
 @pytest.fixture(scope="module")
 def networks(trained_on_few, new_network):
-    """Three networks: trained for a short time, untrained, and without weights."""
+    """Three networks: trained for a short time, not trained, and without weights."""
     zeros = {name: 0 * array for name, array in snapshot(new_network(20)).items()}
     return {
         "trained": trained_on_few().network,

@@ -28,7 +28,7 @@ def lasting_helper():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        helper = Lasting("the lasting helper process", lanes=2, quiet=True)
+        helper = Lasting("the lasting helper process", channels=2, quiet=True)
     yield helper
     HelperProcess.close(helper)
 

@@ -260,7 +260,7 @@ def test_a_run_is_copied_at_once_if_a_process_that_copies_is_running(
     monkeypatch.setattr(mirror, "COPY_SECONDS", 1000)
     with start_run(store) as run:
         run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-        with closing(Mirror(store, server.url, lasting_helper.lanes[1])) as copying:
+        with closing(Mirror(store, server.url, lasting_helper.channels[1])) as copying:
             copying.follow(lambda: run.run_id)
             while not any(copy.data.metrics for copy in copies_on(server).values()):
                 time.sleep(0.1)

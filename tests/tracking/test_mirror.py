@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline import UserError
-from pipeline.execution.helper_process import HelperKilled, Lane
+from pipeline.execution.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
 from pipeline.tracking import new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
@@ -29,8 +29,8 @@ UNREADABLE = (
     "repeated field experiments must be in [] which is 3 at Response."
 )
 OTHER_PROGRAM = (
-    "{url} rejected the copy: its response is a web page with the status 501, "
-    "not MLflow's"
+    "{url} rejected the copy: it sent a web page with status 501, not a "
+    "response of MLflow"
 )
 
 
@@ -127,16 +127,16 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
 def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
     recorded, same_helper, monkeypatch, capfd
 ):
-    submit, url = Lane.submit, broken_server("refuses")
+    submit, url = Channel.submit, broken_server("refuses")
 
-    def on_slow_disk(lane, function, *arguments, **options):
+    def on_slow_disk(channel, function, *arguments, **options):
         if function not in (copy_run, copy_with_children):
-            return submit(lane, function, *arguments, **options)
+            return submit(channel, function, *arguments, **options)
         call = Future()
         call.set_exception(TimeoutError(errno.ETIMEDOUT, "timed out", "a file"))
         return call
 
-    monkeypatch.setattr(Lane, "submit", on_slow_disk)
+    monkeypatch.setattr(Channel, "submit", on_slow_disk)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     assert not mirror.mirror_run(recorded, url, sweep.run_id)

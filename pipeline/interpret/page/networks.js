@@ -225,8 +225,8 @@ export class IntegerNetwork extends TwoLayers {
 export class Detector {
   constructor(fields) { Object.assign(this, fields); }
 
-  // Why a prediction is unsure; "" if it is sure. Whether an image looks like the
-  // training images is judged for the class that the trained network in floating point
+  // Why a prediction is unsure; "" if it is not. Whether an image looks like the
+  // training images is determined for the class that the trained network in floating point
   // predicts. `allOn` is the result of this network with all neurons on.
   reason(image, allOn, { probabilities, first, second } = allOn) {
     if (this.isUnlike(image, allOn.first)) return "unlike";

@@ -43,7 +43,7 @@ class DetectorData:
 
     max_errors: Sequence[float]  # maximum reconstruction error of each class
     max_ratio: float  # maximum ratio of the error to the smallest of other classes
-    min_margin: float  # a prediction with a smaller margin is close
+    min_margin: float  # a prediction with a smaller margin is unsure
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 // the stored test images the network classifies correctly.
 
 import {
-  $, announce, capitalized, element, fillIn, integer, neuronName, percent, plural, sum,
+  $, announce, capitalized, element, fillIn, integer, neuronName, number, percent,
+  plural, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
 import { change, className, classTitle, model, network, state } from "model.js";
@@ -14,7 +15,7 @@ export function conclusion(result) {
   const { probabilities, first, second } = result, { image, finding } = state.shown;
   const share = percent(probabilities[second]);
   const next = share === "0.0%" ? "."
-    : `. ${capitalized(className(second))} is second (${share}).`;
+    : `. The second most probable class is ${className(second)} (${share}).`;
   const allOn = model.trained.classify(image);
   const reason = finding || (model.detector?.reason(image, allOn, result) ?? null);
   const isRandom = model.hasEarlierEpochs && model.epochs[state.networkIndex] === 0;
@@ -26,7 +27,7 @@ export function conclusion(result) {
   if (first !== allOn.first) return otherPrediction(next, allOn);
   // The reason is "", or null if it is unknown.
   return { text: next + (reason ?? ` ${capitalized(model.missing_detector)}, so this ` +
-    "page cannot tell whether the prediction is sure.") };
+    "page cannot determine whether the prediction is unsure.") };
 }
 
 // The text of a reason in unsure.py, with additional information of the page.
@@ -35,7 +36,8 @@ function inWords(reason, images, second, probability) {
     name: className(second), percent: percent(probability) });
   if (reason === "several") return `${text} in the drawing`;
   return reason !== "close" ? text
-    : `${text}: the difference is below ${percent(model.detector.min_margin)}`;
+    : `${text}: the difference is below ${number(100 * model.detector.min_margin, 1)} ` +
+      "percentage points";
 }
 
 // The prediction of the final network in floating point, if it differs.

@@ -107,10 +107,10 @@ function showQuestion({ ask, unit, options }) {
 
 const RIGHT = "Correct.";
 
-// Explain why a guess is right or wrong; a right guess shows the answer.
+// Explain why a guess is correct or wrong; a correct guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
-  feedback = guess === null ? "Please enter a number." : question.check(guess) || RIGHT;
+  feedback = guess === null ? "Enter a number." : question.check(guess) || RIGHT;
   if (feedback === RIGHT) { solveStep(); return; }
   tour.update();
   scrollToTarget(); // the card is higher now

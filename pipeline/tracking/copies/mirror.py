@@ -1,4 +1,4 @@
-"""Copies a run to a server while the run is open, in a lane of a helper process.
+"""Copies a run in progress to a server, through a channel to a helper process.
 
 The main process holds the `Mirror`. The helper process runs `copying_functions`.
 """
@@ -14,7 +14,7 @@ from pipeline import UserError
 from pipeline.base.printing import say, warn
 from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
-from pipeline.execution.helper_process import HelperKilled, HelperProcess, Lane
+from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copying_functions import (
     COPIER,
     copy_with_children,
@@ -32,21 +32,23 @@ NICENESS = 5
 class Mirror:
     """Copies one run, and the children of a sweep, to a server."""
 
-    def __init__(self, store: Path, server: str, lane: Lane | None = None) -> None:
+    def __init__(
+        self, store: Path, server: str, channel: Channel | None = None
+    ) -> None:
         """Keep the folder of the store and the URL of the server.
 
         Args:
             store: The folder of the store.
             server: The URL of the server.
-            lane: A lane of a process that imports MLflow, too. The caller closes this
-                process. With None, a process is started when it is needed.
+            channel: A channel to a process that imports MLflow, too. The caller closes
+                this process. With None, a process is started when it is needed.
         """
-        self._store, self._server, self._lane = store, server, lane
+        self._store, self._server, self._channel = store, server, channel
         self._ended, self._starting = threading.Event(), threading.Lock()
         self._helper: HelperProcess | None = None
         self._is_closed = False
 
-    def start(self) -> Lane:
+    def start(self) -> Channel:
         """Start the copying process, which imports MLflow, unless it is running.
 
         Raises:
@@ -56,11 +58,11 @@ class Mirror:
         with self._starting:
             if self._is_closed:
                 raise HelperKilled(f"{COPIER} has ended")
-            if self._lane is None:
+            if self._channel is None:
                 self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
-                self._lane = self._helper.lanes[0]
-                self._lane.submit(import_mlflow)
-            return self._lane
+                self._channel = self._helper.channels[0]
+                self._channel.submit(import_mlflow)
+            return self._channel
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every three seconds; `run_id` waits until the run is open.
@@ -73,7 +75,7 @@ class Mirror:
         def repeat() -> None:
             with suppress(Exception):  # if the run is never opened, it is not copied
                 opened = str(run_id())
-                if self._lane is None:
+                if self._channel is None:
                     self._ended.wait(COPY_SECONDS)
                 while not self._ended.is_set():
                     now = time.time()
@@ -94,7 +96,7 @@ class Mirror:
         read, so a server that responds in small pieces would never exceed that timeout.
         """
         self._ended.set()
-        if is_killed and self._lane is None:
+        if is_killed and self._channel is None:
             return False
         try:
             with busy(f"copying the run to {self._server}"):

@@ -217,7 +217,7 @@ def _describe(error: Exception) -> str:
         return system_error[1]
     page = re.search(r"(?i)code (\d+).*Response body: \W*<(!doctype|html)", text)
     if page:
-        return f"its response is a web page with the status {page[1]}, not MLflow's"
+        return f"it sent a web page with status {page[1]}, not a response of MLflow"
     return printable(re.split("Caused by |Response body: ", text)[-1][:300])
 
 
