@@ -64,7 +64,7 @@ class TrainingState:
 def shuffled_batches(
     data: LabeledImages, *, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Iterator[Batch], Int[Tensor, " n"]]]:
-    """Shuffle the images for one epoch after another, without end.
+    """Shuffle the images epoch after epoch, indefinitely.
 
     Yields:
         For each epoch, its batches, and all labels in the same order. The last batch of

@@ -71,7 +71,7 @@ class Predictions:
 
     @property
     def has_all_reasons(self) -> bool:
-        """Whether it is known for every prediction if it is unsure."""
+        """Whether the reason is known for every prediction."""
         return None not in self.reasons
 
     @property

@@ -99,6 +99,7 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
         ctrl_c = threading.main_thread().ident, signal.SIGINT
         threading.Timer(1, signal.pthread_kill, ctrl_c).start()
     if "killed" in reason:
+        monkeypatch.setattr(mirror, "NICENESS", 9)  # of no other process
         threading.Timer(1, kill_copying_process).start()
     mirror.mirror_run(recorded, url, sweep.run_id)
     assert timeout == 600 or time.monotonic() - start < timeout + 5
