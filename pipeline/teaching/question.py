@@ -74,7 +74,7 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # about the mistake; None if it is not a typical one
     correct: float
-    needs_network: bool  # whether the correct answer depends on the weights
+    needs_network: bool  # whether the points depend on the weights
     denied: bool = False  # no points, because the network is not the assigned one
 
     @property
@@ -164,8 +164,11 @@ class Question(ABC):
 
     @property
     def needs_network(self) -> bool:
-        """Whether the correct answer depends on the weights."""
-        return self.group != GROUPS[0]
+        """Whether the points depend on the weights of the network.
+
+        If all students get the points, the points do not depend on the weights.
+        """
+        return self.group != GROUPS[0] and not self.is_void
 
     @abstractmethod
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:

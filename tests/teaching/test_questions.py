@@ -383,6 +383,10 @@ def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
         graded = graded_by_name(answers, basis)
         assert sum(answer.points for answer in graded.values()) == 1
         assert graded["logit"].points == 1
+        # So the points remain if the network is not the assigned one.
+        assert (
+            not graded["logit"].needs_network and graded["misclassified"].needs_network
+        )
         assert graded["logit"].hint == "All students get the points for this question."
 
 
