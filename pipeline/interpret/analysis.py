@@ -14,12 +14,17 @@ from jaxtyping import Bool, Float, Int
 from pipeline import WHITE
 from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset, Split
-from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
-from pipeline.model import Detector, TrainedModel, agreement, load_detector
+from pipeline.model import (
+    Detector,
+    TrainedModel,
+    WeightHistory,
+    agreement,
+    load_detector,
+)
 
 EXTREMES = 4  # images with the highest sums of a neuron, and as many with the lowest
 MAX_SHOWN_NEURONS = 20  # in text and plots
@@ -63,7 +68,7 @@ class ModelAnalysis:
         return load_detector(self.trained, folder=self.dataset.file.path.parent)
 
     @cached_property
-    def weight_history(self) -> Snapshot | None:
+    def weight_history(self) -> WeightHistory | None:
         """The tensors of all epochs; None without a weight history."""
         return self.trained.weight_history if self.with_histories else None
 

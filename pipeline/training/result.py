@@ -34,4 +34,4 @@ class TrainResult(TrainingRun):
         """
         from pandas import DataFrame  # takes 0.3 s
 
-        return DataFrame(self.history)
+        return DataFrame(self.history_rows)
