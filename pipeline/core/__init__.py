@@ -9,6 +9,7 @@ run, so code that does not affect the results does not belong here.
 SIDE = 28  # pixels; every image is SIDE x SIDE
 PIXELS = SIDE * SIDE
 CLASSES = 10
+WHITE = 255  # the highest gray level, and the highest output of an integer neuron
 
 
 class UserError(ValueError):

@@ -11,8 +11,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline import WHITE
-from pipeline.core import PIXELS
+from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
