@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.network import network_from
@@ -190,7 +191,7 @@ class ModelAnalysis:
 
         history.csv records this accuracy, except for epoch 0, which is before training.
         """
-        recorded, accuracies = self.history.get("val/accuracy"), []
+        recorded, accuracies = self.history.get(VAL_ACCURACY), []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])

@@ -1,3 +1,4 @@
+import ast
 import os
 import shutil
 import subprocess
@@ -64,6 +65,18 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     assert code() != unchanged and len({first, *different}) == 1 + len(different)
     monkeypatch.undo()
     assert code() == unchanged
+
+
+def test_core_uses_only_functions_of_numpy_whose_results_are_exact():
+    exact = {"asarray", "flatnonzero", "require", "sort", "sqrt", "unique", "zeros"}
+    used = {
+        node.attr
+        for path in fingerprints.FOLDER.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "np"
+    }
+    types = {"ndarray", "uint8"}
+    assert used == exact | types  # the version of NumPy is not part of a fingerprint
 
 
 def test_the_hash_of_a_module_depends_on_its_code_not_on_prose_or_layout():
