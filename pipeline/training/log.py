@@ -24,7 +24,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 
-MAX_IMAGES = 20  # epochs with images and statistics of the weights, besides epoch 0
+MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
 # A folder of data and a file in the artifacts of a run, which a reproduction reads.
 DATA_FOLDER, CODE_FILE = "data", "code.json"
 

@@ -111,10 +111,10 @@ def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(finished, recor
         assert values(name) == [float(row[name]) for row in rows]
     assert len(values("with_final_weights/train_accuracy")) == 1
     norms = values("weights/layer_1.weight/norm")
-    assert len(norms) == 21 and norms == sorted(norms)
+    assert len(norms) == 11 and norms == sorted(norms)
     assert values("weights/layer_1.bias/zeros")[0] == 1
     images = finished.artifacts(recorded, "images")
-    assert len([image for image in images if image.endswith(".png")]) == 21
+    assert len([image for image in images if image.endswith(".png")]) == 11
 
 
 def test_the_logged_model_predicts_like_the_network_without_pickle(

@@ -254,7 +254,7 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
     assert_equal(store, server, tmp_path, count=2)
 
 
-def test_a_run_is_copied_at_once_if_a_process_that_copies_is_running(
+def test_the_first_copy_is_made_earlier_than_the_others(
     store, start_run, server, lasting_helper, monkeypatch
 ):
     monkeypatch.setattr(mirror, "COPY_SECONDS", 1000)
@@ -278,7 +278,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied and "copy   " in capfd.readouterr().out
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
-    monkeypatch.setattr(mirror, "COPY_SECONDS", 60)
+    monkeypatch.setattr(mirror, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
     assert run.copied is False and run.run_id not in copies_on(server)
