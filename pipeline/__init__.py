@@ -7,8 +7,6 @@ from typing import Any
 
 from pipeline.core import UserError as UserError  # `as` exports it
 
-WHITE = 255  # the highest gray level, and the highest output of an integer neuron
-
 
 class ConfigError(UserError):
     """Invalid settings; one error contains all problems that were found."""

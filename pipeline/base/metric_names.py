@@ -9,8 +9,9 @@ EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 # The prefix of the scores of the trained network on its training images. MLflow sorts
 # the sections of charts by name, so these bars follow the learning curves.
 FINAL_TRAIN = "with_final_weights/train_"
+FINAL_ACCURACY = f"{FINAL_TRAIN}accuracy"
 # Every training run has these metrics.
-REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", f"{FINAL_TRAIN}accuracy")
+REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", FINAL_ACCURACY)
 
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -2,13 +2,14 @@
 
 The results are the weights, the metrics and the margin below which a prediction is
 close, which are stored with the network. The modules of this package import nothing
-else of the project. The hash of their source code is part of the fingerprint of every
-training run, so code that does not affect the results does not belong here.
+else of the project. The hash of their code is part of the fingerprint of every training
+run, so code that does not affect the results does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE
 PIXELS = SIDE * SIDE
 CLASSES = 10
+WHITE = 255  # the highest gray level, and the highest output of an integer neuron
 
 
 class UserError(ValueError):

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from pipeline.core import CLASSES, PIXELS, SIDE, UserError
+from pipeline.core import CLASSES, PIXELS, SIDE, WHITE, UserError
 from pipeline.core.epoch import Snapshot
 
 BATCH = 250  # images in a forward pass
@@ -43,7 +43,7 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
 
 def to_pixels(images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
     """Scale gray levels, 0 to 255, to pixels in [0, 1]."""
-    return torch.from_numpy(images).float() / 255
+    return torch.from_numpy(images).float() / WHITE
 
 
 def batches(
@@ -164,7 +164,7 @@ class Network(nn.Module):
         w_1, b_1, w_2, b_2 = self.tensors
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
         # levels into pixels. A method with a final _ works in place.
-        hidden = torch.addmm(b_1, w_1, images.T, alpha=1 / 255).relu_()
+        hidden = torch.addmm(b_1, w_1, images.T, alpha=1 / WHITE).relu_()
         return hidden, torch.addmm(b_2, w_2, hidden, out=logits)
 
     def gradients(
@@ -201,7 +201,7 @@ class Network(nn.Module):
         # The slope of ReLU is 1 where its output is positive, else 0.
         d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # (hidden, batch)
         # (hidden, 784); with beta=0, the first argument is ignored.
-        torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=1 / 255, out=d_w_1)
+        torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=1 / WHITE, out=d_w_1)
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)  # (hidden, 1)
 
     def logits(self, images: GrayLevels) -> Float[Tensor, "n 10"]:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int8, Integer, UInt8
 from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
-from pipeline.core import CLASSES, PIXELS, dataset
+from pipeline.core import CLASSES, PIXELS, WHITE, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.statistics import files_beside
@@ -26,7 +26,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 # the components of their class, and by the ratio of this error to the smallest error
 # with the components of another class.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
-EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
+EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
 CODE = files.code_sha256(__file__, dataset.__file__)
 
@@ -69,9 +69,9 @@ class ClassComponents:
         axes = self.components.astype(np.float32)
         axes /= np.maximum(np.linalg.norm(axes, axis=2, keepdims=True), 1)
         for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
-            pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
+            pixels = images[batch].reshape(-1, PIXELS) / np.float32(WHITE)
             x = np.linalg.norm(pixels, axis=1)
-            for label, mean in enumerate(self.means / np.float32(255)):
+            for label, mean in enumerate(self.means / np.float32(WHITE)):
                 centered = pixels - mean
                 residual = centered - centered @ axes[label].T @ axes[label]
                 errors[batch, label] = np.linalg.norm(residual, axis=1) ** 2 / x

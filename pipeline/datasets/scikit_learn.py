@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline.base.terminal import busy
-from pipeline.core import SIDE
+from pipeline.core import SIDE, WHITE
 from pipeline.core.dataset import LabeledImages
 
 TRAINING_IMAGES = 1500
@@ -19,7 +19,7 @@ def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-    levels = np.round(digits.images / 16 * 255).astype(np.uint8)
+    levels = np.round(digits.images / 16 * WHITE).astype(np.uint8)
     return levels, digits.target.astype(np.uint8)
 
 

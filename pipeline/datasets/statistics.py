@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from pipeline import UserError
 from pipeline.base.errors import AGAIN
-from pipeline.core import CLASSES
+from pipeline.core import CLASSES, WHITE
 from pipeline.core.dataset import Dataset, LabeledImages
 
 
@@ -64,7 +64,7 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     """
     # The number of pixels of each level is enough: as floats, images would need 400 MB.
     levels = np.bincount(dataset.train.images.ravel(), minlength=256)
-    fractions, values = levels / levels.sum(), np.arange(256) / 255
+    fractions, values = levels / levels.sum(), np.arange(256) / WHITE
     mean = float(fractions @ values)
     std = float(fractions @ (values - mean) ** 2) ** 0.5
     zero = float(fractions[0])

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from pipeline import WHITE
 from pipeline.base.templates import template_environment
 from pipeline.base.text import printable
-from pipeline.core import CLASSES
+from pipeline.core import CLASSES, WHITE
 from pipeline.deploy.checks import Outputs
 from pipeline.integers import QuantizedModel
 

@@ -7,8 +7,7 @@ after the shift. Therefore, the 10,000 test images cannot detect errors in these
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import WHITE
-from pipeline.core import PIXELS, SIDE
+from pipeline.core import PIXELS, SIDE, WHITE
 from pipeline.integers import IntegerNetwork
 
 NOISE_IMAGES = 1000

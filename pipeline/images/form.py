@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.core import SIDE
+from pipeline.core import SIDE, WHITE
 from pipeline.images import constants
 from pipeline.images.digit import Mask, bounding_box
 from pipeline.images.ink import Ink
@@ -55,7 +55,7 @@ def downsample(strokes: Mask) -> Float[np.ndarray, "rows columns"]:
 
 def center_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
     """Place a digit so that its center of mass is at pixel (14, 14), as in MNIST."""
-    levels = np.round(255 * digit)  # integers, so that the mass is exact
+    levels = np.round(WHITE * digit)  # integers, so that the mass is exact
     padding = []
     center = ndimage.center_of_mass(levels.astype(np.float64))
     for position, side in zip(center, digit.shape, strict=True):

@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
+from pipeline.core import WHITE
 from pipeline.images import constants
 
 Levels = UInt8[np.ndarray, "h w"]
@@ -22,7 +23,7 @@ Ink = Float[np.ndarray, "h w"]
 def ink_of_small_image(levels: Levels) -> Ink:
     """Return the ink of an image that is evenly lit and has little noise."""
     if not is_dark_on_light(levels, paper_of=np.median):
-        levels = 255 - levels
+        levels = WHITE - levels
     return _absorption(levels.astype(np.float32), window=max(levels.shape) // 2 + 1)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.core import SIDE
+from pipeline.core import SIDE, WHITE
 from pipeline.images import constants, unsure
 from pipeline.images.digit import (
     EIGHT_NEIGHBORS,
@@ -257,4 +257,4 @@ def resize(levels: Levels) -> Preprocessed:
 
 
 def _to_bytes(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:
-    return np.asarray((255 * values).round(), np.uint8)
+    return np.asarray((WHITE * values).round(), np.uint8)

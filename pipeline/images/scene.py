@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from pipeline.core import WHITE
 from pipeline.images import constants
 from pipeline.images.ink import Levels, borders, has_dark_ink, reduce_to
 from pipeline.images.sheet import (
@@ -39,7 +40,7 @@ class Place:
 
     def dark_on_light(self, part: Levels) -> Levels:
         """Invert a part of the photograph if the ink is light."""
-        return part if self.dark_ink else 255 - part
+        return part if self.dark_ink else WHITE - part
 
 
 @dataclass(frozen=True, eq=False)

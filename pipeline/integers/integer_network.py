@@ -11,8 +11,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
-from pipeline import WHITE
-from pipeline.core import PIXELS
+from pipeline.core import PIXELS, WHITE
 from pipeline.core.network import batches
 from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
 

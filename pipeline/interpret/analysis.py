@@ -11,15 +11,20 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline import WHITE
-from pipeline.core import PIXELS
+from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
-from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
-from pipeline.model import Detector, TrainedModel, agreement, load_detector
+from pipeline.model import (
+    Detector,
+    TrainedModel,
+    WeightHistory,
+    agreement,
+    load_detector,
+)
 
 EXTREMES = 4  # images with the highest sums of a neuron, and as many with the lowest
 MAX_SHOWN_NEURONS = 20  # in text and plots
@@ -63,7 +68,7 @@ class ModelAnalysis:
         return load_detector(self.trained, folder=self.dataset.file.path.parent)
 
     @cached_property
-    def weight_history(self) -> Snapshot | None:
+    def weight_history(self) -> WeightHistory | None:
         """The tensors of all epochs; None without a weight history."""
         return self.trained.weight_history if self.with_histories else None
 
@@ -186,7 +191,7 @@ class ModelAnalysis:
 
         history.csv records this accuracy, except for epoch 0, which is before training.
         """
-        recorded, accuracies = self.history.get("val/accuracy"), []
+        recorded, accuracies = self.history.get(VAL_ACCURACY), []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])

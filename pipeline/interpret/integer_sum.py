@@ -9,8 +9,8 @@ from decimal import Decimal
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from pipeline import WHITE, neuron_name
-from pipeline.core import CLASSES
+from pipeline import neuron_name
+from pipeline.core import CLASSES, WHITE
 from pipeline.integers import BitWidth, IntegerNetwork
 from pipeline.interpret.rounding import rounded, significant
 

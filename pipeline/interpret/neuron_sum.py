@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipeline import WHITE, neuron_name
-from pipeline.core import PIXELS
+from pipeline import neuron_name
+from pipeline.core import PIXELS, WHITE
 from pipeline.core.network import Network
 from pipeline.integers import IntegerNetwork
 from pipeline.interpret.integer_sum import IntegerSum, integer_sums

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from pipeline import WHITE, neuron_name
+from pipeline import neuron_name
 from pipeline.base.terminal import counted
 from pipeline.base.text import table
-from pipeline.core import CLASSES, PIXELS
+from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import render_text

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipeline import WHITE
 from pipeline.base import tables
 from pipeline.base.terminal import wrap
 from pipeline.base.text import table
-from pipeline.core import PIXELS
+from pipeline.core import PIXELS, WHITE
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.rounding import rounded

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline import WHITE, plots
+from pipeline import plots
 from pipeline.base import tables
-from pipeline.core import SIDE
+from pipeline.core import SIDE, WHITE
 from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
 from pipeline.plots import ImageRow, color_scale, diverging_colors

@@ -10,6 +10,7 @@ from pipeline.model.selection import (
 )
 from pipeline.model.storage import (
     Metadata,
+    WeightHistory,
     load_network,
     save_model,
     save_weight_history,

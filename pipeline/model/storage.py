@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
@@ -23,6 +24,8 @@ from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import parameter_count, tensor_shapes
 
+# The tensors of all epochs, from 0, by name.
+WeightHistory = dict[str, Float[np.ndarray, "epochs ..."]]
 MAX_METADATA_BYTES = 1_000_000
 MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
@@ -165,7 +168,7 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
         raise UserError(message) from None
 
 
-def load_weight_history(path: Path, *, network: Network) -> Snapshot:
+def load_weight_history(path: Path, *, network: Network) -> WeightHistory:
     """Read the file of `save_weight_history`, whose last epoch must be `network`.
 
     Raises:

@@ -21,10 +21,10 @@ from pipeline.base.paths import (
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import LabeledImages
-from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     Metadata,
+    WeightHistory,
     belongs_elsewhere,
     load_network,
     load_weight_history,
@@ -108,8 +108,8 @@ class TrainedModel:
         return self.path.with_name(WEIGHT_HISTORY_FILE)
 
     @cached_property
-    def weight_history(self) -> Snapshot | None:
-        """The tensors of all epochs, from 0, stacked along a first axis, by name."""
+    def weight_history(self) -> WeightHistory | None:
+        """The tensors of all epochs, from 0, by name."""
         if not self.weight_history_path.exists():
             return None
         return load_weight_history(self.weight_history_path, network=self.network)

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from pipeline import WHITE, neuron_name
-from pipeline.core import CLASSES, PIXELS, SIDE
+from pipeline import neuron_name
+from pipeline.core import CLASSES, PIXELS, SIDE, WHITE
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import DatasetSpec
 from pipeline.model import agreement

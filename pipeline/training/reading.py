@@ -1,8 +1,7 @@
 """Reads a training run from the files that its run recorded."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pipeline import UserError
 from pipeline.base import paths, tables
@@ -27,27 +26,25 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
     trained = load_trained_model(run.network_path)
     _check_weights(trained, run)
     metadata, beside = trained.metadata, trained.path.with_name
-    path = trained.weight_history_path
-    states = tables.to_rows(_existing(trained.weight_history, path))
+    weights = _existing(trained.weight_history, trained.weight_history_path)
     history = _existing(trained.history, beside(paths.HISTORY_FILE))
     scores = _existing(trained.metrics, beside(paths.METRICS_FILE))
     run_file = _existing(trained.run_file, beside(paths.RUN_FILE))
     if lost := [name for name in EPOCH_METRICS if name not in history]:
         rule = f"must have a column {lost[0]}"
         raise UserError(f"{beside(paths.HISTORY_FILE)} {rule}: {RESTORE}")
-    columns: dict[str, Iterable[Any]] = {
-        "tensors": states,
-        "number": range(len(states)),
-        # Epoch 0 has neither metrics nor seconds.
-        "metrics": [{}, *tables.to_rows(history)],
-        "seconds": [0.0, *run_file.seconds],
-        "time": run_file.times,
-    }
+    metrics = [{}, *tables.to_rows(history)]  # epoch 0 has neither metrics nor seconds
+    seconds = [0.0, *run_file.seconds]
+    measured = zip(metrics, seconds, run_file.times, strict=True)
+    epochs = [
+        Epoch({name: stacked[n] for name, stacked in weights.items()}, n, *values)
+        for n, values in enumerate(measured)
+    ]
     return TrainingRun(
         dataset=trained.dataset,
         data_sha256=_recorded(metadata.data_sha256, "data_sha256", trained),
         hyperparameters=_recorded(metadata.hyperparameters, "settings", trained),
-        epochs=[Epoch(**values) for values in tables.to_rows(columns)],
+        epochs=epochs,
         final_metrics={
             name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
         },

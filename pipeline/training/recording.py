@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.base import files
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
+from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY, ordered
 from pipeline.base.params import params_of
 from pipeline.base.tags import DATA_TAG, FINGERPRINT_TAG, KIND_TAG, Kind
 from pipeline.base.terminal import counted
@@ -81,7 +81,7 @@ def _describe(training: TrainingRun) -> str:
     """Return the description of the run of a training run, in Markdown."""
     network, settings = training.network, training.hyperparameters
     accuracy = training.metrics[VAL_ACCURACY]
-    final = training.metrics[f"{FINAL_TRAIN}accuracy"]
+    final = training.metrics[FINAL_ACCURACY]
     epochs = counted(training.last.number, "epoch")
     sizes = network.sizes.replace("->", "→")
     best, epoch = training.best

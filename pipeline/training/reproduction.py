@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import UserError, datasets
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.tags import (
     COMMIT_TAG,
     DIFF_TAG,
@@ -95,7 +95,7 @@ def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[s
             f"{difference.mean():.2g} on average; the mean absolute weight is "
             f"{np.abs(before).mean():.2g}"
         )
-        for name in (f"{FINAL_TRAIN}accuracy", VAL_ACCURACY):
+        for name in (FINAL_ACCURACY, VAL_ACCURACY):
             yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.text import short_repr
 from pipeline.training.training_run import TrainingRun
 
@@ -22,7 +22,7 @@ class TrainResult(TrainingRun):
         return short_repr(
             self,
             val_accuracy=self.metrics[VAL_ACCURACY],
-            train_accuracy=self.metrics[f"{FINAL_TRAIN}accuracy"],
+            train_accuracy=self.metrics[FINAL_ACCURACY],
             run_id=self.run_id,
             folder=self.folder,
         )
@@ -34,4 +34,4 @@ class TrainResult(TrainingRun):
         """
         from pandas import DataFrame  # takes 0.3 s
 
-        return DataFrame(self.history)
+        return DataFrame(self.history_rows)

@@ -77,8 +77,8 @@ class TrainingRun:
         return ordered(self.last.metrics) | dict(self.final_metrics)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        """The content of history.csv: the metrics after each epoch."""
+    def history_rows(self) -> list[dict[str, Any]]:
+        """The rows of history.csv: the metrics after each epoch."""
         return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
 
     @property
@@ -105,7 +105,7 @@ class TrainingRun:
         tensors = [epoch.tensors for epoch in self.epochs]
         path = folder / paths.WEIGHT_HISTORY_FILE
         storage.save_weight_history(path, tensors, self.metadata)
-        tables.write_csv(folder / paths.HISTORY_FILE, self.history)
+        tables.write_csv(folder / paths.HISTORY_FILE, self.history_rows)
         files.write_json(folder / paths.METRICS_FILE, self.metrics)
         run_file = RunFile(
             run_id,

@@ -1,3 +1,4 @@
+import ast
 import os
 import shutil
 import subprocess
@@ -38,7 +39,8 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     tmp_path, monkeypatch
 ):
     def code():
-        fingerprints.code_hashes.cache_clear()  # as in a new process
+        for cached in (fingerprints._imported, fingerprints.code_hashes):
+            cached.cache_clear()  # as in a new process
         return fingerprints.core_sha256()
 
     first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
@@ -58,8 +60,37 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     unchanged = code()
     for name in ("loop.py", "new.py"):
         with (folder / name).open("a") as module:
-            module.write("# changed\n")
+            module.write("changed = 1\n")
         different.append(code())
     assert code() != unchanged and len({first, *different}) == 1 + len(different)
     monkeypatch.undo()
     assert code() == unchanged
+
+
+def test_core_uses_only_functions_of_numpy_whose_results_are_exact():
+    exact = {"asarray", "flatnonzero", "require", "sort", "sqrt", "unique", "zeros"}
+    used = {
+        node.attr
+        for path in fingerprints.FOLDER.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "np"
+    }
+    types = {"ndarray", "uint8"}
+    assert used == exact | types  # the version of NumPy is not part of a fingerprint
+
+
+def test_the_hash_of_a_module_depends_on_its_code_not_on_prose_or_layout():
+    def hashed(source):
+        return fingerprints._hash_code(source.encode())
+
+    source = '"""Text."""\n\n\ndef double(x):\n    return 2 * x\n'
+    for prose in (
+        source.replace("Text.", "Another text."),
+        source.replace('"""Text."""\n', "# a comment"),
+        source.replace("return", '"""Double a number."""\n    return'),
+        source.replace("(x)", "(\n    x,  # a number\n)"),
+    ):
+        assert prose != source and hashed(prose) == hashed(source)
+    for change in (source.replace("2", "3"), source.replace("return", "")):
+        assert hashed(change) != hashed(source)
+    assert hashed("def") != hashed("de")  # neither can be parsed
