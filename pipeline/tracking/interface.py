@@ -69,7 +69,7 @@ class OpenRun(ABC):
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if the run is not recorded.
 
-        Callers rarely need to check this, because `NullRun` implements all methods.
+        To decide something, callers ask `RecordedConfig.is_recorded` instead.
         """
 
     @property
@@ -104,8 +104,6 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.run_id is None:
-            return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
 
