@@ -119,7 +119,7 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # the time of all epochs; NaN if the job failed
     run_id: str | None = None  # the id of the MLflow run, even if the job failed
-    network: Path | None = None  # the file of the network; None if the job failed
+    network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
     traceback: str = ""  # set for an error in the program
 

@@ -71,7 +71,7 @@ class RecordedSweep:
                     metrics=metrics,
                     seconds=seconds,
                     run_id=child.run_id,
-                    network=child.network_path,
+                    network_path=child.network_path,
                     reused=REUSED_TAG in child.tags,
                 )
                 found.append(outcome)

@@ -103,8 +103,8 @@ class SweepResult:
         if not best:
             reason = why_no_best(group_by_configuration(self.outcomes))
             raise UserError(f"no best network: {reason}")
-        assert best.network
-        return load_trained_model(best.network)
+        assert best.network_path
+        return load_trained_model(best.network_path)
 
 
 def written_files(folder: Path) -> list[Path]:

@@ -162,12 +162,12 @@ class Run(OpenRun):
     @abstractmethod
     def log_model(
         self,
-        network: Path,
+        network_path: Path,
         exported: Path,
         points: Sequence[EpochPoint],
         dataset: tuple[str, str],
     ) -> None:
-        """Record a network as an MLflow model, or replace its files.
+        """Record the network in a file as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
         is the same network as a torch.export program, for `mlflow.pytorch.load_model`.

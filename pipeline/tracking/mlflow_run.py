@@ -135,7 +135,7 @@ class MlflowRun(Run):
 
     def log_model(
         self,
-        network: Path,
+        network_path: Path,
         exported: Path,
         points: Sequence[EpochPoint],
         dataset: tuple[str, str],
@@ -153,7 +153,7 @@ class MlflowRun(Run):
         folder = path_from_uri(model.artifact_location)
         name, sha256 = dataset
         ids = {"run_id": self.run_id, "model_id": model.model_id}
-        write_model(folder, network, exported, **ids, dataset=name)
+        write_model(folder, network_path, exported, **ids, dataset=name)
         if model.model_id not in {output.model_id for output in model_outputs(run)}:
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.run_id, [output])
