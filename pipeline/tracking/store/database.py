@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
-from pipeline.base.tags import PARENT_TAG, SWEEP_TAG, Status
+from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
 
@@ -129,8 +129,9 @@ def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRu
 
 
 def open_runs(store: Path) -> list[RecordedRun]:
-    """Return the runs of all programs that are RUNNING."""
-    return _select(store, f"status = '{Status.RUNNING}' AND {ACTIVE}")
+    """Return the open runs of all programs."""
+    condition = f"status IN (SELECT value FROM json_each(?)) AND {ACTIVE}"
+    return _select(store, condition, json.dumps(OPEN))
 
 
 def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
