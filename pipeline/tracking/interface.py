@@ -51,7 +51,7 @@ class OpenRun(ABC):
     """An open run in this or another process; `submit` passes functions to it."""
 
     copied: bool | None = None  # see `end_copy`
-    failure = ""  # see `fail`
+    failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
         """Let a run be FAILED if the block of `Tracker.start_run` ends normally."""

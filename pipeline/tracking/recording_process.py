@@ -103,7 +103,7 @@ class HelperTracker(Tracker[HelperRun]):
         opened = self._helper.submit(_open, self.store, self.experiment, start)
         return HelperRun(self._helper, opened)
 
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
         try:
             # This waits until the run is open, unless there is a further interrupt.
             return self._helper.submit(_close, status, error).result()
@@ -169,6 +169,6 @@ def _record(
     _run.submit(function, *arguments, **options)
 
 
-def _close(status: Status, error: str) -> str | None:
+def _close(status: Status, error: str | None) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
     return _tracker.close_run(_run, status, error) if _tracker else None
