@@ -67,7 +67,8 @@ class Children:
             # The best child gets images and statistics later.
             metrics = [replace(each, tensors={}) for each in training.epochs]
             child.submit(log_epochs, metrics)
-            record_result(child, training, path.parent)
+            training.write(path.parent, run_id=child.run_id)
+            record_result(child, training)
         return Outcome(
             job,
             metrics=training.metrics,
@@ -120,8 +121,8 @@ class Children:
             params=job.params,
             tags=tags | self._child_tags(job),
             diff=self.code.diff,
-            error=error,
         ) as child:
+            child.fail(error)
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id

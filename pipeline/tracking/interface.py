@@ -54,7 +54,7 @@ class OpenRun(ABC):
     failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
-        """Let a run be FAILED if the block of `Tracker.start_run` ends normally."""
+        """Let a run be FAILED if its block ends normally; see `Tracker.start_run`."""
         self.failure = reason
 
     def end_copy(self, *, is_complete: bool) -> None:
@@ -223,15 +223,14 @@ class Run(OpenRun):
         start: int | None = None,
         end: int | None = None,
         diff: str = "",
-        error: str = "",
     ) -> "AbstractContextManager[Run]":
-        """Record a finished training run of this sweep as a child of this run.
+        """Record a training run of this sweep, which has ended, as a child of this run.
 
         `tags` contain the provenance of the training run, and `diff` is its
         `code_diff`. The training run lasted from `start` to `end`, in milliseconds
         since 1970; None means now. When the block ends, the child becomes FINISHED, or
-        FAILED if there is an `error`. If the block fails, or if this process is killed
-        in the block, `delete_unfinished_children` removes the child.
+        FAILED after `OpenRun.fail`. If the block fails, or if this process is killed in
+        the block, `delete_unfinished_children` removes the child.
         """
 
     @abstractmethod

@@ -65,9 +65,8 @@ class TrainingInputs:
         )
 
 
-def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
-    """Write a finished training run to a folder, and record its scores."""
-    training.write(folder, run_id=run.run_id)
+def record_result(run: OpenRun, training: TrainingRun) -> None:
+    """Record the scores of a finished training run."""
     run.submit(
         log_result,
         _describe(training),

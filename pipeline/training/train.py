@@ -269,7 +269,8 @@ def _write(
     """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), new_results(folder) as temporary:
-        record_result(run, training, temporary)
+        training.write(temporary, run_id=run.run_id)
+        record_result(run, training)
         run.submit(log_files, sorted(temporary.iterdir()))
         if cfg.is_recorded:
             record_model(run, training, temporary / MODEL_FILE)
