@@ -21,7 +21,7 @@ from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun
 from pipeline.tracking.selection import (
-    announce_other_store,
+    check_store,
     experiment_of,
     new_tracker,
     open_tracker,
@@ -130,7 +130,7 @@ def start_tracker(
     is not started. `new_tracker` describes the arguments.
     """
     if is_recorded and "mlflow" not in sys.modules:
-        announce_other_store(store)
+        check_store(store)
         name = experiment_of(experiment)
         with closing(HelperTracker(store, server, name)) as tracker:
             _ = tracker.code  # takes 0.1 s, in which the process imports MLflow
