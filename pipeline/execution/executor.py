@@ -36,7 +36,7 @@ class TaskResult:
 
     task: Task
     value: Any = None  # what the function returned
-    error: str = ""  # one line: why the task or attempt failed; "" if it succeeded
+    error: str | None = None  # one line: why the task or attempt failed
     traceback: str = ""  # set for an error in the program
     final: bool = True  # False if the task will be tried again
 

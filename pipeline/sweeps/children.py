@@ -61,19 +61,20 @@ class Children:
             diff="" if reused else self.code.diff,  # `log_inputs` copies it
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
-            network = parent / NETWORK_PATH
-            network.parent.mkdir(parents=True, exist_ok=True)
+            path = parent / NETWORK_PATH
+            path.parent.mkdir(parents=True, exist_ok=True)
             inputs.log(child, plots=False, reused=reused)
             # The best child gets images and statistics later.
             metrics = [replace(each, tensors={}) for each in training.epochs]
             child.submit(log_epochs, metrics)
-            record_result(child, training, network.parent)
+            training.write(path.parent, run_id=child.run_id)
+            record_result(child, training)
         return Outcome(
             job,
             metrics=training.metrics,
             seconds=training.seconds,
             run_id=child.run_id,
-            network=network,
+            network_path=path,
             reused=reused is not None,
         )
 
@@ -120,8 +121,8 @@ class Children:
             params=job.params,
             tags=tags | self._child_tags(job),
             diff=self.code.diff,
-            error=error,
         ) as child:
+            child.fail(error)
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id

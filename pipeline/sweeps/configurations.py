@@ -73,7 +73,7 @@ class Configuration:
 
     def describe_failures(self) -> str:
         """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
-        seeds: dict[str, list[str]] = {}  # the seeds of each error
+        seeds: dict[str | None, list[str]] = {}  # the seeds of each error
         for outcome in self.failed:
             seed = str(outcome.job.values["seed"])
             seeds.setdefault(outcome.error, []).append(seed)

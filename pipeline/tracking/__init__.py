@@ -27,8 +27,8 @@ from pipeline.tracking.selection import (
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
+    complete_runs,
     tagged_runs,
-    training_results,
 )
 from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.tracker import Tracker, end_transactions

@@ -63,14 +63,11 @@ from pipeline.tracking.provenance import CodeState
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
-def final_status(error: BaseException) -> tuple[Status, str]:
-    """Return the status of a run after an error, and the text of the error.
-
-    The text is empty if the status is KILLED.
-    """
+def final_status(error: BaseException) -> tuple[Status, str | None]:
+    """Return the status of a run after an error, and the error; None if KILLED."""
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
-    return Status.KILLED, ""
+    return Status.KILLED, None
 
 
 def end_transactions(error: BaseException) -> None:
@@ -152,18 +149,17 @@ class Tracker(ABC, Generic[RunType]):
         self,
         run: OpenRun,
         mirror: Mirror | None,
-        close: Callable[[Status, str], str | None],
+        close: Callable[[Status, str | None], str | None],
     ) -> Iterator[None]:
         """Record a run in the block, then close and copy the run: steps 4 to 8.
 
         `close` gets the status and the error, like `close_run`.
         """
-        status, error = Status.FINISHED, ""
         try:
             yield
             run.wait()  # step 5
-            if run.failure:
-                status, error = Status.FAILED, run.failure
+            error = run.failure
+            status = Status.FAILED if error else Status.FINISHED
         except BaseException as exception:
             status, error = final_status(exception)
             if isinstance(run, Run):  # a run of this process
@@ -180,7 +176,7 @@ class Tracker(ABC, Generic[RunType]):
         """Create a run, or open a run again; `close_run` closes the run."""
 
     @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
         """Close a run, record its error, if any, and return its id, if any.
 
         Raises:

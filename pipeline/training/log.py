@@ -154,7 +154,7 @@ def log_result(
 
 def log_model(
     run: Run,
-    network: Path,
+    network_path: Path,
     exported: Path,
     metrics: Sequence[EpochPoint],
     dataset: tuple[str, str],
@@ -164,7 +164,7 @@ def log_model(
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
     of its weights.
     """
-    run.log_model(network, exported, metrics, dataset)
+    run.log_model(network_path, exported, metrics, dataset)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
 

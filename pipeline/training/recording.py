@@ -65,9 +65,8 @@ class TrainingInputs:
         )
 
 
-def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
-    """Write a finished training run to a folder, and record its scores."""
-    training.write(folder, run_id=run.run_id)
+def record_result(run: OpenRun, training: TrainingRun) -> None:
+    """Record the scores of a finished training run."""
     run.submit(
         log_result,
         _describe(training),
@@ -95,8 +94,8 @@ def _describe(training: TrainingRun) -> str:
     )
 
 
-def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and record it as a model."""
+def record_model(run: OpenRun, training: TrainingRun, path: Path) -> None:
+    """Export the network in a file, and record it as a model."""
     last = training.last
     metrics = [
         EpochPoint(0, last.time, training.final_metrics),
@@ -104,10 +103,10 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
     ]
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
-        export_network(network, exported, hidden=training.hyperparameters.hidden)
+        export_network(path, exported, hidden=training.hyperparameters.hidden)
         run.submit(
             log_model,
-            network,
+            path,
             exported,
             metrics,
             (training.dataset, training.data_sha256),

@@ -170,12 +170,12 @@ def _record_training(
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
         training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
-        _write(training, folder, run, original)
+        _write(cfg, training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training had finished")
-    if run.artifacts:  # another training run replaces `folder`
+    if cfg.is_recorded:  # another training run replaces `folder`
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
     known = {each.name: getattr(training, each.name) for each in fields(training)}
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
@@ -232,7 +232,7 @@ def _start_run(
     ) as run:
         if last := checkpoint.epochs[-1].number:
             label, experiment = (killed or run).label, tracker.experiment
-            where = f" in experiment {experiment}" if experiment else ""
+            where = f" in experiment {experiment}" if cfg.is_recorded else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if killed:
             announce_kept_name(killed.name, cfg.run_name)
@@ -260,14 +260,19 @@ def _train_epochs(
 
 
 def _write(
-    training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
+    cfg: TrainConfig,
+    training: TrainingRun,
+    folder: Path,
+    run: OpenRun,
+    original: Original | None,
 ) -> None:
     """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), new_results(folder) as temporary:
-        record_result(run, training, temporary)
+        training.write(temporary, run_id=run.run_id)
+        record_result(run, training)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.run_id:
+        if cfg.is_recorded:
             record_model(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, original.is_reproduced_by(training))

@@ -241,7 +241,7 @@ def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_s
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
+    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
 def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):

@@ -116,8 +116,8 @@ def record_sweep(start_run):
             setting = {"params": {"hidden": 5, "seed": 1}, "tags": {"hidden": "5"}}
             with sweep.child(name="a", start=1000, end=2000, **setting) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-            with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
-                pass
+            with sweep.child(name="b", params={}, tags={}) as child:
+                child.fail("hidden < 1")
             sweep.describe("A sweep.", sweep.compare_children(["hidden", "seed"]))
             raise ValueError("1 of 2 training runs failed")
 
