@@ -79,7 +79,8 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Start long tests in an order that keeps all cores busy until the end.
 
-    Those in SHARING start first. If another file has many long tests, they are short.
+    Those in SHARING start first, and those of files with many long tests last, because
+    they are short.
     """
     is_long = {item: item.get_closest_marker("fault") is not None for item in items}
     numbers = Counter(item.path for item in items if is_long[item])
@@ -345,7 +346,8 @@ def idx_folder(tmp_path, few, write_idx):
 def make_once(request, tmp_path_factory):
     """Return a function that fills a folder, once for all workers of pytest-xdist."""
     shared = tmp_path_factory.getbasetemp()
-    # A test can start pytest in a clone: the variables of the worker do not tell.
+    # A test can start pytest in a clone, where the worker's environment variables are
+    # still set, so they do not show whether this process is a worker.
     if hasattr(request.config, "workerinput"):
         shared = shared.parent
 
