@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(items):
 
 @contextlib.contextmanager
 def first_alone():
-    """In a new environment, let one process compile libraries, and others wait for it.
+    """Compile the libraries of a new environment in one process; the others wait.
 
     Three workers would compile the same modules, in 20 s of processor time each.
     """
@@ -322,7 +322,7 @@ def test_and_probe_images(mnist):
 
 @pytest.fixture(scope="session")
 def write_idx():
-    """A function that writes images or labels as an IDX file."""
+    """Return a function that writes images or labels as an IDX file."""
 
     def write(path, array):
         header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()

@@ -30,7 +30,7 @@ class NameForm:
     first: int  # the number of the first input and of the first neuron
 
     def read(self, text: str) -> dict[str, int] | None:
-        """Return the groups; None if the text has another form.
+        """Return the groups; None if the text has a different form.
 
         Inputs and neurons are counted from 0.
         """

@@ -40,7 +40,7 @@ def select_trained_model(
 
     Raises:
         UserError: If the store does not contain the run; if a file is missing or
-            damaged; or if the network has other params than expected.
+            damaged; or if the params of the network are not the expected ones.
     """
     if model:
         return load_trained_model(user_path(model, key="model"))

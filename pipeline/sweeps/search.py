@@ -86,12 +86,12 @@ class Search(Plan):
         return (self._trials - len(self._suggestions)) * len(self._grid)
 
     def examples(self) -> list[Job]:
-        """Return `remaining` jobs with the ends of the intervals, for estimates.
+        """Return `remaining` jobs with the bounds of the intervals, for estimates.
 
         Estimates from these jobs are a rough mean and the exact maximum.
         """
         ends = [
-            self._combine({k: x.end(high=high) for k, x in self._intervals.items()})
+            self._combine({k: x.bound(high=high) for k, x in self._intervals.items()})
             for high in (True, False)
         ]
         rest = range(self._trials - len(self._suggestions))
@@ -131,7 +131,7 @@ class Search(Plan):
         return dict(zip(self._numbers, unused, strict=True))
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it already has.
+        """Make Optuna suggest the values of a recorded child, unless it already has.
 
         A child is skipped if its values are invalid or do not fit its fingerprint,
         because a user can edit tags, or add other runs below the sweep.
@@ -182,11 +182,11 @@ def _new_study() -> optuna.Study:
 def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
     """Return the numbers of an interval that can be suggested.
 
-    At most `limit` floats are listed, from the high end. If the low end is 0, the
-    lowest floats would be too small to be useful.
+    At most `limit` floats are listed, from the upper bound down. If the lower bound is
+    0, the lowest floats would be too small to be useful.
     """
-    # An end with more digits is not suggested if it is rounded into the interval.
-    low, high = (_round(end, interval) for end in (interval.low, interval.high))
+    # A bound with more digits is not suggested if it is rounded into the interval.
+    low, high = (_round(bound, interval) for bound in (interval.low, interval.high))
     if isinstance(low, int) and isinstance(high, int):
         return range(low, high + 1)
     numbers = [high]
@@ -204,7 +204,7 @@ def _distribution(interval: Interval) -> BaseDistribution:
 
 
 def _round(value: int | float, interval: Interval) -> int | float:
-    """Round a float to few digits, but not beyond the ends of its interval."""
+    """Round a float to few digits, but not beyond the bounds of its interval."""
     if isinstance(value, int):
         return value
     return min(max(float(f"{value:.{DIGITS}g}"), interval.low), interval.high)

@@ -54,7 +54,7 @@ class OpenRun(ABC):
     failure = ""  # see `fail`
 
     def fail(self, reason: str) -> None:
-        """Let a run be FAILED if the block of `Tracker.start_run` ends normally."""
+        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
         self.failure = reason
 
     def end_copy(self, *, is_complete: bool) -> None:

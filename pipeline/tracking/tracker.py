@@ -29,7 +29,7 @@
    because the copy gets the status. Test: "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run. Steps 3 and 7 are left out, because the status and the end time of the
+returns the run. Steps 3 and 7 are skipped, because the status and the end time of the
 run do not change.
 
 `MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs

@@ -99,15 +99,15 @@ def accuracies(exports):
 
 def costs(measurements):
     """Return a table: the means of what each emulated core measured."""
-    measured = defaultdict(lambda: defaultdict(list))  # core and figure, bit width
+    measured = defaultdict(lambda: defaultdict(list))  # core and name, bit width
     for export, checks in measurements:
         for check in checks:
             core = re.sub(r"\S+-gcc", "gcc", check.name)  # without arm-none-eabi-
-            for figure, value in check.figures.items():
-                measured[core, figure][export.integers.bits].append(value)
+            for name, value in check.values.items():
+                measured[core, name][export.integers.bits].append(value)
     lines = [
-        (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in BIT_WIDTHS))
-        for (core, figure), values in measured.items()
+        (core, name, *(f"{np.mean(values[bits]):,.0f}" for bits in BIT_WIDTHS))
+        for (core, name), values in measured.items()
     ]
     return table(("", "", *NAMES.values()), lines, left=("",))
 

@@ -410,7 +410,7 @@ def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, coun
 
 @pytest.fixture
 def save_experiment(tmp_path, monkeypatch):
-    """A function that saves an experiment in a copy of conf/, as in an installed wheel.
+    """Return a function that saves an experiment in a copy of conf/, as in a wheel.
 
     It returns the argument that selects the experiment.
     """

@@ -19,7 +19,7 @@ def ramp():
 
 
 def stroke_in_shadow():
-    """A stroke that is joined to shaded paper on its right."""
+    """Return a stroke that is joined to shaded paper on its right."""
     return np.where(X > 10, 140, stroke()).astype(np.uint8)
 
 

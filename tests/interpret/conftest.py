@@ -95,7 +95,7 @@ def draw_on_page():
 
 @pytest.fixture(scope="session")
 def changed():
-    """Return a function that copies an analysis and gives measurements other values."""
+    """Return a function that copies an analysis and changes some measurements."""
 
     def change(analysis, **values):
         result = replace(analysis)  # without the measurements that were made

@@ -197,7 +197,7 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     for place in ((0.95, 0.05), (0.05, 0.95), (0.5, 0.95)):
         assert draw(page, [*strokes, [place]])[0]["image"] == alone["image"]
     draw_on_page(page, [*strokes, [(0.95, 0.05)]])
-    assert "1 stray stroke is left out" in page.inner_text("#prepared")
+    assert "1 stray stroke is ignored" in page.inner_text("#prepared")
     draw_on_page(page, strokes)
     assert page.inner_text("#prepared").startswith("The network sees")
 

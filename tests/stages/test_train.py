@@ -281,7 +281,7 @@ def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     assert project.runs()[1].info.status == "KILLED"
     printed = " ".join(project.call("train", run_name="mine", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
-    assert "run_name has no effect: this run was started with another na" in printed
+    assert "run_name has no effect: this run was started under a diff" in printed
     finished = project.runs()[1]
     assert "team" not in finished.data.tags
     assert finished.info.run_name == killed.info.run_name

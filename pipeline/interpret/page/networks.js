@@ -220,7 +220,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 }
 
-// Judges predictions, as OodDetector in pipeline/model/ood.py does. The fields are the
+// Checks predictions, as OodDetector in pipeline/model/ood.py does. The fields are the
 // fields of `DetectorData` in page_data.py, `means` and `components`.
 export class Detector {
   constructor(fields) { Object.assign(this, fields); }
