@@ -151,7 +151,7 @@ def _replace_values(
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     """Return the message for an error of Hydra, with the file that has the error.
 
-    If the error names no file, the message names the primary config.
+    If the error contains no file, the message contains the primary config.
     """
     text = one_line(error)
     for override in overrides:

@@ -50,7 +50,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings. Each line
-            of the message states a problem and names the file.
+            of the message states a problem and gives the file.
     """
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark

@@ -88,7 +88,7 @@ class RawFiles:
         """Get the files that are missing or damaged, and return their folder.
 
         Raises:
-            UserError: If no source has a file; the message names the files.
+            UserError: If no source has a file; the message lists the files.
         """
         raw, missing = folder / self.folder / "raw", {}
         for name, sha256 in self.hashes().items():

@@ -34,7 +34,7 @@ def load(
             imported data set is not available.
 
     Raises:
-        UserError: If the data set is not available (the message names the files to
+        UserError: If the data set is not available (the message lists the files to
             provide), or if the file has a different sha256.
     """
     folder = Path(folder)

@@ -63,7 +63,7 @@ def prepare(dataset: str, *, folder: Path) -> Prepared:
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available (the message names the files to
+        UserError: If the data set is not available (the message lists the files to
             provide), if an IDX file violates the format, or if a file is missing and
             this user cannot write to the folder.
     """

@@ -73,7 +73,7 @@ def _command_line(arguments: Sequence[str]) -> str:
 
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a recorded run that name its provenance."""
+    """Return the tags of a recorded run that describe its provenance."""
     return {
         key: value
         for key, value in recorded.items()

@@ -114,7 +114,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         request = Request(url, headers=_credentials())
         with urlopen(request, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    # The URL may be invalid, or name another kind of server.
+    # The URL may be invalid, or belong to a different kind of server.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}
