@@ -73,7 +73,7 @@ class Settings:
         """Yield each combination of the values, with one bound of each interval.
 
         Raises:
-            ConfigError: If a reference names no key, or references form a cycle.
+            ConfigError: If a referenced key does not exist, or references form a cycle.
         """
         values = {key: setting.value for key, setting in self.by_key.items()}
         varied = [

@@ -77,7 +77,7 @@ def _checked(
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """Return the content of a YAML file; a ConfigError names an invalid file."""
+    """Return the content of a YAML file; raise a ConfigError if it is invalid."""
     try:
         content: object = OmegaConf.to_container(OmegaConf.create(text))
     except AssertionError:  # raised by OmegaConf if the file is a number

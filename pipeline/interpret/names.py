@@ -61,7 +61,7 @@ PARAMETERS = (
 def parse_neurons(text: str) -> list[str]:
     """Split comma-separated names of neurons; upper and lower case are the same.
 
-    The word `all`, without other names, selects all neurons.
+    The text `all`, without other names, selects all neurons.
 
     Raises:
         ConfigError: If a name is invalid.

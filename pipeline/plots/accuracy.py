@@ -1,4 +1,4 @@
-"""Plots of accuracy against size, or against a different value, of several networks.
+"""Plots of accuracy against size, or against another value, of several networks.
 
 `accuracy_plot` draws lines, at most as many as there are colors, and `accuracy_cloud`
 draws dots. `pipeline.sweeps` plots its configurations with these functions, and

@@ -234,7 +234,7 @@ def _jobs_to_train(
 
 
 def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:
-    """Return the executor that the setting `executor` names."""
+    """Return the executor that the setting `executor` selects."""
     return new_executor(
         cfg.executor,
         workers=cfg.workers,

@@ -1,4 +1,4 @@
-"""Finds the run that a user names by an id, the start of an id, or a name.
+"""Finds the run that a user selects by an id, the start of an id, or a name.
 
 If there is no such run, this module asks a server, so that the message can say where
 the run is.

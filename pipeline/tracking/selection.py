@@ -30,7 +30,7 @@ def announce_kept_name(name: str, run_name: str | None) -> None:
 
 
 def announce_other_store(store: Path) -> None:
-    """Print a message if MLFLOW_TRACKING_URI names a store that is not used."""
+    """Print a message if MLFLOW_TRACKING_URI is the URL of a store that is not used."""
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
