@@ -107,7 +107,7 @@ def first_alone():
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                fcntl.flock(file, fcntl.LOCK_SH)  # the others need not wait for another
+                fcntl.flock(file, fcntl.LOCK_SH)  # several processes can share it
         yield
 
 
@@ -187,7 +187,7 @@ def lasting_executor():
 
 @pytest.fixture(scope="module")
 def worker(lasting_executor):
-    """One worker for sweeps and exports, because each of them would start others."""
+    """One worker for sweeps and exports, which would otherwise each start their own."""
     from pipeline.deploy import jobs
     from pipeline.sweeps import sweep
 
@@ -310,7 +310,7 @@ def quantized(trained_on_few, small_dataset):
 
 @pytest.fixture(scope="session")
 def test_and_probe_images(mnist):
-    """Return a function: 1,000 test images and the probes of a network."""
+    """Return a function that returns 1,000 test images and a network's probe images."""
     from pipeline.deploy.probes import probe_images
 
     def make(network):

@@ -50,7 +50,7 @@ def sets(images, labels, number):
 
 
 def noise(side, number=IMAGES_PER_KIND):
-    """Gray, faint and black-and-white noise."""
+    """Return gray, faint and black-and-white noise."""
     rng, size = np.random.default_rng(3), (number // 4, side, side)
     images = [rng.normal(128, 60, size), rng.normal(30, 10, size)]
     images += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]

@@ -221,7 +221,7 @@ def test_a_problem_is_one_line_even_if_a_word_has_several(word):
 
 
 class Show(cli.schema.StageConfig):
-    """A stage with some settings of rules about several, but without the others."""
+    """A stage that has only some of the settings to which a rule applies."""
 
     image: int | None
     integers: bool

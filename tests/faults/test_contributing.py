@@ -1,6 +1,6 @@
 """CONTRIBUTING is sufficient to make the changes in `tests/contributing/`.
 
-They are applied to two clones, where the checks run that CONTRIBUTING asks for.
+The changes are applied to two clones, in which the checks of CONTRIBUTING run.
 """
 
 import os

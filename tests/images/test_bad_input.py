@@ -24,7 +24,7 @@ def wood(rng, shape=SHAPE):
 
 
 def table(digit, rng):
-    """Nothing but a table."""
+    """Return a photograph of nothing but a table."""
     return photographed(wood(rng), rng)
 
 
@@ -54,7 +54,7 @@ def screenshot(digit, rng):
 
 
 def two_sheets(digit, rng):
-    """Two sheets with a digit each, on a table."""
+    """Return a photograph of two sheets with a digit each, on a table."""
     levels = wood(rng, (300, 500))
     levels *= 80 / levels.mean()
     for left in (20, 260):

@@ -9,12 +9,12 @@ INK = np.where(BLOB, 0.3, 0).astype(np.float32)
 
 
 def stroke():
-    """Darker than the paper around it; the blur before the comparison halves this."""
+    """Return a stroke darker than its paper; a blur then halves the difference."""
     return np.where(BLOB, 80, 200).astype(np.uint8)
 
 
 def ramp():
-    """Shaded paper that becomes lighter slowly: its ink ends without an edge."""
+    """Return shaded paper that becomes lighter slowly: its ink ends without an edge."""
     return (200 - 3 * X).astype(np.uint8)
 
 

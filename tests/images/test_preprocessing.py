@@ -227,7 +227,7 @@ def zero_with_specks(pen):
 
 
 def seven_in_a_notebook(pen):
-    """With the line of the margin, and one line of the paper."""
+    """Draw a 7, the line of the margin, and one line of the paper."""
     pen.line([(250, 200), (550, 200), (350, 620)], fill=30, width=30)
     pen.line([(40, 0), (40, 800)], fill=60, width=6)
     pen.line([(0, 760), (900, 760)], fill=60, width=6)

@@ -33,7 +33,7 @@ def rotated():
 
 
 def transparent(ink, *, alpha=255):
-    """Ink on transparent paper, which has the same color."""
+    """Return an image of ink on transparent paper, which has the same color."""
     return Image.merge(
         "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=alpha, paper=0)]
     )

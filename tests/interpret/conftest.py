@@ -73,7 +73,7 @@ def open_page(chromium, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def draw_on_page():
-    """Return a function that draws strokes, in shares of the board, on a page."""
+    """Return a function that draws strokes, as fractions of the board, on a page."""
 
     def draw(page, strokes):
         page.locator("#clear").click()

@@ -1,6 +1,7 @@
 """The page in a real Chromium and `predict` prepare and classify the same drawing.
 
-A drawing is a list of strokes, a stroke an array of points in shares of the board.
+A drawing is a list of strokes; a stroke is an array of points, as fractions of the
+board.
 """
 
 import base64

@@ -29,7 +29,7 @@ def images_sums(trained, mnist):
 
 
 def numbers(line, decimals=4):
-    """Return the numbers with so many decimals in a line."""
+    """Return the numbers in a line that have this many decimals."""
     found = re.findall(rf"[+-]?[\d,]+\.\d{{{decimals}}}(?!\d)", line)
     return [Decimal(number.replace(",", "")) for number in found]
 

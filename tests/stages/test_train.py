@@ -309,9 +309,10 @@ runpy.run_module("pipeline.train", run_name="__main__")
 
 @pytest.fixture(scope="module")
 def edited(clone_project, prepared_digits, tmp_path_factory):
-    """A clone with a training run on a terminal, after whose start a module was edited.
+    """A clone in which a module was edited after a training run had started.
 
-    The workspace, the hashes of the modules before, and what the terminal displayed.
+    Returns the workspace, the hashes of the modules before the edit, and what the
+    terminal displayed.
     """
     root = tmp_path_factory.mktemp("edited") / "clone"
     clone, core = clone_project(root), root / "pipeline" / "core"
