@@ -62,7 +62,7 @@ DIGITS = {
         ]
     ],
 }
-# How large the longer side of a drawing is, as a share of the board.
+# How large the longer side of a drawing is, as a fraction of the board.
 SIZES = {
     "usual": (0.5, 0.8),
     "tiny": (0.2, 0.3),
