@@ -237,9 +237,7 @@ def _print(grades: ClassGrades) -> None:
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     if denied := sum(entry.grade.denied for entry in grades.graded):
-        found.append(
-            f"no points for answers about the weights (require=assigned): {denied}"
-        )
+        found.append(f"no points for answers about the weights: {denied}")
     say(wrap(", ".join(found), start="training  ", indent=10))
     attention = grades.attention()
     for title, names in attention.items():
