@@ -893,12 +893,19 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     for name in denied:
         assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
     assert "get no points for the answers that depend on the weights" in shown
+    assert "got points for a network that is not" not in shown
+    undecided = (
+        "2 students got points for a network that is not the assigned one (dora, eva): "
+        "read Not the assigned network in class.html; to remove these points, add "
+        "require=assigned"
+    )
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
         grades = grade_all(again=again)
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
+    assert shown.count(f"<p><b>{undecided}.</b></p>") == 1
     assert "If you add <code>require=assigned</code>" in shown
     assert "<b>cem</b>: no points for 12 questions: " in shown
     assert "If their network has edited weights, students get no points" in shown
@@ -932,6 +939,7 @@ def test_a_network_that_the_list_of_students_accepts_gets_points_in_spite_of_req
         shown = page(outputs)
         assert "<b>ana</b> (accepted in your list of students): a different" in shown
         assert shown.count("(accepted in") == 2
+        assert grades.undecided == ""
         assert shown.count('<td class="training">a different training run, acc') == 1
         for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0), ("gus", 1)):
             feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
@@ -1031,6 +1039,11 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     printed = " ".join(capsys.readouterr().out.split())
     assert "no points for answers about the weights: 1" in printed
     assert "points changed" not in printed
+    assert "got points for a network" not in printed
+    grade(submissions=place, **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 student got points for a network that is not the assigned one" in printed
+    assert printed.endswith("to remove these points, add require=assigned")
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
