@@ -231,7 +231,7 @@ def _new_executor(start: SweepStart, cfg: CommonSweepConfig) -> Executor:
     reusable, jobs = start.reusable, start.plan.trainable
     processors = None if reusable.is_empty else known_processors(cfg.executor)
     if processors is not None:
-        jobs = reusable.missing(jobs, processors)
+        jobs = reusable.without_run(jobs, processors)
     jobs += start.plan.examples()
     return new_executor(
         cfg.executor,

@@ -102,7 +102,8 @@ def _reproduce(
     """Train a recorded run again, and compare the two networks.
 
     Raises:
-        UserError: If the run or its data is not available, or the networks differ.
+        UserError: If the run or its data is not available.
+        PartlyFailed: If the networks differ.
     """
     tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
