@@ -46,6 +46,6 @@ class ReusableRuns:
         found = self._runs.get(job.fingerprint, ())
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
 
-    def missing(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
+    def without_run(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
         """Return the jobs without a run."""
         return [job for job in jobs if not self.runs(job, processors)]

@@ -126,9 +126,9 @@ def _record(
 ) -> SweepResult:
     """Record all missing jobs in a run, which is FAILED if a job failed."""
     with busy("loading PyTorch and MLflow"):
-        from pipeline.sweeps import recording, scheduler
+        from pipeline.sweeps import scheduler, sweep_run
 
-    with recording.open_run(start, cfg) as (children, report):
+    with sweep_run.open_run(start, cfg) as (children, report):
 
         def on_outcome(outcome: Outcome) -> None:
             report.update()
@@ -137,7 +137,7 @@ def _record(
 
         with report.written_on_error():
             scheduler.run_missing_jobs(start, children, executor, on_outcome)
-        result = recording.finish(start, children, report)
+        result = sweep_run.finish(start, children, report)
         if failure := failure_message(result.outcomes):
             children.run.fail(failure)
     return replace(result, copied=children.run.copied)
@@ -231,7 +231,7 @@ def _new_executor(start: SweepStart, cfg: CommonSweepConfig) -> Executor:
     reusable, jobs = start.reusable, start.plan.trainable
     processors = None if reusable.is_empty else known_processors(cfg.executor)
     if processors is not None:
-        jobs = reusable.missing(jobs, processors)
+        jobs = reusable.without_run(jobs, processors)
     jobs += start.plan.examples()
     return new_executor(
         cfg.executor,

@@ -7,7 +7,7 @@ store.
 
     class            defined in         a run that is             opened by
     OpenRun          here               open in any process
-    ├─ HelperRun     recording_process  open in another process   HelperTracker
+    ├─ HelperRun     helper_tracker     open in another process   HelperTracker
     └─ Run           here               open in this process
        ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
        └─ NullRun    null               not recorded              NullTracker

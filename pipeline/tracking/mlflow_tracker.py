@@ -1,7 +1,7 @@
 """Opens and closes runs in the store: steps 2 and 7 in the docstring of `tracker`.
 
 `mlflow_run` records the data of a run in the same process, which can be a helper
-process; see `recording_process`.
+process; see `helper_tracker`.
 """
 
 from functools import cached_property

@@ -49,9 +49,9 @@ from pipeline.training.log import (
 )
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.reading import read_training_run
-from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
+from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.size import training_bytes, weight_history_bytes
 from pipeline.training.training_run import TrainingRun, finished_training_run
 
@@ -102,7 +102,8 @@ def _reproduce(
     """Train a recorded run again, and compare the two networks.
 
     Raises:
-        UserError: If the run or its data is not available, or the networks differ.
+        UserError: If the run or its data is not available.
+        PartlyFailed: If the networks differ.
     """
     tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
@@ -165,7 +166,7 @@ def _record_training(
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
-        inputs.log(run, plots=True)
+        inputs.submit(run, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
@@ -270,10 +271,10 @@ def _write(
     message = "writing and recording the trained network"
     with busy(message), new_results(folder) as temporary:
         training.write(temporary, run_id=run.run_id)
-        record_result(run, training)
+        submit_result(run, training)
         run.submit(log_files, sorted(temporary.iterdir()))
         if cfg.is_recorded:
-            record_model(run, training, temporary / MODEL_FILE)
+            submit_model(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, original.is_reproduced_by(training))
         # The recording process reads the files of `temporary` before they are moved.

@@ -11,7 +11,7 @@ from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking import sync
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.server import copies_on
+from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
 

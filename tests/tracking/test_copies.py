@@ -29,7 +29,7 @@ from pipeline.tracking import find_run, find_sweep, find_training_run, tagged_ru
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.copies.order import copy_in_order, describe_failed
-from pipeline.tracking.copies.server import Copies
+from pipeline.tracking.copies.server_copies import Copies
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW

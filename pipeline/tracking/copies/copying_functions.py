@@ -1,7 +1,7 @@
 """The functions that run in the helper process that copies runs.
 
 `mirror` and `sync` start this process and import this module, too. Therefore, the
-functions import `server`, which imports MLflow, only when they are called.
+functions import `server_copies`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -19,7 +19,7 @@ COPIER = "the process that copies runs"  # the name of the process in messages
 
 def import_mlflow() -> None:
     """Import MLflow early."""
-    import_module("pipeline.tracking.copies.server")
+    import_module("pipeline.tracking.copies.server_copies")
 
 
 def copy_with_children(
@@ -67,7 +67,7 @@ def copy_run(
         UserError: If another process does not release the lock in `seconds`, or if the
             server does not respond.
     """
-    from pipeline.tracking.copies.server import copies_on
+    from pipeline.tracking.copies.server_copies import copies_on
 
     with server_lock(store, seconds=seconds):
         return copies_on(server, store).try_update(recorded, is_open=is_open)
