@@ -62,3 +62,6 @@ class Status(StrEnum):
     FINISHED = "FINISHED"
     FAILED = "FAILED"  # after an error, or with failed children
     KILLED = "KILLED"  # after an interrupt, or by the system
+
+
+OPEN = (Status.RUNNING, Status.SCHEDULED)  # the statuses of a run that has not ended

@@ -79,7 +79,7 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
 def _has_interval(
     key: str, interval: Interval, flags: Flags, *, has_trials: bool
 ) -> str:
-    """Return a problem: a setting has an interval outside a sweep."""
+    """Return the message about a setting that has an interval outside a sweep."""
     remedy = "add -m" if has_trials else "add -m and trials=40"
     if flags.is_call:
         trials = "trials=..." if has_trials else "trials=40"
@@ -88,7 +88,7 @@ def _has_interval(
 
 
 def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -> str:
-    """Return a problem: a setting has several values outside a sweep."""
+    """Return the message about a setting that has several values outside a sweep."""
     rule = f"{shortened(f'{key}={several}')} has several values"
     if len(several) == 1:
         rule = f"{shortened(f'{key}=[{several}]')} is a list"

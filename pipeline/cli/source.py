@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings. Each line
-            of the message states a problem and names the file.
+            of the message states a problem and gives the file.
     """
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark
@@ -74,7 +74,7 @@ def _checked(
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """Return the content of a YAML file; a ConfigError names an invalid file."""
+    """Return the content of a YAML file; raise a ConfigError if it is invalid."""
     try:
         content: object = OmegaConf.to_container(OmegaConf.create(text))
     except AssertionError:  # raised by OmegaConf if the file is a number

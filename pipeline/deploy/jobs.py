@@ -146,8 +146,8 @@ def run_job(
 
 
 def _describe(result: TaskResult) -> str:
-    error = printable(result.error)
-    if error:
+    if result.error:
+        error = printable(result.error)
         return f"failed: {error}" if result.final else f"{error}; trying again"
     report = result.value.report
     return f"accuracy {report.accuracy:6.2%}  {report.table_bytes:7,} bytes"

@@ -36,7 +36,7 @@ class TaskResult:
 
     task: Task
     value: Any = None  # what the function returned
-    error: str = ""  # one line: why the task or attempt failed; "" if it succeeded
+    error: str | None = None  # one line: why the task or attempt failed
     traceback: str = ""  # set for an error in the program
     final: bool = True  # False if the task will be tried again
 
@@ -181,7 +181,7 @@ class Executor(AbstractContextManager["Executor"]):
                 yield result
 
     def stop(self) -> None:
-        """Let `run` yield the results that have arrived, and end.
+        """Make `run` yield the results that have arrived, and end.
 
         A signal handler may call this method.
         """

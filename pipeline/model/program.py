@@ -27,11 +27,11 @@ _exporter: HelperProcess | None = None
 
 
 def prepare_export(hidden: int) -> None:
-    """Let the other process import torch.export and trace a network; do not wait."""
+    """Make the other process import torch.export and trace a network; do not wait."""
     _running_exporter().submit(_prepare, hidden)
 
 
-def export_network(network: Path, exported: Path, *, hidden: int) -> None:
+def export_network(path: Path, exported: Path, *, hidden: int) -> None:
     """Export a network from its safetensors file to a .pt2 file, without pickle.
 
     The program maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
@@ -44,9 +44,9 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         HelperKilled: If the other process is killed.
         UserError: If the results differ, because the code was edited in between.
     """
-    paths = network.resolve(), exported.resolve()
+    paths = path.resolve(), exported.resolve()
     results = _running_exporter().submit(_export, *paths, hidden).result()
-    expected = network_from(load_arrays(network))(_example()).softmax(dim=1)
+    expected = network_from(load_arrays(path))(_example()).softmax(dim=1)
     if not np.allclose(results, expected.detach(), atol=1e-5):
         exported.unlink()
         raise UserError(
@@ -92,10 +92,10 @@ def _prepare(hidden: int) -> None:
     _trace(hidden)
 
 
-def _export(network: Path, exported: Path, hidden: int) -> np.ndarray:
+def _export(path: Path, exported: Path, hidden: int) -> np.ndarray:
     """Export a network; return the results of the program for the example."""
     program = _trace(hidden)
-    for name, tensor in load_file(network).items():
+    for name, tensor in load_file(path).items():
         program.state_dict[f"0.{name}"].data.copy_(tensor)
     content = io.BytesIO()  # PyTorch ends the process if the disk is full
     torch.export.save(program, content)

@@ -22,7 +22,7 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
 from pipeline.training.reading import read_training_run
-from pipeline.training.recording import TrainingInputs, record_model, record_result
+from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.training_run import TrainingRun
 
 
@@ -61,19 +61,20 @@ class Children:
             diff="" if reused else self.code.diff,  # `log_inputs` copies it
         ) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
-            network = parent / NETWORK_PATH
-            network.parent.mkdir(parents=True, exist_ok=True)
-            inputs.log(child, plots=False, reused=reused)
+            path = parent / NETWORK_PATH
+            path.parent.mkdir(parents=True, exist_ok=True)
+            inputs.submit(child, plots=False, reused=reused)
             # The best child gets images and statistics later.
             metrics = [replace(each, tensors={}) for each in training.epochs]
             child.submit(log_epochs, metrics)
-            record_result(child, training, network.parent)
+            training.write(path.parent, run_id=child.run_id)
+            submit_result(child, training)
         return Outcome(
             job,
             metrics=training.metrics,
             seconds=training.seconds,
             run_id=child.run_id,
-            network=network,
+            network_path=path,
             reused=reused is not None,
         )
 
@@ -99,7 +100,7 @@ class Children:
             raise UserError(f"{message}: {remedy}") from None
         shown = with_shown_tensors(training.epochs, training.last.number)
         child.submit(log_epochs, shown)
-        record_model(child, training, run.network_path)
+        submit_model(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
@@ -120,8 +121,8 @@ class Children:
             params=job.params,
             tags=tags | self._child_tags(job),
             diff=self.code.diff,
-            error=error,
         ) as child:
+            child.fail(error)
             if traceback:
                 child.log_text("error.txt", traceback)
         return child.run_id

@@ -30,7 +30,7 @@ class Job:
     values: Mapping[str, Any]  # by key; if there is an error, some values are invalid
     options: Options  # the options of all combinations with these values
     varied: Sequence[str]  # the groups and the settings that the sweep varies
-    error: str = ""  # one line; empty if the values are valid
+    error: str | None = None  # one line; None if the values are valid
     data_file: DataFile | None = None  # the file of the data set; None if unknown
 
     def __repr__(self) -> str:
@@ -114,12 +114,12 @@ class Outcome:
     """The result of a job, or the reason why it failed."""
 
     job: Job
-    error: str = ""  # one line; empty if the job succeeded
+    error: str | None = None  # one line; None if the job succeeded
     # The metrics in metrics.json and in the run; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan  # the time of all epochs; NaN if the job failed
     run_id: str | None = None  # the id of the MLflow run, even if the job failed
-    network: Path | None = None  # the file of the network; None if the job failed
+    network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
     traceback: str = ""  # set for an error in the program
 
@@ -140,7 +140,7 @@ OnResult = Callable[[Outcome], object]
 
 
 def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
-    """Whether each job has a network, so that the mean accuracy is comparable.
+    """Return whether each job has a network, so that the mean accuracy is comparable.
 
     A mean without jobs that failed or have not ended can be too high. `outcomes` are
     the outcomes of the jobs that have ended.

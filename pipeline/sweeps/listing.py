@@ -53,7 +53,7 @@ def list_jobs(
         options = {
             group: frozenset({each.options.get(group, NO_OPTION)}) for group in groups
         }
-        error = "; ".join(each.error.problems) if each.error else ""
+        error = "; ".join(each.error.problems) if each.error else None
         jobs.append(Job(values, options, command.varied, error, file))
     return _merge_equal(jobs)
 

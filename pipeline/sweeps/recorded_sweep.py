@@ -23,7 +23,6 @@ from pipeline.tracking import (
     children_of,
     newest_trained,
     tagged_runs,
-    training_results,
 )
 
 
@@ -34,8 +33,8 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in listing.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `training_results` of each child with a validation accuracy, by its id.
-    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    # The `newest_trained` child of each job, by its id.
+    trained: Mapping[str | None, RecordedRun] = field(default_factory=dict)
 
     @classmethod
     def read(cls, store: Path, sweep_id: str) -> "RecordedSweep":
@@ -48,7 +47,7 @@ class RecordedSweep:
         if run is None:
             return cls(sweep_id)
         ended = [child for child in children_of(store, run.run_id) if child.is_final]
-        return cls(sweep_id, run, ended, training_results(store, ended))
+        return cls(sweep_id, run, ended, newest_trained(store, ended))
 
     @property
     def is_finished(self) -> bool:
@@ -56,22 +55,18 @@ class RecordedSweep:
         return self.run is not None and self.run.status == Status.FINISHED
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
-        """Return the outcomes of the jobs that have a trained child.
-
-        A child whose accuracy was deleted from the database does not count.
-        """
-        trained = newest_trained(c for c in self.children if c.run_id in self.results)
+        """Return the outcomes of the jobs that have a trained child."""
         found = []
         for job in jobs:
-            if child := trained.get(job.id):
-                metrics = dict(self.results[child.run_id])
+            if child := self.trained.get(job.id):
+                metrics = dict(child.results)
                 seconds = metrics.pop(SECONDS, math.nan)
                 outcome = Outcome(
                     job,
                     metrics=metrics,
                     seconds=seconds,
                     run_id=child.run_id,
-                    network=child.network_path,
+                    network_path=child.network_path,
                     reused=REUSED_TAG in child.tags,
                 )
                 found.append(outcome)

@@ -88,7 +88,7 @@ def description(configurations: Sequence[Configuration]) -> str:
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:
-    """Name the most accurate configuration, and the smallest that is as good.
+    """Describe the most accurate configuration, and the smallest that is as good.
 
     "As good" means within one standard deviation of the best configuration. If seeds
     failed in all configurations, the text says how many seeds of the best configuration
@@ -126,8 +126,8 @@ def _meaning_of_deviations(configurations: Sequence[Configuration]) -> str:
 
 
 def _next_step(outcome: Outcome, *, name: str) -> str:
-    assert outcome.network
-    network = {"model": str(displayed(outcome.network))}
+    assert outcome.network_path
+    network = {"model": str(displayed(outcome.network_path))}
     if outcome.run_id:
         network = {"run": outcome.run_id[:8]}
     return next_steps({command_line("inspect", **network): f"explains {name}"})

@@ -28,7 +28,7 @@ MAX_REASONS = 3  # the number of different errors in an error message
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcomes of a sweep, and the places of its results."""
+    """The outcomes of a sweep, and the locations of its results."""
 
     outcomes: Sequence[Outcome]  # in the order of the jobs
     folder: Path  # contains the table and the plot
@@ -40,8 +40,8 @@ class SweepResult:
         """Return a short description, because the outcomes contain all settings."""
         failed = sum(bool(outcome.error) for outcome in self.outcomes)
         counts = {"trained": len(self.outcomes) - failed, "failed": failed}
-        places = {"run_id": self.run_id, "folder": self.folder}
-        return short_repr(self, **counts, best=self.best, **places)
+        locations = {"run_id": self.run_id, "folder": self.folder}
+        return short_repr(self, **counts, best=self.best, **locations)
 
     @property
     def best(self) -> Outcome | None:
@@ -73,7 +73,7 @@ class SweepResult:
                 "seconds": round(outcome.seconds, 3),
                 "status": (Status.FAILED if outcome.error else Status.FINISHED).value,
                 "run_id": outcome.run_id,
-                "error": outcome.error,
+                "error": outcome.error or "",
             }
             for outcome in self.outcomes
         ]
@@ -103,8 +103,8 @@ class SweepResult:
         if not best:
             reason = why_no_best(group_by_configuration(self.outcomes))
             raise UserError(f"no best network: {reason}")
-        assert best.network
-        return load_trained_model(best.network)
+        assert best.network_path
+        return load_trained_model(best.network_path)
 
 
 def written_files(folder: Path) -> list[Path]:
@@ -130,12 +130,12 @@ def give_to_caller(folder: Path, own: Path | None) -> Path:
     return own
 
 
-def failure_message(outcomes: Sequence[Outcome]) -> str:
-    """Return the first errors of training runs; "" if no training run failed."""
+def failure_message(outcomes: Sequence[Outcome]) -> str | None:
+    """Return the first errors of training runs; None if no training run failed."""
     failed = [outcome for outcome in outcomes if outcome.error]
     if not failed:
-        return ""
-    names: dict[str, list[str]] = {}  # the names of the training runs with each error
+        return None
+    names: dict[str | None, list[str]] = {}  # of the training runs with each error
     for outcome in failed:
         names.setdefault(outcome.error, []).append(outcome.job.name)
     lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]

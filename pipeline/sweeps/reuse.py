@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.base.tags import FINGERPRINT_TAG, PROCESSOR_TAG
 from pipeline.sweeps.jobs import Job
-from pipeline.tracking import RecordedRun, tagged_runs
+from pipeline.tracking import RecordedRun, complete_runs, tagged_runs
 
 Processors = Collection[str]  # names of processors
 
@@ -29,9 +29,9 @@ class ReusableRuns:
         if not self._store:
             return
         fingerprints = [job.fingerprint for job in jobs]
-        for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
-            if run.has_all_files:
-                self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
+        found = tagged_runs(self._store, FINGERPRINT_TAG, fingerprints)
+        for run in complete_runs(self._store, found):
+            self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
     @property
     def is_empty(self) -> bool:
@@ -46,6 +46,6 @@ class ReusableRuns:
         found = self._runs.get(job.fingerprint, ())
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
 
-    def missing(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
+    def without_run(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
         """Return the jobs without a run."""
         return [job for job in jobs if not self.runs(job, processors)]

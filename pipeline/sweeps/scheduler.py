@@ -36,7 +36,7 @@ def run_missing_jobs(
     """
     plan, reusable = start.plan, start.reusable
     workers, processors = executor.workers, executor.processors
-    to_train = len(reusable.missing(plan.trainable, processors)) + plan.remaining
+    to_train = len(reusable.without_run(plan.trainable, processors)) + plan.remaining
     stopping = "stopping and recording the results that have arrived"
     _announce(plan, start.disk_space, to_train=to_train, workers=workers)
     with (

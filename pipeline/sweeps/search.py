@@ -4,11 +4,10 @@ Optuna's study is only in memory. A continued search rebuilds the study from the
 children of the sweep's run.
 """
 
-import itertools
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Context, Decimal
 from statistics import fmean
 from typing import Any
 
@@ -21,16 +20,17 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
+from pipeline.base.printing import say
 from pipeline.base.tags import FINGERPRINT_TAG
+from pipeline.base.terminal import wrap
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome, all_trained
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which names of runs contain
-# Arithmetic with `DIGITS`, in which the smallest positive number is also a float.
-ROUNDED = Context(prec=DIGITS, Emin=-300)
 MAX_REPEATED = 20  # repeated suggestions in a row, before suggestions become random
-MAX_RANDOM = 1000  # repeated random suggestions in a row, before the rest is listed
+MAX_RANDOM = 1000  # repeated random suggestions in a row, before the search ends
+NO_OTHERS = "no other values were found in the intervals"
 SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
@@ -57,15 +57,13 @@ class Search(Plan):
             grid: The combinations of the other keys, trained for each trial.
             intervals: The numbers that are suggested, by key.
             trials: The number of trials, including earlier trials. No two trials have
-                equal values, so there are fewer trials if the intervals have fewer
-                numbers.
+                equal values, so there are fewer trials if no new values are found.
             recorded: The tags of the recorded children, oldest first.
         """
         super().__init__([])
         self._grid = grid
         self._intervals = intervals
-        self._numbers = {key: _numbers(x, trials) for key, x in intervals.items()}
-        self._trials = min(trials, math.prod(map(len, self._numbers.values())))
+        self._trials = min(trials, math.prod(map(_count, intervals.values())))
         self._suggestions: set[tuple[Any, ...]] = set()  # a value for each interval
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
         self._trials_by_job: dict[str, int] = {}  # by `Job.id`
@@ -86,12 +84,12 @@ class Search(Plan):
         return (self._trials - len(self._suggestions)) * len(self._grid)
 
     def examples(self) -> list[Job]:
-        """Return `remaining` jobs with the ends of the intervals, for estimates.
+        """Return `remaining` jobs with the bounds of the intervals, for estimates.
 
         Estimates from these jobs are a rough mean and the exact maximum.
         """
         ends = [
-            self._combine({k: x.end(high=high) for k, x in self._intervals.items()})
+            self._combine({k: x.bound(high=high) for k, x in self._intervals.items()})
             for high in (True, False)
         ]
         rest = range(self._trials - len(self._suggestions))
@@ -101,12 +99,13 @@ class Search(Plan):
         """Yield the jobs of new trials; start a trial when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
+            if repeated > MAX_REPEATED + MAX_RANDOM:
+                self._trials = len(self._suggestions)
+                say(wrap(f"the search ends after {self._trials:,} trials: {NO_OTHERS}"))
+                return
             self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            is_rest = repeated > MAX_REPEATED + MAX_RANDOM  # the rest is improbable
-            if is_rest:
-                self.study.enqueue_trial(self._unused())
             jobs = self._accept(self.study.ask(self._space))
-            repeated = 0 if jobs and not is_rest else repeated + 1
+            repeated = 0 if jobs else repeated + 1
             yield from jobs
 
     def add(self, outcome: Outcome) -> None:
@@ -124,14 +123,8 @@ class Search(Plan):
             self.study.tell(number, fmean(each.accuracy for each in ended))
             del self._open[number]
 
-    def _unused(self) -> dict[str, Any]:
-        """Return the first values that were not suggested."""
-        rows = itertools.product(*self._numbers.values())
-        unused = next(row for row in rows if row not in self._suggestions)
-        return dict(zip(self._numbers, unused, strict=True))
-
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it already has.
+        """Make Optuna suggest the values of a recorded child, unless it already has.
 
         A child is skipped if its values are invalid or do not fit its fingerprint,
         because a user can edit tags, or add other runs below the sweep.
@@ -179,21 +172,11 @@ def _new_study() -> optuna.Study:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _numbers(interval: Interval, limit: int) -> Sequence[int | float]:
-    """Return the numbers of an interval that can be suggested.
-
-    At most `limit` floats are listed, from the high end. If the low end is 0, the
-    lowest floats would be too small to be useful.
-    """
-    # An end with more digits is not suggested if it is rounded into the interval.
-    low, high = (_round(end, interval) for end in (interval.low, interval.high))
-    if isinstance(low, int) and isinstance(high, int):
-        return range(low, high + 1)
-    numbers = [high]
-    while numbers[-1] > low and len(numbers) < limit:
-        next_lower = ROUNDED.next_minus(Decimal(str(numbers[-1])))
-        numbers.append(max(float(next_lower), low))
-    return numbers
+def _count(interval: Interval) -> int:
+    """Return the number of integers in an interval; floats are not counted."""
+    low, high = interval.low, interval.high
+    both = isinstance(low, int) and isinstance(high, int)
+    return int(high - low) + 1 if both else sys.maxsize
 
 
 def _distribution(interval: Interval) -> BaseDistribution:
@@ -204,7 +187,7 @@ def _distribution(interval: Interval) -> BaseDistribution:
 
 
 def _round(value: int | float, interval: Interval) -> int | float:
-    """Round a float to few digits, but not beyond the ends of its interval."""
+    """Round a float to few digits, but not beyond the bounds of its interval."""
     if isinstance(value, int):
         return value
     return min(max(float(f"{value:.{DIGITS}g}"), interval.low), interval.high)

@@ -70,10 +70,9 @@ def train_sweep(
     code = provenance.code_state()  # for all training runs; files may change later
     experiment = experiment_of(cfg.experiment_name) if cfg.is_recorded else None
     jobs, identifier = _identify(command, experiment)
-    store = store_dir()
-    parent = store / "sweeps"
-    folder, lock = parent / identifier, parent / f".{identifier}.lock"
-    own = own_folder()
+    store, own = store_dir(), own_folder()
+    folder = store / "sweeps" / identifier
+    lock = folder.with_name(f".{identifier}.lock")
     if not cfg.is_recorded:  # the networks are in the folder; nothing is continued
         folder = own or folder
     waiting = "waiting for another process that is running the same sweep"
@@ -82,12 +81,11 @@ def train_sweep(
         name = _announce_name(command, jobs, recorded)
         plan = _plan(command, jobs, recorded)
         takes_runs = cfg.is_recorded and not cfg.again
-        reusable = ReusableRuns(store if takes_runs else None)
         start = SweepStart(
             store=store,
             plan=plan,
             recorded=recorded,
-            reusable=reusable,
+            reusable=ReusableRuns(store if takes_runs else None),
             experiment=experiment,
             name=name,
             folder=folder,
@@ -99,33 +97,38 @@ def train_sweep(
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             return _show_finished(start, recorded.run, cfg)
-        place = store if cfg.is_recorded else folder
-        check_space(start.disk_space, place, what="the sweep")
-        reusable.find(plan.trainable)
-        to_train = _jobs_to_train(plan, reusable, cfg)
-        # The workers import PyTorch while this process imports it and MLflow.
-        with _new_executor(cfg, [*to_train, *plan.examples()]) as executor:
-            result = _train_missing(start, executor, cfg, on_result)
-        if failure := failure_message(result.outcomes):
-            raise PartlyFailed(failure, result)
-        return result
+        return _train_missing(start, cfg, on_result)
 
 
 def _train_missing(
+    start: SweepStart, cfg: CommonSweepConfig, on_result: OnResult | None
+) -> SweepResult:
+    """Find runs to reuse, start the workers, and record all missing jobs.
+
+    `cfg` has the settings that all jobs have in common.
+    """
+    place = start.store if cfg.is_recorded else start.folder
+    check_space(start.disk_space, place, what="the sweep")
+    start.reusable.find(start.plan.trainable)
+    # The workers import PyTorch while this process imports it and MLflow.
+    with _new_executor(start, cfg) as executor:
+        result = _record(start, executor, cfg, on_result)
+    if failure := failure_message(result.outcomes):
+        raise PartlyFailed(failure, result)
+    return result
+
+
+def _record(
     start: SweepStart,
     executor: Executor,
     cfg: CommonSweepConfig,
     on_result: OnResult | None,
 ) -> SweepResult:
-    """Train the missing jobs in the run of the sweep.
-
-    The run is FAILED if a job failed. `cfg` has the settings that all jobs have in
-    common.
-    """
+    """Record all missing jobs in a run, which is FAILED if a job failed."""
     with busy("loading PyTorch and MLflow"):
-        from pipeline.sweeps import recording, scheduler
+        from pipeline.sweeps import scheduler, sweep_run
 
-    with recording.open_run(start, cfg) as (children, report):
+    with sweep_run.open_run(start, cfg) as (children, report):
 
         def on_outcome(outcome: Outcome) -> None:
             report.update()
@@ -134,7 +137,7 @@ def _train_missing(
 
         with report.written_on_error():
             scheduler.run_missing_jobs(start, children, executor, on_outcome)
-        result = recording.finish(start, children, report)
+        result = sweep_run.finish(start, children, report)
         if failure := failure_message(result.outcomes):
             children.run.fail(failure)
     return replace(result, copied=children.run.copied)
@@ -218,23 +221,18 @@ def _plan(
     return plan
 
 
-def _jobs_to_train(
-    plan: Plan, reusable: ReusableRuns, cfg: CommonSweepConfig
-) -> list[Job]:
-    """Return the jobs that need a worker, because no run can be reused.
+def _new_executor(start: SweepStart, cfg: CommonSweepConfig) -> Executor:
+    """Return the executor, for the jobs that need a worker: no run can be reused.
 
-    If the processors are not known yet, the result is all jobs with valid values.
+    If the processors are not known yet, these are all jobs with valid values.
     """
     # If there are no runs to reuse, this process need not import PyTorch before the
     # workers start.
+    reusable, jobs = start.reusable, start.plan.trainable
     processors = None if reusable.is_empty else known_processors(cfg.executor)
-    if processors is None:
-        return plan.trainable
-    return reusable.missing(plan.trainable, processors)
-
-
-def _new_executor(cfg: CommonSweepConfig, jobs: Sequence[Job]) -> Executor:
-    """Return the executor that the setting `executor` names."""
+    if processors is not None:
+        jobs = reusable.without_run(jobs, processors)
+    jobs += start.plan.examples()
     return new_executor(
         cfg.executor,
         workers=cfg.workers,

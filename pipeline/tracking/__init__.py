@@ -6,13 +6,13 @@ MLflow; most of its modules do not import it.
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import mirror_run
+from pipeline.tracking.helper_tracker import start_tracker
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
     Run,
     viewing_hint,
 )
-from pipeline.tracking.recording_process import start_tracker
 from pipeline.tracking.runs import (
     find_run,
     find_sweep,
@@ -27,8 +27,8 @@ from pipeline.tracking.selection import (
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
+    complete_runs,
     tagged_runs,
-    training_results,
 )
 from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.tracker import Tracker, end_transactions

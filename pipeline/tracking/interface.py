@@ -7,7 +7,7 @@ store.
 
     class            defined in         a run that is             opened by
     OpenRun          here               open in any process
-    ├─ HelperRun     recording_process  open in another process   HelperTracker
+    ├─ HelperRun     helper_tracker     open in another process   HelperTracker
     └─ Run           here               open in this process
        ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
        └─ NullRun    null               not recorded              NullTracker
@@ -51,10 +51,10 @@ class OpenRun(ABC):
     """An open run in this or another process; `submit` passes functions to it."""
 
     copied: bool | None = None  # see `end_copy`
-    failure = ""  # see `fail`
+    failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
-        """Let a run be FAILED if the block of `Tracker.start_run` ends normally."""
+        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
         self.failure = reason
 
     def end_copy(self, *, is_complete: bool) -> None:
@@ -69,7 +69,7 @@ class OpenRun(ABC):
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if the run is not recorded.
 
-        Callers rarely need to check this, because `NullRun` implements all methods.
+        To decide something, callers ask `RecordedConfig.is_recorded` instead.
         """
 
     @property
@@ -104,8 +104,6 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.run_id is None:
-            return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
 
@@ -164,12 +162,12 @@ class Run(OpenRun):
     @abstractmethod
     def log_model(
         self,
-        network: Path,
+        network_path: Path,
         exported: Path,
         points: Sequence[EpochPoint],
         dataset: tuple[str, str],
     ) -> None:
-        """Record a network as an MLflow model, or replace its files.
+        """Record the network in a file as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
         is the same network as a torch.export program, for `mlflow.pytorch.load_model`.
@@ -225,15 +223,14 @@ class Run(OpenRun):
         start: int | None = None,
         end: int | None = None,
         diff: str = "",
-        error: str = "",
     ) -> "AbstractContextManager[Run]":
-        """Record a finished training run of this sweep as a child of this run.
+        """Record a training run of this sweep, which has ended, as a child of this run.
 
         `tags` contain the provenance of the training run, and `diff` is its
         `code_diff`. The training run lasted from `start` to `end`, in milliseconds
         since 1970; None means now. When the block ends, the child becomes FINISHED, or
-        FAILED if there is an `error`. If the block fails, or if this process is killed
-        in the block, `delete_unfinished_children` removes the child.
+        FAILED after `OpenRun.fail`. If the block fails, or if this process is killed in
+        the block, `delete_unfinished_children` removes the child.
         """
 
     @abstractmethod

@@ -22,7 +22,7 @@ REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 def write_model(
     folder: Path,
-    network: Path,
+    network_path: Path,
     exported: Path,
     *,
     run_id: str,
@@ -46,13 +46,13 @@ def write_model(
         "python_function",
         loader_module="mlflow.pyfunc.loaders.code_model",
         model_code_path=CLASSIFIER.name,
-        artifacts={"network": {"path": network.name, "uri": network.name}},
+        artifacts={"network": {"path": network_path.name, "uri": network_path.name}},
         env={"virtualenv": "python_env.yaml"},
         python_version=platform.python_version(),
     )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(CLASSIFIER, folder / CLASSIFIER.name)
-    shutil.copyfile(network, folder / network.name)
+    shutil.copyfile(network_path, folder / network_path.name)
     model.add_flavor("pytorch", model_data="data", pytorch_version=torch_version())
     (folder / "data").mkdir(exist_ok=True)
     shutil.copyfile(exported, folder / "data" / "model.pt2")

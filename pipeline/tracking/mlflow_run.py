@@ -135,7 +135,7 @@ class MlflowRun(Run):
 
     def log_model(
         self,
-        network: Path,
+        network_path: Path,
         exported: Path,
         points: Sequence[EpochPoint],
         dataset: tuple[str, str],
@@ -153,7 +153,7 @@ class MlflowRun(Run):
         folder = path_from_uri(model.artifact_location)
         name, sha256 = dataset
         ids = {"run_id": self.run_id, "model_id": model.model_id}
-        write_model(folder, network, exported, **ids, dataset=name)
+        write_model(folder, network_path, exported, **ids, dataset=name)
         if model.model_id not in {output.model_id for output in model_outputs(run)}:
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.run_id, [output])
@@ -236,7 +236,6 @@ class MlflowRun(Run):
         start: int | None = None,
         end: int | None = None,
         diff: str = "",
-        error: str = "",
     ) -> Iterator["MlflowRun"]:
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         run = self._client.create_run(
@@ -248,7 +247,7 @@ class MlflowRun(Run):
         child = NewChild(self._client, run)
         child.log_diff(diff)
         yield child
-        child.complete(params, end, error)
+        child.complete(params, end)
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))
@@ -297,14 +296,14 @@ class NewChild(MlflowRun):
     def _tags(self) -> Tags:
         return {tag.key: tag.value for tag in self._kept_tags}
 
-    def complete(self, params: Params, end: int | None, error: str) -> None:
+    def complete(self, params: Params, end: int | None) -> None:
         """Record everything, and close the run."""
-        if error:
+        if self.failure:
             # MLflow truncates long values.
-            self._kept_tags.append(RunTag(ERROR_TAG, error))
+            self._kept_tags.append(RunTag(ERROR_TAG, self.failure))
         logged = [Param(key, str(value)) for key, value in params.items()]
         self._client.log_batch(self.run_id, self._kept_metrics, logged, self._kept_tags)
-        status = Status.FAILED if error else Status.FINISHED
+        status = Status.FAILED if self.failure else Status.FINISHED
         self._client.set_terminated(self.run_id, status, end)
 
 

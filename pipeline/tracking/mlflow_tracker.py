@@ -1,7 +1,7 @@
 """Opens and closes runs in the store: steps 2 and 7 in the docstring of `tracker`.
 
 `mlflow_run` records the data of a run in the same process, which can be a helper
-process; see `recording_process`.
+process; see `helper_tracker`.
 """
 
 from functools import cached_property
@@ -59,7 +59,7 @@ class MlflowTracker(LocalTracker):
             raise
         return opened
 
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str:
+    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str:
         assert isinstance(run, MlflowRun)
         try:
             is_marked = self._set_final_status(run.run_id, status, error)
@@ -69,7 +69,7 @@ class MlflowTracker(LocalTracker):
             self._mark_killed_runs()
         return run.run_id
 
-    def _set_final_status(self, run_id: str, status: Status, error: str) -> bool:
+    def _set_final_status(self, run_id: str, status: Status, error: str | None) -> bool:
         """Set the status; return whether this succeeded. See `Tracker.close_run`."""
         try:
             self.client.set_terminated(run_id, status)

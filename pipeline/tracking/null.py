@@ -21,6 +21,9 @@ class NullRun(Run):
     log_dataset = set_tags = describe = add_links = add_results = _discard
     fail_child = delete_unfinished_children = _discard
 
+    def viewing_hint(self) -> str:
+        return "run    not recorded (tracking=none)\n"
+
     def link(self, text: str, page: str) -> str:
         return text
 

@@ -1,4 +1,4 @@
-"""Finds the run that a user names by an id, the start of an id, or a name.
+"""Finds the run that a user selects by an id, the start of an id, or a name.
 
 If there is no such run, this module asks a server, so that the message can say where
 the run is.
@@ -29,6 +29,7 @@ from pipeline.base.urls import database_path, is_server, tracking_uri
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
+    complete_runs,
     named_runs,
     training_results,
 )
@@ -114,7 +115,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         request = Request(url, headers=_credentials())
         with urlopen(request, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    # The URL may be invalid, or name another kind of server.
+    # The URL may be invalid, or belong to a different kind of server.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}
@@ -165,7 +166,7 @@ def find_sweep(
         remedy = "enter the id of a sweep, which train -m printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
-    trained = newest_trained(children)
+    trained = newest_trained(store, children)
     finished = [child for child in children if child.status == Status.FINISHED]
     lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
     remedy = "run the sweep again"
@@ -176,12 +177,14 @@ def find_sweep(
     return sweep, list(trained.values())
 
 
-def newest_trained(children: Iterable[RecordedRun]) -> dict[str | None, RecordedRun]:
-    """Return the result of each job of a sweep: its newest child that has all files.
+def newest_trained(
+    store: Path, children: Iterable[RecordedRun]
+) -> dict[str | None, RecordedRun]:
+    """Return the result of each job of a sweep: the newest of its `complete_runs`.
 
     `children` must be in the order of their start. The keys of the result are
     fingerprints. A job can have several children, because a job with a lost file is
     trained again.
     """
-    trained = [child for child in children if child.has_all_files]
-    return {child.tags.get(FINGERPRINT_TAG): child for child in trained}
+    complete = complete_runs(store, children)
+    return {child.tags.get(FINGERPRINT_TAG): child for child in complete}

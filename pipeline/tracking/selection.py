@@ -12,25 +12,28 @@ from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.tracking.null import NullTracker
 from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.store.sqlite import require_store
 from pipeline.tracking.tracker import LocalTracker
 
 DEFAULT_EXPERIMENT = "digits"
 
 
-def experiment_of(name: str | None) -> str:
+def experiment_of(name: str | None, default: str = DEFAULT_EXPERIMENT) -> str:
     """Return the experiment of new runs, for the value of the key experiment_name."""
-    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or default
 
 
 def announce_kept_name(name: str, run_name: str | None) -> None:
     """Print a message if the continued run `name` is not named `run_name`."""
     # A run can have the name "<run_name> #2".
     if run_name and not f"{name} #".startswith(f"{run_name} #"):
-        say("run_name has no effect: this run was started with another name")
+        say("run_name has no effect: this run was started under a different name")
 
 
-def announce_other_store(store: Path) -> None:
-    """Print a message if MLFLOW_TRACKING_URI names a store that is not used."""
+def check_store(store: Path) -> None:
+    """Reject an unusable store; say whether MLFLOW_TRACKING_URI is another's."""
+    if database_path(store).exists():
+        require_store(store)
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
@@ -57,7 +60,7 @@ def new_tracker(
     """
     if not is_recorded:
         return NullTracker(store, code=code)
-    announce_other_store(store)
+    check_store(store)
     name = experiment_of(experiment)
     return open_tracker(store, server=server, experiment=name, code=code)
 

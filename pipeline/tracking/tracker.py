@@ -1,35 +1,35 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
-`Tracker.start_run` performs these steps. "See" gives the name of a test in
+`Tracker.start_run` performs these steps. "Test:" gives the name of a test in
 `tests/tracking/` that fails if the program does not perform the step as described.
 
 1. A command that trains reads the commit and the uncommitted changes when it starts,
-   because files can change later. The result is the `code` of the tracker. See
-   "an edit after a training run has started".
+   because files can change later. The result is the `code` of the tracker.
+   Test: "an edit after a training run has started".
 2. `open_run` creates a run, or opens a run again. `open_run` acquires the lock of the
    run before it releases the lock of the store. Otherwise, another process would mark
-   the run as KILLED (`store/locks.py`). See "a running run whose lock is free".
-   If the run is resumed, the status and the error of its earlier end are removed. See
-   "a run that ended early".
+   the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
+   If the run is resumed, the status and the error of its earlier end are removed.
+   Test: "a run that ended early".
    If `open_run` fails after this, no caller has the run, so `open_run` closes the run.
-   See "a run that cannot be opened has failed".
+   Test: "a run that cannot be opened has failed".
 3. `Mirror.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
-   ended. See "a call that fails when the block has ended".
+   ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
-   the database locked. See "an interrupt inside a transaction".
+   the database locked. Test: "an interrupt inside a transaction".
 7. `close_run` sets the status and the error, then releases the run's lock. After an
    error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
-   children of this run. See "a child is complete or removed".
+   children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
-   See "a run that cannot be closed is never reported as finished".
+   Test: "a run that cannot be closed is never reported as finished".
 8. `Mirror.finish` completes the copy, also after an error. This step is the last step,
-   because the copy gets the status. See "results that an error ended".
+   because the copy gets the status. Test: "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run. Steps 3 and 7 are left out, because the status and the end time of the
+returns the run. Steps 3 and 7 are skipped, because the status and the end time of the
 run do not change.
 
 `MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs
@@ -63,14 +63,11 @@ from pipeline.tracking.provenance import CodeState
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
-def final_status(error: BaseException) -> tuple[Status, str]:
-    """Return the status of a run after an error, and the text of the error.
-
-    The text is empty if the status is KILLED.
-    """
+def final_status(error: BaseException) -> tuple[Status, str | None]:
+    """Return the status of a run after an error, and the error; None if KILLED."""
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
-    return Status.KILLED, ""
+    return Status.KILLED, None
 
 
 def end_transactions(error: BaseException) -> None:
@@ -152,18 +149,17 @@ class Tracker(ABC, Generic[RunType]):
         self,
         run: OpenRun,
         mirror: Mirror | None,
-        close: Callable[[Status, str], str | None],
+        close: Callable[[Status, str | None], str | None],
     ) -> Iterator[None]:
         """Record a run in the block, then close and copy the run: steps 4 to 8.
 
         `close` gets the status and the error, like `close_run`.
         """
-        status, error = Status.FINISHED, ""
         try:
             yield
             run.wait()  # step 5
-            if run.failure:
-                status, error = Status.FAILED, run.failure
+            error = run.failure
+            status = Status.FAILED if error else Status.FINISHED
         except BaseException as exception:
             status, error = final_status(exception)
             if isinstance(run, Run):  # a run of this process
@@ -180,7 +176,7 @@ class Tracker(ABC, Generic[RunType]):
         """Create a run, or open a run again; `close_run` closes the run."""
 
     @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
         """Close a run, record its error, if any, and return its id, if any.
 
         Raises:

@@ -1,6 +1,5 @@
 """The command `ui`: serves MLflow's UI to this machine."""
 
-import os
 import socket
 import threading
 import webbrowser
@@ -15,14 +14,15 @@ from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses this port
 # MLflow's message is above the list of runs, and looks like a warning.
-SHARED_VIEW = """MLflow calls this list a shared view. Close its message: it only means
-that your changes to the columns are not saved."""
+SHARED_VIEW = """MLflow shows a message that this is a shared view. You can close the
+message: it only means that changes to the columns are not saved."""
 
 
 def ui(*, run: str | None, browser: bool) -> None:
@@ -74,7 +74,7 @@ def newest_list(client: StoreClient) -> str:
         UserError: If there is no such experiment, or no run.
     """
     database = displayed(database_path(client.store))
-    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+    if name := experiment_of(None, default=""):
         names = {each.name: each for each in client.search_experiments()}
         if name not in names:
             rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"

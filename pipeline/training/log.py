@@ -24,7 +24,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
 from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
 
-MAX_IMAGES = 20  # epochs with images and statistics of the weights, besides epoch 0
+MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
 # A folder of data and a file in the artifacts of a run, which a reproduction reads.
 DATA_FOLDER, CODE_FILE = "data", "code.json"
 
@@ -154,7 +154,7 @@ def log_result(
 
 def log_model(
     run: Run,
-    network: Path,
+    network_path: Path,
     exported: Path,
     metrics: Sequence[EpochPoint],
     dataset: tuple[str, str],
@@ -164,7 +164,7 @@ def log_model(
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
     of its weights.
     """
-    run.log_model(network, exported, metrics, dataset)
+    run.log_model(network_path, exported, metrics, dataset)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
 

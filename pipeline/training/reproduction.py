@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import UserError, datasets
+from pipeline import PartlyFailed, UserError, datasets
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.tags import (
     COMMIT_TAG,
@@ -43,7 +43,7 @@ class Original:
     training: TrainingRun
 
     def is_reproduced_by(self, again: TrainingRun) -> bool:
-        """Whether the weights are the same, byte for byte."""
+        """Return whether the weights are the same, byte for byte."""
         return again.weights_sha256 == self.training.weights_sha256
 
 
@@ -69,7 +69,7 @@ def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> 
     `tags` are the tags of the process that reproduced the run.
 
     Raises:
-        UserError: If the hashes differ; the message is the report.
+        PartlyFailed: If the hashes differ, with the report and `again` as the result.
     """
     differences = [
         *_weight_differences(original.training, again),
@@ -80,7 +80,7 @@ def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> 
     hashes = f"\n  recorded {recorded}\n  now      {again.weights_sha256}"
     lines = "".join(f"\n  {line}" for line in differences)
     if not original.is_reproduced_by(again):
-        raise UserError(f"not reproduced:{hashes}{lines}")
+        raise PartlyFailed(f"not reproduced:{hashes}{lines}", again)
     note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"
 

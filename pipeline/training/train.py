@@ -49,9 +49,9 @@ from pipeline.training.log import (
 )
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.reading import read_training_run
-from pipeline.training.recording import TrainingInputs, record_model, record_result
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
+from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.size import training_bytes, weight_history_bytes
 from pipeline.training.training_run import TrainingRun, finished_training_run
 
@@ -102,7 +102,8 @@ def _reproduce(
     """Train a recorded run again, and compare the two networks.
 
     Raises:
-        UserError: If the run or its data is not available, or the networks differ.
+        UserError: If the run or its data is not available.
+        PartlyFailed: If the networks differ.
     """
     tags = provenance.tags(tracker.code)
     with busy("reading the recorded run"):
@@ -113,7 +114,7 @@ def _reproduce(
     settings = {
         **dict(cfg),
         **dict(original.training.hyperparameters),
-        "dataset": dataset.name,  # the same images can have another name here
+        "dataset": dataset.name,  # the same images can have a different name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
     }
@@ -165,17 +166,17 @@ def _record_training(
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
-        inputs.log(run, plots=True)
+        inputs.submit(run, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
         training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
-        _write(training, folder, run, original)
+        _write(cfg, training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training had finished")
-    if run.artifacts:  # another training run replaces `folder`
+    if cfg.is_recorded:  # another training run replaces `folder`
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
     known = {each.name: getattr(training, each.name) for each in fields(training)}
     return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
@@ -184,7 +185,7 @@ def _record_training(
 def _check_machine(cfg: TrainConfig, store: Path, folder: Path) -> None:
     """Check that there are enough memory and disk space for a training run.
 
-    `folder` gets the results; it can be on another disk than the store.
+    `folder` gets the results; it can be on a different disk from the store.
     """
     what, hyperparameters = "the training run", cfg.hyperparameters()
     needed = training_bytes([hyperparameters])
@@ -202,7 +203,7 @@ def _context(
 ) -> dict[str, Any]:
     """Return the values that must match, besides the fingerprint, to resume a run."""
     return {
-        "processor": processor(),  # another processor computes other weights
+        "processor": processor(),  # a different one computes different weights
         "experiment": experiment,  # contains the run
         # The run records the following values. The name is included because identical
         # images can have several names.
@@ -232,7 +233,7 @@ def _start_run(
     ) as run:
         if last := checkpoint.epochs[-1].number:
             label, experiment = (killed or run).label, tracker.experiment
-            where = f" in experiment {experiment}" if experiment else ""
+            where = f" in experiment {experiment}" if cfg.is_recorded else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if killed:
             announce_kept_name(killed.name, cfg.run_name)
@@ -260,15 +261,20 @@ def _train_epochs(
 
 
 def _write(
-    training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
+    cfg: TrainConfig,
+    training: TrainingRun,
+    folder: Path,
+    run: OpenRun,
+    original: Original | None,
 ) -> None:
     """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), new_results(folder) as temporary:
-        record_result(run, training, temporary)
+        training.write(temporary, run_id=run.run_id)
+        submit_result(run, training)
         run.submit(log_files, sorted(temporary.iterdir()))
-        if run.run_id:
-            record_model(run, training, temporary / MODEL_FILE)
+        if cfg.is_recorded:
+            submit_model(run, training, temporary / MODEL_FILE)
         if original:
             run.submit(log_comparison, original.is_reproduced_by(training))
         # The recording process reads the files of `temporary` before they are moved.

@@ -180,7 +180,7 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
 def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
     with LocalExecutor(1) as executor:
         for earlier, message in {
-            "code": "^a worker has other code in .*core than this program: start",
+            "code": "^a worker has different code in .*core from this program: start",
             "torch": "^a worker has PyTorch .*, but this program uses earlier: start",
         }.items():
             executor._software = replace(Software.here(), **{earlier: "earlier"})
@@ -241,7 +241,7 @@ def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_s
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
+    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
 def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):

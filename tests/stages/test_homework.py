@@ -349,9 +349,9 @@ def test_of_two_answer_files_the_student_deletes_one(workspace):
 
 @pytest.fixture(scope="module")
 def killed(written, tmp_path_factory):
-    """A workspace in which the command was killed and run again, and its check, too.
+    """A workspace in which the command was killed, run again, and its answers checked.
 
-    What the last two have printed.
+    Also returns what the last two commands printed.
     """
     workspace = copied(written[0], tmp_path_factory.mktemp("killed") / "outputs")
     shutil.rmtree(workspace.outputs / FOLDER)

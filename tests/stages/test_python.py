@@ -335,7 +335,7 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert types["val/accuracy"] == types[loss] == "float64"
     assert [*frame["status"]] == ["FINISHED"] * 4 and not any(frame["error"])
     for row, outcome in zip(result.rows(), result.outcomes, strict=True):
-        metrics = json.loads((outcome.network.parent / "metrics.json").read_text())
+        metrics = json.loads((outcome.network_path.parent / "metrics.json").read_text())
         assert {*metrics} >= {"val/loss", "train/accuracy", loss}
         assert metrics.items() <= row.items()
     best = result.load_best()

@@ -32,7 +32,7 @@ from pipeline.tracking.null import NullRun
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
-def outcome(accuracy, error="", options=None, **keys):
+def outcome(accuracy, error=None, options=None, **keys):
     options = {group: frozenset(names) for group, names in (options or {}).items()}
     job = Job(defaults() | keys, options, [*options, *keys], data_file=DATA)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)

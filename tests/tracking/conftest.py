@@ -11,7 +11,7 @@ from pipeline.model import storage
 from pipeline.model.program import export_network
 from pipeline.tracking import sync
 from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.server import copies_on
+from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
 
@@ -35,7 +35,7 @@ def lasting_helper():
 
 @pytest.fixture
 def same_helper(lasting_helper, monkeypatch):
-    """Let one process make all copies, except the copies of commands."""
+    """Make all copies in one process, except the copies of commands."""
 
     def start(*_, **__):
         # A new process would not remember what was sent.
@@ -116,8 +116,8 @@ def record_sweep(start_run):
             setting = {"params": {"hidden": 5, "seed": 1}, "tags": {"hidden": "5"}}
             with sweep.child(name="a", start=1000, end=2000, **setting) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-            with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
-                pass
+            with sweep.child(name="b", params={}, tags={}) as child:
+                child.fail("hidden < 1")
             sweep.describe("A sweep.", sweep.compare_children(["hidden", "seed"]))
             raise ValueError("1 of 2 training runs failed")
 

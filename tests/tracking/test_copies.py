@@ -29,7 +29,7 @@ from pipeline.tracking import find_run, find_sweep, find_training_run, tagged_ru
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.copies.order import copy_in_order, describe_failed
-from pipeline.tracking.copies.server import Copies
+from pipeline.tracking.copies.server_copies import Copies
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
@@ -254,7 +254,7 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
     assert_equal(store, server, tmp_path, count=2)
 
 
-def test_a_run_is_copied_at_once_if_a_process_that_copies_is_running(
+def test_the_first_copy_is_made_earlier_than_the_others(
     store, start_run, server, lasting_helper, monkeypatch
 ):
     monkeypatch.setattr(mirror, "COPY_SECONDS", 1000)
@@ -278,7 +278,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied and "copy   " in capfd.readouterr().out
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
-    monkeypatch.setattr(mirror, "COPY_SECONDS", 60)
+    monkeypatch.setattr(mirror, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
     assert run.copied is False and run.run_id not in copies_on(server)

@@ -77,9 +77,9 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
             assert client.get_run(child.run_id).info.status == "RUNNING"
             child.log_points(points * 300)  # more than MLflow accepts at once
-        failed = {"name": "hidden=6", "params": {}, "error": "no memory"}
-        with sweep.child(tags=tags, **failed) as incomplete:
-            incomplete.log_text("error.txt", "line 1")
+        with sweep.child(name="hidden=6", params={}, tags=tags) as failed:
+            failed.fail("no memory")
+            failed.log_text("error.txt", "line 1")
         of_a_user = client.create_run("1", tags={"mlflow.parentRunId": sweep.run_id})
         with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
             raise KeyboardInterrupt

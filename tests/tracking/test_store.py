@@ -102,10 +102,14 @@ def test_an_error_of_mlflow_without_a_text_is_named(store):
         raise MlflowException("")
 
 
-def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store):
+def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store, monkeypatch):
     (store / "mlflow.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(UserError, match=r"cannot read .*mlflow\.db"):
         tracking.new_tracker(store, server=None)
+    monkeypatch.delitem(sys.modules, "mlflow")  # another process would record the run
+    prepared = tracking.start_tracker(store, server=None, experiment=None)
+    with pytest.raises(UserError, match=r"cannot read .*mlflow\.db"), prepared:
+        pass
 
 
 def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from pipeline import PartlyFailed
 from pipeline.base.files import file_sha256
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
@@ -84,11 +85,12 @@ def test_other_code_gives_another_network_and_a_report(own_copy, monkeypatch):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     (recorded.artifacts / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(optimizer, "EPSILON", 1e-3)
-    with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
+    with pytest.raises(PartlyFailed, match="not reproduced:\n  recorded") as report:
         own_copy.call("train", reproduce=own_copy.run_id())
     text = f"{report.value}\n"
     trained = load_trained_model(own_copy.trained("model.safetensors"))
     assert trained.weights_sha256 in text
+    assert report.value.result.weights_sha256 == trained.weights_sha256
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
@@ -118,14 +120,14 @@ def test_other_data_are_rejected_with_the_names_of_the_changed_files(
     for file in folder.glob(f"{name}*"):
         file.unlink()
     write_idx(labels, np.roll(few.val.labels, 1))
-    project.call("data", dataset=str(idx_folder))  # it has another name
+    project.call("data", dataset=str(idx_folder))  # it has a different name
     with pytest.raises(ValueError, match=f"{name}.safetensors is miss") as gone:
         project.call("train", reproduce=run.info.run_id)
     assert required in str(gone.value).splitlines()
     assert len(project.runs()) == 1
     write_idx(labels, few.val.labels)
     moved = idx_folder.rename(idx_folder.with_name("moved"))
-    project.call("data", dataset=str(moved))  # it has another name, but the same file
+    project.call("data", dataset=str(moved))  # a different name for the same file
     printed = project.call("train", reproduce=run.info.run_id)
     assert "reproduced byte for byte" in printed
 

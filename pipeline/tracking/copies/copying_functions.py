@@ -1,7 +1,7 @@
 """The functions that run in the helper process that copies runs.
 
 `mirror` and `sync` start this process and import this module, too. Therefore, the
-functions import `server`, which imports MLflow, only when they are called.
+functions import `server_copies`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -19,7 +19,7 @@ COPIER = "the process that copies runs"  # the name of the process in messages
 
 def import_mlflow() -> None:
     """Import MLflow early."""
-    import_module("pipeline.tracking.copies.server")
+    import_module("pipeline.tracking.copies.server_copies")
 
 
 def copy_with_children(
@@ -39,7 +39,7 @@ def copy_with_children(
         is_now_open = is_open and recorded.run_id == run_id
         return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
 
-    with output(quiet=True):  # the process of a training run has another channel
+    with output(quiet=True):  # the process of a training run has its own channel
         done = copy_in_order(store, server, run_id, copy)
     if failed := describe_failed(done, server):
         raise UserError(failed)
@@ -67,7 +67,7 @@ def copy_run(
         UserError: If another process does not release the lock in `seconds`, or if the
             server does not respond.
     """
-    from pipeline.tracking.copies.server import copies_on
+    from pipeline.tracking.copies.server_copies import copies_on
 
     with server_lock(store, seconds=seconds):
         return copies_on(server, store).try_update(recorded, is_open=is_open)

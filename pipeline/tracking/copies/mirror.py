@@ -23,6 +23,7 @@ from pipeline.tracking.copies.copying_functions import (
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # part of this wait, for the response of the copying process
+FIRST_SECONDS = 2  # before the first copy of an open run
 COPY_SECONDS = 3  # interval between the starts of two copies of an open run
 WAIT_SECONDS = 2  # maximum wait for the lock, in each copy of an open run
 # The copying process gets less time than training, which uses all cores in a sweep.
@@ -67,16 +68,16 @@ class Mirror:
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every three seconds; `run_id` waits until the run is open.
 
-        The first copy is made at once, unless a process must be started for the copy,
-        because the workers of a sweep start first.
+        The first copy is made two seconds after the run was opened, because each copy
+        takes time from the training: a short run is copied once before its end. The
+        workers of a sweep start during this time.
         This method ignores errors, because `finish` repeats everything that is missing.
         """
 
         def repeat() -> None:
             with suppress(Exception):  # if the run is never opened, it is not copied
                 opened = str(run_id())
-                if self._channel is None:
-                    self._ended.wait(COPY_SECONDS)
+                self._ended.wait(FIRST_SECONDS)
                 while not self._ended.is_set():
                     now = time.time()
                     copied = self._copy(opened, now + WAIT_SECONDS, is_open=True)

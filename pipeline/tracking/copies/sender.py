@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from mlflow import MlflowClient, entities
 
-from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, Status
+from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import (
     MetricPoint,
@@ -209,7 +209,7 @@ class Sender:
 
 def is_running(run: entities.Run) -> bool:
     """Return whether a run is open."""
-    return run.info.status in (Status.RUNNING, Status.SCHEDULED)
+    return run.info.status in OPEN
 
 
 def _changed(

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError
 from pipeline.base import files, locking
-from pipeline.base.tags import PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import open_runs
@@ -71,7 +71,7 @@ class StoreClient(MlflowClient):
         raise UserError(
             f"the experiment {name!r} of {database_path(store)} was deleted: "
             f"restore it ({mlflow_command(store, restore)}), or set "
-            "experiment_name to another name"
+            "experiment_name to a different name"
         )
 
     def mark_killed_runs(self) -> None:
@@ -86,7 +86,7 @@ class StoreClient(MlflowClient):
                 continue
             # The run is read again, because its process may have closed the run before
             # the process released the lock.
-            if self.get_run(run_id).info.status == Status.RUNNING:
+            if self.get_run(run_id).info.status in OPEN:
                 self.set_terminated(run_id, Status.KILLED)
             run_lock_file(self.store, run_id).unlink(missing_ok=True)
 

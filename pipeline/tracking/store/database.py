@@ -12,14 +12,14 @@ to close the connection, and could use it in only one thread.
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
-from pipeline.base.tags import PARENT_TAG, SWEEP_TAG, Status
+from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import open_database, path_from_uri
 
@@ -79,6 +79,7 @@ class RecordedRun:
     tags: Mapping[str, str]
     artifacts: Path  # the folder of the artifacts
     start: int  # in milliseconds since 1970
+    results: Mapping[str, float] = field(default_factory=dict)  # of `complete_runs`
 
     @property
     def label(self) -> str:
@@ -97,11 +98,7 @@ class RecordedRun:
 
     @property
     def has_all_files(self) -> bool:
-        """Whether this is a finished training run with all of its files.
-
-        `read_training_run` reads these files. This property does not check whether a
-        file is damaged.
-        """
+        """Whether the run is FINISHED with all files of a training run."""
         folder = self.network_path.parent
         is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
         return self.status == Status.FINISHED and is_whole
@@ -119,7 +116,7 @@ class MetricPoint(NamedTuple):
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
-    Deleted runs and runs of deleted experiments are left out. The list is empty if
+    Deleted runs and runs of deleted experiments are omitted. The list is empty if
     nothing is recorded yet.
     """
     wanted = [*values]
@@ -129,8 +126,9 @@ def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRu
 
 
 def open_runs(store: Path) -> list[RecordedRun]:
-    """Return the runs of all programs that are RUNNING."""
-    return _select(store, f"status = '{Status.RUNNING}' AND {ACTIVE}")
+    """Return the open runs of all programs."""
+    condition = f"status IN (SELECT value FROM json_each(?)) AND {ACTIVE}"
+    return _select(store, condition, json.dumps(OPEN))
 
 
 def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
@@ -145,7 +143,7 @@ def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the training runs of a sweep, oldest first.
 
     Only training runs of the sweep have the tag of the sweep. Other runs, which a user
-    has put below the sweep, are left out.
+    has put below the sweep, are omitted.
     """
     runs = tagged_runs(store, PARENT_TAG, [run_id])
     return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
@@ -157,7 +155,7 @@ def training_results(
     """Return the training metrics of each run, by its id.
 
     The training metrics are the last values, and the total seconds of all epochs. Runs
-    without a validation accuracy are left out. The files of a run, which
+    without a validation accuracy are omitted. The files of a run, which
     `read_training_run` reads, have the same metrics, but a single query reads the
     metrics of all runs.
     """
@@ -167,6 +165,19 @@ def training_results(
         for run_id, name, value in connection.execute(RESULTS, (ids, ids)):
             found.setdefault(run_id, {})[name] = value
     return {run_id: each for run_id, each in found.items() if VAL_ACCURACY in each}
+
+
+def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[RecordedRun]:
+    """Return the training runs that are complete, with their `training_results`.
+
+    A training run is complete, and the result of a job, if it is FINISHED, its files
+    exist and the database has its results. No file is read: whoever finds a damaged
+    file later trains the job again.
+    """
+    whole = [run for run in runs if run.has_all_files]
+    results = training_results(store, whole) if whole else {}
+    complete = (run for run in whole if run.run_id in results)
+    return [replace(run, results=results[run.run_id]) for run in complete]
 
 
 def metric_points(store: Path, run_id: str) -> list[MetricPoint]:

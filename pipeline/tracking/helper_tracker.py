@@ -21,7 +21,7 @@ from pipeline.tracking import provenance
 from pipeline.tracking.interface import Arguments, OpenRun, Run
 from pipeline.tracking.null import NullRun
 from pipeline.tracking.selection import (
-    announce_other_store,
+    check_store,
     experiment_of,
     new_tracker,
     open_tracker,
@@ -103,7 +103,7 @@ class HelperTracker(Tracker[HelperRun]):
         opened = self._helper.submit(_open, self.store, self.experiment, start)
         return HelperRun(self._helper, opened)
 
-    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
         try:
             # This waits until the run is open, unless there is a further interrupt.
             return self._helper.submit(_close, status, error).result()
@@ -130,7 +130,7 @@ def start_tracker(
     is not started. `new_tracker` describes the arguments.
     """
     if is_recorded and "mlflow" not in sys.modules:
-        announce_other_store(store)
+        check_store(store)
         name = experiment_of(experiment)
         with closing(HelperTracker(store, server, name)) as tracker:
             _ = tracker.code  # takes 0.1 s, in which the process imports MLflow
@@ -169,6 +169,6 @@ def _record(
     _run.submit(function, *arguments, **options)
 
 
-def _close(status: Status, error: str) -> str | None:
+def _close(status: Status, error: str | None) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
     return _tracker.close_run(_run, status, error) if _tracker else None

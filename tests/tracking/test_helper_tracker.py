@@ -13,9 +13,9 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
-from pipeline.tracking import EpochPoint, provenance, recording_process
+from pipeline.tracking import EpochPoint, helper_tracker, provenance
+from pipeline.tracking.helper_tracker import HelperTracker
 from pipeline.tracking.null import NullRun
-from pipeline.tracking.recording_process import HelperTracker
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -37,7 +37,7 @@ def fail(run):
 
 
 def forget():
-    recording_process._tracker, recording_process._run = None, NullRun()
+    helper_tracker._tracker, helper_tracker._run = None, NullRun()
 
 
 def imported_modules():
@@ -59,10 +59,10 @@ def tracker(store, monkeypatch):
 
 @pytest.fixture
 def shared_tracker(store, lasting_helper, monkeypatch):
-    """The same, in a process that other tests use, too."""
+    """A tracker like `tracker`, but in a process that several tests share."""
     lasting_helper.submit(forget)  # a new process has no run
     monkeypatch.setattr(
-        recording_process, "HelperProcess", lambda *_, **__: lasting_helper
+        helper_tracker, "HelperProcess", lambda *_, **__: lasting_helper
     )
     return HelperTracker(store, None, "mine")
 
@@ -293,4 +293,4 @@ def test_training_has_a_higher_priority_than_a_process_that_also_copies(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     with closing(HelperTracker(store, server, "mine")) as tracker:
         added = tracker._helper.submit(niceness).result() - os.nice(0)
-    assert added == (recording_process.COPYING_NICENESS if server else 0)
+    assert added == (helper_tracker.COPYING_NICENESS if server else 0)

@@ -1,7 +1,6 @@
-"""Records a training run, of the train stage or of a sweep.
+"""The data of a training run, which the process that trains submits to its run.
 
-The functions of `log` run in the process that records the run. The functions of this
-module call them with the data that they need.
+The functions of `log`, which get the data, run in the process that records the run.
 """
 
 from collections.abc import Mapping
@@ -51,10 +50,10 @@ class TrainingInputs:
             FINGERPRINT_TAG: self.fingerprint,
         }
 
-    def log(
+    def submit(
         self, run: OpenRun, *, plots: bool, reused: RecordedRun | None = None
     ) -> None:
-        """Record the data, the settings and the code; see `log_inputs`."""
+        """Submit the data, the settings and the code; see `log_inputs`."""
         run.submit(
             log_inputs,
             self.data,
@@ -65,9 +64,8 @@ class TrainingInputs:
         )
 
 
-def record_result(run: OpenRun, training: TrainingRun, folder: Path) -> None:
-    """Write a finished training run to a folder, and record its scores."""
-    training.write(folder, run_id=run.run_id)
+def submit_result(run: OpenRun, training: TrainingRun) -> None:
+    """Submit the scores of a finished training run."""
     run.submit(
         log_result,
         _describe(training),
@@ -95,8 +93,8 @@ def _describe(training: TrainingRun) -> str:
     )
 
 
-def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and record it as a model."""
+def submit_model(run: OpenRun, training: TrainingRun, path: Path) -> None:
+    """Export the network in a file, and submit it as a model."""
     last = training.last
     metrics = [
         EpochPoint(0, last.time, training.final_metrics),
@@ -104,10 +102,10 @@ def record_model(run: OpenRun, training: TrainingRun, network: Path) -> None:
     ]
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
-        export_network(network, exported, hidden=training.hyperparameters.hidden)
+        export_network(path, exported, hidden=training.hyperparameters.hidden)
         run.submit(
             log_model,
-            network,
+            path,
             exported,
             metrics,
             (training.dataset, training.data_sha256),
