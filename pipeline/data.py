@@ -23,7 +23,7 @@ from pipeline.cli import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.datasets.data import PreparedData
+    from pipeline.datasets.prepare import PreparedData
 
 
 @documented(DataKeywords)

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline import cli
 from pipeline.cli.arguments import parse
 from pipeline.core.network import snapshot
-from pipeline.datasets.data import PreparedData
+from pipeline.datasets.prepare import PreparedData
 from pipeline.deploy.export import ExportResult
 from pipeline.evaluation import find_image
 from pipeline.evaluation.evaluate import Evaluation

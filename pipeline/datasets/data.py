@@ -1,22 +1,11 @@
 """The command `data`: prepares a data set and prints its summary."""
 
-from dataclasses import dataclass, field
-
 from pipeline import datasets
 from pipeline.base.paths import data_dir, displayed
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, next_steps, wrap
 from pipeline.base.text import table
-from pipeline.core.dataset import DataFile
-from pipeline.datasets.statistics import Summary
-
-
-@dataclass(frozen=True)
-class PreparedData(DataFile):
-    """The file of a data set, and its summary; its other files are next to it."""
-
-    is_new: bool  # whether this command has created it
-    summary: Summary = field(repr=False)  # the content of <name>.json
+from pipeline.datasets.prepare import PreparedData, prepare
 
 
 def data(dataset: str, *, default: str) -> PreparedData:
@@ -26,8 +15,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
         dataset: See `prepare`.
         default: The data set of a command without `dataset=`.
     """
-    file, is_new = datasets.prepare(dataset, folder=data_dir())
-    path, summary = file.path, datasets.summary(file.path)
+    file = prepare(dataset, folder=data_dir())
+    path, summary = file.path, file.summary
     spec = datasets.spec(file.name)
     say(f"{file.name}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
@@ -47,8 +36,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
     beside = datasets.files_beside(path)
     plots = beside.samples, beside.means
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
+    say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return PreparedData(path, file.sha256, is_new, summary)
+    return file

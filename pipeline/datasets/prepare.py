@@ -8,8 +8,8 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -30,21 +30,33 @@ from pipeline.datasets.registry import (
     unknown_data_set,
 )
 from pipeline.datasets.statistics import (
+    Summary,
     class_means,
     files_beside,
     stored_summary,
     summarize,
+    summary,
 )
 
 
-class Prepared(NamedTuple):
-    """What `prepare` returns: the file, and whether it has just been created."""
+@dataclass(frozen=True)
+class PreparedData(DataFile):
+    """The file of a data set, and its summary; its other files are next to it."""
 
-    file: DataFile
-    is_new: bool
+    is_new: bool  # whether this command has created it
+
+    @property
+    def file(self) -> DataFile:
+        """The file alone, which can be sent to a worker."""
+        return DataFile(self.path, self.sha256)
+
+    @property
+    def summary(self) -> Summary:
+        """The content of <name>.json."""
+        return summary(self.path)
 
 
-def prepare(dataset: str, *, folder: Path) -> Prepared:
+def prepare(dataset: str, *, folder: Path) -> PreparedData:
     """Create the file of a data set, unless the folder contains a valid file.
 
     No other function imports a user's folder. Each function that loads a data set or
@@ -70,19 +82,19 @@ def prepare(dataset: str, *, folder: Path) -> Prepared:
     path, origin = path_and_origin(dataset, folder=folder)
     # This check needs no lock, so that the folder can belong to another user.
     if (file := _intact(path)) and not _missing(file):
-        return Prepared(file, is_new=False)
+        return PreparedData(**vars(file), is_new=False)
     _check_writable(path)
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
         if file := _intact(path):
             _write_others(file, _missing(file))
-            return Prepared(file, is_new=False)
+            return PreparedData(**vars(file), is_new=False)
         _report_damage(path)
         file = _write_images(path, *_read_source(dataset, path))
         _write_others(file, _missing(file) | {"plots"})
         _write_summary(file, origin)
-        return Prepared(file, is_new=True)
+        return PreparedData(**vars(file), is_new=True)
 
 
 def _intact(path: Path) -> DataFile | None:
