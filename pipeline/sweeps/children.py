@@ -17,7 +17,7 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
-from pipeline.sweeps.jobs import Job, Outcome, as_texts, folder_name
+from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
@@ -43,9 +43,8 @@ class Children:
         # code that trained the network.
         training = replace(training, dataset=job.data.name)
         tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
-        options = as_texts(job.options)
         inputs = TrainingInputs(
-            job.data, values=job.values, options=options, fingerprint=job.fingerprint
+            job.data, job.values, job.options, fingerprint=job.fingerprint
         )
         tags |= inputs.tags
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}

@@ -20,18 +20,17 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
-Options = Mapping[str, frozenset[str]]  # by group
-
 
 @dataclass(frozen=True, repr=False)
 class Job:
     """A combination of a sweep; it is trained unless it has an `error`."""
 
     values: Mapping[str, Any]  # by key; if there is an error, some values are invalid
-    options: Options  # the options of all combinations with these values
+    # By group, the options of all combinations with these values, such as small,wide.
+    options: Mapping[str, str]
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str | None = None  # one line; None if the values are valid
-    data_file: DataFile | None = None  # the file of the data set; None if unknown
+    known_data: DataFile | None = None  # the file of the data set; None if unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
@@ -40,8 +39,8 @@ class Job:
     @property
     def data(self) -> DataFile:
         """The file of the data set; the values must be valid."""
-        assert self.data_file, self.error
-        return self.data_file
+        assert self.known_data, self.error
+        return self.known_data
 
     @cached_property
     def hyperparameters(self) -> Hyperparameters:
@@ -66,30 +65,31 @@ class Job:
         if not self.error:
             return self.fingerprint
         values = {key: self.values.get(key) for key in TRAINING_KEYS}
-        if self.data_file:
-            values["dataset"] = self.data_file.sha256
+        if self.known_data:
+            values["dataset"] = self.known_data.sha256
         return files.json_sha256(values)
 
     @property
     def params(self) -> dict[str, Any]:
         """The params of the run: the options, and the values, which can be invalid."""
-        return params_of(self.values, as_texts(self.options))
+        return params_of(self.values, self.options)
 
     @property
     def varied_values(self) -> dict[str, Any]:
         """The options and values that the sweep varies, by group and by key."""
-        both = {**self.values, **as_texts(self.options)}
+        both = {**self.values, **self.options}
         return {name: both[name] for name in self.varied}
 
     def texts_of(self, name: str) -> list[str]:
         """Return the options of a group, or the value of a key, as text."""
-        return sorted(self.options.get(name) or [str(self.values[name])])
+        options = self.options.get(name)
+        return options.split(",") if options else [str(self.values[name])]
 
     @property
     def name(self) -> str:
         """The name of the run, such as "hidden=40 seed=2 epochs=5"."""
-        texts = as_texts(self.options)
-        options = [f"{name}={texts[name]}" for name in self.varied if name in texts]
+        groups = [name for name in self.varied if name in self.options]
+        options = [f"{group}={self.options[group]}" for group in groups]
         return " ".join([*options, run_name(self.values, named=self.varied)])
 
     @property
@@ -106,7 +106,7 @@ class Job:
     def tags(self) -> dict[str, str]:
         """All options of groups, and the settings that the sweep varies."""
         values = {key: str(value) for key, value in self.varied_values.items()}
-        return {**as_texts(self.options), **values}
+        return {**self.options, **values}
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,6 @@ def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
     the outcomes of the jobs that have ended.
     """
     return sum(not outcome.error for outcome in outcomes) == len(jobs)
-
-
-def as_texts(options: Options) -> dict[str, str]:
-    """Return the options of each group as text, such as "small,wide" for team."""
-    return {group: ",".join(sorted(names)) for group, names in options.items()}
 
 
 def short_name(values: Mapping[str, Any]) -> str:

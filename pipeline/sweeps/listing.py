@@ -11,7 +11,7 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import NO_OPTION
 from pipeline.cli import Command, Interval, TrainConfig, committed_defaults
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import Job, Options, as_texts, short_name
+from pipeline.sweeps.jobs import Job, short_name
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -50,9 +50,7 @@ def list_jobs(
         file = data.get(values["dataset"])
         if file:
             values["dataset"] = file.name
-        options = {
-            group: frozenset({each.options.get(group, NO_OPTION)}) for group in groups
-        }
+        options = {group: each.options.get(group, NO_OPTION) for group in groups}
         error = "; ".join(each.error.problems) if each.error else None
         jobs.append(Job(values, options, command.varied, error, file))
     return _merge_equal(jobs)
@@ -98,7 +96,7 @@ def sweep_id(
     """
     content = [
         sorted(job.id for job in jobs),
-        sorted(as_texts(all_options(job.options for job in jobs)).items()),
+        sorted(all_options(job.options for job in jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
         experiment,
         again,
@@ -135,10 +133,10 @@ def sweep_name(
     return short_name({**varied, **others}) + number
 
 
-def all_options(options: Iterable[Options]) -> Options:
-    """Return all options of each group."""
-    found: dict[str, frozenset[str]] = {}
+def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return all options of each group, such as "small,wide" for team."""
+    found: dict[str, set[str]] = {}
     for each in options:
         for group, names in each.items():
-            found[group] = found.get(group, frozenset()) | names
-    return found
+            found.setdefault(group, set()).update(names.split(","))
+    return {group: ",".join(sorted(names)) for group, names in found.items()}

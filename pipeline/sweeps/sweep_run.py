@@ -11,7 +11,7 @@ from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import busy
 from pipeline.cli import CommonSweepConfig
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.jobs import Job, as_texts
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.listing import all_options
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
@@ -55,7 +55,7 @@ def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
     return {
-        **as_texts(all_options(job.options for job in jobs)),
+        **all_options(job.options for job in jobs),
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_id,
         SWEPT_TAG: ",".join(varied),

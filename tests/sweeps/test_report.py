@@ -33,8 +33,8 @@ DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
 def outcome(accuracy, error=None, options=None, **keys):
-    options = {group: frozenset(names) for group, names in (options or {}).items()}
-    job = Job(defaults() | keys, options, [*options, *keys], data_file=DATA)
+    options = options or {}
+    job = Job(defaults() | keys, options, [*options, *keys], known_data=DATA)
     return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
 
 
@@ -203,9 +203,9 @@ def test_only_several_seeds_have_a_mean():
 
 
 def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
-    groups = (["a"], ["c", "b"])  # the options b and c have equal values
+    groups = ("a", "b,c")  # the options b and c have equal values
     teams = [outcome(0.9, options={"team": names}, seed=1) for names in groups]
-    teams.append(outcome(0.8, options={"team": ["d"]}, seed=2))
+    teams.append(outcome(0.8, options={"team": "d"}, seed=2))
     assert sweep_name([each.job for each in teams]) == (
         "team=a,b,c,d seed=1,2 (3 combinations)"
     )
