@@ -54,19 +54,19 @@ def _make_command(
     -m team=small,large. The command has the combinations of all parts.
 
     Raises:
-        ConfigError: If a setting or a file is invalid. If a setting or a file cannot be
-            read, rules about several settings are not checked, because settings may be
-            missing.
+        ConfigError: If a setting or a file is invalid.
     """
     _check_groups(flags.folders)
     problems = [*given.problems]
-    parts = [_without_files(given)]  # if files cannot be read, given values are checked
-    with collected(problems):
+    try:
         parts = [*compose_all(given, schema, flags)]
+    except ConfigError as error:
+        problems += error.problems
+        parts = [_without_files(given)]  # so that the given values are checked, too
     problems += _unknown_keys(parts, schema, flags.folders)
     combinations = list[Combination]()
     with collected(problems):  # an error means that the combinations cannot be listed
-        if not problems:
+        if not problems:  # otherwise, settings may be missing
             problems += broken_rules(parts, schema, flags)
         _check_number(parts)
         combinations += _combinations(parts, schema)
@@ -80,8 +80,6 @@ def _make_command(
         combinations=combinations,
         varied=_varied(parts, combinations, schema),
         intervals=parts[0].intervals,
-        is_sweep=any(part.is_sweep for part in parts),
-        prints=flags.prints,
     )
 
 

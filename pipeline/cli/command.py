@@ -107,5 +107,8 @@ class Command(Generic[ConfigT]):
     combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
-    is_sweep: bool = False
-    prints: bool = False  # see `Flags`
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the command runs a sweep, perhaps with a single combination."""
+        return bool(self.varied)

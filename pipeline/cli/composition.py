@@ -35,7 +35,8 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     """Compose the files for each combination of options of groups.
 
     The values of a saved sweep replace the values of files, and given values replace
-    both. A saved sweep can vary a group, too.
+    both. If a saved sweep varies a group, such as `team: small,large`, the files are
+    composed again with each of these options, as if the group were given.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -43,11 +44,11 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     for row in itertools.product(*given.groups.values()):
         composed, saved = compose([*filter(None, row)], schema, flags)
         varied = _saved_groups(saved, given, flags.folders)
-        if varied and composed.is_sweep:  # compose again, for each of these options
+        if varied and composed.is_sweep:
             each = zip(given.groups, row, strict=True)
             fixed = {group: GroupOverrides([override]) for group, override in each}
-            groups = {**fixed, **varied}
-            yield from compose_all(replace(given, groups=groups), schema, flags)
+            again = replace(given, groups={**fixed, **varied})
+            yield from compose_all(again, schema, flags)
         else:
             yield _replace_values(composed, saved, given, schema, flags)
 

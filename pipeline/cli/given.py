@@ -5,7 +5,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.text import shortened
@@ -33,8 +34,6 @@ VALUE = re.compile("[^=-][^=]*")  # 20, but not =20, -m or seed=1
 OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
 OTHER_START = re.compile(r"--|\w+:")  # the start of such a form without spaces
 
-Item = TypeVar("Item")
-
 
 @dataclass(frozen=True)
 class Given:
@@ -49,28 +48,25 @@ def read_arguments(
     arguments: Iterable[str], schema: Schema, folders: ConfigFolders
 ) -> Given:
     """Read the arguments of a command line, without its flags."""
-    return _read_each(_join_spaced(arguments), _read_argument, schema, folders)
+    joined = _join_spaced(arguments)
+    return _read_each(partial(_read_argument, each, schema, folders) for each in joined)
 
 
 def read_keywords(
     keywords: Mapping[str, Any], schema: Schema, folders: ConfigFolders
 ) -> Given:
     """Read the keywords of a call from Python."""
-    return _read_each(keywords.items(), _read_keyword, schema, folders)
+    items = keywords.items()
+    return _read_each(partial(_read_keyword, each, schema, folders) for each in items)
 
 
-def _read_each(
-    items: Iterable[Item],
-    read: Callable[[Item, Schema, ConfigFolders], tuple[str, object]],
-    schema: Schema,
-    folders: ConfigFolders,
-) -> Given:
+def _read_each(readers: Iterable[Callable[[], tuple[str, object]]]) -> Given:
     """Read each item. As in Hydra, the last value of a key counts."""
     settings, groups = dict[str, Setting](), dict[str, GroupOverrides]()
     problems: list[str] = []
-    for item in items:
+    for read in readers:
         try:
-            name, value = read(item, schema, folders)
+            name, value = read()
         except ConfigError as error:
             problems.append(located(str(error), None))
             continue

@@ -237,7 +237,7 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(
     empty_project, monkeypatch
 ):
     project = empty_project("uri", store=False, digits=False)
-    missing = "no server is set: set server=http://... or MLFLOW_TRACKING_URI"
+    missing = "server is missing: add server=http://... or set MLFLOW_TRACKING_URI"
     for url, rule in {
         "": missing,
         f"sqlite:///{project.outputs / 'mlflow.db'}": missing,
