@@ -16,6 +16,7 @@ store.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, NamedTuple, ParamSpec
@@ -33,6 +34,18 @@ Arguments = ParamSpec("Arguments")
 def now() -> int:
     """Return the time in milliseconds since 1970, as MLflow stores it."""
     return time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """The data that is recorded when a run is opened."""
+
+    name: str
+    params: Params
+    tags: Tags  # including the `provenance.tags` of the process that trains
+    diff: str = ""  # the diff of the `CodeState` of this process
+    time: int = field(default_factory=now)  # in milliseconds since 1970
+    resume: str | None = None  # the run that is opened again; None for a new run
 
 
 class EpochPoint(NamedTuple):
@@ -215,22 +228,13 @@ class Run(OpenRun):
 
     @abstractmethod
     def child(
-        self,
-        *,
-        name: str,
-        params: Params,
-        tags: Tags,
-        start: int | None = None,
-        end: int | None = None,
-        diff: str = "",
+        self, start: RunStart, *, end: int | None = None
     ) -> "AbstractContextManager[Run]":
         """Record a training run of this sweep, which has ended, as a child of this run.
 
-        `tags` contain the provenance of the training run, and `diff` is its
-        `code_diff`. The training run lasted from `start` to `end`, in milliseconds
-        since 1970; None means now. When the block ends, the child becomes FINISHED, or
-        FAILED after `OpenRun.fail`. If the block fails, or if this process is killed in
-        the block, `delete_unfinished_children` removes the child.
+        `end` is in milliseconds since 1970; None means now. When the block ends, the
+        child becomes FINISHED, or FAILED after `OpenRun.fail`. If the block fails, or
+        if this process is killed in it, `delete_unfinished_children` removes the child.
         """
 
     @abstractmethod
