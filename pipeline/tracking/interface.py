@@ -63,19 +63,13 @@ class EpochPoint(NamedTuple):
 class OpenRun(ABC):
     """An open run in this or another process; `submit` passes functions to it."""
 
-    copied: bool | None = None  # see `end_copy`
+    # Whether the server has a complete copy, when the run is closed; None: no server.
+    copied: bool | None = None
     failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
         """Let a run be FAILED if its block ends normally; see `Tracker.start_run`."""
         self.failure = reason
-
-    def end_copy(self, *, is_complete: bool) -> None:
-        """Record whether the copy on the server is complete.
-
-        If there is no server, this method is not called.
-        """
-        self.copied = is_complete
 
     @property
     @abstractmethod

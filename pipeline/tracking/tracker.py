@@ -156,7 +156,7 @@ class Tracker(ABC, Generic[RunType]):
             closed_id = close(status, error)  # step 7
             if mirror and closed_id:  # step 8
                 is_killed = status == Status.KILLED
-                run.end_copy(is_complete=mirror.finish(closed_id, is_killed=is_killed))
+                run.copied = mirror.finish(closed_id, is_killed=is_killed)
 
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:
