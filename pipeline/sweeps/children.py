@@ -19,7 +19,7 @@ from pipeline.base.tags import (
 )
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import RecordedRun, Run, find_run, provenance
+from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
 from pipeline.training.reading import read_training_run
 from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
@@ -50,15 +50,14 @@ class Children:
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if reused:
             tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
-        start, *_, end = (epoch.time for epoch in training.epochs)
-        with self.run.child(
-            name=job.name,
-            params=inputs.params,
-            tags=tags | self._child_tags(job),
-            start=start,
-            end=end,
+        start = RunStart(
+            job.name,
+            inputs.params,
+            tags | self._child_tags(job),
             diff="" if reused else self.code.diff,  # `log_inputs` copies it
-        ) as child:
+            time=training.epochs[0].time,
+        )
+        with self.run.child(start, end=training.last.time) as child:
             parent = child.artifacts or self.folder / folder_name(job.varied_values)
             path = parent / NETWORK_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +114,9 @@ class Children:
         """
         tags = provenance.tags(self.code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
-        with self.run.child(
-            name=job.name,
-            params=job.params,
-            tags=tags | self._child_tags(job),
-            diff=self.code.diff,
-        ) as child:
+        tags |= self._child_tags(job)
+        start = RunStart(job.name, job.params, tags, self.code.diff)
+        with self.run.child(start) as child:
             child.fail(error)
             if traceback:
                 child.log_text("error.txt", traceback)

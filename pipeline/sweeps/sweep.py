@@ -112,10 +112,7 @@ def _train_missing(
     start.reusable.find(start.plan.trainable)
     # The workers import PyTorch while this process imports it and MLflow.
     with _new_executor(start, cfg) as executor:
-        result = _record(start, executor, cfg, on_result)
-    if failure := failure_message(result.outcomes):
-        raise PartlyFailed(failure, result)
-    return result
+        return _record(start, executor, cfg, on_result)
 
 
 def _record(
@@ -140,7 +137,10 @@ def _record(
         result = sweep_run.finish(start, children, report)
         if failure := failure_message(result.outcomes):
             children.run.fail(failure)
-    return replace(result, copied=children.run.copied)
+    result = replace(result, copied=children.run.copied)
+    if failure:
+        raise PartlyFailed(failure, result)
+    return result
 
 
 def _identify(

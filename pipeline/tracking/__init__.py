@@ -11,6 +11,7 @@ from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
     Run,
+    RunStart,
     viewing_hint,
 )
 from pipeline.tracking.runs import (

@@ -18,7 +18,7 @@ from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import Arguments, OpenRun, Run
+from pipeline.tracking.interface import Arguments, OpenRun, Run, RunStart
 from pipeline.tracking.null import NullRun
 from pipeline.tracking.selection import (
     check_store,
@@ -26,7 +26,7 @@ from pipeline.tracking.selection import (
     new_tracker,
     open_tracker,
 )
-from pipeline.tracking.tracker import LocalTracker, RunStart, Tracker
+from pipeline.tracking.tracker import LocalTracker, Tracker
 
 RECORDER = "the process that records the run"
 # The copying to a server takes half a second of CPU time, and a server on this machine

@@ -16,6 +16,7 @@ store.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, NamedTuple, ParamSpec
@@ -35,6 +36,18 @@ def now() -> int:
     return time_ns() // 1_000_000
 
 
+@dataclass(frozen=True)
+class RunStart:
+    """The data that is recorded when a run is opened."""
+
+    name: str
+    params: Params
+    tags: Tags  # including the `provenance.tags` of the process that trains
+    diff: str = ""  # the diff of the `CodeState` of this process
+    time: int = field(default_factory=now)  # in milliseconds since 1970
+    resume: str | None = None  # the run that is opened again; None for a new run
+
+
 class EpochPoint(NamedTuple):
     """The metrics of an epoch, with the step and the time that MLflow stores.
 
@@ -50,19 +63,13 @@ class EpochPoint(NamedTuple):
 class OpenRun(ABC):
     """An open run in this or another process; `submit` passes functions to it."""
 
-    copied: bool | None = None  # see `end_copy`
+    # Whether the server has a complete copy, when the run is closed; None: no server.
+    copied: bool | None = None
     failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
         """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
         self.failure = reason
-
-    def end_copy(self, *, is_complete: bool) -> None:
-        """Record whether the copy on the server is complete.
-
-        If there is no server, this method is not called.
-        """
-        self.copied = is_complete
 
     @property
     @abstractmethod
@@ -215,22 +222,13 @@ class Run(OpenRun):
 
     @abstractmethod
     def child(
-        self,
-        *,
-        name: str,
-        params: Params,
-        tags: Tags,
-        start: int | None = None,
-        end: int | None = None,
-        diff: str = "",
+        self, start: RunStart, *, end: int | None = None
     ) -> "AbstractContextManager[Run]":
         """Record a training run of this sweep, which has ended, as a child of this run.
 
-        `tags` contain the provenance of the training run, and `diff` is its
-        `code_diff`. The training run lasted from `start` to `end`, in milliseconds
-        since 1970; None means now. When the block ends, the child becomes FINISHED, or
-        FAILED after `OpenRun.fail`. If the block fails, or if this process is killed in
-        the block, `delete_unfinished_children` removes the child.
+        `end` is in milliseconds since 1970; None means now. When the block ends, the
+        child becomes FINISHED, or FAILED after `OpenRun.fail`. If the block fails, or
+        if this process is killed in it, `delete_unfinished_children` removes the child.
         """
 
     @abstractmethod

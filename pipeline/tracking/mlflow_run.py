@@ -26,6 +26,7 @@ from pipeline.tracking.interface import (
     EpochPoint,
     Params,
     Run,
+    RunStart,
     Tags,
 )
 from pipeline.tracking.logged_model import write_model
@@ -228,26 +229,19 @@ class MlflowRun(Run):
 
     @contextmanager
     def child(
-        self,
-        *,
-        name: str,
-        params: Params,
-        tags: Tags,
-        start: int | None = None,
-        end: int | None = None,
-        diff: str = "",
+        self, start: RunStart, *, end: int | None = None
     ) -> Iterator["MlflowRun"]:
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         run = self._client.create_run(
             self._experiment_id,
-            start_time=start,
-            tags={**project, **tags, PARENT_TAG: self.run_id},
-            run_name=new_name(self._client.store, name, self._experiment_id),
+            start_time=start.time,
+            tags={**project, **start.tags, PARENT_TAG: self.run_id},
+            run_name=new_name(self._client.store, start.name, self._experiment_id),
         )
         child = NewChild(self._client, run)
-        child.log_diff(diff)
+        child.log_diff(start.diff)
         yield child
-        child.complete(params, end)
+        child.complete(start.params, end)
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))

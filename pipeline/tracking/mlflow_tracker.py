@@ -13,12 +13,12 @@ from pipeline.base import locking, terminal
 from pipeline.base.printing import say
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import OpenRun, Tags
+from pipeline.tracking.interface import OpenRun, RunStart, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
-from pipeline.tracking.tracker import LocalTracker, RunStart, final_status
+from pipeline.tracking.tracker import LocalTracker, final_status
 
 OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
 

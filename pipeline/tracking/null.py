@@ -3,8 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import Run
-from pipeline.tracking.tracker import LocalTracker, RunStart
+from pipeline.tracking.interface import Run, RunStart
+from pipeline.tracking.tracker import LocalTracker
 
 
 def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
@@ -27,7 +27,9 @@ class NullRun(Run):
     def link(self, text: str, page: str) -> str:
         return text
 
-    def child(self, **options: Any) -> AbstractContextManager[Run]:  # noqa: ANN401
+    def child(
+        self, start: RunStart, *, end: int | None = None
+    ) -> AbstractContextManager[Run]:
         return nullcontext(self)
 
     def reopen_child(self, run_id: str) -> Run:

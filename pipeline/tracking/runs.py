@@ -171,7 +171,8 @@ def find_sweep(
     lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
     remedy = "run the sweep again"
     if lost:
-        raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
+        what = "files or metrics of runs"
+        raise UserError(f"{what} {', '.join(lost)} are lost: {remedy}")
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
     return sweep, list(trained.values())

@@ -47,7 +47,6 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -57,7 +56,7 @@ from pipeline.base.tags import Status
 from pipeline.execution.helper_process import Channel
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.interface import OpenRun, Params, Run, Tags, now
+from pipeline.tracking.interface import OpenRun, Params, Run, RunStart, Tags
 from pipeline.tracking.provenance import CodeState
 
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
@@ -76,18 +75,6 @@ def end_transactions(error: BaseException) -> None:
         # Only the garbage collector frees Python's connections.
         traceback.clear_frames(error.__traceback__)
         gc.collect()
-
-
-@dataclass(frozen=True)
-class RunStart:
-    """The data that is recorded when a run is opened."""
-
-    name: str
-    params: Params
-    tags: Tags  # including the `provenance.tags` of the process that trains
-    diff: str  # the diff of the `CodeState` of this process
-    time: int  # in milliseconds since 1970
-    resume: str | None  # the id of the run that is opened again; None for a new run
 
 
 class Tracker(ABC, Generic[RunType]):
@@ -131,7 +118,7 @@ class Tracker(ABC, Generic[RunType]):
         """
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
-            start = RunStart(name, params, all_tags, self.code.diff, now(), resume)
+            start = RunStart(name, params, all_tags, self.code.diff, resume=resume)
             run = self.open_run(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)
@@ -169,7 +156,7 @@ class Tracker(ABC, Generic[RunType]):
             closed_id = close(status, error)  # step 7
             if mirror and closed_id:  # step 8
                 is_killed = status == Status.KILLED
-                run.end_copy(is_complete=mirror.finish(closed_id, is_killed=is_killed))
+                run.copied = mirror.finish(closed_id, is_killed=is_killed)
 
     @abstractmethod
     def open_run(self, start: RunStart) -> RunType:

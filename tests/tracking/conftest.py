@@ -9,7 +9,7 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import sync
+from pipeline.tracking import RunStart, sync
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
@@ -114,9 +114,10 @@ def record_sweep(start_run):
         sweep_run = start_run(folder, tags={"kind": "sweep"}, server=server)
         with suppress(ValueError), sweep_run as sweep:
             setting = {"params": {"hidden": 5, "seed": 1}, "tags": {"hidden": "5"}}
-            with sweep.child(name="a", start=1000, end=2000, **setting) as child:
+            start = RunStart("a", **setting, time=1000)
+            with sweep.child(start, end=2000) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-            with sweep.child(name="b", params={}, tags={}) as child:
+            with sweep.child(RunStart("b", {}, {})) as child:
                 child.fail("hidden < 1")
             sweep.describe("A sweep.", sweep.compare_children(["hidden", "seed"]))
             raise ValueError("1 of 2 training runs failed")

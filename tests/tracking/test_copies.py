@@ -25,7 +25,13 @@ from pipeline.base import locking
 from pipeline.model import load_recorded_model, load_trained_model
 from pipeline.sweeps.networks import read_networks
 from pipeline.sync import sync
-from pipeline.tracking import find_run, find_sweep, find_training_run, tagged_runs
+from pipeline.tracking import (
+    RunStart,
+    find_run,
+    find_sweep,
+    find_training_run,
+    tagged_runs,
+)
 from pipeline.tracking.copies import mirror
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.copies.order import copy_in_order, describe_failed
@@ -234,7 +240,7 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
 ):
     monkeypatch.setattr(mirror, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
-        with sweep.child(name="a", params={"hidden": 5}, tags={}) as child:
+        with sweep.child(RunStart("a", {"hidden": 5}, {})) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
         sweep.log_metrics({"sweep/best": 0.5}, step=0, time=1000)
         sweep.log_text("a.txt", "a")

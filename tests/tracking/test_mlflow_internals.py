@@ -12,7 +12,7 @@ from mlflow import server
 from PIL import Image
 from sqlalchemy import text
 
-from pipeline.tracking import EpochPoint, mlflow_server
+from pipeline.tracking import EpochPoint, RunStart, mlflow_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
@@ -57,8 +57,8 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
         for number, accuracy in enumerate((0.25, 0.75)):
             tags = {"sweep": "the sweep's id", "fingerprint": str(number)}
             # A child that reuses a run has its start, so both can have the same.
-            start = {"params": {}, "start": 1000}
-            with sweep.child(name=str(number), tags=tags, **start) as child:
+            start = RunStart(str(number), {}, tags, time=1000)
+            with sweep.child(start) as child:
                 seconds = {"train/seconds": 0.5}
                 points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
                 last = {"val/accuracy": accuracy, LOSS: 0.125, "val/f1": math.nan}

@@ -10,7 +10,7 @@ from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import PROJECT_TAG
-from pipeline.tracking import EpochPoint, children_of, provenance
+from pipeline.tracking import EpochPoint, RunStart, children_of, provenance
 from pipeline.tracking.store.sqlite import path_from_uri
 
 
@@ -67,21 +67,23 @@ def test_an_artifact_that_cannot_be_written_completely_is_absent(
 def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     store, client, start_run
 ):
-    setting = {"params": {"hidden": 5}, "start": 1000, "end": 3000}
+    setting = {"params": {"hidden": 5}, "time": 1000}
     tags = {"sweep": "the sweep's id", "fingerprint": "5", "host": "a worker"}
     points = [
         EpochPoint(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
         for e in (1, 2)
     ]
     with suppress(KeyboardInterrupt), start_run(store) as sweep:
-        with sweep.child(name="hidden=5", tags=tags, **setting) as child:
+        start = RunStart("hidden=5", tags=tags, **setting)
+        with sweep.child(start, end=3000) as child:
             assert client.get_run(child.run_id).info.status == "RUNNING"
             child.log_points(points * 300)  # more than MLflow accepts at once
-        with sweep.child(name="hidden=6", params={}, tags=tags) as failed:
+        with sweep.child(RunStart("hidden=6", {}, tags)) as failed:
             failed.fail("no memory")
             failed.log_text("error.txt", "line 1")
         of_a_user = client.create_run("1", tags={"mlflow.parentRunId": sweep.run_id})
-        with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
+        start = RunStart("hidden=7", tags=tags, **setting)
+        with sweep.child(start, end=3000) as incomplete:
             raise KeyboardInterrupt
     assert client.get_run(incomplete.run_id).info.status == "KILLED"
     with start_run(store, resume=sweep.run_id) as resumed:
@@ -110,8 +112,8 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
 def test_the_description_of_a_new_child_has_all_that_was_added(
     store, client, start_run
 ):
-    new = {"name": "a", "params": {}, "tags": {}}
-    with start_run(store) as sweep, sweep.child(**new) as child:
+    new = RunStart("a", {}, {})
+    with start_run(store) as sweep, sweep.child(new) as child:
         child.describe("text", {"a": "A"})
         child.add_links({"b": "B"})
         child.add_results({"c": "C"})
@@ -122,9 +124,9 @@ def test_the_description_of_a_new_child_has_all_that_was_added(
 def test_equal_names_of_runs_get_numbers(store, client, start_run):
     for _ in range(2):
         with start_run(store, name="lr=1%") as run:
-            with run.child(name="lr=1%", params={}, tags={}):
+            with run.child(RunStart("lr=1%", {}, {})):
                 pass
-            with run.child(name="lr=1", params={}, tags={}):
+            with run.child(RunStart("lr=1", {}, {})):
                 pass
     runs = client.search_runs(["1"], order_by=["start_time"])
     names = {run.info.run_name for run in runs}
