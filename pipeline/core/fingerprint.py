@@ -38,13 +38,14 @@ class Software:
     or correctly rounded results, such as sorting, subtraction and square roots.
     """
 
-    code: str  # `core_sha256`
+    code: str  # the hash of the code of this package; see `code_hashes`
     torch: str  # the version of PyTorch
 
     @classmethod
     def here(cls) -> "Software":
         """Return the software of this process."""
-        return cls(core_sha256(), torch_version())
+        code = json.dumps(code_hashes()).encode()
+        return cls(hashlib.sha256(code).hexdigest(), torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
         """Compare the software of this process with `self`, that of another process.
@@ -121,11 +122,6 @@ class _WithoutTexts(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         """Remove a statement that is only a constant, such as a docstring."""
         return None if isinstance(node.value, ast.Constant) else node
-
-
-def core_sha256() -> str:
-    """Return the sha256 of the code of this package; see `code_hashes`."""
-    return hashlib.sha256(json.dumps(code_hashes()).encode()).hexdigest()
 
 
 @functools.cache  # each call would parse the metadata of PyTorch, in 1 ms

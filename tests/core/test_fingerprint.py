@@ -41,7 +41,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     def code():
         for cached in (fingerprints._imported, fingerprints.code_hashes):
             cached.cache_clear()  # as in a new process
-        return fingerprints.core_sha256()
+        return fingerprints.Software.here().code
 
     first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
     assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
