@@ -20,17 +20,19 @@ STAGES = {
 LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items())
 
 
-def main(words: Sequence[str]) -> None:
-    """Run the stage that the first name in `words` names; without a name, list all.
+def main(arguments: Sequence[str]) -> None:
+    """Run the first stage that `arguments` contain; without a name, list all stages.
 
     Any other name is an error. --help can precede the name.
     """
-    stage = next((word for word in words if word not in ("-h", "--help")), None)
+    stage = next(
+        (argument for argument in arguments if argument not in ("-h", "--help")), None
+    )
     if stage is None:
         print(f"{LIST}\n\nAdd --help to a command to list its settings.")
     elif stage in STAGES:
-        place = words.index(stage)
-        sys.argv[1:] = [*words[:place], *words[place + 1 :]]
+        index = arguments.index(stage)
+        sys.argv[1:] = [*arguments[:index], *arguments[index + 1 :]]
         runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
     else:
         message = f"{stage!r} is not a stage: choose one of\n{LIST}"

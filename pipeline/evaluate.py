@@ -14,11 +14,11 @@ network. Takes about 4 s.
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 says how much the accuracy may vary by chance. The loss is in nats. The confidence is
 the mean probability of the predicted classes. If the confidence is above the accuracy,
-the network is overconfident. The expected calibration error (ECE) is the mean distance
-between confidence and accuracy, in bins of similar confidence. Do not rely on a
-prediction that is reported as unsure. The usual reasons are that the image does not
-look like the training images of the predicted class, or that another class is almost as
-probable.
+the network is overconfident. The expected calibration error (ECE) is the weighted
+average of the absolute difference between confidence and accuracy, over bins of
+predictions with similar confidence. Do not rely on a prediction that is reported as
+unsure. The usual reasons are that the image does not look like the training images of
+the predicted class, or that another class is almost as probable.
 """
 
 import os

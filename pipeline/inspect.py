@@ -5,7 +5,7 @@ its data set. Prints a tutorial: how many parameters there are and why, how
 y = m·x + c leads to the whole network, which weights are frozen (training never changed
 them), and what each neuron responds to. Writes a summary, tables, plots and an
 interactive page, report.html, to outputs/inspect/ and to the network's MLflow run.
-Takes about 7 s.
+Takes about 5 s.
 
 To print one result instead of the tutorial, use one of these settings: neuron= shows
 how a neuron computes its sum for an image, weight= shows the history of a parameter,

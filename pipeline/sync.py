@@ -11,7 +11,6 @@ complete, and which runs were skipped and why.
 
 from typing import Unpack
 
-from pipeline import ConfigError
 from pipeline.base.call import call
 from pipeline.cli import (
     Command,
@@ -35,7 +34,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         The URL of each copy, by the id of its original.
 
     Raises:
-        ConfigError: If settings are invalid, or no server is given.
+        ConfigError: If settings are invalid, or the server is missing.
         PartlyFailed: If the server rejected some runs. All other runs are copied first,
             and `error.result` has the URLs of their copies.
         UserError: If the server does not respond.
@@ -46,13 +45,10 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
 
 def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
     """Copy the missing runs, and print the result for each experiment."""
-    cfg = command.config
-    if cfg.server is None:
-        raise ConfigError(
-            "no server is set: set server=http://... or MLFLOW_TRACKING_URI=http://..."
-        )
     from pipeline.tracking.sync import sync
 
+    cfg = command.config
+    assert cfg.server  # it is required
     return sync(cfg.server, run=cfg.run)
 
 

@@ -79,7 +79,8 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Start long tests in an order that keeps all cores busy until the end.
 
-    Those in SHARING start first. If another file has many long tests, they are short.
+    Those in SHARING start first, and those of files with many long tests last, because
+    they are short.
     """
     is_long = {item: item.get_closest_marker("fault") is not None for item in items}
     numbers = Counter(item.path for item in items if is_long[item])
@@ -97,7 +98,7 @@ def pytest_collection_modifyitems(items):
 
 @contextlib.contextmanager
 def first_alone():
-    """In a new environment, let one process compile libraries, and others wait for it.
+    """Compile the libraries of a new environment in one process; the others wait.
 
     Three workers would compile the same modules, in 20 s of processor time each.
     """
@@ -106,7 +107,7 @@ def first_alone():
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                fcntl.flock(file, fcntl.LOCK_SH)  # the others need not wait for another
+                fcntl.flock(file, fcntl.LOCK_SH)  # several processes can share it
         yield
 
 
@@ -186,7 +187,7 @@ def lasting_executor():
 
 @pytest.fixture(scope="module")
 def worker(lasting_executor):
-    """One worker for sweeps and exports, because each of them would start others."""
+    """One worker for sweeps and exports, which would otherwise each start their own."""
     from pipeline.deploy import jobs
     from pipeline.sweeps import sweep
 
@@ -309,7 +310,7 @@ def quantized(trained_on_few, small_dataset):
 
 @pytest.fixture(scope="session")
 def test_and_probe_images(mnist):
-    """Return a function: 1,000 test images and the probes of a network."""
+    """Return a function that returns 1,000 test images and a network's probe images."""
     from pipeline.deploy.probes import probe_images
 
     def make(network):
@@ -321,7 +322,7 @@ def test_and_probe_images(mnist):
 
 @pytest.fixture(scope="session")
 def write_idx():
-    """A function that writes images or labels as an IDX file."""
+    """Return a function that writes images or labels as an IDX file."""
 
     def write(path, array):
         header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
@@ -345,7 +346,8 @@ def idx_folder(tmp_path, few, write_idx):
 def make_once(request, tmp_path_factory):
     """Return a function that fills a folder, once for all workers of pytest-xdist."""
     shared = tmp_path_factory.getbasetemp()
-    # A test can start pytest in a clone: the variables of the worker do not tell.
+    # A test can start pytest in a clone, where the worker's environment variables are
+    # still set, so they do not show whether this process is a worker.
     if hasattr(request.config, "workerinput"):
         shared = shared.parent
 

@@ -7,8 +7,8 @@
     python tests/docs.py --export  also run the benchmark of exported networks
     python tests/docs.py --stored  run nothing, write from the stored results
 
-A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
-docs.jinja says what is written there. The results are in docs.json; test_docs.py
+A document contains markers, `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
+docs.jinja says what is written between them. The results are in docs.json; test_docs.py
 compares them.
 """
 
@@ -101,7 +101,7 @@ def scalars(path):
 
 
 def count_sure(path):
-    """Count the predictions and the errors on MNIST, of all and of the sure ones."""
+    """Count predictions and errors on MNIST: of all predictions, and of sure ones."""
     rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
     errors = [row for row in rows if row["predicted"] != row["label"]]
     sure = [row for row in rows if row["sure"] == "True"]

@@ -35,7 +35,7 @@ TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 
 def arc(x, y, width, height, start, end):
-    """Return points of an ellipse, in shares of the board, from an angle to another."""
+    """Return points of an ellipse, as fractions of the board, between two angles."""
     angles = np.radians(np.linspace(start, end, 25))
     return [*zip(x + width * np.cos(angles), y + height * np.sin(angles), strict=True)]
 

@@ -288,7 +288,7 @@ def test_the_tests_that_docstrings_quote_exist():
     modules = [path.read_text() for path in Path(__file__).parent.rglob("test_*.py")]
     names = re.findall(r"^def test_(\w+)", "\n".join(modules), re.MULTILINE)
     comments = [re.sub(r"\s+", " ", path.read_text()) for path in MODULES]
-    quoted = re.findall(r'\bSee "([^"]+)"', "\n".join(comments))
+    quoted = re.findall(r'\bTest: "([^"]+)"', "\n".join(comments))
     assert quoted
     for start in (re.sub(r"\W", "_", text) for text in quoted):
         assert any(name.startswith(start) for name in names), start

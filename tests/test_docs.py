@@ -170,7 +170,7 @@ def test_the_documents_contain_the_stored_results(name):
 
 
 def test_the_stored_results_are_those_of_the_commands(finished):
-    # Another processor rounds differently and trains another network.
+    # A different processor rounds differently and trains a different network.
     metrics = finished.read("train/metrics.json")
     stored_metrics = {**RESULTS["train"]["values"][0]}
     for metric, stored in stored_metrics.items():

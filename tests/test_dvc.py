@@ -210,11 +210,11 @@ def test_repro_runs_changed_stages_and_gives_the_run_of_train_and_experiments(
 
 
 def check_that_all_are_the_same(with_python, runs, copied, repository):
-    """Check the runs of Python, of repro and an experiment, and of one in a copy."""
+    """Check the runs of Python, of `dvc repro`, of an experiment, and of a copy."""
     commit = repository("git", "rev-parse", "HEAD").strip()
     # In a copy, DVC commits the edit before it runs the stages.
     assert [run.data.tags["git.commit"] for run in runs] == [commit] * 2
-    # Named by the difference from the committed settings, also where DVC edits them.
+    # The name contains what differs from the committed settings, which DVC edits.
     name = "hidden=20 seed=1 lr=0.01"
     assert {run.info.run_name for run in runs} == {name, f"{name} #2"}
     runs = [with_python, *runs, copied]

@@ -82,7 +82,7 @@ def replies(printed):
 
 @pytest.mark.fault
 def test_right_answers_are_explained_and_the_results_are_shown(project):
-    # With fewer epochs, only the best epoch is another one.
+    # With fewer epochs, only the best epoch is different.
     printed = execute(project, answers=RIGHT | {"stop": 4}, experiments=5)
     for name, reply in replies(printed).items():
         assert reply.startswith("Yes, the answer is "), name

@@ -63,12 +63,12 @@ def damage(content, edits):
 
 
 def damaged(*valid):
-    """Random bytes, or valid ones after some edits."""
+    """Return a strategy for random bytes, or for valid bytes after some edits."""
     return st.binary(max_size=300) | st.builds(damage, st.sampled_from(valid), EDITS)
 
 
 def read(reader, *arguments, naming="", **options):
-    """Return what a reader returns; None if it raises an error that names this."""
+    """Return what a reader returns; None if its error contains `naming`."""
     try:
         return reader(*arguments, **options)
     except (ValueError, OSError) as error:

@@ -47,9 +47,9 @@ def is_user_error(error: BaseException) -> bool:
 def remedy(error: Exception) -> str:
     """Return the remedy for a full disk; for all other errors, return "".
 
-    The system's message names no remedy. It names the file, which can be on the disk of
-    temporary files, unless the file was already open. Most open files are in the store,
-    so the remedy then names the folder of the store.
+    The system's message contains no remedy. It contains the path of the file, which can
+    be on the disk of temporary files, unless the file was already open. Most open files
+    are in the store, so the remedy then contains the folder of the store.
     """
     if not isinstance(error, OSError) or error.errno not in FULL:
         return ""

@@ -26,7 +26,7 @@ NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job'
 
 
 def installed() -> bool:
-    """Whether this is an installed wheel, which contains conf/, and not a clone."""
+    """Return whether this is an installed wheel, which contains conf/, not a clone."""
     return (PACKAGE / "conf").is_dir()
 
 

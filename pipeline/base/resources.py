@@ -62,7 +62,7 @@ def free_memory(
     Files that the system has cached count as free.
 
     Args:
-        groups: The file that names the control groups of this process.
+        groups: The file that lists the control groups of this process.
         root: Where control groups are mounted.
     """
     free: int = psutil.virtual_memory().available

@@ -29,7 +29,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     Raises:
         UserError: If the file is missing or cannot be read, the metadata is not a JSON
-            object, or another version of this project wrote the file.
+            object, or a different version of this project wrote the file.
     """
     if not os.path.lexists(path):
         raise UserError(f"{path} is missing")
@@ -50,8 +50,9 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     version = metadata.pop("version", None) if metadata else VERSION
     if version != VERSION:
         raise UserError(
-            f"{path} was written by another version of this project: its format must "
-            f"be {VERSION}, got {version!r:.40}: run python -m pipeline.train again"
+            f"{path} was written by a different version of this project: its format "
+            f"must be {VERSION}, got {version!r:.40}: run python -m pipeline.train "
+            "again"
         )
     return tensors, metadata
 

@@ -12,7 +12,7 @@ from typing import Any
 WIDTH = 80  # columns of help, of paragraphs and of tables
 MAX_FILE_NAME = 100  # bytes of `as_file_name`
 # The characters that `as_file_name` keeps, for Python's regular expressions. Pydantic
-# uses Rust's regular expressions, in which \w matches other characters.
+# uses Rust's regular expressions, in which \w matches different characters.
 NAME_CHARACTERS = r"\w-"
 MIN_TEXT = 12  # columns of text in a table that is too wide
 

@@ -1,6 +1,7 @@
 """The URLs of MLflow servers and of the tracking store.
 
-MLFLOW_TRACKING_URI can name a server or a store. No function here opens a connection.
+MLFLOW_TRACKING_URI can be the URL of a server or of a store. No function here opens a
+connection.
 """
 
 import os
@@ -14,7 +15,7 @@ class WholeMessage(ValueError):
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI names a server, and not a store."""
+    """Return whether a URI is that of a server, and not of a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
@@ -26,7 +27,7 @@ def tracking_uri() -> str:
 def server_url(value: str | None) -> str | None:
     """Return the URL of a server, by default the URL in MLFLOW_TRACKING_URI.
 
-    The default is None if the variable is not set or names a store.
+    The default is None if the variable is not set or is the URL of a store.
 
     Raises:
         ValueError: If the URL is invalid, or contains a password.
@@ -61,7 +62,7 @@ def _checked(value: str, *, variable: str = "") -> str:
 
 
 def names_another_store(store: Path) -> bool:
-    """Return whether MLFLOW_TRACKING_URI names a store that is not in this folder."""
+    """Return whether MLFLOW_TRACKING_URI is the URL of a store in another folder."""
     value = tracking_uri()
     if not value or is_server(value):
         return False

@@ -3,9 +3,9 @@
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
 of Hydra. A command passes through these modules:
 
-1. `command` reads the flags, which select `folders`. `given` reads the other words, or
-   the keywords of a call from Python. `values` parses each setting, which has one
-   value, several values for a sweep, or an interval.
+1. `command` reads the flags, which select `folders`. `given` reads all other
+   arguments, or the keywords of a call from Python. `values` parses each setting, which
+   has one value, several values for a sweep, or an interval.
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. `hydra_files` asks Hydra for
    the files, and `source` reads each file and rejects content that could run code. The

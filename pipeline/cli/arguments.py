@@ -18,7 +18,7 @@ from pipeline.cli.config import (
 )
 from pipeline.cli.default_values import defaults
 from pipeline.cli.folders import ConfigFolders
-from pipeline.cli.given import Given, read_keywords, read_words
+from pipeline.cli.given import Given, read_arguments, read_keywords
 from pipeline.cli.problems import collected, located, reject
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
@@ -33,8 +33,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
         ConfigError: If the command line is invalid; the message has one line per
             problem.
     """
-    flags, words = read_flags(arguments)
-    return _make_command(read_words(words, schema, flags.folders), schema, flags)
+    flags, others = read_flags(arguments)
+    return _make_command(read_arguments(others, schema, flags.folders), schema, flags)
 
 
 def parse_keywords(
@@ -54,19 +54,19 @@ def _make_command(
     -m team=small,large. The command has the combinations of all parts.
 
     Raises:
-        ConfigError: If a setting or a file is invalid. If a setting or a file cannot be
-            read, rules about several settings are not checked, because settings may be
-            missing.
+        ConfigError: If a setting or a file is invalid.
     """
     _check_groups(flags.folders)
     problems = [*given.problems]
-    parts = [_without_files(given)]  # if files cannot be read, given values are checked
-    with collected(problems):
+    try:
         parts = [*compose_all(given, schema, flags)]
+    except ConfigError as error:
+        problems += error.problems
+        parts = [_without_files(given)]  # so that the given values are checked, too
     problems += _unknown_keys(parts, schema, flags.folders)
     combinations = list[Combination]()
     with collected(problems):  # an error means that the combinations cannot be listed
-        if not problems:
+        if not problems:  # otherwise, settings may be missing
             problems += broken_rules(parts, schema, flags)
         _check_number(parts)
         combinations += _combinations(parts, schema)
@@ -80,8 +80,6 @@ def _make_command(
         combinations=combinations,
         varied=_varied(parts, combinations, schema),
         intervals=parts[0].intervals,
-        is_sweep=any(part.is_sweep for part in parts),
-        prints=flags.prints,
     )
 
 
@@ -106,7 +104,7 @@ def _without_files(given: Given) -> Settings:
 
 
 def _combinations(parts: Sequence[Settings], schema: Schema) -> Iterator[Combination]:
-    """Yield all combinations, with the low end of each interval."""
+    """Yield all combinations, with the lower bound of each interval."""
     for part in parts:
         for values in part.combinations():
             yield _combination(values, schema, part)
@@ -165,15 +163,15 @@ def _check_number(parts: Sequence[Settings]) -> None:
 
 
 def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
-    """Yield a problem for each invalid end of an interval, and for each reference.
+    """Yield a problem for each invalid bound of an interval, and for each reference.
 
     A search sets only the key that has the interval, so no key may refer to this key.
     """
     for part in (each for each in parts if each.intervals):
         lowest, highest = (part.combinations(high=high) for high in (False, True))
         for low, high in zip(lowest, highest, strict=True):
-            for end in (low, high):
-                if error := _combination(end, schema, part).error:
+            for bound in (low, high):
+                if error := _combination(bound, schema, part).error:
                     yield from error.problems
             for key in low:
                 if key not in part.intervals and low[key] != high[key]:
@@ -213,7 +211,7 @@ def _varied(
 
 
 def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:
-    """Return a problem: a setting that no sweep can vary has several values."""
+    """Return the message about several values of a setting that no sweep can vary."""
     values = dict[str, str]()  # each value, with the options of its first combination
     for each in combinations:
         options = " ".join(f"{group}={name}" for group, name in each.options.items())

@@ -25,8 +25,8 @@ class Interval:
     high: int | float  # included
     log: bool  # whether the search is on a logarithmic scale
 
-    def end(self, *, high: bool) -> int | float:
-        """Return the high or the low end."""
+    def bound(self, *, high: bool) -> int | float:
+        """Return the upper or the lower bound."""
         return self.high if high else self.low
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Flags:
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
-    """Split a command line into its flags and all other words.
+    """Split a command line into its flags and all other arguments.
 
     Raises:
         ConfigError: If a flag is invalid.
@@ -66,7 +66,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         parser.add_argument(*flag, nargs="?", const="")
     parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
     try:
-        found, words = parser.parse_known_args(arguments)
+        found, others = parser.parse_known_args(arguments)
     except ArgumentError as error:
         raise ConfigError(str(error)) from None
     if found.config_path is not None:
@@ -86,7 +86,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     if flags.name.removesuffix(".yaml") not in names:
         rule = f"--config-name must be {alternatives(names)}"
         raise ConfigError(f"{rule}, got {flags.name!r}")
-    return flags, words
+    return flags, others
 
 
 @dataclass(frozen=True)
@@ -107,5 +107,8 @@ class Command(Generic[ConfigT]):
     combinations: Sequence[Combination]  # some can be invalid
     varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
-    is_sweep: bool = False
-    prints: bool = False  # see `Flags`
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the command runs a sweep, perhaps with a single combination."""
+        return bool(self.varied)

@@ -35,7 +35,8 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     """Compose the files for each combination of options of groups.
 
     The values of a saved sweep replace the values of files, and given values replace
-    both. A saved sweep can vary a group, too.
+    both. If a saved sweep varies a group, such as `team: small,large`, the files are
+    composed again with each of these options, as if the group were given.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -43,11 +44,11 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
     for row in itertools.product(*given.groups.values()):
         composed, saved = compose([*filter(None, row)], schema, flags)
         varied = _saved_groups(saved, given, flags.folders)
-        if varied and composed.is_sweep:  # compose again, for each of these options
+        if varied and composed.is_sweep:
             each = zip(given.groups, row, strict=True)
             fixed = {group: GroupOverrides([override]) for group, override in each}
-            groups = {**fixed, **varied}
-            yield from compose_all(replace(given, groups=groups), schema, flags)
+            again = replace(given, groups={**fixed, **varied})
+            yield from compose_all(again, schema, flags)
         else:
             yield _replace_values(composed, saved, given, schema, flags)
 
@@ -70,7 +71,9 @@ def compose(
     by_key = _with_paths(values, files, overrides)
     settings = Settings(by_key, options, flags.multirun or starts_sweep)
     paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
-    return settings, {key: (word, paths[key]) for key, word in _saved(hydra).items()}
+    return settings, {
+        key: (argument, paths[key]) for key, argument in _saved(hydra).items()
+    }
 
 
 def _merge_files(
@@ -115,8 +118,8 @@ def _saved_groups(
 ) -> dict[str, GroupOverrides]:
     """Return the groups that a saved sweep varies, unless their options are given."""
     return {
-        group: parse_group(word, names)
-        for group, (word, _) in saved.items()
+        group: parse_group(argument, names)
+        for group, (argument, _) in saved.items()
         if group not in given.groups
         if (names := folders.files_of_group(group)) is not None
     }
@@ -131,14 +134,14 @@ def _replace_values(
     names of runs.
     """
     swept, problems = dict[str, Setting](), list[str]()
-    for key, (word, path) in saved.items():
+    for key, (argument, path) in saved.items():
         if flags.folders.files_of_group(key) is not None:
             continue
         if key not in KEYS:
             problems.append(explain_unknown_key(key, schema, path))
         elif composed.is_sweep and key not in given.settings:
             with collected(problems, path):
-                value = parse_value(key, word.partition("=")[2], schema)
+                value = parse_value(key, argument.partition("=")[2], schema)
                 swept[key] = Setting(value, path)
     reject(problems)
     by_key = {**composed.by_key, **swept, **given.settings}
@@ -149,7 +152,7 @@ def _replace_values(
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     """Return the message for an error of Hydra, with the file that has the error.
 
-    If the error names no file, the message names the primary config.
+    If the error contains no file, the message contains the primary config.
     """
     text = one_line(error)
     for override in overrides:

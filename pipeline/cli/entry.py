@@ -33,14 +33,14 @@ def stage(
 
     def run() -> None:
         arguments = sys.argv[1:]
+        flags, _ = read_flags(arguments)
         if {"-h", "--help"} & {*arguments}:
-            flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags.folders), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
 
         command = parse(arguments, schema)
-        if command.prints:
+        if flags.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid combination of {number:,}")
             for group, option in command.options.items():

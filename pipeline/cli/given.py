@@ -1,11 +1,12 @@
-"""Reads what a user gives: the words of a command line, or the keywords of a call."""
+"""Reads what a user gives: arguments of a command line, or keywords of a call."""
 
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.text import shortened
@@ -25,15 +26,13 @@ from pipeline.cli.values import (
 )
 
 MAX_BITS = 1000  # limit for a number; Python prints at most 4,300 digits
-# Words whose value is the next word, such as --hidden, hidden= and `hidden =`, and a
-# list that ends with a comma, such as hidden=5,
+# Arguments whose value is the next argument, such as --hidden, hidden= and `hidden =`,
+# and a list that ends with a comma, such as hidden=5,
 UNFINISHED = re.compile(r"-[\w-]+|[\w-]+ ?=|\w+=.*,")
 VALUE = re.compile("[^=-][^=]*")  # 20, but not =20, -m or seed=1
 # Other forms of hidden=20, which are rejected: --hidden 20, hidden = 20, hidden:20
 OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
 OTHER_START = re.compile(r"--|\w+:")  # the start of such a form without spaces
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,30 +44,29 @@ class Given:
     problems: Sequence[str]  # a line for each item that cannot be read
 
 
-def read_words(words: Iterable[str], schema: Schema, folders: ConfigFolders) -> Given:
-    """Read the words of a command line, without its flags."""
-    return _read_each(_join_spaced(words), _read_word, schema, folders)
+def read_arguments(
+    arguments: Iterable[str], schema: Schema, folders: ConfigFolders
+) -> Given:
+    """Read the arguments of a command line, without its flags."""
+    joined = _join_spaced(arguments)
+    return _read_each(partial(_read_argument, each, schema, folders) for each in joined)
 
 
 def read_keywords(
     keywords: Mapping[str, Any], schema: Schema, folders: ConfigFolders
 ) -> Given:
     """Read the keywords of a call from Python."""
-    return _read_each(keywords.items(), _read_keyword, schema, folders)
+    items = keywords.items()
+    return _read_each(partial(_read_keyword, each, schema, folders) for each in items)
 
 
-def _read_each(
-    items: Iterable[Item],
-    read: Callable[[Item, Schema, ConfigFolders], tuple[str, object]],
-    schema: Schema,
-    folders: ConfigFolders,
-) -> Given:
+def _read_each(readers: Iterable[Callable[[], tuple[str, object]]]) -> Given:
     """Read each item. As in Hydra, the last value of a key counts."""
     settings, groups = dict[str, Setting](), dict[str, GroupOverrides]()
     problems: list[str] = []
-    for item in items:
+    for read in readers:
         try:
-            name, value = read(item, schema, folders)
+            name, value = read()
         except ConfigError as error:
             problems.append(located(str(error), None))
             continue
@@ -79,37 +77,37 @@ def _read_each(
     return Given(settings, groups, problems)
 
 
-def _join_spaced(words: Iterable[str]) -> list[list[str]]:
-    """Return each word in a list, but the words of `hidden = 20` in a single list.
+def _join_spaced(arguments: Iterable[str]) -> list[list[str]]:
+    """Return each argument in a list, but those of `hidden = 20` in a single list.
 
-    A value belongs to the word before it if the word is a key or a flag, or if it ends
-    with an equals sign or a comma.
+    A value belongs to the argument before it if this argument is a key or a flag, or if
+    it ends with an equals sign or a comma.
     """
     joined: list[list[str]] = []
-    for word in words:
+    for argument in arguments:
         before = " ".join(joined[-1]) if joined else ""
         lacks_value = before in KEYS or UNFINISHED.fullmatch(before)
-        is_key = word in KEYS and not before.startswith("-")
-        is_value = VALUE.fullmatch(word) and not is_key
-        if before and (word.startswith("=") or (lacks_value and is_value)):
-            joined[-1].append(word)
+        is_key = argument in KEYS and not before.startswith("-")
+        is_value = VALUE.fullmatch(argument) and not is_key
+        if before and (argument.startswith("=") or (lacks_value and is_value)):
+            joined[-1].append(argument)
         else:
-            joined.append([word])
+            joined.append([argument])
     return joined
 
 
-def _read_word(
-    words: Sequence[str], schema: Schema, folders: ConfigFolders
+def _read_argument(
+    arguments: Sequence[str], schema: Schema, folders: ConfigFolders
 ) -> tuple[str, object]:
     """Return a key and its parsed value, or a group and its `GroupOverrides`.
 
     Raises:
-        ConfigError: If the words are neither. Several words are always rejected.
+        ConfigError: If the arguments are neither. Several are always rejected.
     """
-    word = " ".join(words)
-    name, equals, text = word.partition("=")
-    is_spaced = len(words) > 1 or name != name.strip()  # a quoted "hidden = 20"
-    _check_form(word, schema, folders, is_spaced=is_spaced)
+    argument = " ".join(arguments)
+    name, equals, text = argument.partition("=")
+    is_spaced = len(arguments) > 1 or name != name.strip()  # a quoted "hidden = 20"
+    _check_form(argument, schema, folders, is_spaced=is_spaced)
     key = re.sub(r"^(\+\+|\+|~)", "", name)
     group, _, package = key.partition("@")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
@@ -118,36 +116,38 @@ def _read_word(
     if names is not None:
         if not equals and not name.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
-        return key, parse_group(word, names)
+        return key, parse_group(argument, names)
     if name.startswith("~") and key in KEYS:
         rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave out ~{key} ({describe_default(key)})")
     if key in schema.model_fields and not equals:
         raise ConfigError(f"{key} has no value: write {key}=value")
     if not equals and name == key:
-        is_size = word.isdigit() and "hidden" in schema.model_fields
+        is_size = argument.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
-        hint = f"did you mean {meant}={shortened(word)}?"
-        raise ConfigError(f"{shortened(word)!r} is not of the form key=value: {hint}")
+        hint = f"did you mean {meant}={shortened(argument)}?"
+        raise ConfigError(
+            f"{shortened(argument)!r} is not of the form key=value: {hint}"
+        )
     if key not in schema.model_fields:
-        unknown = key.strip()  # the first of several words
+        unknown = key.strip()  # the first of several arguments
         raise ConfigError(explain_unknown_key(unknown, schema, groups=folders.groups))
     return key, parse_value(key, text, schema)
 
 
 def _check_form(
-    word: str, schema: Schema, folders: ConfigFolders, *, is_spaced: bool
+    argument: str, schema: Schema, folders: ConfigFolders, *, is_spaced: bool
 ) -> None:
     """Check that this is neither a key and a value in another form, nor a flag."""
     keys = {*schema.model_fields, *folders.groups}
-    form = OTHER_FORM.fullmatch(word)
-    is_other = is_spaced or OTHER_START.match(word)
+    form = OTHER_FORM.fullmatch(argument)
+    is_other = is_spaced or OTHER_START.match(argument)
     if is_other and form and form["key"] in keys:
-        rule = f"{word!r} is not of the form key=value"
+        rule = f"{argument!r} is not of the form key=value"
         value = form["value"].replace(", ", ",") or "value"
         raise ConfigError(f"{rule}: write {form['key']}={value}")
-    if word.startswith("-"):
-        raise ConfigError(f"unknown flag {word}: --help lists the settings")
+    if argument.startswith("-"):
+        raise ConfigError(f"unknown flag {argument}: --help lists the settings")
 
 
 def _read_keyword(
@@ -161,8 +161,10 @@ def _read_keyword(
     key, value = keyword
     names = folders.files_of_group(key)
     if names is not None:
-        word = f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
-        return key, parse_group(word, names)
+        argument = (
+            f"{key}={','.join(map(as_text, value if _is_list(value) else [value]))}"
+        )
+        return key, parse_group(argument, names)
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema, groups=folders.groups))
     value = _builtin(value)  # an array without axes cannot be iterated

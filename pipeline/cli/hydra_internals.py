@@ -65,7 +65,7 @@ class _Repository(ConfigRepository):
         self.sources = [source]
 
 
-def parse_names(word: str, names: Sequence[str]) -> list[str]:
+def parse_names(argument: str, names: Sequence[str]) -> list[str]:
     """Return the options of a group in an override.
 
     As in Hydra, glob selects some of the names, but searches no subfolder.
@@ -73,25 +73,25 @@ def parse_names(word: str, names: Sequence[str]) -> list[str]:
     Raises:
         HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
     """
-    override = OverridesParser.create().parse_override(word)
+    override = OverridesParser.create().parse_override(argument)
     value = override.value()
     if isinstance(value, Glob):
         return value.filter([name for name in names if "/" not in name])
     if override.is_sweep_override():
         return [*override.sweep_string_iterator()]
-    return [word.partition("=")[2]]
+    return [argument.partition("=")[2]]
 
 
-def parse_values(word: str, limit: int) -> tuple[list[Any], bool]:
+def parse_values(argument: str, limit: int) -> tuple[list[Any], bool]:
     """Return the first `limit` values of an override, and whether they are a sweep.
 
     An interval is an `IntervalSweep`, with `start`, `end` and `tags`. Hydra does not
-    list the numbers of a range beside other values; see `has_range`.
+    list the numbers of a range together with other values; see `has_range`.
 
     Raises:
         HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
     """
-    override = OverridesParser.create().parse_override(word)
+    override = OverridesParser.create().parse_override(argument)
     value, is_sweep = override.value(), override.is_sweep_override()
     if isinstance(value, RangeSweep):
         value.shuffle = False  # true lists all numbers of the range

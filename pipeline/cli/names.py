@@ -9,10 +9,10 @@ from pipeline.cli.default_values import committed_defaults
 
 
 def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
-    """Name a training run by its hidden neurons, its seed and the keys in `named`.
+    """Return the name of a training run: its hidden, its seed, the keys in `named`.
 
-    Keys that differ from the defaults are named, too. `values` lacks a hyperparameter
-    that was added to the project after the network was trained.
+    The name also contains the keys that differ from the defaults. `values` lacks a
+    hyperparameter that was added to the project after the network was trained.
     """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
@@ -25,7 +25,7 @@ def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
 
 
 def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
-    """Name a network on a page, which is shared: the name contains no path.
+    """Return the name of a network for a page, which is shared: it contains no path.
 
     Args:
         params: The params of the training run; {} if no run is recorded.

@@ -9,7 +9,7 @@ from pipeline.base.paths import displayed
 from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
 from pipeline.cli.command import Flags, Interval
-from pipeline.cli.config import as_text
+from pipeline.cli.config import as_text, valid_values
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import Schema
@@ -44,8 +44,9 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
     """Yield the problems of a part of a command, found in its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
+    valid = valid_values(schema, first) if schema.required else {}
     for key, example in schema.required.items():
-        if values[key] is None:
+        if valid.get(key, "invalid") is None:
             yield f"{key} is missing: add {example}"
     for keys, problem in _conflicts(values):
         paths = (part.files[key] for key in keys if key in part.files)
@@ -78,7 +79,7 @@ def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str
 def _has_interval(
     key: str, interval: Interval, flags: Flags, *, has_trials: bool
 ) -> str:
-    """Return a problem: a setting has an interval outside a sweep."""
+    """Return the message about a setting that has an interval outside a sweep."""
     remedy = "add -m" if has_trials else "add -m and trials=40"
     if flags.is_call:
         trials = "trials=..." if has_trials else "trials=40"
@@ -87,7 +88,7 @@ def _has_interval(
 
 
 def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -> str:
-    """Return a problem: a setting has several values outside a sweep."""
+    """Return the message about a setting that has several values outside a sweep."""
     rule = f"{shortened(f'{key}={several}')} has several values"
     if len(several) == 1:
         rule = f"{shortened(f'{key}=[{several}]')} is a list"

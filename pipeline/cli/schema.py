@@ -194,6 +194,7 @@ class GradeConfig(CourseConfig):
 class SyncConfig(StageConfig):
     """Settings of the sync stage."""
 
+    required = {"server": "server=http://... or set MLFLOW_TRACKING_URI=http://..."}
     server: Server
     run: Text | None
 

@@ -37,7 +37,7 @@ class Settings:
 
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
     values of hidden and the interval of lr. Each of the two combinations has a value of
-    hidden and an end of the interval. A search replaces this end by its suggestions.
+    hidden and a bound of the interval. A search replaces it by its suggestions.
     """
 
     by_key: Mapping[str, Setting]
@@ -70,14 +70,14 @@ class Settings:
         return {k: x for k, x in self.several.items() if isinstance(x, Interval)}
 
     def combinations(self, *, high: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield each combination of the values, with one end of each interval.
+        """Yield each combination of the values, with one bound of each interval.
 
         Raises:
-            ConfigError: If a reference names no key, or references form a cycle.
+            ConfigError: If a referenced key does not exist, or references form a cycle.
         """
         values = {key: setting.value for key, setting in self.by_key.items()}
         varied = [
-            [x.end(high=high)] if isinstance(x, Interval) else x
+            [x.bound(high=high)] if isinstance(x, Interval) else x
             for x in self.several.values()
         ]
         for row in itertools.product(*varied):

@@ -27,21 +27,18 @@ PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no res
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
 # Hydra does not record an option that is a list, so the run would have no tag for it.
 NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
-# The alternatives to Hydra's own settings, by the start of their names.
+# The alternatives to Hydra's own settings, by the starts of their names.
 ALTERNATIVES = {
-    "run": "PIPELINE_OUTPUTS sets the folder of the results",
-    "sweep.": "PIPELINE_OUTPUTS sets the folder of the results",
-    "mode": "-m runs a sweep, and a file can set RUN or MULTIRUN",
-    "launcher": "workers and executor select where a sweep runs",
-    "sweeper": "a file can set hydra.sweeper.params; intervals such as "
+    ("run", "sweep."): "PIPELINE_OUTPUTS sets the folder of the results",
+    ("mode",): "-m runs a sweep, and a file can set RUN or MULTIRUN",
+    ("launcher",): "workers and executor select where a sweep runs",
+    ("sweeper",): "a file can set hydra.sweeper.params; intervals such as "
     "hidden=interval(4,128) and trials define a search",
-    "searchpath": "--config-dir adds a folder of configuration files",
-    "job_logging": "there are no log files",
-    "job": "run_name names a run, and the shell sets environment variables",
-    "callbacks": "from Python, train(on_epoch=...) calls a function",
-    "help": "--help lists the settings",
-    "verbose": "there are no log files",
-    "output_subdir": "there are no log files",
+    ("searchpath",): "--config-dir adds a folder of configuration files",
+    ("job_logging", "verbose", "output_subdir"): "there are no log files",
+    ("job",): "run_name names a run, and the shell sets environment variables",
+    ("callbacks",): "from Python, train(on_epoch=...) calls a function",
+    ("help",): "--help lists the settings",
 }
 
 
@@ -50,7 +47,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings. Each line
-            of the message states a problem and names the file.
+            of the message states a problem and gives the file.
     """
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark
@@ -77,7 +74,7 @@ def _checked(
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """Return the content of a YAML file; a ConfigError names an invalid file."""
+    """Return the content of a YAML file; raise a ConfigError if it is invalid."""
     try:
         content: object = OmegaConf.to_container(OmegaConf.create(text))
     except AssertionError:  # raised by OmegaConf if the file is a number
@@ -107,7 +104,7 @@ def reject_resolver(key: str, value: str) -> None:
 def describe_hydra(name: str) -> str:
     """Return why a setting of Hydra, such as hydra.run.dir, cannot be set."""
     setting = re.split("hydra[./@]?", name, maxsplit=1)[1]
-    remedies = (x for start, x in ALTERNATIVES.items() if setting.startswith(start))
+    remedies = (x for starts, x in ALTERNATIVES.items() if setting.startswith(starts))
     remedy = next(remedies, "conf/README.md lists the alternatives")
     return f"{name} cannot be set, because it is a setting of Hydra: {remedy}"
 

@@ -71,29 +71,29 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_group(word: str, names: Sequence[str]) -> GroupOverrides:
+def parse_group(argument: str, names: Sequence[str]) -> GroupOverrides:
     """Return the options of a group in an override.
 
     The override team=a,b has two options, team=glob(*) has all, and team=null has none.
 
     Args:
-        word: The override.
+        argument: The override.
         names: The names of the files of the group.
 
     Raises:
         ConfigError: If Hydra cannot parse the override, or a file does not exist.
     """
-    key, _, text = word.partition("=")
+    key, _, text = argument.partition("=")
     try:
-        found = parse_names(word, names)
+        found = parse_names(argument, names)
     except PARSE_ERRORS:
-        rule = f"{shortened(word)} cannot be read"
+        rule = f"{shortened(argument)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
-    if word.startswith("~"):
-        return GroupOverrides([word])
+    if argument.startswith("~"):
+        return GroupOverrides([argument])
     for name in found or [text]:
         if name.startswith("["):
-            raise ConfigError(f"{shortened(word)} {NO_LIST}")
+            raise ConfigError(f"{shortened(argument)} {NO_LIST}")
         if name not in (*names, NO_OPTION):
             rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
@@ -137,7 +137,7 @@ def _unquote(text: str) -> str:
 
 
 def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
-    """Parse a number, a Boolean, a range, an interval, a word or a reference."""
+    """Parse a number, a Boolean, a range, an interval, text or a reference."""
     reject_resolver(key, text)
     try:
         values, is_sweep = parse_values(f"{key}={text}", MAX_VALUES + 1)

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent
 
 
 class OtherSoftware(UserError):
-    """A process would compute other weights than the program that it works for.
+    """A process would compute different weights from the program that it works for.
 
     The two differ in the code of this package or in the version of PyTorch.
     """
@@ -59,7 +59,7 @@ class Software:
             rule = f"has PyTorch {here.torch}, but this program uses {self.torch}"
             raise OtherSoftware(f"{worker} {rule}: {remedy}")
         if here != self:
-            rule = f"has other code in {FOLDER} than this program"
+            rule = f"has different code in {FOLDER} from this program"
             raise OtherSoftware(f"{worker} {rule}: {remedy}")
 
 

@@ -111,7 +111,7 @@ class Network(nn.Module):
         self.tensors = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let `copy` and `pickle` recreate the network from arrays.
+        """Make `copy` and `pickle` recreate the network from arrays.
 
         Otherwise, copied parameters would not be views of `vector`, and a network with
         tensors could not be sent to a worker.

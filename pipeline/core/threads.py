@@ -17,7 +17,7 @@ _before = (1, "highest")  # threads and precision of products before the first b
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread, which gives the same sums on any number of cores.
+    """Make PyTorch use one thread, which gives the same sums on any number of cores.
 
     Matrix products get the highest precision, because their precision affects the sums.
 

@@ -132,7 +132,7 @@ def _principal_components(
     varying = np.flatnonzero(covariance.diagonal() > 0)
     count = min(COMPONENTS, len(varying))
     axes = np.zeros((COMPONENTS, PIXELS))
-    if count:  # pixels that never vary are left out, which takes a third of the time
+    if count:  # pixels that never vary are skipped, which takes a third of the time
         variances, vectors = np.linalg.eigh(covariance[np.ix_(varying, varying)])
         largest = slice(-1, -count - 1, -1)  # eigh sorts ascending
         significant = variances[largest, None] > 1e-6 * variances[-1]
@@ -166,8 +166,8 @@ def read_components(
     """Read the components next to the file of a data set, by split.
 
     Returns:
-        None if the file is missing or damaged, or was computed from other data or by
-        other code.
+        None if the file is missing or damaged, or was computed from different data
+        or by different code.
     """
     try:
         arrays, metadata = read_tensors(files_beside(data).components)

@@ -24,7 +24,7 @@ def data(dataset: str, *, default: str) -> PreparedData:
 
     Args:
         dataset: See `prepare`.
-        default: The data set of a command that names no data set.
+        default: The data set of a command without `dataset=`.
     """
     file, is_new = datasets.prepare(dataset, folder=data_dir())
     path, summary = file.path, datasets.summary(file.path)

@@ -50,7 +50,7 @@ ARRAYS = {
     "train": [(50_000, 133, 156_800_199), (10_000, 157_200_236, 188_560_267)],
     "t10k": [(10_000, 188_640_304, 220_000_335)],
 }
-# Errors of a source that is unreachable or broken, or that sends other content.
+# Errors of a source that is unreachable or broken, or that sends unexpected content.
 UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
 MAX_RAW_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
 CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
@@ -88,7 +88,7 @@ class RawFiles:
         """Get the files that are missing or damaged, and return their folder.
 
         Raises:
-            UserError: If no source has a file; the message names the files.
+            UserError: If no source has a file; the message lists the files.
         """
         raw, missing = folder / self.folder / "raw", {}
         for name, sha256 in self.hashes().items():
@@ -135,7 +135,7 @@ class RawFiles:
 
 
 def set_damaged_aside(path: Path, sha256: str) -> None:
-    """Rename a file to `.bad` if it exists and has another sha256."""
+    """Rename a file to `.bad` if it exists and has a different sha256."""
     if path.exists() and (actual := files.file_sha256(path)) != sha256:
         text = f"{path} must have sha256 {sha256}, got {actual}"
         print_error(f"{text}: renamed to {path.name}.bad")

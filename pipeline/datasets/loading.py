@@ -1,7 +1,7 @@
 """Finds data sets in the folder of all data sets: by name, by hash or by origin.
 
-A network records the hash of its data set, because the data set can have another name
-on this machine. `prepare` makes a file that is missing.
+A network records the hash of its data set, because the data set can have a
+different name on this machine. `prepare` makes a file that is missing.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ def load(
         name: A name in `REGISTRY`, or the name of an imported data set.
         folder: The folder of all data sets.
         sha256: The sha256 of the data with which a network was trained. It selects the
-            file, even if the data set had another name where the network was trained.
-            If several data sets have the same images, `name` is preferred.
+            file, even if the data set had a different name where the network was
+            trained. If several data sets have the same images, `name` is preferred.
         origin: The sha256 of each imported file by its name, for the message if an
             imported data set is not available.
 
     Raises:
-        UserError: If the data set is not available (the message names the files to
-            provide), or if the file has another sha256.
+        UserError: If the data set is not available (the message lists the files to
+            provide), or if the file has a different sha256.
     """
     folder = Path(folder)
     stored = _file_with(sha256, folder, name=name) if sha256 else None
@@ -56,8 +56,8 @@ def load(
 def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
     """Return the principal components of training images.
 
-    The components are computed again if their file is missing, damaged or from other
-    code.
+    The components are computed again if their file is missing, damaged or from
+    different code.
 
     Args:
         sha256: The hash of the data. It can be any text, if the file that recorded the
@@ -79,7 +79,7 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
 
 
 def has_images_of(dataset: str, data: Dataset) -> bool:
-    """Return whether a data set has the images of `data`, perhaps under another name.
+    """Return whether a data set has the images of `data`, even under a different name.
 
     Args:
         dataset: The name of a data set, which is prepared, or a folder. For a folder

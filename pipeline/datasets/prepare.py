@@ -52,9 +52,10 @@ def prepare(dataset: str, *, folder: Path) -> Prepared:
 
     Next to `<name>.safetensors`, `prepare` writes the principal components of the
     classes, two plots of the images and a summary, `<name>.json`, which is written last
-    and records the sha256 of the data file. A data file with another hash is renamed to
-    `.bad` and created again. If another file is missing, only that file is created
-    again. All files are created again if a module that computes the images was changed.
+    and records the sha256 of the data file. A data file with a different hash is
+    renamed to `.bad` and created again. If another file is missing, only that file is
+    created again. All files are created again if a module that computes the images was
+    changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -62,7 +63,7 @@ def prepare(dataset: str, *, folder: Path) -> Prepared:
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available (the message names the files to
+        UserError: If the data set is not available (the message lists the files to
             provide), if an IDX file violates the format, or if a file is missing and
             this user cannot write to the folder.
     """
@@ -99,7 +100,7 @@ def _intact(path: Path) -> DataFile | None:
 
 
 def _missing(file: DataFile) -> set[str]:
-    """Return which files (components, plots) are missing or belong to other data."""
+    """Return the files (components, plots) that are missing or belong to other data."""
     beside = files_beside(file.path)
     missing = set()
     if read_components(file.path, data_sha256=file.sha256) is None:
@@ -125,7 +126,7 @@ def _report_damage(path: Path) -> None:
     if recorded := stored_summary(path):
         set_damaged_aside(path, recorded.sha256)
     elif summary_path.exists():  # the data set is not new
-        cause = "is damaged, or from another version"
+        cause = "is damaged, or from a different version"
         print_error(f"{summary_path} {cause}: preparing it again")
 
 

@@ -157,7 +157,7 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
 
 
 def unknown_data_set(dataset: str) -> str:
-    """Return a message: a data set does not exist."""
+    """Return the message about a data set that does not exist."""
     names = ", ".join(REGISTRY)
     rule = f"dataset must be a folder, an imported data set or one of {names}"
     return f"{rule}, got {dataset!r}"

@@ -62,7 +62,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
 
 
 def percent(share: float) -> str:
-    """Return a share in [0, 1] in percent."""
+    """Format a fraction in [0, 1] in percent."""
     return f"{share:.2%}"
 
 

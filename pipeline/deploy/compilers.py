@@ -16,7 +16,7 @@ from pipeline.base.text import printable
 from pipeline.deploy.checks import Check, Outputs, compare, result_type
 
 PROGRAM = Path(__file__).parent / "c" / "host.c"
-# Only the tests add -Werror, because a later compiler may have other warnings.
+# Only the tests add -Werror, because a later compiler may have different warnings.
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
 RUN_TIMEOUT = 30.0  # seconds

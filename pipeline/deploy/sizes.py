@@ -68,7 +68,7 @@ def _best(results: ExportsByJob) -> ExportJob:
 
 
 def describe_sizes(results: ExportsByJob) -> str:
-    """Name the most accurate network, and the smallest that is nearly as accurate."""
+    """Return a line about the best network, and the smallest that is nearly as good."""
     texts = []
     for job in (_best(results), smallest(results)):
         report = results[job].report

@@ -50,8 +50,8 @@ class Evaluation:
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all images."""
         accuracy = {name: readable(x["accuracy"]) for name, x in self.metrics.items()}
-        places = {"run_id": self.run_id, "folder": self.folder}
-        return short_repr(self, accuracy=accuracy, **places)
+        locations = {"run_id": self.run_id, "folder": self.folder}
+        return short_repr(self, accuracy=accuracy, **locations)
 
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:

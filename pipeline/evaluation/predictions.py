@@ -61,7 +61,7 @@ class Predictions:
 
     @property
     def sure(self) -> list[bool | None]:
-        """Whether each prediction is not unsure; None if it is unknown."""
+        """Whether each prediction is sure; None if this is unknown."""
         return [None if reason is None else not reason for reason in self.reasons]
 
     @property

@@ -147,7 +147,7 @@ def reliability(
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return the mean distance between confidence and accuracy, weighted by images.
+    """Return the weighted mean of the absolute difference of confidence and accuracy.
 
     Source: Guo et al. (2017), equation 3.
     """

@@ -210,6 +210,9 @@ def _load(ref: ObjectRef[Dataset]) -> Dataset:
 def _check(software: Software) -> str:
     """Return the name of this node's processor, if the node has this software."""
     node = f"node {ray.util.get_node_ip_address()}"
-    remedy = "on it, install this PyTorch and uninstall this project, or stop it"
+    remedy = (
+        "install the same version of PyTorch on this node and uninstall this project "
+        "there, or stop the node"
+    )
     software.check(node, remedy=remedy)
     return processor()

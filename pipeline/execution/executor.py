@@ -181,7 +181,7 @@ class Executor(AbstractContextManager["Executor"]):
                 yield result
 
     def stop(self) -> None:
-        """Let `run` yield the results that have arrived, and end.
+        """Make `run` yield the results that have arrived, and end.
 
         A signal handler may call this method.
         """

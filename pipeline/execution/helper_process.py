@@ -69,7 +69,7 @@ class Channel:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> "Future[Value]":
-        """Let the process call a function of a module, and return the future result.
+        """Call a function of a module in the process, and return the future result.
 
         The arguments are copied now, so the caller may change them. A thread exchanges
         the messages, so an interrupt of the caller cannot separate a request from its
@@ -201,7 +201,7 @@ class HelperProcess:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> "Future[Value]":
-        """Let the process call a function in channel 1; see `Channel.submit`."""
+        """Call a function in the process, with channel 1; see `Channel.submit`."""
         return self.channels[0].submit(function, *arguments, **options)
 
     def check_running(self) -> bool:

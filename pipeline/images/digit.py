@@ -155,9 +155,9 @@ def has_soft_outline(levels: Levels, ink: Ink, mask: Mask) -> bool:
 
 def ring_around(blobs: Mask) -> tuple[Mask, Pixels]:
     """Return the ring around blobs, and the blob pixel nearest to each ring pixel."""
-    distances, places = ndimage.distance_transform_edt(~blobs, return_indices=True)
+    distances, indices = ndimage.distance_transform_edt(~blobs, return_indices=True)
     ring = np.abs(distances - constants.RING_DISTANCE) < 0.5
-    rows, columns = places[:, ring]
+    rows, columns = indices[:, ring]
     return ring, (rows, columns)
 
 
@@ -264,7 +264,7 @@ def narrow(digit: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "_ _"]
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge_photo(
+def finding_of_photo(
     strokes: Strokes, *, flat: Mask, has_uniform_border: bool
 ) -> unsure.Finding:
     """Return why a photograph is not a single digit with paper around it, or "".
@@ -314,7 +314,7 @@ def shows_second(labels: Int[np.ndarray, "h w"], mask: Mask) -> bool:
     )
 
 
-def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
+def finding_of(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
     """Return why strokes are not a single digit, or "" if they are one digit.
 
     Args:
@@ -324,8 +324,8 @@ def judge(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Finding:
     widest = int(unsure.MAX_BREAK * longer_side(mask))  # gap between two rows
     for axis, gap in ((0, 0), (1, widest)):  # side by side, and one above the other
         lines = ndimage.maximum_filter1d(mask.any(axis=axis), 1 + gap)
-        places, _ = ndimage.label(lines)
-        parts = mask * np.expand_dims(places, axis)
+        numbers, _ = ndimage.label(lines)
+        parts = mask * np.expand_dims(numbers, axis)
         heights = [rows.stop - rows.start for rows, _ in ndimage.find_objects(parts)]
         areas = np.bincount(parts.ravel())[1:]  # 0 is the paper
         if unsure.count_digits(np.array(heights), areas) > 1:

@@ -19,10 +19,10 @@ from pipeline.images.digit import (
     digit_among,
     find_flat,
     find_strokes,
+    finding_of,
+    finding_of_photo,
     has_soft_outline,
     is_stretched,
-    judge,
-    judge_photo,
     longer_side,
     narrow,
     remove_specks,
@@ -37,7 +37,7 @@ from pipeline.images.ink import (
     noise_limit,
     reduce_to,
 )
-from pipeline.images.scene import Place, Scene, Steps
+from pipeline.images.scene import Region, Scene, Steps
 from pipeline.images.sheet import Outside
 from pipeline.images.unsure import Finding, is_blank
 
@@ -106,12 +106,12 @@ def _try_windows(scene: Scene) -> Found:
     bold strokes count as paper; see `ink_of_photo`.
     """
     widest, *narrower = constants.WINDOWS_PER_SIDE
-    first = _try_places(scene, windows_per_side=widest)
+    first = _try_regions(scene, windows_per_side=widest)
     if not first.has_shadow:
         return first
     results = [first]
     for windows_per_side in narrower:
-        again = _try_places(scene, windows_per_side=windows_per_side)
+        again = _try_regions(scene, windows_per_side=windows_per_side)
         if again.finding in unsure.ONE_OR_NONE:
             return again
         results.append(again)
@@ -121,7 +121,7 @@ def _try_windows(scene: Scene) -> Found:
     return first
 
 
-def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
+def _try_regions(scene: Scene, *, windows_per_side: int) -> Found:
     """Search a photograph with windows of one size, on its sheet or everywhere.
 
     The first case that applies decides:
@@ -160,33 +160,33 @@ def _try_places(scene: Scene, *, windows_per_side: int) -> Found:
     return in_whole if is_uniform or is_digit else on_sheet
 
 
-def _search(scene: Scene, place: Place, *, windows_per_side: int) -> Found:
-    """Search one place, and the surroundings of a small digit in more detail."""
+def _search(scene: Scene, region: Region, *, windows_per_side: int) -> Found:
+    """Search one region, and the surroundings of a small digit in more detail."""
     is_uniform = scene.has_uniform_border
     find = partial(
         _find_strokes, is_evenly_lit=is_uniform, windows_per_side=windows_per_side
     )
-    levels = place.dark_on_light(place.reduced)
-    strokes = find(levels, place.outside)
+    levels = region.dark_on_light(region.reduced)
+    strokes = find(levels, region.outside)
     if not strokes.digit.any():
-        return Found("no ink", place.steps, strokes.ink, {})
-    # The whole photograph is judged: a stroke that reaches the border of the detailed
+        return Found("no ink", region.steps, strokes.ink, {})
+    # The whole photograph is checked: a stroke that reaches the border of the detailed
     # image is not cut off.
     flat = np.zeros_like(strokes.digit)  # a drawing has no shadows
     if not is_uniform:
         flat = find_flat(levels, strokes.ink, strokes.shapes)
-    finding = judge_photo(strokes, flat=flat, has_uniform_border=is_uniform)
-    best, searched = strokes, place.steps
+    finding = finding_of_photo(strokes, flat=flat, has_uniform_border=is_uniform)
+    best, searched = strokes, region.steps
     is_small = longer_side(strokes.digit) < constants.DETAIL_SIDE
-    if is_small and place.reduced.shape != place.photo.shape:
-        around = crop_around(place.photo, strokes.digit)
+    if is_small and region.reduced.shape != region.photo.shape:
+        around = crop_around(region.photo, strokes.digit)
         around = reduce_to(around, constants.SEARCH_SIDE)
         # A smaller reduction removes less noise, in which faint strokes can be lost.
-        detailed = find(place.dark_on_light(around), None)
+        detailed = find(region.dark_on_light(around), None)
         if detailed.digit.any():
             best, searched = detailed, {**searched, "surroundings": around}
-    judged, formed = _put_in_form(best)
-    found = Found(finding or judged, searched, best.ink, formed)
+    digit_finding, formed = _put_in_form(best)
+    found = Found(finding or digit_finding, searched, best.ink, formed)
     if not found.finding or is_uniform:
         return found
     is_soft = has_soft_outline(levels, strokes.ink, strokes.shapes)
@@ -229,7 +229,7 @@ def _find_strokes(
 
 
 def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding, Steps]:
-    """Put the strokes of a digit in MNIST's form, and judge the strokes."""
+    """Put the strokes of a digit in MNIST's form, and check the strokes."""
     mask = strokes.digit
     digit = cut_out(strokes.ink, mask)
     if stretched:
@@ -244,7 +244,7 @@ def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding,
         "stroke": _to_bytes(adjusted),
         "centered": centered,
     }
-    return judge(mask, box), steps
+    return finding_of(mask, box), steps
 
 
 def resize(levels: Levels) -> Preprocessed:

@@ -28,7 +28,7 @@ Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in 
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
-class Place:
+class Region:
     """Where to search for a digit: in a whole photograph, or on a sheet of paper."""
 
     # Pixels outside the sheet have the gray level of the nearest paper.
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A photograph, or a drawing of its size, and the places where a digit can be.
+    """A photograph, or a drawing of its size, and the regions where a digit can be.
 
     Properties that take time are computed when they are first used.
     """
@@ -64,10 +64,10 @@ class Scene:
         return bool(np.bincount(border).max() > len(border) / 2)
 
     @cached_property
-    def whole(self) -> Place:
+    def whole(self) -> Region:
         """The whole image."""
         reduced = reduce_to(self.original, constants.SEARCH_SIDE)
-        return Place(
+        return Region(
             photo=self.original,
             reduced=reduced,
             outside=None,
@@ -76,16 +76,16 @@ class Scene:
         )
 
     @cached_property
-    def sheet(self) -> Place | None:
+    def sheet(self) -> Region | None:
         """The sheet of paper, if an edge of the sheet is visible."""
         outside = self._outside
         if outside is None:
             return None
         known = True if is_light(self.original, outside) else None
-        return self._place(outside, dark_ink=known)
+        return self._region(outside, dark_ink=known)
 
     @cached_property
-    def completed_sheet(self) -> Place | None:
+    def completed_sheet(self) -> Region | None:
         """The whole sheet, if `sheet` is only a part of the sheet.
 
         In this case, the border of the image cuts off the digit, or the edge of a
@@ -96,19 +96,19 @@ class Scene:
         outside = complete_sheet(self.original, self._outside)
         if outside is None:
             return None
-        return self._place(outside, dark_ink=self.sheet.dark_ink)
+        return self._region(outside, dark_ink=self.sheet.dark_ink)
 
     @cached_property
     def _outside(self) -> Outside | None:
         return find_outside(self.original)
 
-    def _place(self, outside: Outside, *, dark_ink: bool | None) -> Place:
+    def _region(self, outside: Outside, *, dark_ink: bool | None) -> Region:
         """Paint everything outside a sheet; `dark_ink` is None if it is not known."""
         photo = paint_outside(self.original, outside)
         reduced = reduce_to(photo, constants.SEARCH_SIDE)
         if dark_ink is None:
             dark_ink = has_dark_ink(reduced)
-        return Place(
+        return Region(
             photo=photo,
             reduced=reduced,
             outside=resized(outside, reduced.shape),

@@ -189,8 +189,10 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     rows = np.arange(-size, int(height * constants.EDGE_MAX_DISTANCE))[:, None]
     slopes = np.tan(np.radians(constants.EDGE_TILTS))[:, None]
     shifts = slopes * (columns - width / 2)  # (slopes, w)
-    places = rows + shifts.round().astype(int)[:, None]  # (slopes, rows, w)
-    levels = light[places.clip(0, height - 1), columns]  # lines of a slope are rows
+    source_rows = rows + shifts.round().astype(int)[:, None]  # (slopes, rows, w)
+    levels = light[
+        source_rows.clip(0, height - 1), columns
+    ]  # lines of a slope are rows
     sums = np.pad(levels.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
     means = (sums[:, size:] - sums[:, :-size]) / size  # of SHEET_WINDOW rows
     steps = means[:, size:] - means[:, :-size]
@@ -230,6 +232,6 @@ def paint_outside(levels: Levels, outside: Outside) -> Levels:
 
 
 def resized(outside: Outside, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
-    """Scale the pixels outside the sheet to an image of another size."""
+    """Scale the pixels outside the sheet to an image of a different size."""
     height, width = shape
     return np.asarray(Image.fromarray(outside).resize((width, height)))

@@ -22,13 +22,13 @@ The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform
 such as a drawing; see `Scene`.
 
 `preprocess` finds the first seven reasons: *blank* and *no ink* itself, *shadow*,
-*edge*, *cut off* and many shapes with `judge_photo`, and several digits and *not drawn*
-with `judge`. If `preprocess` finds no reason, `classify` uses the reason that
-`OodDetector.reasons` returns, which is *unlike* or *close*. The thresholds of *unlike*
-(in `datasets.components`) and *close* (in `core.margin`) are quantiles of training
-images. The thresholds below were chosen by hand. `python tests/benchmarks/images.py`
-measures the effect of all thresholds: how many predictions are unsure for digits, for
-clothes and for noise.
+*edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and *not
+drawn* with `finding_of`. If `preprocess` finds no reason, `classify` uses the reason
+that `OodDetector.reasons` returns, which is *unlike* or *close*. The thresholds of
+*unlike* (in `datasets.components`) and *close* (in `core.margin`) are quantiles of
+training images. The thresholds below were chosen by hand.
+`python tests/benchmarks/images.py` measures the effect of all thresholds: how many
+predictions are unsure for digits, for clothes and for noise.
 """
 
 from typing import Literal

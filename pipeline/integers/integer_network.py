@@ -1,4 +1,4 @@
-"""The quantized network: the reference that all other implementations must equal.
+"""The quantized network: the reference that all other implementations must match.
 
 `quantization.py` computes the integers from a trained network.
 deploy/c/number_format.txt has the formulas. The generated C code shares no code with

@@ -238,7 +238,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Inspection:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.file.sha256:
-        text += " B was trained on other data, or its data is not recorded."
+        text += " B was trained on different data, or its data is not recorded."
     return Inspection(
         f"{wrap(text, indent=0)}\n\n{interpret.describe_comparison(comparison)}\n\n"
         f"files  {displayed(folder)}",

@@ -30,7 +30,7 @@ class NameForm:
     first: int  # the number of the first input and of the first neuron
 
     def read(self, text: str) -> dict[str, int] | None:
-        """Return the groups; None if the text has another form.
+        """Return the groups; None if the text has a different form.
 
         Inputs and neurons are counted from 0.
         """
@@ -61,7 +61,7 @@ PARAMETERS = (
 def parse_neurons(text: str) -> list[str]:
     """Split comma-separated names of neurons; upper and lower case are the same.
 
-    The word `all`, without other names, selects all neurons.
+    The text `all`, without other names, selects all neurons.
 
     Raises:
         ConfigError: If a name is invalid.

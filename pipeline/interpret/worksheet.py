@@ -68,9 +68,9 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
         columns |= integer_columns(neuron, neuron.in_integers, displayed)
         steps = [f"rest   {rest}", *integer_steps(neuron, neuron.in_integers)]
     else:
-        places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
-        places = places if neuron.layer == 1 else [""] * len(displayed)
-        columns[""] = [*places, rest, "", "the sum"]
+        remarks = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
+        remarks = remarks if neuron.layer == 1 else [""] * len(displayed)
+        columns[""] = [*remarks, rest, "", "the sum"]
         if neuron.layer == 1:
             state = "active" if neuron.total > 0 else "not active"
             relu = f"{neuron.name} = max(0, y) = {rounded(neuron.relu):,}"

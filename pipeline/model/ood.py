@@ -1,4 +1,4 @@
-"""Out-of-distribution detection, which judges the predictions of a network.
+"""Out-of-distribution detection, which checks the predictions of a network.
 
 `pipeline.images.unsure` describes all rules; this module has the last two.
 """
@@ -44,7 +44,7 @@ class OodDetector:
 
 @dataclass(frozen=True)
 class MissingDetector:
-    """Replaces a detector that cannot be loaded, and judges no prediction."""
+    """Replaces a detector that cannot be loaded, and determines no reasons."""
 
     missing: str  # why the detector is missing, with the remedy
 

@@ -27,7 +27,7 @@ _exporter: HelperProcess | None = None
 
 
 def prepare_export(hidden: int) -> None:
-    """Let the other process import torch.export and trace a network; do not wait."""
+    """Make the other process import torch.export and trace a network; do not wait."""
     _running_exporter().submit(_prepare, hidden)
 
 

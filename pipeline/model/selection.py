@@ -27,20 +27,20 @@ def select_trained_model(
     with_histories: bool = False,
     expected: Mapping[str, Any] | None = None,
 ) -> TrainedModel:
-    """Read the network that a command names or, by default, the last trained network.
+    """Read the network that a command selects or, by default, the last trained one.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
         store: The folder of the store.
-        server: The server that a message names if only this server has the run.
+        server: The server to mention in a message if only this server has the run.
         with_histories: Whether the histories of the weights and of the metrics of the
             last trained network are needed.
         expected: The params that the last trained network must have, if it records any.
 
     Raises:
         UserError: If the store does not contain the run; if a file is missing or
-            damaged; or if the network has other params than expected.
+            damaged; or if the params of the network are not the expected ones.
     """
     if model:
         return load_trained_model(user_path(model, key="model"))

@@ -172,7 +172,7 @@ def load_weight_history(path: Path, *, network: Network) -> WeightHistory:
     """Read the file of `save_weight_history`, whose last epoch must be `network`.
 
     Raises:
-        UserError: If the file is missing or damaged, or ends with another network.
+        UserError: If the file is missing or damaged, or ends with a different network.
     """
     stacked, _ = read_tensors(path)
     last = snapshot(network)

@@ -55,7 +55,7 @@ def read_history(path: Path, *, epochs: int) -> dict[str, list[float]]:
     """Read a `history.csv`: the metrics after each epoch, by name.
 
     Raises:
-        UserError: If the file cannot be read, is damaged or has another number of
+        UserError: If the file cannot be read, is damaged or has a different number of
             epochs.
     """
     content = _read(path)

@@ -68,7 +68,7 @@ class TrainedModel:
         """The registry entry of the data set: words for images, and preprocessing.
 
         The entry has the recorded name. The loaded data set, which is found by its
-        hash, can have another name on this machine.
+        hash, can have a different name on this machine.
         """
         return datasets.spec(self.dataset)
 
@@ -147,7 +147,7 @@ class TrainedModel:
         """Return this object, for explanations and exports that assume two layers.
 
         Raises:
-            UserError: If the network has another number of layers.
+            UserError: If the network has a different number of layers.
         """
         network = self.network
         if len(network.layers) != 2:

@@ -154,7 +154,7 @@ def _complete(
     if axes.get_legend_handles_labels()[1]:
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)
     if not has_captions:
-        figure.draw_without_rendering()  # computes the places of the points
+        figure.draw_without_rendering()  # computes the positions of the points
         _label_points(axes, best or [max(points, key=lambda point: point.mean)])
     return to_image(figure)
 

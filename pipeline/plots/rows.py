@@ -24,7 +24,7 @@ Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 
-    images: Sequence[Captioned | None]  # None for an empty place
+    images: Sequence[Captioned | None]  # None for an empty cell
     title: str = ""  # the title above the images
     bars: Mapping[str, float] = field(default_factory=dict)  # probabilities, by class
 
@@ -39,7 +39,7 @@ def image_rows(
     legend: Image.Image | None = None,
     max_rows: int | None = None,
 ) -> Image.Image:
-    """Draw rows of images below each other.
+    """Draw rows of images, one below the other.
 
     Args:
         rows: The rows.
@@ -48,7 +48,7 @@ def image_rows(
         headings: Texts above the first row, by the index of their column.
         columns: The number of images in a row; 0 for the longest row.
         legend: An image below the title.
-        max_rows: The maximum number of rows below each other. More rows are divided
+        max_rows: The maximum number of rows, one below the other. More rows are divided
             into parts of equal size, which are side by side.
     """
     columns = columns or max(len(row.images) for row in rows)
@@ -89,17 +89,17 @@ def image_grid(
 
 
 def align(rows: Sequence[ImageRow]) -> list[ImageRow]:
-    """Place images with the same caption below each other; rows can have gaps."""
+    """Align images with the same caption in columns; rows can have gaps."""
     known = [dict(each for each in row.images if each) for row in rows]
     captions: list[str] = []
     # The longest row is first, because a shorter row does not show the order of missing
     # captions: the rows "a c" and "b c" say nothing about the order of a and b.
     for images in sorted(known, key=len, reverse=True):
-        place = 0
+        position = 0
         for caption in images:
             if caption not in captions:
-                captions.insert(place, caption)
-            place = captions.index(caption) + 1
+                captions.insert(position, caption)
+            position = captions.index(caption) + 1
     return [
         replace(row, images=[(c, images[c]) if c in images else None for c in captions])
         for row, images in zip(rows, known, strict=True)
@@ -115,8 +115,8 @@ def _headings(headings: Mapping[int, str], width: int, side: int) -> Image.Image
     """Draw texts above columns of images."""
     image = Image.new("RGB", (width, HEADING + 8), PAPER)
     for column, text in headings.items():
-        place = GAP + column * (side + GAP), 0
-        ImageDraw.Draw(image).text(place, text, INK, font(HEADING))
+        corner = GAP + column * (side + GAP), 0
+        ImageDraw.Draw(image).text(corner, text, INK, font(HEADING))
     return image
 
 

@@ -97,8 +97,8 @@ def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
         if all_named:
             draw.text((x + side // 2, y + side), name, INK, font(size), anchor="ma")
         elif column == 0:
-            place = left - gap, y + side // 2
-            draw.text(place, name, INK, font(round(0.75 * size)), anchor="rm")
+            position = left - gap, y + side // 2
+            draw.text(position, name, INK, font(round(0.75 * size)), anchor="rm")
     return grid
 
 

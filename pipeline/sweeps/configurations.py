@@ -95,7 +95,7 @@ class Configuration:
 
 
 def comparable(configurations: Iterable[Configuration]) -> bool:
-    """Whether all networks are validated on the same images.
+    """Return whether all networks are validated on the same images.
 
     Networks that are still missing are included, so that the result does not change.
     """
@@ -162,7 +162,7 @@ def best_of(configurations: Sequence[Configuration]) -> Configuration | None:
 
 
 def sort_key(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return a key to sort by values, even if an invalid value has another type."""
+    """Return a key to sort by values, even if an invalid value has a different type."""
     return [(type(value).__name__, value) for value in values.values()]
 
 
@@ -172,7 +172,7 @@ def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configurati
     A configuration is on the front if it is more accurate than all configurations that
     are not larger. The order is from the smallest network to the largest. The front is
     empty if all networks have the same number of parameters, or if accuracies are not
-    comparable. Configurations in which seeds failed or are missing are left out.
+    comparable. Configurations in which seeds failed or are missing are omitted.
     """
     complete = [each for each in configurations if each.is_complete]
     sizes = {each.parameter_count for each in complete}

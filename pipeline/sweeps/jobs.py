@@ -140,7 +140,7 @@ OnResult = Callable[[Outcome], object]
 
 
 def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
-    """Whether each job has a network, so that the mean accuracy is comparable.
+    """Return whether each job has a network, so that the mean accuracy is comparable.
 
     A mean without jobs that failed or have not ended can be too high. `outcomes` are
     the outcomes of the jobs that have ended.

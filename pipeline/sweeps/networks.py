@@ -28,7 +28,7 @@ def read_networks(
     Args:
         text: The id of the sweep's run, the first characters of the id, or the name.
         store: The folder of the store.
-        server: The server that a message names if only this server has the run.
+        server: The server to mention in a message if only this server has the run.
 
     Returns:
         The run and the networks.

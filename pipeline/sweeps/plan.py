@@ -24,7 +24,7 @@ class Plan:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """The outcomes in the order of the jobs, which can end in another order."""
+        """The outcomes in the order of the jobs, which can end in a different order."""
         return [self._outcomes[key] for key in self._jobs if key in self._outcomes]
 
     @property

@@ -88,7 +88,7 @@ def description(configurations: Sequence[Configuration]) -> str:
 
 
 def summarize(configurations: Sequence[Configuration]) -> str:
-    """Name the most accurate configuration, and the smallest that is as good.
+    """Describe the most accurate configuration, and the smallest that is as good.
 
     "As good" means within one standard deviation of the best configuration. If seeds
     failed in all configurations, the text says how many seeds of the best configuration

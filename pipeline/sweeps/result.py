@@ -28,7 +28,7 @@ MAX_REASONS = 3  # the number of different errors in an error message
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The outcomes of a sweep, and the places of its results."""
+    """The outcomes of a sweep, and the locations of its results."""
 
     outcomes: Sequence[Outcome]  # in the order of the jobs
     folder: Path  # contains the table and the plot
@@ -40,8 +40,8 @@ class SweepResult:
         """Return a short description, because the outcomes contain all settings."""
         failed = sum(bool(outcome.error) for outcome in self.outcomes)
         counts = {"trained": len(self.outcomes) - failed, "failed": failed}
-        places = {"run_id": self.run_id, "folder": self.folder}
-        return short_repr(self, **counts, best=self.best, **places)
+        locations = {"run_id": self.run_id, "folder": self.folder}
+        return short_repr(self, **counts, best=self.best, **locations)
 
     @property
     def best(self) -> Outcome | None:

@@ -84,12 +84,12 @@ class Search(Plan):
         return (self._trials - len(self._suggestions)) * len(self._grid)
 
     def examples(self) -> list[Job]:
-        """Return `remaining` jobs with the ends of the intervals, for estimates.
+        """Return `remaining` jobs with the bounds of the intervals, for estimates.
 
         Estimates from these jobs are a rough mean and the exact maximum.
         """
         ends = [
-            self._combine({k: x.end(high=high) for k, x in self._intervals.items()})
+            self._combine({k: x.bound(high=high) for k, x in self._intervals.items()})
             for high in (True, False)
         ]
         rest = range(self._trials - len(self._suggestions))
@@ -124,7 +124,7 @@ class Search(Plan):
             del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Let Optuna suggest the values of a recorded child, unless it already has.
+        """Make Optuna suggest the values of a recorded child, unless it already has.
 
         A child is skipped if its values are invalid or do not fit its fingerprint,
         because a user can edit tags, or add other runs below the sweep.
@@ -187,7 +187,7 @@ def _distribution(interval: Interval) -> BaseDistribution:
 
 
 def _round(value: int | float, interval: Interval) -> int | float:
-    """Round a float to few digits, but not beyond the ends of its interval."""
+    """Round a float to few digits, but not beyond the bounds of its interval."""
     if isinstance(value, int):
         return value
     return min(max(float(f"{value:.{DIGITS}g}"), interval.low), interval.high)

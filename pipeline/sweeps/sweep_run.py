@@ -65,7 +65,7 @@ def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
 def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the params that all jobs have in common.
 
-    Params that vary are left out, because MLflow cannot plot text such as 5,10.
+    Params that vary are omitted, because MLflow cannot plot text such as 5,10.
     """
     valid = next(job for job in jobs if not job.error)
     return {key: x for key, x in valid.params.items() if key not in valid.varied}

@@ -61,8 +61,10 @@ class Topic:
     classes: int  # the number of classes of a second network
     neurons: int  # in layer 1 of that network
     more_neurons: int  # in layer 1 of a third network
-    side: int  # the rows and the columns of smaller images
+    small_rows: int  # of smaller images
+    small_columns: int
     bits: int  # the bit width of a weight
+    stored_neurons: int  # in layer 1 of the network with this bit width
 
     @classmethod
     def of(
@@ -91,8 +93,10 @@ class Topic:
             classes=11 + pick("classes", 52),
             neurons=12 + pick("neurons", 60),
             more_neurons=80 + pick("more neurons", 100),
-            side=10 + pick("side", 15),
+            small_rows=8 + pick("small rows", 20),
+            small_columns=8 + pick("small columns", 20),
             bits=2 + pick("bits", 14),
+            stored_neurons=12 + pick("stored neurons", 60),
         )
 
     @property

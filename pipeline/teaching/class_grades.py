@@ -13,6 +13,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import (
+    ASSIGNED,
     QUESTIONS_SHA256,
     Training,
     copied_from,
@@ -23,8 +24,14 @@ from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
+MAX_NAMES = 10  # students in one line of the output; class.html lists all
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return the first names of a list that can be long."""
+    return ", ".join(names[:MAX_NAMES]) + ", ..." * (len(names) > MAX_NAMES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +65,22 @@ class ClassGrades(Roster):
         return edited + [
             x for x in others if settings(x.student, x.recorded) != explained
         ]
+
+    @property
+    def undecided(self) -> str:
+        """A line about the points that `require=assigned` would remove, or ""."""
+        found = [
+            x.student
+            for x in self.others
+            if not x.is_accepted and x.grade.required(ASSIGNED).points < x.grade.points
+        ]
+        if not found:
+            return ""
+        return (
+            f"{counted(len(found), 'student')} got points for a network that is not "
+            f"the assigned one ({first_names(found)}): read Not the assigned network "
+            "in class.html; to remove these points, add require=assigned"
+        )
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return the student whose network has most of the same weights.

@@ -22,7 +22,7 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_grades import COLUMNS, ClassGrades
+from pipeline.teaching.class_grades import COLUMNS, ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.forgotten import (
@@ -55,7 +55,6 @@ from pipeline.teaching.submissions import (
 # Memory for each hidden neuron: its outputs for all test images, in three arrays, and
 # in one array for each typical mistake.
 NEURON_BYTES = 900_000
-MAX_NAMES = 10  # students in one line of the output; class.html lists all
 
 
 def grade(cfg: GradeConfig) -> ClassGrades:
@@ -237,17 +236,16 @@ def _print(grades: ClassGrades) -> None:
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     if denied := sum(entry.grade.denied for entry in grades.graded):
-        found.append(
-            f"no points for answers about the weights (require=assigned): {denied}"
-        )
+        found.append(f"no points for answers about the weights: {denied}")
     say(wrap(", ".join(found), start="training  ", indent=10))
     attention = grades.attention()
     for title, names in attention.items():
-        shown = ", ".join(names[:MAX_NAMES]) + (", ..." * (len(names) > MAX_NAMES))
-        say(wrap(f"{len(names)}: {shown}", start=f"{title:<10}", indent=10))
+        line = f"{len(names)}: {first_names(names)}"
+        say(wrap(line, start=f"{title:<10}", indent=10))
     about = " (see Needs attention)" if grades.needs_attention else ""
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
+    last = [grades.forgotten.notice, *grades.notices, grades.undecided]
+    for notice in filter(None, last):
         say(wrap(notice))

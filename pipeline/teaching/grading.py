@@ -117,7 +117,7 @@ class SubmissionGrade(Comparison):
     expected_accuracy: float  # of the assigned network
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
-    # Whether the course requires another network, so that the answers that depend on
+    # Whether the course does not accept the network, so that the answers that depend on
     # the weights get no points; see `required`. It is not stored.
     denied: bool = False
 
@@ -141,9 +141,11 @@ class SubmissionGrade(Comparison):
         """Return the grade in a course with this value of the setting `require`.
 
         With `ASSIGNED`, the answers that depend on the weights of a network that is not
-        accepted get no points.
+        accepted get no points. With edited weights, they never get points, because no
+        processor and no version of PyTorch leads to such a network.
         """
-        if require != ASSIGNED or self.training.is_accepted:
+        is_other = require == ASSIGNED and not self.training.is_accepted
+        if not is_other and self.training is not Training.EDITED:
             return self
         answers = tuple(
             replace(answer, points=0.0, denied=True) if answer.needs_network else answer

@@ -13,7 +13,7 @@ from pipeline.base.call import results_dir
 from pipeline.base.console import progress
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
-from pipeline.base.paths import MODEL_FILE, data_dir, displayed, project_dir
+from pipeline.base.paths import MODEL_FILE, data_dir, displayed
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import printable, table
@@ -117,7 +117,7 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if the homework cannot be graded, or has other settings."""
+    """Raise a UserError if it cannot be graded, or has different settings."""
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"
@@ -153,7 +153,7 @@ def _print_other_torch(torch: str) -> None:
 def _check_params(
     path: Path, recorded: Mapping[str, Any], params: Mapping[str, Any]
 ) -> None:
-    """Raise a UserError if a network's file records other params."""
+    """Raise a UserError if a network's file records different params."""
     actual, wanted = differing_params(recorded, params)
     if wanted:
         raise UserError(
@@ -190,15 +190,14 @@ def _question_sheet(
 
 
 def _portable(path: Path) -> str:
-    """Return a path relative to the project or, with `~`, to the home folder.
+    """Return a path that is valid in every folder, with `~` for the home folder.
 
-    The path is then valid for another user with the same folders, and it contains no
-    user name, because students submit it. Only other paths are absolute.
+    It then contains no user name, because students submit it. Only paths outside of the
+    home folder are absolute.
     """
     home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
-    for folder, prefix in ((project_dir(), ""), (home, "~/")):
-        if path.is_relative_to(folder):
-            return f"{prefix}{path.relative_to(folder).as_posix()}"
+    if path.is_relative_to(home):
+        return f"~/{path.relative_to(home).as_posix()}"
     return f"{path}"
 
 
@@ -257,6 +256,14 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         for q in questions
         if q.is_coarse(answers.numbers.get(q.name, 0.0))
     ]
+    zeros = [
+        q.name
+        for q in questions
+        if not q.form.whole and answers.numbers.get(q.name) == 0
+    ]
+    if zeros:
+        rule = "is right only if the result is exactly 0; otherwise, it gets no points"
+        say(wrap(f"The answer 0 {rule}: {', '.join(zeros)}.", indent=0))
     if coarse:
         rule = (
             "With fewer decimals, a correct answer can lose points, unless the missing "

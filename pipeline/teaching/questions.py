@@ -67,20 +67,22 @@ class WeightsForSmallImages(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Suppose that your network was built for images of {t.side}x{t.side} pixels
-        instead of 28x28. How many weights (without the biases) would layer 1 have?
+        Suppose that your network was built for images of
+        {t.small_rows}x{t.small_columns} pixels instead of 28x28. How many weights
+        (without the biases) would layer 1 have?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        side, hidden = basis.topic.side, basis.topic.hidden
+        rows, hidden = basis.topic.small_rows, basis.topic.hidden
+        pixels = rows * basis.topic.small_columns
         return [
-            Correct(side**2 * hidden),
-            Mistake(side**2 * hidden + hidden, "The biases are not weights.", 0.5),
-            Mistake(side**2, "This is the number of weights of one neuron only."),
+            Correct(pixels * hidden),
+            Mistake(pixels * hidden + hidden, "The biases are not weights.", 0.5),
+            Mistake(pixels, "This is the number of weights of one neuron only."),
             Mistake(
-                side * hidden, "Each neuron has a weight for each pixel, not for a row."
+                rows * hidden, "Each neuron has a weight for each pixel, not for a row."
             ),
-            Mistake(side**2 * hidden + hidden * CLASSES, "Do not count layer 2."),
+            Mistake(pixels * hidden + hidden * CLASSES, "Do not count layer 2."),
         ]
 
 
@@ -91,12 +93,14 @@ class BytesOfWeights(Question):
     group = SIZES
     form = WHOLE
     template = """
-        A microcontroller stores each weight of layer 1 of your network with {t.bits}
-        bits, without gaps. How many bytes do these weights (without the biases) need?
+        A microcontroller stores each weight of layer 1 of another network with {t.bits}
+        bits, without gaps. This network has {t.stored_neurons} neurons in layer 1, and
+        images of 28x28 pixels. How many bytes do these weights (without the biases)
+        need?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        bits, hidden = basis.topic.bits, basis.topic.hidden
+        bits, hidden = basis.topic.bits, basis.topic.stored_neurons
         weights, size = PIXELS * hidden, bits / 8
         return [
             Correct(weights * size),

@@ -130,9 +130,10 @@ class Submission(Entry):
         Both grades apply the same value of the setting `require`, so that they differ
         only if the questions changed.
         """
-        require = "any" if self.is_accepted else require
-        before = before.required(require) if before else None
-        return Graded(**vars(self), grade=grade.required(require), before=before)
+        if not self.is_accepted:
+            grade = grade.required(require)
+            before = before.required(require) if before else None
+        return Graded(**vars(self), grade=grade, before=before)
 
     def has_other_questions(self, topic: Topic) -> bool:
         """Whether questions.md lacks the text of a question of this version.

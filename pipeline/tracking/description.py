@@ -39,7 +39,7 @@ def extended(
     entries, note = _entries(tags), tags.get(NOTE_TAG, "")
     before, parts = _markdown(kind, entries[kind]), note.split("\n\n")
     if before and before in parts:
-        if kind == "results":  # new results are last; links keep their places
+        if kind == "results":  # new results are last; links keep their order
             for title in new:
                 entries[kind].pop(title, None)
         entries[kind].update(new)
@@ -60,7 +60,7 @@ def _entries(tags: Mapping[str, str]) -> Entries:
 
 
 def _as_tags(note: str, entries: Entries) -> dict[str, str]:
-    """Return both tags; leave out the oldest results if a tag is too long."""
+    """Return both tags; omit the oldest results if a tag is too long."""
     results = dict(entries["results"])
     while True:
         text = json.dumps({**entries, "results": results}, ensure_ascii=False)

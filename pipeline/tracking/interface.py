@@ -68,7 +68,7 @@ class OpenRun(ABC):
     failure: str | None = None  # see `fail`
 
     def fail(self, reason: str) -> None:
-        """Let a run be FAILED if its block ends normally; see `Tracker.start_run`."""
+        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
         self.failure = reason
 
     @property

@@ -73,7 +73,7 @@ def _command_line(arguments: Sequence[str]) -> str:
 
 
 def tags_of(recorded: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a recorded run that name its provenance."""
+    """Return the tags of a recorded run that describe its provenance."""
     return {
         key: value
         for key, value in recorded.items()
@@ -102,7 +102,7 @@ def packages() -> str:
     """Return the installed packages in the format of `pip install -r`.
 
     This project, packages that were installed from a folder, and local versions such as
-    +cpu are left out, because a package index does not have them.
+    +cpu are omitted, because a package index does not have them.
     """
     versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():

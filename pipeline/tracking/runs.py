@@ -1,4 +1,4 @@
-"""Finds the run that a user names by an id, the start of an id, or a name.
+"""Finds the run that a user selects by an id, the start of an id, or a name.
 
 If there is no such run, this module asks a server, so that the message can say where
 the run is.
@@ -115,7 +115,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         request = Request(url, headers=_credentials())
         with urlopen(request, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    # The URL may be invalid, or name another kind of server.
+    # The URL may be invalid, or belong to a different kind of server.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}

@@ -27,11 +27,11 @@ def announce_kept_name(name: str, run_name: str | None) -> None:
     """Print a message if the continued run `name` is not named `run_name`."""
     # A run can have the name "<run_name> #2".
     if run_name and not f"{name} #".startswith(f"{run_name} #"):
-        say("run_name has no effect: this run was started with another name")
+        say("run_name has no effect: this run was started under a different name")
 
 
 def check_store(store: Path) -> None:
-    """Reject an unusable store; print whether MLFLOW_TRACKING_URI names another."""
+    """Reject an unusable store; say whether MLFLOW_TRACKING_URI is another's."""
     if database_path(store).exists():
         require_store(store)
     if names_another_store(store):

@@ -1,35 +1,35 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
-`Tracker.start_run` performs these steps. "See" gives the name of a test in
+`Tracker.start_run` performs these steps. "Test:" gives the name of a test in
 `tests/tracking/` that fails if the program does not perform the step as described.
 
 1. A command that trains reads the commit and the uncommitted changes when it starts,
-   because files can change later. The result is the `code` of the tracker. See
-   "an edit after a training run has started".
+   because files can change later. The result is the `code` of the tracker.
+   Test: "an edit after a training run has started".
 2. `open_run` creates a run, or opens a run again. `open_run` acquires the lock of the
    run before it releases the lock of the store. Otherwise, another process would mark
-   the run as KILLED (`store/locks.py`). See "a running run whose lock is free".
-   If the run is resumed, the status and the error of its earlier end are removed. See
-   "a run that ended early".
+   the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
+   If the run is resumed, the status and the error of its earlier end are removed.
+   Test: "a run that ended early".
    If `open_run` fails after this, no caller has the run, so `open_run` closes the run.
-   See "a run that cannot be opened has failed".
+   Test: "a run that cannot be opened has failed".
 3. `Mirror.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
-   ended. See "a call that fails when the block has ended".
+   ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
-   the database locked. See "an interrupt inside a transaction".
+   the database locked. Test: "an interrupt inside a transaction".
 7. `close_run` sets the status and the error, then releases the run's lock. After an
    error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
-   children of this run. See "a child is complete or removed".
+   children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
-   See "a run that cannot be closed is never reported as finished".
+   Test: "a run that cannot be closed is never reported as finished".
 8. `Mirror.finish` completes the copy, also after an error. This step is the last step,
-   because the copy gets the status. See "results that an error ended".
+   because the copy gets the status. Test: "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run. Steps 3 and 7 are left out, because the status and the end time of the
+returns the run. Steps 3 and 7 are skipped, because the status and the end time of the
 run do not change.
 
 `MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs

@@ -21,8 +21,8 @@ from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses this port
 # MLflow's message is above the list of runs, and looks like a warning.
-SHARED_VIEW = """MLflow calls this list a shared view. Close its message: it only means
-that your changes to the columns are not saved."""
+SHARED_VIEW = """MLflow shows a message that this is a shared view. You can close the
+message: it only means that changes to the columns are not saved."""
 
 
 def ui(*, run: str | None, browser: bool) -> None:

@@ -35,7 +35,7 @@ REMOVED = ".removed-"  # the start of the name of a folder that is being removed
 CONTEXT_FILE, STATE_FILE, EPOCHS_FILE = "context.json", "state", "epochs"
 GENERATOR = ".generator"  # no tensor of an optimizer has a name with a period
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
-# Errors of `_resume` if a record is incomplete or of another version of this module.
+# Errors of `_resume` if a record is incomplete or from a different version of the code.
 UNREADABLE_RECORD = (*UNREADABLE, LookupError, RuntimeError)
 
 

@@ -43,7 +43,7 @@ class Original:
     training: TrainingRun
 
     def is_reproduced_by(self, again: TrainingRun) -> bool:
-        """Whether the weights are the same, byte for byte."""
+        """Return whether the weights are the same, byte for byte."""
         return again.weights_sha256 == self.training.weights_sha256
 
 

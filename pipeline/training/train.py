@@ -114,7 +114,7 @@ def _reproduce(
     settings = {
         **dict(cfg),
         **dict(original.training.hyperparameters),
-        "dataset": dataset.name,  # the same images can have another name here
+        "dataset": dataset.name,  # the same images can have a different name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
     }
@@ -185,7 +185,7 @@ def _record_training(
 def _check_machine(cfg: TrainConfig, store: Path, folder: Path) -> None:
     """Check that there are enough memory and disk space for a training run.
 
-    `folder` gets the results; it can be on another disk than the store.
+    `folder` gets the results; it can be on a different disk from the store.
     """
     what, hyperparameters = "the training run", cfg.hyperparameters()
     needed = training_bytes([hyperparameters])
@@ -203,7 +203,7 @@ def _context(
 ) -> dict[str, Any]:
     """Return the values that must match, besides the fingerprint, to resume a run."""
     return {
-        "processor": processor(),  # another processor computes other weights
+        "processor": processor(),  # a different one computes different weights
         "experiment": experiment,  # contains the run
         # The run records the following values. The name is included because identical
         # images can have several names.

@@ -40,8 +40,8 @@ from emulators import CORES, check_core  # noqa: E402
 
 SEEDS = (1, 2, 3)
 WORKERS = 2
-# By bit width: the largest loss of accuracy in points, the mean of the seeds. Source:
-# the aims of the project.
+# By bit width: the largest loss of accuracy in percentage points, as a mean over the
+# seeds. Source: the aims of the project.
 LIMITS = {8: 0.1, 4: 0.0, 2: 0.5, 1: 1.0}
 NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in BIT_WIDTHS}
 
@@ -70,7 +70,7 @@ def measure(setting):
 
 
 def accuracies(exports):
-    """Return a table: the accuracy with each bit width and in floating point."""
+    """Return a table of the accuracy with each bit width and in floating point."""
     reports = [asdict(export.report) for export in exports]
 
     def mean(reports, key):
@@ -98,16 +98,16 @@ def accuracies(exports):
 
 
 def costs(measurements):
-    """Return a table: the means of what each emulated core measured."""
-    measured = defaultdict(lambda: defaultdict(list))  # core and figure, bit width
+    """Return a table of the means of the values that each emulated core measured."""
+    measured = defaultdict(lambda: defaultdict(list))  # core and name, bit width
     for export, checks in measurements:
         for check in checks:
             core = re.sub(r"\S+-gcc", "gcc", check.name)  # without arm-none-eabi-
-            for figure, value in check.figures.items():
-                measured[core, figure][export.integers.bits].append(value)
+            for name, value in check.values.items():
+                measured[core, name][export.integers.bits].append(value)
     lines = [
-        (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in BIT_WIDTHS))
-        for (core, figure), values in measured.items()
+        (core, name, *(f"{np.mean(values[bits]):,.0f}" for bits in BIT_WIDTHS))
+        for (core, name), values in measured.items()
     ]
     return table(("", "", *NAMES.values()), lines, left=("",))
 

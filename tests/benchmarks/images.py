@@ -50,7 +50,7 @@ def sets(images, labels, number):
 
 
 def noise(side, number=IMAGES_PER_KIND):
-    """Gray, faint and black-and-white noise."""
+    """Return gray, faint and black-and-white noise."""
     rng, size = np.random.default_rng(3), (number // 4, side, side)
     images = [rng.normal(128, 60, size), rng.normal(30, 10, size)]
     images += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
@@ -65,7 +65,7 @@ def percent(parts):
     return f"{100 * np.mean(parts):.2f}"
 
 
-def judge(models, images):
+def predict_all(models, images):
     """Preprocess images; return what was found in each, and each network's predictions.
 
     A prediction is a class, and the reason why it is unsure.
@@ -74,8 +74,8 @@ def judge(models, images):
     ready, predictions = np.array(prepared), []
     for network, detector in models:
         logits = network.logits(ready)
-        judged = detector.reasons(ready, logits)
-        reasons = [found or why for found, why in zip(findings, judged, strict=True)]
+        unsure = detector.reasons(ready, logits)
+        reasons = [found or why for found, why in zip(findings, unsure, strict=True)]
         predictions.append([*zip(logits.argmax(dim=1).tolist(), reasons, strict=True)])
     return findings, predictions
 
@@ -116,8 +116,8 @@ def main():
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(test), accuracy)
     for name, images, labels in sets(test.images, test.labels, number):
-        findings, judged = judge(models, images)
-        measured = zip(*(shares(each, labels) for each in judged), strict=True)
+        findings, predicted = predict_all(models, images)
+        measured = zip(*(shares(each, labels) for each in predicted), strict=True)
         blank = sum(finding in WITHOUT_INK for finding in findings)
         several = findings.count("several")
         row(name, len(labels), *map(percent, measured), blank, several)
@@ -138,8 +138,8 @@ def main():
         f"noise {side}x{side}": noise(side, number) for side in (8, 28, 128, 300)
     }
     for name, images in ({"clothes": clothes} | without_digits).items():
-        _, judged = judge(models, images)
-        unsure = percent([bool(reason) for each in judged for _, reason in each])
+        _, predicted = predict_all(models, images)
+        unsure = percent([bool(reason) for each in predicted for _, reason in each])
         row(f"unsure: {name}", len(images), unsure)
 
 

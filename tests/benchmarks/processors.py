@@ -4,8 +4,8 @@
     python tests/benchmarks/processors.py --emulated  needs qemu-user; 10 minutes
 
 `grade` trains the assigned network again, perhaps on a different processor than the
-student's. This benchmark measures where the limit between "the assigned weights within
-the differences between processors" and "a different training run" must be.
+student's. This benchmark measures where the limit between "the assigned weights, up to
+differences between processors" and "a different training run" must be.
 
 PyTorch and Intel's MKL choose their instructions by the processor. Two environment
 variables make PyTorch and MKL use the instructions of an older processor. For each of
@@ -14,7 +14,7 @@ with older instructions. It is also trained with 19 epochs, with lr=0.0011 and w
 next seed, as different training runs.
 
 Emulated processors are 200 to 600 times slower. With --emulated, only the first steps
-are compared, also with the first steps with older instructions.
+are compared, including those with older instructions.
 """
 
 import argparse

@@ -129,7 +129,7 @@ def seeds(count):
 
 
 def measure():
-    """Yield a row for each figure: its name, the value, its unit, and the limit."""
+    """Yield a row for each measurement: its name, value and unit, and the limit."""
     with new_outputs() as folder:
         seconds, training = timed(folder, "-m", seeds(16), "epochs=20")
         single, limit = training / 16, 1.25 * training / WORKERS + 6

@@ -221,7 +221,7 @@ def test_a_problem_is_one_line_even_if_a_word_has_several(word):
 
 
 class Show(cli.schema.StageConfig):
-    """A stage with some settings of rules about several, but without the others."""
+    """A stage that has only some of the settings to which a rule applies."""
 
     image: int | None
     integers: bool
@@ -410,7 +410,7 @@ def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, coun
 
 @pytest.fixture
 def save_experiment(tmp_path, monkeypatch):
-    """A function that saves an experiment in a copy of conf/, as in an installed wheel.
+    """Return a function that saves an experiment in a copy of conf/, as in a wheel.
 
     It returns the argument that selects the experiment.
     """

@@ -102,7 +102,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
 
 
 def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
-    for name in ("ROOT", "PACKAGE"):  # others may not be able to read the clone
+    for name in ("ROOT", "PACKAGE"):  # another user may not be able to read the clone
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
@@ -237,7 +237,7 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(
     empty_project, monkeypatch
 ):
     project = empty_project("uri", store=False, digits=False)
-    missing = "no server is set: set server=http://... or MLFLOW_TRACKING_URI"
+    missing = "server is missing: add server=http://... or set MLFLOW_TRACKING_URI"
     for url, rule in {
         "": missing,
         f"sqlite:///{project.outputs / 'mlflow.db'}": missing,

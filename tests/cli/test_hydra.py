@@ -49,7 +49,7 @@ FILES = {
 
 @pytest.fixture
 def conf(tmp_path, monkeypatch):
-    """A function that writes files in a copy of conf/, and next to it; {} adds none."""
+    """Return a function that writes files in a copy of conf/; {} adds none."""
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     monkeypatch.chdir(tmp_path)

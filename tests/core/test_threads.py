@@ -9,7 +9,7 @@ from pipeline.core.threads import one_thread
 
 
 def settings():
-    """The number of threads, and whether a denormal number becomes 0."""
+    """Return the number of threads, and whether a denormal number becomes 0."""
     denormal = torch.tensor(1e-39, dtype=torch.float32)
     return torch.get_num_threads(), denormal.mul(1).item() == 0
 

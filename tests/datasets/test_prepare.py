@@ -102,7 +102,7 @@ import sys
 from pathlib import Path
 from pipeline import datasets
 path = Path(datasets.scikit_learn.__file__)
-# Another size: Python finds bytecode of edited code by its size and its second only.
+# The size changes: Python finds bytecode of edited code by its size and second only.
 path.write_text(path.read_text().replace("1500", "1_400"))
 """
 
@@ -129,7 +129,7 @@ def test_images_of_code_that_was_edited_after_its_import_are_computed_again(
 
 @pytest.fixture
 def imported(tmp_path):
-    """A function that imports a folder as a command does, and loads its data set."""
+    """Return a function that imports a folder as a command does, and loads the data."""
 
     def load(folder):
         path = datasets.prepare(str(folder), folder=tmp_path).file.path
@@ -179,7 +179,7 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     assert not datasets.prepare(data.name, folder=tmp_path).is_new
     assert plot.exists()
     assert datasets.load(data.name, folder=tmp_path).file == data.file
-    # A network trained elsewhere has another name for the same images.
+    # A network trained elsewhere has a different name for the same images.
     other = datasets.load("other-01234567", folder=tmp_path, sha256=data.file.sha256)
     assert other.file == data.file
     with pytest.raises(ValueError, match="training data, with sha256 00ff, got"):

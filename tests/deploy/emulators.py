@@ -55,7 +55,7 @@ class Core:
     tools: tuple[Tool, ...]  # needed in addition
     flash: int  # bytes
     ram: int  # bytes
-    unit: str  # of the figures: instructions or cycles
+    unit: str  # of the counts: instructions or cycles
     per_tick: float  # units per tick of the board's clock
     per_return: int  # units of a return instruction
 
@@ -121,22 +121,22 @@ CORES = (CORTEX_M0, CORTEX_M0_GCC, RV32, AVR)
 
 @dataclass(frozen=True)
 class Measurement(Check):
-    """A comparison with the reference on an emulated core, and its figures.
+    """A comparison with the reference on an emulated core, and the measured values.
 
-    The figures are, in bytes: flash (code and tables of digits.c), ram (digits_t and
+    The values are, in bytes: flash (code and tables of digits.c), ram (digits_t and
     the logits) and stack (of one call); and for an image, the instructions, or the
     cycles on AVR, in the functions of digits.h. QEMU does not count cycles.
     """
 
-    figures: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_core(core, folder, network, images, expected, *, measured=None):
     """Compare the C code on an emulated core with the reference, and measure it.
 
     `folder` has the files of `write_source`; compiled files are added. `expected` is
-    what the reference, `network`, computes for the images. The figures average the
-    first `measured` images, or all.
+    what the reference, `network`, computes for the images. The values are means over
+    the first `measured` images, or all.
     """
     compiler = core.compiler
     if skipped := missing((compiler, *core.tools)):
@@ -152,8 +152,8 @@ def check_core(core, folder, network, images, expected, *, measured=None):
     _link(core, folder)
     emulated = f"the emulated {core.name}"
     output = _run(core, folder, images, hidden=network.hidden, name=emulated)
-    figures = [(figure, "u4") for figure in ("ticks", "stack", "ram")]
-    record = np.dtype([*result_type(network.hidden).descr, *figures])
+    columns = [(column, "u4") for column in ("ticks", "stack", "ram")]
+    record = np.dtype([*result_type(network.hidden).descr, *columns])
     difference = compare(output, record, expected, name=emulated)
     results = np.frombuffer(output, record, offset=HEADER)
     ticks = float(results["ticks"][:measured].mean())
@@ -161,7 +161,7 @@ def check_core(core, folder, network, images, expected, *, measured=None):
         name,
         len(images),
         difference=difference,
-        figures={
+        values={
             "flash": flash,
             "ram": ram + int(results["ram"].max()),
             "stack": int(results["stack"].max()),
@@ -179,9 +179,9 @@ def straighten_on(core, folder, images, *, measured=None):
     """Run `digits_straighten` on an emulated core with gcc.
 
     `folder` has the files of `write_source` for a network trained on mnist_upright.
-    Returns the images and the figures: flash (with the functions of the compiler's
-    library that it needs) and stack in bytes, and the mean instructions or cycles for
-    one of the first `measured` images, or of all.
+    Returns the images and the measured values: flash (with the functions of the
+    compiler's library that it needs) and stack in bytes, and the mean instructions or
+    cycles for one of the first `measured` images, or of all.
     """
     sizes = []
     libgcc = [core.compiler.program, *core.flags.split(), "-print-libgcc-file-name"]

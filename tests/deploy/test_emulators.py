@@ -38,7 +38,7 @@ def check(core, model, folder, images, **options):
 def test_each_core_computes_the_integers_of_all_test_images(
     core, bits, quantized, mnist, test_and_probe_images, tmp_path
 ):
-    """Each bit width gets other test images: all would take a minute on an ATmega."""
+    """Each bit width gets its own test images: all would take a minute on an ATmega."""
     model = quantized(bits)
     tested = mnist.test.images[[*BIT_WIDTHS].index(bits) :: len(BIT_WIDTHS)]
     probes = test_and_probe_images(model.integers)[1000:]
@@ -47,11 +47,11 @@ def test_each_core_computes_the_integers_of_all_test_images(
     result = check(core, model, tmp_path, images, measured=len(tested))
     assert (result.difference, result.images) == ("", len(images))
     # Sums and logits, and `next`, which an AVR does not pad to 4 bytes.
-    assert result.figures["ram"] - 4 * (20 + 10) in (2, 4)
+    assert result.values["ram"] - 4 * (20 + 10) in (2, 4)
     if core.compiler.program == "arm-none-eabi-gcc":
         flash, instructions = LIMITS[bits]
-        assert result.figures["flash"] <= flash
-        assert result.figures["instructions"] <= instructions
+        assert result.values["flash"] <= flash
+        assert result.values["instructions"] <= instructions
 
 
 def test_a_core_detects_a_wrong_weight_that_test_images_never_use(

@@ -12,7 +12,7 @@ from pipeline.deploy.sizes import MAX_TABLE_ROWS, finetuning_note
 
 @pytest.fixture
 def exports(quantized):
-    """Return a function that makes an export for each report: its other values."""
+    """Return a function that makes an export for each report, given by its values."""
     model = quantized(8)
 
     def make(*reports):

@@ -83,10 +83,10 @@ def test_a_board_makes_the_same_images_within_the_documented_limits(
     if problem := missing([core.compiler, *core.tools]):
         pytest.skip(f"{core.name}: {problem}")
     some = np.concatenate([images[:300], images[-100:]])
-    made, figures = emulators.straighten_on(core, folder, some, measured=300)
+    made, values = emulators.straighten_on(core, folder, some, measured=300)
     assert np.array_equal(made, straighten(some))
     readme = (Path(deploy.__file__).parent / "README.md").read_text()
     (documented,) = re.findall(f"[Aa]n? {core.name} needs at most ([^;.]+)", readme)
     for name, limit in limits.items():
-        assert figures[name] <= limit, name
+        assert values[name] <= limit, name
         assert f"{limit:,.0f}" in documented

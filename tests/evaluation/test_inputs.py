@@ -134,7 +134,7 @@ def test_only_the_steps_of_the_first_images_are_kept(tmp_path):
 
 @pytest.fixture
 def load(mnist):
-    """A function that reads a set for a network that was trained on MNIST."""
+    """Return a function that reads a set for a network that was trained on MNIST."""
 
     def load(name, split="exercise"):
         source = find_test_set(name, dataset=mnist, split=split)

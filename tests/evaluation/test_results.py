@@ -146,7 +146,8 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     trained, detector, mnist, few
 ):
     blank = few.val.images[:60].copy()
-    blank[:30] = 0  # the biases alone predict a class, which some labels are
+    # A blank image gets the class that the biases predict, which is the label of some.
+    blank[:30] = 0
     test = LabeledImages(blank, few.val.labels[:60])
     dataset = replace(mnist, train=few.train, test=test)
     _, page = select_data(ModelAnalysis(trained, dataset))

@@ -180,7 +180,7 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
 def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
     with LocalExecutor(1) as executor:
         for earlier, message in {
-            "code": "^a worker has other code in .*core than this program: start",
+            "code": "^a worker has different code in .*core from this program: start",
             "torch": "^a worker has PyTorch .*, but this program uses earlier: start",
         }.items():
             executor._software = replace(Software.here(), **{earlier: "earlier"})

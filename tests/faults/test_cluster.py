@@ -122,7 +122,7 @@ class Cluster:
             )
 
     def restart(self, **environment):
-        """Start the node again, with its connection, and the head if it is killed."""
+        """Start the node again, with its connection, and the head if it was killed."""
         if NODE in self.nodes:
             self.kill(NODE)
         if self.namespaces:
@@ -196,11 +196,11 @@ class Sweep:
             )
 
     def wait_for(self, text, *, count=1):
-        """Wait until the sweep has printed a text so many times."""
+        """Wait until the sweep has printed a text this many times."""
         wait_until(lambda: self.log.read_text().count(text) >= count, 300, self.log)
 
     def finish(self, trained_alone):
-        """Wait for its end, and compare its networks with networks trained alone."""
+        """Wait for the end, and compare the networks with networks trained alone."""
         assert self.process.wait(300) == 0, self.log.read_text()
         runs = self.project.runs()
         (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]

@@ -1,6 +1,6 @@
 """CONTRIBUTING is sufficient to make the changes in `tests/contributing/`.
 
-They are applied to two clones, where the checks run that CONTRIBUTING asks for.
+The changes are applied to two clones, in which the checks of CONTRIBUTING run.
 """
 
 import os
@@ -25,7 +25,8 @@ QUICK = ["tests/test_architecture.py", "tests/cli/test_config.py", "tests/test_d
 QUICK += [
     "tests/test_security.py::test_no_module_can_unpickle_data_or_run_code_from_text"
 ]
-# These tests start processes that import all again, or take long and concern no change.
+# These tests start processes that import everything again, or are slow and unrelated to
+# the changes of the patches.
 SLOW = ("share_of_the_errors", "edited_after_its_import", "a_new_data_set_needs")
 SLOW += ("damaged_file_or_summary", "statistics_of_mnist", "imported_data_set")
 QUICK += ["-k", f"not ({' or '.join(SLOW)})"]

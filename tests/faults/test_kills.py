@@ -100,11 +100,11 @@ def kill(process):
 
 
 def kill_while_running(start, *, seconds, path=None):
-    """Kill a process that has used so many seconds of its processor time.
+    """Kill a process after it has used this many seconds of processor time.
 
-    They do not depend on the load of the machine, and begin when the process creates
-    the file, or when it starts. If the process has ended by then, start another one,
-    and kill it earlier.
+    Processor time does not depend on the load of the machine. It is counted from the
+    time when the process creates `path`, by default from its start. If the process has
+    ended by then, start another one, and kill it earlier.
     """
     process = start()
     while path and not path.exists() and process.poll() is None:

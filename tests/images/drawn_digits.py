@@ -17,7 +17,7 @@ def gray(values):
 
 
 def stretched(image):
-    """As in USPS: cut out and stretched to fill a small square."""
+    """Cut out a digit and stretch it to fill a small square, as in USPS."""
     tight = image[bounding_box(image > 0)]
     return np.asarray(Image.fromarray(tight).resize((16, 16)))
 
@@ -169,7 +169,7 @@ KINDS += (shadow, squared_paper, chalk, paper_edges, faint_pencil)
 
 
 def ring(x, y, width, height):
-    """Points of an ellipse around a point."""
+    """Return points of an ellipse around a point."""
     turns = np.linspace(0, 2 * np.pi, 25)
     return [*zip(x + width * np.cos(turns), y + height * np.sin(turns), strict=True)]
 

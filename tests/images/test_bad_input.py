@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from pipeline.images import preprocess, read_image
-from pipeline.images.digit import Strokes, judge, judge_photo
+from pipeline.images.digit import Strokes, finding_of, finding_of_photo
 
 SHAPE = (300, 400)  # pixels
 
@@ -24,12 +24,12 @@ def wood(rng, shape=SHAPE):
 
 
 def table(digit, rng):
-    """Nothing but a table."""
+    """Return a photograph of nothing but a table."""
     return photographed(wood(rng), rng)
 
 
 def words(rng, size, *, shape=SHAPE, ink=60, paper=230):
-    """Lines of random words."""
+    """Return lines of random words."""
     image = Image.new("L", shape[::-1], paper)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size)
     letters = [*string.ascii_lowercase, *"  e  a  n  t  "]
@@ -40,12 +40,12 @@ def words(rng, size, *, shape=SHAPE, ink=60, paper=230):
 
 
 def text(digit, rng):
-    """A page of text."""
+    """Return a page of text."""
     return photographed(words(rng, int(rng.integers(10, 30))), rng)
 
 
 def screenshot(digit, rng):
-    """A window with a title bar, buttons and text, without noise."""
+    """Return a window with a title bar, buttons and text, without noise."""
     levels = words(rng, int(rng.integers(10, 16)), ink=30, paper=250)
     levels[:30] = 60
     for left in range(20, 380, int(rng.integers(60, 120))):
@@ -54,7 +54,7 @@ def screenshot(digit, rng):
 
 
 def two_sheets(digit, rng):
-    """Two sheets with a digit each, on a table."""
+    """Return a photograph of two sheets with a digit each, on a table."""
     levels = wood(rng, (300, 500))
     levels *= 80 / levels.mean()
     for left in (20, 260):
@@ -65,7 +65,7 @@ def two_sheets(digit, rng):
 
 
 def cut_off(digit, rng):
-    """A digit that the border of a photograph cuts in two."""
+    """Return a digit that the border of a photograph cuts in two."""
     large = np.asarray(Image.fromarray(digit).resize((220, 220))) / 255
     levels = np.full(SHAPE, rng.uniform(180, 240))
     columns = np.flatnonzero(large.max(axis=0) > 0.5)
@@ -85,8 +85,8 @@ def test_what_is_not_one_digit_on_paper_is_always_doubted(
     images = [kind(digit, rng) for digit in mnist.test.images[:3]]
     prepared, findings, _ = zip(*map(preprocess, images), strict=True)
     ready = np.array(prepared)
-    judged = detector.reasons(ready, trained.network.logits(ready))
-    assert all(map(any, zip(findings, judged, strict=True)))
+    unsure = detector.reasons(ready, trained.network.logits(ready))
+    assert all(map(any, zip(findings, unsure, strict=True)))
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -127,7 +127,7 @@ def test_strokes_far_along_a_border_from_a_corner_are_an_edge_and_others_are_cut
         mask[:30, columns] = True
         mask = np.rot90(mask, turns)
         strokes = Strokes(np.zeros(mask.shape, np.float32), mask, mask)
-        found = judge_photo(strokes, flat=~mask, has_uniform_border=False)
+        found = finding_of_photo(strokes, flat=~mask, has_uniform_border=False)
         assert found == expected
 
 
@@ -146,7 +146,7 @@ def test_a_shadow_is_the_reason_before_the_border_and_this_before_several_shapes
         (everything, shapes, "shadow"),
     ):
         strokes = Strokes(np.zeros(SHAPE, np.float32), digit, digit)
-        found = judge_photo(strokes, flat=flat, has_uniform_border=False)
+        found = finding_of_photo(strokes, flat=flat, has_uniform_border=False)
         assert found == expected
 
 
@@ -157,4 +157,4 @@ def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():
         (square, "not drawn"),
         (np.hstack([square, gap, square]), "several"),
     ):
-        assert judge(mask, np.ones((80, 80), bool)) == finding
+        assert finding_of(mask, np.ones((80, 80), bool)) == finding

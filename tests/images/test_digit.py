@@ -9,17 +9,17 @@ INK = np.where(BLOB, 0.3, 0).astype(np.float32)
 
 
 def stroke():
-    """Darker than the paper around it; the blur before the comparison halves this."""
+    """Return a stroke darker than its paper; a blur then halves the difference."""
     return np.where(BLOB, 80, 200).astype(np.uint8)
 
 
 def ramp():
-    """Shaded paper that becomes lighter slowly: its ink ends without an edge."""
+    """Return shaded paper that becomes lighter slowly: its ink ends without an edge."""
     return (200 - 3 * X).astype(np.uint8)
 
 
 def stroke_in_shadow():
-    """A stroke that is joined to shaded paper on its right."""
+    """Return a stroke that is joined to shaded paper on its right."""
     return np.where(X > 10, 140, stroke()).astype(np.uint8)
 
 

@@ -1,6 +1,6 @@
 """The bytes of the ink and of the prepared image, for drawings of four kinds.
 
-A changed hash means that images of users are prepared in another way. Look at the new
+A changed hash means that images of users are prepared differently. Look at the new
 images, compare `python tests/benchmarks/images.py` before and after, and store the new
 hash. The ink is compared in 32 levels, because its last bits depend on the processor.
 """
@@ -21,7 +21,7 @@ FOUR = [(150, 200), (150, 40), (60, 140), (190, 140)]
 
 
 def strokes(width):
-    """A 4 drawn with a pen of this many pixels; True is ink."""
+    """Return a 4 drawn with a pen of this many pixels; True is ink."""
     image = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(image).line(FOUR, fill=255, width=width, joint="curve")
     return np.asarray(image) > 0
@@ -74,7 +74,7 @@ def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
 
 
 def seven(lines, tilt=4.5):
-    """A small 7 near a corner of a page, which can be squared and tilted."""
+    """Return a small 7 near a corner of a page, which can be squared and tilted."""
     image = Image.new("L", (1600, 1200), 225)
     pen, slope = ImageDraw.Draw(image), np.tan(np.radians(tilt))
     for start in range(-400, 2000, 50) if lines else ():

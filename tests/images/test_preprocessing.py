@@ -14,7 +14,7 @@ from pipeline.images.unsure import TEXTS, Finding
 
 
 def similarity(image, expected):
-    """The correlation: 1 for equal images, about 0.8 for a shift by one pixel."""
+    """Return the correlation: 1 for equal images, about 0.8 for a shift of a pixel."""
     return np.corrcoef(image.ravel(), expected.ravel())[0, 1]
 
 
@@ -73,7 +73,7 @@ def test_the_straight_edge_of_a_shadow_is_not_that_of_a_sheet(mnist, place):
 
 
 def in_curved_shadow(ink, *, width=135, height=220, blur=4):
-    """A photograph of ink on paper in the shadow of a phone, which comes from below."""
+    """Return a photograph of ink in the shadow of a phone, which comes from below."""
     y, x = np.mgrid[:400, :300]
     inside = ((x - 150) / width) ** 2 + ((y - 333) / height) ** 2 < 1
     lit = 1 - 0.45 * ndimage.gaussian_filter(inside.astype(float), blur)
@@ -82,7 +82,7 @@ def in_curved_shadow(ink, *, width=135, height=220, blur=4):
 
 
 def alike(image, expected):
-    """The similarity of blurred images: a shift by one pixel is unimportant."""
+    """Return the similarity of blurred images: a shift by one pixel is unimportant."""
     return similarity(
         *[ndimage.gaussian_filter(each / 255, 2) for each in (image, expected)]
     )
@@ -213,7 +213,7 @@ def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
 
 
 def photo_of(draw, size=(900, 800)):
-    """A photograph of dark strokes on evenly lit paper; `draw` gets the pen."""
+    """Return a photograph of dark strokes on evenly lit paper; `draw` gets the pen."""
     image = Image.new("L", size, 200)
     draw(ImageDraw.Draw(image))
     noise = np.random.default_rng(0).normal(0, 3, image.size[::-1])
@@ -227,7 +227,7 @@ def zero_with_specks(pen):
 
 
 def seven_in_a_notebook(pen):
-    """With the line of the margin, and one line of the paper."""
+    """Draw a 7, the line of the margin, and one line of the paper."""
     pen.line([(250, 200), (550, 200), (350, 620)], fill=30, width=30)
     pen.line([(40, 0), (40, 800)], fill=60, width=6)
     pen.line([(0, 760), (900, 760)], fill=60, width=6)

@@ -1,4 +1,4 @@
-"""An image file of any kind is read, or rejected in one line that names the file."""
+"""An image file of any kind is read, or rejected in one line that gives the file."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from pipeline.images import constants, list_images, preprocess, read_image
 
 
 def draw_seven(size=(200, 200), *, ink=0, paper=255):
-    """A 7 as a user would draw it, black on white."""
+    """Return a 7 as a user would draw it, black on white."""
     image = Image.new("L", size, paper)
     width, height = size
     corners = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]
@@ -26,14 +26,14 @@ def draw_seven(size=(200, 200), *, ink=0, paper=255):
 
 
 def rotated():
-    """An image on its side, with the EXIF tag that says how to rotate it."""
+    """Return an image on its side, with the EXIF tag that says how to rotate it."""
     image = draw_seven().transpose(Image.Transpose.ROTATE_90)
     image.getexif()[274] = 6
     return image
 
 
 def transparent(ink, *, alpha=255):
-    """Ink on transparent paper, which has the same color."""
+    """Return an image of ink on transparent paper, which has the same color."""
     return Image.merge(
         "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=alpha, paper=0)]
     )
@@ -119,7 +119,7 @@ NAN = Image.fromarray(np.full((9, 9), np.nan, np.float32))
 
 
 def with_many_alphas():
-    """A PNG whose list of alpha values is longer than its palette can be."""
+    """Return a PNG whose list of alpha values is longer than its palette can be."""
     content = encoded(draw_seven().convert("P"), "PNG")
     kind, alphas = b"tRNS", bytes(300)
     check = zlib.crc32(kind + alphas)

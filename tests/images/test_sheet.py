@@ -14,7 +14,7 @@ Y, X = np.mgrid[:SIDE, :SIDE] / SIDE
 
 
 def similarity(image, expected):
-    """The correlation; the blur makes a shift by one pixel unimportant."""
+    """Return the correlation; the blur makes a shift by one pixel unimportant."""
     blurred = [ndimage.gaussian_filter(each / 255, 2) for each in (image, expected)]
     return np.corrcoef(*[each.ravel() for each in blurred])[0, 1]
 

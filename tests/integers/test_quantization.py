@@ -156,7 +156,7 @@ def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
 
 
 def changed(network, name, value, at=...):
-    """Return a copy of a network with other values in one of its tensors."""
+    """Return a copy of a network with different values in one of its tensors."""
     network = copy.deepcopy(network)
     with torch.no_grad():
         network.get_parameter(name)[at] = value

@@ -73,7 +73,7 @@ def open_page(chromium, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def draw_on_page():
-    """Return a function that draws strokes, in shares of the board, on a page."""
+    """Return a function that draws strokes, as fractions of the board, on a page."""
 
     def draw(page, strokes):
         page.locator("#clear").click()
@@ -95,7 +95,7 @@ def draw_on_page():
 
 @pytest.fixture(scope="session")
 def changed():
-    """Return a function that copies an analysis and gives measurements other values."""
+    """Return a function that copies an analysis and changes some measurements."""
 
     def change(analysis, **values):
         result = replace(analysis)  # without the measurements that were made

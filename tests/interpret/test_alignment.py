@@ -12,7 +12,7 @@ INVERSE = {int(a): b for b, a in enumerate(ORDER)}
 
 
 def permuted(network):
-    """A copy whose neuron k is neuron ORDER[k] of the network."""
+    """Return a copy whose neuron k is neuron ORDER[k] of the network."""
     state = snapshot(network)
     for name in ("layer_1.weight", "layer_1.bias"):
         state[name] = state[name][ORDER]
@@ -36,7 +36,7 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
     moved = sum(a != b for a, b in INVERSE.items())
     text = describe_comparison(result)
-    assert f"the same network, with {moved} neurons in other positions" in text
+    assert f"the same network, with {moved} neurons in different positions" in text
     row = next(line for line in text.splitlines() if line.startswith("N11 "))
     match = f"N1{INVERSE[0] + 1}"
     assert row.split() == ["N11", match, "+1.000", match, "+1.000"]

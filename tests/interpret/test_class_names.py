@@ -37,7 +37,7 @@ def test_the_words_are_those_of_the_data_set_that_the_network_was_trained_on(
 ):
     trained = trained_on_few()
     metadata = trained.metadata.model_copy(update={"dataset": "fashion_mnist"})
-    renamed = replace(trained, metadata=metadata)  # here, the data has another name
+    renamed = replace(trained, metadata=metadata)  # here, the data has a different name
     assert ModelAnalysis(renamed, small_dataset).spec.class_names == NAMES
 
 
@@ -55,8 +55,8 @@ def test_the_page_names_garments(page):
     page.locator("#gallery button").nth(1).click()
     assert f"test image 1: {NAMES[2]}" in page.inner_text("#source")
     texts = page.evaluate(
-        """Array.from({ length: 25 }, (_, place) => {
-          useTestImage(place);
+        """Array.from({ length: 25 }, (_, index) => {
+          useTestImage(index);
           return $("prediction").textContent;
         })"""
     )
@@ -95,4 +95,4 @@ def test_clothes_are_chosen_and_not_drawn(page):
         page.locator("#board"), target_position={"x": 9, "y": 9}
     )
     page.evaluate("new Promise(requestAnimationFrame)")
-    assert page.evaluate("state.shown.place") == 0
+    assert page.evaluate("state.shown.index") == 0

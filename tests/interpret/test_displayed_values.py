@@ -103,8 +103,8 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(
     logits = trained.network.logits(images)
     reasons = detector.reasons(images, logits)
     texts = page.evaluate(
-        """model.gallery.map((_, place) => {
-          Object.assign(state.shown, { image: testImage(place), finding: "" });
+        """model.gallery.map((_, index) => {
+          Object.assign(state.shown, { image: testImage(index), finding: "" });
           return conclusion(currentResult()).text;
         })"""
     )
@@ -130,7 +130,7 @@ def test_the_arrow_keys_go_along_and_across_the_rows_of_neurons(page):
     tops = [tile.bounding_box()["y"] for tile in tiles.all()]
     columns = tops.count(tops[0])
     tiles.first.focus()
-    for key, place in (
+    for key, expected in (
         ("ArrowRight", 1),
         ("ArrowDown", 1 + columns),
         ("ArrowLeft", columns),
@@ -140,7 +140,7 @@ def test_the_arrow_keys_go_along_and_across_the_rows_of_neurons(page):
         focused = page.evaluate(
             "tiles.findIndex(({ button }) => button === document.activeElement)"
         )
-        assert focused == place
+        assert focused == expected
 
 
 def test_a_pointer_on_a_pixel_shows_its_product(page, sums):

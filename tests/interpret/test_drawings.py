@@ -1,6 +1,7 @@
 """The page in a real Chromium and `predict` prepare and classify the same drawing.
 
-A drawing is a list of strokes, a stroke an array of points in shares of the board.
+A drawing is a list of strokes; a stroke is an array of points, as fractions of the
+board.
 """
 
 import base64
@@ -61,7 +62,7 @@ DIGITS = {
         ]
     ],
 }
-# How large the longer side of a drawing is, as a share of the board.
+# How large the longer side of a drawing is, as a fraction of the board.
 SIZES = {
     "usual": (0.5, 0.8),
     "tiny": (0.2, 0.3),
@@ -197,7 +198,7 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     for place in ((0.95, 0.05), (0.05, 0.95), (0.5, 0.95)):
         assert draw(page, [*strokes, [place]])[0]["image"] == alone["image"]
     draw_on_page(page, [*strokes, [(0.95, 0.05)]])
-    assert "1 stray stroke is left out" in page.inner_text("#prepared")
+    assert "1 stray stroke is ignored" in page.inner_text("#prepared")
     draw_on_page(page, strokes)
     assert page.inner_text("#prepared").startswith("The network sees")
 

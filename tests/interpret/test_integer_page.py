@@ -33,8 +33,8 @@ def models(quantized, small_dataset, mnist):
 
 def set_bit_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
-    place = [0, *BIT_WIDTHS].index(bits)
-    page.evaluate("(networkIndex) => change({ networkIndex })", place)
+    index = [0, *BIT_WIDTHS].index(bits)
+    page.evaluate("(networkIndex) => change({ networkIndex })", index)
 
 
 def render(models):
@@ -54,10 +54,10 @@ def page(open_page, html):
     return open_page(html, width=1366, height=768)
 
 
-def column(page, table, place=-1):
+def column(page, table, index=-1):
     """Return the integers in a column of a table."""
     rows = [row.split("\t") for row in page.locator(f"{table} tr").all_inner_texts()]
-    texts = [re.sub(r"[\s,+]", "", row[place]).replace(MINUS, "-") for row in rows[1:]]
+    texts = [re.sub(r"[\s,+]", "", row[index]).replace(MINUS, "-") for row in rows[1:]]
     return [int(text) for text in texts if text]
 
 
@@ -145,11 +145,11 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     neuron = int(sums.argmax())
     page.evaluate("(neuron) => select(1, neuron)", neuron)
     values = column(page, "#terms")
-    place = values.index(sums[neuron], 11)  # after ten terms and the bias
-    assert sum(values[:place]) == sums[neuron]
+    position = values.index(sums[neuron], 11)  # after ten terms and the bias
+    assert sum(values[:position]) == sums[neuron]
     (output,) = network.activations(sums[None])[:, neuron]
     half = int(network.half[neuron])
-    assert values[place + 1 : place + 3] == [sums[neuron], sums[neuron] + half]
+    assert values[position + 1 : position + 3] == [sums[neuron], sums[neuron] + half]
     assert values[-1] == output == int(page.inner_text("#result b"))
     label = int(logits.argmax())
     page.evaluate("(label) => select(2, label)", label)
@@ -264,8 +264,8 @@ def displayed(page):
         """() => {
           const { detector } = model;
           model.detector = { reason: () => "" };
-          const displayed = Array.from({ length: 50 }, (_, place) => {
-            useTestImage(place);
+          const displayed = Array.from({ length: 50 }, (_, index) => {
+            useTestImage(index);
             return [$("prediction").textContent,
               Boolean($("prediction").querySelector(".unsure")),
               [...$("bit-widths").querySelectorAll("label")]
@@ -309,7 +309,7 @@ def test_the_tour_is_about_the_network_in_floating_point(page):
     page.locator("#bit-widths input").last.click()
     assert page.locator("#tour").is_hidden()
     assert page.evaluate("document.activeElement.value") == "1 bit"
-    assert page.evaluate("state.shown.place") == 3
+    assert page.evaluate("state.shown.index") == 3
 
 
 @pytest.mark.parametrize("width", [390, 320])

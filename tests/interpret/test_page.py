@@ -103,8 +103,8 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     rows = page.evaluate("model.gallery")
     assert len(rows) == 100
     computed = page.evaluate(
-        """model.gallery.map((_, place) => {
-          const result = model.trained.classify(testImage(place));
+        """model.gallery.map((_, index) => {
+          const result = model.trained.classify(testImage(index));
           return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
     )
@@ -159,8 +159,8 @@ def test_the_page_and_predict_agree_what_is_unsure(page, trained, detector, mnis
     images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     findings = [*[""] * (len(images) - 1), "blank"]
-    judged = detector.reasons(images, trained.network.logits(images))
-    reasons = [*judged[:-1], "blank"]
+    unsure = detector.reasons(images, trained.network.logits(images))
+    reasons = [*unsure[:-1], "blank"]
     found = page.evaluate(
         """([images, findings]) => images.map((image, i) => findings[i] ||
           model.detector.reason(image, model.trained.classify(image)))""",
@@ -199,8 +199,8 @@ def test_classes_without_a_probability_are_ranked_by_their_logits(page):
 
 def test_the_second_class_is_named_unless_it_has_0_percent(page):
     displayed = page.evaluate(
-        """model.gallery.map((_, place) => {
-          Object.assign(state.shown, { image: testImage(place), finding: "" });
+        """model.gallery.map((_, index) => {
+          Object.assign(state.shown, { image: testImage(index), finding: "" });
           const result = currentResult();
           return [result.second, Array.from(result.probabilities),
             conclusion(result).text];
@@ -275,10 +275,10 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
     assert f"{maximum:.1f}, the maximum of 1,000 test images" in page.inner_text(
         "#layer-1"
     )
-    for place in (0, 50):
-        page.evaluate("useTestImage", place)
+    for index in (0, 50):
+        page.evaluate("useTestImage", index)
         widths = page.evaluate("tiles.map(({ bar }) => parseFloat(bar.style.width))")
-        image = mnist.test.images[page.evaluate("model.gallery")[place]][None]
+        image = mnist.test.images[page.evaluate("model.gallery")[index]][None]
         outputs = np.maximum(np.asarray(trained.network.hidden_sums(image))[0], 0)
         np.testing.assert_allclose(widths, 100 * outputs / maximum, atol=0.01)
     legends = page.locator(".legend", has_text="weight ≤")
@@ -290,8 +290,8 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
     conclusions = page.evaluate(
         """() => {
           change({ networkIndex: 0 });
-          return model.gallery.map((_, place) => {
-            Object.assign(state.shown, { image: testImage(place), finding: "" });
+          return model.gallery.map((_, index) => {
+            Object.assign(state.shown, { image: testImage(index), finding: "" });
             return conclusion(currentResult()).text;
           });
         }"""

@@ -1,4 +1,4 @@
-"""How large a page may be, and what is left out of the page of a large network."""
+"""How large a page may be, and what the page of a large network omits."""
 
 from dataclasses import replace
 

@@ -19,7 +19,7 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 
 
 def numbers(page, table, column=-1):
-    """The numbers in a column of a table, by default the last one."""
+    """Return the numbers in a column of a table, by default the last one."""
     rows = page.locator(f"{table} tr").all_inner_texts()[1:]
     cells = [row.split("\t")[column].replace(MINUS, "-") for row in rows]
     return [float(re.sub(r"[\s,%]", "", cell)) for cell in cells]
@@ -39,12 +39,12 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
     assert round(sum(terms), 4) == total
     expected = neuron_sums(trained.network, mnist.test.images[0])["N16"].total
     assert total == pytest.approx(expected, abs=1e-4)
-    for place in (0, 50):
-        page.evaluate("useTestImage", place)
+    for index in (0, 50):
+        page.evaluate("useTestImage", index)
         for digit in range(10):
             page.evaluate("find", f"N2{digit + 1}")
             *terms, total = numbers(page, "#terms")
-            assert round(sum(terms), 4) == total, (place, digit)
+            assert round(sum(terms), 4) == total, (index, digit)
         for column, decimals in ((-1, 2), (-2, 6)):  # percentages and powers of e
             *parts, total = numbers(page, "#softmax", column)
             assert round(sum(parts), decimals) == total
@@ -70,9 +70,9 @@ def test_the_equation_and_the_table_of_the_softmax_have_the_same_probability(pag
 
 
 def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist):
-    for place in (0, 50):
-        page.evaluate("useTestImage", place)
-        row = page.evaluate("model.gallery")[place]
+    for index in (0, 50):
+        page.evaluate("useTestImage", index)
+        row = page.evaluate("model.gallery")[index]
         sums = neuron_sums(trained.network, mnist.test.images[row])
         for name in ("N16", "N28"):
             page.evaluate("find", name)
@@ -112,13 +112,13 @@ def test_the_tables_of_a_neuron_omit_weights_of_0(trained, open_page, mnist, tmp
 
 
 def test_parameters_have_the_names_that_python_gives_them(page):
-    places = [(1, 300, 5), (2, 19, 9), (1, BIAS, 19), (2, BIAS, 0)]
+    locations = [(1, 300, 5), (2, 19, 9), (1, BIAS, 19), (2, BIAS, 0)]
     names = page.evaluate(
-        """(places) => places.map(([layer, input, neuron]) =>
+        """(locations) => locations.map(([layer, input, neuron]) =>
           parameterName(layer, input, neuron))""",
-        places,
+        locations,
     )
-    assert names == [ParameterLocation(*place).name for place in places]
+    assert names == [ParameterLocation(*location).name for location in locations]
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
@@ -262,20 +262,20 @@ def test_weights_that_never_changed_are_marked(page, analysis):
 
 
 @pytest.mark.parametrize(
-    ("array", "place", "name"),
+    ("array", "index", "name"),
     [("weight", 7 * 20 + 3, "layer_2[3,7]"), ("bias", 7, "layer_2.bias[7]")],
 )
-def test_a_parameter_of_layer_2_can_be_frozen(page, array, place, name):
+def test_a_parameter_of_layer_2_can_be_frozen(page, array, index, name):
     page.evaluate("(name) => find(name)", name)
     text = page.locator("#parameter-text")
     assert "frozen" not in text.inner_text()
     mark = (
-        "([array, place, mark]) => {"
-        "model.tensors[`frozen.layer_2.${array}`][place] = mark; change({}); }"
+        "([array, index, mark]) => {"
+        "model.tensors[`frozen.layer_2.${array}`][index] = mark; change({}); }"
     )
-    page.evaluate(mark, [array, place, 1])
+    page.evaluate(mark, [array, index, 1])
     assert "It is frozen: it has its initial value" in text.inner_text()
-    page.evaluate(mark, [array, place, 0])
+    page.evaluate(mark, [array, index, 0])
 
 
 def test_frozen_weights_are_hatched(page, analysis):

@@ -85,7 +85,7 @@ def guess(page, value):
 
 
 def board(page):
-    """The pixels of the board, and what the page says about image and network."""
+    """Return the pixels of the board, and the texts about image and network."""
     ids = "#source, #prepared, #prediction, #epoch-text, #effect, #t-sum"
     texts = page.locator(ids)
     return page.evaluate('$("board").toDataURL()'), texts.all_inner_texts()
@@ -97,7 +97,7 @@ def test_after_the_tour_the_drawing_the_epoch_and_the_switches_are_as_before(
     draw_on_page(page, [[(0.3, 0.2), (0.7, 0.2), (0.4, 0.8)], [(0.9, 0.9)]])
     page.evaluate("change({ networkIndex: 3, off: new Set([3]) }); select(1, 5)")
     before = board(page)
-    assert "1 stray stroke is left out" in page.inner_text("#prepared")
+    assert "1 stray stroke is ignored" in page.inner_text("#prepared")
     page.locator("#start-tour").click()
     assert page.evaluate("state.off.size") == 0
     assert page.inner_text("#epoch-text").startswith("After epoch 20")
@@ -139,9 +139,9 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
     assert guess(tour, f"{m * x:.2f}").endswith("is missing.")
     assert guess(tour, f"{m * x + c:.2f}".replace(".", ",")) == RIGHT
     assert "This is a straight line" in tour.inner_text("#tour-answer")
-    for place, (title, guesses) in enumerate(WALK, start=2):
+    for number, (title, guesses) in enumerate(WALK, start=2):
         tour.locator("#tour-next").click()
-        assert tour.inner_text("#tour-count") == f"Step {place} of 8"
+        assert tour.inner_text("#tour-count") == f"Step {number} of 8"
         assert tour.inner_text("#tour-title").startswith(title)
         for value, reason in guesses:
             assert tour.locator("#tour-answer").is_hidden()
@@ -182,8 +182,8 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
 def test_the_softmax_step_is_about_the_selected_class_and_points_at_it(tour):
     for _ in range(5):
         tour.keyboard.press("ArrowRight")
-    for place in (1, 2):
-        tour.evaluate("useTestImage", place)
+    for index in (1, 2):
+        tour.evaluate("useTestImage", index)
         row = tour.inner_text("#softmax tr.total >> nth=0").split("\t")
         label = int(row[0].removeprefix("N2")) - 1
         share = tour.evaluate(
@@ -300,17 +300,17 @@ def test_the_card_never_covers_what_it_points_at(page, size):
     width, height = size
     page.set_viewport_size({"width": width, "height": height})
     page.locator("#start-tour").click()
-    for place in range(8):
+    for step in range(8):
         for has_answer in (False, True):
             target, card = page.evaluate(PLACES, has_answer)
-            assert 0 <= target[1] < target[3] <= height, place  # in view
+            assert 0 <= target[1] < target[3] <= height, step  # in view
             assert 0 <= card[0] < card[2] <= width and 0 <= card[1] < card[3] <= height
             assert (
                 target[2] <= card[0]
                 or card[2] <= target[0]
                 or target[3] <= card[1]
                 or card[3] <= target[1]
-            ), place
+            ), step
         page.evaluate('$("tour-next").click()')
     assert page.locator("#tour").is_hidden()
     # On a phone, it would cover the board.

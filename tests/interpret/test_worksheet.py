@@ -29,13 +29,13 @@ def images_sums(trained, mnist):
 
 
 def numbers(line, decimals=4):
-    """The numbers with so many decimals in a line."""
+    """Return the numbers in a line that have this many decimals."""
     found = re.findall(rf"[+-]?[\d,]+\.\d{{{decimals}}}(?!\d)", line)
     return [Decimal(number.replace(",", "")) for number in found]
 
 
 def sum_lines(neuron):
-    """The rows of a worksheet's table, and the lines after it."""
+    """Return the rows of a worksheet's table, and the lines after it."""
     lines = worksheet.sum_worksheet(neuron, MNIST).splitlines()
     end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
     return lines[4 : end + 1], lines[end + 1 :]
@@ -70,12 +70,12 @@ def test_a_row_shows_weight_pixel_product_and_position(images_sums):
 
 
 def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_sums):
-    for name, m, place in (("N15", "M", "pixel "), ("N28", "W", "N1")):
+    for name, m, prefix in (("N15", "M", "pixel "), ("N28", "W", "N1")):
         neuron = images_sums[0][name]
         k = int(np.abs(neuron.terms).argmax())
         line, heading = worksheet.sum_worksheet(neuron, MNIST).splitlines()[2:4]
         array = f"layer_{name[1]}[{k},{int(name[2:]) - 1}]"
-        source = f"{place}{k + (m == 'W')}"
+        source = f"{prefix}{k + (m == 'W')}"
         start = f"{m}{k + 1} is {array}, the weight of {source}: "
         assert line == f"{start}array indices start at 0." and len(line) <= 80
         assert heading.startswith("term ")

@@ -50,8 +50,8 @@ def test_a_doubt_names_its_reason(detector, few):
     probabilities[:, 7] = 1
     probabilities[1, [4, 7, 9]] = torch.tensor([0.4, 0.5, 0.1])
     logits = probabilities.log()
-    judged = detector.reasons(images, logits)
-    reasons = [found or why for found, why in zip(findings, judged, strict=True)]
+    unsure = detector.reasons(images, logits)
+    reasons = [found or why for found, why in zip(findings, unsure, strict=True)]
     assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
     source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
     prepared = PreparedImages(source, images, findings, (), how="")

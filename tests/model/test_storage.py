@@ -89,7 +89,7 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
     bias = tensors["layer_2.bias"]
     for changed in (
         {"layer_2.bias": np.nextafter(bias, 1)},
-        {"layer_2.bias": -bias * 0},  # -0.0 equals 0.0, but is another value
+        {"layer_2.bias": -bias * 0},  # -0.0 equals 0.0, but its bits differ
         {"layer_2.bias": bias.astype(np.float64)},
         {"layer_2.bias": bias.reshape(2, 5)},
         {"layer_2.bias": bias.view(np.int32)},
@@ -144,7 +144,7 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
         trained.weight_history_path: lambda: trained.weight_history,
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
-        rule = "was written by another version .* must be 1, got .*train"
+        rule = "was written by a different version .* must be 1, got .*train"
         with pytest.raises(ValueError, match=f"{file.name} {rule}"):
             read()
 

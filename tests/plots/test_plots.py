@@ -28,7 +28,7 @@ BLUE, RED, GRAY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
 
 
 def colors(image):
-    """The number of pixels of each color."""
+    """Return the number of pixels of each color."""
     return {color: count for count, color in image.getcolors(10**6)}
 
 
@@ -37,7 +37,7 @@ def enlarged(image, factor):
 
 
 def widest_run(mask):
-    """The length of the longest run of True in any row."""
+    """Return the length of the longest run of True in any row."""
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(int), axis=1)
     return int((np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]).max())
 

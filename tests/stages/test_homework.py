@@ -11,9 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from pipeline import ConfigError, UserError, datasets
+from pipeline.base.paths import project_dir
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
+from pipeline.teaching import homework as command
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
@@ -125,6 +127,7 @@ def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
     monkeypatch.setenv("HOME", f"{tmp_path}")
     workspace.call("homework", **SETTINGS)
     text = questions(workspace)
+    assert "read the files in Python, in any folder." in text
     assert f"{tmp_path}" not in text
     assert text.count(f"~/outputs/{FOLDER}/model.safetensors") == 3
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -134,6 +137,15 @@ def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
     (line,) = re.findall(r"^python -m pipeline\.predict (.*)$", text, re.MULTILINE)
     settings = dict(word.split("=", 1) for word in shlex.split(line))
     assert settings["model"].startswith("~") and workspace.call("predict", **settings)
+
+
+def test_the_paths_in_the_questions_are_valid_in_every_folder(monkeypatch):
+    # On a shared computer, the working directory is the folder of the project.
+    root = project_dir()
+    for home, begin in ((root.parent, f"~/{root.name}"), (root / "x", f"{root}")):
+        monkeypatch.setenv("HOME", f"{home}")
+        path = command._portable(root / "outputs" / FOLDER)
+        assert path == f"{begin}/outputs/{FOLDER}"
 
 
 def test_a_second_call_keeps_the_answers_and_the_network(workspace):
@@ -225,7 +237,17 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
         "brighter_pixel needs 5 decimals",
     }
     fill_in(workspace, **dict.fromkeys(rounded, 0.12345))
-    assert "Rounded" not in workspace.call("homework", **SETTINGS, check=True)
+    words = workspace.call("homework", **SETTINGS, check=True)
+    assert "may be rounded too much" not in words
+    zero = "The answer 0 is right only if the result is exactly 0; otherwise, it gets"
+    (named,) = re.findall(f"{zero} no points: (.*?)[.] ", " ".join(words.split()))
+    assert named == "upper_half"
+    fill_in(workspace, upper_half=None, misclassified=0, logit=-0.0, scaled_layer=0)
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    (named,) = re.findall(f"{zero} no points: (.*?)[.] ", words)
+    assert set(named.split(", ")) == {"logit", "scaled_layer"}
+    fill_in(workspace, logit=None, scaled_layer=None)
+    assert "The answer 0" not in workspace.call("homework", **SETTINGS, check=True)
 
 
 def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
@@ -349,9 +371,9 @@ def test_of_two_answer_files_the_student_deletes_one(workspace):
 
 @pytest.fixture(scope="module")
 def killed(written, tmp_path_factory):
-    """A workspace in which the command was killed and run again, and its check, too.
+    """A workspace in which the command was killed, run again, and its answers checked.
 
-    What the last two have printed.
+    Also returns what the last two commands printed.
     """
     workspace = copied(written[0], tmp_path_factory.mktemp("killed") / "outputs")
     shutil.rmtree(workspace.outputs / FOLDER)

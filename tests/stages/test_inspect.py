@@ -184,7 +184,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     path = tmp_path / "other.safetensors"
     save_model(path, new_network(20), Metadata(data_sha256="0"))
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
-    warning = "mnist. B was trained on other data, or its data is not recorded."
+    warning = "mnist. B was trained on different data, or its data is not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text
     details = workspace.outputs / "details" / "against"
     assert {path.name for path in details.iterdir()} == {"matches.csv", "matches.png"}

@@ -280,7 +280,7 @@ def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
     assert project.runs()[1].info.status == "KILLED"
     printed = " ".join(project.call("train", run_name="mine", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
-    assert "run_name has no effect: this run was started with another na" in printed
+    assert "run_name has no effect: this run was started under a diff" in printed
     finished = project.runs()[1]
     assert "team" not in finished.data.tags
     assert finished.info.run_name == killed.info.run_name
@@ -308,9 +308,9 @@ runpy.run_module("pipeline.train", run_name="__main__")
 
 @pytest.fixture(scope="module")
 def edited(clone_project, prepared_digits, tmp_path_factory):
-    """A clone with a training run on a terminal, after whose start a module was edited.
+    """A clone in which a module was edited after a training run had started.
 
-    The workspace, and what the terminal displayed.
+    Returns the workspace, and what the terminal displayed.
     """
     root = tmp_path_factory.mktemp("edited") / "clone"
     clone, core = clone_project(root), root / "pipeline" / "core"

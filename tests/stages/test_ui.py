@@ -46,7 +46,7 @@ def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
     assert path.startswith("experiments/1/runs?workflowType=machine_learning")
     assert "Ctrl-C" in ui.stdout.readline()
-    assert ui.stdout.readline().startswith("MLflow calls this list a shared view. ")
+    assert ui.stdout.readline().startswith("MLflow shows a message that this is a sh")
     response = requests.get(base, timeout=30)
     assert response.status_code == 200
     assert response.headers["X-Frame-Options"] == "SAMEORIGIN"

@@ -34,7 +34,7 @@ def open_search(trials, recorded=()):
 
 
 def outcome(job, error=None):
-    """An outcome that is best with 60 neurons."""
+    """Return an outcome that is best with 60 neurons."""
     accuracy = 1 - abs(job.values["hidden"] - 60) / 200
     return Outcome(job, error, {"val/accuracy": accuracy + job.values["seed"] / 1000})
 

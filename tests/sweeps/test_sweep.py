@@ -217,7 +217,7 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training_run(
     swept, runs, monkeypatch
 ):
     sweep, _, _ = swept
-    # In another order; nothing is trained, so no cluster or other process is needed.
+    # The order differs. Nothing is trained, so no cluster or other process is needed.
     monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
     monkeypatch.delattr(local, "HelperProcess")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -377,7 +377,7 @@ def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
     sweep.workspace.client.delete_run(child.info.run_id)
     sweep.workspace.client.set_terminated(parent.info.run_id, "KILLED")
     settings.write_text(f"{committed}# two\n")
-    sweep.run("seed=1,2")  # continued with other code
+    sweep.run("seed=1,2")  # continued with different code
     settings.write_text(committed)
     printed, _ = sweep.run("seed=1,2,-1")
     assert "2 of 3 training runs were reused" in printed
@@ -457,7 +457,7 @@ def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
     for module in (names, listing):
         monkeypatch.setattr(module, "committed_defaults", lambda: changed)
-    printed, _ = sweep.run("seed=1,2", "epochs=2")  # whose runs have other names now
+    printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 

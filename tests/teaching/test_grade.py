@@ -61,7 +61,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def same_worker(lasting_executor, monkeypatch):
-    """Let one worker train all networks."""
+    """Train all networks in one worker."""
     monkeypatch.setattr(command, "new_executor", lambda *_, **__: lasting_executor)
 
 
@@ -429,11 +429,10 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     assert [entry.student for entry in grades.others] == ["ana", "al", "zoë"]
     kind = "the assigned network with edited weights"
     row = table(outputs)["ana"]
-    assert (row["training"], float(row["points"])) == (kind, len(QUESTIONS))
+    assert (row["training"], float(row["points"])) == (kind, 4)
     shown = page(outputs)
-    assert re.search(
-        rf"<b>ana</b>: {kind}: [78]\d\.\d\d% of the trained weights", shown
-    )
+    line = rf"<b>ana</b>: no points for 12 questions: {kind}: [78]\d\.\d\d% of the tra"
+    assert re.search(line, shown)
     assert f"{kind}: <b>1</b>" in shown
     assert re.search(r"<b>ben</b>: the largest is 0\.0295\d*, the median", shown)
     assert "<b>cem</b>: " not in shown
@@ -894,9 +893,22 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     for name in denied:
         assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
     assert "get no points for the answers that depend on the weights" in shown
-    grades = grade_all()
-    assert {x.grade.points for x in grades.graded} == {count, count - 1}
-    assert "If you add <code>require=assigned</code>" in page(outputs)
+    assert "got points for a network that is not" not in shown
+    undecided = (
+        "2 students got points for a network that is not the assigned one (dora, eva): "
+        "read Not the assigned network in class.html; to remove these points, add "
+        "require=assigned"
+    )
+    points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
+    for again in (False, True):
+        grades = grade_all(again=again)
+        assert {x.student: x.grade.points for x in grades.graded} == points
+        assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
+    shown = page(outputs)
+    assert shown.count(f"<p><b>{undecided}.</b></p>") == 1
+    assert "If you add <code>require=assigned</code>" in shown
+    assert "<b>cem</b>: no points for 12 questions: " in shown
+    assert "If their network has edited weights, students get no points" in shown
     with pytest.raises(ConfigError, match="require must be"):
         grade_all(require="own")
 
@@ -905,33 +917,39 @@ def test_a_network_that_the_list_of_students_accepts_gets_points_in_spite_of_req
     course, outputs, place, same_worker, tmp_path, capsys
 ):
     path, count = tmp_path / "list.csv", len(QUESTIONS)
-    path.write_text("id,Accepted\nana, Yes \nben,\ncem,yes\n")
-    for name in ("ana", "ben", "cem"):
-        network = course.train(name, lr=0.001 if name == "cem" else 0.01)
+    path.write_text("id,Accepted\nana, Yes \nben,\ncem,yes\ngus,yes\n")
+    for name in ("ana", "ben", "cem", "gus"):
+        network = course.train(name, lr=0.01 if name in ("ana", "ben") else 0.001)
+        network = without_a_neuron(network) if name == "gus" else network
         course.write(place / name, name, course.solve(name, network), network)
     keys = {"submissions": place, "require": "assigned", **course.keys}
     grade(**keys)
     points = {name: row["points"] for name, row in table(outputs).items()}
-    assert points == {"ana": "4.0", "ben": "4.0", "cem": f"{count}.0"}
+    alone = {"ana": "4.0", "ben": "4.0", "cem": f"{count}.0", "gus": "4.0"}
+    assert points == alone
     capsys.readouterr()
     for again in (False, True):
         grades = grade(students=path, again=again, **keys)
         rows = table(outputs)
         points = {name: row["points"] for name, row in rows.items()}
-        assert points == {"ana": f"{count}.0", "ben": "4.0", "cem": f"{count}.0"}
+        assert points == {**dict.fromkeys(alone, f"{count}.0"), "ben": "4.0"}
         assert [x for x in rows if rows[x]["problem"]] == ["ben"]
         printed = " ".join(capsys.readouterr().out.split())
         assert "ana (a different training run, accepted), ben (a different" in printed
         shown = page(outputs)
         assert "<b>ana</b> (accepted in your list of students): a different" in shown
-        assert shown.count("(accepted in") == 1
+        assert shown.count("(accepted in") == 2
+        assert grades.undecided == ""
         assert shown.count('<td class="training">a different training run, acc') == 1
-        for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0)):
+        for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0), ("gus", 1)):
             feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
             text = "Your instructor has accepted this network."
             assert feedback.count(text) == accepted
-            assert ("Your course requires the assigned" in feedback) == (name == "ben")
+            text = "Your course does not accept this network, so the answers"
+            assert (text in feedback) == (name == "ben")
     assert grades.notices == ["points changed for 0 students"]
+    grade(students=path, **keys | {"require": "any"})
+    assert table(outputs)["gus"]["points"] == f"{count}.0"
 
 
 def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
@@ -1019,8 +1037,13 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert grade_all().graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, require="assigned", **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "no points for answers about the weights (require=assigned): 1" in printed
+    assert "no points for answers about the weights: 1" in printed
     assert "points changed" not in printed
+    assert "got points for a network" not in printed
+    grade(submissions=place, **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 student got points for a network that is not the assigned one" in printed
+    assert printed.endswith("to remove these points, add require=assigned")
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4

@@ -35,7 +35,7 @@ def lasting_helper():
 
 @pytest.fixture
 def same_helper(lasting_helper, monkeypatch):
-    """Let one process make all copies, except the copies of commands."""
+    """Make all copies in one process, except the copies of commands."""
 
     def start(*_, **__):
         # A new process would not remember what was sent.

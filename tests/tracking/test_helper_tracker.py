@@ -59,7 +59,7 @@ def tracker(store, monkeypatch):
 
 @pytest.fixture
 def shared_tracker(store, lasting_helper, monkeypatch):
-    """The same, in a process that other tests use, too."""
+    """A tracker like `tracker`, but in a process that several tests share."""
     lasting_helper.submit(forget)  # a new process has no run
     monkeypatch.setattr(
         helper_tracker, "HelperProcess", lambda *_, **__: lasting_helper

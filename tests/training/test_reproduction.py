@@ -120,14 +120,14 @@ def test_other_data_are_rejected_with_the_names_of_the_changed_files(
     for file in folder.glob(f"{name}*"):
         file.unlink()
     write_idx(labels, np.roll(few.val.labels, 1))
-    project.call("data", dataset=str(idx_folder))  # it has another name
+    project.call("data", dataset=str(idx_folder))  # it has a different name
     with pytest.raises(ValueError, match=f"{name}.safetensors is miss") as gone:
         project.call("train", reproduce=run.info.run_id)
     assert required in str(gone.value).splitlines()
     assert len(project.runs()) == 1
     write_idx(labels, few.val.labels)
     moved = idx_folder.rename(idx_folder.with_name("moved"))
-    project.call("data", dataset=str(moved))  # it has another name, but the same file
+    project.call("data", dataset=str(moved))  # a different name for the same file
     printed = project.call("train", reproduce=run.info.run_id)
     assert "reproduced byte for byte" in printed
 

@@ -1,5 +1,5 @@
-// Makes an image of a drawing, as in pipeline/images/: stray strokes are left out, and
-// all other strokes are scaled, centered, straightened and judged. This module does not
+// Makes an image of a drawing, as in pipeline/images/: stray strokes are ignored, and
+// all other strokes are scaled, centered, straightened and checked. This module does not
 // change the page.
 //
 // A drawing is a list of strokes. A stroke is a list of points [x, y], as fractions of
@@ -28,7 +28,7 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps));
 }
 
-// Leave out stray strokes, as predict does: strokes that are small, compared with the
+// Ignore stray strokes, as predict does: strokes that are small, compared with the
 // largest stroke. The limit is higher for strokes that are far from the largest stroke.
 function withoutStray(all) {
   const { constants } = model;
@@ -143,7 +143,7 @@ export function straighten(image, shear = shearOf(image)) {
 }
 
 // Prepare a drawing like MNIST's images. The result is 28x28 gray levels, the number of
-// strokes that were left out, the finding, and the transform: pixel = offset + scale *
+// strokes that were ignored, the finding, and the transform: pixel = offset + scale *
 // fraction, after which `shear(row)` moves a row to the left.
 export function prepareDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,

@@ -8,9 +8,9 @@ import {
 import { BOARD_PEN, findingOfImage, paintBoard, prepareDrawing } from "drawing.js";
 import { change, className, model, network, state, testImage } from "model.js";
 
-export function useTestImage(place) {
-  const image = testImage(place);
-  change({ shown: { image, place, strokes: [], stray: 0,
+export function useTestImage(index) {
+  const image = testImage(index);
+  change({ shown: { image, index, strokes: [], stray: 0,
     finding: findingOfImage(image), transform: null } });
 }
 
@@ -19,7 +19,7 @@ export function useTestImage(place) {
 let pending = null;
 
 const useDrawing = (strokes) =>
-  change({ shown: { ...prepareDrawing(strokes), strokes, place: null } });
+  change({ shown: { ...prepareDrawing(strokes), strokes, index: null } });
 
 // Return the strokes on the board, which the caller changes before the next frame.
 function strokesToChange() {
@@ -53,43 +53,43 @@ const thumbnails = () => [...$("gallery").children];
 export const inputImage = {
   build() {
     if (model.drawable) listenToPen();
-    $("gallery").append(...model.gallery.map((_, place) => element("button", {
-      type: "button", onclick: () => useTestImage(place) },
-    imageCanvas(testImage(place)))));
+    $("gallery").append(...model.gallery.map((_, index) => element("button", {
+      type: "button", onclick: () => useTestImage(index) },
+    imageCanvas(testImage(index)))));
   },
 
   update({ first }, changed) {
     if (changed.evaluated) markMistakes();
     if (changed.image) showImage(state.shown);
-    const { place, strokes } = state.shown, label = model.tensors.image_labels[place];
+    const { index, strokes } = state.shown, label = model.tensors.image_labels[index];
     thumbnails().forEach((button, each) =>
-      button.setAttribute("aria-current", each === place));
+      button.setAttribute("aria-current", each === index));
     const drawing = strokes.length ? "your drawing" : "nothing is drawn";
-    $("source").textContent = place === null ? drawing
-      : `test image ${model.gallery[place]}: ${model.one_image[label]}` +
+    $("source").textContent = index === null ? drawing
+      : `test image ${model.gallery[index]}: ${model.one_image[label]}` +
         (label === first ? "" : ", misclassified");
   },
 };
 
 // Show an image on the board, and say how a drawing was prepared.
-function showImage({ image, place, strokes, stray }) {
+function showImage({ image, index, strokes, stray }) {
   pending = null;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
-  if (place === null) paintBoard(strokes);
+  if (index === null) paintBoard(strokes);
   else context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
   $("prepared").hidden = !strokes.length;
   $("stray-text").textContent = !stray ? ""
-    : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
+    : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} ignored. `;
   paintPixels($("prepared-image"), (pixel) => gray(image[pixel]));
 }
 
 function markMistakes() {
-  thumbnails().forEach((thumbnail, place) => {
-    const label = model.tensors.image_labels[place];
+  thumbnails().forEach((thumbnail, index) => {
+    const label = model.tensors.image_labels[index];
     const [predicted, expected] = [network().evaluated, model.trained].map((each) =>
-      each.classify(testImage(place)).first);
-    const notes = [`test image ${model.gallery[place]}: ${model.one_image[label]}`];
+      each.classify(testImage(index)).first);
+    const notes = [`test image ${model.gallery[index]}: ${model.one_image[label]}`];
     if (predicted !== label) notes.push(`classified as ${className(predicted)}`);
     if (predicted !== expected)
       notes.push(`in floating point as ${className(expected)}`);

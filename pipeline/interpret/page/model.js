@@ -11,7 +11,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Array<FloatNetwork|IntegerNetwork>} networks  the user selects one
  * @property {FloatNetwork} trained  the network after the last epoch
  * @property {number} trainedIndex  the index of `trained` in `networks`
- * @property {Detector} detector  judges predictions of `trained`; null if there is none
+ * @property {Detector} detector  checks predictions of `trained`; null if there is none
  * @property {boolean} hasEarlierEpochs  whether `networks` has earlier epochs
  *
  * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
@@ -32,9 +32,9 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property image  (784), gray levels
  * @property {string} finding  why the image is unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
- * @property {number} stray  the number of strokes that are left out of the image
+ * @property {number} stray  the number of strokes that are ignored
  * @property transform  from the board to the image; null for a test image
- * @property place  the place of a test image in the gallery; null for a drawing
+ * @property index  the index of a test image in the gallery; null for a drawing
  *
  * @typedef {object} Result  the result of `classify` of a network
  * @property pixels  (784), in [0, 1] or gray levels
@@ -48,7 +48,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
 export const model = {};
 export const state = {
   shown: null, // the image that is classified, see `ShownImage`
-  networkIndex: 0, // the place in `model.networks`: an epoch, or a bit width
+  networkIndex: 0, // an index in `model.networks`: an epoch, or a bit width
   layer: 1, neuron: 0, // the selected neuron
   input: null, // the selected parameter: an input's number, or BIAS; null: none
   isOpen: false, // whether the panel of the selected neuron is open
@@ -115,8 +115,8 @@ export function isFrozen(layer, input, neuron) {
   return marks?.[isBias ? neuron : neuron * network().inputs(layer) + input] === 1;
 }
 
-export const testImage = (place) =>
-  model.tensors.images.subarray(place * PIXELS, (place + 1) * PIXELS);
+export const testImage = (index) =>
+  model.tensors.images.subarray(index * PIXELS, (index + 1) * PIXELS);
 
 // A number of the selected network as text, and with the color of its sign.
 export const quantity = (value, decimals) => network().format(value, decimals);

@@ -1,7 +1,7 @@
 // Networks in floating point and in integers, which compute as in
-// pipeline/core/network.py and pipeline/integers/integer_network.py, and describe their
-// numbers in words. The detector judges predictions. This module does not change the
-// page.
+// pipeline/core/network.py and pipeline/integers/integer_network.py, and provide the
+// texts that describe their numbers. The detector checks predictions. This module does
+// not change the page.
 //
 // All networks have this interface, so the rest of the page does not distinguish
 // between kinds of networks. A layer is 1 or 2, a neuron is an index, and an input is
@@ -220,7 +220,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 }
 
-// Judges predictions, as OodDetector in pipeline/model/ood.py does. The fields are the
+// Checks predictions, as OodDetector in pipeline/model/ood.py does. The fields are the
 // fields of `DetectorData` in page_data.py, `means` and `components`.
 export class Detector {
   constructor(fields) { Object.assign(this, fields); }

@@ -28,7 +28,7 @@ function listenTo(canvas) {
     if (!step) return;
     event.preventDefault();
     const position = coordinates(selectedPixel() ?? CENTER);
-    const [row, column] = position.map((place, axis) => place + step[axis]);
+    const [row, column] = position.map((start, axis) => start + step[axis]);
     if (Math.min(row, column) < 0 || Math.max(row, column) >= SIDE) return;
     select(1, state.neuron, SIDE * row + column);
     announce(pixelText(selectedPixel()));

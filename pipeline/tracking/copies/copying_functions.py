@@ -39,7 +39,7 @@ def copy_with_children(
         is_now_open = is_open and recorded.run_id == run_id
         return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
 
-    with output(quiet=True):  # the process of a training run has another channel
+    with output(quiet=True):  # the process of a training run has its own channel
         done = copy_in_order(store, server, run_id, copy)
     if failed := describe_failed(done, server):
         raise UserError(failed)

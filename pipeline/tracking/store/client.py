@@ -71,7 +71,7 @@ class StoreClient(MlflowClient):
         raise UserError(
             f"the experiment {name!r} of {database_path(store)} was deleted: "
             f"restore it ({mlflow_command(store, restore)}), or set "
-            "experiment_name to another name"
+            "experiment_name to a different name"
         )
 
     def mark_killed_runs(self) -> None:

@@ -116,7 +116,7 @@ class MetricPoint(NamedTuple):
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
-    Deleted runs and runs of deleted experiments are left out. The list is empty if
+    Deleted runs and runs of deleted experiments are omitted. The list is empty if
     nothing is recorded yet.
     """
     wanted = [*values]
@@ -143,7 +143,7 @@ def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the training runs of a sweep, oldest first.
 
     Only training runs of the sweep have the tag of the sweep. Other runs, which a user
-    has put below the sweep, are left out.
+    has put below the sweep, are omitted.
     """
     runs = tagged_runs(store, PARENT_TAG, [run_id])
     return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
@@ -155,7 +155,7 @@ def training_results(
     """Return the training metrics of each run, by its id.
 
     The training metrics are the last values, and the total seconds of all epochs. Runs
-    without a validation accuracy are left out. The files of a run, which
+    without a validation accuracy are omitted. The files of a run, which
     `read_training_run` reads, have the same metrics, but a single query reads the
     metrics of all runs.
     """

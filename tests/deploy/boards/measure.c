@@ -47,21 +47,21 @@ int main(void)
                                    digits_argmax};
     const struct functions empty = {empty_begin, empty_pixel, empty_logits,
                                     empty_argmax};
-    uint32_t figures[3]; /* ticks, stack, other memory */
-    const uint32_t loop = classify(&empty, &figures[1]);
+    uint32_t values[3]; /* ticks, stack, other memory */
+    const uint32_t loop = classify(&empty, &values[1]);
     uint8_t result = digits_selftest(&d);
 
     board_write(&result, sizeof result);
     result = digits_argmax(logits); /* all are 0 */
     board_write(&result, sizeof result);
-    figures[2] = sizeof d + sizeof logits;
+    values[2] = sizeof d + sizeof logits;
     while (board_read(image, sizeof image)) {
-        figures[0] = classify(&real, &figures[1]) - loop;
+        values[0] = classify(&real, &values[1]) - loop;
         digits_pixel(&d, 255); /* one too many, which must not change the sums */
         board_write(d.sum, sizeof d.sum);
         board_write(logits, sizeof logits);
         board_write(&prediction, sizeof prediction);
-        board_write(figures, sizeof figures);
+        board_write(values, sizeof values);
     }
     return 0;
 }

@@ -20,12 +20,12 @@ static uint32_t __attribute__((noinline)) measure(uint32_t *depth)
 
 int main(void)
 {
-    uint32_t figures[2]; /* ticks, stack */
+    uint32_t values[2]; /* ticks, stack */
 
     while (board_read(image, sizeof image)) {
-        figures[0] = measure(&figures[1]);
+        values[0] = measure(&values[1]);
         board_write(image, sizeof image);
-        board_write(figures, sizeof figures);
+        board_write(values, sizeof values);
     }
     return 0;
 }
