@@ -118,10 +118,13 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     )
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]
+        rule = (
+            "submissions must name a folder that contains a folder or a zip file for "
+            "each student; "
+        )
         raise UserError(
             f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
-            "written: submissions must name a folder that contains a folder or a zip "
-            "file for each student; the first problem is "
+            f"written: {'' if readable else rule}the first problem is "
             f"{first.place}: {first.problem}"
         )
     with busy("writing the pages"):
