@@ -77,8 +77,8 @@ class ClassGrades(Roster):
             return ""
         return (
             f"{counted(len(found), 'student')} got points for a network that is not "
-            f"the assigned one ({first_names(found)}): read Not the assigned network "
-            "in class.html; to remove these points, add require=assigned"
+            f"the assigned one ({first_names(found)}): to remove these points, add "
+            "require=assigned, but first read Not the assigned network"
         )
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:

@@ -249,6 +249,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    last = [grades.forgotten.notice, *grades.notices, grades.undecided]
-    for notice in filter(None, last):
+    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
         say(wrap(notice))
+    if grades.undecided:
+        say(wrap(f"{grades.undecided} in class.html"))

@@ -398,7 +398,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
-    titles = re.findall("<h3>(.*?)</h3>", shown)
+    titles = re.findall("<h3.*?>(.*?)</h3>", shown)
     assert titles[0] == "Not the assigned network" and "No submission" in titles
     grade(submissions=place, students=students, **course.keys)
     printed = capsys.readouterr().out
@@ -955,8 +955,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert "got points for a network that is not" not in shown
     undecided = (
         "2 students got points for a network that is not the assigned one (dora, eva): "
-        "read Not the assigned network in class.html; to remove these points, add "
-        "require=assigned"
+        "to remove these points, add require=assigned, but first read Not the assigned "
+        "network"
     )
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
@@ -964,7 +964,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
-    assert shown.count(f"<p><b>{undecided}.</b></p>") == 1
+    assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
+    assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
     assert "If you add <code>require=assigned</code>" in shown
     assert "<b>cem</b>: no points for 12 questions: " in shown
     assert "If their network has edited weights, students get no points" in shown
@@ -1102,7 +1103,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "1 student got points for a network that is not the assigned one" in printed
-    assert printed.endswith("to remove these points, add require=assigned")
+    assert printed.endswith("but first read Not the assigned network in class.html")
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
