@@ -56,7 +56,7 @@ class Assignment:
         """Train the network of a student as the command `train` does.
 
         Training uses one thread, so that the weights are byte-identical. Nothing is
-        recorded. The first epoch is epoch 0, before the training.
+        recorded. The first epoch is epoch 0, before training.
 
         Raises:
             FloatingPointError: If a loss or a weight becomes non-finite.

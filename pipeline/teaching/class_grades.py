@@ -14,14 +14,13 @@ from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import (
     ASSIGNED,
-    QUESTIONS_SHA256,
     Training,
     copied_from,
 )
 from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
-from pipeline.teaching.submissions import Graded, GradedOrRejected
+from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all
@@ -78,8 +77,8 @@ class ClassGrades(Roster):
             return ""
         return (
             f"{counted(len(found), 'student')} got points for a network that is not "
-            f"the assigned one ({first_names(found)}): read Not the assigned network "
-            "in class.html; to remove these points, add require=assigned"
+            f"the assigned one ({first_names(found)}): to remove these points, add "
+            "require=assigned, but first read Not the assigned network"
         )
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
@@ -104,18 +103,18 @@ class ClassGrades(Roster):
                 "question, this is expected; otherwise, grade with the version of the "
                 "project that the students used"
             )
-        old = sum(entry.grade.questions != QUESTIONS_SHA256 for entry in self.graded)
-        if old:
-            verb = "was" if old == 1 else "were"
+        if old := [entry.student for entry in self.graded if entry.grade.is_old]:
+            verb, total = "was" if len(old) == 1 else "were", len(self.graded)
             found.append(
-                f"{counted(old, 'submission')} {verb} graded before the questions "
-                "changed: add again=true to grade again"
+                f"{len(old)} of {counted(total, 'submission')} {verb} {OLD} "
+                f"({first_names(old)}): add again=true to grade all of them with the "
+                "current questions"
             )
         pairs = [(x.student, x.before, x.grade) for x in self.graded if x.before]
         changed = [
-            f"{student} {before.points:g} -> {after.points:g}"
+            f"{student} {points:g} -> {after.points:g}"
             for student, before, after in pairs
-            if after.has_other_points(before)
+            if (points := after.points_before(before)) != after.points
         ]
         maximums = {(before.possible, after.possible) for _, before, after in pairs}
         for before_possible, possible in sorted(maximums):

@@ -33,7 +33,7 @@ class ListedStudent:
 
     spelled: str  # the id as it is in the list
     name: str  # empty if the list has no names
-    # Whether the instructor accepts another network than the assigned one.
+    # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
 
     @property
@@ -55,7 +55,7 @@ def read_students(
 ) -> tuple[dict[str, ListedStudent], list[str]]:
     """Return the students in a CSV file by id, and messages about unused parts.
 
-    Lines without an id, such as those of teachers in Moodle's list, are left out. If a
+    Lines without an id, such as those of teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
     used. Without a column in `ID_COLUMNS`, the column with most of these ids is used.
 
@@ -70,15 +70,18 @@ def read_students(
     columns = [title for title in ID_COLUMNS if title in titles]
     unused = list[str]()
     if not columns:
-        columns = [title for title in titles if _has_most(submitted, title, rows)][:1]
+        half = len(submitted) / 2
+        columns = [x for x in titles if _matches(submitted, x, rows) > half][:1]
         rule = "has most of the submitted ids; the first line is read as titles"
         unused += [f"the column {printable(title)} {rule}" for title in columns]
     if not columns:
         # Without a title, the first line could be a student.
+        most = max((_matches(submitted, title, rows) for title in titles), default=0)
         raise UserError(
             f"{name} must begin with a row of column titles, and the column with the "
-            f"ids must have the title id, ID number, username or Email address, got "
-            f"{found}"
+            "ids must have the title id, ID number, username or Email address, got "
+            f"{found}; a column with a different title must contain more than half of "
+            f"the submitted ids, got at most {most} of {len(submitted)}"
         )
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
@@ -110,29 +113,28 @@ def read_students(
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
         by_name = "submissions are matched by the names of the folders"
-        rule = by_name if named else "add a column with these"
+        rule = by_name if named else "add a column with these ids"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(f"names are not used: {rule}, got {found}")
     if without_id:
-        unused.append(f"left out {counted(without_id, 'line')} {WITHOUT_ID}")
+        unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
 
 
 def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> bool:
-    """Whether the list and the submissions probably use different kinds of ids."""
+    """Return whether the list and the submissions use different kinds of ids."""
     return 2 * len({*submitted} - {*listed}) > len(submitted)
 
 
-def _has_most(
+def _matches(
     submitted: Collection[str],
     title: str,
     rows: Sequence[tuple[int, Mapping[str, str]]],
-) -> bool:
-    """Whether a column contains more than half of the submitted ids."""
-    found = {normalize(row[title]) for _, row in rows} & {*submitted}
-    return 2 * len(found) > len(submitted)
+) -> int:
+    """Return how many of the submitted ids a column contains."""
+    return len({normalize(row[title]) for _, row in rows} & {*submitted})
 
 
 def _shown(columns: list[str]) -> str:

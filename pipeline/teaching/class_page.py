@@ -49,7 +49,7 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
         kind_of=_kind,
         any_denied=any(entry.grade.denied for entry in grades.graded),
         any_notebook=any(entry.answers.notebook for entry in grades.graded),
-        processor=Training.PROCESSOR.value,
+        kinds=[*Training],
         mean=sum(counted) / len(counted) if counted else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
         script=Markup(SCRIPT),

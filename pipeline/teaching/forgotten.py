@@ -43,13 +43,13 @@ def forgotten_settings(
 
 
 def other_pytorch(entries: Sequence[Submission]) -> list[str]:
-    """Return a line if most networks record the same other version of PyTorch."""
+    """Return a line if most networks record the same different version of PyTorch."""
     found = Counter(entry.other_torch for entry in entries)
     total = counted(len(entries), "network")
     return [
         f"PyTorch {version} was used for {count} of {total}, "
         f"but {pytorch()} is installed here: if your course uses {version}, install it "
-        "before you grade, because another version can produce other weights"
+        "before you grade, because a different version can produce different weights"
         for version, count in found.most_common(1)
         if version and 2 * count > len(entries)
     ]

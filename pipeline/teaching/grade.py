@@ -118,10 +118,13 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     )
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]
+        rule = (
+            "submissions must name a folder that contains a folder or a zip file for "
+            "each student; "
+        )
         raise UserError(
             f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
-            "written: submissions must name a folder that contains a folder or a zip "
-            "file for each student; the first problem is "
+            f"written: {'' if readable else rule}the first problem is "
             f"{first.place}: {first.problem}"
         )
     with busy("writing the pages"):
@@ -246,6 +249,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    last = [grades.forgotten.notice, *grades.notices, grades.undecided]
-    for notice in filter(None, last):
+    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
         say(wrap(notice))
+    if grades.undecided:
+        say(wrap(f"{grades.undecided} in class.html"))

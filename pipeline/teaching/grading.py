@@ -53,12 +53,16 @@ MIN_KEPT = 0.5
 MIN_ACCURACY = 0.5
 # The maximum loss of accuracy of a network with nearly the assigned weights. With the
 # default settings, one epoch more or fewer changed the accuracy by at most 0.0054 (12
-# seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Without a neuron
-# that was not dead, it was at least 0.009 lower; noise on all weights adds to this.
+# seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Removing one
+# active neuron lowered it by at least 0.009; noise on all weights lowers it further.
 MAX_LOSS = 0.01
 ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
+ALONE = (
+    "It could also be a different mistake, because no other answer shows both, so it "
+    "gets no points."
+)
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
@@ -128,6 +132,11 @@ class SubmissionGrade(Comparison):
         return names == [question.name for question in QUESTIONS]
 
     @property
+    def is_old(self) -> bool:
+        """Whether the questions have changed since it was graded."""
+        return self.questions != QUESTIONS_SHA256
+
+    @property
     def points(self) -> float:
         """The sum of the points of all answers."""
         return round(sum(answer.points for answer in self.answers), 2)
@@ -153,10 +162,10 @@ class SubmissionGrade(Comparison):
         )
         return replace(self, answers=answers, denied=True)
 
-    def has_other_points(self, other: "SubmissionGrade") -> bool:
-        """Whether an answer to a question that both grades contain has other points."""
+    def points_before(self, other: "SubmissionGrade") -> float:
+        """Return the points with those of an earlier grade for each question in it."""
         points = {answer.question: answer.points for answer in other.answers}
-        return any(x.points != points.get(x.question, x.points) for x in self.answers)
+        return round(sum(points.get(x.question, x.points) for x in self.answers), 2)
 
 
 STORED = TypeAdapter(SubmissionGrade)
@@ -171,7 +180,7 @@ def grade_submission(
     network: Snapshot,
     reference: Path,
 ) -> SubmissionGrade:
-    """Grade a submission, without regard to the setting `require`.
+    """Grade a submission, ignoring the setting `require`.
 
     Args:
         dataset: The data set of the assignment.
@@ -254,17 +263,26 @@ def grade_answers(
 def _name_rounded_mistakes(graded: dict[str, GradedAnswer], basis: Basis) -> None:
     """Replace the grades of answers with a mistake that are also rounded too much.
 
-    Such an answer gets a part of the points if other answers show the mistake and the
-    rounding.
+    Such an answer gets a part of the points if another answer shows the same mistake
+    with the same rounding, or if other answers show the mistake and the rounding.
     """
     shown = {answer.hint for answer in graded.values() if answer.points}
-    for question in QUESTIONS:
-        given = graded[question.name]
-        if given.kind == "none" and given.hint is None and given.answer is not None:
-            for hints in question.rounded_mistakes(given.answer, basis):
-                if {*hints} <= shown:
-                    hint, points = " ".join(hints), PARTIAL * given.possible
-                    graded[question.name] = replace(given, hint=hint, points=points)
+    found = {
+        question.name: question.rounded_mistakes(given.answer, basis)
+        for question in QUESTIONS
+        if (given := graded[question.name]).answer is not None
+        and given.kind == "none"
+        and given.hint is None
+    }
+    counts = Counter(both for several in found.values() for both in several)
+    supported = {x for x, count in counts.items() if count > 1 or {*x} <= shown}
+    for name, several in found.items():
+        for both in sorted(several, key=lambda x: (x not in supported, -counts[x]))[:1]:
+            given, hint = graded[name], " ".join(both)
+            points = PARTIAL * given.possible
+            if both not in supported:
+                hint, points = f"{hint} {ALONE}", 0.0
+            graded[name] = replace(given, hint=hint, points=points)
 
 
 def read_assigned(path: Path) -> Assigned:
@@ -290,7 +308,7 @@ def write_grade(path: Path, grade: SubmissionGrade) -> None:
 
 
 def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
-    """Whether the median difference of two networks is as small as rounding errors.
+    """Return whether the median difference of two networks is like rounding errors.
 
     `compare` asks about the weights that differ: frozen weights are equal after each
     training run with the same seed. `copied_from` asks about all weights: a copy stays

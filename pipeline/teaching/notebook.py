@@ -27,7 +27,7 @@ Answer = float | int | str
 
 @dataclass(frozen=True)
 class NotebookQuestion:
-    """The texts of a question, and how an answer to it is judged."""
+    """The texts of a question, and how an answer to it is checked."""
 
     explanation: str  # its values in {} are computed by the notebook
     hint: str
@@ -118,7 +118,7 @@ class Checker:
         if self.variant:
             reply = self._record(name, question, answer)
         else:
-            reply = self._judge(name, question, answer, correct, values)
+            reply = self._check(name, question, answer, correct, values)
         say(wrap(reply, indent=0))
 
     def tells(self, name: str) -> bool:
@@ -143,7 +143,7 @@ class Checker:
             return f"malformed: {error}{kept}"
         return "recorded"
 
-    def _judge(
+    def _check(
         self,
         name: str,
         question: NotebookQuestion,

@@ -165,7 +165,7 @@ def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
 
 
 def is_named(entry: Entry) -> bool:
-    """Whether a folder has the student's name, or its name contains the whole id."""
+    """Return whether a folder has the student's name or the whole id in its name."""
     if entry.owner:
         return entry.owner == entry.student
     name = normalize(entry.place).removesuffix(".zip")

@@ -158,7 +158,7 @@ class Question(ABC):
         return max(0, math.ceil(-math.log10(2 * self._tolerance(answer))))
 
     def is_coarse(self, answer: float) -> bool:
-        """Whether an answer has too few decimals, or its last required decimal is 0."""
+        """Return whether an answer has too few decimals, or ends with a 0."""
         needed = self.decimals(answer)
         return needed > 0 and round(answer, needed - 1) == answer
 
@@ -183,8 +183,14 @@ class Question(ABC):
 
         Raises:
             UserError: If one of them is not a finite number.
+            RuntimeError: If the question raises an error.
         """
-        known = self._answers(basis)
+        try:
+            known = self._answers(basis)
+        except Exception as error:  # the message then names the question
+            problem = f"{type(error).__name__}: {error}"
+            rule = f"the question {self.name} cannot be graded: {problem}"
+            raise RuntimeError(f"{rule}: correct the question") from error
         found = [float(each.value) for each in known if isinstance(each, Correct)]
         if not all(map(math.isfinite, found)):
             raise UserError(
@@ -270,5 +276,5 @@ class Question(ABC):
 
 
 def _is_guess(value: float) -> bool:
-    """Whether a value has one significant digit, so that many students could get it."""
+    """Return whether a value has one significant digit, so that it can be a guess."""
     return value == float(f"{value:.0e}")

@@ -39,6 +39,7 @@ MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
+OLD = "graded before the questions changed"
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in it
 SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
@@ -75,7 +76,7 @@ class Entry:
         return {"id": self.student}
 
     def rejected(self, problem: str, **changed: str) -> "Rejected":
-        """Return this entry without points, with other values of some fields."""
+        """Return this entry without points, with new values of some fields."""
         kept = {each.name: getattr(self, each.name) for each in fields(Entry)}
         return Rejected(**{**kept, "problem": problem, **changed})
 
@@ -136,7 +137,7 @@ class Submission(Entry):
         return Graded(**vars(self), grade=grade, before=before)
 
     def has_other_questions(self, topic: Topic) -> bool:
-        """Whether questions.md lacks the text of a question of this version.
+        """Return whether questions.md lacks the text of a question of this version.
 
         The result is False if questions.md belongs to another id, whose questions are
         always different.
@@ -176,7 +177,8 @@ class Graded(Submission):
         """Return the line of grades.csv."""
         points = {answer.question: answer.points for answer in self.grade.answers}
         total, training = self.grade.points, self.grade.training.value
-        problem = DENIED if self.grade.denied else ""
+        about = [(self.grade.denied, DENIED), (self.grade.is_old, OLD)]
+        problem = "; ".join(text for applies, text in about if applies)
         others = {"points": total, "training": training, "problem": problem}
         return super().row() | points | others
 
@@ -240,6 +242,8 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         about["hashes"]["networks"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
+        if ONE_COUNTS in problem and path.suffix.lower() == ".zip":
+            problem += "; if it contains several submissions, unzip it"
         return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
     about |= {"answers": given, "network": network, "recorded": metadata.params}
     return Submission(**about, torch=metadata.torch or "", sheet=sheet, sha256=sha256)

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections import defaultdict
+from contextlib import nullcontext
 from importlib.metadata import version
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import ConfigError, UserError
+from pipeline.execution.executor import failure
 from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
@@ -396,6 +398,8 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
+    titles = re.findall("<h3.*?>(.*?)</h3>", shown)
+    assert titles[0] == "Not the assigned network" and "No submission" in titles
     grade(submissions=place, students=students, **course.keys)
     printed = capsys.readouterr().out
     for line in (
@@ -434,6 +438,8 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     line = rf"<b>ana</b>: no points for 12 questions: {kind}: [78]\d\.\d\d% of the tra"
     assert re.search(line, shown)
     assert f"{kind}: <b>1</b>" in shown
+    kinds = re.findall(r"<li>(.*?): <b>\d</b>", shown)  # the best result is first
+    assert kinds == [x.value for x in Training if x.value in kinds] and len(kinds) == 4
     assert re.search(r"<b>ben</b>: the largest is 0\.0295\d*, the median", shown)
     assert "<b>cem</b>: " not in shown
     feedback = " ".join(page(outputs, "feedback/ana.html").split())
@@ -668,6 +674,54 @@ def test_if_nothing_can_be_graded_the_files_of_an_earlier_grading_stay(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_an_error_in_a_question_names_the_question_and_not_the_submissions(
+    course, outputs, place, monkeypatch, capsys
+):
+    class ThisProcess(nullcontext):
+        def run(self, function, tasks):
+            for task in tasks:
+                try:
+                    function(course.data, **task.arguments)
+                except RuntimeError as error:
+                    yield failure(task, error, traceback="the traceback")
+
+    monkeypatch.setattr(command, "new_executor", lambda *_, **__: ThisProcess())
+    course.write(place / "ana", "ana")
+    (question,) = (x for x in QUESTIONS if x.name == "weight_of_pixel")
+    monkeypatch.setattr(type(question), "_answers", lambda _, basis: basis.pixl)
+    with pytest.raises(UserError) as error:
+        grade(submissions=place, **course.keys)
+    assert str(error.value) == (
+        "0 of 1 submission can be graded, so nothing was written: the first problem is "
+        "ana: RuntimeError: the question weight_of_pixel cannot be graded: "
+        "AttributeError: 'Basis' object has no attribute 'pixl': correct the question"
+    )
+    assert "the traceback" in capsys.readouterr().err
+
+
+def test_a_void_question_is_marked_on_the_page_of_the_class(
+    course, grade_all, outputs, place, monkeypatch
+):
+    (question,) = (x for x in QUESTIONS if x.name == "logit")
+    for name, lr in (("ana", 0.001), ("eva", 0.01)):
+        course.write(place / name, name, {}, course.train(name, lr=lr))
+    grade_all(require="assigned")
+    assert "void" not in page(outputs)
+    monkeypatch.setattr(type(question), "is_void", True)
+    for path in (outputs / "grades" / ".cache").glob("*.json"):
+        stored = json.loads(path.read_text())
+        for answer in stored["answers"]:  # as the workers grade it then
+            if answer["question"] == "logit":
+                answer |= {"points": 1.0, "needs_network": False}
+        path.write_text(json.dumps(stored))
+    grades = grade_all(require="assigned")
+    assert {x.grade.points for x in grades.graded} == {1}
+    section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
+    assert "void: all students get the points" in section
+    assert "% of the points" not in section and "wrong" not in section
+    assert page(outputs).count("<span>logit (void)</span>") == 1
+
+
 @pytest.mark.parametrize("name", ["answers.json", "homework.pdf"])
 def test_a_download_without_folders_is_one_line_with_the_remedy(
     course, grade_all, place, name
@@ -749,8 +803,13 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
     assert [*students] == ["a1", "b2", "c3"]
     text = "list.csv: the column id-nummer has most of the submitted ids; the first li"
     assert lines[0].startswith(text)
-    with pytest.raises(UserError, match="must begin with a row of column titles"):
-        read_students(path, {"a1", "x", "y"})
+    message = (
+        "must begin with a row of column titles, .*, got 'vorname, nachname, id-nummer'"
+        "; a column with a different title must contain more than half of the "
+        "submitted ids, got at most 2 of 4$"
+    )
+    with pytest.raises(UserError, match=message):
+        read_students(path, {"a1", "b2", "x", "y"})
 
 
 @pytest.mark.parametrize(
@@ -761,15 +820,15 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ("id,accepted\nana,\n", []),
         (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
-            ["left out 1 line"],
+            ["ignored 1 line"],
         ),
-        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["left out 2 lines without an id"]),
+        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 lines without an id"]),
         (
             "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
                 "names are not used: their columns must be titled First name and "
                 "Last name, or name, got 'nachname, vorname, idnumber'",
-                "left out 1 line without an id",
+                "ignored 1 line without an id",
             ],
         ),
     ],
@@ -787,7 +846,7 @@ def test_what_is_not_used_of_a_list_is_said_in_a_line(
         course.write(place / "a1", "a1")
         grade_all(students=path)
         assert "list.csv: names are not used" in page(outputs)
-        assert "list.csv: left out 1 line without an id" in page(outputs)
+        assert "list.csv: ignored 1 line without an id" in page(outputs)
 
 
 def test_a_teacher_in_the_list_is_no_reason_to_look_at_the_page(
@@ -800,7 +859,7 @@ def test_a_teacher_in_the_list_is_no_reason_to_look_at_the_page(
     assert not grades.needs_attention
     shown = page(outputs)
     assert "Nothing: every submission" in shown
-    assert "<p>list.csv: left out 1 line without an id.</p>" in shown
+    assert "<p>list.csv: ignored 1 line without an id.</p>" in shown
     path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,k1\n")
     assert grade_all(students=path).needs_attention
 
@@ -896,8 +955,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert "got points for a network that is not" not in shown
     undecided = (
         "2 students got points for a network that is not the assigned one (dora, eva): "
-        "read Not the assigned network in class.html; to remove these points, add "
-        "require=assigned"
+        "to remove these points, add require=assigned, but first read Not the assigned "
+        "network"
     )
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
@@ -905,7 +964,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
-    assert shown.count(f"<p><b>{undecided}.</b></p>") == 1
+    assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
+    assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
     assert "If you add <code>require=assigned</code>" in shown
     assert "<b>cem</b>: no points for 12 questions: " in shown
     assert "If their network has edited weights, students get no points" in shown
@@ -1043,7 +1103,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "1 student got points for a network that is not the assigned one" in printed
-    assert printed.endswith("to remove these points, add require=assigned")
+    assert printed.endswith("but first read Not the assigned network in class.html")
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
@@ -1162,13 +1222,20 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
         stored = json.loads(path.read_text()) | {"questions": "others"}
         stored["answers"][0]["points"] = points
         path.write_text(json.dumps(stored))
-    old = "2 submissions were graded before the questions changed: add again=true"
-    assert [line.startswith(old) for line in grade_all().notices] == [True]
+    grades = grade_all()
+    rows = table(outputs)
+    mark = "graded before the questions changed"
+    named = [x for x, row in rows.items() if row["problem"] == mark]
+    assert len(named) == 2 and {row["problem"] for row in rows.values()} == {"", mark}
+    old = f"2 of 3 submissions were {mark} ({named[0]}, {named[1]}): add again=true"
+    assert [line.startswith(old) for line in grades.notices] == [True]
     assert old in page(outputs)
+    cell = f'<td class="training">byte-identical; {mark}</td>'
+    assert page(outputs).count(cell) == 2
     (notice,) = grade_all(again=True).notices
     assert re.fullmatch(r"points changed for 1 student: \w+ 1 -> 0", notice)
     assert notice.replace(">", "&gt;") in page(outputs)
-    assert grade_all().notices == []
+    assert grade_all().notices == [] and mark not in page(outputs)
 
 
 def test_students_with_other_questions_than_those_of_this_version_are_counted(
@@ -1182,8 +1249,8 @@ def test_students_with_other_questions_than_those_of_this_version_are_counted(
         if student != "cem":  # who has not submitted it
             (folder / "questions.md").write_bytes(sheet.encode())
     assert grade_all().notices == []
-    side = f"{topic.side}x{topic.side}"
-    other = sheet.replace(side, "9x9")  # as if a range in `Topic` were another one
+    size = f"{topic.small_rows}x{topic.small_columns}"
+    other = sheet.replace(size, "9x9")  # as if a range in `Topic` were another one
     assert other != sheet
     (place / "cem" / "questions.md").write_bytes(other.encode())
     text = "for 1 student, questions.md differs from the questions that were graded"
@@ -1239,8 +1306,9 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
     path.write_text(json.dumps(stored))
     kept, changed = grade_all().notices
     assert kept.startswith(maximum)
+    # Both numbers are without the removed question.
     assert re.fullmatch(
-        rf"points changed for 1 student: \w+ {count + 0.5} -> {count}", changed
+        rf"points changed for 1 student: \w+ {count - 0.5} -> {count}", changed
     )
 
 

@@ -8,6 +8,7 @@ import stat
 import struct
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,6 +239,15 @@ def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, plac
     (place / "eve" / "homework").symlink_to(place / "ana")
     expected = "answers.json is missing: the folder contains homework"
     assert problem(place / "eve") == expected
+
+
+def test_a_zip_file_with_several_submissions_is_named_with_the_remedy(copy, place):
+    for name in ("all/ana", "all/ben"):
+        (copy(name) / "questions.md").write_text(name)
+    path = shutil.make_archive(f"{place / 'all'}", "zip", place / "all")
+    remedy = "; if it contains several submissions, unzip it"
+    assert problem(Path(path)).endswith(f"ben/answers.json{remedy}")
+    assert remedy not in problem(place / "all")  # a student's folder
 
 
 def test_two_files_of_one_name_are_not_chosen_from(copy, place):
