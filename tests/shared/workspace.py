@@ -139,11 +139,10 @@ class Workspace:
 
     def copy(self, outputs):
         """Copy the workspace to a folder that may exist; return the copy."""
-        from pipeline.tracking.store.sqlite import open_database
+        from pipeline.tracking.store.sqlite import require_store
 
         shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
-        with open_database(outputs):
-            pass  # it updates the URIs of the artifacts
+        require_store(outputs)  # updates the URIs of the artifacts
         return Workspace(outputs)
 
     @property

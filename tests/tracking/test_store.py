@@ -139,14 +139,17 @@ def test_a_read_waits_for_another_program_that_writes(store):
         end.join()
 
 
-def test_a_read_below_the_lock_of_a_data_set_is_an_error_of_the_program(
-    store, tmp_path
+def test_reading_a_store_that_was_moved_needs_no_lock_and_changes_nothing(
+    recorded, tmp_path
 ):
-    with (
-        locking.lock(tmp_path / "lock", Level.DATASET, waiting=""),
-        pytest.raises(RuntimeError, match="DATABASE must be acquired before DATASET"),
-    ):
-        tracking.tagged_runs(store, "kind", ["sweep"])
+    folder = tmp_path / "store"
+    shutil.copytree(recorded, folder)
+    content = (folder / "mlflow.db").read_bytes()
+    with locking.lock(tmp_path / "lock", Level.DATASET, waiting=""):
+        (run,) = tracking.tagged_runs(folder, "tag7", ["7"])
+    assert (run.artifacts / "config.yaml").is_relative_to(folder)
+    assert (run.artifacts / "config.yaml").exists()
+    assert (folder / "mlflow.db").read_bytes() == content
 
 
 def test_a_tracking_uri_of_another_store_is_named_as_not_used(

@@ -21,7 +21,7 @@ from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
-from pipeline.tracking.store.sqlite import open_database, path_from_uri
+from pipeline.tracking.store.sqlite import artifact_roots, open_database, path_from_uri
 
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,
@@ -235,11 +235,13 @@ def _select(
     runs: dict[str, RecordedRun] = {}
     tags: dict[str, dict[str, str]] = {}
     with open_database(store) as connection:
+        before, after = artifact_roots(store, connection)
         query = RUNS.format(condition=condition, experiments=experiments)
         for *info, start, uri, key, value in connection.execute(query, values):
             run_id, name, experiment, status = info
             if run_id not in runs:
-                own, path = tags.setdefault(run_id, {}), path_from_uri(uri)
+                path = path_from_uri(uri.replace(f"{before}/", f"{after}/", 1))
+                own = tags.setdefault(run_id, {})
                 run = RecordedRun(run_id, name, experiment, status, own, path, start)
                 runs[run_id] = run
             if key is not None:  # None for a run without tags

@@ -1,8 +1,7 @@
 """The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
 
-`database.py` reads the runs, and `client.py` writes to the store. A store that was
-moved or copied is updated when its database is opened. This module does not import
-MLflow.
+`database.py` reads the runs, and `client.py` writes to the store. This module does not
+import MLflow.
 """
 
 import re
@@ -16,8 +15,6 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
-from pipeline.base import locking
-from pipeline.base.locking import Level
 from pipeline.base.printing import say
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store.locks import write_lock
@@ -50,37 +47,43 @@ def mlflow_command(store: Path, arguments: str) -> str:
 
 
 def require_store(store: Path) -> None:
-    """Raise a UserError if the database cannot be opened; see `open_database`."""
-    with open_database(store):
-        pass
+    """Check a store, and update the URIs of its artifacts if it was moved or copied.
+
+    Raises:
+        UserError: If the database cannot be opened, or the artifacts are elsewhere.
+    """
+    with open_database(store) as connection:
+        before, after = artifact_roots(store, connection)
+        if before == after:
+            return
+        with write_lock(store):
+            relocate_artifacts(connection, before, after)
+    say(
+        f"{store} was moved or copied: the URIs of its artifacts were updated",
+        file=sys.stderr,
+    )
 
 
 @contextmanager
 def open_database(store: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database of a store, which may have been moved since it was written.
-
-    The first read after a move updates the URIs of the artifacts with the lock of the
-    database. A thread that holds this lock or a later one can therefore read nothing.
+    """Open the database of a store.
 
     Raises:
-        UserError: If nothing is recorded yet, the artifacts are elsewhere, or the
-            database cannot be read.
+        UserError: If nothing is recorded yet, or the database cannot be read.
     """
-    locking.check_order(Level.DATABASE)
     database = database_path(store)
     if not database.exists():
         problem = f"{database} is missing, because no run is recorded yet"
         raise UserError(f"{problem}: run python -m pipeline.train")
     try:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
-            _relocate(store, connection)
             yield connection
     except sqlite3.Error as error:
         raise UserError(f"cannot read {database}: {error}") from error
 
 
-def _relocate(store: Path, connection: sqlite3.Connection) -> None:
-    """Update the URIs of the artifacts in a store that was moved or copied.
+def artifact_roots(store: Path, connection: sqlite3.Connection) -> tuple[str, str]:
+    """Return the `artifact_root` in the database, and that in a store that was moved.
 
     The first experiment, MLflow's Default, was created with the store, so its artifacts
     show the root that was written last. Experiments of other programs may have their
@@ -91,19 +94,14 @@ def _relocate(store: Path, connection: sqlite3.Connection) -> None:
     before = str(row[0]).rpartition("/")[0] if row else ""
     after = artifact_root(store)
     if before == after or not ARTIFACT_ROOT.fullmatch(before):
-        return
+        return after, after
     if not path_from_uri(after).is_dir():
         raise UserError(
             f"{database_path(store)} expects its artifacts in {before}, not in "
             f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
             "away to start with a new store"
         )
-    with write_lock(store):
-        relocate_artifacts(connection, before, after)
-    say(
-        f"{store} was moved or copied: the URIs of its artifacts were updated",
-        file=sys.stderr,
-    )
+    return before, after
 
 
 def relocate_artifacts(connection: sqlite3.Connection, before: str, after: str) -> None:
