@@ -31,7 +31,7 @@ DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
-NO_OPTION = "null"  # the value of the tag of a config group without an option
+NO_OPTION = "null"  # the option of a job without one, in a sweep over a config group
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
 # Names that a config group must not have, because its option is a tag and a column.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))

@@ -9,8 +9,8 @@ of Hydra. A command passes through these modules:
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. `hydra_files` asks Hydra for
    the files, and `source` reads each file and rejects content that could run code. The
-   result is a `Settings` for each combination of options; `settings` lists the
-   combinations of values.
+   result is a `Part` for each combination of options; `settings` lists the combinations
+   of its values.
 3. `config` checks each value against the `schema` of the stage, and `rules` checks
    several values together.
 

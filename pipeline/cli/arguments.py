@@ -22,7 +22,7 @@ from pipeline.cli.given import Given, read_arguments, read_keywords
 from pipeline.cli.problems import collected, located, reject
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
-from pipeline.cli.settings import Setting, Settings
+from pipeline.cli.settings import Part, Setting
 from pipeline.cli.values import MAX_VALUES
 
 
@@ -50,7 +50,7 @@ def _make_command(
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
-    The command has a part, a `Settings`, for each combination of options: two parts for
+    The command has a `Part` for each combination of options of groups: two parts for
     -m team=small,large. The command has the combinations of all parts.
 
     Raises:
@@ -97,22 +97,20 @@ def _check_groups(folders: ConfigFolders) -> None:
             raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
-def _without_files(given: Given) -> Settings:
+def _without_files(given: Given) -> Part:
     """Return the given settings, and the defaults of all other settings."""
     others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
-    return Settings({**others, **given.settings}, options={}, is_sweep=False)
+    return Part({**others, **given.settings}, options={}, is_sweep=False)
 
 
-def _combinations(parts: Sequence[Settings], schema: Schema) -> Iterator[Combination]:
+def _combinations(parts: Sequence[Part], schema: Schema) -> Iterator[Combination]:
     """Yield all combinations, with the lower bound of each interval."""
     for part in parts:
         for values in part.combinations():
             yield _combination(values, schema, part)
 
 
-def _combination(
-    values: Mapping[str, Any], schema: Schema, part: Settings
-) -> Combination:
+def _combination(values: Mapping[str, Any], schema: Schema, part: Part) -> Combination:
     """Validate the values of a combination."""
     try:
         return Combination(dict(validate(schema, values, part.files)), part.options)
@@ -139,7 +137,7 @@ def _rejected(
 
 
 def _unknown_keys(
-    parts: Sequence[Settings], schema: Schema, folders: ConfigFolders
+    parts: Sequence[Part], schema: Schema, folders: ConfigFolders
 ) -> Iterator[str]:
     """Yield a problem for each key in a file that no stage has."""
     for part in parts:
@@ -149,7 +147,7 @@ def _unknown_keys(
                 yield explain_unknown_key(key, schema, setting.path, groups=groups)
 
 
-def _check_number(parts: Sequence[Settings]) -> None:
+def _check_number(parts: Sequence[Part]) -> None:
     """Check the number of combinations before they are listed."""
     number = 0
     for part in parts:
@@ -162,7 +160,7 @@ def _check_number(parts: Sequence[Settings]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
-def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str]:
+def _broken_intervals(parts: Sequence[Part], schema: Schema) -> Iterator[str]:
     """Yield a problem for each invalid bound of an interval, and for each reference.
 
     A search sets only the key that has the interval, so no key may refer to this key.
@@ -180,7 +178,7 @@ def _broken_intervals(parts: Sequence[Settings], schema: Schema) -> Iterator[str
 
 
 def _varied(
-    parts: Sequence[Settings],
+    parts: Sequence[Part],
     combinations: Sequence[Combination],
     schema: Schema,
 ) -> list[str]:

@@ -24,14 +24,14 @@ from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
 from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
-from pipeline.cli.settings import Setting, Settings
+from pipeline.cli.settings import Part, Setting
 from pipeline.cli.values import GroupOverrides, parse_group, parse_value
 
 # The overrides of a saved sweep by key, such as +seed=1,2, each with its file.
 SavedSweep = Mapping[str, tuple[str, Path]]
 
 
-def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings]:
+def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Part]:
     """Compose the files for each combination of options of groups.
 
     The values of a saved sweep replace the values of files, and given values replace
@@ -55,7 +55,7 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Settings
 
 def compose(
     overrides: Sequence[str], schema: Schema, flags: Flags
-) -> tuple[Settings, SavedSweep]:
+) -> tuple[Part, SavedSweep]:
     """Compose the primary config with options of groups, such as team=small or ~team.
 
     Returns:
@@ -69,11 +69,9 @@ def compose(
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     by_key = _with_paths(values, files, overrides)
-    settings = Settings(by_key, options, flags.multirun or starts_sweep)
+    part = Part(by_key, options, flags.multirun or starts_sweep)
     paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
-    return settings, {
-        key: (argument, paths[key]) for key, argument in _saved(hydra).items()
-    }
+    return part, {key: (each, paths[key]) for key, each in _saved(hydra).items()}
 
 
 def _merge_files(
@@ -126,8 +124,8 @@ def _saved_groups(
 
 
 def _replace_values(
-    composed: Settings, saved: SavedSweep, given: Given, schema: Schema, flags: Flags
-) -> Settings:
+    composed: Part, saved: SavedSweep, given: Given, schema: Schema, flags: Flags
+) -> Part:
     """Replace the values of files with a saved sweep's values, then with given values.
 
     The keys that a sweep can vary are first, in the order in which they appear in the

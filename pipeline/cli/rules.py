@@ -13,7 +13,7 @@ from pipeline.cli.config import as_text, valid_values
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import located
 from pipeline.cli.schema import Schema
-from pipeline.cli.settings import Settings
+from pipeline.cli.settings import Part
 from pipeline.cli.values import SweepValues
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
@@ -27,9 +27,7 @@ SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
 }
 
 
-def broken_rules(
-    parts: Sequence[Settings], schema: Schema, flags: Flags
-) -> Iterator[str]:
+def broken_rules(parts: Sequence[Part], schema: Schema, flags: Flags) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     Raises:
@@ -40,7 +38,7 @@ def broken_rules(
     yield from _rules_of_sweep(parts, schema, flags)
 
 
-def _rules_of_part(part: Settings, schema: Schema, flags: Flags) -> Iterator[str]:
+def _rules_of_part(part: Part, schema: Schema, flags: Flags) -> Iterator[str]:
     """Yield the problems of a part of a command, found in its first combination."""
     first = next(part.combinations())
     values = {key: first.get(key) for key in schema.model_fields}
@@ -101,7 +99,7 @@ def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -
 
 
 def _rules_of_sweep(
-    parts: Sequence[Settings], schema: Schema, flags: Flags
+    parts: Sequence[Part], schema: Schema, flags: Flags
 ) -> Iterator[str]:
     """Yield a problem unless all parts of the sweep are grids, or it is one search.
 
@@ -147,7 +145,7 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]
 
 
 def _without_effect(
-    values: Mapping[str, Any], schema: Schema, flags: Flags, part: Settings
+    values: Mapping[str, Any], schema: Schema, flags: Flags, part: Part
 ) -> dict[str, str]:
     """Return the settings that have no effect with these values, and why."""
     found: dict[str, str] = {}

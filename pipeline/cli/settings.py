@@ -29,11 +29,11 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All settings with one option of each group; in a sweep, some have several values.
+class Part:
+    """A part of a command: the values of all settings with one option of each group.
 
-    A sweep over a group has a `Settings` for each option of the group. Each `Settings`
-    is called a part of the sweep.
+    A sweep over a group has a part for each option of the group; other commands have
+    one part. In a sweep, a setting can have several values.
 
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
     values of hidden and the interval of lr. Each of the two combinations has a value of
