@@ -80,8 +80,8 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
 def code_hashes() -> dict[str, str]:
     """Return the sha256 of the code of each module of this package, by file name.
 
-    Comments, docstrings and the layout do not count. The hash can depend on Python's
-    version, which determines how `ast` writes code. A call takes 30 ms.
+    The hash ignores comments, docstrings and the layout. It can depend on the version
+    of Python, which determines how `ast` writes code. A call takes 30 ms.
     """
     return _hash_modules(_imported())
 
@@ -113,7 +113,7 @@ def _hash_modules(modules: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _hash_code(source: bytes) -> str:
-    with suppress(SyntaxError):  # such a module counts as it is
+    with suppress(SyntaxError):  # a module that cannot be parsed is hashed as it is
         source = ast.unparse(_WithoutTexts().visit(ast.parse(source))).encode()
     return hashlib.sha256(source).hexdigest()
 

@@ -222,7 +222,7 @@ def _plan(
 
 
 def _new_executor(start: SweepStart, cfg: CommonSweepConfig) -> Executor:
-    """Return the executor, for the jobs that need a worker: no run can be reused.
+    """Return the executor for the jobs that need a worker, because they reuse no run.
 
     If the processors are not known yet, these are all jobs with valid values.
     """

@@ -76,7 +76,7 @@ class OpenRun(ABC):
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if the run is not recorded.
 
-        To decide something, callers ask `RecordedConfig.is_recorded` instead.
+        Callers that must know whether runs are recorded use `is_recorded` of `cfg`.
         """
 
     @property

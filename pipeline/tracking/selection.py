@@ -31,7 +31,7 @@ def announce_kept_name(name: str, run_name: str | None) -> None:
 
 
 def check_store(store: Path) -> None:
-    """Reject an unusable store; say whether MLFLOW_TRACKING_URI is another's."""
+    """Reject an unusable store; print a message if a variable selects another store."""
     if database_path(store).exists():
         require_store(store)
     if names_another_store(store):

@@ -69,8 +69,8 @@ class Mirror:
         """Copy an open run every three seconds; `run_id` waits until the run is open.
 
         The first copy is made two seconds after the run was opened, because each copy
-        takes time from the training: a short run is copied once before its end. The
-        workers of a sweep start during this time.
+        slows down training: a short run is copied once before its end. The workers of a
+        sweep start during this time.
         This method ignores errors, because `finish` repeats everything that is missing.
         """
 

@@ -171,8 +171,8 @@ def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[RecordedRun]
     """Return the training runs that are complete, with their `training_results`.
 
     A training run is complete, and the result of a job, if it is FINISHED, its files
-    exist and the database has its results. No file is read: whoever finds a damaged
-    file later trains the job again.
+    exist and the database has its results. No file is read: a caller that finds a
+    damaged file later trains the job again.
     """
     whole = [run for run in runs if run.has_all_files]
     results = training_results(store, whole) if whole else {}
