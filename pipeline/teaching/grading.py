@@ -22,7 +22,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
-from pipeline.teaching.question import PARTIAL, ROUNDED, GradedAnswer
+from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
@@ -254,6 +254,10 @@ def grade_answers(
                 points = PARTIAL * graded[name].possible
                 graded[name] = replace(graded[name], hint=hint, points=points)
     _name_rounded_mistakes(graded, basis)
+    for question in QUESTIONS:  # last, because a void answer can support others
+        if question.is_void:
+            given = graded[question.name]
+            graded[given.question] = replace(given, points=question.points, hint=VOID)
     return tuple(
         replace(x, hint=f"{x.hint} {GUESS}") if x.hint in shared and not x.points else x
         for x in graded.values()

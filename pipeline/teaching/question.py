@@ -237,11 +237,12 @@ class Question(ABC):
         ]
 
     def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
-        """Grade an answer, any finite number; None if it is missing or malformed."""
+        """Grade an answer, any finite number; None if it is missing or malformed.
+
+        `grade_answers` gives the points of a void question.
+        """
         correct, points, hint = self.correct(basis), 0.0, None
-        if self.is_void:
-            points, hint = self.points, VOID
-        elif answer is not None and self._is_one_of(answer, correct):
+        if answer is not None and self._is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
             for mistake in self.mistakes(answer, basis)[:1]:

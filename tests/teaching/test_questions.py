@@ -378,7 +378,9 @@ def test_rounding_on_top_of_another_mistake_is_named_if_other_answers_show_both(
         assert found["logit"].rounded_mistakes(guess, basis) == []
 
 
-def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(new_basis):
+def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(
+    new_basis, monkeypatch
+):
     basis = new_basis("1234567")
     no_bias, no_relu = basis_module.NO_BIAS, basis_module.NO_RELU
     found = {question.name: question for question in QUESTIONS}
@@ -401,6 +403,9 @@ def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(new_b
             if name in typed | other:
                 named = both if name in typed else hint
                 assert (answer.points, answer.hint) == (0, f"{named} {ALONE}")
+    monkeypatch.setattr(type(found["logit"]), "is_void", True)  # it still supports
+    graded = graded_by_name(typed | same, basis)
+    assert [graded[name].points for name in ("sum_of_neuron", "logit")] == [0.5, 1]
 
 
 def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
