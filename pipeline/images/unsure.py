@@ -83,13 +83,17 @@ MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA, MAX_BREAK = 0.6, 0.25, 0.05
 # horizontal line is too wide.
 MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
 MAX_OUTLINE = 8  # maximum length of the outline, in sides of the digit
+# A thin pen draws a longer outline, in particular that of an 8, which has two holes
+# (test_the_8s_of_a_thin_pen_are_digits). Strokes up to THIN pixels of the box thick
+# have the second limit. Clothes with such outlines are thicker.
+MAX_THIN_OUTLINE, THIN = 9.5, 1.1
 MAX_THICKNESS = 3  # pixels of the box; maximum distance from the inside to the edge
 MAX_ASPECT = 2  # maximum ratio of width to height
 # A digit of few pixels has a smaller limit for its outline, because coarse outlines
 # have fewer corners. Such a digit may also be thicker in the box: up to MAX_THICKNESS
 # pixels of the image.
-MIN_OUTLINE = 5  # in sides; the limit for a side of 0 pixels, rising to MAX_OUTLINE
-OUTLINE_SIDE = 16  # the side, in pixels, from which the limit is MAX_OUTLINE
+MIN_OUTLINE = 5  # in sides; the limit for a side of 0 pixels, rising to the maximum
+OUTLINE_SIDE = 16  # the side, in pixels, from which the limit is the maximum
 
 
 def is_blank(image: UInt8[np.ndarray, "height width"]) -> bool:
@@ -158,8 +162,9 @@ def is_drawn(*, side: int, outline: int, thickness: float, aspect: float) -> boo
         aspect: The width of the digit, divided by its height.
     """
     growth = min(1, side / OUTLINE_SIDE)
+    longest = MAX_THIN_OUTLINE if thickness <= THIN else MAX_OUTLINE
     return (
-        outline <= (MIN_OUTLINE + growth * (MAX_OUTLINE - MIN_OUTLINE)) * side
+        outline <= (MIN_OUTLINE + growth * (longest - MIN_OUTLINE)) * side
         and thickness <= MAX_THICKNESS * max(1, constants.BOX / side)
         and aspect <= MAX_ASPECT
     )

@@ -347,6 +347,15 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     assert findings[0] == "not drawn" and findings[1:].count("") >= 9
 
 
+@pytest.mark.parametrize("scale", [1, 5])
+def test_the_8s_of_a_thin_pen_are_digits(scale):
+    image = Image.new("L", (28 * scale, 28 * scale), 255)
+    pen = ImageDraw.Draw(image)
+    for loop in ((6, 2, 21, 13), (4, 13, 22, 25)):
+        pen.ellipse([scale * each for each in loop], outline=0, width=scale)
+    assert preprocess(np.asarray(image)).finding == ""
+
+
 def test_two_digits_with_a_gap_are_counted_and_the_steps_are_kept_in_order(mnist):
     names = ["gray levels", "ink", "digit", "box", "stroke", "centered"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):

@@ -61,12 +61,15 @@ function countDigits(kept, start, end, gap) {
 
 // Why lines are not a single digit, or "", as in predict. This function checks the
 // aspect ratio and the outline, which is about twice as long as the lines if they do
-// not overlap. Instead of the thickness, the function checks the size of a dot.
+// not overlap. The thickness is half the width of the pen. Instead of its maximum, the
+// function checks the size of a dot.
 // `is_drawn` in unsure.py has the limits. As in predict, the number of pieces does not
 // count in an image of the size of the board.
 function findingOf(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());
-  const { max_aspect: aspect, max_break: gap, max_outline: outline } = model.constants;
+  const { max_aspect: aspect, max_break: gap, box, thin } = model.constants;
+  const { max_outline: ordinary, max_thin_outline: longest } = model.constants;
+  const outline = box * BOARD_PEN / 2 <= thin * side ? longest : ordinary;
   if (countDigits(lines, "left", "right", 0) > 1 ||
     countDigits(lines, "top", "bottom", gap * side) > 1) return "several";
   // Along the sides of pixels, as in predict.

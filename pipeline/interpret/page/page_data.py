@@ -24,6 +24,8 @@ class DrawingConstants:
     min_digit_area: float = unsure.MIN_DIGIT_AREA  # fraction of the largest area
     max_break: float = unsure.MAX_BREAK  # maximum gap / longer side of a digit
     max_outline: int = unsure.MAX_OUTLINE  # maximum outline / longer side of a digit
+    max_thin_outline: float = unsure.MAX_THIN_OUTLINE  # the same, for thin strokes
+    thin: float = unsure.THIN  # pixels of the box; maximum thickness of thin strokes
     max_aspect: int = unsure.MAX_ASPECT  # maximum ratio of width to height
 
 
