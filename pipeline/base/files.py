@@ -150,16 +150,6 @@ def json_sha256(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_sha256(*modules: Path | str) -> str:
-    """Return the hash of the source files of modules.
-
-    Callers keep the hash in a constant, which is computed when the module of the caller
-    is imported, because a process does not see later edits of its modules.
-    `core.fingerprint` has its own function, because `core` imports no other package.
-    """
-    return json_sha256([file_sha256(Path(module)) for module in modules])
-
-
 def as_json(content: object) -> str:
     """Return a list or dict as indented JSON."""
     return json.dumps(content, indent=1) + "\n"

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer, UInt8
 
 from pipeline import UserError
-from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core import CLASSES, PIXELS, WHITE, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
+from pipeline.core.source_code import modules_sha256
 from pipeline.datasets.statistics import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
@@ -28,7 +28,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
-CODE = files.code_sha256(__file__, dataset.__file__)
+CODE = modules_sha256(__file__, dataset.__file__)
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import UserError
-from pipeline.base.files import code_sha256
 from pipeline.base.paths import data_dir, user_path
 from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
+from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (
     RawFiles,
@@ -37,7 +37,7 @@ class DatasetSpec:
     # Returns the training and the test images, and keeps downloads in the given folder.
     # None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The `files.code_sha256` of the modules that compute the images. If a module is
+    # The `modules_sha256` of the modules that compute the images. If a module is
     # changed, the images are computed again. None if the images are in files with a
     # known sha256.
     code_sha256: str | None = None
@@ -93,7 +93,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            code_sha256=code_sha256(upright.__file__),
+            code_sha256=modules_sha256(upright.__file__),
             is_upright=True,
         ),
         DatasetSpec(
@@ -118,7 +118,7 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
-            code_sha256=code_sha256(scikit_learn.__file__),
+            code_sha256=modules_sha256(scikit_learn.__file__),
             originals=scikit_learn.load_originals,
         ),
     )

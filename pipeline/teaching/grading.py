@@ -20,6 +20,7 @@ from pipeline.base import files
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
+from pipeline.core.source_code import modules_sha256
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer
@@ -66,7 +67,7 @@ ALONE = (
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
-QUESTIONS_SHA256 = files.code_sha256(*map(Path(__file__).with_name, CODE))
+QUESTIONS_SHA256 = modules_sha256(*map(Path(__file__).with_name, CODE))
 
 
 class Training(StrEnum):

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from pipeline import UserError, datasets
-from pipeline.base.files import code_sha256, file_sha256
+from pipeline.base.files import file_sha256
 from pipeline.core.dataset import DataFile
+from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import REGISTRY, DatasetSpec
 from pipeline.model.storage import Metadata, load_network, save_model
 
@@ -65,7 +66,7 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     def sizes(number):
         code.write_text(f"the first {number} test images")
         read = partial(first_images, few, number)
-        sha256 = code_sha256(datasets.upright.__file__, code)
+        sha256 = modules_sha256(datasets.upright.__file__, code)
         changed = DatasetSpec("toys", read=read, code_sha256=sha256)
         monkeypatch.setitem(REGISTRY, "toys", changed)
         data = datasets.prepare("toys", folder=tmp_path)
