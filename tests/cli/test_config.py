@@ -44,7 +44,7 @@ def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
 
 
 @pytest.mark.parametrize("text", ["hidden: [", "hidden: ${epochs}"])
-def test_a_default_that_cannot_be_read_is_named(text, tmp_path, monkeypatch):
+def test_a_default_that_cannot_be_read_is_reported(text, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     path = tmp_path / "conf" / "config.yaml"
     path.parent.mkdir()
@@ -101,7 +101,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
         help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
 
 
-def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
+def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkeypatch):
     for name in ("ROOT", "PACKAGE"):  # another user may not be able to read the clone
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
@@ -180,7 +180,7 @@ def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
         assert from_python(TrainConfig, {"lr": number}).config.lr == 0.001
 
 
-def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):
+def test_a_name_that_is_not_a_stage_is_rejected_with_a_list_of_the_stages(capsys):
     with pytest.raises(SystemExit) as ending:
         __main__.main(["trian", "hidden=5"])
     printed = capsys.readouterr()

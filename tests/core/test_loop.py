@@ -59,7 +59,7 @@ def test_gradients_equal_autograd_and_finite_differences(few, new_network):
         )
 
 
-def test_adam_is_pytorchs_with_keras_epsilon():
+def test_adam_equals_pytorchs_adam_with_the_epsilon_of_keras():
     draw = partial(torch.randn, 1000, generator=torch.Generator().manual_seed(1))
     parameters = draw(dtype=torch.float64)
     expected = parameters.clone()

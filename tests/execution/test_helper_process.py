@@ -103,7 +103,9 @@ def test_an_error_is_the_same_error_with_the_traceback_of_the_other_process(
         helper.submit(functions.reject).result()
 
 
-def test_what_cannot_be_sent_is_an_error_with_a_traceback(helper, functions):
+def test_an_argument_that_cannot_be_pickled_raises_an_error_with_a_traceback(
+    helper, functions
+):
     with pytest.raises(RuntimeError, match=r"^Unusual: cause and effect\n") as error:
         helper.submit(functions.fail_unusually).result()
     assert "in fail_unusually" in error.value.__notes__[-1]

@@ -43,7 +43,7 @@ def leave_space(disk, kib):
 
 
 @pytest.mark.parametrize("commands", FILLING, ids=["data", "other stages"])
-def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
+def test_a_full_disk_gives_one_message_and_the_command_succeeds_with_more_space(
     commands, trained_digits, tmp_path, mount, error_line, assert_complete, run_again
 ):
     disk, draw, failures = tmp_path / "disk", random.Random(commands[0]), 0
@@ -131,7 +131,7 @@ torchvision.datasets.MNIST.mirrors = [{url!r}]
 """
 
 
-def test_a_disk_that_fills_up_during_a_download_is_one_message_and_keeps_whole_files(
+def test_a_disk_that_fills_up_in_a_download_gives_one_message_and_keeps_whole_files(
     new_project, tmp_path, mount, mirror, error_line, monkeypatch
 ):
     disk, (url, asked) = tmp_path / "disk", mirror
@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_during_a_download_is_one_message_and_keeps_whole_f
     assert (disk / "data" / "mnist.json").exists()
 
 
-def test_a_limit_on_the_size_of_files_is_one_message(digits, error_line):
+def test_a_limit_on_the_size_of_files_gives_one_message(digits, error_line):
     before = digits.hashes("train")
     command = ["train", "dataset=digits", "epochs=3", "hidden=21"]
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (400_000,))"
@@ -185,7 +185,7 @@ def read_only(mount):
         folder.chmod(0o755)
 
 
-def test_read_only_outputs_are_one_message(digits, read_only, error_line):
+def test_read_only_outputs_are_reported_in_one_message(digits, read_only, error_line):
     read_only(digits.outputs)
     stages = [("train", "dataset=digits"), ("evaluate",), ("predict",), ("export",)]
     failed = digits.run_all(dict.fromkeys(stages, 1))

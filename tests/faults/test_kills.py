@@ -179,7 +179,7 @@ def check_one_whole_run(project):
 
 
 @pytest.mark.parametrize("point", range(KILLS))
-def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_bytes(
+def test_a_training_run_killed_repeatedly_loses_no_epoch_and_is_byte_identical(
     point, digits, empty_project, assert_complete, start_and_pause
 ):
     draw = random.Random(f"{point} {SEED}")

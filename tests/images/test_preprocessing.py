@@ -293,7 +293,9 @@ def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason
         (350, 380, ""),  # as high as a line of text
     ],
 )
-def test_a_large_shape_apart_from_the_digit_is_a_second_one(top, bottom, expected):
+def test_a_large_shape_apart_from_the_digit_is_reported_as_several(
+    top, bottom, expected
+):
     def two_and_bar(pen):
         pen.line([(300, 200), (500, 200), (300, 600), (520, 600)], fill=30, width=24)
         pen.rectangle((800, top, 860, bottom), fill=30)

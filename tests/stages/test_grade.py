@@ -78,7 +78,7 @@ def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
     assert repr(grades) == f"ClassGrades(graded=1, problems=1, folder={tmp_path!r})"
 
 
-def test_missing_settings_are_named_together_and_folders_are_checked(done):
+def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     assert "submissions is missing: add submissions=<folder>" in done.stderr
     assert "course is missing: add course=<code>" in done.stderr
     assert "/none cannot be read: No such file or directory" in done.stderr

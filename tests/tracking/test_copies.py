@@ -290,7 +290,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied is False and run.run_id not in copies_on(server)
 
 
-def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
+def test_only_new_and_complete_data_is_sent(store, start_run, server):
     copies, stored = Copies(open_store(store), server.url), {}
 
     def files():
@@ -330,7 +330,9 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
     assert_equal(store, server, tmp_path, count=1)
 
 
-def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+def test_data_that_is_added_to_an_open_run_later_is_copied(
+    store, start_run, server, tmp_path
+):
     copies = Copies(open_store(store), server.url)
 
     def update(**options):
@@ -348,7 +350,9 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
     assert_equal(store, server, tmp_path, count=1)
 
 
-def test_what_a_closed_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+def test_data_that_is_added_to_a_closed_run_later_is_copied(
+    store, start_run, server, tmp_path
+):
     copies = Copies(open_store(store), server.url)
 
     def update():
@@ -388,7 +392,7 @@ def test_a_resumed_run_is_open_on_the_server_again(
     assert Path(path).read_text() != "a patch"
 
 
-def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):
+def test_deletions_and_additions_on_one_side_are_kept(store, server, copy):
     source, target = open_store(store), MlflowClient(server.url)
 
     def closed_run(**tags):
@@ -496,7 +500,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
 
 
-def test_the_copy_of_a_run_that_is_open_is_not_called_deleted(synced, server, capfd):
+def test_the_copy_of_an_open_run_is_not_reported_as_deleted(synced, server, capfd):
     running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
     with locking.acquire(synced.outputs / ".locks" / running):
         assert not mirror.mirror_run(synced.outputs, server.url, running)
