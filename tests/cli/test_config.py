@@ -89,6 +89,9 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
     for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
+    words = " ".join(text.split())
+    for key in STAGES[stage].required:
+        assert re.search(rf" {key}=null .{{0,200}}?requires?d?\b", words)
     experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
     assert (experiments in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
