@@ -315,7 +315,8 @@ def test_neither_of_two_submissions_with_the_same_id_is_graded(
     assert rows["ana"]["problem"].startswith(f"submitted, but not graded: {problem}")
     assert rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
-    shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
+    # The page is for both submissions, so it names neither.
+    shown = page(outputs, "feedback/ana.html")
     assert problem in shown and "first" not in shown and "second" not in shown
 
 
@@ -414,7 +415,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     printed = " ".join(capsys.readouterr().out.split())
     first = ", ".join(f"s{x}" for x in (0, 1, *range(10, 18)))
     assert f"missing 60: {first}, ... points" in printed
-    assert "class.html (see Needs attention)" in printed
+    assert 'class.html (see "Needs attention")' in printed
 
 
 def test_edited_weights_and_the_differences_of_processors_are_shown(
@@ -731,7 +732,8 @@ def test_a_download_without_folders_is_reported_in_one_line_with_the_remedy(
         (place / f"Ben Oz_{number}_assignsubmission_file_{name}").write_text("{}")
     remedy = (
         f"2 files outside of folders, such as Ben Oz_2_assignsubmission_file_{name}: "
-        "download the submissions again, with Download submissions in folders selected"
+        "download the submissions again, with the option "
+        '"Download submissions in folders"'
     )
     with pytest.raises(UserError, match=f"^submissions contains {remedy}$"):
         grade_all()
@@ -957,8 +959,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert "got points for a network that is not" not in shown
     undecided = (
         "2 students got points for a network that is not the assigned one (dora, eva): "
-        "to remove these points, add require=assigned, but first read Not the assigned "
-        "network"
+        "before you add require=assigned, which removes these points, read the section "
+        '"Not the assigned network"'
     )
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
@@ -966,6 +968,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
+    undecided = undecided.replace('"', "&#34;")
     assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
     assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
     assert "If you add <code>require=assigned</code>" in shown
@@ -1099,13 +1102,13 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert grade_all().graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, require="assigned", **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "no points for answers about the weights: 1" in printed
+    assert "denied 1 student gets no points for the questions about the" in printed
     assert "points changed" not in printed
     assert "got points for a network" not in printed
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "1 student got points for a network that is not the assigned one" in printed
-    assert printed.endswith("but first read Not the assigned network in class.html")
+    assert printed.endswith('section "Not the assigned network" in class.html')
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
