@@ -1,6 +1,6 @@
 """A full or read-only disk gives one clear message, and no earlier result is lost.
 
-FULL in the environment is the number of times that the disk is full for each stage.
+FULL_DISKS in the environment is the number of times that each stage fills the disk.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from pipeline.datasets.registry import MNIST_FILES
 
 pytestmark = pytest.mark.fault
 
-FULL = int(os.environ.get("FULL", "1"))
+FULL_DISKS = int(os.environ.get("FULL_DISKS", "1"))
 SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB of free space, at most
 # At first, the commands of a line run in one process, on a disk where nothing fits.
 FILLING = [
@@ -50,7 +50,7 @@ def test_a_full_disk_gives_one_message_and_the_command_succeeds_with_more_space(
     disk.mkdir()
     mount("-t", "tmpfs", "tmpfs", folder=disk)
     project = trained_digits.copy(disk)
-    alone = [[command] for command in commands] * (FULL - 1)
+    alone = [[command] for command in commands] * (FULL_DISKS - 1)
     for point, part in enumerate([commands, *alone]):
         lr = 0.002 + point / 1e6
         tuples = [tuple(command.format(lr=lr).split()) for command in part]
@@ -103,7 +103,7 @@ def test_the_disk_of_the_folder_of_a_call_needs_space_for_the_results(
 
 @pytest.fixture
 def mirror(tmp_path, mnist):
-    """The URL of a server on the loopback with MNIST's files, and what it was asked."""
+    """The URL of a local server with MNIST's files, and the requests that it got."""
     raw, packed, asked = (
         MNIST_FILES.fetch(mnist.file.path.parent),
         tmp_path / "packed",

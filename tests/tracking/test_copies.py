@@ -42,7 +42,8 @@ from pipeline.tracking.store.pages import VIEW
 
 pytestmark = pytest.mark.usefixtures("same_helper")
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
-POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
+# The number of servers and clients that are killed.
+COPY_KILLS = int(os.environ.get("COPY_KILLS", "1"))
 
 
 def hide_copies(server):
@@ -598,7 +599,7 @@ def test_copying_that_is_killed_at_any_point_loses_and_duplicates_nothing(
         return sum(path.is_file() for path in (server.folder / "artifacts").rglob("*"))
 
     draw = random.Random(7)
-    for point in range(POINTS):
+    for point in range(COPY_KILLS):
         hide_copies(server)
         end = count() + draw.randrange(1, 12)  # there are more files
         process = synced.start("sync", f"server={server.url}")
