@@ -36,7 +36,7 @@ def labels(mnist):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Start a server on the loopback that replaces torchvision's mirrors."""
+    """Start a server on the loopback interface that replaces torchvision's mirrors."""
     servers = []
 
     def start(answer):

@@ -152,4 +152,4 @@ def test_an_export_that_fails_its_checks_writes_and_records_nothing(
     with pytest.raises(UserError, match=message):
         exported.call("export", model=path, bits=2, finetune=0)
     assert exported.hashes("export") == before
-    assert len(exported.runs()) == 1  # the run of the training
+    assert len(exported.runs()) == 1  # the run that trained the network

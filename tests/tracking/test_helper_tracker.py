@@ -206,7 +206,7 @@ def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
     assert not runs()
 
 
-# The training has not logged anything yet, which would wait until the run is open.
+# The training run has not logged anything yet, which would wait until the run is open.
 WAIT_FOR_SIGNAL = """
 import time
 from pipeline.core import loop

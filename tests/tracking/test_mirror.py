@@ -35,7 +35,7 @@ OTHER_PROGRAM = (
 
 
 def broken_server(fault):
-    """Return the URL of a server with a fault, such as a slow or no response."""
+    """Return the URL of a server with a fault, such as a slow or missing response."""
 
     def answer(connection, *_):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
