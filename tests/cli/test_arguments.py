@@ -410,7 +410,7 @@ def test_a_saved_sweep_has_keys_that_can_be_overridden(name, first, count):
 
 @pytest.fixture
 def save_experiment(tmp_path, monkeypatch):
-    """Return a function that saves an experiment in a copy of conf/, as in a wheel.
+    """Return a function that saves a sweep in a copy of conf/, as in a wheel.
 
     It returns the argument that selects the experiment.
     """

@@ -111,7 +111,7 @@ def test_the_files_of_a_worker_are_byte_identical_to_those_of_a_single_export(
     assert before == {name: path.read_bytes() for name, path in after.items()}
 
 
-def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_path):
+def test_if_one_bit_width_fails_the_others_and_their_page_are_written(sweep, tmp_path):
     (run, *_) = children(sweep)
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)

@@ -141,7 +141,7 @@ def test_a_helper_process_killed_while_it_sends_a_result_is_noticed(
         future.result(60)
 
 
-def test_close_ends_its_processes_and_no_others(functions, wait_for_end):
+def test_close_ends_the_helper_processes_and_no_other_process(functions, wait_for_end):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     helpers = [HelperProcess("the other process") for _ in range(2)]
     for helper in helpers:
@@ -163,7 +163,7 @@ def test_close_ends_its_processes_and_no_others(functions, wait_for_end):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_all_its_processes_end_with_a_killed_parent(functions, number, wait_for_end):
+def test_all_helper_processes_end_with_a_killed_parent(functions, number, wait_for_end):
     parent = start_script("helper.submit(functions.start_and_sleep).result()")
     assert parent.stdout.readline() == "[1]\n"
     path, *pids = parent.stdout.readline().split()

@@ -116,7 +116,7 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
 
-def test_a_worker_killed_beside_others_costs_none_and_its_task_is_repeated_alone(
+def test_a_worker_killed_next_to_others_costs_no_attempt_and_its_task_is_repeated(
     data, functions, tmp_path
 ):
     common = {"folder": str(tmp_path), "deaths": 0}

@@ -52,7 +52,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
         assert plot.height > 10 * 100
 
 
-def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace):
+def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace):
     folder = workspace.outputs / "predict"
 
     def plotted(rows):

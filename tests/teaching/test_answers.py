@@ -29,7 +29,7 @@ def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
     assert not answers.numbers and not answers.problems and not answers.notebook
 
 
-def test_whole_numbers_and_others_are_answers():
+def test_integers_and_other_numbers_are_answers():
     typed = '{"id": " ANA.Ruiz ", "answers": {"logit": -2e-3, "parameters": 15910}}'
     answers = read_answers(typed.encode())
     assert answers.student == "ana.ruiz"

@@ -1556,7 +1556,7 @@ def browser_page(chromium):
     page.close()
 
 
-def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
+def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     course, grade_all, outputs, place, browser_page
 ):
     answers = {"logit": 1.25, "parameters": 7}

@@ -423,7 +423,7 @@ def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
         assert graded["logit"].hint == "All students get the points for this question."
 
 
-def test_an_answer_with_one_digit_gets_points_only_beside_one_of_as_many_decimals(
+def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
     new_basis,
 ):
     # With a white pixel, the product would be the same number.
@@ -647,7 +647,7 @@ def test_any_number_can_be_graded(question, answer, new_basis):
     assert question.grade(answer, new_basis("ana.ruiz")).points in (0, question.points)
 
 
-def test_a_network_with_one_neuron_makes_sense(new_network, mnist):
+def test_the_questions_make_sense_for_a_network_with_one_neuron(new_network, mnist):
     variant = Variant.of("ana.ruiz", "course")
     topic = Topic.of(variant, 1, mnist.test, datasets.spec("mnist"))
     basis = Basis.of(topic, snapshot(new_network(1)), mnist.test)
