@@ -15,7 +15,7 @@ from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python,
 
 @documented(UiKeywords)
 def ui(**settings: Unpack[UiKeywords]) -> None:
-    """Start the server, open the browser, and wait for Ctrl-C; see the command."""
+    """Show the recorded runs, like `python -m pipeline.ui`."""
     run_ui(from_python(UiConfig, settings))
 
 

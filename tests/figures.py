@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from images.drawn_digits import chalk, paper_edges, shadow, squared_paper, thin_pen
+from images.drawn_digits import chalk, graph_paper, paper_edges, shadow, thin_pen
 from images.drawn_digits import faint_pencil as pencil
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -30,7 +30,7 @@ from pipeline.train import sweep, train
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES, DATA = ROOT / ".github", ROOT / "outputs" / "data"
-KINDS = {paper_edges: 2, thin_pen: 9, squared_paper: 3, chalk: 4, pencil: 6, shadow: 7}
+KINDS = {paper_edges: 2, thin_pen: 9, graph_paper: 3, chalk: 4, pencil: 6, shadow: 7}
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 

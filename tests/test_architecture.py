@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": {"execution"},
-    "cli": {"datasets"},  # for their names
+    "cli": {"datasets"},  # names of data sets are valid values
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "model", "plots", "tracking"},

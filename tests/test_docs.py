@@ -47,6 +47,8 @@ DROPPED_WORDS = {
     r"identity of (?:a|the) (?:training )?run": "fingerprint",
     r"backend": "store",
     r"pictures?": "image, plot or figure",
+    r"right answers?": "correct answer",
+    r"squared paper": "graph paper",
     r"never[- ](?:lit|learned|trained)|never-changed": "always zero, frozen",
     r"untrained(?! network)": "frozen",
     r"unlike any digit": "a sentence that says what is wrong",
@@ -64,14 +66,20 @@ def anchors(text):
 
 
 def readable_texts():
-    """Yield each file with what people read in it: text, or strings with a space."""
+    """Yield each file with what people read in it.
+
+    This is its text. In code, it is the strings with a space and the names of tests.
+    """
     yield from DOCUMENTS.items()
     string = re.compile(r'"""(?s:.*?)"""|"[^"\n]*"|`[^`]*`')
+    test = re.compile(r"^def test_(\w+)", re.MULTILINE)
     tests = {*ROOT.glob("tests/**/*.py")} - {Path(__file__)}
     for path in [*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("pipeline/**/*.*"), *tests]:
         if path.suffix in (".py", ".js"):
-            strings = string.findall(path.read_text())
-            yield str(path), "\n".join(s.strip('"`') for s in strings if " " in s)
+            code = path.read_text()
+            names = [name.replace("_", " ") for name in test.findall(code)]
+            strings = [text.strip('"`') for text in string.findall(code) if " " in text]
+            yield str(path), "\n".join([*names, *strings])
         elif path.suffix in TEXTS:
             yield str(path), path.read_text()
 

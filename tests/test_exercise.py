@@ -81,7 +81,7 @@ def replies(printed):
 
 
 @pytest.mark.fault
-def test_right_answers_are_explained_and_the_results_are_shown(project):
+def test_correct_answers_are_explained_and_the_results_are_shown(project):
     # With fewer epochs, only the best epoch is different.
     printed = execute(project, answers=RIGHT | {"stop": 4}, experiments=5)
     for name, reply in replies(printed).items():
@@ -98,7 +98,7 @@ def test_right_answers_are_explained_and_the_results_are_shown(project):
 
 
 @pytest.mark.fault
-def test_the_answers_of_a_student_are_recorded_and_nothing_is_told(project):
+def test_a_students_answers_are_recorded_without_feedback(project):
     who, malformed = {"student": " Zoë", "course": "course"}, [*RIGHT][::2]
     answers = RIGHT | dict.fromkeys(malformed, (1, 2))
     short = {"epochs": 1, "experiments": 1}

@@ -37,7 +37,7 @@ def check_space(size: int, folder: Path, *, what: str) -> None:
     """Check the free space of the disk that contains a folder.
 
     Raises:
-        UserError: If fewer than `size` bytes, which `what` needs, are free.
+        UserError: If less than the `size` bytes that `what` needs is free.
     """
     free = shutil.disk_usage(existing_folder(folder)).free
     if size > free:

@@ -6,7 +6,7 @@ import unicodedata
 from pipeline.base.text import printable
 
 MAX_ID = 64  # characters
-# Letters, digits and a few signs, because ids appear in file names, tables and pages.
+# Letters, digits and a few symbols, because ids appear in file names, tables and pages.
 ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
 
 
@@ -39,7 +39,7 @@ def student_id(text: str) -> str:
 
 
 def course_code(text: str) -> str:
-    """Return a normalized course code; raise a ValueError if nothing is left of it."""
+    """Return a normalized course code; raise a ValueError if that is empty."""
     if not (code := printable(normalize(text))):
         raise ValueError("must not be empty")
     return code

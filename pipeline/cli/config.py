@@ -119,7 +119,8 @@ def explain_unknown_key(
     if key in groups:
         remedy = f"select one of its files in a defaults list: - {key}: <file>"
         return located(f"`{key}` is a group, not a setting: {remedy}", path)
-    similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
+    # `image` is a setting of another stage, so a low limit would suggest it.
+    similarity = 0.8 if key in KEYS else 0.6
     names = [*schema.model_fields, *groups]
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:

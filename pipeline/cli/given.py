@@ -183,7 +183,7 @@ def _read_keyword(
 
 
 def _is_list(value: object) -> bool:
-    """Return whether a value is a list, a range, an array or the like."""
+    """Return whether a value is a list, a range, an array or similar."""
     return hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping)
 
 

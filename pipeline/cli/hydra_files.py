@@ -21,7 +21,7 @@ from pipeline.cli.problems import located, reject
 from pipeline.cli.source import read
 
 ROOT = "--config-name"  # a file in memory that lists the primary config
-_LOCK = Lock()  # Hydra and `CheckedFiles` each have one state for all threads
+_LOCK = Lock()  # all threads share the states of Hydra and `CheckedFiles`
 
 
 class File(NamedTuple):

@@ -102,7 +102,7 @@ def parse_values(argument: str, limit: int) -> tuple[list[Any], bool]:
 
 
 def has_range(value: object) -> bool:
-    """Return whether a parsed value is or contains an interval, a range or the like."""
+    """Return whether a parsed value is or contains an interval, a range or similar."""
     if isinstance(value, list):
         return any(map(has_range, value))
     return isinstance(value, Sweep | Glob)

@@ -12,7 +12,7 @@ from pipeline.base.text import printable
 def located(message: str, path: Path | None) -> str:
     """Return the message of a problem, with the file that contains it, if any.
 
-    The result is one line, whatever a key or a value contains.
+    The result is one line, regardless of what a key or a value contains.
     """
     return printable(f"{displayed(path)}: {message}" if path else message)
 

@@ -29,14 +29,14 @@ def data(dataset: str, *, default: str) -> PreparedData:
     text = (
         "The pixels are between 0 (black) and 1 (white). In the training images, their "
         f"mean is {pixels.mean:.4f} and their standard deviation is "
-        f"{pixels.std:.4f}; {pixels.zero:.1%} of them are 0. {unused} of the 784 "
-        "pixels are 0 in all training images."
+        f"{pixels.std:.4f}; {pixels.zero:.1%} of them are 0. Of the 784 pixels, "
+        f"{unused} are 0 in all training images."
     )
     say(f"\n{wrap(text, indent=0)}\n")
     beside = datasets.files_beside(path)
     plots = beside.samples, beside.means
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if file.is_new else 'exists'}")
+    say(f"file   {displayed(path)} {'created' if file.is_new else 'already exists'}")
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))

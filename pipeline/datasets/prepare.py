@@ -134,7 +134,7 @@ def _check_writable(path: Path) -> None:
     folder, by_effective = path.parent, os.access in os.supports_effective_ids
     if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=by_effective):
         raise UserError(
-            f"{path} is missing or not complete, and {folder} cannot be written: its "
+            f"{path} is missing or incomplete, and {folder} is not writable: its "
             f"owner must run {preparing_command(path.stem)}"
         )
 

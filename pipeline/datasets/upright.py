@@ -76,7 +76,7 @@ def _straighten(images: UInt8[np.ndarray, "n 28 28"]) -> UInt8[np.ndarray, "n 28
     start = MARGIN * ONE * PARTS + shear[:, None] * distance
     columns = start // (ONE * PARTS) - MARGIN  # (n, 28)
     fraction = start % (ONE * PARTS) * FRACTIONS // (ONE * PARTS)
-    # Between two pixels, the gray level is interpolated; outside of the image, it is 0.
+    # Between two pixels, the gray level is interpolated; outside the image, it is 0.
     margins = ((0, 0), (0, 0), (MARGIN, MARGIN + 1))
     wide = np.pad(images, margins).astype(np.int32)
     first = columns[:, :, None] + MARGIN + np.arange(SIDE)

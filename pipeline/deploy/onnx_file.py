@@ -58,7 +58,7 @@ def check_onnx(
     return Check(
         f"{FILE}, onnxruntime {versions['onnxruntime']}",
         images=len(images),
-        compared=f"logits and probabilities (to {TOLERANCE})",
+        compared=f"logits and probabilities (within {TOLERANCE})",
         difference=_difference(trained, folder / FILE, images),
         tools=versions,
     )

@@ -74,8 +74,8 @@ class Channel:
         The arguments are copied now, so the caller may change them. A thread exchanges
         the messages, so an interrupt of the caller cannot separate a request from its
         answer. If the function raises an error, the future raises the same error, whose
-        last note is the traceback of the process. If the process ends meanwhile, the
-        future raises `HelperKilled`.
+        last note is the traceback of the process. If the process ends in the meantime,
+        the future raises `HelperKilled`.
 
         Raises:
             HelperKilled: After `close`.

@@ -38,7 +38,8 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        self._software = Software.here()  # before somebody edits the code
+        # The hash must be taken before somebody edits the code.
+        self._software = Software.here()
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # last call of each

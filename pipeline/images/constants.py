@@ -53,7 +53,7 @@ SHEET_MIN_LEVEL = 80
 SHEET_MIN_DARK = 0.9
 # Sheet as a region: for a sheet of any tilt, on a dark or a light table
 # (test_the_table_around_a_tilted_sheet_is_ignored)
-# Slopes (height per pixel) below which pixels are paper. Lower: squared paper and
+# Slopes (height per pixel) below which pixels are paper. Lower: graph paper and
 # shadows divide the sheet; higher: the sheet and a light table become one region.
 REGION_SLOPES = (0.04, 0.07, 0.11)
 # Limits of the area of the region, as fractions of the area of the image. The upper
@@ -108,7 +108,7 @@ BLUR = 1
 # (test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink). Lower: the curved edges
 # of shadows count as ink; higher: bold strokes count as paper.
 WINDOWS_PER_SIDE = (3, 9, 18)
-# For light that becomes weaker across the image, and toward its corners ("squared
+# For light that becomes weaker across the image, and toward its corners ("graph
 # paper", "chalk")
 TREND_SAMPLES = 40  # pixels of the longer side to which the brightness trend is fitted
 TREND_FITS = 5  # number of fits; each fit ignores the outliers of the previous fit
@@ -121,16 +121,16 @@ DIFFERENCE_TO_STD = 1.05  # median absolute difference to standard deviation, if
 # Standard deviations of the noise that paper rarely exceeds. Lower: more specks remain;
 # higher: pencil is lost in noise.
 NOISE = 3
-# Lines: for squared and ruled paper ("squared paper", and test_ink.py)
+# Lines: for graph and ruled paper ("graph paper", and test_ink.py)
 LINES_SIDE = 200  # pixels to which an image is reduced to find the tilt of its lines
-TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
+TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which graph paper may be tilted
 STROKE_QUANTILE = 0.97  # quantile of the ink; pixels with more ink are strokes
 MIN_LINE_LENGTH = 0.5  # fraction of the longest line; shorter lines are not compared
 LINE_PARTS = 4  # parts of a row; a line of the paper is in all parts
 # Minimum ink of a line from border to border. Lower: noise counts as lines; higher:
 # pale squares remain.
 MIN_LINE_INK = 0.03
-# Minimum number of lines from border to border on squared or ruled paper. Lower: a wide
+# Minimum number of lines from border to border on graph or ruled paper. Lower: a wide
 # stroke can count as a line; higher: images with few lines keep them.
 MIN_LINES = 3
 MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
@@ -140,7 +140,7 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 # Pixels from a stroke to the paper around it. Lower: blurry strokes have no edge;
 # higher: narrow gaps between strokes are not compared.
 RING_DISTANCE = 4
-# Pixels; side of the square whose lightest pixel is the paper. Lower: a line of squared
+# Pixels; side of the square whose lightest pixel is the paper. Lower: a line of graph
 # paper counts as the paper; higher: blurred edges of shadows count as edges.
 RING_NEIGHBORS = 3
 # Maximum fraction of a stroke's outline without an edge. Lower: pencil on uneven paper

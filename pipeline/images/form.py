@@ -27,7 +27,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> Bool[np.ndarray, "rows columns"]:
 
 
 def adjust_width(strokes: Mask) -> Bool[np.ndarray, "rows columns"]:
-    """Thicken or thin strokes whose mean width is outside of STROKE_WIDTHS.
+    """Thicken or thin strokes whose mean width is outside STROKE_WIDTHS.
 
     Across a stroke, the mean distance to the edge is a quarter of the stroke's width.
     """

@@ -1,7 +1,7 @@
 """Step 3 of the preprocessing: gray levels -> ink, from 0 (paper) to 1 (full ink).
 
-The paper can be unevenly lit, squared, ruled or black. `digit` finds the digit in the
-result.
+The paper can be unevenly lit, ruled, black, or graph paper. `digit` finds the digit in
+the result.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def ink_of_small_image(levels: Levels) -> Ink:
 
 
 def ink_of_photo(levels: Levels, *, is_evenly_lit: bool, windows_per_side: int) -> Ink:
-    """Return the ink of a photograph, without the lines of squared or ruled paper.
+    """Return the ink of a photograph, without the lines of graph or ruled paper.
 
     The result is the minimum of two estimates. With uneven light, an estimate from the
     raw image has errors at the borders. An estimate from the image divided by its
@@ -165,7 +165,7 @@ def noise_limit(ink: Ink) -> float:
 
 
 def remove_lines(ink: Ink) -> Ink:
-    """Remove the lines of squared or ruled paper, which may be tilted.
+    """Remove the lines of graph or ruled paper, which may be tilted.
 
     Where a stroke crosses a line, the ink of the stroke is relative to the light that
     the line reflects. An image with fewer than three lines from border to border is

@@ -236,7 +236,7 @@ def _put_in_form(strokes: Strokes, *, stretched: bool = False) -> tuple[Finding,
         digit = narrow(digit)
     edge = constants.STROKE_END * float(np.median(strokes.ink[mask]))
     box = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
-    adjusted = adjust_width(box)  # with margins of 2 * FINE pixels
+    adjusted = adjust_width(box)  # adds margins of 2 * FINE pixels
     centered = center_by_mass(downsample(adjusted))  # (28, 28)
     steps = {
         "digit": _to_bytes(digit),

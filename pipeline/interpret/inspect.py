@@ -222,7 +222,7 @@ def _show_weight(
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     lines += [f"\nfiles  {displayed(folder)}"]
-    lines += [next_steps({sweep: "compares three networks"})]
+    lines += [next_steps({sweep: "trains three networks"})]
     return Inspection("\n".join(lines), folder)
 
 

@@ -147,7 +147,7 @@ def probabilities(logits: Float[np.ndarray, "10"]) -> list[Decimal]:
     unrounded = softmax(logits) * 10**4
     shares = [int(share) for share in unrounded]
     # In the largest remainder method, the shares with the largest remainders get a unit
-    # each until the sum is 100%. Thus, every error is less than a unit.
+    # each until the sum is 100%. Therefore, every error is less than a unit.
     for k in np.argsort(shares - unrounded, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     return [rounded(Decimal(share) / 100, 2) for share in shares]

@@ -34,7 +34,7 @@ def read_run_file(path: Path) -> RunFile:
     except ValueError:
         run = None
     if run is None or len(run.times) != len(run.seconds) + 1:
-        rule = "it has no valid run_id, seconds and times"
+        rule = "its run_id, seconds or times are missing or invalid"
         raise UserError(f"{path} is damaged: {rule}")
     return run
 
@@ -47,7 +47,8 @@ def read_metrics(path: Path) -> dict[str, float]:
     except ValueError:
         metrics = {}
     if not metrics.keys() >= {*REQUIRED}:
-        raise UserError(f"{path} is damaged: it has no valid losses and accuracies")
+        rule = "its losses or accuracies are missing or invalid"
+        raise UserError(f"{path} is damaged: {rule}")
     return metrics
 
 

@@ -88,7 +88,7 @@ def sweep_id(
     experiment: str | None,
     again: bool,
 ) -> str:
-    """Return the id of a sweep: 16 hexadecimal digits, whatever the order of the jobs.
+    """Return the id of a sweep, 16 hexadecimal digits, for jobs in any order.
 
     The id is a hash of the fingerprints of the jobs, the options of groups, which are
     tags of the run, the intervals of a search, the experiment (None if nothing is

@@ -72,7 +72,8 @@ def description(configurations: Sequence[Configuration]) -> str:
     texts = [summarize(configurations), _meaning_of_deviations(configurations)]
     summary = "\n\n".join(filter(None, texts))
     gap = "&emsp;| "  # MLflow shows no space between columns
-    columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])  # more never fit
+    # No row is shorter than 40 characters.
+    columns, rows = _cells(configurations[: MAX_DESCRIPTION // 40])
     lines = [
         f"| {gap.join(cell.replace('|', '/') for cell in row)} |"
         for row in [columns, *rows]

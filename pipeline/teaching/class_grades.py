@@ -77,8 +77,9 @@ class ClassGrades(Roster):
             return ""
         return (
             f"{counted(len(found), 'student')} got points for a network that is not "
-            f"the assigned one ({first_names(found)}): to remove these points, add "
-            "require=assigned, but first read Not the assigned network"
+            f"the assigned one ({first_names(found)}): before you add "
+            "require=assigned, which removes these points, read the section "
+            '"Not the assigned network"'
         )
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
@@ -202,7 +203,7 @@ class ClassGrades(Roster):
         Submissions without an id have no line, because a learning platform could not
         import such a line.
         """
-        places = defaultdict[str, list[str]](list)  # several, if none of them counts
+        places = defaultdict[str, list[str]](list)  # all, if none is selected
         for entry in self.entries:
             places[entry.student].append(entry.place)
         rows = {

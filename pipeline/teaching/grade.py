@@ -238,14 +238,16 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(f"{entry.place}: {entry.problem}", start="  ", indent=4))
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
-    if denied := sum(entry.grade.denied for entry in grades.graded):
-        found.append(f"no points for answers about the weights: {denied}")
     say(wrap(", ".join(found), start="training  ", indent=10))
+    if denied := sum(entry.grade.denied for entry in grades.graded):
+        students = "1 student gets" if denied == 1 else f"{denied} students get"
+        line = f"{students} no points for the questions about the weights"
+        say(wrap(line, start="denied    ", indent=10))
     attention = grades.attention()
     for title, names in attention.items():
         line = f"{len(names)}: {first_names(names)}"
         say(wrap(line, start=f"{title:<10}", indent=10))
-    about = " (see Needs attention)" if grades.needs_attention else ""
+    about = ' (see "Needs attention")' if grades.needs_attention else ""
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")

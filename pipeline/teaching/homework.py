@@ -192,7 +192,7 @@ def _question_sheet(
 def _portable(path: Path) -> str:
     """Return a path that is valid in every folder, with `~` for the home folder.
 
-    It then contains no user name, because students submit it. Only paths outside of the
+    It then contains no user name, because students submit it. Only paths outside the
     home folder are absolute.
     """
     home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
@@ -227,7 +227,7 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
         answers = read_answers(path.read_bytes())
-    except UserError as error:  # its message begins with the name of the file
+    except UserError as error:  # which begins with the name of the file
         raise UserError(f"{displayed(folder)}/{error}") from None
     if answers.student != variant.student:
         raise UserError(

@@ -160,7 +160,7 @@ class WeightOfPixel(Question):
 
 
 class SumOfNeuron(Question):
-    """Which sum does a neuron compute for an image?"""
+    """What sum does a neuron compute for an image?"""
 
     name = "sum_of_neuron"
     group = NEURON

@@ -210,7 +210,7 @@ def read_submissions(
         raise UserError(
             f"submissions contains {counted(len(loose), 'file')} outside of folders, "
             f"such as {printable(loose[0].name)}: download the submissions again, with "
-            "Download submissions in folders selected"
+            'the option "Download submissions in folders"'
         )
     return [read_submission(path, assignment) for path in paths]
 

@@ -90,7 +90,7 @@ def find_files(path: Path) -> list[SubmittedFile]:
 
     Raises:
         UserError: If a file is a link or a device, or a zip file is damaged or contains
-            paths outside of it, or if there are too many files or bytes.
+            paths outside it, or if there are too many files or bytes.
     """
     limits = _Limits()
     try:

@@ -90,7 +90,7 @@ class MlflowRun(Run):
         """Record the `code_diff`, whose hash is a tag of the run.
 
         A resumed run may have a file from its first start. If `diff` is empty, an empty
-        file replaces it, also in a copy on a server, from which no file is removed.
+        file replaces it, including in a copy on a server, where no file is removed.
         """
         if diff or (self.artifacts / DIFF_FILE).exists():
             self.log_text(DIFF_FILE, diff)

@@ -25,7 +25,7 @@
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
-8. `Mirror.finish` completes the copy, also after an error. This step is the last step,
+8. `Mirror.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
 `LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`

@@ -72,7 +72,9 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ("import os; os.kill(os.getpid(), 15)", 143, "terminated: run the same comma"),
     ],
 )
-def test_a_user_error_is_one_message_without_a_traceback(statement, status, message):
+def test_a_user_error_is_reported_in_one_message_without_a_traceback(
+    statement, status, message
+):
     done = run(statement, capture_output=True)
     assert (done.returncode, done.stdout) == (status, "printed\n")
     assert message in done.stderr and "Traceback" not in done.stderr
@@ -113,7 +115,7 @@ def test_handlers_of_libraries_run_before_the_process_ends():
         ("raise KeyboardInterrupt", 130, "interrupted: run the same command again\n"),
     ],
 )
-def test_output_to_a_full_disk_is_an_error_of_one_line(
+def test_output_to_a_full_disk_is_a_one_line_error(
     statement, status, message, monkeypatch
 ):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")  # output is buffered
@@ -126,7 +128,7 @@ def test_output_to_a_full_disk_is_an_error_of_one_line(
     assert done.returncode == (status if message != FULL else 0)
 
 
-def test_what_was_printed_before_the_command_is_printed_first():
+def test_output_from_before_the_command_comes_first():
     code = "import sys; before = sys.stdout; print('first')" + COMMAND
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT), "PYTHONUNBUFFERED": ""}
     command = [sys.executable, "-c", code.format(statement="pass")]

@@ -61,7 +61,7 @@ def test_without_a_group_the_memory_of_the_machine_counts(tmp_path):
         assert abs(free - psutil.virtual_memory().available) < GB
 
 
-def test_what_does_not_fit_on_the_disk_is_rejected_in_one_line(tmp_path):
+def test_results_that_do_not_fit_on_the_disk_are_rejected_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^it needs about 1,000,000,000") as rejected:
         check_space(10**18, tmp_path / "sweeps", what="it")
     assert "\n" not in str(rejected.value)

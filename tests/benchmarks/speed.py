@@ -4,7 +4,7 @@
 
 - A training run and one of its epochs: compared with the exercise's Keras code on
   TensorFlow. An epoch includes validation and, here, logging to MLflow and the image of
-  the templates; the whole command is the time from the start of the process to its end.
+  the weights; the whole command is the time from the start of the process to its end.
 - predict and inspect: compared with a process that only imports PyTorch and MLflow.
 
 The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). The
@@ -41,7 +41,7 @@ def train_in_keras():
     """Train as in the course, in Keras; print the seconds of each epoch as JSON."""
     import keras
 
-    times = []  # of the start of the training and of the end of each epoch
+    times = []  # of the start of the training run and of the end of each epoch
     clock = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: times.append(time.perf_counter()),
         on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()),

@@ -214,7 +214,7 @@ def test_all_invalid_values_are_reported_at_once():
     "word",
     ["hid\nden=3", "--hid\nden", "a\nb", "lr=${oc.env:A\nB}", "experiment='a\nb"],
 )
-def test_a_problem_is_one_line_even_if_a_word_has_several(word):
+def test_a_problem_is_reported_in_one_line_even_if_a_word_has_several(word):
     given, size = problems(word, "hidden=0")
     assert "\ufffd" in given or r"\n" in given
     assert size.startswith("hidden must be at least 1")
@@ -364,7 +364,7 @@ def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
 
 
 @pytest.mark.parametrize("value", [3, None, b"x", {1}])
-def test_a_choice_of_a_sweep_with_another_type_is_rejected(value):
+def test_an_option_of_a_sweep_with_another_type_is_rejected(value):
     with pytest.raises(ConfigError, match="split must"):
         sweep_from_python(cli.TrainConfig, {"split": ["exercise", value]})
 
@@ -402,7 +402,7 @@ def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
         ("learning_rates", "hidden=20 seed=1 lr=0.0001", 18),
     ],
 )
-def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, count):
+def test_a_saved_sweep_has_keys_that_can_be_overridden(name, first, count):
     swept = jobs(f"experiment={name}")
     assert len(swept) == count and swept[0].name == first
     assert len(jobs(f"experiment={name}", "seed=1")) == count // 3
@@ -410,7 +410,7 @@ def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, coun
 
 @pytest.fixture
 def save_experiment(tmp_path, monkeypatch):
-    """Return a function that saves an experiment in a copy of conf/, as in a wheel.
+    """Return a function that saves a sweep in a copy of conf/, as in a wheel.
 
     It returns the argument that selects the experiment.
     """
@@ -433,7 +433,7 @@ hydra: {sweeper: {params: {seed: "range(1,3)"}}}
 """
 
 
-def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experiment):
+def test_a_saved_sweep_may_extend_another_one_and_set_the_workers(save_experiment):
     command = read(save_experiment(EXPERIMENT), "lr=0.01")
     assert command.config.workers == 2 and command.config.epochs == 3
     names = [job.name for job in jobs_of(command)]
@@ -441,7 +441,7 @@ def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experimen
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
 
 
-def test_a_value_of_an_experiment_that_is_overridden_is_not_read(save_experiment):
+def test_a_value_of_a_saved_sweep_that_is_overridden_is_not_read(save_experiment):
     experiment = save_experiment(SWEEP % "hidden: '[1', seed: '1,2'")
     assert len(jobs(experiment, "hidden=5")) == 2
     (problem,) = problems(experiment)
@@ -472,7 +472,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
         ("defaults: [nothing]", "Could not load 'experiment/nothing'"),
     ],
 )
-def test_an_invalid_experiment_is_rejected_in_one_line(save_experiment, text, message):
+def test_an_invalid_saved_sweep_is_rejected_in_one_line(save_experiment, text, message):
     (problem,) = problems(save_experiment(text))
     assert message in problem
 

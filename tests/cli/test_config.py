@@ -46,7 +46,7 @@ def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
 
 
 @pytest.mark.parametrize("text", ["hidden: [", "hidden: ${epochs}"])
-def test_a_default_that_cannot_be_read_is_named(text, tmp_path, monkeypatch):
+def test_a_default_that_cannot_be_read_is_reported(text, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     path = tmp_path / "conf" / "config.yaml"
     path.parent.mkdir()
@@ -91,6 +91,9 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
     for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
+    words = " ".join(text.split())
+    for key in STAGES[stage].required:
+        assert re.search(rf" {key}=null .{{0,200}}?requires?d?\b", words)
     experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
     assert (experiments in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
@@ -103,7 +106,7 @@ def test_help_names_a_missing_file(tmp_path, monkeypatch):
         help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
 
 
-def test_a_folder_of_settings_that_cannot_be_read_is_named(other_user, monkeypatch):
+def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkeypatch):
     for name in ("ROOT", "PACKAGE"):  # another user may not be able to read the clone
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
@@ -203,7 +206,7 @@ def test_a_number_of_any_precision_has_the_value_that_is_printed(kind):
         assert from_python(TrainConfig, {"lr": number}).config.lr == 0.001
 
 
-def test_a_name_that_is_no_stage_is_rejected_with_a_list_of_them(capsys):
+def test_a_name_that_is_not_a_stage_is_rejected_with_a_list_of_the_stages(capsys):
     with pytest.raises(SystemExit) as ending:
         __main__.main(["trian", "hidden=5"])
     printed = capsys.readouterr()

@@ -128,7 +128,7 @@ def test_files_are_composed_as_hydra_documents(conf, arguments, hidden, epochs, 
     assert values(*shlex.split(arguments)) == expected
 
 
-def test_the_values_and_the_choices_are_those_that_hydra_composes(conf, tmp_path):
+def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path):
     settings = "hidden: ${seed}\nhydra: {sweeper: {params: {lr: '1,2'}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}defaults: [sub/deep, small]\n{settings}"})
     overrides = ["team=x", "+other=seed"]
@@ -167,7 +167,7 @@ def names(*arguments):
     return [job.name for job in jobs_of(read(*arguments))]
 
 
-def test_help_lists_the_choices_of_all_groups(conf):
+def test_help_lists_the_options_of_all_groups(conf):
     flags, _ = read_flags(["--help", "--config-dir", "mine"])
     lines = help_text("a command", "", cli.PredictConfig, flags.folders).splitlines()
     start = lines.index("Config groups; group=option selects a file of a group:")
@@ -187,7 +187,7 @@ def test_help_with_a_folder_of_settings_does_not_import_hydra(conf):
     assert "\n  other: late\n" in done.stdout and "hydra" not in done.stderr
 
 
-def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
+def test_each_option_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     team = ["-m", "team=small,large", "server=http://x"]
     assert names(*team) == [
         "team=small hidden=10 seed=1",
@@ -210,7 +210,7 @@ def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
     ) in problem(*team[:2])
 
 
-def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
+def test_null_selects_no_option_of_a_group_and_glob_all_that_match(conf):
     conf({"conf/hydra.yaml": "defaults: [config, team: small, experiment: null]"})
     assert values("team=null", "experiment=null", "+other=null")["hidden"] == 20
     assert names("-m", "team=small,null", "server=null") == [
@@ -227,7 +227,7 @@ def test_null_chooses_no_file_of_a_group_and_glob_all_that_match(conf):
     assert names("experiment=glob(*s)") == names("-m", "experiment=glob(*s)")
 
 
-def test_a_group_has_the_same_choices_in_python(conf):
+def test_a_group_has_the_same_options_in_python(conf):
     assert from_python(cli.TrainConfig, {"team": "small"}).config.hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
     swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
@@ -248,7 +248,7 @@ def test_a_group_has_the_same_choices_in_python(conf):
             from_python(cli.TrainConfig, settings)
 
 
-def test_the_choices_of_a_command_include_those_of_defaults_lists(conf):
+def test_the_options_of_a_command_include_those_of_defaults_lists(conf):
     extended = f"{GLOBAL}defaults: [hidden_sizes, override /team: small]"
     conf({"conf/experiment/x.yaml": extended})
     for arguments, options in {
@@ -275,7 +275,7 @@ def test_the_groups_of_a_job_have_the_same_order_in_each_process(conf):
     assert [*job.options] == [*command.options]  # the order of the columns of a result
 
 
-def test_the_choice_of_a_group_is_a_tag_and_a_param_of_each_run(
+def test_the_option_of_a_group_is_a_tag_and_a_param_of_each_run(
     conf, empty_project, worker
 ):
     conf({"conf/hydra.yaml": "defaults: [config, team: null, _self_]"})
@@ -363,7 +363,7 @@ def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
     ]
 
 
-def test_several_experiments_are_one_sweep_but_searches_cannot_be_combined(conf):
+def test_several_saved_sweeps_are_one_sweep_but_searches_cannot_be_combined(conf):
     joined = names("-m", "experiment=hidden_sizes,learning_rates")
     sizes, rates = names("experiment=hidden_sizes"), names("experiment=learning_rates")
     assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are in both
@@ -381,7 +381,7 @@ def test_several_experiments_are_one_sweep_but_searches_cannot_be_combined(conf)
         "lr=interval(0.1,0.2) hidden=interval(4,8) trials=3",
     ],
 )
-def test_the_order_of_groups_choices_and_values_is_not_part_of_a_sweeps_id(conf, words):
+def test_the_order_of_groups_options_and_values_is_not_part_of_a_sweeps_id(conf, words):
     def identify(given):
         command = read("-m", "server=http://x", *given)
         jobs = jobs_of(command)
@@ -679,7 +679,7 @@ def test_an_unknown_data_set_in_a_sweep_is_a_problem_of_its_jobs_only():
 
 
 @pytest.mark.parametrize("arguments", [["lr=-1"], ["lr=x"], ["-m", "lr=0,-1"]])
-def test_a_default_that_is_missing_is_named(conf, arguments):
+def test_a_default_that_is_missing_is_reported(conf, arguments):
     text = (paths.conf_dir() / "config.yaml").read_text()
     conf({"conf/config.yaml": re.sub(r"(?m)^lr:.*\n", "", text)})
     assert problem(*arguments).startswith("conf/config.yaml: lacks the line `lr:`, but")
@@ -723,7 +723,7 @@ def test_text_is_literal_in_files_and_on_the_command_line(conf):
     assert read(r"run_name=\${a} ${seed}").config.run_name == r"\${a} ${seed}"
 
 
-def test_a_problem_is_one_line_even_if_a_key_in_a_file_has_several(conf):
+def test_a_problem_is_reported_in_one_line_even_if_a_key_in_a_file_has_several(conf):
     conf({"conf/team/x.yaml": f'{GLOBAL}"hid\\nden": 3\n"hydra.a\\nb": 1'})
     with pytest.raises(ConfigError) as error:
         read("team=x", "hidden=0")

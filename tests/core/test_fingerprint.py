@@ -16,7 +16,7 @@ def hyperparameters(**changed):
     return Hyperparameters(**defaults() | {"epochs": 5, **changed})
 
 
-def test_a_fingerprint_is_one_of_hyperparameters_not_of_all_settings():
+def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
     for schema in (TrainConfig, HomeworkConfig):
         cfg = validate(schema, defaults())
         with pytest.raises(TypeCheckError):

@@ -59,7 +59,7 @@ def test_gradients_equal_autograd_and_finite_differences(few, new_network):
         )
 
 
-def test_adam_is_pytorchs_with_keras_epsilon():
+def test_adam_equals_pytorchs_adam_with_the_epsilon_of_keras():
     draw = partial(torch.randn, 1000, generator=torch.Generator().manual_seed(1))
     parameters = draw(dtype=torch.float64)
     expected = parameters.clone()
@@ -73,7 +73,7 @@ def test_adam_is_pytorchs_with_keras_epsilon():
         torch.testing.assert_close(parameters, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_equal_seeds_give_equal_bits_and_others_give_other_bits(few):
+def test_equal_seeds_give_equal_bits_and_different_seeds_different_bits(few):
     networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)

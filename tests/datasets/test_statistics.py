@@ -24,7 +24,9 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
-def test_a_damaged_summary_is_one_line_and_is_created_again(project, tmp_path, content):
+def test_a_damaged_summary_is_reported_in_one_line_and_created_again(
+    project, tmp_path, content
+):
     data = shutil.copytree(project.outputs / "data", tmp_path / "data")
     path = data / "digits.json"
     created = path.read_bytes()

@@ -116,7 +116,7 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
 
 
 @pytest.mark.parametrize("bits", BIT_WIDTHS)
-def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
+def test_the_selftest_detects_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
     model = quantized(bits)
     network, images = model.integers, model.dataset.test.images
     images = images[selftest_rows(model)]

@@ -86,7 +86,7 @@ def test_the_code_calls_no_function_of_a_c_library(bits, hidden, written, tmp_pa
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_a_warning_of_another_version_of_a_compiler_is_no_failure(
+def test_a_warning_of_another_version_of_a_compiler_is_not_a_failure(
     compiler, written, tmp_path
 ):
     network, warning = written(8).integers, "-Wpadded"  # about the size of digits_t

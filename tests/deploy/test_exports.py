@@ -85,7 +85,7 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
     assert "**Exports**: best: hidden=20 " in note
 
 
-def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(
+def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_reported(
     exported, rows
 ):
     highest = max(float(row["accuracy"]) for row in rows)
@@ -99,7 +99,9 @@ def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(
     assert f"with {int(best['table_bytes']):,} bytes of tables " in text
 
 
-def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
+def test_the_files_of_a_worker_are_byte_identical_to_those_of_a_single_export(
+    sweep, rows
+):
     folder = sweep.outputs / "export" / rows[0]["folder"]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     options = {"run": rows[0]["run_id"], "bits": int(rows[0]["bits"]), "finetune": 0}
@@ -109,7 +111,7 @@ def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
     assert before == {name: path.read_bytes() for name, path in after.items()}
 
 
-def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_path):
+def test_if_one_bit_width_fails_the_others_and_their_page_are_written(sweep, tmp_path):
     (run, *_) = children(sweep)
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)

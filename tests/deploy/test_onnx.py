@@ -15,7 +15,7 @@ def images(mnist):
 
 
 @pytest.mark.parametrize("scale", [1, 30, 1e9])
-def test_the_file_agrees_with_pytorch_also_for_large_weights(
+def test_the_file_agrees_with_pytorch_even_for_large_weights(
     scale, trained_on_few, images, tmp_path
 ):
     trained = trained_on_few()

@@ -117,7 +117,7 @@ def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
         find_image(str(tmp_path), mnist)
 
 
-def test_a_path_that_is_too_long_is_named_in_one_line(mnist, tmp_path):
+def test_a_path_that_is_too_long_is_reported_in_one_line(mnist, tmp_path):
     path = tmp_path / ("a" * 300)
     for source in (find_image(str(path), mnist), find_images(str(path), lambda: mnist)):
         with pytest.raises(UserError, match=r"/a+ cannot be read: File name too long$"):
@@ -220,7 +220,7 @@ def test_images_without_a_label_are_skipped_and_counted_and_bad_labels_reported(
 
 
 @pytest.mark.usefixtures("other_user")
-def test_a_folder_that_cannot_be_read_is_named(load):
+def test_a_folder_that_cannot_be_read_is_reported(load):
     Path("closed").mkdir(mode=0)
     with pytest.raises(ValueError, match=r"^closed cannot be read: Permission denied$"):
         load("closed")

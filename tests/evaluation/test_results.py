@@ -112,7 +112,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
 
-def test_unsure_predictions_are_counted_also_among_the_wrong_ones():
+def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     labels = [0, 1, 2, 3, None]
     images = np.zeros((5, 28, 28), np.uint8)
     source = ImageSet("few", "", [*"abcde"], labels, images, "raw")

@@ -26,14 +26,14 @@ def upright(mnist):
 
 
 @pytest.mark.parametrize("name", [None, "mnist_upright"])
-def test_its_own_test_images_do_not_change(upright, name):
+def test_the_networks_own_test_images_do_not_change(upright, name):
     source = find_test_set(name, dataset=upright, split="exercise")
     prepared = prepare_for(UPRIGHT, source)
     np.testing.assert_array_equal(prepared.images, upright.test.images)
     assert prepared.how == "not preprocessed"
 
 
-def test_its_own_image_selected_by_index_does_not_change(upright):
+def test_the_networks_own_image_selected_by_index_does_not_change(upright):
     for source in (find_image("3", upright), find_images("3", lambda: upright)):
         prepared = prepare_for(UPRIGHT, source)
         np.testing.assert_array_equal(prepared.images, upright.test.images[3:4])

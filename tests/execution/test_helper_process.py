@@ -103,7 +103,9 @@ def test_an_error_is_the_same_error_with_the_traceback_of_the_other_process(
         helper.submit(functions.reject).result()
 
 
-def test_what_cannot_be_sent_is_an_error_with_a_traceback(helper, functions):
+def test_an_argument_that_cannot_be_pickled_raises_an_error_with_a_traceback(
+    helper, functions
+):
     with pytest.raises(RuntimeError, match=r"^Unusual: cause and effect\n") as error:
         helper.submit(functions.fail_unusually).result()
     assert "in fail_unusually" in error.value.__notes__[-1]
@@ -139,7 +141,7 @@ def test_a_helper_process_killed_while_it_sends_a_result_is_noticed(
         future.result(60)
 
 
-def test_close_ends_its_processes_and_no_others(functions, wait_for_end):
+def test_close_ends_the_helper_processes_and_no_other_process(functions, wait_for_end):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     helpers = [HelperProcess("the other process") for _ in range(2)]
     for helper in helpers:
@@ -161,7 +163,7 @@ def test_close_ends_its_processes_and_no_others(functions, wait_for_end):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_all_its_processes_end_with_a_killed_parent(functions, number, wait_for_end):
+def test_all_helper_processes_end_with_a_killed_parent(functions, number, wait_for_end):
     parent = start_script("helper.submit(functions.start_and_sleep).result()")
     assert parent.stdout.readline() == "[1]\n"
     path, *pids = parent.stdout.readline().split()

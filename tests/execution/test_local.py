@@ -81,7 +81,9 @@ def tasks(data, arguments):
     return [Task(key, data, value) for key, value in arguments.items()]
 
 
-def test_results_are_equal_to_a_training_in_this_process(executor, data, digits):
+def test_results_are_equal_to_those_of_a_training_run_in_this_process(
+    executor, data, digits
+):
     settings = {
         f"seed={seed}": {
             "hyperparameters": Hyperparameters(**SETTINGS | {"seed": seed})
@@ -114,7 +116,7 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
 
-def test_a_worker_killed_beside_others_costs_none_and_its_task_is_repeated_alone(
+def test_a_worker_killed_next_to_others_costs_no_attempt_and_its_task_is_repeated(
     data, functions, tmp_path
 ):
     common = {"folder": str(tmp_path), "deaths": 0}
@@ -177,7 +179,9 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
     assert full.error == "[Errno 28] No space left on device" and not full.traceback
 
 
-def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
+def test_a_worker_with_different_code_stops_the_sweep_with_a_one_line_error(
+    data, functions
+):
     with LocalExecutor(1) as executor:
         for earlier, message in {
             "code": "^a worker has different code in .*core from this program: start",
@@ -244,7 +248,7 @@ def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_s
     assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
-def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):
+def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
     def limited():
         yield from tasks(data, {"a": {}, "b": {}})  # two workers
         raise OSError("no process can be started")
@@ -256,7 +260,7 @@ def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, 
     assert arrived
 
 
-def test_an_error_that_ends_all_calls_loses_no_result_that_has_arrived(data, functions):
+def test_results_that_have_arrived_are_kept_if_an_error_ends_all_calls(data, functions):
     def until_all_have_ended():
         yield from tasks(data, {"a": {"fails": True}, "b": {}})
         wait(executor._calls[:2])  # the third worker has no call
@@ -268,7 +272,7 @@ def test_an_error_that_ends_all_calls_loses_no_result_that_has_arrived(data, fun
     assert arrived == ["b"]
 
 
-def test_a_stopped_executor_yields_what_has_arrived(data, functions):
+def test_a_stopped_executor_yields_the_results_that_have_arrived(data, functions):
     count, arguments = 0, {str(number): {} for number in range(40)}
     with LocalExecutor(2) as executor:
         for _ in executor.run(functions.pid, tasks(data, arguments)):

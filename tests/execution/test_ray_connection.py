@@ -40,6 +40,6 @@ def test_an_address_without_a_cluster_is_rejected_in_one_line(
         ("Loaded authentication token from file\n", None),
     ],
 )
-def test_only_a_line_about_a_failure_is_its_reason(line, reason):
+def test_the_reason_of_a_failure_is_a_line_about_it(line, reason):
     found = find_reason(line, "a:1")
     assert found is None if reason is None else reason in found

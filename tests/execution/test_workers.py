@@ -48,7 +48,9 @@ def test_workers_are_at_most_as_many_as_fit_into_the_memory():
 
 
 @pytest.mark.parametrize("requested", [None, 1])
-def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
+def test_memory_for_less_than_one_worker_is_reported_in_one_line_with_a_remedy(
+    requested,
+):
     with pytest.raises(UserError) as error:
         choose_workers(requested=requested, tasks=9, task_bytes=GB, free=GB)
     assert str(error.value) == (

@@ -180,7 +180,7 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
 
 
 @pytest.mark.parametrize("changed", [CLONES[1]], indirect=True)
-def test_training_with_another_optimizer_resumes_after_a_kill_with_the_same_bytes(
+def test_training_with_another_optimizer_resumes_after_a_kill_byte_identically(
     changed,
 ):
     root = changed.outputs.parent

@@ -1,6 +1,6 @@
 """A full or read-only disk gives one clear message, and no earlier result is lost.
 
-FULL in the environment is the number of times that the disk is full for each stage.
+FULL_DISKS in the environment is the number of times that each stage fills the disk.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from pipeline.datasets.registry import MNIST_FILES
 
 pytestmark = pytest.mark.fault
 
-FULL = int(os.environ.get("FULL", "1"))
+FULL_DISKS = int(os.environ.get("FULL_DISKS", "1"))
 SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB of free space, at most
 # At first, the commands of a line run in one process, on a disk where nothing fits.
 FILLING = [
@@ -43,14 +43,14 @@ def leave_space(disk, kib):
 
 
 @pytest.mark.parametrize("commands", FILLING, ids=["data", "other stages"])
-def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
+def test_a_full_disk_gives_one_message_and_the_command_succeeds_with_more_space(
     commands, trained_digits, tmp_path, mount, error_line, assert_complete, run_again
 ):
     disk, draw, failures = tmp_path / "disk", random.Random(commands[0]), 0
     disk.mkdir()
     mount("-t", "tmpfs", "tmpfs", folder=disk)
     project = trained_digits.copy(disk)
-    alone = [[command] for command in commands] * (FULL - 1)
+    alone = [[command] for command in commands] * (FULL_DISKS - 1)
     for point, part in enumerate([commands, *alone]):
         lr = 0.002 + point / 1e6
         tuples = [tuple(command.format(lr=lr).split()) for command in part]
@@ -103,7 +103,7 @@ def test_the_disk_of_the_folder_of_a_call_needs_space_for_the_results(
 
 @pytest.fixture
 def mirror(tmp_path, mnist):
-    """The URL of a server on the loopback with MNIST's files, and what it was asked."""
+    """The URL of a local server with MNIST's files, and the requests that it got."""
     raw, packed, asked = (
         MNIST_FILES.fetch(mnist.file.path.parent),
         tmp_path / "packed",
@@ -131,7 +131,7 @@ torchvision.datasets.MNIST.mirrors = [{url!r}]
 """
 
 
-def test_a_disk_that_fills_up_during_a_download_is_one_message_and_keeps_whole_files(
+def test_a_disk_that_fills_up_in_a_download_gives_one_message_and_keeps_whole_files(
     new_project, tmp_path, mount, mirror, error_line, monkeypatch
 ):
     disk, (url, asked) = tmp_path / "disk", mirror
@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_during_a_download_is_one_message_and_keeps_whole_f
     assert (disk / "data" / "mnist.json").exists()
 
 
-def test_a_limit_on_the_size_of_files_is_one_message(digits, error_line):
+def test_a_limit_on_the_size_of_files_gives_one_message(digits, error_line):
     before = digits.hashes("train")
     command = ["train", "dataset=digits", "epochs=3", "hidden=21"]
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (400_000,))"
@@ -185,7 +185,7 @@ def read_only(mount):
         folder.chmod(0o755)
 
 
-def test_read_only_outputs_are_one_message(digits, read_only, error_line):
+def test_read_only_outputs_are_reported_in_one_message(digits, read_only, error_line):
     read_only(digits.outputs)
     stages = [("train", "dataset=digits"), ("evaluate",), ("predict",), ("export",)]
     failed = digits.run_all(dict.fromkeys(stages, 1))

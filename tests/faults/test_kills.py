@@ -28,7 +28,8 @@ EPOCHS = 30  # of a training run that is killed
 OPERATIONS = 43  # with files, from the last epoch until the run is closed
 TRAINING = {"dataset": "digits", "epochs": EPOCHS}
 TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
-MANY = int(os.environ.get("MANY", "2"))  # training runs that are started at once
+# Training runs that are started at the same time.
+CONCURRENT_RUNS = int(os.environ.get("CONCURRENT_RUNS", "2"))
 
 
 # A training run that pauses after an epoch or, later, after some file operations. It
@@ -179,7 +180,7 @@ def check_one_whole_run(project):
 
 
 @pytest.mark.parametrize("point", range(KILLS))
-def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_bytes(
+def test_a_training_run_killed_repeatedly_loses_no_epoch_and_is_byte_identical(
     point, digits, empty_project, assert_complete, start_and_pause
 ):
     draw = random.Random(f"{point} {SEED}")
@@ -252,12 +253,12 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     def training(seed):
         return project.start("train", "dataset=digits", "epochs=3", f"seed={seed}")
 
-    finish([training(seed) for seed in range(MANY)])
+    finish([training(seed) for seed in range(CONCURRENT_RUNS)])
     store = f"sqlite:///{project.outputs / 'mlflow.db'}"
     page = new_server("page", store=store)
-    finish([training(seed=MANY), project.start("evaluate")], page)
+    finish([training(seed=CONCURRENT_RUNS), project.start("evaluate")], page)
     runs = project.runs()
-    assert len(runs) == MANY + 1
+    assert len(runs) == CONCURRENT_RUNS + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(len(project.values(run, "val/loss")) == 3 for run in runs)
     # All files in outputs/train are from one run, the last that finished.

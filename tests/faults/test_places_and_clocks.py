@@ -36,7 +36,7 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     assert (project.outputs / "mlflow.db").stat().st_size > 100_000
 
 
-def test_stages_run_without_git_and_a_home_and_from_another_folder(
+def test_stages_run_without_git_without_a_home_folder_and_from_another_folder(
     clone_project, tmp_path
 ):
     project = clone_project(tmp_path / UNUSUAL)

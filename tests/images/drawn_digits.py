@@ -150,7 +150,7 @@ def shadow(digit, rng):
     return photographed(220 * dimmed * (1 - 0.7 * ink), rng, 3)
 
 
-def squared_paper(digit, rng):
+def graph_paper(digit, rng):
     ink = written(digit, rng, (3, 10), (200, 420), (480, 360))
     lines = squares(ink.shape, rng, rng.uniform(-0.06, 0.06)) * rng.uniform(0.08, 0.4)
     paper = rng.uniform(150, 250) * light(ink.shape, rng, 0.45)
@@ -165,7 +165,7 @@ def chalk(digit, rng):
 
 
 KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas)
-KINDS += (shadow, squared_paper, chalk, paper_edges, faint_pencil)
+KINDS += (shadow, graph_paper, chalk, paper_edges, faint_pencil)
 
 
 def ring(x, y, width, height):

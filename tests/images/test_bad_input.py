@@ -78,7 +78,7 @@ KINDS = (table, text, screenshot, two_sheets, cut_off)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_what_is_not_one_digit_on_paper_is_always_doubted(
+def test_an_image_without_exactly_one_digit_is_always_unsure(
     kind, mnist, trained, detector
 ):
     rng = np.random.default_rng(1)
@@ -90,7 +90,7 @@ def test_what_is_not_one_digit_on_paper_is_always_doubted(
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_a_digit_that_a_border_cuts_is_named(mnist, turns):
+def test_a_digit_that_a_border_cuts_is_reported(mnist, turns):
     rng = np.random.default_rng(1)
     photos = [cut_off(digit, rng) for digit in mnist.test.images[:3]]
     found = [preprocess(np.rot90(photo, turns)).finding for photo in photos]

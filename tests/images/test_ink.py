@@ -74,7 +74,7 @@ def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
 
 
 def seven(lines, tilt=4.5):
-    """Return a small 7 near a corner of a page, which can be squared and tilted."""
+    """Return a small 7 near a corner of a page, which can be tilted graph paper."""
     image = Image.new("L", (1600, 1200), 225)
     pen, slope = ImageDraw.Draw(image), np.tan(np.radians(tilt))
     for start in range(-400, 2000, 50) if lines else ():
@@ -85,7 +85,7 @@ def seven(lines, tilt=4.5):
     return (np.asarray(image) + noise).clip(0, 255).round().astype(np.uint8)
 
 
-def test_a_small_digit_on_tilted_squared_paper_is_cut_out_where_it_is():
-    (squared, finding, _), (blank, _, _) = map(preprocess, map(seven, (True, False)))
+def test_a_small_digit_on_tilted_graph_paper_is_cut_out_where_it_is():
+    (graph, finding, _), (blank, _, _) = map(preprocess, map(seven, (True, False)))
     assert finding == ""
-    assert np.corrcoef(squared.ravel(), blank.ravel())[0, 1] > 0.97
+    assert np.corrcoef(graph.ravel(), blank.ravel())[0, 1] > 0.97

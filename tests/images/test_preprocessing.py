@@ -120,7 +120,7 @@ def test_the_soft_edge_of_a_shadow_around_a_digit_is_not_ink(blur):
     assert finding == "" and alike(prepared, expected) > 0.9
 
 
-def test_pencil_beside_the_corner_of_a_soft_shadow_is_found(mnist):
+def test_pencil_next_to_the_corner_of_a_soft_shadow_is_found(mnist):
     y, x = np.mgrid[:400, :300]
     turned = [np.cos(0.3), np.sin(0.3)]
     along = (x - 180) * turned[0] + (y - 150) * turned[1]
@@ -272,7 +272,7 @@ def test_a_pen_of_any_width_has_the_same_reason_if_there_is_no_shadow(
 
 
 @pytest.mark.parametrize(("top", "expected"), [(-5, "cut off"), (60, "several")])
-def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason(
+def test_if_two_rules_apply_the_first_in_the_list_of_findings_is_the_reason(
     top, expected
 ):
     def two_ones(pen):
@@ -293,7 +293,9 @@ def test_of_two_rules_that_apply_the_first_in_the_list_of_findings_is_the_reason
         (350, 380, ""),  # as high as a line of text
     ],
 )
-def test_a_large_shape_apart_from_the_digit_is_a_second_one(top, bottom, expected):
+def test_a_large_shape_apart_from_the_digit_is_reported_as_several(
+    top, bottom, expected
+):
     def two_and_bar(pen):
         pen.line([(300, 200), (500, 200), (300, 600), (520, 600)], fill=30, width=24)
         pen.rectangle((800, top, 860, bottom), fill=30)

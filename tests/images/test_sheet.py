@@ -92,7 +92,7 @@ def test_nothing_is_found_on_an_empty_sheet_in_a_hard_shadow(tilt, table):
     assert preprocess(photo).finding == "no ink"
 
 
-def test_a_digit_that_is_cut_off_together_with_the_sheet_is_named(mnist):
+def test_a_digit_that_is_cut_off_together_with_the_sheet_is_reported(mnist):
     rng = np.random.default_rng(1)
     for digit in mnist.test.images[:3]:
         ink = inked(digit, 160, 6)

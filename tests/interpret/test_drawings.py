@@ -203,7 +203,7 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     assert page.inner_text("#prepared").startswith("The network sees")
 
 
-def test_two_digits_one_above_the_other_are_not_one(page):
+def test_two_digits_one_above_the_other_are_reported_as_several(page):
     for gap, finding in ((0.03, ""), (0.2, "several")):  # a broken stroke, two ones
         upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # with the pen
         strokes = [[(0.5, 0.15), (0.5, upper)], [(0.52, lower), (0.52, 0.85)]]
@@ -212,7 +212,7 @@ def test_two_digits_one_above_the_other_are_not_one(page):
 
 
 @pytest.mark.parametrize("has_detector", [True, False])
-def test_two_digits_side_by_side_are_not_one(
+def test_two_digits_side_by_side_are_reported_as_several(
     page, open_page, untrained, draw_on_page, has_detector
 ):
     if not has_detector:
@@ -227,7 +227,7 @@ def test_two_digits_side_by_side_are_not_one(
     )
 
 
-def test_the_gap_between_two_strokes_is_no_ink(page):
+def test_the_gap_between_two_strokes_contains_no_ink(page):
     line = [[(0.2, 0.2), (0.2, 0.8)]]
     dots = [[(0.4, 0.2), (0.4, 0.22)], [(0.4, 0.78), (0.4, 0.8)]]  # as high as the line
     drawn, prepared = draw(page, line + dots)
@@ -242,7 +242,9 @@ ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]
     [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]], ZIGZAG],
     ids=["dot", "line", "zigzag"],
 )
-def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, detector, strokes):
+def test_drawings_that_are_not_digits_are_unsure_on_the_page(
+    page, trained, detector, strokes
+):
     result, prepared = draw(page, strokes)
     assert all(classify(prepared, trained, detector).reasons)
     assert prepared.findings == [result["reason"]] == ["not drawn"]

@@ -67,7 +67,7 @@ def test_the_page_is_small_and_always_the_same(html, models):
     assert "{{" not in html
 
 
-def test_there_is_no_page_that_would_be_too_large(models, monkeypatch):
+def test_a_page_that_would_be_too_large_is_not_rendered(models, monkeypatch):
     small = replace(rendering.BIT_WIDTH_PAGE, max_bytes=300_000)
     monkeypatch.setattr(rendering, "BIT_WIDTH_PAGE", small)
     assert render(models) is None

@@ -154,7 +154,9 @@ def test_the_networks_of_all_epochs_have_the_same_fields(page):
     assert len(fields) == 21 and all(each == fields[-1] for each in fields)
 
 
-def test_the_page_and_predict_agree_what_is_unsure(page, trained, detector, mnist):
+def test_the_page_and_predict_agree_on_which_predictions_are_unsure(
+    page, trained, detector, mnist
+):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
@@ -197,7 +199,7 @@ def test_classes_without_a_probability_are_ranked_by_their_logits(page):
     assert found == [2, 3]
 
 
-def test_the_second_class_is_named_unless_it_has_0_percent(page):
+def test_the_second_class_is_shown_unless_it_has_0_percent(page):
     displayed = page.evaluate(
         """model.gallery.map((_, index) => {
           Object.assign(state.shown, { image: testImage(index), finding: "" });

@@ -66,7 +66,7 @@ def test_epochs_are_evenly_spaced_from_the_first():
     assert select_epochs(21, capacity=1) == [0] and select_epochs(0, capacity=99) == []
 
 
-def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
+def test_a_page_that_would_be_too_large_is_not_rendered(analysis, html, monkeypatch):
     size = len(html.encode())
     for limit, has_page in ((size, True), (size - 1, False)):
         kind = replace(EPOCH_PAGE, max_bytes=limit)

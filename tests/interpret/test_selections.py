@@ -307,7 +307,7 @@ def test_the_slider_shows_the_network_of_each_epoch(page, trained):
     assert f"{accuracy:.2f}%" in page.inner_text("#epoch-text")
 
 
-def test_the_training_is_played_until_the_slider_is_moved(page):
+def test_training_is_played_until_the_slider_is_moved(page):
     page.locator("#epoch").fill("1")
     page.locator("#play").click()
     later = re.compile(r"After epoch ([2-9]|1\d) of")

@@ -130,7 +130,7 @@ def test_the_board_shows_the_image_of_the_state(page, draw_on_page):
     page.evaluate("useTestImage(0)")
 
 
-def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
+def test_the_tour_says_why_each_guess_is_correct_or_wrong(tour, trained, mnist):
     first = re.search(r"N1(\d+)[^|]*? pixel (\d+)", tour.inner_text("#tour-text"))
     neuron, pixel = int(first[1]) - 1, int(first[2])
     kernel, bias = trained.network.layer_1.get_weights()
@@ -258,7 +258,7 @@ def test_only_the_step_about_training_lets_the_user_select_an_epoch(page):
     assert page.locator("#play").is_enabled() and page.locator("#epoch").is_enabled()
 
 
-def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
+def test_arrow_keys_change_the_step_of_the_tour_and_escape_closes_it(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")
     tour.locator("#guess-value").fill("15")

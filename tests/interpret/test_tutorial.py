@@ -73,7 +73,7 @@ def test_the_frozen_weights_are_counted_and_explained(
     assert text.format(f"{analysis.images_with_ink[300]:,}") in words
 
 
-def test_dead_is_a_neuron_that_no_training_image_activates(analysis, changed):
+def test_a_neuron_that_no_training_image_activates_is_dead(analysis, changed):
     no_image = analysis.hidden_sums.copy()
     no_image[:, 4:6] = -1
     rates = analysis.activation_rates.copy()
@@ -88,7 +88,7 @@ def test_dead_is_a_neuron_that_no_training_image_activates(analysis, changed):
     assert cells["N17"][0] == "0%" and cells["N17"][1].isdigit()
 
 
-def test_of_equal_logits_the_tutorial_names_the_first(analysis):
+def test_the_tutorial_names_the_first_of_equal_logits(analysis):
     tensors = snapshot(analysis.trained.network)
     for name in ("layer_2.weight", "layer_2.bias"):
         tensors[name][4] = tensors[name][7]  # of the class of the image

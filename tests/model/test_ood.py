@@ -41,7 +41,7 @@ def test_the_first_rule_that_applies_is_the_reason(detector):
     assert detector.reasons(noise, logits) == ["unlike"]
 
 
-def test_a_doubt_names_its_reason(detector, few):
+def test_an_unsure_prediction_has_its_reason(detector, few):
     seven = few.val.images[0]
     noise = np.random.default_rng(1).integers(0, 256, (28, 28), dtype=np.uint8)
     images = np.stack([seven, seven, seven, noise, 0 * seven, seven])

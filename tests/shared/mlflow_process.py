@@ -9,7 +9,7 @@ import time
 
 
 class Server:
-    """A real MLflow server on the loopback, as a process that can be killed.
+    """A real MLflow server on the loopback interface, as a process that can be killed.
 
     `mlflow server` would import MLflow only to start the same process.
     """

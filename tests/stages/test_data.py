@@ -6,10 +6,10 @@ def test_data_creates_the_files_once_and_prints_their_summary(empty_project):
     names += ["digits.json", "digits.safetensors"]
     assert [path.name for path in before if path.name[0] != "."] == names
     printed = workspace.call("data", dataset="digits")
-    assert "digits.safetensors exists" in printed
+    assert "digits.safetensors already exists" in printed
     rows = [line.split() for line in printed.splitlines()]
     assert ["all", "1,500", "297"] in rows and ["0", "151", "27"] in rows
     words = " ".join(printed.split())
-    assert "389 of the 784 pixels are 0 in all training images." in words  # the border
+    assert "Of the 784 pixels, 389 are 0 in all training images." in words  # the border
     assert words.endswith("python -m pipeline.train dataset=digits trains a network")
     assert before == {path: path.stat().st_mtime_ns for path in workspace.files()}

@@ -132,7 +132,7 @@ def test_clothes_are_unsure_even_after_preprocessing(
         assert values["n"] == 150 and values["unsure"] >= least
 
 
-def test_a_network_is_evaluated_with_test_images_only_whatever_its_data_are_called(
+def test_a_network_is_evaluated_with_test_images_only_whatever_its_data_is_called(
     empty_project, tmp_path, write_idx
 ):
     project = empty_project("two names")
@@ -157,7 +157,9 @@ def test_a_folder_with_the_name_of_a_data_set_gets_another_name(
     assert [*results] == ["digits-folder"] and "digits-folder: 1 image" in printed
 
 
-def test_the_results_are_recorded_in_the_run_of_the_training(empty_project, drawn):
+def test_the_results_are_recorded_in_the_run_that_trained_the_network(
+    empty_project, drawn
+):
     recorded = empty_project("evaluate")
     recorded.call("train", dataset="digits", epochs=1)
     recorded.call("evaluate", sets=["digits", str(drawn)])

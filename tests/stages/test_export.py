@@ -64,7 +64,7 @@ def test_the_report_agrees_with_the_integers(exported):
     assert image == test.images[0].tobytes()
 
 
-def test_files_and_tools_are_in_the_run_of_the_training(exported):
+def test_files_and_tools_are_in_the_run_that_trained_the_network(exported):
     (run,) = exported.runs()
     files = {f"export/2bit/{name}" for name in FILES}
     assert exported.artifacts(run, "export/2bit") == files
@@ -78,7 +78,9 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
     assert line.startswith("[2 bits](") and line.endswith(f"{report['accuracy']:.2%}")
 
 
-def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):
+def test_the_output_names_the_missing_programs_with_their_packages(
+    exported, tmp_path, monkeypatch
+):
     copy = exported.copy(tmp_path / "outputs")
     monkeypatch.setenv("PATH", str(tmp_path))
     packages = "pipeline.deploy.exported_network.ONNX_PACKAGES"
@@ -120,7 +122,7 @@ def save_edited(exported, tmp_path):
     return save
 
 
-def test_a_dead_neuron_is_named(exported, save_edited):
+def test_a_dead_neuron_is_reported(exported, save_edited):
     path = save_edited(lambda network: network.layer_1.bias[2].fill_(-100))
     copy = exported.copy(exported.outputs.parent / "dead neuron")
     printed = copy.call("export", model=path, tracking="none")
@@ -150,4 +152,4 @@ def test_an_export_that_fails_its_checks_writes_and_records_nothing(
     with pytest.raises(UserError, match=message):
         exported.call("export", model=path, bits=2, finetune=0)
     assert exported.hashes("export") == before
-    assert len(exported.runs()) == 1  # the run of the training
+    assert len(exported.runs()) == 1  # the run that trained the network

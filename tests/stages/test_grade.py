@@ -56,7 +56,7 @@ def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
         "training  byte-identical: 1",
     ]
     words = " ".join(done.stdout.split())
-    assert "class.html (see Needs attention)" in words  # because of notes.txt alone
+    assert 'class.html (see "Needs attention")' in words  # because of notes.txt alone
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
         assert (workspace.outputs / "grades" / file).is_file()
     (row,) = workspace.read("grades/grades.csv")
@@ -78,7 +78,7 @@ def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
     assert repr(grades) == f"ClassGrades(graded=1, problems=1, folder={tmp_path!r})"
 
 
-def test_missing_settings_are_named_together_and_folders_are_checked(done):
+def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     assert "submissions is missing: add submissions=<folder>" in done.stderr
     assert "course is missing: add course=<code>" in done.stderr
     assert "/none cannot be read: No such file or directory" in done.stderr

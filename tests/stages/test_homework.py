@@ -250,7 +250,7 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     assert "The answer 0" not in workspace.call("homework", **SETTINGS, check=True)
 
 
-def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
+def test_the_check_does_not_say_whether_an_answer_is_correct(workspace):
     settings = {"hidden": 5, "split": "exercise", "epochs": 1, "batch_size": 128}
     course = Assignment(STUDENT["course"], "digits", {**settings, "lr": 0.001})
     data = datasets.load("digits", folder=workspace.outputs / "data")
@@ -288,7 +288,9 @@ def test_the_check_does_not_say_whether_an_answer_is_right(workspace):
         (None, r"answers.json is missing: run the command without check=true"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(workspace, content, problem):
+def test_a_file_that_cannot_be_used_is_reported_in_one_line(
+    workspace, content, problem
+):
     path = workspace.outputs / FOLDER / "answers.json"
     path.write_text(content) if content else path.unlink()
     with pytest.raises(UserError, match=problem) as error:
@@ -329,7 +331,7 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     assert workspace.hashes(FOLDER) == before
 
 
-def test_the_version_of_pytorch_that_trained_the_network_is_named(workspace):
+def test_the_version_of_pytorch_that_trained_the_network_is_reported(workspace):
     installed = version("torch").partition("+")[0]
     path = workspace.outputs / FOLDER / "model.safetensors"
     tensors, about = read_tensors(path)
@@ -351,7 +353,7 @@ def test_the_version_of_pytorch_that_trained_the_network_is_named(workspace):
     assert "id ana.ruiz, course embedded 2026: check that these values are c" in words
 
 
-def test_of_two_answer_files_the_student_deletes_one(workspace):
+def test_the_message_asks_the_student_to_delete_one_of_two_answer_files(workspace):
     path = workspace.outputs / FOLDER / "answers.json"
     second = path.with_name("answers (1).json")
     second.write_bytes(fill_in(workspace, logit=1.5))

@@ -58,7 +58,7 @@ def test_all_files_are_in_the_folder_and_in_the_run(finished, summary, recorded)
     assert finished.points(recorded, f"{section}/dead_neurons") == [(0, dead)]
 
 
-def test_the_analysis_agrees_with_the_training(finished, summary):
+def test_the_analysis_agrees_with_the_training_run(finished, summary):
     metrics = finished.read("train/metrics.json")
     assert summary["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert summary["weights_of_always_zero_pixels"] == 1_340

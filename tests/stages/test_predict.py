@@ -19,7 +19,7 @@ def files_in_csv(workspace):
     return [row["file"] for row in workspace.read("predict/predictions.csv")]
 
 
-def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
+def test_a_test_image_gets_ten_probabilities_even_from_a_copied_network(
     workspace, tmp_path
 ):
     (record,), printed = predict(workspace, 0)
@@ -52,7 +52,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
         assert plot.height > 10 * 100
 
 
-def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace):
+def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace):
     folder = workspace.outputs / "predict"
 
     def plotted(rows):
@@ -77,7 +77,7 @@ def test_of_many_images_wrong_and_then_unsure_predictions_are_plotted(workspace)
     assert [path.name for path in folder.glob("*.png")] == ["preparation.png"]
 
 
-def test_unreadable_images_are_named_and_the_others_are_classified(
+def test_unreadable_images_are_reported_and_the_others_are_classified(
     workspace, tmp_path, draw
 ):
     draw(0, tmp_path / "7.png")
@@ -120,7 +120,9 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert line == "the strokes are unusual for a digit"
 
 
-def test_the_label_in_the_name_of_a_single_file_is_named(workspace, tmp_path, draw):
+def test_the_output_says_that_the_name_of_a_single_file_contains_its_label(
+    workspace, tmp_path, draw
+):
     draw(0, tmp_path / "7.png")
     draw(0, tmp_path / "seven.png")
     told = "1 file: labels from the first number in each file name, if it has one digit"
@@ -150,7 +152,7 @@ def test_a_digit_that_the_border_cuts_gets_its_own_advice(workspace, tmp_path):
     assert "write the digit" not in printed
 
 
-def test_a_missing_image_is_named_with_the_folder_where_it_was_searched(
+def test_a_missing_image_is_reported_with_the_folder_that_was_searched(
     workspace, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

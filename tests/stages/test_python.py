@@ -344,7 +344,7 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
     assert again.run_id == result.run_id
     assert [*map(list, again.rows())] == [*map(list, result.rows())]  # their columns
-    assert again.to_frame().equals(frame)  # also if the store has the results
+    assert again.to_frame().equals(frame)  # even if the store has the results
 
 
 def test_the_epochs_of_a_training_run_are_a_data_frame(project):

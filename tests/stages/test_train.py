@@ -39,7 +39,9 @@ def metrics(finished):
     return finished.read("train/metrics.json")
 
 
-def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, mnist):
+def test_the_default_training_run_has_the_results_of_the_exercise(
+    trained, metrics, mnist
+):
     final = metrics["with_final_weights/train_accuracy"]
     assert final >= 0.97
     assert 0.95 <= metrics["val/accuracy"] < final
@@ -68,7 +70,7 @@ def test_the_history_is_that_of_a_training_run_of_one_epoch_with_two_threads(
     assert not history["layer_1.bias"][0].any()  # the initial one
 
 
-def test_the_run_has_the_files_settings_and_provenance_of_the_training(
+def test_the_run_has_the_files_settings_and_provenance_of_the_training_run(
     finished, recorded, trained, mnist
 ):
     assert {path.name for path in finished.trained("").iterdir()} == FILES
@@ -250,7 +252,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     assert len({call.result().folder for call in calls}) == 3
 
 
-def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_choices_only(
+def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_options_only(
     project, tmp_path, monkeypatch
 ):
     conf = tmp_path / "conf"
@@ -402,7 +404,7 @@ def test_help_shows_the_keys_and_imports_nothing_heavy():
     assert not imported & heavy
 
 
-def test_evaluate_measures_the_same_as_the_training(finished, metrics):
+def test_evaluate_measures_the_same_as_the_training_run(finished, metrics):
     (scores,) = finished.read("evaluate/metrics.json").values()
     assert scores["n"] == 10_000 and scores["unsure"] <= 0.10
     assert scores["accuracy"] == pytest.approx(metrics["val/accuracy"])

@@ -111,7 +111,7 @@ def test_ctrl_c_ends_the_ui_and_leaves_no_process(ui):
         requests.get(base, timeout=5)
 
 
-def test_a_missing_store_or_run_is_one_line(new_project, finished):
+def test_a_missing_store_or_run_is_reported_in_one_line(new_project, finished):
     with pytest.raises(UserError, match=r"no run is recorded yet: run python .*train"):
         new_project.call("ui")
     with pytest.raises(UserError, match="has no run 'nothing'"):

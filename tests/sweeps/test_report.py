@@ -107,7 +107,7 @@ def test_the_table_in_the_terminal_has_the_best_configurations_and_those_that_fa
     assert [bool(row.failed) for row in rows] == [False] * len(best) + [True] * shown
 
 
-def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
+def test_the_smallest_within_one_standard_deviation_of_the_best_is_reported():
     # The best has the mean 0.91 and the standard deviation 0.0141.
     close = [(9, [0.90, 0.92]), (8, [0.90, 0.90]), (7, [0.85, 0.85])]
     assert summarize(configurations("lr", *close)) == (
@@ -202,7 +202,7 @@ def test_only_several_seeds_have_a_mean():
     )
 
 
-def test_choices_of_a_group_are_configurations_and_not_averaged_like_seeds():
+def test_options_of_a_group_are_configurations_and_not_averaged_like_seeds():
     groups = ("a", "b,c")  # the options b and c have equal values
     teams = [outcome(0.9, options={"team": names}, seed=1) for names in groups]
     teams.append(outcome(0.8, options={"team": "d"}, seed=2))

@@ -114,7 +114,7 @@ def test_a_trial_whose_children_were_deleted_is_forgotten():
 
 
 @pytest.mark.parametrize("edited", ["two", "2", "1000", "nan", "", "77"])
-def test_a_child_whose_tag_was_edited_is_no_trial(edited):
+def test_a_child_whose_tag_was_edited_does_not_count_as_a_trial(edited):
     jobs = [*open_search(2).suggest()]
     tags = [job.tags | {FINGERPRINT_TAG: job.fingerprint} for job in jobs]
     search = Search(jobs_with(3, 4), SPACE, 2, [tags[0] | {"hidden": edited}, tags[2]])

@@ -113,7 +113,9 @@ def test_a_continued_sweep_says_that_it_keeps_its_name(sweep):
         assert printed.startswith("sweep mine\n") and ignored == (name == "yours")
 
 
-def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs):
+def test_the_reason_of_an_invalid_combination_is_in_its_run_and_in_one_line(
+    swept, runs
+):
     _, printed, error = swept
     parent, children = runs
     rule = "hidden must be at least 1, got -1"

@@ -29,7 +29,7 @@ def test_a_new_file_contains_the_id_the_course_and_null_for_each_question():
     assert not answers.numbers and not answers.problems and not answers.notebook
 
 
-def test_whole_numbers_and_others_are_answers():
+def test_integers_and_other_numbers_are_answers():
     typed = '{"id": " ANA.Ruiz ", "answers": {"logit": -2e-3, "parameters": 15910}}'
     answers = read_answers(typed.encode())
     assert answers.student == "ana.ruiz"
@@ -86,7 +86,7 @@ def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem)
         ("loss_of_wrong_label", -0.5, "must be a number of at least 0, got -0.5"),
     ],
 )
-def test_a_number_that_cannot_be_right_is_a_problem_and_is_not_graded(
+def test_a_number_that_cannot_be_correct_is_a_problem_and_is_not_graded(
     name, typed, problem
 ):
     answers = read_answers(content({name: typed, "logit": -0.5}))
@@ -152,13 +152,13 @@ def test_unknown_names_are_problems_but_not_too_many():
         (b" " * (MAX_BYTES + 1), "must have at most 100,000 bytes"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(typed, problem):
+def test_a_file_that_cannot_be_used_is_reported_in_one_line(typed, problem):
     with pytest.raises(UserError, match=rf"^answers.json.*{problem}") as error:
         read_answers(typed)
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
-def test_what_the_notebook_recorded_is_stored_and_the_answers_stay(tmp_path):
+def test_the_record_of_the_notebook_is_stored_and_the_answers_stay(tmp_path):
     path = tmp_path / "answers.json"
     path.write_bytes(content({"logit": 1.5}, notebook={"old": 1}))
     record_notebook(path, {"section 1": 784, "section 6": "N11"})

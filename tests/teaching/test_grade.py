@@ -241,7 +241,7 @@ def test_weights_that_no_longer_change_do_not_make_another_run_an_edited_copy(
     assert found.training in (Training.NEAR, Training.OTHER) and found.kept < 0.1
 
 
-def test_hostile_submissions_are_one_line_each_and_all_others_are_graded(
+def test_hostile_submissions_are_reported_in_one_line_each_and_all_others_are_graded(
     course, grade_all, outputs, place
 ):
     course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
@@ -303,7 +303,7 @@ def test_a_network_that_has_learned_much_less_than_the_assigned_one_is_not_grade
     assert "your instructor sees that it is a different one" in shown
 
 
-def test_two_submissions_of_one_id_are_not_chosen_from(
+def test_neither_of_two_submissions_with_the_same_id_is_graded(
     course, grade_all, outputs, place
 ):
     for name in ("ana first", "ana second", "ben"):
@@ -315,7 +315,8 @@ def test_two_submissions_of_one_id_are_not_chosen_from(
     assert rows["ana"]["problem"].startswith(f"submitted, but not graded: {problem}")
     assert rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
-    shown = page(outputs, "feedback/ana.html")  # of both, so it names neither
+    # The page is for both submissions, so it names neither.
+    shown = page(outputs, "feedback/ana.html")
     assert problem in shown and "first" not in shown and "second" not in shown
 
 
@@ -359,7 +360,7 @@ def test_copies_are_listed_even_if_they_are_not_graded(
         (("1 ana", "2 ana"), 0.1),
     ],
 )
-def test_who_claims_the_id_of_another_student_takes_no_points_from_them(
+def test_a_submission_with_another_students_id_costs_that_student_no_points(
     course, grade_all, outputs, place, places, lr
 ):
     network = course.train("ana")
@@ -414,7 +415,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     printed = " ".join(capsys.readouterr().out.split())
     first = ", ".join(f"s{x}" for x in (0, 1, *range(10, 18)))
     assert f"missing 60: {first}, ... points" in printed
-    assert "class.html (see Needs attention)" in printed
+    assert 'class.html (see "Needs attention")' in printed
 
 
 def test_edited_weights_and_the_differences_of_processors_are_shown(
@@ -451,7 +452,7 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     assert "on two processors can cause differences of this size." in feedback
 
 
-def test_the_owner_of_a_copied_network_is_named_to_the_instructor_only(
+def test_only_the_instructor_sees_the_owner_of_a_copied_network(
     course, grade_all, outputs, place
 ):
     ana, own = course.train("ana.ruiz"), course.train("finn", lr=0.01)
@@ -573,7 +574,7 @@ def test_a_student_with_unreadable_answers_is_found_by_the_id_in_questions_md(
     assert [entry.student for entry in grades.entries] == ["a1", "j7", "j8"]
 
 
-def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
+def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     course, outputs, place, same_worker, capsys
 ):
     def grade_all():
@@ -598,7 +599,7 @@ def test_settings_that_most_networks_differ_in_are_named_with_the_key_to_add(
     assert "epochs=3" in page(outputs)
 
 
-def test_a_forgotten_setting_is_named_before_the_networks_are_trained(
+def test_a_forgotten_setting_is_reported_before_the_networks_are_trained(
     course, outputs, place, monkeypatch, capsys
 ):
     longer = dataclasses.replace(course, settings={**course.settings, "epochs": 2})
@@ -723,7 +724,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
 
 
 @pytest.mark.parametrize("name", ["answers.json", "homework.pdf"])
-def test_a_download_without_folders_is_one_line_with_the_remedy(
+def test_a_download_without_folders_is_reported_in_one_line_with_the_remedy(
     course, grade_all, place, name
 ):
     course.write(place / "Ana Ruiz_1_assignsubmission_file_", "ana")
@@ -731,13 +732,14 @@ def test_a_download_without_folders_is_one_line_with_the_remedy(
         (place / f"Ben Oz_{number}_assignsubmission_file_{name}").write_text("{}")
     remedy = (
         f"2 files outside of folders, such as Ben Oz_2_assignsubmission_file_{name}: "
-        "download the submissions again, with Download submissions in folders selected"
+        "download the submissions again, with the option "
+        '"Download submissions in folders"'
     )
     with pytest.raises(UserError, match=f"^submissions contains {remedy}$"):
         grade_all()
 
 
-def test_platforms_that_name_submissions_otherwise_cause_no_lines(
+def test_no_submission_is_listed_as_misnamed_if_the_platform_uses_other_names(
     course, grade_all, place
 ):
     for number, student in enumerate(("ana", "ben", "anabel")):
@@ -767,7 +769,9 @@ def test_platforms_that_name_submissions_otherwise_cause_no_lines(
         ("", "must begin with a row of column titles, .*, got ''"),
     ],
 )
-def test_a_list_of_students_that_cannot_be_used_is_one_line(tmp_path, text, message):
+def test_a_list_of_students_that_cannot_be_used_is_reported_in_one_line(
+    tmp_path, text, message
+):
     path = tmp_path / "list.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match=message) as error:
@@ -833,7 +837,7 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ),
     ],
 )
-def test_what_is_not_used_of_a_list_is_said_in_a_line(
+def test_a_message_names_the_unused_parts_of_the_list(
     course, grade_all, outputs, place, tmp_path, text, unused
 ):
     path = tmp_path / "list.csv"
@@ -849,7 +853,7 @@ def test_what_is_not_used_of_a_list_is_said_in_a_line(
         assert "list.csv: ignored 1 line without an id" in page(outputs)
 
 
-def test_a_teacher_in_the_list_is_no_reason_to_look_at_the_page(
+def test_a_teacher_in_the_list_does_not_need_attention(
     course, grade_all, outputs, place, tmp_path
 ):
     path = tmp_path / "list.csv"
@@ -955,8 +959,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert "got points for a network that is not" not in shown
     undecided = (
         "2 students got points for a network that is not the assigned one (dora, eva): "
-        "to remove these points, add require=assigned, but first read Not the assigned "
-        "network"
+        "before you add require=assigned, which removes these points, read the section "
+        '"Not the assigned network"'
     )
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
@@ -964,6 +968,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
+    undecided = undecided.replace('"', "&#34;")
     assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
     assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
     assert "If you add <code>require=assigned</code>" in shown
@@ -973,7 +978,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         grade_all(require="own")
 
 
-def test_a_network_that_the_list_of_students_accepts_gets_points_in_spite_of_require(
+def test_an_accepted_network_gets_points_even_with_require_assigned(
     course, outputs, place, same_worker, tmp_path, capsys
 ):
     path, count = tmp_path / "list.csv", len(QUESTIONS)
@@ -1012,7 +1017,7 @@ def test_a_network_that_the_list_of_students_accepts_gets_points_in_spite_of_req
     assert table(outputs)["gus"]["points"] == f"{count}.0"
 
 
-def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
+def test_the_page_distinguishes_denied_answers_from_wrong_answers(
     course, grade_all, outputs, place
 ):
     for name in ("ana", "ben", "cem", "dora"):
@@ -1047,7 +1052,7 @@ def test_answers_without_points_for_their_network_are_told_from_wrong_ones(
     assert TIMES not in shown and '<span class="denied"' not in shown
 
 
-def test_another_version_of_pytorch_is_named_as_a_possible_reason(
+def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
     course, outputs, place, same_worker, capsys
 ):
     installed = version("torch").partition("+")[0]
@@ -1097,13 +1102,13 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert grade_all().graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, require="assigned", **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "no points for answers about the weights: 1" in printed
+    assert "denied 1 student gets no points for the questions about the" in printed
     assert "points changed" not in printed
     assert "got points for a network" not in printed
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "1 student got points for a network that is not the assigned one" in printed
-    assert printed.endswith("but first read Not the assigned network in class.html")
+    assert printed.endswith('section "Not the assigned network" in class.html')
     grades = grade_all(require="assigned", again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
@@ -1116,7 +1121,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert grade_all(require="assigned", again=True).notices == [f"{notice} 2 -> 4"]
 
 
-def test_what_a_processor_without_avx2_can_cause_is_told_from_edits(course):
+def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course):
     network, assigned = course.train("ana"), course.assigned("ana")
     other = chaotic(network)
     found = compare(other, assigned)
@@ -1238,7 +1243,7 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert grade_all().notices == [] and mark not in page(outputs)
 
 
-def test_students_with_other_questions_than_those_of_this_version_are_counted(
+def test_students_with_questions_of_another_version_are_counted(
     course, grade_all, outputs, place, capsys
 ):
     for student in ("ana", "ben", "cem"):
@@ -1436,7 +1441,7 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     assert all(f"<dd>{value}</dd>" in shown for value in correct)
 
 
-def test_feedback_says_why_an_answer_with_a_named_mistake_gets_no_points(
+def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
     course, grade_all, outputs, place
 ):
     basis = course.basis("ana", course.train("ana"))
@@ -1551,7 +1556,7 @@ def browser_page(chromium):
     page.close()
 
 
-def test_in_a_browser_ids_stay_lead_to_feedback_and_answers_need_no_pointer(
+def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     course, grade_all, outputs, place, browser_page
 ):
     answers = {"logit": 1.25, "parameters": 7}

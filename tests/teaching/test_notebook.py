@@ -44,7 +44,7 @@ def test_an_answer_without_a_hint_of_its_own_gets_the_general_one(ask):
     assert ask(Checker(), "weights", 7, 20) == f"Not yet. {hint}"
 
 
-def test_a_right_answer_is_explained_at_once(ask):
+def test_a_correct_answer_is_explained_at_once(ask):
     assert ask(Checker(), "weights", np.int64(20), 20).startswith(CORRECT)
     reply = ask(Checker(), "higher", " Training", "training")
     assert reply.startswith("Yes, the answer is")
@@ -72,7 +72,7 @@ def test_the_answer_is_shown_on_request(ask, answer):
         *(math.nan, math.inf, 10**400, Fraction(10**400)),
     ],
 )
-def test_a_malformed_answer_is_no_attempt(ask, answer):
+def test_a_malformed_answer_does_not_count_as_an_attempt(ask, answer):
     check = Checker()
     reply = "The answer must be one number without commas, such as 15680."
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_a_malformed_answer_is_no_attempt(ask, answer):
     assert not check.tells("weights")
 
 
-def test_none_is_no_attempt(ask):
+def test_none_does_not_count_as_an_attempt(ask):
     assert ask(Checker(), "pixels", None, 784).startswith("Replace None")
 
 
@@ -108,7 +108,7 @@ def test_a_hint_that_equals_the_correct_answer_is_not_given(ask):
     assert ask(Checker(), "zero", 10, 10, **values).startswith("Yes, the answer is 10.")
 
 
-def test_answers_of_a_student_are_recorded_and_not_judged(ask):
+def test_a_students_answers_are_recorded_and_not_judged(ask):
     check = Checker("Ana.Ruiz", "course")
     assert ask(check, "weights", np.int64(784), 20) == "recorded"
     assert ask(check, "higher", "TEST ", "training") == "recorded"

@@ -136,7 +136,7 @@ def test_an_id_is_in_a_name_only_as_a_whole(name):
         assert Roster([entry, *named], {}).misnamed == [entry], begins
 
 
-def test_of_two_students_with_the_same_name_each_can_have_its_folder():
+def test_two_students_with_the_same_name_can_have_a_folder_each():
     named = [graded(x, x) for x in ("a1", "b2")]
     for student, misnamed in (("j7", False), ("j8", False), ("x9", True)):
         entry = graded("Jo Doe_3" + FILE, student)

@@ -281,7 +281,7 @@ def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_basis):
 
 
 @EACH
-def test_a_right_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
+def test_a_correct_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
     hints = set()
     for student in STUDENTS:
         basis = new_basis(student)
@@ -295,7 +295,7 @@ def test_a_right_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
 
 
 @EACH
-def test_an_answer_that_is_rounded_to_the_decimals_that_it_needs_is_right(
+def test_an_answer_that_is_rounded_to_the_decimals_that_it_needs_is_correct(
     question, new_basis
 ):
     for student in STUDENTS:
@@ -337,7 +337,7 @@ def graded_by_name(answers, basis):
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2])
-def test_right_answers_that_are_rounded_too_much_get_half_a_point_each_except_0(
+def test_correct_answers_that_are_rounded_too_much_get_half_a_point_each_except_0(
     decimals, new_basis
 ):
     basis = new_basis("ana.ruiz")
@@ -351,7 +351,7 @@ def test_right_answers_that_are_rounded_too_much_get_half_a_point_each_except_0(
             assert (answer.points, answer.hint) == (0, f"{ROUNDED[0]} {GUESS}")
 
 
-def test_rounding_on_top_of_another_mistake_is_named_if_other_answers_show_both(
+def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_both(
     new_basis,
 ):
     basis = new_basis("ana.ruiz")
@@ -423,7 +423,7 @@ def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
         assert graded["logit"].hint == "All students get the points for this question."
 
 
-def test_an_answer_with_one_digit_gets_points_only_beside_one_of_as_many_decimals(
+def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
     new_basis,
 ):
     # With a white pixel, the product would be the same number.
@@ -531,7 +531,7 @@ def test_mistakes_of_a_student_are_recognized(new_basis, mnist, networks, tmp_pa
         (WithImagesByColumns, basis_module.TRANSPOSED, 9),
     ],
 )
-def test_one_mistake_in_the_whole_computation_is_named_and_costs_half_a_point_each_time(
+def test_one_mistake_in_the_whole_computation_costs_half_a_point_each_time(
     solver, hint, least, new_basis, networks, mnist, tmp_path
 ):
     basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
@@ -620,7 +620,7 @@ def test_a_loss_near_0_gives_no_points_for_0(new_basis):
     assert question.grade(-np.log10(np.exp(-correct)), sure).points == 0.5
 
 
-def test_a_question_whose_answer_is_not_finite_is_named_in_one_line(new_basis):
+def test_a_question_whose_answer_is_not_finite_is_reported_in_one_line(new_basis):
     class Broken(type(QUESTIONS[4])):
         name = "broken"
 
@@ -647,7 +647,7 @@ def test_any_number_can_be_graded(question, answer, new_basis):
     assert question.grade(answer, new_basis("ana.ruiz")).points in (0, question.points)
 
 
-def test_a_network_with_one_neuron_makes_sense(new_network, mnist):
+def test_the_questions_make_sense_for_a_network_with_one_neuron(new_network, mnist):
     variant = Variant.of("ana.ruiz", "course")
     topic = Topic.of(variant, 1, mnist.test, datasets.spec("mnist"))
     basis = Basis.of(topic, snapshot(new_network(1)), mnist.test)
@@ -670,7 +670,7 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
     assert sizes.index(first) < sizes.index("parameters") < sizes.index(last)
 
 
-def test_students_have_other_numbers_and_another_order(mnist):
+def test_students_have_different_numbers_and_a_different_order(mnist):
     variants = [Variant.of(f"s{number}", "course") for number in range(60)]
     topics = [Topic.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants]
     orders = {tuple(q.name for q in questions_for(v)) for v in variants}

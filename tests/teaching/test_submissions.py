@@ -96,7 +96,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         assert each.recorded["epochs"] == 1
 
 
-def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
+def test_answers_with_the_extension_of_a_text_file_are_reported(copy, pack, place):
     folder = copy()
     (folder / FILE).rename(folder / f"{FILE}.txt")
     expected = "answers.json is missing; it has answers.json.txt"
@@ -107,7 +107,7 @@ def test_answers_with_the_extension_of_a_text_are_named(copy, pack, place):
 
 
 @pytest.mark.parametrize("name", ["Answers (1).json", "answers.JSON", "answers_1.txt"])
-def test_answers_with_another_name_are_named(copy, pack, place, name):
+def test_answers_with_another_name_are_reported(copy, pack, place, name):
     folder = copy()
     (folder / FILE).rename(folder / name)
     expected = f"answers.json is missing; it has {name}"
@@ -174,7 +174,7 @@ def test_a_folder_without_the_files_says_what_it_contains(place):
     assert problem(place / "ana").startswith(expected[:-12])
 
 
-def test_a_sheet_of_questions_alone_is_no_submission_and_hides_no_zip_file(
+def test_a_sheet_of_questions_alone_is_not_a_submission_and_hides_no_zip_file(
     copy, pack, place
 ):
     (place / "ben").mkdir()
@@ -202,7 +202,7 @@ def test_other_files_next_to_the_answers_do_not_matter(copy):
     assert problem(folder) == ""
 
 
-def test_what_is_neither_a_folder_nor_a_zip_file_is_not_read(place):
+def test_only_folders_and_zip_files_are_read(place):
     (place / "answers.json").write_text("{}")
     os.mkfifo(place / "pipe.zip")
     (place / "link").symlink_to(place)
@@ -241,7 +241,7 @@ def test_files_are_found_in_linked_folders_only_under_their_real_name(copy, plac
     assert problem(place / "eve") == expected
 
 
-def test_a_zip_file_with_several_submissions_is_named_with_the_remedy(copy, place):
+def test_a_zip_file_with_several_submissions_is_reported_with_the_remedy(copy, place):
     for name in ("all/ana", "all/ben"):
         (copy(name) / "questions.md").write_text(name)
     path = shutil.make_archive(f"{place / 'all'}", "zip", place / "all")
@@ -250,7 +250,7 @@ def test_a_zip_file_with_several_submissions_is_named_with_the_remedy(copy, plac
     assert remedy not in problem(place / "all")  # a student's folder
 
 
-def test_two_files_of_one_name_are_not_chosen_from(copy, place):
+def test_neither_of_two_files_with_the_same_name_is_used(copy, place):
     folder = copy()
     shutil.copytree(folder, folder / "old")
     shutil.copytree(folder, folder / "older", ignore=shutil.ignore_patterns("old*"))
@@ -277,7 +277,7 @@ def test_two_files_of_one_name_are_not_chosen_from(copy, place):
     "path",
     ["../answers.json", "/etc/answers.json", "a/../../b", "..\\b", "C:\\b", "C:b"],
 )
-def test_paths_outside_of_a_zip_file_are_named(new_zip, path):
+def test_paths_outside_a_zip_file_are_reported(new_zip, path):
     assert problem(new_zip((path, "{}"))) == f"it contains the path {path}"
 
 
@@ -365,7 +365,7 @@ def test_compression_without_a_limit_is_not_expanded(new_zip, method):
     assert problem(new_zip((info, bytes(100)))) == message
 
 
-def test_an_encrypted_zip_file_is_named(new_zip):
+def test_an_encrypted_zip_file_is_reported(new_zip):
     path = new_zip((FILE, "{}"), files=False)
     content = bytearray(path.read_bytes())
     content[content.index(b"PK\1\2") + 8] |= 1
@@ -395,7 +395,7 @@ class Evil:
         return os._exit, (1,)
 
 
-def test_a_network_that_is_none_is_one_line(copy):
+def test_a_file_that_is_not_a_network_is_reported_in_one_line(copy):
     folder = copy()
     network = safetensors.load_file(folder / MODEL_FILE)
     name, shape = "layer_2.bias", network["layer_2.bias"].shape
@@ -420,7 +420,7 @@ def test_a_network_that_is_none_is_one_line(copy):
         assert read_submission(folder, ASSIGNMENT).student == "ana"
 
 
-def test_metadata_of_a_different_size_are_named_with_both_sizes(copy):
+def test_metadata_of_a_different_size_is_reported_with_both_sizes(copy):
     folder = copy()
     write_tensors(
         folder / MODEL_FILE, safetensors.load_file(folder / MODEL_FILE), {"hidden": 20}
@@ -437,7 +437,7 @@ def test_a_network_of_a_different_size_is_rejected_when_it_is_read(course, place
     assert not hasattr(read_submission(folder, ASSIGNMENT), "network")
 
 
-def test_answers_that_cannot_be_used_are_one_line(copy):
+def test_answers_that_cannot_be_used_are_reported_in_one_line(copy):
     folder = copy()
     good = '{"id": "ana", "course": "embedded 2026", "answers": {}}'
     for content in (
@@ -470,7 +470,7 @@ def test_answers_that_cannot_be_used_are_one_line(copy):
     ),
     end=st.integers(0, 100),
 )
-def test_a_damaged_zip_file_is_read_or_is_one_line(packed, edits, end):
+def test_a_damaged_zip_file_is_read_or_reported_in_one_line(packed, edits, end):
     content = bytearray(packed.read_bytes())
     for position, new in edits:
         # Half of the edits are in the list of files at the end.

@@ -42,7 +42,8 @@ from pipeline.tracking.store.pages import VIEW
 
 pytestmark = pytest.mark.usefixtures("same_helper")
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
-POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
+# The number of servers and clients that are killed.
+COPY_KILLS = int(os.environ.get("COPY_KILLS", "1"))
 
 
 def hide_copies(server):
@@ -290,7 +291,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied is False and run.run_id not in copies_on(server)
 
 
-def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
+def test_only_new_and_complete_data_is_sent(store, start_run, server):
     copies, stored = Copies(open_store(store), server.url), {}
 
     def files():
@@ -330,7 +331,9 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
     assert_equal(store, server, tmp_path, count=1)
 
 
-def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+def test_data_that_is_added_to_an_open_run_later_is_copied(
+    store, start_run, server, tmp_path
+):
     copies = Copies(open_store(store), server.url)
 
     def update(**options):
@@ -348,7 +351,9 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
     assert_equal(store, server, tmp_path, count=1)
 
 
-def test_what_a_closed_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+def test_data_that_is_added_to_a_closed_run_later_is_copied(
+    store, start_run, server, tmp_path
+):
     copies = Copies(open_store(store), server.url)
 
     def update():
@@ -400,7 +405,7 @@ def test_a_copy_without_its_final_status_is_completed(store, start_run, server, 
     assert copied.info.status == "FINISHED"
 
 
-def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):
+def test_deletions_and_additions_on_one_side_are_kept(store, server, copy):
     source, target = open_store(store), MlflowClient(server.url)
 
     def closed_run(**tags):
@@ -508,7 +513,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
 
 
-def test_the_copy_of_a_run_that_is_open_is_not_called_deleted(synced, server, capfd):
+def test_the_copy_of_an_open_run_is_not_reported_as_deleted(synced, server, capfd):
     running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
     with locking.acquire(synced.outputs / ".locks" / running):
         assert not mirror.mirror_run(synced.outputs, server.url, running)
@@ -606,7 +611,7 @@ def test_copying_that_is_killed_at_any_point_loses_and_duplicates_nothing(
         return sum(path.is_file() for path in (server.folder / "artifacts").rglob("*"))
 
     draw = random.Random(7)
-    for point in range(POINTS):
+    for point in range(COPY_KILLS):
         hide_copies(server)
         end = count() + draw.randrange(1, 12)  # there are more files
         process = synced.start("sync", f"server={server.url}")

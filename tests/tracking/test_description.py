@@ -61,7 +61,7 @@ def test_a_long_description_keeps_the_newest_results(store, start_run, client):
 
 
 @pytest.mark.parametrize("edited", ["", '{"results": {"Size"', "[]", '{"links": 3}'])
-def test_entries_that_a_user_made_unreadable_count_as_none(
+def test_entries_that_a_user_made_unreadable_are_ignored(
     store, start_run, client, edited
 ):
     with start_run(store) as run:

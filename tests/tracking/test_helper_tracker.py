@@ -135,7 +135,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     assert "runs are recorded in" not in capfd.readouterr().out
 
 
-def test_what_the_other_process_cannot_record_is_an_error_of_the_run(
+def test_a_recording_that_fails_in_the_other_process_is_an_error_of_the_run(
     store, shared_tracker
 ):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
@@ -177,7 +177,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
     assert not run_lock_file(store, run.run_id).exists()
 
 
-def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):
+def test_a_killed_process_does_not_hide_the_error_of_the_training_run(tracker, capsys):
     with (
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
@@ -206,7 +206,7 @@ def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
     assert not runs()
 
 
-# The training has not logged anything yet, which would wait until the run is open.
+# The training run has not logged anything yet, which would wait until the run is open.
 WAIT_FOR_SIGNAL = """
 import time
 from pipeline.core import loop
@@ -214,7 +214,7 @@ loop.fit = lambda *arguments, **options: time.sleep(60)
 """
 
 
-def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(project):
+def test_a_training_run_that_is_terminated_as_soon_as_its_run_exists_is_killed(project):
     with closing(sqlite3.connect(project.outputs / "mlflow.db")) as connection:
         process = project.start("train", "dataset=digits", before=WAIT_FOR_SIGNAL)
         while not connection.execute("SELECT * FROM runs").fetchall():

@@ -35,7 +35,7 @@ OTHER_PROGRAM = (
 
 
 def broken_server(fault):
-    """Return the URL of a server with a fault, such as a slow or no response."""
+    """Return the URL of a server with a fault, such as a slow or missing response."""
 
     def answer(connection, *_):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
@@ -178,7 +178,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 
 
-def test_results_that_an_error_ended_are_copied_too(recorded, same_helper, capsys):
+def test_results_that_an_error_ended_are_copied(recorded, same_helper, capsys):
     url = broken_server("refuses")
     tracker = new_tracker(recorded, server=url)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])

@@ -32,7 +32,7 @@ def dump(database):
         return "\n".join(connection.iterdump())
 
 
-def test_relocation_updates_every_column_with_an_artifact_address(store, client, run):
+def test_moving_a_store_updates_every_column_with_an_artifact_uri(store, client, run):
     client.create_logged_model("1", name="model", source_run_id=run.info.run_id)
     path = store / "mlflow.db"
     before, after = f"'{artifact_root(store)}", "'file:///elsewhere"

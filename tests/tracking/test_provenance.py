@@ -177,7 +177,7 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
     assert recorded.tags["git.diff"] == "none"
 
 
-def test_the_provenance_of_a_run_does_not_include_choices_of_groups():
+def test_the_provenance_of_a_run_does_not_include_options_of_groups():
     own = provenance.tags(provenance.code_state())
     assert own and provenance.tags_of(own) == own
     choices = {"git": "a", "version": "b", "mlflow": "c", "hostess": "d"}

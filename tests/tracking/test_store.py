@@ -85,7 +85,9 @@ def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path)
     assert run.artifacts.is_relative_to(moved)
 
 
-def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, capsys):
+def test_an_error_of_the_database_is_reported_in_one_line_with_its_name(
+    store, start_run, capsys
+):
     with (
         pytest.raises(UserError, match=r"cannot write to .*mlflow\.db: ") as error,
         start_run(store) as run,
@@ -96,7 +98,7 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
     assert f"run {run.run_id} could not be marked FAILED" in capsys.readouterr().err
 
 
-def test_an_error_of_mlflow_without_a_text_is_named(store):
+def test_an_error_of_mlflow_without_a_text_is_reported_with_its_type(store):
     message = r"cannot write to .*mlflow\.db: MlflowException$"
     with pytest.raises(UserError, match=message), translate_errors(store):
         raise MlflowException("")
@@ -152,7 +154,7 @@ def test_reading_a_store_that_was_moved_needs_no_lock_and_changes_nothing(
     assert (folder / "mlflow.db").read_bytes() == content
 
 
-def test_a_tracking_uri_of_another_store_is_named_as_not_used(
+def test_a_tracking_uri_of_another_store_is_reported_as_not_used(
     store, monkeypatch, capsys
 ):
     own = f"{store}/mlflow.db"

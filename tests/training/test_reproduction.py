@@ -59,7 +59,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_damaged_metrics_are_rejected_before_the_training(own_copy):
+def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
@@ -80,7 +80,7 @@ def test_a_damaged_summary_of_the_data_names_a_remedy(own_copy):
             load_data(original, own_copy.outputs / "data")
 
 
-def test_other_code_gives_another_network_and_a_report(own_copy, monkeypatch):
+def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeypatch):
     changed = code_hashes() | {"optimizer.py": "another hash"}
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     (recorded.artifacts / "code.json").write_text(json.dumps(changed))
@@ -108,7 +108,7 @@ def test_a_flipped_bit_in_the_data_is_repaired(own_copy):
     assert path.with_name(f"{path.name}.bad").exists()
 
 
-def test_other_data_are_rejected_with_the_names_of_the_changed_files(
+def test_different_data_is_rejected_with_the_names_of_the_changed_files(
     empty_project, few, idx_folder, write_idx
 ):
     project = empty_project("other data")

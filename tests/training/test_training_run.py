@@ -66,14 +66,14 @@ REMEDY = "restore the files.*, or train the network again"
 
 
 @pytest.mark.parametrize("name", sorted({*TRAINING_FILES} - {MODEL_FILE}))
-def test_a_file_that_is_missing_is_named_with_the_remedy(folder, run, name):
+def test_a_missing_file_is_reported_with_the_remedy(folder, run, name):
     (folder / name).unlink()
     rule = f"must contain all files of a training run, but {name} is missing"
     with pytest.raises(UserError, match=f"train {rule}.*: {REMEDY}"):
         read_training_run(run)
 
 
-def test_the_weights_of_another_run_are_named_with_both_hashes(training, run):
+def test_the_weights_of_another_run_are_reported_with_both_hashes(training, run):
     other = replace(run, tags={"weights.sha256": "of another network"})
     hashes = f"weights.sha256 of another network, got {training.weights_sha256}"
     with pytest.raises(UserError, match=f"model.safetensors must .*{hashes}: {REMEDY}"):
@@ -102,7 +102,7 @@ def test_a_network_of_an_earlier_version_names_what_it_does_not_record(
         ("history.csv", "\n2,", "\n3,", "does not belong"),
     ],
 )
-def test_a_file_of_another_training_run_is_named(folder, run, name, old, new, rule):
+def test_a_file_of_another_training_run_is_reported(folder, run, name, old, new, rule):
     path = folder / name
     text = path.read_text().replace(old, new)
     text = text.replace('"times": [', '"times": [0, ') if name == "run.json" else text

@@ -21,7 +21,7 @@
 
 /* Moves a row. The first pixel gets the gray level at the position `start`, which is
  * measured from MARGIN columns to the left of the row, so that it is never negative.
- * Between two pixels, the gray level is interpolated; outside of the row, it is 0. */
+ * Between two pixels, the gray level is interpolated; outside the row, it is 0. */
 static void move_row(uint8_t row[SIDE], uint32_t start)
 {
     const int16_t first = (int16_t)(start / COLUMN) - MARGIN;

@@ -104,8 +104,8 @@ function showConnections(result) {
     ...linesOf(out, MAX_LINE_WIDTH));
   const maxProduct = (connections) => quantity(largest(connections.map(size)), 2);
   const more = out.length ? `, and the thickest line out of it ${maxProduct(out)}` : "";
-  $("connections-legend").textContent = "Blue lines increase the sum, red lines " +
-    "decrease it." + (into.length ? ` The thickest line into ${name} represents a ` +
+  $("connections-legend").textContent = "Blue lines show positive products, which " +
+    "increase the sum; red lines show negative products." + (into.length ? ` The thickest line into ${name} represents a ` +
       `product of ${maxProduct(into)}${more}.` : ""); // if the neuron is in view
 }
 

@@ -6,9 +6,9 @@ import {
 } from "display.js";
 import { change, className, isShort, model, network, state } from "model.js";
 
-const EPOCH_MS = 700; // time per epoch when the training is played
+const EPOCH_MS = 700; // time per epoch while training is played
 
-let playing = null; // the timer, while the training is played
+let playing = null; // the timer, while training is played
 
 // Show one epoch after the other, from the selected epoch or from the first.
 function play() {

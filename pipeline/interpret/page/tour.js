@@ -207,7 +207,7 @@ export const tour = {
 // first), the selection, and the values in the text.
 export function tourSteps() {
   const { neuron, pixel } = model.example, name = neuronName(1, neuron);
-  // The class of the steps about layer 2, also after another image is chosen.
+  // The class of the steps about layer 2, even after another image is chosen.
   const { first: predicted } = currentResult();
   return [
     lineStep(neuron, pixel, name),
