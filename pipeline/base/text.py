@@ -73,7 +73,7 @@ def readable(value: Any) -> Any:  # noqa: ANN401
 
 def format_bytes(size: int) -> str:
     """Return a number of bytes in MB or GB, such as "24 MB" or "3.2 GB"."""
-    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e6:,.0f} MB" if size < 999.5e6 else f"{size / 1e9:,.1f} GB"
 
 
 def short_repr(item: object, /, **values: object) -> str:

@@ -21,8 +21,7 @@ QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be 
 INTERVAL = "hidden=interval(4,128)"  # an example
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
-    "reproduce": "cannot be used in a sweep: leave out -m or experiment, or call "
-    "train()",
+    "reproduce": "cannot be used in a sweep: leave out -m or experiment",
     "resume": "has no effect in a sweep: use again=true to train again",
 }
 
@@ -159,6 +158,8 @@ def _without_effect(
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if part.is_sweep:
         found |= SINGLE_RUN_KEYS
+        if flags.is_call:
+            found["reproduce"] = "cannot be used in a sweep: call train()"
     elif not schema.has_several_results(values):
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"

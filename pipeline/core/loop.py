@@ -74,7 +74,7 @@ def shuffled_batches(
     images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
     labels = torch.from_numpy(data.labels).long()  # (n,)
     targets = one_hot(labels, CLASSES).T.float()  # (10, n)
-    shuffled_images, shuffled_targets = torch.empty_like(images), targets.clone()
+    shuffled_images, shuffled_targets = map(torch.empty_like, (images, targets))
     floats = torch.empty(batch_size, PIXELS, dtype=torch.float32)
     # The batches are in the same memory in every epoch.
     parts = shuffled_images.split(batch_size)  # (batch, 784)

@@ -5,7 +5,7 @@ their weights in Keras's layout. The network computes its gradients without auto
 Tests compare the gradients with autograd and with finite differences.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -129,6 +129,14 @@ class Network(nn.Module):
                 "convert its state_dict() instead"
             )
         return self
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:  # noqa: ANN401
+        """Copy tensors; `assign` would replace the views of `vector`."""
+        if assign:
+            raise UserError("a network must keep its tensors: leave out assign")
+        return super().load_state_dict(state_dict, strict)
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
         """Split a vector with one number per parameter into the tensors of the layers.

@@ -1,7 +1,9 @@
 """The settings of PyTorch while networks are trained.
 
 The settings belong to the process, which may be a user's notebook. Therefore,
-`one_thread` restores the previous settings.
+`one_thread` restores the previous settings. Processes that belong to this project, such
+as commands and workers, also set `base.process.ONE_THREAD`, which the libraries read
+when they are imported.
 """
 
 import threading

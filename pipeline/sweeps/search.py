@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import TrialState
 
 from pipeline.base.printing import say
 from pipeline.base.tags import FINGERPRINT_TAG
@@ -104,7 +104,10 @@ class Search(Plan):
                 say(wrap(f"the search ends after {self._trials:,} trials: {NO_OTHERS}"))
                 return
             self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            jobs = self._accept(self.study.ask(self._space))
+            trial = self.study.ask(self._space)
+            # Optuna ignores a failed trial. `_accept` adds one with rounded values.
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            jobs = self._accept(trial.params)
             repeated = 0 if jobs else repeated + 1
             yield from jobs
 
@@ -124,7 +127,7 @@ class Search(Plan):
             del self._open[number]
 
     def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Make Optuna suggest the values of a recorded child, unless it already has.
+        """Add the trial of a recorded child, unless it is known.
 
         A child is skipped if its values are invalid or do not fit its fingerprint,
         because a user can edit tags, or add other runs below the sweep.
@@ -137,25 +140,22 @@ class Search(Plan):
         is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
         if trained := tags.get(FINGERPRINT_TAG):  # a failed child has no fingerprint
             is_valid &= trained in {job.fingerprint for job in self._combine(values)}
-        if is_valid and tuple(values.values()) not in self._suggestions:
-            self.study.enqueue_trial(values)  # for the next `ask`
-            self._accept(self.study.ask(self._space))
+        if is_valid:
+            self._accept(values)
 
-    def _accept(self, trial: Trial) -> list[Job]:
+    def _accept(self, exact: Mapping[str, Any]) -> list[Job]:
         """Add a trial, and return its jobs; return [] if the values are not new."""
-        values = {
-            key: _round(trial.params[key], interval)
-            for key, interval in self._intervals.items()
-        }
+        values = {key: _round(exact[key], x) for key, x in self._intervals.items()}
         suggestion = tuple(values.values())
         if suggestion in self._suggestions:
-            self.study.tell(trial.number, state=TrialState.FAIL)
             return []
         self._suggestions.add(suggestion)
+        self.study.enqueue_trial(values)  # for the next `ask`
+        number = self.study.ask(self._space).number
         jobs = self._combine(values)
         self._jobs.update({job.id: job for job in jobs})
-        self._open[trial.number] = jobs
-        self._trials_by_job |= {job.id: trial.number for job in jobs}
+        self._open[number] = jobs
+        self._trials_by_job |= {job.id: number for job in jobs}
         return jobs
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:

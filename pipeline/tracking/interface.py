@@ -202,7 +202,7 @@ class Run(OpenRun):
         """Set the text and links of the description, which is Markdown.
 
         The description is a line of links, the text, and a list of results. The run's
-        page shows the first four lines, and the rest on demand. See `add_links`.
+        page shows the first lines, and the rest on demand. See `add_links`.
         """
 
     @abstractmethod

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.text import printable, shortened, table
+from pipeline.base.text import format_bytes, printable, shortened, table
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,11 @@ def test_a_long_name_keeps_its_start_and_its_end():
     assert shortened("7_a.png", 7) == "7_a.png"
     assert shortened("7_sheet-on-table.jpg", 9) == "7_sh\u2026.jpg"
     assert shortened("7_sheet-on-table.jpg", 8) == "7_s\u2026.jpg"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(999_499_999, "999 MB"), (999_999_999, "1.0 GB"), (3_210_000_000, "3.2 GB")],
+)
+def test_a_size_is_rounded_before_its_unit_is_chosen(size, text):
+    assert format_bytes(size) == text

@@ -166,6 +166,12 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
         assert accepted[key] == expected | {Iterable[wider], str}
 
 
+def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
+    rule = r"^reproduce cannot be used in a sweep: call train\(\)$"
+    with pytest.raises(ConfigError, match=rule):
+        sweep_from_python(TrainConfig, {"reproduce": "a"})
+
+
 class Five:
     """A number of another library."""
 

@@ -94,6 +94,8 @@ def test_a_network_cannot_be_converted_to_another_type(new_network, few, convert
     before = network.logits(images)
     with pytest.raises(UserError, match="must stay float32 on the CPU: convert its "):
         getattr(network, convert)()
+    with pytest.raises(UserError, match="must keep its tensors: leave out assign"):
+        network.load_state_dict(new_network(20).state_dict(), assign=True)
     assert network.float() is network.to("cpu") is network
     network.vector.mul_(2)  # the layers still share it
     assert not torch.equal(network.logits(images), before)

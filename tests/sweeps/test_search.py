@@ -65,6 +65,10 @@ def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
         assert not job.error and f"hidden={hidden} seed=" in job.name
         assert float(f"{lr:.4g}") == lr  # the name of the run contains it
         search.add(outcome(job))
+    # Optuna knows the values that are trained, as in a search that is continued.
+    assert {*states(search)} == {
+        tuple(job.values[key] for key in SPACE) for job in search.jobs
+    }
     distances = [abs(job.values["hidden"] - 60) for job in search.jobs[::2]]
     # The first ten are random; the mean distance of random numbers is 31.
     assert statistics.mean(distances[10:]) < 25

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, REQUIRED, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
@@ -171,13 +171,13 @@ def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[RecordedRun]
     """Return the training runs that are complete, with their `training_results`.
 
     A training run is complete, and the result of a job, if it is FINISHED, its files
-    exist and the database has its results. No file is read: a caller that finds a
-    damaged file later trains the job again.
+    exist and the database has the metrics in `REQUIRED`. No file is read: a caller that
+    finds a damaged file later trains the job again.
     """
     whole = [run for run in runs if run.has_all_files]
     results = training_results(store, whole) if whole else {}
-    complete = (run for run in whole if run.run_id in results)
-    return [replace(run, results=results[run.run_id]) for run in complete]
+    found = [replace(run, results=results.get(run.run_id, {})) for run in whole]
+    return [run for run in found if run.results.keys() >= {*REQUIRED}]
 
 
 def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
