@@ -393,6 +393,18 @@ def test_a_resumed_run_is_open_on_the_server_again(
     assert Path(path).read_text() != "a patch"
 
 
+def test_a_copy_without_its_final_status_is_completed(store, start_run, server, copy):
+    with start_run(store) as run:
+        run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
+    copy(store)
+    (copied,) = copies_on(server).values()
+    client = MlflowClient(server.url)
+    client.update_run(copied.info.run_id, "RUNNING")  # as if killed before the status
+    copy(store)
+    (copied,) = copies_on(server).values()
+    assert copied.info.status == "FINISHED"
+
+
 def test_deletions_and_additions_on_one_side_are_kept(store, server, copy):
     source, target = open_store(store), MlflowClient(server.url)
 

@@ -1,17 +1,17 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
 While the run is open, new data is sent: params, tags, points, data sets, and files that
-did not change in the last second. When the run is closed, the remaining data is sent,
-then the models, the status, and the tag `copy.sha256`. All data can be sent again:
-MLflow stores equal points once, a file replaces an earlier file with the same name, and
-models have the tag `copy.of`.
+did not change in the last second. When the run is closed, the remaining data and the
+models are sent, then the tag `copy.sha256`, then the status. All data can be sent
+again: MLflow stores equal points once, a file replaces an earlier file with the same
+name, and models have the tag `copy.of`.
 
 Two comparisons say whether the copy of a closed run is complete. The first comparison
 needs no request. The second comparison also works in a new process.
 
 - `_local_state` of the original equals `_sent_state`, which this process remembers.
 - `_sha256` of the original, with the tags for the copy, equals the tag `copy.sha256`
-  of the copy.
+  of the copy, and the copy has the status of the original.
 """
 
 import hashlib
@@ -98,16 +98,20 @@ class Sender:
             self._send(original, copy, tags, points)
             return True
         sha256 = _sha256(original, points, tags)
-        is_new = copy.data.tags.get(COPIED_TAG) != sha256
+        is_marked = copy.data.tags.get(COPIED_TAG) == sha256
+        is_new = not (is_marked and copy.info.status == info.status)
         if is_new:
-            self._send(original, copy, tags, points)
-            self._send_models(original, copy)
+            with ThreadPoolExecutor(1) as thread:  # each request takes 3 to 25 ms
+                models = thread.submit(self._send_models, original, copy)
+                self._send(original, copy, tags, points)
+                metrics = models.result()
             views = self._source.get_experiment(info.experiment_id).tags
             if view := views.get(VIEW_TAG + info.run_id):  # view of a sweep's children
                 tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
                 server.set_experiment_tag(self.experiment_id, *tag)
+            complete = entities.RunTag(COPIED_TAG, sha256)
+            server.log_batch(self.copy_id, metrics=metrics, tags=[complete])
             server.set_terminated(self.copy_id, info.status, info.end_time)
-            server.set_tag(self.copy_id, COPIED_TAG, sha256)
         self._sent_state = state
         return is_new
 
@@ -175,10 +179,17 @@ class Sender:
         counts = content_counts(self._source.store, recorded.run_id)
         return counts, recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
-    def _send_models(self, original: entities.Run, copy: entities.Run) -> None:
-        """Send the models of a run that the copy lacks, and link them to the copy."""
+    def _send_models(
+        self, original: entities.Run, copy: entities.Run
+    ) -> list[entities.Metric]:
+        """Send the models of a run that the copy lacks, and link them to the copy.
+
+        Returns:
+            The metrics of the models, which are not sent.
+        """
+        metrics = list[entities.Metric]()
         if not model_outputs(original):
-            return
+            return metrics
         server = self._server
         linked = {output.model_id for output in model_outputs(copy)}
         condition = f"source_run_id = '{self.copy_id}'"
@@ -201,10 +212,9 @@ class Sender:
                 copied = entities.LoggedModelOutput(model.model_id, output.step)
                 server.log_outputs(self.copy_id, [copied])
             ids = {"model_id": model.model_id, "run_id": self.copy_id}
-            metrics = [dict(metric) | ids for metric in source.metrics or ()]
-            server.log_batch(
-                self.copy_id, [entities.Metric(**each) for each in metrics]
-            )
+            values = [dict(metric) | ids for metric in source.metrics or ()]
+            metrics += [entities.Metric(**each) for each in values]
+        return metrics
 
 
 def is_running(run: entities.Run) -> bool:
