@@ -41,7 +41,7 @@ ALL = pytest.mark.parametrize("name", DOCUMENTS)
 DROPPED_WORDS = {
     r"(?:command-line|hydra) (?:options?|parameters?)": "setting",
     r"groups? of settings": "config group",
-    r"(?:a|the) training(?=$|[.,;:)]| (?:is|was|has|that|which|of|with|in)\b)": "training run",
+    r"(a|the) training(?=[.,;:)]| (is|was|has|that|which|of|in)\b)": "training run",
     r"(?:network|model)(?:'s)? answers?|answers? of (?:a|the) network": "prediction",
     r"(?<!bit )widths? of (?:a |the )?weights?": "bit width",
     r"(?:server|page)'s address|address of (?:a|the) (?:server|page)": "URL",
